@@ -1,0 +1,141 @@
+import * as z from 'zod';
+import type { Context } from '../shared/function/context.ts';
+import { defineFunction } from '../shared/function/function-definition.ts';
+import { Refusal } from '../shared/function/refusal.ts';
+import { integer } from '../shared/function/settings.ts';
+import type { Stored, StoredRef } from '../shared/function/stores.ts';
+import { type Summary, summaryOf } from '../shared/function/summary.ts';
+import { labels } from '../shared/observation/labels.ts';
+import { severities } from '../shared/observation/severity.ts';
+import { forEachConcurrently } from '../shared/pipeline/concurrency.ts';
+
+/** Measured best for deletes on a real API server. */
+const deletesInFlight = 16;
+
+const settings = z.object({ MAX_OBSERVATIONS: integer(1, 100_000_000).default(200_000) });
+
+interface Doomed {
+  readonly ref: StoredRef;
+  readonly source: string;
+  readonly reason: 'ttl' | 'limit';
+}
+
+/**
+ * Removes what has outlived its TTL, then, above MAX_OBSERVATIONS, what can best be spared: resolved and missing
+ * findings, then events; never an open finding, which the next pass would only write again. Counts what lives.
+ */
+export default defineFunction({
+  name: 'gc',
+  triggers: [{ type: 'PingSource', schedule: 'GC_INTERVAL_MINUTES' }],
+  settings,
+  permissions: [],
+  async handle(_event, context) {
+    const tally = createTally();
+    try {
+      await forEachConcurrently(expired(context), deletesInFlight, (doomed) => remove(doomed, tally, context));
+      const excess = await countLive(tally, context);
+      if (excess > 0) await enforceLimit(excess, tally, context);
+    } catch (error) {
+      tally.fail('list', error);
+    }
+    const summary = tally.summary();
+    if (summary.collection?.errors.length === 0) return summary;
+    throw new Refusal(503, 'the garbage collection is not complete', { summary });
+  },
+});
+
+async function* expired(context: Context): AsyncGenerator<Doomed> {
+  for await (const { ref, source } of context.store.expired(context.now(), context.signal)) {
+    yield { ref, source, reason: 'ttl' };
+  }
+}
+
+async function remove({ ref, source, reason }: Doomed, tally: Tally, context: Context): Promise<void> {
+  try {
+    if (await context.store.delete(ref, context.signal)) tally.deleted(source, reason);
+  } catch (error) {
+    tally.fail('delete', error);
+    if (context.signal.aborted) throw error;
+  }
+}
+
+/** Counts all Observations by source and severity; resolves to how many there are too many. */
+async function countLive(tally: Tally, context: Context<z.infer<typeof settings>>): Promise<number> {
+  let count = 0;
+  for await (const stored of all(context)) {
+    tally.live(stored);
+    count += 1;
+  }
+  return count - context.settings.MAX_OBSERVATIONS;
+}
+
+function all({ store, settings: { WATCH_NAMESPACE: namespace }, signal }: Context): AsyncIterable<Stored> {
+  return store.names(namespace === undefined ? {} : { namespace }, signal);
+}
+
+/** Smaller goes first: by kind, then severity, then age. */
+function rankOf({ labels: { [labels.state]: state, [labels.severity]: severity }, createdAt }: Stored): number[] {
+  const kind = state === 'resolved' ? 0 : state === 'missing' ? 1 : 2;
+  const rank = severities.map(String).indexOf(severity ?? '');
+  return [kind, rank === -1 ? 0 : severities.length - rank, createdAt];
+}
+
+function compareRanks(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((value, index) => value !== b[index]);
+  return at === -1 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
+}
+
+async function enforceLimit(excess: number, tally: Tally, context: Context): Promise<void> {
+  const spare: { readonly doomed: Doomed; readonly rank: number[] }[] = [];
+  for await (const stored of all(context)) {
+    if (stored.labels[labels.state] === 'open') continue;
+    const source = stored.labels[labels.source] ?? 'unknown';
+    spare.push({ doomed: { ref: stored.ref, source, reason: 'limit' }, rank: rankOf(stored) });
+  }
+  spare.sort((a, b) => compareRanks(a.rank, b.rank));
+  const doomed = spare.slice(0, excess).map((entry) => entry.doomed);
+  tally.warn(`MAX_OBSERVATIONS is exceeded by ${excess}: ${doomed.length} that can be spared are removed`);
+  if (doomed.length < excess) tally.warn('open findings alone exceed MAX_OBSERVATIONS: filter more, or raise it');
+  await forEachConcurrently(doomed, deletesInFlight, (entry) => remove(entry, tally, context));
+}
+
+type Tally = ReturnType<typeof createTally>;
+
+function createTally() {
+  const deleted = new Map<string, number>();
+  const live = new Map<string, number>();
+  const errors = new Map<string, number>();
+  const warnings: string[] = [];
+  const add = (counts: Map<string, number>, a: string, b: string, by: number): void => {
+    const key = `${a} ${b}`;
+    counts.set(key, (counts.get(key) ?? 0) + by);
+  };
+  const rows = (counts: ReadonlyMap<string, number>) =>
+    [...counts]
+      .filter(([, count]) => count > 0)
+      .map(([key, count]) => {
+        const [first = '', second = ''] = key.split(' ');
+        return { first, second, count };
+      });
+  return {
+    deleted: (source: string, reason: Doomed['reason']) => add(deleted, source, reason, 1),
+    live: ({ labels: { [labels.source]: source, [labels.severity]: severity } }: Stored) =>
+      add(live, source ?? 'unknown', severity ?? 'UNKNOWN', 1),
+    fail: (operation: string, error: unknown) =>
+      add(errors, operation, error instanceof Refusal ? String(error.status) : 'unexpected', 1),
+    warn: (warning: string) => warnings.push(warning),
+    summary: (): Summary =>
+      summaryOf({
+        deleted: rows(deleted).map(({ first: source, second: reason, count }) => ({ source, reason, count })),
+        warnings,
+        collection: {
+          live: rows(live).map(({ first: source, second: severity, count }) => ({ source, severity, count })),
+          errors: rows(errors).map(({ first: operation, second: errorType, count }) => ({
+            operation,
+            errorType,
+            count,
+          })),
+        },
+      }),
+  };
+}

@@ -1,0 +1,88 @@
+import * as z from 'zod';
+import type { CloudEvent } from '../shared/function/cloud-event.ts';
+import type { Context, PeerWebhook } from '../shared/function/context.ts';
+import { defineFunction, type RawRequest } from '../shared/function/function-definition.ts';
+import { Refusal } from '../shared/function/refusal.ts';
+import { type Summary, summaryOf } from '../shared/function/summary.ts';
+import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
+
+/** A sender that tries again is answered before it gives up by itself (kube-apiserver: 30 s). */
+const deadlineMilliseconds = 25_000;
+
+/** One that does not is held as long as Knative lets a request be (600 s), less the time to answer. */
+const holdMilliseconds = 590_000;
+
+const longestPauseMilliseconds = 5000;
+
+/**
+ * Turns the raw HTTP of tools that speak no CloudEvents into events for the Broker. It knows no tool: which paths there
+ * are, how a body is split and what of it is wanted, the other functions' Webhook triggers say.
+ */
+export default defineFunction({
+  name: 'webhook',
+  triggers: [],
+  settings: z.object({}),
+  permissions: [],
+  handle: async () => summaryOf({ skipped: { not_wanted: 1 } }),
+  receive,
+});
+
+async function receive(request: RawRequest, context: Context): Promise<Summary> {
+  const webhook = context.functions.flatMap(({ webhooks }) => webhooks).find(({ path }) => path === request.path);
+  if (!webhook) throw new Refusal(404, 'no such path');
+  const leave = context.admit(webhook.path, webhook.inFlight);
+  if (!leave) throw new Refusal(503, 'too many requests are in flight', { summary: summaryOf({ dropped: 1 }) });
+  try {
+    return await forward(webhook, request.body, context);
+  } finally {
+    leave();
+  }
+}
+
+async function forward(webhook: PeerWebhook, body: unknown, context: Context): Promise<Summary> {
+  const { items, refused } = split(webhook, body);
+  const wanted = items.filter(({ data }) => webhook.wanted(data));
+  const time = new Date(context.now()).toISOString();
+  const limit = webhook.answer === 'hold' ? holdMilliseconds : deadlineMilliseconds;
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(limit)]);
+  await forEachConcurrently(wanted, callsInFlight, ({ id, data }) => {
+    const { eventType: type, path: source } = webhook;
+    const event: CloudEvent = { id, source, type, time, datacontenttype: 'application/json', extensions: {}, data };
+    return publish(event, webhook, context, signal);
+  });
+  const unwanted = items.length - wanted.length;
+  return summaryOf({
+    observed: wanted.length,
+    skipped: unwanted > 0 ? { unwanted } : {},
+    dropped: refused.length,
+    warnings: refused.slice(0, 3).map(({ path, message }) => `an item was refused: ${path}: ${message}`),
+  });
+}
+
+/** A body that can't be read at all is the sender's fault, and counted as dropped: no sender sends it better. */
+function split(webhook: PeerWebhook, body: unknown): ReturnType<PeerWebhook['split']> {
+  try {
+    return webhook.split(body);
+  } catch (error) {
+    const { status, message, path, cause } =
+      error instanceof Refusal ? error : new Refusal(422, 'the body could not be read', { path: 'body', cause: error });
+    throw new Refusal(status, message, { path, cause, summary: summaryOf({ dropped: 1 }) });
+  }
+}
+
+async function publish(
+  event: CloudEvent,
+  { answer }: PeerWebhook,
+  context: Context,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let pause = 100; ; pause = Math.min(pause * 2, longestPauseMilliseconds)) {
+    try {
+      return await context.publish(event, signal);
+    } catch (error) {
+      if (signal.aborted) throw new Refusal(503, 'the Broker did not take the event in time', { cause: error });
+      if (answer === 'deadline' && !(error instanceof Refusal && error.status === 503)) throw error;
+    }
+    await context.sleep(pause, signal);
+  }
+}

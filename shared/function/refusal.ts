@@ -1,0 +1,54 @@
+import type * as z from 'zod';
+import type { Summary } from './summary.ts';
+
+/** The statuses that a door may answer beside 204; DESIGN.md's table says which sender does what with each. */
+export type RefusalStatus = 400 | 404 | 405 | 413 | 415 | 422 | 429 | 503;
+
+export interface RefusalOptions {
+  /** Where in the input, such as `data.items[3].verb`. */
+  readonly path?: string | undefined;
+  /** Seconds, for 429 and 503. */
+  readonly retryAfter?: number | undefined;
+  /** What was done all the same. */
+  readonly summary?: Summary | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * Why an event or a request is not acknowledged. The message is short and constant and goes to the sender; whatever
+ * varies is in `path` (sent too) and `cause` (logged only).
+ */
+export class Refusal extends Error {
+  readonly status: RefusalStatus;
+  readonly path: string | undefined;
+  readonly retryAfter: number | undefined;
+  readonly summary: Summary | undefined;
+
+  constructor(status: RefusalStatus, message: string, options: RefusalOptions = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'Refusal';
+    this.status = status;
+    this.path = options.path;
+    this.retryAfter = options.retryAfter ?? (status === 503 || status === 429 ? 1 : undefined);
+    this.summary = options.summary;
+  }
+}
+
+/** `items[3].verb` from a zod issue's path. */
+export function pathOf(path: readonly PropertyKey[], root = ''): string {
+  let text = root;
+  for (const key of path) {
+    if (typeof key === 'number') text += `[${key}]`;
+    else text += text === '' ? String(key) : `.${String(key)}`;
+  }
+  return text;
+}
+
+/** The data's first fault, as the sender should read it. */
+export function schemaRefusal(error: z.ZodError, root: string): Refusal {
+  const issue = error.issues[0];
+  return new Refusal(422, 'the data breaks the schema', {
+    path: pathOf(issue?.path ?? [], root),
+    cause: issue?.message,
+  });
+}

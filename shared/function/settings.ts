@@ -1,0 +1,93 @@
+import * as z from 'zod';
+
+/** A whole number in an environment variable. The message says the range, since a user reads it at start. */
+export function integer(min: number, max: number): z.ZodType<number, string> {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, { error: message })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, { error: message });
+}
+
+/** A comma list: trimmed, empty items left out. */
+export const commaList = z.string().transform((list) =>
+  list
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+);
+
+/** The name of a namespace (RFC 1123 label). */
+export const namespaceName = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: 'must be the name of a namespace' });
+
+const secondsADay = 86_400;
+
+const commonSchema = z
+  .object({
+    LOG_LEVEL: z
+      .string()
+      .transform((level) => level.toUpperCase())
+      .pipe(z.enum(['DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'], { error: 'must be DEBUG, INFO, WARN, ERROR or FATAL' }))
+      .default('INFO'),
+    PORT: integer(0, 65_535).default(8080),
+    WATCH_NAMESPACE: namespaceName.optional(),
+    SYSTEM_NAMESPACE: namespaceName.default('zen-system'),
+    OBSERVATION_TTL_SECONDS: integer(1, 3_153_600_000).optional(),
+    OBSERVATION_TTL_DAYS: integer(1, 36_500).default(7),
+    DEDUP_CACHE_SIZE: integer(0, 10_000_000).default(5000),
+    GC_INTERVAL_MINUTES: integer(1, 1440).default(60),
+    RESYNC_INTERVAL_MINUTES: integer(1, 1440).default(60),
+    MAX_REQUEST_BYTES: integer(1024, 1_073_741_824).default(12_582_912),
+    K_SINK: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
+    K_CE_OVERRIDES: z.string().optional(),
+  })
+  .transform(({ OBSERVATION_TTL_SECONDS: seconds, OBSERVATION_TTL_DAYS: days, ...settings }) => ({
+    ...settings,
+    OBSERVATION_TTL_SECONDS: seconds ?? days * secondsADay,
+    // A tenant's zen-watcher knows one namespace, so that is where everything lives.
+    SYSTEM_NAMESPACE: settings.WATCH_NAMESPACE ?? settings.SYSTEM_NAMESPACE,
+  }));
+
+/** What every function can be told, and `ownUsers`: the user names under which zen-watcher itself calls the API. */
+export type CommonSettings = z.infer<typeof commonSchema> & { readonly ownUsers: readonly string[] };
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** One error that names every bad variable, thrown at start. */
+export class SettingsError extends Error {
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(`bad settings: ${faults.join('; ')}`);
+    this.name = 'SettingsError';
+    this.faults = faults;
+  }
+}
+
+function faultsOf(error: z.ZodError): string[] {
+  return error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
+}
+
+/**
+ * Reads the settings that all functions share, and those of `own`, from an environment. A variable that is set to the
+ * empty string counts as not set. Throws a SettingsError.
+ */
+export function parseSettings<Own>(
+  environment: Environment,
+  own: z.ZodType<Own>,
+  ownUsers: readonly string[],
+): Own & CommonSettings {
+  const set = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const common = commonSchema.safeParse(set);
+  const parsed = own.safeParse(set);
+  if (common.success && parsed.success) return { ...parsed.data, ...common.data, ownUsers };
+  throw new SettingsError([
+    ...(common.success ? [] : faultsOf(common.error)),
+    ...(parsed.success ? [] : faultsOf(parsed.error)),
+  ]);
+}

@@ -1,0 +1,116 @@
+import type { ResourceRef } from '../observation/observation.ts';
+import type { Severity } from '../observation/severity.ts';
+import type { Resource } from './function-definition.ts';
+
+/** Any Kubernetes object, checked only as far as its address goes. */
+export interface KubernetesObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string | undefined;
+    readonly uid?: string | undefined;
+    readonly labels?: Readonly<Record<string, string>> | undefined;
+    readonly creationTimestamp?: string | null | undefined;
+    readonly deletionTimestamp?: string | null | undefined;
+  };
+}
+
+export interface ObjectRef {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespace?: string | undefined;
+  readonly name: string;
+}
+
+/** The Kubernetes objects that sources read: an API server, or a folder that plays its part. */
+export interface Objects {
+  /** `undefined`: there is no such object (any more). Throws a Refusal 503 when that can't be told. */
+  get(resource: Resource, ref: ObjectRef, signal: AbortSignal): Promise<KubernetesObject | undefined>;
+  /**
+   * All objects of a kind in the order of their namespaces, as the API server has it (by `<namespace>/`), in the one
+   * namespace or in all; none if the kind is not served. Throws a Refusal 503 when the list can't be read to its end.
+   */
+  list(resource: Resource, namespace: string | undefined, signal: AbortSignal): AsyncIterable<KubernetesObject>;
+}
+
+/** An Observation as it is stored: the object of crds/observations.yaml. */
+export interface ObservationObject {
+  readonly apiVersion: 'zen.kube-zen.io/v1';
+  readonly kind: 'Observation';
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
+    readonly uid?: string;
+    readonly creationTimestamp?: string;
+  };
+  readonly spec: {
+    readonly source: string;
+    readonly category: string;
+    readonly severity: Severity;
+    readonly eventType: string;
+    readonly resource?: ResourceRef;
+    readonly details: Readonly<Record<string, unknown>>;
+    readonly detectedAt: string;
+    readonly ttlSecondsAfterCreation: number;
+  };
+}
+
+/** Which stored object, and which state of it: deletes and label changes hold for exactly this one. */
+export interface StoredRef {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** Changes with every write; a delete of an older version is refused. */
+  readonly version: string;
+}
+
+/** A stored Observation without its spec. */
+export interface Stored {
+  readonly ref: StoredRef;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+}
+
+/** What gc needs to know of an Observation whose labels don't tell (written by hand, or by another program). */
+export interface Expired extends Stored {
+  readonly source: string;
+}
+
+export interface NamesQuery {
+  readonly source?: string;
+  /** Any of these values of the label `subject`. */
+  readonly subjects?: readonly string[];
+  readonly namespace?: string;
+}
+
+/** Where Observations are kept. Two implementations, one contract test. */
+export interface Store {
+  /**
+   * Durable when it resolves. `exists`: the name is taken. Throws a StoreRefusal where another namespace may help, a
+   * Refusal 422 if the object is invalid, a Refusal 503 for everything that a retry may mend.
+   */
+  create(observation: ObservationObject, signal: AbortSignal): Promise<'created' | 'exists'>;
+  /** In the order of namespaces, by `<namespace>/`. */
+  names(query: NamesQuery, signal: AbortSignal): AsyncIterable<Stored>;
+  /** What has outlived its TTL at `now` (milliseconds since 1970), by its label or, without one, by its spec. */
+  expired(now: number, signal: AbortSignal): AsyncIterable<Expired>;
+  /** `false`: it is gone or has changed since it was read. */
+  relabel(ref: StoredRef, labels: Readonly<Record<string, string>>, signal: AbortSignal): Promise<boolean>;
+  /** `false`: it is gone or has changed since it was read. */
+  delete(ref: StoredRef, signal: AbortSignal): Promise<boolean>;
+}
+
+/** The namespace can't take it (gone, closing or full): evidence must not die with it, so it goes elsewhere. */
+export class NamespaceRefusal extends Error {
+  readonly reason: 'missing' | 'closing' | 'full';
+
+  constructor(reason: 'missing' | 'closing' | 'full', cause?: unknown) {
+    super(`the namespace is ${reason}`, { cause });
+    this.name = 'NamespaceRefusal';
+    this.reason = reason;
+  }
+}

@@ -1,0 +1,144 @@
+import express, { type Express, type Request, type Response } from 'express';
+import { type CloudEvent, type Decoded, decodeRequest, parseJson } from '../function/cloud-event.ts';
+import { Refusal, type RefusalStatus } from '../function/refusal.ts';
+import type { BodyReader } from './body.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+/** What answers requests, apart from the listening. */
+export interface AppOptions {
+  readonly bodies: BodyReader;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly now: () => number;
+  /** Why this process should get no events now; `undefined` when it is ready. */
+  notReady(): string | undefined;
+  isStopping(): boolean;
+  /** Throws a Refusal unless everything derived from the event is stored. */
+  deliver(event: CloudEvent): Promise<void>;
+  /** The doors for raw HTTP. */
+  readonly webhookPaths: ReadonlySet<string>;
+  receive(path: string, body: unknown, correlationId: string): Promise<void>;
+  /** Local mode only: the answer to `GET /observations`. */
+  readonly observations?: (query: Readonly<Record<string, unknown>>) => Promise<unknown>;
+}
+
+/** The worse of two refusals of a batch: what a sender must try again before what it must not. */
+const severityOfStatus: readonly RefusalStatus[] = [400, 415, 413, 422, 404, 405, 429, 503];
+
+function worst(refusals: readonly Refusal[]): Refusal | undefined {
+  const rank = ({ status }: Refusal): number => severityOfStatus.indexOf(status);
+  return refusals.reduce<Refusal | undefined>((a, b) => (a && rank(a) >= rank(b) ? a : b), undefined);
+}
+
+function atIndex(refusal: Refusal, index: number): Refusal {
+  const { status, message, path, retryAfter, cause, summary } = refusal;
+  const at = path === undefined ? `[${index}]` : path.startsWith('[') ? path : `[${index}].${path}`;
+  return new Refusal(status, message, { path: at, retryAfter, cause, summary });
+}
+
+function correlationIdOf(request: Request): string {
+  const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(request.get('traceparent') ?? '');
+  return trace?.[1] ?? crypto.randomUUID();
+}
+
+export function createApp(options: AppOptions): Express {
+  const { bodies, metrics, log, now } = options;
+  const app = express();
+  app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
+
+  function answerRefusal(response: Response, refusal: Refusal, correlationId?: string): void {
+    const { status, message, path, retryAfter } = refusal;
+    if (response.headersSent) return;
+    if (retryAfter !== undefined) response.set('Retry-After', String(retryAfter));
+    // What is left of a body that was not read would be taken for the next request.
+    if (!response.req.complete) response.set('Connection', 'close');
+    response.status(status).json({ error: message, path, correlationId });
+  }
+
+  async function handleBatch(members: readonly Decoded[]): Promise<void> {
+    const refusals: Refusal[] = [];
+    for (const [index, member] of members.entries()) {
+      try {
+        if (member instanceof Refusal) throw member;
+        await options.deliver(member);
+      } catch (error) {
+        refusals.push(atIndex(error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault'), index));
+      }
+    }
+    const refusal = worst(refusals);
+    if (refusal) throw refusal;
+  }
+
+  async function handleEvents(request: Request, body: Buffer): Promise<void> {
+    const decoded = decodeRequest({ headers: request.headers, body }, new Date(now()).toISOString());
+    if ('length' in decoded) await handleBatch(decoded);
+    else await options.deliver(decoded);
+  }
+
+  /** Reads the body, does the work, and answers 204 or what the Refusal says: the one place where faults become answers. */
+  function door(endpoint: string, work: (request: Request, body: Buffer, correlationId: string) => Promise<void>) {
+    return async (request: Request, response: Response): Promise<void> => {
+      const correlationId = correlationIdOf(request);
+      let release: (() => void) | undefined;
+      try {
+        if (options.isStopping()) throw new Refusal(503, 'shutting down');
+        const read = await bodies.read(request);
+        release = read.release;
+        await work(request, read.body, correlationId);
+        response.status(204).end();
+      } catch (error) {
+        const refusal = error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault', { cause: error });
+        log.debug({ correlation_id: correlationId, operation: endpoint, status: refusal.status }, refusal.message);
+        answerRefusal(response, refusal, correlationId);
+      } finally {
+        release?.();
+        metrics.countRequest(endpoint, response.statusCode);
+      }
+    };
+  }
+
+  app.get('/health', (_request, response) => {
+    response.type('text/plain').send('ok\n');
+  });
+  app.get('/ready', (_request, response) => {
+    const reason = options.isStopping() ? 'shutting down' : options.notReady();
+    response
+      .status(reason === undefined ? 200 : 503)
+      .type('text/plain')
+      .send(`${reason ?? 'ready'}\n`);
+  });
+  app.get('/metrics', async (_request, response) => {
+    const { contentType, text } = await metrics.render();
+    response.set('Content-Type', contentType).send(text);
+  });
+  const { observations } = options;
+  if (observations) {
+    app.get('/observations', async (request, response) => {
+      response.json(await observations(request.query));
+    });
+  }
+  app.post('/', door('/', handleEvents));
+  for (const path of options.webhookPaths) {
+    app.post(
+      path,
+      door(path, (_request, body, id) => options.receive(path, parseJson(body, 'body'), id)),
+    );
+  }
+  const known = [
+    '/',
+    '/health',
+    '/ready',
+    '/metrics',
+    ...(observations ? ['/observations'] : []),
+    ...options.webhookPaths,
+  ];
+  app.all(known, (_request, response) => answerRefusal(response, new Refusal(405, 'the method is not allowed')));
+  app.use((_request, response) => answerRefusal(response, new Refusal(404, 'no such path')));
+  app.use((error: unknown, _request: Request, response: Response, _next: unknown) => {
+    const isClientFault = error instanceof Error && 'status' in error && error.status === 400;
+    const fault = new Refusal(isClientFault ? 400 : 503, isClientFault ? 'a bad request' : 'an unexpected fault');
+    answerRefusal(response, error instanceof Refusal ? error : fault);
+  });
+  return app;
+}

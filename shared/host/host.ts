@@ -1,0 +1,86 @@
+import * as z from 'zod';
+import type { CloudEvent } from '../function/cloud-event.ts';
+import { isPing } from '../function/cloud-event.ts';
+import type { FunctionDefinition } from '../function/function-definition.ts';
+import { type CommonSettings, type Environment, parseSettings, SettingsError } from '../function/settings.ts';
+import { type AppOptions, createApp } from './app.ts';
+import { createBodyReader } from './body.ts';
+import type { Dispatcher, Hosted } from './dispatch.ts';
+import type { Log } from './log.ts';
+import { memoryLimit } from './memory.ts';
+import type { Metrics } from './metrics.ts';
+import { type Served, serve } from './serve.ts';
+
+/** What a function may take for one event; a completeness pass and gc may take as long as Knative lets a request be. */
+const eventMilliseconds = 60_000;
+const pingMilliseconds = 590_000;
+
+export interface HostOptions {
+  readonly functions: readonly Hosted[];
+  readonly dispatcher: Dispatcher;
+  readonly settings: CommonSettings;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly hostname: string;
+  readonly port: number;
+  readonly now: () => number;
+  /** Gives an event to whom it is for. Throws a Refusal. */
+  route(event: CloudEvent, signal: AbortSignal): Promise<void>;
+  notReady(): string | undefined;
+  readonly observations?: NonNullable<AppOptions['observations']>;
+}
+
+export interface Host extends Served {
+  /** A signal for the handling of one event: its deadline, and the end of the process. */
+  deadlineFor(event: CloudEvent): AbortSignal;
+}
+
+/** Listens for the given functions. */
+export async function startHost(options: HostOptions): Promise<Host> {
+  const { functions, dispatcher, settings, log, metrics, now, notReady } = options;
+  const abort = new AbortController();
+  let stopping = false;
+  const deadlineFor = (event: CloudEvent): AbortSignal =>
+    AbortSignal.any([abort.signal, AbortSignal.timeout(isPing(event) ? pingMilliseconds : eventMilliseconds)]);
+  const receiver = functions.find(({ definition }) => definition.receive);
+  const webhooks = receiver ? receiver.context.functions.flatMap((peer) => peer.webhooks) : [];
+  const app = createApp({
+    bodies: createBodyReader({ maxBytes: settings.MAX_REQUEST_BYTES, maxBytesInFlight: memoryLimit() / 4 }),
+    metrics,
+    log,
+    now,
+    notReady,
+    isStopping: () => stopping,
+    deliver: (event) => options.route(event, deadlineFor(event)),
+    webhookPaths: new Set(webhooks.map(({ path }) => path)),
+    async receive(path, body, correlationId) {
+      if (receiver) await dispatcher.receive(receiver, { path, body, correlationId }, abort.signal);
+    },
+    ...(options.observations && { observations: options.observations }),
+  });
+  const served = await serve({ listener: app, port: options.port, hostname: options.hostname, log, abort });
+  return {
+    url: served.url,
+    deadlineFor,
+    async stop() {
+      stopping = true;
+      await served.stop();
+      abort.abort();
+    },
+  };
+}
+
+/** One error for all bad settings of all functions that a process hosts. Throws a SettingsError. */
+export function checkSettings(definitions: readonly FunctionDefinition[], environment: Environment): CommonSettings {
+  const faults = new Set<string>();
+  for (const { settings } of definitions) {
+    try {
+      parseSettings(environment, settings, []);
+    } catch (error) {
+      if (!(error instanceof SettingsError)) throw error;
+      for (const fault of error.faults) faults.add(fault);
+    }
+  }
+  if (faults.size > 0) throw new SettingsError([...faults]);
+  return parseSettings(environment, z.object({}), []);
+}

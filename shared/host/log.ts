@@ -1,0 +1,28 @@
+import pino from 'pino';
+
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** One JSON object a line. Never a token, a header's value, a body or a secret's data in `fields`. */
+export interface Log {
+  debug(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
+  fatal(fields: LogFields, message: string): void;
+}
+
+const levels: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error', 'fatal']);
+
+/**
+ * `level` is LOG_LEVEL's value, where it is none INFO (the settings' own check says so to the user); lines go to
+ * `destination`, standard output by default.
+ */
+export function createLog(level: string, component: string, destination?: pino.DestinationStream): Log {
+  const options: pino.LoggerOptions = {
+    level: levels.has(level.toLowerCase()) ? level.toLowerCase() : 'info',
+    base: { component },
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label) => ({ level: label.toUpperCase() }) },
+  };
+  return destination ? pino(options, destination) : pino(options);
+}

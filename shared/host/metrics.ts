@@ -1,0 +1,149 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Summary } from '../function/summary.ts';
+import type { Counts } from '../observation/observation.ts';
+
+export interface Metrics {
+  countSummary(source: string, summary: Summary): void;
+  /** A create that failed, or an event that could not be handled; `errorType` is a short constant. */
+  countError(source: string, errorType: string): void;
+  observeDuration(source: string, seconds: number): void;
+  countRequest(endpoint: string, status: number): void;
+  countDropped(endpoint: string, count: number): void;
+  /** An event that no function has asked for. */
+  countUnwanted(): void;
+  observeCollection(seconds: number): void;
+  /** The cache of known names: read when scraped. */
+  watchKnownNames(count: () => number): void;
+  countEviction(): void;
+  /** The text exposition format and its content type. */
+  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+type LabelValues = Readonly<Record<string, string>>;
+
+const durations = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
+/** Counters exist from their first count on: a metric that nothing updates would only mislead. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const counters = new Map<string, Counter>();
+
+  function count(name: string, help: string, labels: LabelValues, by: number): void {
+    let counter = counters.get(name);
+    if (!counter) {
+      const labelNames = Object.keys(labels);
+      counter = new Counter({ name: `zen_watcher_${name}`, help, labelNames, registers: [registry] });
+      counters.set(name, counter);
+    }
+    if (by > 0) counter.inc(labels, by);
+  }
+
+  function countReasons(source: string, reasons: Counts): void {
+    for (const [reason, by] of Object.entries(reasons)) {
+      count(
+        'observations_filtered_total',
+        'Findings and rows that made no Observation, by reason.',
+        { source, reason },
+        by,
+      );
+    }
+  }
+
+  const histograms = new Map<string, Histogram>();
+  function observe(name: string, help: string, labels: LabelValues, seconds: number): void {
+    let histogram = histograms.get(name);
+    if (!histogram) {
+      const labelNames = Object.keys(labels);
+      histogram = new Histogram({
+        name: `zen_watcher_${name}`,
+        help,
+        labelNames,
+        buckets: durations,
+        registers: [registry],
+      });
+      histograms.set(name, histogram);
+    }
+    histogram.observe(labels, seconds);
+  }
+
+  let live: Gauge | undefined;
+  function showLive(rows: NonNullable<Summary['collection']>['live']): void {
+    live ??= new Gauge({
+      name: 'zen_watcher_observations_live',
+      help: 'Observations that exist, as the last garbage collection counted them.',
+      labelNames: ['source', 'severity'],
+      registers: [registry],
+    });
+    live.reset();
+    for (const { source, severity, count: value } of rows) live.set({ source, severity }, value);
+  }
+
+  function countCollection({ live: rows, errors }: NonNullable<Summary['collection']>): void {
+    showLive(rows);
+    count('gc_runs_total', 'Garbage collections.', {}, 1);
+    for (const { operation, errorType, count: by } of errors) {
+      count('gc_errors_total', 'Failures of garbage collection.', { operation, error_type: errorType }, by);
+    }
+  }
+
+  return {
+    countSummary(source, summary) {
+      for (const { category, severity, count: by } of summary.created) {
+        count('events_total', 'Observations created.', { source, category, severity }, by);
+        count('observations_created_total', 'Observations created.', { source }, by);
+      }
+      count(
+        'observations_deduped_total',
+        'Observations that existed when they were written.',
+        { source },
+        summary.duplicate,
+      );
+      count('observations_unchanged_total', 'Findings that a list showed as known.', { source }, summary.unchanged);
+      countReasons(source, summary.skipped);
+      countReasons(source, summary.filtered);
+      for (const { source: of, reason, count: by } of summary.deleted) {
+        count('observations_deleted_total', 'Observations deleted.', { source: of, reason }, by);
+      }
+      for (const { source: of, reason, count: by } of summary.deadLetters) {
+        count('deadletters_total', 'Events that could not be delivered.', { source: of, reason }, by);
+      }
+      if (summary.collection) countCollection(summary.collection);
+    },
+    countError(source, errorType) {
+      const labels = { source, error_type: errorType };
+      count('observations_create_errors_total', 'Events whose Observations could not all be stored.', labels, 1);
+    },
+    observeDuration(source, seconds) {
+      observe('event_processing_duration_seconds', 'Time from an event to its answer.', { source }, seconds);
+    },
+    countRequest(endpoint, status) {
+      const labels = { endpoint, status: String(status) };
+      count('webhook_requests_total', 'Requests answered.', labels, 1);
+    },
+    countDropped(endpoint, by) {
+      count('webhook_events_dropped_total', 'Events turned away or refused at a webhook.', { endpoint }, by);
+    },
+    countUnwanted() {
+      countReasons('none', { not_wanted: 1 });
+    },
+    observeCollection(seconds) {
+      observe('gc_duration_seconds', 'Time of a garbage collection.', {}, seconds);
+    },
+    watchKnownNames(read) {
+      new Gauge({
+        name: 'zen_watcher_dedup_cache_size',
+        help: 'Names in the cache of Observations known to exist.',
+        registers: [registry],
+        collect() {
+          this.set(read());
+        },
+      });
+    },
+    countEviction() {
+      count('dedup_evictions_total', 'Names that left the cache because it was full.', {}, 1);
+    },
+    async render() {
+      return { contentType: registry.contentType, text: await registry.metrics() };
+    },
+  };
+}

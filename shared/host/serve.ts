@@ -1,0 +1,48 @@
+import { createServer, type RequestListener } from 'node:http';
+import type { Log } from './log.ts';
+
+/** A process that was told to stop must be gone after ten seconds; what is in flight has this long. */
+const drainMilliseconds = 9000;
+
+export interface Served {
+  readonly url: string;
+  /** Stops accepting, waits for what is in flight, at most nine seconds; then `abort` ends the rest. */
+  stop(): Promise<void>;
+}
+
+export interface ServeOptions {
+  readonly listener: RequestListener;
+  readonly port: number;
+  /** Local mode is for this machine alone; in a container the kubelet and queue-proxy come from outside. */
+  readonly hostname: string;
+  readonly log: Log;
+  /** Ends what the time for draining was too short for: those requests answer 503. */
+  readonly abort: AbortController;
+}
+
+export async function serve({ listener, port, hostname, log, abort }: ServeOptions): Promise<Served> {
+  const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000 }, listener);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, host: hostname }, resolve);
+  });
+  const address = server.address();
+  const actual = typeof address === 'object' && address !== null ? address.port : port;
+  return {
+    url: `http://${hostname === '0.0.0.0' || hostname === '::' ? '127.0.0.1' : hostname}:${actual}`,
+    async stop() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const timer = setTimeout(() => {
+        log.warn({ operation: 'stop' }, 'requests in flight are given up');
+        abort.abort();
+        setTimeout(() => server.closeAllConnections(), 500).unref();
+      }, drainMilliseconds);
+      server.closeIdleConnections();
+      // A connection becomes idle when its last request has been answered; nothing says when, so look.
+      const sweep = setInterval(() => server.closeIdleConnections(), 50);
+      await closed;
+      clearTimeout(timer);
+      clearInterval(sweep);
+    },
+  };
+}

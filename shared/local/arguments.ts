@@ -1,0 +1,88 @@
+import { parseArgs } from 'node:util';
+
+/** A wrong command line; the message ends with the usage. */
+export class UsageError extends Error {
+  constructor(message: string, usage: string) {
+    super(`${message}\n\n${usage}`);
+    this.name = 'UsageError';
+  }
+}
+
+const usage = `Usage:
+  npm start -- [options]     host every function in one process
+  npm start -- <function>    serve one function, as in the image (PORT, in-cluster configuration)
+
+Options:
+  --port N           listen here (8080; 0 takes a free port)
+  --data DIR         where the embedded store is (.data)
+  --objects DIR      Kubernetes objects (YAML, JSON) to observe, now and as they change
+  --config DIR       ObservationFilter, ObservationMapping and Ingester objects, live
+  --samples          play sample events of every source
+  --kubeconfig FILE  read and write that cluster instead
+  --help             show this`;
+
+export interface LocalArguments {
+  readonly mode: 'local';
+  readonly port: number | undefined;
+  readonly data: string;
+  readonly objects: string | undefined;
+  readonly config: string | undefined;
+  readonly samples: boolean;
+  readonly kubeconfig: string | undefined;
+}
+
+export type StartArguments =
+  | LocalArguments
+  | { readonly mode: 'function'; readonly name: string }
+  | { readonly mode: 'help'; readonly usage: string };
+
+const options = {
+  port: { type: 'string' },
+  data: { type: 'string' },
+  objects: { type: 'string' },
+  config: { type: 'string' },
+  samples: { type: 'boolean' },
+  kubeconfig: { type: 'string' },
+  help: { type: 'boolean' },
+} as const;
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), usage);
+  }
+}
+
+function portOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw new UsageError('--port takes a number from 0 to 65535', usage);
+}
+
+/** Throws a UsageError. */
+export function parseStartArguments(args: readonly string[]): StartArguments {
+  const { values, positionals } = parse(args);
+  if (values.help) return { mode: 'help', usage };
+  const [name, ...more] = positionals;
+  const given = Object.keys(values);
+  if (name !== undefined) {
+    if (more.length > 0) throw new UsageError('one function at most can be named', usage);
+    if (given.length > 0) throw new UsageError(`--${given[0]} is for local mode, without a function's name`, usage);
+    return { mode: 'function', name };
+  }
+  if (values.kubeconfig !== undefined) {
+    const local = (['data', 'objects', 'config', 'samples'] as const).find((option) => values[option] !== undefined);
+    if (local) throw new UsageError(`--${local} can't be used with --kubeconfig: the cluster has its own`, usage);
+  }
+  return {
+    mode: 'local',
+    port: portOf(values.port),
+    data: values.data ?? '.data',
+    objects: values.objects,
+    config: values.config,
+    samples: values.samples ?? false,
+    kubeconfig: values.kubeconfig,
+  };
+}

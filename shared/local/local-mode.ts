@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import type { CloudEvent } from '../function/cloud-event.ts';
+import type { FunctionDefinition } from '../function/function-definition.ts';
+import { type Environment, parseSettings } from '../function/settings.ts';
+import type { KubernetesObject } from '../function/stores.ts';
+import { createAdmission } from '../host/admission.ts';
+import { createDispatcher, type Hosted } from '../host/dispatch.ts';
+import { checkSettings, startHost } from '../host/host.ts';
+import type { Log } from '../host/log.ts';
+import { createMetrics } from '../host/metrics.ts';
+import { peerOf } from '../host/peers.ts';
+import { wants } from '../host/routes.ts';
+import { sleep } from '../host/sleep.ts';
+import { allowAll } from '../pipeline/filter.ts';
+import { createKnownNames } from '../pipeline/known-names.ts';
+import type { LocalArguments } from './arguments.ts';
+import { createLocalBroker } from './broker.ts';
+import { createEmbeddedStore } from './embedded-store.ts';
+import { createObjectFolder, type ObjectChange } from './object-folder.ts';
+import { observationList } from './observations-query.ts';
+import { playSamples, sampleObjects } from './samples.ts';
+import { startTimers } from './timers.ts';
+
+export interface LocalMode {
+  readonly url: string;
+  /** Finishes what is in flight, within ten seconds. */
+  stop(): Promise<void>;
+}
+
+export interface LocalModeOptions {
+  readonly args: LocalArguments;
+  readonly definitions: readonly FunctionDefinition[];
+  readonly environment: Environment;
+  readonly log: Log;
+}
+
+/**
+ * Hosts every function in one process, with an embedded store and folders of objects in place of a cluster, and plays
+ * the Broker, the PingSources and the ApiServerSources. Throws a SettingsError, or an Error for a bad folder.
+ */
+export async function startLocalMode({ args, definitions, environment, log }: LocalModeOptions): Promise<LocalMode> {
+  const settings = checkSettings(definitions, environment);
+  const { SYSTEM_NAMESPACE: systemNamespace } = settings;
+  if (args.objects !== undefined && !existsSync(args.objects)) throw new Error(`--objects: no folder ${args.objects}`);
+  const now = Date.now;
+  const metrics = createMetrics();
+  const dispatcher = createDispatcher(log, metrics);
+  const store = createEmbeddedStore({ data: args.data, now });
+  const objects = createObjectFolder({
+    folders: [args.objects, args.samples ? sampleObjects(args.data) : undefined].filter(
+      (folder) => folder !== undefined,
+    ),
+    defaultNamespace: systemNamespace,
+    onChange: (change) => void observe(change),
+    onFault: (file, reason) => log.warn({ operation: 'read-objects', file, reason }, 'a file was not read'),
+  });
+  const known = createKnownNames({ size: settings.DEDUP_CACHE_SIZE, now, onEvict: () => metrics.countEviction() });
+  metrics.watchKnownNames(() => known.count());
+
+  const functions: Hosted[] = [];
+  const broker = createLocalBroker({ functions, dispatcher, systemNamespace, now });
+  const shared = {
+    ...{ store, objects, filter: allowAll, known, now, sleep },
+    functions: definitions.map((definition) => peerOf(definition, environment, [])),
+    admit: createAdmission(),
+    publish: broker.publish,
+    deliver: broker.deliver,
+  };
+  for (const definition of definitions) {
+    const own = Object.assign({}, parseSettings(environment, definition.settings, []));
+    functions.push({ definition, context: { ...shared, settings: own } });
+  }
+
+  const host = await startHost({
+    ...{ functions, dispatcher, settings, log, metrics, now },
+    hostname: '127.0.0.1',
+    port: args.port ?? settings.PORT,
+    notReady: () => undefined,
+    observations: (query) => observationList(store, query),
+    async route(event, signal) {
+      const count = await broker.route(event, signal);
+      if (count > 0) return;
+      metrics.countUnwanted();
+      log.debug({ operation: event.type, correlation_id: event.id }, 'no function wants this event');
+    },
+  });
+  const stopping = new AbortController();
+
+  /** Nothing sends an event again here; what fails for good, the next completeness pass makes up for. */
+  async function send(hosted: Hosted, event: CloudEvent): Promise<void> {
+    const signal = AbortSignal.any([host.deadlineFor(event), stopping.signal]);
+    await broker.send(hosted, event, signal).catch(() => undefined);
+  }
+
+  async function observe(change: ObjectChange): Promise<void> {
+    const event = referenceEvent(change, now());
+    for (const hosted of functions) if (wants(hosted.definition, event)) await send(hosted, event);
+  }
+
+  objects.start();
+  log.info({ operation: 'start' }, `listening on ${host.url}`);
+  const firstRound = startTimers({ functions, systemNamespace, now, ping: send, signal: stopping.signal });
+  if (args.samples) {
+    await Promise.all([firstRound, playSamples(host.url, shared.functions)]);
+    log.info(
+      { operation: 'samples' },
+      `samples played: see them with "npm run observations", or ${host.url}/observations`,
+    );
+  }
+  return {
+    url: host.url,
+    async stop() {
+      objects.stop();
+      stopping.abort();
+      await host.stop();
+      store.close();
+    },
+  };
+}
+
+/** What Knative's ApiServerSource would send: a reference in place of the object. */
+function referenceEvent({ type, object }: ObjectChange, now: number): CloudEvent {
+  const { apiVersion, kind, metadata }: KubernetesObject = object;
+  return {
+    id: randomUUID(),
+    source: 'urn:zen-watcher:objects',
+    type: `dev.knative.apiserver.ref.${type}`,
+    time: new Date(now).toISOString(),
+    extensions: {},
+    data: { apiVersion, kind, namespace: metadata.namespace, name: metadata.name },
+  };
+}

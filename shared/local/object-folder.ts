@@ -1,0 +1,165 @@
+import { readdirSync, readFileSync, statSync, watch } from 'node:fs';
+import { join, relative } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { parseAllDocuments } from 'yaml';
+import * as z from 'zod';
+import type { Resource } from '../function/function-definition.ts';
+import { groupVersionOf } from '../function/group-version.ts';
+import { pathOf } from '../function/refusal.ts';
+import type { KubernetesObject, Objects } from '../function/stores.ts';
+
+/** Checked only as far as an object's address goes; what is in it is for the sources' own schemas to say. */
+const objectSchema = z.looseObject({
+  apiVersion: z.string().min(1),
+  kind: z.string().min(1),
+  metadata: z.looseObject({
+    name: z.string().min(1),
+    namespace: z.string().min(1).optional(),
+    uid: z.string().optional(),
+    labels: z.record(z.string(), z.string()).optional(),
+    annotations: z.record(z.string(), z.string()).optional(),
+    creationTimestamp: z.string().nullish(),
+    deletionTimestamp: z.string().nullish(),
+  }),
+});
+
+export interface ObjectChange {
+  readonly type: 'add' | 'update' | 'delete';
+  readonly object: KubernetesObject;
+}
+
+export interface ObjectFolderOptions {
+  /** Folders whose files (.yaml, .yml, .json; several documents a file; subfolders too) hold the objects. */
+  readonly folders: readonly string[];
+  /** Where an object without a namespace is. */
+  readonly defaultNamespace: string;
+  readonly onChange: (change: ObjectChange) => void;
+  /** A file that can't be read as objects; what it held before stays. */
+  readonly onFault: (file: string, message: string) => void;
+}
+
+export interface ObjectFolder extends Objects {
+  /** Reads all files and begins to watch them. Nothing that is there at this time is reported as a change. */
+  start(): void;
+  stop(): void;
+}
+
+/** Editors write in several steps, so a change is read this long after the first word of it. */
+const settleMilliseconds = 50;
+
+function keyOf({ apiVersion, kind, metadata }: KubernetesObject): string {
+  return JSON.stringify([groupVersionOf(apiVersion).group, kind, metadata.namespace, metadata.name]);
+}
+
+function asList(value: unknown): readonly unknown[] {
+  const list = z.object({ kind: z.string().regex(/List$/), items: z.array(z.unknown()) }).safeParse(value);
+  return list.success ? list.data.items : [value];
+}
+
+function parseDocuments(text: string, file: string): unknown[] {
+  if (/\.json$/i.test(file)) return [JSON.parse(text)];
+  return parseAllDocuments(text).map((document) => {
+    if (document.errors[0]) throw new Error(document.errors[0].message);
+    return document.toJS({ maxAliasCount: 100 });
+  });
+}
+
+/** The objects in a file's text. Throws an Error that says where it is no object. */
+export function parseObjects(text: string, file: string): KubernetesObject[] {
+  const values = parseDocuments(text, file).filter((value) => value !== null);
+  return values.flatMap(asList).map((value) => {
+    const parsed = objectSchema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    const issue = parsed.error.issues[0];
+    throw new Error(`${pathOf(issue?.path ?? [], '') || 'document'}: ${issue?.message ?? 'not a Kubernetes object'}`);
+  });
+}
+
+function* filesBelow(folder: string): Generator<string> {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* filesBelow(path);
+    else if (/\.(ya?ml|json)$/i.test(entry.name) && statSync(path, { throwIfNoEntry: false })?.isFile()) yield path;
+  }
+}
+
+/** Folders of files that play the API server's part: objects to get and list, and word of every change. */
+export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
+  const byFile = new Map<string, { readonly text: string; readonly objects: readonly KubernetesObject[] }>();
+  const stopping = new AbortController();
+  let objects = new Map<string, KubernetesObject>();
+  let timer: NodeJS.Timeout | undefined;
+
+  function readFile(file: string): void {
+    try {
+      const text = readFileSync(file, 'utf8');
+      if (byFile.get(file)?.text !== text) byFile.set(file, { text, objects: parseObjects(text, file) });
+    } catch (error) {
+      options.onFault(relative(process.cwd(), file), error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  function readAll(): void {
+    const files = new Set(options.folders.flatMap((folder) => [...filesBelow(folder)]));
+    for (const file of files) readFile(file);
+    for (const file of byFile.keys()) if (!files.has(file)) byFile.delete(file);
+    objects = new Map([...byFile.values()].flatMap((file) => file.objects).map((object) => [keyOf(object), object]));
+  }
+
+  function readChanges(): void {
+    timer = undefined;
+    const before = objects;
+    readAll();
+    for (const [key, object] of objects) {
+      const old = before.get(key);
+      if (!old) options.onChange({ type: 'add', object: placed(object) });
+      else if (!isDeepStrictEqual(old, object)) options.onChange({ type: 'update', object: placed(object) });
+    }
+    for (const [key, object] of before) {
+      if (!objects.has(key)) options.onChange({ type: 'delete', object: placed(object) });
+    }
+  }
+
+  /** With the namespace that it would have in a cluster; what is cluster-scoped is for the Resource to say. */
+  function placed(object: KubernetesObject, namespaced = true): KubernetesObject {
+    const { namespace = options.defaultNamespace, ...metadata } = object.metadata;
+    return { ...object, metadata: namespaced ? { ...metadata, namespace } : metadata };
+  }
+
+  function objectsOf(resource: Resource): KubernetesObject[] {
+    return [...objects.values()]
+      .filter(({ apiVersion, kind }) => kind === resource.kind && groupVersionOf(apiVersion).group === resource.group)
+      .map((object) => placed(object, resource.namespaced));
+  }
+
+  return {
+    async get(resource, ref) {
+      return objectsOf(resource).find(
+        ({ metadata }) => metadata.name === ref.name && (!resource.namespaced || metadata.namespace === ref.namespace),
+      );
+    },
+
+    async *list(resource, namespace) {
+      readAll();
+      const place = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
+      yield* objectsOf(resource)
+        .filter(({ metadata }) => namespace === undefined || !resource.namespaced || metadata.namespace === namespace)
+        .sort((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
+    },
+
+    start() {
+      readAll();
+      for (const folder of options.folders) {
+        const watcher = watch(folder, { recursive: true, signal: stopping.signal }, () => {
+          timer ??= setTimeout(readChanges, settleMilliseconds);
+        });
+        watcher.on('error', (error) => options.onFault(folder, error.message));
+      }
+    },
+
+    stop() {
+      clearTimeout(timer);
+      stopping.abort();
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import * as z from 'zod';
+import { pathOf, Refusal } from '../function/refusal.ts';
+import type { ObservationReader } from './observation-reader.ts';
+
+const query = z.strictObject({
+  source: z.string().optional(),
+  severity: z.string().toUpperCase().optional(),
+  namespace: z.string().optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(500),
+  continue: z
+    .string()
+    .transform((token, context) => {
+      const [namespace, name, ...more] = Buffer.from(token, 'base64url').toString().split('/');
+      if (namespace && name && more.length === 0) return { namespace, name };
+      context.addIssue({ code: 'custom', message: 'not a token of this program' });
+      return z.NEVER;
+    })
+    .optional(),
+});
+
+/** The answer to `GET /observations`: an ObservationList as the API server would give it. Throws a Refusal 400. */
+export async function observationList(reader: ObservationReader, parameters: Readonly<Record<string, unknown>>) {
+  const parsed = query.safeParse(parameters);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new Refusal(400, 'a bad query', { path: pathOf(issue?.path ?? []) || issue?.message });
+  }
+  const { continue: after, ...rest } = parsed.data;
+  const { items, next } = await reader.read({ ...rest, after });
+  const token = next && Buffer.from(`${next.namespace}/${next.name}`).toString('base64url');
+  return {
+    apiVersion: 'zen.kube-zen.io/v1',
+    kind: 'ObservationList',
+    metadata: token === undefined ? {} : { continue: token },
+    items,
+  };
+}

@@ -1,0 +1,38 @@
+import { functionNames, loadFunctions } from './function/load-functions.ts';
+import { SettingsError } from './function/settings.ts';
+import { createLog } from './host/log.ts';
+import { parseStartArguments, UsageError } from './local/arguments.ts';
+
+/** Ends the process when `stop` has finished; a second signal ends it at once. */
+function stopOnSignal(stop: () => Promise<void>): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      process.once(signal, () => process.exit(1));
+      void stop().then(() => process.exit(0));
+    });
+  }
+}
+
+async function main(): Promise<void> {
+  const args = parseStartArguments(process.argv.slice(2));
+  if (args.mode === 'help') {
+    process.stdout.write(`${args.usage}\n`);
+    return;
+  }
+  const log = createLog(process.env.LOG_LEVEL || 'INFO', args.mode === 'function' ? args.name : 'local');
+  if (args.mode === 'function') {
+    const names = functionNames();
+    if (!names.includes(args.name)) throw new UsageError(`no function ${args.name}`, `There are: ${names.join(', ')}`);
+    throw new Error('unwritten');
+  }
+  const { startLocalMode } = await import('./local/local-mode.ts');
+  const definitions = await loadFunctions();
+  const { stop } = await startLocalMode({ args, definitions, environment: process.env, log });
+  stopOnSignal(stop);
+}
+
+main().catch((error: unknown) => {
+  const isUsers = error instanceof UsageError || error instanceof SettingsError;
+  process.stderr.write(`zen-watcher: ${error instanceof Error ? (isUsers ? error.message : error.stack) : error}\n`);
+  process.exit(error instanceof UsageError ? 2 : 1);
+});

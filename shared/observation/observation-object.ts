@@ -1,0 +1,64 @@
+import type { ObservationObject } from '../function/stores.ts';
+import { cutText, fitDetails } from './bounds.ts';
+import { correlationAnnotation, expiresLabel, group, labels, labelValue, stateSinceLabel } from './labels.ts';
+import type { Observation, ResourceRef } from './observation.ts';
+import { detailsOf } from './values.ts';
+
+export interface ObjectOptions {
+  readonly name: string;
+  readonly namespace: string;
+  readonly source: string;
+  readonly subject: string;
+  readonly correlationId: string;
+  /** Seconds. */
+  readonly ttl: number;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+  readonly now: number;
+  /** State sources' findings are open, missing or resolved; those of event sources have no state. */
+  readonly hasState: boolean;
+}
+
+function boundedResource(resource: ResourceRef): ResourceRef {
+  const { apiVersion, kind, name, namespace } = resource;
+  return {
+    ...(apiVersion !== undefined && { apiVersion: cutText(apiVersion, 253) }),
+    kind: cutText(kind, 253),
+    ...(name !== undefined && { name: cutText(name, 512) }),
+    ...(namespace !== undefined && { namespace: cutText(namespace, 253) }),
+  };
+}
+
+/** The Kubernetes object for an Observation, within the bounds of its CRD and below 8 KiB. */
+export function observationObject(observation: Observation, options: ObjectOptions): ObservationObject {
+  const { category, severity, eventType, resource, details, detectedAt } = observation;
+  const state = options.hasState
+    ? { [labels.subject]: options.subject, [labels.state]: 'open', [labels.stateSince]: stateSinceLabel(options.now) }
+    : {};
+  return {
+    apiVersion: `${group}/v1`,
+    kind: 'Observation',
+    metadata: {
+      name: options.name,
+      namespace: options.namespace,
+      labels: {
+        [labels.source]: labelValue(options.source),
+        [labels.category]: labelValue(category),
+        [labels.severity]: severity,
+        [labels.expires]: expiresLabel(options.expiresAt),
+        ...state,
+      },
+      annotations: { [correlationAnnotation]: cutText(options.correlationId, 256) },
+    },
+    spec: {
+      source: options.source,
+      category,
+      severity,
+      eventType,
+      ...(resource && { resource: boundedResource(resource) }),
+      details: fitDetails(detailsOf(details)),
+      detectedAt,
+      ttlSecondsAfterCreation: options.ttl,
+    },
+  };
+}

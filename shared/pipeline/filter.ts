@@ -1,0 +1,25 @@
+import type { Observation } from '../observation/observation.ts';
+
+/** Why a filter drops an Observation; the order is the order in which a filter's fields are asked. */
+export const filterReasons = [
+  'source_disabled',
+  'include_severity',
+  'min_severity',
+  'exclude_event_type',
+  'include_event_type',
+  'exclude_namespace',
+  'include_namespace',
+  'exclude_kind',
+  'include_kind',
+  'exclude_category',
+  'include_category',
+  'exclude_rule',
+] as const;
+
+export type FilterReason = (typeof filterReasons)[number];
+
+/** Decides about one Observation of a source: the reason to drop it, or `undefined` to keep it. */
+export type Filter = (source: string, observation: Observation) => FilterReason | undefined;
+
+/** Keeps everything. */
+export const allowAll: Filter = () => undefined;

@@ -1,0 +1,29 @@
+import type * as z from 'zod';
+import { Refusal, schemaRefusal } from '../function/refusal.ts';
+import type { CommonSettings } from '../function/settings.ts';
+import type { SourceDefinition } from '../function/source.ts';
+import type { Normalized } from '../observation/observation.ts';
+
+/** Data as its schema has it, or a Refusal 422 that names the field. */
+export function parseData<Data>(schema: z.ZodType<Data>, data: unknown): Data {
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  throw schemaRefusal(parsed.error, 'data');
+}
+
+/** Parses what a tool sent and normalizes it. Throws a Refusal 422: the same data will never be better. */
+export function normalizeData<Data, Settings>(
+  source: SourceDefinition<Data, Settings>,
+  data: unknown,
+  time: string,
+  settings: Settings & CommonSettings,
+): Normalized {
+  try {
+    return source.normalize(parseData(source.schema, data), { time, settings });
+  } catch (cause) {
+    // Anything else is a fault of ours (or a stack that data nested too deeply has used up): retrying can't mend it.
+    throw cause instanceof Refusal
+      ? cause
+      : new Refusal(422, 'the data could not be normalized', { path: 'data', cause });
+  }
+}
