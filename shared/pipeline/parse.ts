@@ -19,7 +19,9 @@ export function normalizeData<Data, Settings>(
   settings: Settings & CommonSettings,
 ): Normalized {
   try {
-    return source.normalize(parseData(source.schema, data), { time, settings });
+    const normalized = source.normalize(parseData(source.schema, data), { time, settings });
+    const saysWhy = normalized.observations.length > 0 || Object.keys(normalized.skipped).length > 0;
+    return saysWhy ? normalized : { observations: [], skipped: { nothing_reported: 1 } };
   } catch (cause) {
     // Anything else is a fault of ours (or a stack that data nested too deeply has used up): retrying can't mend it.
     throw cause instanceof Refusal

@@ -1,0 +1,193 @@
+import * as z from 'zod';
+import { descriptiveText } from '../shared/function/object-schema.ts';
+import { schemaRefusal } from '../shared/function/refusal.ts';
+import { integer } from '../shared/function/settings.ts';
+import { defineSource } from '../shared/function/source.ts';
+import { isClusterScoped, kindOf } from '../shared/observation/built-in-kinds.ts';
+import { canonicalJson, contentHash } from '../shared/observation/canonical-json.ts';
+import type { ResourceRef } from '../shared/observation/observation.ts';
+import type { Severity } from '../shared/observation/severity.ts';
+import { detailsOf, identityOf, text, timeOf } from '../shared/observation/values.ts';
+
+/** In the order of their numbers in syslog, which Falco's gRPC clients send. */
+const priorities = ['Emergency', 'Alert', 'Critical', 'Error', 'Warning', 'Notice', 'Informational', 'Debug'] as const;
+
+const prioritySchema = z.union([z.string(), z.number()]).transform((value, context) => {
+  const index = typeof value === 'number' ? value : priorityIndex(value);
+  const priority = priorities[index];
+  if (priority !== undefined) return priority;
+  context.addIssue({ code: 'custom', message: `must be one of ${priorities.join(', ')}` });
+  return z.NEVER;
+});
+
+const settings = z.object({
+  FALCO_MINIMUM_PRIORITY: z
+    .string()
+    .transform((word, context) => {
+      const priority = priorities[priorityIndex(word)];
+      if (priority !== undefined) return priority;
+      context.addIssue({ code: 'custom', message: `must be one of ${priorities.join(', ')}` });
+      return z.NEVER;
+    })
+    .default('Warning'),
+  DEDUP_WINDOW_SECONDS: integer(1, 31_536_000).default(300),
+  FALCO_BUFFER_SIZE: integer(1, 100_000).default(100),
+});
+
+const protobufTime = z
+  .object({ seconds: z.number(), nanos: z.number().nullish() })
+  .transform(({ seconds }) => new Date(seconds * 1000))
+  .refine((date) => !Number.isNaN(date.getTime()))
+  .transform((date) => date.toISOString());
+
+const schema = z.object({
+  rule: z.string().min(1),
+  priority: prioritySchema,
+  output: descriptiveText,
+  source: descriptiveText,
+  hostname: descriptiveText,
+  time: z.union([z.string(), protobufTime]).nullish().catch(undefined),
+  tags: z.array(z.string()).nullish().catch(undefined),
+  output_fields: z.record(z.string(), z.unknown()).nullish().catch(undefined),
+});
+
+type Alert = z.infer<typeof schema>;
+type Settings = z.infer<typeof settings>;
+
+const severities: Readonly<Record<Alert['priority'], Severity>> = {
+  Emergency: 'CRITICAL',
+  Alert: 'CRITICAL',
+  Critical: 'CRITICAL',
+  Error: 'HIGH',
+  Warning: 'MEDIUM',
+  Notice: 'LOW',
+  Informational: 'LOW',
+  Debug: 'LOW',
+};
+
+/** When and how often it was seen is no part of what was seen. */
+const volatileField = /^evt\.(time(\..*)?|num)$/;
+
+/** A shipper turns `k8s.ns.name` into objects in objects; no field of Falco's has more parts than this. */
+const maxFieldDepth = 6;
+
+/**
+ * Falco's alerts, raw from `http_output` or as CloudEvents from falcosidekick: one Observation per rule, place and time
+ * window. https://falco.org/docs/concepts/outputs/
+ */
+export default defineSource<Alert, Settings>({
+  name: 'falco',
+  triggers: [
+    { type: 'Broker', filter: { type: 'falco.rule.output.v1' } },
+    {
+      type: 'Webhook',
+      path: '/falco/webhook',
+      eventType: 'falco.rule.output.v1',
+      split(body) {
+        const parsed = schema.safeParse(body);
+        if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
+        return { items: [{ id: contentHash(body), data: parsed.data }], refused: [] };
+      },
+      wanted: (alert, { FALCO_MINIMUM_PRIORITY: minimum }) => skipReason(alert, minimum) === undefined,
+      inFlight: ({ FALCO_BUFFER_SIZE: size }) => size,
+      answer: 'hold',
+    },
+  ],
+  settings,
+  schema,
+  normalize(alert, { time, settings: { FALCO_MINIMUM_PRIORITY: minimum, DEDUP_WINDOW_SECONDS: window } }) {
+    const reason = skipReason(alert, minimum);
+    if (reason !== undefined) return { observations: [], skipped: { [reason]: 1 } };
+    const fields = flatten(alert.output_fields ?? {});
+    const detectedAt = timeOf(alert.time, time);
+    const observation = {
+      category: 'security',
+      severity: severities[alert.priority],
+      eventType: 'runtime-security',
+      resource: subjectOf(alert, fields),
+      identity: identityOf({
+        ...placeAndActor(alert, fields),
+        window: Math.floor(Date.parse(detectedAt) / 1000 / window),
+      }),
+      details: describe(alert, fields),
+      detectedAt,
+    };
+    return { observations: [observation], skipped: {} };
+  },
+});
+
+function priorityIndex(word: string): number {
+  const wanted = word.trim().toLowerCase();
+  return priorities.findIndex((priority) => priority.toLowerCase() === (wanted === 'info' ? 'informational' : wanted));
+}
+
+/** `internal` is Falco speaking of itself. */
+function skipReason({ source, priority }: Alert, minimum: Alert['priority']): string | undefined {
+  if (source === 'internal') return 'internal';
+  return priorities.indexOf(priority) > priorities.indexOf(minimum) ? 'below_minimum_priority' : undefined;
+}
+
+type Fields = ReadonlyMap<string, unknown>;
+
+function flatten(value: object, prefix = '', depth = maxFieldDepth): Map<string, unknown> {
+  const fields = new Map<string, unknown>();
+  for (const [key, member] of Object.entries(value)) {
+    const name = prefix + key;
+    if (typeof member === 'object' && member !== null && !Array.isArray(member) && depth > 1) {
+      for (const [inner, leaf] of flatten(member, `${name}.`, depth - 1)) fields.set(inner, leaf);
+    } else fields.set(name, member);
+  }
+  return fields;
+}
+
+/** What repeats of one alert share. From plugins (audit, cloud) Falco names no process, so there every field counts. */
+function placeAndActor({ rule, source, hostname }: Alert, fields: Fields): Record<string, unknown> {
+  const id = text(fields.get('container.id'));
+  const place = id !== undefined && id !== 'host' ? { container: id } : { hostname };
+  if (source && !source.startsWith('syscall')) return { rule, ...place, fields: stableFields(fields) };
+  return {
+    rule,
+    ...place,
+    process: fields.get('proc.name'),
+    user: fields.get('user.name'),
+    file: fields.get('fd.name'),
+  };
+}
+
+/** Integers over 2^53 have been rounded by now, each sender's differently. */
+function stableFields(fields: Fields): string {
+  const isStable = ([name, value]: readonly [string, unknown]): boolean =>
+    !volatileField.test(name) &&
+    !(typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value));
+  return canonicalJson(Object.fromEntries([...fields].filter(isStable)));
+}
+
+function subjectOf({ hostname }: Alert, fields: Fields): ResourceRef | undefined {
+  const field = (name: string): string | undefined => text(fields.get(name));
+  const pod = field('k8s.pod.name');
+  if (pod !== undefined) return { apiVersion: 'v1', kind: 'Pod', namespace: field('k8s.ns.name'), name: pod };
+  const plural = field('ka.target.resource');
+  const target = field('ka.target.name');
+  if (plural !== undefined && target !== undefined) {
+    const kind = kindOf(plural);
+    return { kind, namespace: isClusterScoped(kind) ? undefined : field('ka.target.namespace'), name: target };
+  }
+  const node = text(hostname);
+  return node === undefined ? undefined : { apiVersion: 'v1', kind: 'Node', name: node };
+}
+
+function describe({ rule, priority, output, tags, hostname }: Alert, fields: Fields): Record<string, unknown> {
+  const repository = text(fields.get('container.image.repository'));
+  const tag = text(fields.get('container.image.tag'));
+  return detailsOf({
+    rule,
+    priority,
+    output,
+    tags,
+    hostname,
+    containerId: text(fields.get('container.id')),
+    image: repository !== undefined && tag !== undefined ? `${repository}:${tag}` : repository,
+    process: text(fields.get('proc.name')),
+    commandLine: text(fields.get('proc.cmdline')),
+  });
+}

@@ -1,0 +1,134 @@
+import * as z from 'zod';
+import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/function/object-schema.ts';
+import { namespaceName } from '../shared/function/settings.ts';
+import { defineSource } from '../shared/function/source.ts';
+import { cutText } from '../shared/observation/bounds.ts';
+import type { Observation, ResourceRef } from '../shared/observation/observation.ts';
+import { detailsOf, identityOf, isPresent } from '../shared/observation/values.ts';
+
+const testResult = z.object({
+  testnumber: z.string(),
+  testdesc: descriptiveText,
+  remediation: descriptiveText,
+  status: z.string(),
+  scored: z.boolean().nullish().catch(undefined),
+  actualvalue: descriptiveText,
+});
+
+const controls = z.object({
+  version: descriptiveText,
+  nodetype: descriptiveText,
+  tests: z.array(z.object({ section: descriptiveText, results: rowsOf(testResult) })),
+});
+
+const schema = z.object({
+  metadata: objectMetadata,
+  data: z.object({ 'results.json': jsonText(z.array(controls), parseOutput) }),
+});
+
+type ConfigMap = z.infer<typeof schema>;
+
+/** kube-bench nests controls, tests and results; deeper than this nothing is read. */
+const maxDepth = 8;
+const maxActualValueBytes = 1024;
+
+/**
+ * kube-bench's JSON output in ConfigMaps labelled `app=kube-bench`: one Observation per failed CIS test and node.
+ * https://github.com/aquasecurity/kube-bench
+ */
+export default defineSource({
+  name: 'kube-bench',
+  triggers: [
+    {
+      type: 'ApiServerSource',
+      resources: [
+        {
+          group: '',
+          versions: ['v1'],
+          kind: 'ConfigMap',
+          plural: 'configmaps',
+          namespaced: true,
+          labels: { app: 'kube-bench' },
+          namespaceSetting: 'KUBE_BENCH_NAMESPACE',
+        },
+      ],
+    },
+    { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
+  ],
+  settings: z.object({ KUBE_BENCH_NAMESPACE: namespaceName.default('kube-bench') }),
+  schema,
+  normalize({ metadata, data }, { time }) {
+    const observations: Observation[] = [];
+    const skipped: Record<string, number> = {};
+    const resource = subjectOf(metadata);
+    for (const control of data['results.json']) {
+      for (const { section, results } of control.tests) {
+        for (const result of results) {
+          const status = result.status.toLowerCase();
+          if (status === 'fail') observations.push(observationOf(result, section, control, resource, time));
+          else skipped[reasonOf(status)] = (skipped[reasonOf(status)] ?? 0) + 1;
+        }
+      }
+    }
+    return { observations, skipped };
+  },
+});
+
+function reasonOf(status: string): string {
+  return ['pass', 'warn', 'info'].includes(status) ? status : 'unknown_result';
+}
+
+function observationOf(
+  result: z.infer<typeof testResult>,
+  section: string | null | undefined,
+  { version, nodetype: nodeType }: z.infer<typeof controls>,
+  resource: ResourceRef,
+  time: string,
+): Observation {
+  const { testnumber: testNumber, testdesc: testDesc, remediation, scored, actualvalue } = result;
+  const actualValue = isPresent(actualvalue) ? cutText(actualvalue ?? '', maxActualValueBytes) : undefined;
+  const identity = { testNumber, nodeType, version };
+  return {
+    category: 'compliance',
+    severity: scored === true ? 'HIGH' : 'MEDIUM',
+    eventType: 'cis-benchmark-fail',
+    resource,
+    identity: identityOf(identity),
+    details: detailsOf({ ...identity, section, testDesc, remediation, scored, actualValue }),
+    detectedAt: time,
+  };
+}
+
+/** The output does not say which node it is of; whoever stores it must, by a label or an annotation. */
+function subjectOf({ name, namespace, labels, annotations }: ConfigMap['metadata']): ResourceRef {
+  const keys = ['kubernetes.io/hostname', 'node'];
+  const node = [labels, annotations].flatMap((map) => keys.map((key) => map?.[key])).find(isPresent);
+  if (node !== undefined) return { apiVersion: 'v1', kind: 'Node', name: node };
+  return { apiVersion: 'v1', kind: 'ConfigMap', namespace: namespace ?? undefined, name: name ?? undefined };
+}
+
+/** One JSON document, or one control object a line (several targets in one run). */
+function parseOutput(text: string): unknown[] {
+  try {
+    return controlsIn(foldKeys(JSON.parse(text), maxDepth));
+  } catch {
+    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    return lines.flatMap((line) => controlsIn(foldKeys(JSON.parse(line), maxDepth)));
+  }
+}
+
+/** `{Controls, Totals}`, a bare array of controls, or one of them alone. */
+function controlsIn(output: unknown): unknown[] {
+  if (Array.isArray(output)) return output;
+  if (typeof output === 'object' && output !== null && 'controls' in output) return [output.controls].flat();
+  return [output];
+}
+
+/** Keys have come in several cases (`test_number`, `TestNumber`): compared without case and underscores. */
+function foldKeys(value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null || depth === 0) return value;
+  if (Array.isArray(value)) return value.map((item) => foldKeys(item, depth - 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [key.toLowerCase().replaceAll('_', ''), foldKeys(member, depth - 1)]),
+  );
+}

@@ -1,0 +1,305 @@
+import * as z from 'zod';
+import type { Resource } from '../shared/function/function-definition.ts';
+import {
+  descriptiveText,
+  namespaceText,
+  type ObjectMetadata,
+  objectMetadata,
+  ownerOf,
+  rowsOf,
+} from '../shared/function/object-schema.ts';
+import { defineSource } from '../shared/function/source.ts';
+import type { Normalized, Observation, ResourceRef } from '../shared/observation/observation.ts';
+import { parseSeverity } from '../shared/observation/severity.ts';
+import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
+
+const artifact = z
+  .object({ repository: descriptiveText, tag: descriptiveText, digest: descriptiveText })
+  .nullish()
+  .catch(undefined);
+
+const registry = z.object({ server: descriptiveText }).nullish().catch(undefined);
+
+const vulnerability = z.object({
+  vulnerabilityID: z.string(),
+  severity: descriptiveText,
+  resource: descriptiveText,
+  installedVersion: descriptiveText,
+  fixedVersion: descriptiveText,
+  title: descriptiveText,
+  primaryLink: descriptiveText,
+  score: z.number().nullish().catch(undefined),
+  target: descriptiveText,
+});
+
+/** `match` is left out on purpose: it may hold the secret. */
+const exposedSecret = z.object({
+  ruleID: z.string(),
+  severity: descriptiveText,
+  category: descriptiveText,
+  target: descriptiveText,
+  title: descriptiveText,
+});
+
+const check = z.object({
+  checkID: descriptiveText,
+  severity: descriptiveText,
+  category: descriptiveText,
+  title: descriptiveText,
+  description: descriptiveText,
+  remediation: descriptiveText,
+  messages: z.array(z.string()).nullish().catch(undefined),
+  success: z.boolean().nullish(),
+});
+
+const control = z.object({
+  id: z.string(),
+  name: descriptiveText,
+  severity: descriptiveText,
+  totalFail: z.number().nullish(),
+});
+
+const complianceResult = z.object({
+  id: z.string(),
+  name: descriptiveText,
+  severity: descriptiveText,
+  checks: rowsOf(z.object({ success: z.boolean().nullish() })),
+});
+
+const imageReport = { updateTimestamp: descriptiveText, artifact, registry };
+
+const vulnerabilityReport = z.object({
+  kind: z.enum(['VulnerabilityReport', 'ClusterVulnerabilityReport']),
+  metadata: objectMetadata,
+  report: z.object({ ...imageReport, vulnerabilities: rowsOf(vulnerability) }),
+});
+
+const exposedSecretReport = z.object({
+  kind: z.literal('ExposedSecretReport'),
+  metadata: objectMetadata,
+  report: z.object({ ...imageReport, secrets: rowsOf(exposedSecret) }),
+});
+
+const checkReport = z.object({
+  kind: z.enum([
+    'ConfigAuditReport',
+    'ClusterConfigAuditReport',
+    'RbacAssessmentReport',
+    'ClusterRbacAssessmentReport',
+    'InfraAssessmentReport',
+    'ClusterInfraAssessmentReport',
+  ]),
+  metadata: objectMetadata,
+  report: z.object({ updateTimestamp: descriptiveText, checks: rowsOf(check) }),
+});
+
+const complianceReport = z.object({
+  apiVersion: descriptiveText,
+  kind: z.literal('ClusterComplianceReport'),
+  metadata: objectMetadata.extend({ name: z.string() }),
+  status: z
+    .object({
+      updateTimestamp: descriptiveText,
+      summaryReport: z.object({ controlCheck: rowsOf(control) }).nullish(),
+      detailReport: z.object({ results: rowsOf(complianceResult) }).nullish(),
+    })
+    .nullish(),
+});
+
+const schema = z.discriminatedUnion('kind', [vulnerabilityReport, exposedSecretReport, checkReport, complianceReport]);
+
+const checkEventTypes = {
+  ConfigAuditReport: 'misconfiguration',
+  ClusterConfigAuditReport: 'misconfiguration',
+  RbacAssessmentReport: 'rbac-misconfiguration',
+  ClusterRbacAssessmentReport: 'rbac-misconfiguration',
+  InfraAssessmentReport: 'infra-misconfiguration',
+  ClusterInfraAssessmentReport: 'infra-misconfiguration',
+} as const;
+
+const resources: readonly Resource[] = [
+  ...['VulnerabilityReport', 'ExposedSecretReport', 'ConfigAuditReport', 'RbacAssessmentReport'],
+  ...['InfraAssessmentReport', 'ClusterVulnerabilityReport', 'ClusterConfigAuditReport'],
+  ...['ClusterRbacAssessmentReport', 'ClusterInfraAssessmentReport', 'ClusterComplianceReport'],
+].map((kind) => ({
+  group: 'aquasecurity.github.io',
+  versions: ['v1alpha1'],
+  kind,
+  plural: `${kind.toLowerCase()}s`,
+  namespaced: !kind.startsWith('Cluster'),
+}));
+
+/**
+ * Trivy Operator's reports: one Observation per vulnerability, exposed secret, failed check and failed control.
+ * https://aquasecurity.github.io/trivy-operator/latest/docs/crds/
+ */
+export default defineSource({
+  name: 'trivy',
+  triggers: [
+    { type: 'ApiServerSource', resources },
+    { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
+  ],
+  settings: z.object({}),
+  schema,
+  normalize(report, { time }) {
+    if (report.kind === 'ClusterComplianceReport') return fromCompliance(report, time);
+    const subject = subjectOf(report.metadata);
+    if (!subject) return { observations: [], skipped: { no_subject: 1 } };
+    switch (report.kind) {
+      case 'VulnerabilityReport':
+      case 'ClusterVulnerabilityReport':
+        return fromVulnerabilities(report, subject, time);
+      case 'ExposedSecretReport':
+        return fromSecrets(report, subject, time);
+      default:
+        return fromChecks(report, subject, time);
+    }
+  },
+});
+
+/** Reports are re-created every day under other uids, so the labels of the operator say what a report is about. */
+function subjectOf(metadata: ObjectMetadata): ResourceRef | undefined {
+  const owner = ownerOf(metadata);
+  const kind = marked(metadata, 'resource.kind');
+  const name = marked(metadata, 'resource.name');
+  if (kind === undefined || name === undefined) return owner;
+  const isOwner = owner?.kind === kind && owner.name === name;
+  const label = metadata.labels?.['trivy-operator.resource.namespace'];
+  return {
+    apiVersion: isOwner ? owner.apiVersion : undefined,
+    kind,
+    // The label is there and empty for what is cluster-scoped.
+    namespace: namespaceText(label ?? metadata.namespace),
+    name,
+  };
+}
+
+/** A label of the operator, or the annotation of the same key that takes what is no label value. */
+function marked({ labels, annotations }: ObjectMetadata, key: string): string | undefined {
+  const value = labels?.[`trivy-operator.${key}`] ?? annotations?.[`trivy-operator.${key}`];
+  return isPresent(value) ? value : undefined;
+}
+
+function imageOf({
+  artifact,
+  registry,
+}: z.infer<typeof vulnerabilityReport>['report'] | SecretReport): string | undefined {
+  if (!artifact || !isPresent(artifact.repository)) return undefined;
+  const server = isPresent(registry?.server) ? `${registry?.server}/` : '';
+  const version = isPresent(artifact.tag)
+    ? `:${artifact.tag}`
+    : isPresent(artifact.digest)
+      ? `@${artifact.digest}`
+      : '';
+  return `${server}${artifact.repository}${version}`;
+}
+
+type SecretReport = z.infer<typeof exposedSecretReport>['report'];
+
+function fromVulnerabilities(
+  { metadata, report }: z.infer<typeof vulnerabilityReport>,
+  resource: ResourceRef,
+  time: string,
+): Normalized {
+  const container = marked(metadata, 'container.name');
+  const image = imageOf(report);
+  const detectedAt = timeOf(report.updateTimestamp, time);
+  const observations = report.vulnerabilities.map((row): Observation => {
+    const { vulnerabilityID, resource: pkg, installedVersion, fixedVersion, title, score, primaryLink, target } = row;
+    const found = { vulnerabilityID, package: pkg, installedVersion, target, container };
+    return {
+      category: 'security',
+      severity: parseSeverity(row.severity),
+      eventType: 'vulnerability',
+      resource,
+      identity: identityOf(found),
+      details: detailsOf({ ...found, title, fixedVersion, score, primaryLink, image }),
+      detectedAt,
+    };
+  });
+  return { observations, skipped: {} };
+}
+
+function fromSecrets(
+  { metadata, report }: z.infer<typeof exposedSecretReport>,
+  resource: ResourceRef,
+  time: string,
+): Normalized {
+  const container = marked(metadata, 'container.name');
+  const image = imageOf(report);
+  const observations = report.secrets.map((row): Observation => {
+    const found = { ruleID: row.ruleID, target: row.target, container };
+    return {
+      category: 'security',
+      severity: parseSeverity(row.severity),
+      eventType: 'exposed-secret',
+      resource,
+      identity: identityOf(found),
+      details: detailsOf({ ...found, title: row.title, category: row.category, image }),
+      detectedAt: timeOf(report.updateTimestamp, time),
+    };
+  });
+  return { observations, skipped: {} };
+}
+
+function fromChecks({ kind, report }: z.infer<typeof checkReport>, resource: ResourceRef, time: string): Normalized {
+  const failed = report.checks.filter(({ success }) => success !== true);
+  const passed = report.checks.length - failed.length;
+  const observations = failed.map((row): Observation => {
+    const { checkID, title, description, remediation, category } = row;
+    const message = (row.messages ?? []).filter(isPresent).sort().join('\n');
+    return {
+      category: 'security',
+      severity: parseSeverity(row.severity),
+      eventType: checkEventTypes[kind],
+      resource,
+      // A check without an ID is told apart by its title, or all of them would be one.
+      identity: identityOf(isPresent(checkID) ? { checkID } : { title }),
+      details: detailsOf({ checkID, title, category, description, remediation, message }),
+      detectedAt: timeOf(report.updateTimestamp, time),
+    };
+  });
+  return { observations, skipped: passed > 0 ? { passed } : {} };
+}
+
+interface FailedControl {
+  readonly id: string;
+  readonly name?: string | null | undefined;
+  readonly severity?: string | null | undefined;
+  readonly failed: number;
+}
+
+type ComplianceStatus = NonNullable<z.infer<typeof complianceReport>['status']>;
+
+/** An absent totalFail means that the control was not measured, so it is no result. */
+function controlsOf({ summaryReport, detailReport }: ComplianceStatus): FailedControl[] {
+  if (summaryReport) {
+    return summaryReport.controlCheck.map(({ totalFail, ...row }) => ({ ...row, failed: totalFail ?? 0 }));
+  }
+  return (detailReport?.results ?? []).map(({ checks, ...row }) => ({
+    ...row,
+    failed: checks.filter(({ success }) => success === false).length,
+  }));
+}
+
+function fromCompliance(
+  { apiVersion, kind, metadata, status }: z.infer<typeof complianceReport>,
+  time: string,
+): Normalized {
+  const controls = status ? controlsOf(status) : [];
+  if (controls.length === 0) return { observations: [], skipped: { no_result: 1 } };
+  const failed = controls.filter((row) => row.failed > 0);
+  const passed = controls.length - failed.length;
+  const observations = failed.map(
+    ({ id, name, severity, failed: count }): Observation => ({
+      category: 'compliance',
+      severity: parseSeverity(severity),
+      eventType: 'compliance-failure',
+      resource: { apiVersion: apiVersion ?? undefined, kind, name: metadata.name },
+      identity: identityOf({ compliance: metadata.name, control: id }),
+      details: detailsOf({ compliance: metadata.name, control: id, title: name, failedTargets: count }),
+      detectedAt: timeOf(status?.updateTimestamp, time),
+    }),
+  );
+  return { observations, skipped: passed > 0 ? { passed } : {} };
+}
