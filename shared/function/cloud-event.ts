@@ -35,6 +35,11 @@ export function isReference(event: CloudEvent): boolean {
   return apiServerTypes.test(event.type);
 }
 
+/** Whether the data claims to be JSON and is not; data of another content type is only of no use to us. */
+export function isMalformed({ fault }: CloudEvent): boolean {
+  return fault?.path === 'data';
+}
+
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Throws a Refusal 400 that says where. */

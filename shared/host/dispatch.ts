@@ -1,4 +1,4 @@
-import type { CloudEvent } from '../function/cloud-event.ts';
+import { type CloudEvent, isPing } from '../function/cloud-event.ts';
 import type { Context } from '../function/context.ts';
 import type { FunctionDefinition, RawRequest } from '../function/function-definition.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -88,7 +88,7 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
       const fields = { operation: event.type, source: definition.name, correlation_id: correlationId };
       return run(definition.name, fields, async () => {
         // Only dead letters may be unreadable: they are about the fact that somebody could not read them.
-        if (event.fault && !takesDeadLetters(definition)) throw event.fault;
+        if (event.fault && !takesDeadLetters(definition) && !isPing(event)) throw event.fault;
         return definition.handle(event, { ...context, signal, correlationId });
       });
     },

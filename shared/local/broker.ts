@@ -1,4 +1,4 @@
-import { type CloudEvent, isPing } from '../function/cloud-event.ts';
+import { type CloudEvent, isMalformed, isPing, isReference } from '../function/cloud-event.ts';
 import { Refusal, type RefusalStatus } from '../function/refusal.ts';
 import type { Dispatcher, Hosted } from '../host/dispatch.ts';
 import { functionUrl } from '../host/peers.ts';
@@ -61,11 +61,11 @@ export function createLocalBroker({ functions, dispatcher, systemNamespace, now 
     }
   }
 
-  /** Throws the event's fault where nobody but a Broker could take it: a reference or a ping must be readable. */
+  /** Throws the event's fault where nobody but a Broker could take it; a ping's data is nobody's concern. */
   function recipients(event: CloudEvent): Hosted[] {
-    if (event.fault && !comesFromBroker(event)) throw event.fault;
+    if (event.fault && isReference(event)) throw event.fault;
     const wanting = functions.filter(({ definition }) => wants(definition, event) && isNamed(definition.name, event));
-    if (event.fault && wanting.length === 0) throw event.fault;
+    if (event.fault && wanting.length === 0 && isMalformed(event)) throw event.fault;
     return wanting;
   }
 

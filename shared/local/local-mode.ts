@@ -7,7 +7,7 @@ import type { KubernetesObject } from '../function/stores.ts';
 import { createAdmission } from '../host/admission.ts';
 import { createDispatcher, type Hosted } from '../host/dispatch.ts';
 import { checkSettings, startHost } from '../host/host.ts';
-import type { Log } from '../host/log.ts';
+import { createLog, type Log } from '../host/log.ts';
 import { createMetrics } from '../host/metrics.ts';
 import { peerOf } from '../host/peers.ts';
 import { wants } from '../host/routes.ts';
@@ -99,7 +99,8 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   }
 
   objects.start();
-  log.info({ operation: 'start' }, `listening on ${host.url}`);
+  // Whatever LOG_LEVEL says: with port 0 there is no other way to learn the port.
+  createLog('INFO', 'local').info({ operation: 'start' }, `listening on ${host.url}`);
   const firstRound = startTimers({ functions, systemNamespace, now, ping: send, signal: stopping.signal });
   if (args.samples) {
     await Promise.all([firstRound, playSamples(host.url, shared.functions)]);

@@ -1,0 +1,69 @@
+import type { ObservationObject } from '../function/stores.ts';
+import { labels } from '../observation/labels.ts';
+import { severities } from '../observation/severity.ts';
+
+type Column = readonly [header: string, cell: (object: ObservationObject, now: number) => string];
+
+const units = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['m', 60],
+] as const;
+
+/** As kubectl prints ages: `45s`, `12m`, `3h`, `5d`. */
+function ageOf(timestamp: string | undefined, now: number): string {
+  if (timestamp === undefined) return '';
+  const seconds = Math.max(0, Math.floor((now - Date.parse(timestamp)) / 1000));
+  const unit = units.find(([, length]) => seconds >= 2 * length);
+  return unit ? `${Math.floor(seconds / unit[1])}${unit[0]}` : `${seconds}s`;
+}
+
+/** What of the details a person recognizes the finding by. */
+function messageOf({ spec: { details } }: ObservationObject): string {
+  const keys = ['output', 'message', 'title', 'testDesc', 'verb'];
+  const value = keys.map((key) => details[key]).find((candidate) => typeof candidate === 'string');
+  return typeof value === 'string' ? value.replaceAll(/\s+/g, ' ').slice(0, 100) : '';
+}
+
+const columns: readonly Column[] = [
+  ['NAMESPACE', ({ metadata }) => metadata.namespace],
+  ['NAME', ({ metadata }) => metadata.name],
+  ['SOURCE', ({ spec }) => spec.source],
+  ['CATEGORY', ({ spec }) => spec.category],
+  ['SEVERITY', ({ spec }) => spec.severity],
+  ['TYPE', ({ spec }) => spec.eventType],
+  ['RESOURCE', ({ spec: { resource } }) => (resource ? `${resource.kind}/${resource.name ?? ''}` : '')],
+  ['STATE', ({ metadata }) => metadata.labels[labels.state] ?? ''],
+  ['AGE', ({ metadata }, now) => ageOf(metadata.creationTimestamp, now)],
+];
+
+const wideColumns: readonly Column[] = [...columns, ['MESSAGE', messageOf]];
+
+/** Worst first, then by source and place. */
+export function bySeverity(a: ObservationObject, b: ObservationObject): number {
+  const worse = severities.indexOf(a.spec.severity) - severities.indexOf(b.spec.severity);
+  const keyOf = ({ spec, metadata }: ObservationObject): string =>
+    JSON.stringify([spec.source, metadata.namespace, metadata.name]);
+  return worse !== 0 ? worse : keyOf(a) < keyOf(b) ? -1 : 1;
+}
+
+/** A terminal must not be told what to do by what a tool wrote. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}|\p{Cf}/gu, '?');
+}
+
+/** The lines of a table as kubectl prints it, header first. */
+export function tableOf(objects: readonly ObservationObject[], now: number, isWide: boolean): string[] {
+  const shown = isWide ? wideColumns : columns;
+  const rows = [
+    shown.map(([header]) => header),
+    ...objects.map((object) => shown.map(([, cell]) => printable(cell(object, now)))),
+  ];
+  const widths = shown.map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+      .join('   ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,8 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+
+/** Before all tests: the bundle that they start, built from what is here now. */
+export default function setup(): void {
+  const root = join(import.meta.dirname, '..');
+  execFileSync(process.execPath, [join(root, 'knative', 'build.ts')], { cwd: root, stdio: 'inherit' });
+}

@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** The built program, running. */
+export interface Program {
+  readonly url: string;
+  readonly pid: number;
+  /** Lines of its log so far. */
+  readonly log: readonly string[];
+  /** SIGTERM; resolves to its exit code. */
+  stop(): Promise<number | null>;
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
+}
+
+const bundle = join(import.meta.dirname, '..', '..', 'dist', 'index.cjs');
+
+export interface StartOptions {
+  readonly args: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Starts the bundle and resolves when it listens. Rejects with its output if it ends before that. */
+export async function startProgram({ args, environment = {} }: StartOptions): Promise<Program> {
+  const child: ChildProcess = spawn(process.execPath, [bundle, ...args], {
+    env: { PATH: process.env.PATH, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const end = (): void => void child.kill('SIGKILL');
+  process.once('exit', end);
+  const exited = once(child, 'exit').then(([code]): number | null => {
+    process.off('exit', end);
+    return typeof code === 'number' ? code : null;
+  });
+  const log: string[] = [];
+  const { stdout, stderr, pid } = child;
+  if (!stdout || !stderr || pid === undefined) throw new Error('the program did not start');
+  createInterface(stderr).on('line', (line) => log.push(line));
+  const listening = new Promise<string>((resolve) => {
+    createInterface(stdout).on('line', (line) => {
+      log.push(line);
+      const url = /listening on (http:\/\/[\d.:]+)/.exec(line)?.[1];
+      if (url !== undefined) resolve(url);
+    });
+  });
+  const url = await Promise.race([listening, exited]);
+  if (typeof url !== 'string') throw new Error(`the program ended with ${url}: ${log.join('\n')}`);
+  return {
+    url,
+    pid,
+    log,
+    async stop() {
+      child.kill('SIGTERM');
+      return exited;
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+/** Runs the bundle to its end. */
+export async function runProgram({ args, environment = {} }: StartOptions) {
+  const child = spawn(process.execPath, [bundle, ...args], { env: { PATH: process.env.PATH, ...environment } });
+  const output: string[] = [];
+  child.stdout.on('data', (chunk) => output.push(String(chunk)));
+  child.stderr.on('data', (chunk) => output.push(String(chunk)));
+  const [code] = await once(child, 'close');
+  return { code, output: output.join('') };
+}
+
+/** A folder that is gone after the tests of this process. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'zen-watcher-test-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Resident memory of a process in MiB, now and at its peak. */
+export function memoryOf(pid: number): { readonly now: number; readonly peak: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const kibibytes = (key: string): number => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1] ?? 0);
+  return { now: kibibytes('VmRSS') / 1024, peak: kibibytes('VmHWM') / 1024 };
+}
+
+/**
+ * Polls until `check` gives a value, for five times the bound that users are promised, and prints what it took.
+ */
+export async function within<Value>(
+  promise: string,
+  seconds: number,
+  check: () => Promise<Value | undefined> | Value | undefined,
+): Promise<Value> {
+  const started = performance.now();
+  for (;;) {
+    const value = await check();
+    const took = (performance.now() - started) / 1000;
+    if (value !== undefined) {
+      console.log(`${promise}: ${took.toFixed(2)} s (promised: ${seconds} s)`);
+      return value;
+    }
+    if (took > seconds * 5) throw new Error(`${promise}: not within ${seconds * 5} s`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export interface ShownObservation {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly uid: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
+  };
+  readonly spec: Readonly<Record<string, unknown>> & { readonly source: string; readonly eventType: string };
+}
+
+/** All Observations that `GET /observations` shows, page by page. */
+export async function observationsOf(url: string, query = ''): Promise<ShownObservation[]> {
+  const all: ShownObservation[] = [];
+  let token = '';
+  do {
+    const response = await fetch(`${url}/observations?limit=1000${query}${token}`);
+    if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+    const list: { items: ShownObservation[]; metadata: { continue?: string } } = JSON.parse(await response.text());
+    all.push(...list.items);
+    token = list.metadata.continue ? `&continue=${list.metadata.continue}` : '';
+  } while (token !== '');
+  return all;
+}
