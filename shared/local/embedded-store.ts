@@ -166,7 +166,7 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
       database.exec('COMMIT');
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] ?? 'exists');
     } catch (cause) {
-      if (database.isTransaction) database.exec('ROLLBACK');
+      if (database.isOpen && database.isTransaction) database.exec('ROLLBACK');
       for (const { reject } of batch) reject(storageFault(cause));
     }
   }

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import deadletter from '../../functions/deadletter.ts';
+import type { Context } from '../../shared/function/context.ts';
+import { Refusal } from '../../shared/function/refusal.ts';
+import { createTestContext, eventOf } from '../pipeline/test-context.ts';
+
+const url = 'http://falco.zen-system.svc.cluster.local';
+const functions = [{ name: 'falco', url, webhooks: [] }];
+
+function letter(extensions: Record<string, string>) {
+  return eventOf(
+    'falco.rule.output.v1',
+    { secret: 'PLANTED-SECRET' },
+    { knativearrivaltime: '2026-03-01T11:59:00.5Z', ...extensions },
+  );
+}
+
+async function handle(extensions: Record<string, string>, answer: number, context: Partial<Context> = {}) {
+  const delivered: { url: string; extensions: object }[] = [];
+  const test = createTestContext(deadletter, {
+    context: {
+      functions,
+      async deliver(to, event) {
+        delivered.push({ url: to, extensions: event.extensions });
+        return answer;
+      },
+      ...context,
+    },
+  });
+  const summary = await deadletter.handle(letter(extensions), test.context);
+  return { summary, delivered, items: (await test.store.read({ limit: 9 })).items };
+}
+
+describe('deadletter', () => {
+  it.each(['429', '500', '503', ''])('delivers once more what failed with "%s"', async (knativeerrorcode) => {
+    const { delivered, items, summary } = await handle({ knativeerrordest: `${url}/`, knativeerrorcode }, 204);
+    expect(delivered).toEqual([{ url, extensions: { knativearrivaltime: '2026-03-01T11:59:00.5Z' } }]);
+    expect(items).toEqual([]);
+    expect(summary.deadLetters).toEqual([{ source: 'falco', reason: 'redelivered', count: 1 }]);
+  });
+
+  it.each([
+    ['400', `${url}/`, 0],
+    ['422', `${url}/`, 0],
+    ['503', 'http://attacker.example.com/', 0],
+    ['503', 'http://falco.zen-system.svc.cluster.local.attacker.example.com/', 0],
+    ['503', 'not a URL', 0],
+    ['503', `${url}/`, 1],
+  ])('records what failed with %s at %s (%i deliveries)', async (knativeerrorcode, knativeerrordest, deliveries) => {
+    const { delivered, items } = await handle({ knativeerrordest, knativeerrorcode }, 503);
+    expect(delivered).toHaveLength(deliveries);
+    expect(items).toHaveLength(1);
+    expect(items[0]?.spec).toMatchObject({
+      category: 'operations',
+      severity: 'HIGH',
+      eventType: 'undeliverable-event',
+      source: 'deadletter',
+    });
+    expect(items[0]?.spec.details).toMatchObject({ destination: knativeerrordest, errorCode: knativeerrorcode });
+    expect(JSON.stringify(items)).not.toContain('PLANTED-SECRET');
+  });
+
+  it('records one Observation an hour for the same trouble', async () => {
+    const test = createTestContext(deadletter);
+    const at = (time: string) => letter({ knativeerrorcode: '400', knativearrivaltime: time });
+    for (const time of ['2026-03-01T11:01:00Z', '2026-03-01T11:59:00Z', '2026-03-01T12:00:00Z']) {
+      await deadletter.handle(at(time), { ...test.context });
+    }
+    expect((await test.store.read({ limit: 9 })).items).toHaveLength(2);
+  });
+
+  it('answers 503 only when it cannot record', async () => {
+    const failing = {
+      store: {
+        ...createTestContext(deadletter).context.store,
+        create: async () => Promise.reject(new Refusal(503, 'away')),
+      },
+    };
+    await expect(handle({ knativeerrorcode: '400' }, 204, failing)).rejects.toMatchObject({ status: 503 });
+  });
+});

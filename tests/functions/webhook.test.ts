@@ -1,0 +1,173 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import audit from '../../functions/audit.ts';
+import falco from '../../functions/falco.ts';
+import webhook from '../../functions/webhook.ts';
+import type { CloudEvent } from '../../shared/function/cloud-event.ts';
+import type { Context, PeerWebhook } from '../../shared/function/context.ts';
+import { Refusal } from '../../shared/function/refusal.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
+import { peerOf } from '../../shared/host/peers.ts';
+import { normalizeData } from '../../shared/pipeline/parse.ts';
+import { corpusFiles } from '../corpus/corpus.ts';
+import { createTestContext } from '../pipeline/test-context.ts';
+
+const peers = [peerOf(falco, {}, []), peerOf(audit, {}, [])];
+
+function webhookOf(path: string): PeerWebhook {
+  const found = peers.flatMap(({ webhooks }) => webhooks).find((one) => one.path === path);
+  if (!found) throw new Error(path);
+  return found;
+}
+
+const auditWebhook = webhookOf('/audit/webhook');
+const falcoWebhook = webhookOf('/falco/webhook');
+
+function audited(fields: Record<string, unknown> = {}) {
+  return {
+    ...{ kind: 'Event', apiVersion: 'audit.k8s.io/v1', auditID: '0f0f0f0f-1111-4222-8333-444444444444' },
+    ...{ stage: 'ResponseComplete', verb: 'delete', user: { username: 'eve', extra: { token: ['PLANTED-SECRET'] } } },
+    ...{ objectRef: { resource: 'pods', namespace: 'shop', name: 'p' }, annotations: { a: 'PLANTED-SECRET' } },
+    ...fields,
+  };
+}
+
+async function receive(body: unknown, path = '/audit/webhook', context: Partial<Context> = {}) {
+  const published: CloudEvent[] = [];
+  const test = createTestContext(webhook, {
+    context: { functions: peers, publish: async (event) => void published.push(event), ...context },
+  });
+  if (!webhook.receive) throw new Error('webhook receives nothing');
+  const summary = await webhook.receive({ path, body, correlationId: 'c' }, test.context);
+  return { summary, published };
+}
+
+describe('what travels from a webhook to the Broker', () => {
+  it('is an event per wanted item, with an id that is the same every time', async () => {
+    const body = { kind: 'EventList', items: [audited(), audited({ verb: 'get' }), audited({ auditID: 'my own/ID' })] };
+    const { published, summary } = await receive(body);
+    expect(published.map(({ id }) => id)).toEqual([
+      '0f0f0f0f-1111-4222-8333-444444444444/ResponseComplete',
+      expect.stringMatching(/^[0-9a-f]{32}\/ResponseComplete$/),
+    ]);
+    expect(published.every(({ type }) => type === 'io.kube-zen.audit.v1')).toBe(true);
+    expect(summary).toMatchObject({ skipped: { unwanted: 1 }, dropped: 0 });
+    expect((await receive(body)).published.map(({ id }) => id)).toEqual(published.map(({ id }) => id));
+  });
+
+  it('has no bodies, but for the containers of a pod', async () => {
+    const spec = {
+      containers: [
+        { name: 'c', env: [{ value: 'PLANTED-SECRET' }], securityContext: { privileged: true, x: 'PLANTED-SECRET' } },
+      ],
+      volumes: ['PLANTED-SECRET'],
+    };
+    const objectRef = { resource: 'pods', namespace: 'shop', name: 'p' };
+    const secret = { data: { password: 'PLANTED-SECRET' }, spec };
+    const items = [
+      audited({ verb: 'create', objectRef, requestObject: { spec }, responseObject: { spec } }),
+      audited({ verb: 'create', objectRef: { resource: 'secrets' }, requestObject: secret, responseObject: secret }),
+      audited({
+        verb: 'patch',
+        objectRef: { resource: 'configmaps' },
+        requestObject: [{ op: 'add', path: '/spec/ephemeralContainers/-', value: 'PLANTED-SECRET' }],
+      }),
+    ];
+    const { published } = await receive({ kind: 'EventList', items });
+    expect(published).toHaveLength(3);
+    expect(JSON.stringify(published)).not.toContain('PLANTED-SECRET');
+    expect(published[0]?.data).toMatchObject({
+      requestObject: { spec: { containers: [{ name: 'c', securityContext: { privileged: true } }] } },
+    });
+  });
+
+  it('names the bad items of a list, and lets the good ones go on', async () => {
+    const { published, summary } = await receive({
+      kind: 'EventList',
+      items: [audited(), { auditID: 7 }, 'x', audited({ stage: '' })],
+    });
+    expect(published).toHaveLength(1);
+    expect(summary.dropped).toBe(3);
+    expect(summary.warnings.join()).toContain('items[1].auditID');
+  });
+
+  it.each([
+    [null, 'body'],
+    [[], 'body'],
+    [{ kind: 0 }, 'body.kind'],
+    [{ kind: 'EventList' }, 'body.items'],
+    [{ kind: 'Event', apiVersion: 'v1', auditID: 'a', stage: 's' }, 'body.apiVersion'],
+  ])('is nothing of %j', async (body, path) => {
+    await expect(receive(body)).rejects.toMatchObject({ status: 422, path, summary: { dropped: 1 } });
+  });
+
+  it('is what the source turns into an Observation, and nothing else', () => {
+    const settings = Object.assign({}, parseSettings({}, audit.source.settings, []));
+    const event = fc.record({
+      auditID: fc.string({ minLength: 1 }),
+      stage: fc.constantFrom('RequestReceived', 'ResponseStarted', 'ResponseComplete', 'Panic'),
+      verb: fc.constantFrom('get', 'create', 'update', 'patch', 'delete', 'deletecollection', 'list'),
+      user: fc.record({ username: fc.constantFrom('eve', 'system:node:a', 'system:serviceaccount:zen-system:gc') }),
+      objectRef: fc.record({
+        resource: fc.constantFrom('pods', 'secrets', 'roles', 'leases', 'observations'),
+        subresource: fc.constantFrom(undefined, 'exec', 'ephemeralcontainers', 'status'),
+        apiGroup: fc.constantFrom(undefined, '', 'rbac.authorization.k8s.io', 'zen.kube-zen.io', 'openreports.io'),
+      }),
+      requestObject: fc.constantFrom(undefined, { spec: { containers: [{ securityContext: { privileged: true } }] } }),
+    });
+    fc.assert(
+      fc.property(event, (one) => {
+        const [item] = auditWebhook.split(one).items;
+        const isWanted = auditWebhook.wanted(item?.data);
+        const sent: unknown = JSON.parse(JSON.stringify(item?.data));
+        const { observations } = normalizeData(audit.source, sent, '2026-03-01T10:00:00Z', settings);
+        expect(observations.length > 0).toBe(isWanted);
+        expect(observations).toEqual(normalizeData(audit.source, one, '2026-03-01T10:00:00Z', settings).observations);
+      }),
+    );
+  });
+
+  it('gives the same Observations as the raw payload, for every real one', () => {
+    for (const { text } of corpusFiles('falco').filter(({ file }) => file.endsWith('.json'))) {
+      const raw: unknown = JSON.parse(text);
+      const settings = Object.assign({}, parseSettings({}, falco.source.settings, []));
+      const [item] = falcoWebhook.split(raw).items;
+      const sent: unknown = JSON.parse(JSON.stringify(item?.data));
+      const time = '2026-03-01T10:00:00Z';
+      expect(normalizeData(falco.source, sent, time, settings)).toEqual(
+        normalizeData(falco.source, raw, time, settings),
+      );
+    }
+  });
+});
+
+describe('a webhook whose Broker is away', () => {
+  const away = async (): Promise<void> => Promise.reject(new Refusal(503, 'no Broker'));
+
+  it('holds a sender that would not try again, until the Broker has the event', async () => {
+    let tries = 0;
+    const publish = async (): Promise<void> => {
+      tries += 1;
+      if (tries < 20) await away();
+    };
+    const { summary } = await receive({ rule: 'r', priority: 'Error' }, '/falco/webhook', { publish });
+    expect(tries).toBe(20);
+    expect(summary.observed).toBe(1);
+  });
+
+  it('answers 503 when the process shuts down', async () => {
+    const stopping = new AbortController();
+    const publish = async (): Promise<void> => {
+      stopping.abort();
+      await away();
+    };
+    const received = receive({ rule: 'r', priority: 'Error' }, '/falco/webhook', { publish, signal: stopping.signal });
+    await expect(received).rejects.toMatchObject({ status: 503 });
+  });
+
+  it('turns away more requests than may be in flight, and counts them', async () => {
+    const admit = (_key: string, limit: number) => (limit === 100 ? undefined : () => undefined);
+    const received = receive({ rule: 'r', priority: 'Error' }, '/falco/webhook', { admit });
+    await expect(received).rejects.toMatchObject({ status: 503, summary: { dropped: 1 } });
+  });
+});

@@ -1,0 +1,222 @@
+import { describe, expect, it } from 'vitest';
+import checkov from '../../functions/checkov.ts';
+import kyverno from '../../functions/kyverno.ts';
+import { labels } from '../../shared/observation/labels.ts';
+import { aReport, createTestContext, ping, referenceTo, type TestContext } from './test-context.ts';
+
+const minute = 60_000;
+const hour = 60 * minute;
+
+async function statesOf({ store }: TestContext): Promise<Record<string, string>> {
+  const { items } = await store.read({ limit: 10_000 });
+  return Object.fromEntries(
+    items.map(({ metadata, spec }) => [
+      String(spec.details.rule ?? spec.details.checkId ?? spec.eventType),
+      metadata.labels[labels.state] ?? 'none',
+    ]),
+  );
+}
+
+function expiresOf({ store }: TestContext): Promise<number[]> {
+  return store
+    .read({ limit: 10_000 })
+    .then(({ items }) => items.map(({ metadata }) => Number(metadata.labels[labels.expires])));
+}
+
+describe('a reference event', () => {
+  it('writes the findings of the object once, and knows them afterwards', async () => {
+    const test = createTestContext(kyverno);
+    const report = aReport('web', ['a', 'b']);
+    test.objects.all.push(report);
+    expect(await kyverno.handle(referenceTo(report), test.context)).toMatchObject({ observed: 2, unchanged: 0 });
+    expect(await kyverno.handle(referenceTo(report), test.context)).toMatchObject({ created: [], unchanged: 2 });
+    expect(await statesOf(test)).toEqual({ a: 'open', b: 'open' });
+  });
+
+  it('is done when the object is gone or being deleted', async () => {
+    const test = createTestContext(kyverno);
+    const report = aReport('web', ['a']);
+    expect(await kyverno.handle(referenceTo(report), test.context)).toMatchObject({ skipped: { gone: 1 } });
+    const dying = { ...report, metadata: { ...report.metadata, deletionTimestamp: '2026-03-01T11:30:00Z' } };
+    test.objects.all.push(dying);
+    expect(await kyverno.handle(referenceTo(report), test.context)).toMatchObject({ skipped: { gone: 1 } });
+    expect(await statesOf(test)).toEqual({});
+  });
+
+  it('records an object that it cannot read, and refuses the event with the field', async () => {
+    const test = createTestContext(kyverno);
+    const report = { ...aReport('web', []), results: [{ result: 'fail' }] };
+    test.objects.all.push(report);
+    const handled = kyverno.handle(referenceTo(report), test.context);
+    await expect(handled).rejects.toMatchObject({ status: 422, path: 'data.results[0].policy' });
+    expect(await statesOf(test)).toEqual({ 'unreadable-object': 'none' });
+  });
+
+  it('leaves alone what no longer bears the label or lies in another namespace', async () => {
+    const test = createTestContext(checkov);
+    const report = {
+      check_type: 'kubernetes',
+      results: { failed_checks: [{ check_id: 'CKV_1', resource: 'Pod.shop.a' }] },
+    };
+    const data = { 'results.json': JSON.stringify(report) };
+    const configMap = (name: string, namespace: string, app: string) => ({
+      ...{ apiVersion: 'v1', kind: 'ConfigMap', data },
+      metadata: { name, namespace, labels: { app } },
+    });
+    const objects = [configMap('a', 'checkov', 'other'), configMap('b', 'elsewhere', 'checkov')];
+    test.objects.all.push(...objects);
+    for (const object of objects) {
+      expect(await checkov.handle(referenceTo(object), test.context)).toMatchObject({ skipped: { not_wanted: 1 } });
+    }
+    expect(await statesOf(test)).toEqual({});
+  });
+
+  it('opens what was missing', async () => {
+    const test = createTestContext(kyverno);
+    test.objects.all.push(aReport('web', ['a']));
+    await kyverno.handle(ping, test.context);
+    test.objects.all.length = 0;
+    await kyverno.handle(ping, test.context);
+    expect(await statesOf(test)).toEqual({ a: 'missing' });
+    const report = aReport('web', ['a']);
+    test.objects.all.push(report);
+    expect(await kyverno.handle(referenceTo(report), test.context)).toMatchObject({ relabelled: { reopened: 1 } });
+    expect(await statesOf(test)).toEqual({ a: 'open' });
+  });
+});
+
+describe('the completeness pass', () => {
+  it('creates what events have not brought, namespace by namespace, and nothing twice', async () => {
+    const test = createTestContext(kyverno);
+    for (const namespace of ['a', 'a-b', 'b', 'z'])
+      test.objects.all.push(aReport(`web-${namespace}`, ['1', '2'], namespace));
+    const first = await kyverno.handle(ping, test.context);
+    expect(first.created).toEqual([{ category: 'security', severity: 'UNKNOWN', count: 8 }]);
+    expect(await kyverno.handle(ping, test.context)).toMatchObject({ created: [], unchanged: 8, duplicate: 0 });
+  });
+
+  it('takes a finding from open to missing to resolved, never in one step', async () => {
+    const test = createTestContext(kyverno);
+    test.objects.all.push(aReport('web', ['stays', 'goes']));
+    await kyverno.handle(ping, test.context);
+    test.objects.all.splice(0, 1, aReport('web', ['stays']));
+    await kyverno.handle(ping, test.context);
+    expect(await statesOf(test)).toEqual({ stays: 'open', goes: 'missing' });
+    test.clock.now += 29 * minute;
+    await kyverno.handle(ping, test.context);
+    expect(await statesOf(test)).toEqual({ stays: 'open', goes: 'missing' });
+    test.clock.now += minute;
+    await kyverno.handle(ping, test.context);
+    expect(await statesOf(test)).toEqual({ stays: 'open', goes: 'resolved' });
+    test.objects.all.splice(0, 1, aReport('web', ['stays', 'goes']));
+    await kyverno.handle(ping, test.context);
+    expect(await statesOf(test)).toEqual({ stays: 'open', goes: 'open' });
+  });
+
+  it('changes no state when a list fails, and none when an object cannot be read', async () => {
+    const test = createTestContext(kyverno);
+    test.objects.all.push(aReport('web', ['a']));
+    await kyverno.handle(ping, test.context);
+    test.objects.all.length = 0;
+    test.objects.failing = true;
+    await expect(kyverno.handle(ping, test.context)).rejects.toMatchObject({ status: 503 });
+    expect(await statesOf(test)).toEqual({ a: 'open' });
+    test.objects.failing = false;
+    const broken = { ...aReport('broken', []), results: [{}] };
+    test.objects.all.push(broken);
+    expect(await kyverno.handle(ping, test.context)).toMatchObject({ skipped: { unreadable: 1 } });
+    expect(await statesOf(test)).toEqual({ a: 'open', 'unreadable-object': 'none' });
+  });
+
+  it('keeps what is still reported whatever its TTL, and lets go what is not', async () => {
+    const test = createTestContext(kyverno, { environment: { OBSERVATION_TTL_SECONDS: '60' } });
+    test.objects.all.push(aReport('web', ['a']));
+    await kyverno.handle(ping, test.context);
+    for (let pass = 0; pass < 30; pass += 1) {
+      test.clock.now += hour;
+      expect(await Array.fromAsync(test.store.expired(test.clock.now, test.context.signal))).toEqual([]);
+      await kyverno.handle(ping, test.context);
+      for (const expires of await expiresOf(test))
+        expect(expires * hour).toBeGreaterThanOrEqual(test.clock.now + 3 * hour);
+    }
+    test.objects.all.length = 0;
+    for (let pass = 0; pass < 6; pass += 1) {
+      await kyverno.handle(ping, test.context);
+      test.clock.now += hour;
+    }
+    expect(await Array.fromAsync(test.store.expired(test.clock.now, test.context.signal))).toHaveLength(1);
+  });
+
+  it('renews by a label, not by a new object', async () => {
+    const test = createTestContext(kyverno);
+    test.objects.all.push(aReport('web', ['a']));
+    await kyverno.handle(ping, test.context);
+    const uid = async () => (await test.store.read({ limit: 1 })).items[0]?.metadata.uid;
+    const before = await uid();
+    test.clock.now += 4 * 24 * hour;
+    expect(await kyverno.handle(ping, test.context)).toMatchObject({ created: [], relabelled: { renewed: 1 } });
+    expect(await uid()).toBe(before);
+  });
+
+  it('counts what a filter drops as not seen', async () => {
+    const test = createTestContext(kyverno);
+    test.objects.all.push(aReport('web', ['a']));
+    await kyverno.handle(ping, test.context);
+    const filtered = { ...test.context, filter: () => 'exclude_rule' as const };
+    expect(await kyverno.handle(ping, filtered)).toMatchObject({
+      filtered: { exclude_rule: 1 },
+      relabelled: { missing: 1 },
+    });
+  });
+
+  it('knows findings that lie elsewhere than the object that reports them', async () => {
+    const test = createTestContext(kyverno);
+    const elsewhere = (rule: string) => ({
+      ...aReport('central', [], 'policies'),
+      results: ['aaa', 'zzz'].map((namespace) => ({
+        ...{ policy: 'p', rule: `${rule}-${namespace}`, result: 'fail', source: 'kyverno' },
+        resources: [{ apiVersion: 'v1', kind: 'Pod', name: 'p', namespace }],
+      })),
+    });
+    test.objects.all.push(elsewhere('x'), aReport('local', ['y'], 'aaa'), aReport('late', ['z'], 'zzz'));
+    await kyverno.handle(ping, test.context);
+    expect(await kyverno.handle(ping, test.context)).toMatchObject({ created: [], unchanged: 4, relabelled: {} });
+    test.objects.all.shift();
+    await kyverno.handle(ping, test.context);
+    expect(await statesOf(test)).toEqual({ 'x-aaa': 'missing', 'x-zzz': 'missing', y: 'open', z: 'open' });
+  });
+
+  it('is right, if slower, when a list is out of order', async () => {
+    const test = createTestContext(kyverno);
+    const reports = ['b', 'a', 'c', 'a'].map((namespace, index) => aReport(`web-${index}`, [`r${index}`], namespace));
+    const context = {
+      ...test.context,
+      objects: {
+        ...test.objects,
+        async *list(resource: { group: string; kind: string }) {
+          if (resource.group === 'wgpolicyk8s.io' && resource.kind === 'PolicyReport') yield* reports;
+        },
+      },
+    };
+    await kyverno.handle(ping, context);
+    expect(await kyverno.handle(ping, context)).toMatchObject({
+      created: [],
+      unchanged: 4,
+      duplicate: 0,
+      relabelled: {},
+    });
+    expect(Object.values(await statesOf(test))).toEqual(['open', 'open', 'open', 'open']);
+  });
+
+  it('does no harm when two run at once', async () => {
+    const test = createTestContext(kyverno);
+    for (let index = 0; index < 50; index += 1) test.objects.all.push(aReport(`web-${index}`, ['a', 'b']));
+    await Promise.all([kyverno.handle(ping, test.context), kyverno.handle(ping, test.context)]);
+    expect((await test.store.read({ limit: 1000 })).items).toHaveLength(100);
+    test.objects.all.length = 10;
+    await Promise.all([kyverno.handle(ping, test.context), kyverno.handle(ping, test.context)]);
+    const states = (await test.store.read({ limit: 1000 })).items.map(({ metadata }) => metadata.labels[labels.state]);
+    expect(states.filter((state) => state === 'missing')).toHaveLength(80);
+    expect(states.filter((state) => state === 'resolved')).toHaveLength(0);
+  });
+});
