@@ -3,12 +3,12 @@ import { SettingsError } from './function/settings.ts';
 import { createLog } from './host/log.ts';
 import { parseStartArguments, UsageError } from './local/arguments.ts';
 
-/** Ends the process when `stop` has finished; a second signal ends it at once. */
-function stopOnSignal(stop: () => Promise<void>): void {
+/** Ends the process when what was started has stopped, also while it still starts; a second signal ends it at once. */
+function stopOnSignal(started: Promise<{ stop(): Promise<void> }>): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       process.once(signal, () => process.exit(1));
-      void stop().then(() => process.exit(0));
+      void started.then(({ stop }) => stop()).then(() => process.exit(0));
     });
   }
 }
@@ -27,8 +27,9 @@ async function main(): Promise<void> {
   }
   const { startLocalMode } = await import('./local/local-mode.ts');
   const definitions = await loadFunctions();
-  const { stop } = await startLocalMode({ args, definitions, environment: process.env, log });
-  stopOnSignal(stop);
+  const started = startLocalMode({ args, definitions, environment: process.env, log });
+  stopOnSignal(started);
+  await started;
 }
 
 main().catch((error: unknown) => {

@@ -1,0 +1,155 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { runProgram, startProgram, temporaryFolder, within } from './program.ts';
+
+describe('starting', () => {
+  it.each([
+    [['--bogus'], /Unknown option '--bogus'[\s\S]*Usage:/, 2],
+    [['--port', 'x'], /--port takes a number/, 2],
+    [['--port', '70000'], /--port takes a number/, 2],
+    [['nonsense'], /no function nonsense[\s\S]*falco/, 2],
+    [['falco', '--port', '1'], /--port is for local mode/, 2],
+    [['falco', 'trivy'], /one function at most/, 2],
+    [['--kubeconfig', 'x', '--samples'], /--samples can't be used with --kubeconfig/, 2],
+    [['--kubeconfig', 'x', '--objects', 'y'], /--objects can't be used with --kubeconfig/, 2],
+    [['--objects', '/nonexistent'], /--objects: no folder \/nonexistent/, 1],
+    [['--help'], /Usage:/, 0],
+  ])('%j says what is wrong', async (args, message, expected) => {
+    const { code, output } = await runProgram({ args });
+    expect(output).toMatch(message);
+    expect(code).toBe(expected);
+  });
+
+  it('names every bad variable in one error', async () => {
+    const environment = {
+      ...{ LOG_LEVEL: 'LOUD', DEDUP_WINDOW_SECONDS: '-1', FALCO_MINIMUM_PRIORITY: 'huge', MAX_OBSERVATIONS: 'many' },
+      ...{ WATCH_NAMESPACE: 'No Namespace', OBSERVATION_TTL_SECONDS: '0', CHECKOV_NAMESPACE: '-' },
+    };
+    const { code, output } = await runProgram({ args: ['--port', '0', '--data', temporaryFolder()], environment });
+    expect(code).toBe(1);
+    for (const name of Object.keys(environment)) expect(output).toContain(name);
+    expect(output.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('takes empty variables for unset', async () => {
+    const environment = { WATCH_NAMESPACE: '', LOG_LEVEL: '', FALCO_MINIMUM_PRIORITY: '' };
+    const program = await startProgram({ args: ['--port', '0', '--data', temporaryFolder()], environment });
+    expect(await program.stop()).toBe(0);
+  });
+
+  it('says that its port is taken', async () => {
+    const program = await startProgram({ args: ['--port', '0', '--data', temporaryFolder()] });
+    const { code, output } = await runProgram({
+      args: ['--port', new URL(program.url).port, '--data', temporaryFolder()],
+    });
+    expect(code).toBe(1);
+    expect(output).toContain('EADDRINUSE');
+    await program.stop();
+  });
+});
+
+describe('stopping', () => {
+  it('finishes what is in flight and ends within 10 s', async () => {
+    const program = await startProgram({ args: ['--port', '0', '--data', temporaryFolder()] });
+    const headers = { 'content-type': 'application/json' };
+    const alert = (index: number) =>
+      JSON.stringify({ rule: `r${index}`, priority: 'Error', time: '2026-03-01T10:00:00Z' });
+    const answers = Array.from({ length: 200 }, async (_, index) => {
+      try {
+        const response = await fetch(`${program.url}/falco/webhook`, { method: 'POST', headers, body: alert(index) });
+        return response.status;
+      } catch {
+        return 'refused';
+      }
+    });
+    await Promise.race(answers);
+    const started = performance.now();
+    expect(await program.stop()).toBe(0);
+    console.log(`SIGTERM to exit: ${((performance.now() - started) / 1000).toFixed(2)} s (promised: 10 s)`);
+    const statuses = new Set(await Promise.all(answers));
+    for (const status of statuses) expect([204, 503, 'refused']).toContain(status);
+    expect(statuses).toContain(204);
+  });
+});
+
+describe('the log', () => {
+  it('is one JSON object a line, without what was in a body', async () => {
+    const program = await startProgram({
+      args: ['--port', '0', '--data', temporaryFolder()],
+      environment: { LOG_LEVEL: 'DEBUG' },
+    });
+    const headers = { 'content-type': 'application/json', authorization: 'Bearer PLANTED-SECRET' };
+    for (const body of [
+      '{"rule":"r","priority":"Error","output":"PLANTED-SECRET"}',
+      '{"rule":"PLANTED-SECRET"',
+      '{"rule":"PLANTED-SECRET","priority":"PLANTED-SECRET"}',
+    ]) {
+      await fetch(`${program.url}/falco/webhook`, { method: 'POST', headers, body });
+    }
+    await fetch(`${program.url}/PLANTED-SECRET?token=PLANTED-SECRET`, {
+      method: 'POST',
+      headers,
+      body: 'PLANTED-SECRET',
+    });
+    await program.stop();
+    for (const line of program.log)
+      expect(JSON.parse(line)).toMatchObject({
+        level: expect.any(String),
+        time: expect.any(String),
+        msg: expect.any(String),
+        component: 'local',
+      });
+    expect(program.log.join('\n')).not.toContain('PLANTED-SECRET');
+  });
+});
+
+describe('--objects', () => {
+  it('observes what is there, what comes, what changes and what is broken', async () => {
+    const objects = temporaryFolder();
+    const report = (rules: readonly string[]) => `apiVersion: openreports.io/v1alpha1
+kind: Report
+metadata: { name: web, namespace: shop }
+scope: { apiVersion: apps/v1, kind: Deployment, name: web, namespace: shop }
+results:
+${rules.map((rule) => `- { policy: p, rule: ${rule}, result: fail, source: kyverno }`).join('\n')}
+`;
+    const checkov = {
+      check_type: 'kubernetes',
+      results: { failed_checks: [{ check_id: 'CKV_K8S_1', resource: 'Pod.shop.a' }] },
+    };
+    const metadata = { name: 'scan', namespace: 'checkov', labels: { app: 'checkov' } };
+    writeFileSync(join(objects, 'there.yaml'), report(['there']));
+    const program = await startProgram({ args: ['--port', '0', '--data', temporaryFolder(), '--objects', objects] });
+    const found = async (key: string, value: string) => {
+      const all = await fetch(`${program.url}/observations`).then(async (response) =>
+        JSON.stringify(await response.json()),
+      );
+      return all.includes(`"${key}":"${value}"`) ? true : undefined;
+    };
+    await within('a report that is there at the start', 1, () => found('rule', 'there'));
+    writeFileSync(join(objects, 'there.yaml'), report(['there', 'changed']));
+    await within('a changed report', 1, () => found('rule', 'changed'));
+    mkdirSync(join(objects, 'sub'));
+    const configMap = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata,
+      data: { 'results.json': JSON.stringify(checkov) },
+    };
+    writeFileSync(join(objects, 'sub', 'scan.json'), JSON.stringify(configMap));
+    await within('a new Checkov ConfigMap', 1, () => found('checkId', 'CKV_K8S_1'));
+    writeFileSync(join(objects, 'broken.yaml'), 'apiVersion: [\n');
+    await within(
+      'word of a broken file',
+      1,
+      () => program.log.some((line) => line.includes('broken.yaml')) || undefined,
+    );
+    writeFileSync(
+      join(objects, 'new.yaml'),
+      `${report(['second'])}---\n${report(['third']).replace('name: web,', 'name: api,')}`,
+    );
+    await within('the second document of a file', 1, () => found('rule', 'third'));
+    expect(await program.stop()).toBe(0);
+  });
+});
