@@ -31,6 +31,33 @@ const listFunctions: Plugin = {
   },
 };
 
+/**
+ * client-node's index loads 480 KB of models, authentication by other clouds, and undici. In a pod its request types are
+ * enough, so the rest is left out; a kubeconfig is for local mode, which runs from the sources.
+ */
+const slimClient: Plugin = {
+  name: 'slim-client',
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path: 'client-node', namespace: 'slim-client' }));
+    onLoad({ filter: /.*/, namespace: 'slim-client' }, () => ({
+      contents: `
+        export { createConfiguration } from './gen/configuration.js';
+        export { ServerConfiguration } from './gen/servers.js';
+        export { ResponseContext, wrapHttpLibrary } from './gen/http/http.js';`,
+      loader: 'js',
+      resolveDir: join(root, 'node_modules', '@kubernetes', 'client-node', 'dist'),
+    }));
+    onLoad({ filter: /isomorphic-fetch\.js$/ }, () => ({
+      contents: 'export class IsomorphicFetchHttpLibrary {}',
+      loader: 'js',
+    }));
+    onLoad({ filter: /kubernetes[/\\]kubeconfig\.ts$/ }, () => ({
+      contents: `export function kubeconfigCredentials() { throw new Error('--kubeconfig: not in the image, only in the repository'); }`,
+      loader: 'js',
+    }));
+  },
+};
+
 async function bundle(): Promise<void> {
   await build({
     entryPoints: [join(root, 'shared', 'main.ts')],
@@ -43,7 +70,7 @@ async function bundle(): Promise<void> {
     keepNames: true,
     legalComments: 'none',
     define: { 'import.meta.dirname': '__dirname' },
-    plugins: [listFunctions],
+    plugins: [listFunctions, slimClient],
     logLevel: 'warning',
   });
   const entry = `'use strict';

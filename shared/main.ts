@@ -23,7 +23,12 @@ async function main(): Promise<void> {
   if (args.mode === 'function') {
     const names = functionNames();
     if (!names.includes(args.name)) throw new UsageError(`no function ${args.name}`, `There are: ${names.join(', ')}`);
-    throw new Error('unwritten');
+    const { startFunctionMode } = await import('./host/function-mode.ts');
+    const started = startFunctionMode({ name: args.name, environment: process.env, log });
+    stopOnSignal(started);
+    const { url } = await started;
+    log.info({ operation: 'start' }, `listening on ${url}`);
+    return;
   }
   const { startLocalMode } = await import('./local/local-mode.ts');
   const definitions = await loadFunctions();

@@ -43,6 +43,9 @@ const commonSchema = z
     MAX_REQUEST_BYTES: integer(1024, 1_073_741_824).default(12_582_912),
     K_SINK: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
     K_CE_OVERRIDES: z.string().optional(),
+    KUBERNETES_SERVICE_HOST: z.string().default('kubernetes.default.svc'),
+    KUBERNETES_SERVICE_PORT: integer(1, 65_535).default(443),
+    SERVICE_ACCOUNT_DIR: z.string().default('/var/run/secrets/kubernetes.io/serviceaccount'),
   })
   .transform(({ OBSERVATION_TTL_SECONDS: seconds, OBSERVATION_TTL_DAYS: days, ...settings }) => ({
     ...settings,

@@ -21,7 +21,7 @@ export interface HostOptions {
   readonly settings: CommonSettings;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly hostname: string;
+  readonly hostname: string | undefined;
   readonly port: number;
   readonly now: () => number;
   /** Gives an event to whom it is for. Throws a Refusal. */

@@ -13,8 +13,8 @@ export interface Served {
 export interface ServeOptions {
   readonly listener: RequestListener;
   readonly port: number;
-  /** Local mode is for this machine alone; in a container the kubelet and queue-proxy come from outside. */
-  readonly hostname: string;
+  /** Local mode is for this machine alone; in a container, without one, every address is listened on. */
+  readonly hostname: string | undefined;
   readonly log: Log;
   /** Ends what the time for draining was too short for: those requests answer 503. */
   readonly abort: AbortController;
@@ -24,12 +24,12 @@ export async function serve({ listener, port, hostname, log, abort }: ServeOptio
   const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000 }, listener);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ port, host: hostname }, resolve);
+    server.listen({ port, ...(hostname !== undefined && { host: hostname }) }, resolve);
   });
   const address = server.address();
   const actual = typeof address === 'object' && address !== null ? address.port : port;
   return {
-    url: `http://${hostname === '0.0.0.0' || hostname === '::' ? '127.0.0.1' : hostname}:${actual}`,
+    url: `http://${hostname ?? '127.0.0.1'}:${actual}`,
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       const timer = setTimeout(() => {

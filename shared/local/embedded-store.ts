@@ -175,7 +175,7 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
     try {
       return work();
     } catch (cause) {
-      throw storageFault(cause);
+      throw cause instanceof Refusal ? cause : storageFault(cause);
     }
   }
 
@@ -255,13 +255,13 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
 }
 
 function readPage(database: DatabaseSync, query: ReadQuery): ObservationList {
-  const { source, severity, namespace, limit, after } = query;
+  const { source, severity, namespace, limit } = query;
   const { where, values } = conditionsOf({ source, severity, place: namespace && placeOf(namespace) });
   const statement = database.prepare(
     `SELECT ${rowColumns}, object FROM observations
      WHERE (place, name) > (?, ?) AND ${where} ORDER BY place, name LIMIT ?`,
   );
-  const start = after ? [placeOf(after.namespace), after.name] : ['', ''];
+  const start = query.continue === undefined ? ['', ''] : decodeContinue(query.continue);
   const rows = statement.all(...start, ...values, limit + 1);
   const items = rows.slice(0, limit).map((row) => {
     const { object, ...columns } = objectRowSchema.parse(row);
@@ -271,7 +271,15 @@ function readPage(database: DatabaseSync, query: ReadQuery): ObservationList {
     return { ...rest, metadata: { ...metadata, labels, uid, resourceVersion: String(version), creationTimestamp } };
   });
   const last = items.at(-1);
-  const next =
-    rows.length > limit && last ? { next: { namespace: last.metadata.namespace, name: last.metadata.name } } : {};
-  return { items, ...next };
+  return rows.length > limit && last ? { items, continue: encodeContinue(last.metadata) } : { items };
+}
+
+function encodeContinue({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+  return Buffer.from(`${namespace}/${name}`).toString('base64url');
+}
+
+function decodeContinue(token: string): [place: string, name: string] {
+  const [namespace, name, ...more] = Buffer.from(token, 'base64url').toString().split('/');
+  if (namespace && name && more.length === 0) return [placeOf(namespace), name];
+  throw new Refusal(400, 'a bad query', { path: 'continue' });
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { FunctionDefinition } from '../function/function-definition.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
@@ -16,10 +15,10 @@ import { allowAll } from '../pipeline/filter.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createLocalBroker } from './broker.ts';
-import { createEmbeddedStore } from './embedded-store.ts';
-import { createObjectFolder, type ObjectChange } from './object-folder.ts';
+import { openLocalStores } from './local-stores.ts';
+import type { ObjectChange } from './object-folder.ts';
 import { observationList } from './observations-query.ts';
-import { playSamples, sampleObjects } from './samples.ts';
+import { playSamples } from './samples.ts';
 import { startTimers } from './timers.ts';
 
 export interface LocalMode {
@@ -36,25 +35,16 @@ export interface LocalModeOptions {
 }
 
 /**
- * Hosts every function in one process, with an embedded store and folders of objects in place of a cluster, and plays
+ * Hosts every function in one process, on an embedded store and folders of objects or on a cluster, and plays
  * the Broker, the PingSources and the ApiServerSources. Throws a SettingsError, or an Error for a bad folder.
  */
 export async function startLocalMode({ args, definitions, environment, log }: LocalModeOptions): Promise<LocalMode> {
   const settings = checkSettings(definitions, environment);
   const { SYSTEM_NAMESPACE: systemNamespace } = settings;
-  if (args.objects !== undefined && !existsSync(args.objects)) throw new Error(`--objects: no folder ${args.objects}`);
   const now = Date.now;
   const metrics = createMetrics();
   const dispatcher = createDispatcher(log, metrics);
-  const store = createEmbeddedStore({ data: args.data, now });
-  const objects = createObjectFolder({
-    folders: [args.objects, args.samples ? sampleObjects(args.data) : undefined].filter(
-      (folder) => folder !== undefined,
-    ),
-    defaultNamespace: systemNamespace,
-    onChange: (change) => void observe(change),
-    onFault: (file, reason) => log.warn({ operation: 'read-objects', file, reason }, 'a file was not read'),
-  });
+  const { store, objects, ownUsers, ...stores } = await openLocalStores(args, settings, log);
   const known = createKnownNames({ size: settings.DEDUP_CACHE_SIZE, now, onEvict: () => metrics.countEviction() });
   metrics.watchKnownNames(() => known.count());
 
@@ -62,13 +52,13 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   const broker = createLocalBroker({ functions, dispatcher, systemNamespace, now });
   const shared = {
     ...{ store, objects, filter: allowAll, known, now, sleep },
-    functions: definitions.map((definition) => peerOf(definition, environment, [])),
+    functions: definitions.map((definition) => peerOf(definition, environment, ownUsers)),
     admit: createAdmission(),
     publish: broker.publish,
     deliver: broker.deliver,
   };
   for (const definition of definitions) {
-    const own = Object.assign({}, parseSettings(environment, definition.settings, []));
+    const own = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
     functions.push({ definition, context: { ...shared, settings: own } });
   }
 
@@ -98,7 +88,7 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
     for (const hosted of functions) if (wants(hosted.definition, event)) await send(hosted, event);
   }
 
-  objects.start();
+  stores.start((change) => void observe(change));
   // Whatever LOG_LEVEL says: with port 0 there is no other way to learn the port.
   createLog('INFO', 'local').info({ operation: 'start' }, `listening on ${host.url}`);
   const firstRound = startTimers({ functions, systemNamespace, now, ping: send, signal: stopping.signal });
@@ -112,10 +102,9 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   return {
     url: host.url,
     async stop() {
-      objects.stop();
       stopping.abort();
       await host.stop();
-      store.close();
+      stores.stop();
     },
   };
 }

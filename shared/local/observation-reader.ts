@@ -5,13 +5,13 @@ export interface ReadQuery {
   readonly severity?: string | undefined;
   readonly namespace?: string | undefined;
   readonly limit: number;
-  /** The last one of the page before. */
-  readonly after?: { readonly namespace: string; readonly name: string } | undefined;
+  /** From the page before. Throws a Refusal 400 where it is none of this store's. */
+  readonly continue?: string | undefined;
 }
 
 export interface ObservationList {
   readonly items: readonly ObservationObject[];
-  readonly next?: { readonly namespace: string; readonly name: string };
+  readonly continue?: string | undefined;
 }
 
 /** Whole Observations, for people: what `GET /observations` and `npm run observations` show. */

@@ -52,9 +52,15 @@ function parse(args: readonly string[]) {
 type Parsed = ReturnType<typeof parse>;
 
 async function openReader({ kubeconfig, data = '.data' }: Parsed): Promise<ObservationReader> {
-  if (kubeconfig !== undefined) throw new UsageError('--kubeconfig is not supported yet', usage);
-  if (!existsSync(data))
+  if (kubeconfig !== undefined) {
+    const { kubeconfigCredentials } = await import('../kubernetes/kubeconfig.ts');
+    const { connectCluster } = await import('../kubernetes/cluster.ts');
+    const credentials = kubeconfigCredentials(kubeconfig);
+    return connectCluster({ credentials, watchNamespace: undefined, defaultTtl: 0 }).store;
+  }
+  if (!existsSync(data)) {
     throw new UsageError(`no store in ${data}: start zen-watcher first, or name its folder by --data`, usage);
+  }
   const { createEmbeddedStore } = await import('./embedded-store.ts');
   return createEmbeddedStore({ data, now: Date.now });
 }
@@ -64,12 +70,12 @@ async function readAll(
   { source, severity, namespace }: Parsed,
 ): Promise<ObservationObject[]> {
   const all: ObservationObject[] = [];
-  let after: { readonly namespace: string; readonly name: string } | undefined;
+  let token: string | undefined;
   do {
-    const { items, next } = await reader.read({ source, severity, namespace, limit: pageSize, after });
-    all.push(...items);
-    after = next;
-  } while (after);
+    const page = await reader.read({ source, severity, namespace, limit: pageSize, continue: token });
+    all.push(...page.items);
+    token = page.continue;
+  } while (token !== undefined);
   return all.sort(bySeverity);
 }
 

@@ -27,7 +27,7 @@ describe('embedded store', () => {
       for (const rule of ['1', '2']) await store.create(anObject(anObservation(rule, namespace)), signal);
     }
     const first = await store.read({ limit: 4 });
-    const second = await store.read({ limit: 4, after: first.next });
+    const second = await store.read({ limit: 4, continue: first.continue });
     expect([...first.items, ...second.items].map(({ metadata }) => metadata.namespace)).toEqual([
       'a-b',
       'a-b',
@@ -36,7 +36,7 @@ describe('embedded store', () => {
       'b',
       'b',
     ]);
-    expect(second.next).toBeUndefined();
+    expect(second.continue).toBeUndefined();
     expect((await store.read({ limit: 9, namespace: 'b', severity: 'HIGH', source: 'contract' })).items).toHaveLength(
       2,
     );

@@ -1,0 +1,90 @@
+import * as z from 'zod';
+import type { Peer } from '../function/context.ts';
+import type { FunctionDefinition } from '../function/function-definition.ts';
+import { loadFunction, loadFunctions } from '../function/load-functions.ts';
+import { type Environment, parseSettings } from '../function/settings.ts';
+import { connectCluster } from '../kubernetes/cluster.ts';
+import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
+import { allowAll } from '../pipeline/filter.ts';
+import { createKnownNames } from '../pipeline/known-names.ts';
+import { createAdmission } from './admission.ts';
+import { createDispatcher, type Hosted } from './dispatch.ts';
+import { checkSettings, startHost } from './host.ts';
+import type { Log } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import { peerOf } from './peers.ts';
+import { takesDeadLetters, wants } from './routes.ts';
+import { createPublisher, createSender } from './sender.ts';
+import { sleep } from './sleep.ts';
+
+export interface FunctionMode {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export interface FunctionModeOptions {
+  readonly name: string;
+  readonly environment: Environment;
+  readonly log: Log;
+}
+
+const overridesSchema = z.object({ extensions: z.record(z.string(), z.string()).optional() });
+
+function overridesOf(text: string | undefined): Readonly<Record<string, string>> {
+  return text === undefined ? {} : (overridesSchema.parse(JSON.parse(text)).extensions ?? {});
+}
+
+/** Most functions know of no other; those that do need the triggers of all of them. */
+async function peersFor(definition: FunctionDefinition, environment: Environment): Promise<Peer[]> {
+  if (!definition.receive && !takesDeadLetters(definition)) return [];
+  return (await loadFunctions()).map((peer) => peerOf(peer, environment, []));
+}
+
+/** Serves one function, as a container of a Knative Service. Throws a SettingsError. */
+export async function startFunctionMode({ name, environment, log }: FunctionModeOptions): Promise<FunctionMode> {
+  const definition = await loadFunction(name);
+  const common = checkSettings([definition], environment);
+  const own = Object.assign({}, parseSettings(environment, definition.settings, []));
+  const now = Date.now;
+  const metrics = createMetrics();
+  const dispatcher = createDispatcher(log, metrics);
+  const cluster = connectCluster({
+    credentials: serviceAccountCredentials({
+      server: `${common.KUBERNETES_SERVICE_HOST}:${common.KUBERNETES_SERVICE_PORT}`,
+      folder: common.SERVICE_ACCOUNT_DIR,
+      now,
+    }),
+    watchNamespace: common.WATCH_NAMESPACE,
+    defaultTtl: common.OBSERVATION_TTL_SECONDS,
+  });
+  const known = createKnownNames({ size: common.DEDUP_CACHE_SIZE, now, onEvict: () => metrics.countEviction() });
+  if (definition.triggers.some(({ type }) => type === 'Broker')) metrics.watchKnownNames(() => known.count());
+  const sender = createSender();
+  const hosted: Hosted = {
+    definition,
+    context: {
+      ...{ store: cluster.store, objects: cluster.objects, filter: allowAll, known, settings: own, now, sleep },
+      functions: await peersFor(definition, environment),
+      admit: createAdmission(),
+      publish: createPublisher({ sender, sink: common.K_SINK, extensions: overridesOf(common.K_CE_OVERRIDES) }),
+      deliver: sender.deliver,
+    },
+  };
+  const host = await startHost({
+    ...{ functions: [hosted], dispatcher, settings: common, log, metrics, now },
+    hostname: undefined,
+    port: common.PORT,
+    notReady: () => undefined,
+    async route(event, signal) {
+      if (wants(definition, event) || takesDeadLetters(definition)) await dispatcher.handle(hosted, event, signal);
+      else metrics.countUnwanted();
+    },
+  });
+  return {
+    url: host.url,
+    async stop() {
+      await host.stop();
+      cluster.close();
+    },
+  };
+}

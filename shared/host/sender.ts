@@ -1,0 +1,71 @@
+import { Agent as HttpAgent, request as httpRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { type CloudEvent, encodeRequest } from '../function/cloud-event.ts';
+import { Refusal } from '../function/refusal.ts';
+
+export interface Sender {
+  /** The status that an address answers to an event, 503 if it answers none. */
+  deliver(url: string, event: CloudEvent, signal: AbortSignal): Promise<number>;
+}
+
+/** The Broker is synchronous: its answer comes when every subscriber has the event, retries included. */
+const connections = 64;
+
+/** Sends events over keep-alive connections. */
+export function createSender(): Sender {
+  const agents = {
+    'http:': new HttpAgent({ keepAlive: true, maxSockets: connections }),
+    'https:': new HttpsAgent({ keepAlive: true, maxSockets: connections }),
+  };
+
+  function post(
+    url: URL,
+    headers: Record<string, string>,
+    body: string | Uint8Array,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const isTls = url.protocol === 'https:';
+    const send = isTls ? httpsRequest : httpRequest;
+    const length = String(Buffer.byteLength(body));
+    const options = {
+      method: 'POST',
+      agent: agents[isTls ? 'https:' : 'http:'],
+      headers: { ...headers, 'content-length': length },
+      signal,
+    };
+    return new Promise((resolve, reject) => {
+      const request = send(url, options, (response) => {
+        response.on('error', reject);
+        response.on('end', () => resolve(response.statusCode ?? 503));
+        response.resume();
+      });
+      request.on('error', reject);
+      request.end(body);
+    });
+  }
+
+  return {
+    async deliver(url, event, signal) {
+      const { headers, body } = encodeRequest(event);
+      return post(new URL(url), headers, body, signal).catch(() => 503);
+    },
+  };
+}
+
+export interface PublisherOptions {
+  readonly sender: Sender;
+  /** K_SINK: absent until the Broker is addressable, so that is no reason not to start. */
+  readonly sink: string | undefined;
+  /** K_CE_OVERRIDES: https://knative.dev/docs/eventing/custom-event-source/sinkbinding/reference/ */
+  readonly extensions: Readonly<Record<string, string>>;
+}
+
+/** Publishes to the Broker. Throws a Refusal 503 unless the Broker has taken the event. */
+export function createPublisher({ sender, sink, extensions }: PublisherOptions) {
+  return async (event: CloudEvent, signal: AbortSignal): Promise<void> => {
+    if (sink === undefined) throw new Refusal(503, 'there is no Broker yet: K_SINK is not set', { retryAfter: 5 });
+    const status = await sender.deliver(sink, { ...event, extensions: { ...event.extensions, ...extensions } }, signal);
+    if (status < 200 || status >= 300)
+      throw new Refusal(503, 'the Broker did not take the event', { cause: `status ${status}` });
+  };
+}

@@ -1,0 +1,227 @@
+import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import {
+  createConfiguration,
+  type HttpMethod,
+  type RequestContext,
+  ResponseContext,
+  ServerConfiguration,
+  wrapHttpLibrary,
+} from '@kubernetes/client-node';
+import * as z from 'zod';
+import { Refusal } from '../function/refusal.ts';
+import type { Credentials } from './credentials.ts';
+
+export interface ApiRequest {
+  readonly method: HttpMethod;
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly accept?: string;
+  /** The deadline of whatever this call is for. */
+  readonly signal: AbortSignal;
+}
+
+/** An answer that is the API server's last word: never 401, 429 or 5xx. */
+export interface ApiResponse {
+  readonly status: number;
+  /** Parsed JSON; `undefined` where the answer had none. */
+  readonly body: unknown;
+  /** How long the body was. */
+  readonly bytes: number;
+}
+
+export interface ApiClient {
+  /** Retries what a retry may mend until the deadline; throws a Refusal 503 when it has passed. */
+  request(request: ApiRequest): Promise<ApiResponse>;
+  close(): void;
+}
+
+export interface ApiClientOptions {
+  readonly credentials: Credentials;
+  readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  readonly random: () => number;
+  /** Milliseconds for one attempt, from the first byte sent to the last one received. */
+  readonly attemptMilliseconds?: number;
+}
+
+/** The API server's answer to a fault: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/ */
+export const statusSchema = z.object({
+  kind: z.literal('Status'),
+  message: z.string().optional(),
+  reason: z.string().optional(),
+  details: z
+    .object({
+      kind: z.string().optional(),
+      causes: z.array(z.object({ reason: z.string().optional() })).optional(),
+    })
+    .optional(),
+  metadata: z.object({ continue: z.string().optional() }).optional(),
+});
+
+export type Status = z.infer<typeof statusSchema>;
+
+export function statusOf(body: unknown): Status | undefined {
+  return statusSchema.safeParse(body).data;
+}
+
+/** A set-up fault: no retry of ours mends it, somebody must, and then the sender's next try succeeds. */
+export function setUpFault(what: string, { status, body }: Pick<ApiResponse, 'status' | 'body'>): Refusal {
+  const reason = statusOf(body)?.reason ?? String(status);
+  const hint = status === 404 ? 'is not served: is its CRD installed?' : `was refused (${reason}): check the Role`;
+  return new Refusal(503, `${what} ${hint}`, { retryAfter: 5 });
+}
+
+const connections = 32;
+const defaultAttemptMilliseconds = 15_000;
+const firstPauseMilliseconds = 100;
+const longestPauseMilliseconds = 5000;
+
+/** The response headers of Node as client-node has them. */
+function plainHeaders(headers: IncomingHttpHeaders): Record<string, string> {
+  const plain: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) if (value !== undefined) plain[name] = String(value);
+  return plain;
+}
+
+/**
+ * Calls the API server by client-node's request and response types, over one keep-alive agent of our own: client-node's
+ * would open a connection for every call.
+ */
+export function createApiClient(options: ApiClientOptions): ApiClient {
+  const { credentials, sleep, random, attemptMilliseconds = defaultAttemptMilliseconds } = options;
+  const isTls = credentials.server.startsWith('https:');
+  let agent: HttpAgent | HttpsAgent = new HttpAgent({ keepAlive: true, maxSockets: connections });
+  let agentIsFor = '';
+
+  /** A rotated CA needs new connections; the old ones end with what is in flight on them. */
+  async function currentAgent(): Promise<HttpAgent | HttpsAgent> {
+    if (!isTls) return agent;
+    const tls = await credentials.tls();
+    const key = JSON.stringify(tls);
+    if (key === agentIsFor) return agent;
+    agent = new HttpsAgent({ keepAlive: true, maxSockets: connections, ...tls });
+    agentIsFor = key;
+    return agent;
+  }
+
+  async function send(context: RequestContext): Promise<ResponseContext> {
+    const body = context.getBody();
+    const signal = context.getSignal();
+    const send = isTls ? httpsRequest : httpRequest;
+    const settings = {
+      agent: await currentAgent(),
+      method: context.getHttpMethod(),
+      headers: context.getHeaders(),
+      ...(signal && { signal }),
+    };
+    return new Promise((resolve, reject) => {
+      const request = send(context.getUrl(), settings, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('close', () => {
+          if (!response.complete) reject(new Error('the answer was cut off'));
+        });
+        response.on('end', () => {
+          const bytes = Buffer.concat(chunks);
+          const content = { binary: async () => bytes, text: async () => bytes.toString(), stream: () => null };
+          resolve(new ResponseContext(response.statusCode ?? 0, plainHeaders(response.headers), content));
+        });
+      });
+      request.on('error', reject);
+      request.end(typeof body === 'string' ? body : undefined);
+    });
+  }
+
+  const { baseServer, httpApi } = createConfiguration({
+    baseServer: new ServerConfiguration(credentials.server, {}),
+    httpApi: wrapHttpLibrary({ send }),
+  });
+
+  async function attempt(request: ApiRequest, fresh: boolean): Promise<ResponseContext> {
+    const context = baseServer.makeRequestContext(request.path, request.method);
+    for (const [name, value] of Object.entries(request.query ?? {})) {
+      if (value !== undefined) context.setQueryParam(name, value);
+    }
+    context.setHeaderParam('Accept', request.accept ?? 'application/json');
+    const authorization = await credentials.authorization(fresh);
+    if (authorization !== undefined) context.setHeaderParam('Authorization', authorization);
+    if (request.body !== undefined) {
+      const text = JSON.stringify(request.body);
+      context.setHeaderParam('Content-Type', request.contentType ?? 'application/json');
+      context.setHeaderParam('Content-Length', String(Buffer.byteLength(text)));
+      context.setBody(text);
+    }
+    context.setSignal(AbortSignal.any([request.signal, AbortSignal.timeout(attemptMilliseconds)]));
+    return httpApi.send(context).toPromise();
+  }
+
+  /** The last word, or why there is none yet and how long the server wants to be left alone. */
+  async function tryOnce(request: ApiRequest, fresh: boolean): Promise<ApiResponse | Pending> {
+    try {
+      const response = await attempt(request, fresh);
+      const status = response.httpStatusCode;
+      const text = await response.body.text();
+      const body = parse(text, status);
+      if (isFinal(status, body)) return { status, body, bytes: text.length };
+      const seconds = Number(response.headers['retry-after']);
+      return {
+        pending: `the API server answered ${status}`,
+        status,
+        pause: Number.isFinite(seconds) ? seconds * 1000 : 0,
+      };
+    } catch (cause) {
+      return { pending: 'the API server can not be reached', pause: 0, cause };
+    }
+  }
+
+  return {
+    async request(request) {
+      let fresh = false;
+      for (let tries = 0; ; tries += 1) {
+        const result = await tryOnce(request, fresh);
+        if (!('pending' in result)) return result;
+        // A token that was replaced is read anew, once; refused again, it is a fault that somebody must mend.
+        if (result.status === 401 && fresh)
+          throw new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
+        fresh = result.status === 401;
+        if (request.signal.aborted) throw new Refusal(503, result.pending, { cause: result.cause, retryAfter: 2 });
+        if (fresh) continue;
+        const limit = Math.min(longestPauseMilliseconds, firstPauseMilliseconds * 2 ** Math.min(tries, 10));
+        await sleep(result.pause + random() * limit, request.signal);
+        if (request.signal.aborted) throw new Refusal(503, result.pending, { cause: result.cause, retryAfter: 2 });
+      }
+    },
+
+    close() {
+      agent.destroy();
+    },
+  };
+}
+
+interface Pending {
+  readonly pending: string;
+  readonly status?: number;
+  /** Milliseconds. */
+  readonly pause: number;
+  readonly cause?: unknown;
+}
+
+/** Only a body that is whole counts: one that is cut short is no answer. Plain text comes with some faults. */
+function parse(text: string, status: number): unknown {
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    if (status < 400) throw cause;
+    return undefined;
+  }
+}
+
+/** A retry mends what is left out here. A quota that is counted twice at a time is a conflict, and passes too. */
+function isFinal(status: number, body: unknown): boolean {
+  if (status === 409) return statusOf(body)?.details?.kind !== 'resourcequotas';
+  return status !== 401 && status !== 408 && status !== 429 && status < 500;
+}

@@ -1,0 +1,41 @@
+import * as z from 'zod';
+import type { Objects, Store } from '../function/stores.ts';
+import { sleep } from '../host/sleep.ts';
+import type { ObservationReader } from '../local/observation-reader.ts';
+import { createApiClient, setUpFault } from './api-client.ts';
+import type { Credentials } from './credentials.ts';
+import { createKubernetesObjects } from './kubernetes-objects.ts';
+import { createKubernetesStore } from './kubernetes-store.ts';
+
+export interface ClusterOptions {
+  readonly credentials: Credentials;
+  readonly watchNamespace: string | undefined;
+  /** Seconds. */
+  readonly defaultTtl: number;
+}
+
+const reviewSchema = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });
+
+/** A cluster's Observations and objects, over one client. */
+export function connectCluster({ credentials, ...options }: ClusterOptions): {
+  readonly store: Store & ObservationReader;
+  readonly objects: Objects;
+  /** The user name that the API server knows us by. Throws a Refusal 503. */
+  whoAmI(signal: AbortSignal): Promise<string>;
+  close(): void;
+} {
+  const client = createApiClient({ credentials, sleep, random: Math.random });
+  const store = createKubernetesStore({ client, ...options });
+  return {
+    store,
+    objects: createKubernetesObjects(client),
+    async whoAmI(signal) {
+      const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
+      const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+      const response = await client.request({ method: 'POST', path, body, signal });
+      if (response.status !== 201) throw setUpFault('asking who we are', response);
+      return reviewSchema.parse(response.body).status.userInfo.username;
+    },
+    close: () => client.close(),
+  };
+}

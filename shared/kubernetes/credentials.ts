@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs';
+import type { AgentOptions } from 'node:https';
+import { join } from 'node:path';
+
+/** Which API server, and as whom. */
+export interface Credentials {
+  readonly server: string;
+  /** TLS options as they are now: a rotated CA is another value. */
+  tls(): Promise<Pick<AgentOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername'>>;
+  /** The value of the Authorization header; `fresh` after the API server refused the last one. */
+  authorization(fresh: boolean): Promise<string | undefined>;
+}
+
+export interface ServiceAccountOptions {
+  /** `host:port` of the API server. */
+  readonly server: string;
+  /** Where the token and the CA are mounted. */
+  readonly folder: string;
+  readonly now: () => number;
+}
+
+/** The kubelet replaces a mounted token long before it ends; reading it once a minute is enough. */
+const rereadMilliseconds = 60_000;
+
+/** The credentials of a pod's ServiceAccount: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
+export function serviceAccountCredentials({ server, folder, now }: ServiceAccountOptions): Credentials {
+  function rereading(file: string): (fresh: boolean) => string {
+    let text: string | undefined;
+    let readAt = 0;
+    return (fresh) => {
+      if (text === undefined || fresh || now() - readAt >= rereadMilliseconds) {
+        text = readFileSync(join(folder, file), 'utf8').trim();
+        readAt = now();
+      }
+      return text;
+    };
+  }
+  const token = rereading('token');
+  const ca = rereading('ca.crt');
+  return {
+    server: `https://${server}`,
+    tls: async () => ({ ca: ca(false) }),
+    authorization: async (fresh) => `Bearer ${token(fresh)}`,
+  };
+}

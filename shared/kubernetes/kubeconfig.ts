@@ -1,0 +1,37 @@
+import type { RequestOptions } from 'node:https';
+import { KubeConfig } from '@kubernetes/client-node';
+import type { Credentials } from './credentials.ts';
+
+/** The current context of a kubeconfig file, with whatever way to authenticate it names. Throws an Error. */
+export function kubeconfigCredentials(file: string): Credentials {
+  const config = new KubeConfig();
+  config.loadFromFile(file);
+  const cluster = config.getCurrentCluster();
+  if (!cluster) throw new Error(`--kubeconfig: no current context in ${file}`);
+
+  async function options(): Promise<RequestOptions> {
+    const applied: RequestOptions = {};
+    await config.applyToHTTPSOptions(applied);
+    return applied;
+  }
+  return {
+    server: cluster.server,
+    async tls() {
+      const { ca, cert, key, rejectUnauthorized, servername } = await options();
+      return {
+        ...(ca !== undefined && { ca }),
+        ...(cert !== undefined && { cert }),
+        ...(key !== undefined && { key }),
+        ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
+        ...(servername !== undefined && { servername }),
+      };
+    },
+    async authorization() {
+      const { headers } = await options();
+      const value = new Headers(
+        Object.entries(headers ?? {}).map(([name, one]): [string, string] => [name, String(one)]),
+      );
+      return value.get('authorization') ?? undefined;
+    },
+  };
+}

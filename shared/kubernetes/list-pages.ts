@@ -1,0 +1,53 @@
+import * as z from 'zod';
+import { type ApiClient, type ApiRequest, setUpFault, statusOf } from './api-client.ts';
+
+export interface ListOptions {
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  /** Items a page; `undefined` asks for all at once. A function is asked before each page. */
+  readonly limit: number | undefined | (() => number);
+  readonly accept?: string;
+  /** What it is for, as an operator would say: the fault's message begins with it. */
+  readonly what: string;
+  /** A kind that is not served is an empty list. */
+  readonly isOptional?: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface Page {
+  readonly items: readonly unknown[];
+  readonly bytes: number;
+}
+
+const pageSchema = z.object({
+  items: z.array(z.unknown()).nullish(),
+  metadata: z.object({ continue: z.string().optional() }).optional(),
+});
+
+function requestFor({ path, query, limit, accept, signal }: ListOptions, token: string | undefined): ApiRequest {
+  const size = typeof limit === 'function' ? limit() : limit;
+  const paging = { limit: size === undefined ? undefined : String(size), continue: token };
+  return { method: 'GET', path, query: { ...query, ...paging }, ...(accept !== undefined && { accept }), signal };
+}
+
+/**
+ * A list, page by page. Where the API server no longer has the state that the list began with (410), it goes on from
+ * the next key with the state of now, as the server offers: https://kubernetes.io/docs/reference/using-api/api-concepts/
+ * Throws a Refusal 503; gives no page at all where the kind is not served and `isOptional`.
+ */
+export async function* listPages(client: ApiClient, options: ListOptions): AsyncGenerator<Page> {
+  let token: string | undefined;
+  do {
+    const response = await client.request(requestFor(options, token));
+    if (response.status === 404 && options.isOptional) return;
+    if (response.status === 200) {
+      const { items, metadata } = pageSchema.parse(response.body);
+      yield { items: items ?? [], bytes: response.bytes };
+      token = metadata?.continue || undefined;
+    } else {
+      token = response.status === 410 && token !== undefined ? statusOf(response.body)?.metadata?.continue : undefined;
+      // Without an offer to go on the list is incomplete, and nothing may be concluded from it.
+      if (token === undefined) throw setUpFault(options.what, response);
+    }
+  } while (token !== undefined);
+}
