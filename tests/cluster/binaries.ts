@@ -1,0 +1,71 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** Where the real etcd and kube-apiserver are. */
+export interface Binaries {
+  readonly etcd: string;
+  readonly apiServer: string;
+}
+
+const module = import.meta.dirname;
+const packages = { etcd: 'go.etcd.io/etcd/server/v3', 'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver' };
+
+/** kubectl and clients read the API server's version; a build outside its own repository has none. */
+function versionFlags(): string {
+  const [, major = '1', minor = '0', patch = '0'] =
+    /k8s\.io\/kubernetes v(\d+)\.(\d+)\.(\d+)/.exec(readFileSync(join(module, 'go.mod'), 'utf8')) ?? [];
+  const values = { gitVersion: `v${major}.${minor}.${patch}`, gitMajor: major, gitMinor: minor, gitTreeState: 'clean' };
+  const flags = Object.entries(values).map(([key, value]) => `-X k8s.io/component-base/version.${key}=${value}`);
+  return ['-s', '-w', ...flags].join(' ');
+}
+
+/** The folder that holds what this go.mod builds, whichever checkout asks for it. */
+function cacheFolder(): string {
+  const hash = createHash('sha256');
+  for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(module, file)));
+  const key = `${process.platform}-${process.arch}-${hash.digest('hex').slice(0, 16)}`;
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'zen-watcher', 'test-cluster', key);
+}
+
+/** One line that says why there can be no cluster here; `undefined` if there can. */
+export function clusterUnavailable(): string | undefined {
+  if (process.env.KUBEBUILDER_ASSETS) return undefined;
+  if (existsSync(join(cacheFolder(), 'kube-apiserver'))) return undefined;
+  const go = spawnSync('go', ['version'], { encoding: 'utf8' });
+  if (go.status === 0) return undefined;
+  return 'no real API server here: neither KUBEBUILDER_ASSETS nor a Go toolchain to build kube-apiserver with';
+}
+
+function build(name: keyof typeof packages, folder: string): void {
+  const target = join(folder, name);
+  if (existsSync(target)) return;
+  console.log(`building ${name} once, into the user's cache (kube-apiserver takes some minutes)`);
+  const temporary = mkdtempSync(join(folder, 'build-'));
+  const output = join(temporary, name);
+  execFileSync('go', ['build', '-trimpath', '-ldflags', versionFlags(), '-o', output, packages[name]], {
+    cwd: module,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly' },
+  });
+  renameSync(output, target);
+  rmSync(temporary, { recursive: true });
+}
+
+/** Finds the binaries, or builds them once; KUBEBUILDER_ASSETS, where it is set, is where they are. */
+export function findBinaries(): Binaries {
+  const assets = process.env.KUBEBUILDER_ASSETS;
+  const folder = assets ?? cacheFolder();
+  if (assets === undefined) {
+    mkdirSync(folder, { recursive: true });
+    build('etcd', folder);
+    build('kube-apiserver', folder);
+  }
+  const binaries = { etcd: join(folder, 'etcd'), apiServer: join(folder, 'kube-apiserver') };
+  for (const file of Object.values(binaries)) {
+    if (!statSync(file, { throwIfNoEntry: false })?.isFile()) throw new Error(`no ${file}`);
+  }
+  return binaries;
+}

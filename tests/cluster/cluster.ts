@@ -1,0 +1,285 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, request as httpsRequest } from 'node:https';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { clusterUnavailable, findBinaries } from './binaries.ts';
+
+export interface Answer {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever the API server answers.
+  readonly body: any;
+}
+
+/** A real etcd and kube-apiserver on 127.0.0.1, with RBAC on. */
+export interface Cluster {
+  /** `127.0.0.1:<port>` */
+  readonly server: string;
+  readonly caFile: string;
+  /** A kubeconfig for a bearer token; the administrator's without one. */
+  kubeconfig(token?: string): string;
+  /** One call, by the administrator or by a token. */
+  request(
+    method: string,
+    path: string,
+    body?: unknown,
+    options?: { token?: string; contentType?: string },
+  ): Promise<Answer>;
+  /** Server-side apply of every document in a YAML text. */
+  apply(yaml: string): Promise<void>;
+  namespace(name: string): Promise<void>;
+  /** A ServiceAccount with these rules (a ClusterRole), and a folder like the one that is mounted into its pods. */
+  serviceAccount(
+    name: string,
+    rules: readonly unknown[],
+    namespace?: string,
+  ): Promise<{ folder: string; token: string }>;
+  /** SIGKILL for both. */
+  kill(): Promise<void>;
+  /** Starts both again, on the same ports and data. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface ClusterOptions {
+  /** etcd waits for the disk, as it does in earnest; without it the tests are faster. */
+  readonly durable?: boolean;
+  readonly apiServerFlags?: readonly string[];
+}
+
+const root = join(import.meta.dirname, '..', '..');
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (typeof address !== 'object' || address === null) throw new Error('no port');
+  return address.port;
+}
+
+/** A suite calls it first: skips with one line where no cluster can be had, and fails in CI. */
+export function skipWithoutCluster(): boolean {
+  const reason = clusterUnavailable();
+  if (reason === undefined) return false;
+  if (process.env.CI) throw new Error(reason);
+  console.log(reason);
+  return true;
+}
+
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const binaries = findBinaries();
+  const folder = mkdtempSync(join(tmpdir(), 'zen-watcher-cluster-'));
+  const [etcdPort, peerPort, apiPort] = [await freePort(), await freePort(), await freePort()];
+  const adminToken = randomBytes(16).toString('hex');
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  writeFileSync(join(folder, 'sa.key'), privateKey.export({ type: 'pkcs1', format: 'pem' }));
+  writeFileSync(join(folder, 'sa.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
+  writeFileSync(join(folder, 'tokens.csv'), `${adminToken},admin,admin,"system:masters"\n`);
+  const server = `127.0.0.1:${apiPort}`;
+  const caFile = join(folder, 'certificates', 'apiserver.crt');
+  const running = new Set<ChildProcess>();
+  let agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
+
+  function start(binary: string, args: readonly string[], name: string): void {
+    const log = openSync(join(folder, `${name}.log`), 'a');
+    const child = spawn(binary, args, { stdio: ['ignore', log, log], cwd: folder });
+    running.add(child);
+    child.once('exit', () => running.delete(child));
+  }
+
+  function startBoth(): void {
+    start(
+      binaries.etcd,
+      [
+        ...[`--data-dir=${join(folder, 'etcd')}`, `--listen-client-urls=http://127.0.0.1:${etcdPort}`],
+        ...[`--advertise-client-urls=http://127.0.0.1:${etcdPort}`, `--listen-peer-urls=http://127.0.0.1:${peerPort}`],
+        ...['--log-level=error', ...(options.durable ? [] : ['--unsafe-no-fsync'])],
+      ],
+      'etcd',
+    );
+    start(
+      binaries.apiServer,
+      [
+        ...[`--etcd-servers=http://127.0.0.1:${etcdPort}`, `--cert-dir=${join(folder, 'certificates')}`],
+        ...[`--secure-port=${apiPort}`, '--bind-address=127.0.0.1', '--service-cluster-ip-range=10.0.0.0/24'],
+        ...[`--service-account-key-file=${join(folder, 'sa.pub')}`],
+        ...[`--service-account-signing-key-file=${join(folder, 'sa.key')}`],
+        ...[
+          '--service-account-issuer=https://kubernetes.default.svc',
+          `--token-auth-file=${join(folder, 'tokens.csv')}`,
+        ],
+        ...['--authorization-mode=RBAC', '--allow-privileged=true', ...(options.apiServerFlags ?? [])],
+      ],
+      'kube-apiserver',
+    );
+  }
+
+  const end = (): void => {
+    for (const child of running) child.kill('SIGKILL');
+  };
+  process.once('exit', end);
+
+  const request: Cluster['request'] = (
+    method,
+    path,
+    body,
+    { token = adminToken, contentType = 'application/json' } = {},
+  ) =>
+    new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${token}`, accept: 'application/json', 'content-type': contentType };
+      const call = httpsRequest({ agent, host: '127.0.0.1', port: apiPort, method, path, headers }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString();
+          const isJson = response.headers['content-type']?.includes('json');
+          resolve({ status: response.statusCode ?? 0, body: isJson ? JSON.parse(text) : text });
+        });
+      });
+      call.on('error', reject);
+      call.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
+    });
+
+  async function ready(): Promise<void> {
+    const deadline = Date.now() + 60_000;
+    for (;;) {
+      const answer = await request('GET', '/readyz').catch(() => undefined);
+      if (answer?.status === 200) return;
+      if (Date.now() > deadline || running.size < 2) {
+        const lines = readdirSync(folder)
+          .filter((file) => file.endsWith('.log'))
+          .map((file) => `${file}:\n${readFileSync(join(folder, file), 'utf8').split('\n').slice(-15).join('\n')}`);
+        throw new Error(`the API server is not ready\n${lines.join('\n')}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async function kill(): Promise<void> {
+    const exits = [...running].map((child) => once(child, 'exit'));
+    end();
+    await Promise.all(exits);
+    agent.destroy();
+    agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
+  }
+
+  async function expectOk(answer: Promise<Answer>): Promise<Answer> {
+    const { status, body } = await answer;
+    if (status >= 300) throw new Error(`${status} ${JSON.stringify(body)}`);
+    return { status, body };
+  }
+
+  async function apply(yaml: string): Promise<void> {
+    for (const document of parseAllDocuments(yaml)) {
+      const object: { apiVersion: string; kind: string; metadata: { name: string; namespace?: string } } =
+        document.toJS();
+      const plural = `${object.kind.toLowerCase()}${object.kind.endsWith('y') ? '' : 's'}`.replace(/y$/, 'ies');
+      const root = object.apiVersion.includes('/') ? `/apis/${object.apiVersion}` : `/api/${object.apiVersion}`;
+      const scope = object.metadata.namespace ? `/namespaces/${object.metadata.namespace}` : '';
+      const path = `${root}${scope}/${plural}/${object.metadata.name}?fieldManager=tests&force=true&fieldValidation=Strict`;
+      await expectOk(request('PATCH', path, JSON.stringify(object), { contentType: 'application/apply-patch+yaml' }));
+    }
+  }
+
+  startBoth();
+  await ready();
+  return {
+    server,
+    caFile,
+    request,
+    apply,
+    kill,
+    kubeconfig(token = adminToken) {
+      const file = join(mkdtempSync(join(folder, 'kubeconfig-')), 'config');
+      const cluster = { server: `https://${server}`, 'certificate-authority': caFile };
+      const config = {
+        ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'test' },
+        clusters: [{ name: 'test', cluster }],
+        users: [{ name: 'user', user: { token } }],
+        contexts: [{ name: 'test', context: { cluster: 'test', user: 'user' } }],
+      };
+      writeFileSync(file, JSON.stringify(config));
+      return file;
+    },
+    async namespace(name) {
+      await expectOk(request('POST', '/api/v1/namespaces', { metadata: { name } }));
+    },
+    async serviceAccount(name, rules, namespace = 'zen-system') {
+      const rbac = '/apis/rbac.authorization.k8s.io/v1';
+      const subjects = [{ kind: 'ServiceAccount', name, namespace }];
+      const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: `${namespace}-${name}` };
+      const accounts = `/api/v1/namespaces/${namespace}/serviceaccounts`;
+      await expectOk(request('POST', accounts, { metadata: { name } }));
+      await expectOk(request('POST', `${rbac}/clusterroles`, { metadata: { name: roleRef.name }, rules }));
+      await expectOk(
+        request('POST', `${rbac}/clusterrolebindings`, { metadata: { name: roleRef.name }, subjects, roleRef }),
+      );
+      const { body } = await expectOk(
+        request('POST', `${accounts}/${name}/token`, { spec: { expirationSeconds: 3600 } }),
+      );
+      const mounted = join(folder, `serviceaccount-${namespace}-${name}`);
+      mkdirSync(mounted);
+      writeFileSync(join(mounted, 'token'), body.status.token);
+      writeFileSync(join(mounted, 'ca.crt'), readFileSync(caFile));
+      return { folder: mounted, token: body.status.token };
+    },
+    async restart() {
+      startBoth();
+      await ready();
+    },
+    async stop() {
+      process.off('exit', end);
+      await kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Applies crds/ and waits until they are served. */
+export async function applyCrds(cluster: Cluster): Promise<void> {
+  const files = readdirSync(join(root, 'crds')).filter((file) => file.endsWith('.yaml'));
+  for (const file of files) await cluster.apply(readFileSync(join(root, 'crds', file), 'utf8'));
+  for (const file of files) {
+    const plural = file.replace('.yaml', '');
+    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${plural}.zen.kube-zen.io`;
+    for (let tries = 0; ; tries += 1) {
+      const { body } = await cluster.request('GET', path);
+      const conditions: { type: string; status: string }[] = body.status?.conditions ?? [];
+      if (conditions.some(({ type, status }) => type === 'Established' && status === 'True')) break;
+      if (tries > 200) throw new Error(`${plural} is not established: ${JSON.stringify(conditions)}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    // Established is a little earlier than served.
+    for (
+      let tries = 0;
+      (await cluster.request('GET', `/apis/zen.kube-zen.io/${versionOf(file)}/${plural}`)).status !== 200;
+      tries += 1
+    ) {
+      if (tries > 200) throw new Error(`${plural} is not served`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+function versionOf(file: string): string {
+  return file === 'observations.yaml' ? 'v1' : 'v1alpha1';
+}
+
+/** kubectl from PATH, or `undefined` where there is none. */
+export function kubectl(kubeconfig: string): ((args: readonly string[]) => string) | undefined {
+  try {
+    execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' });
+  } catch {
+    if (process.env.CI) throw new Error('no kubectl on PATH');
+    console.log('no kubectl on PATH: what it shows is not tried');
+    return undefined;
+  }
+  return (args) => execFileSync('kubectl', ['--kubeconfig', kubeconfig, ...args], { encoding: 'utf8' });
+}
