@@ -88,14 +88,20 @@ require('./zen-watcher.cjs');
 
 /** Runs the program as it will be run, so that the cache holds what a start needs, compiled by this very Node. */
 async function fillCompileCache(args: readonly string[]): Promise<void> {
-  const program = spawn(process.execPath, [join(dist, 'index.cjs'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const program = spawn(process.execPath, [join(dist, 'index.cjs'), ...args], {
+    env: { ...process.env, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const exited = once(program, 'exit');
   for await (const line of createInterface(program.stdout)) {
     const url = /listening on (http:\/\/[\d.:]+)/.exec(line)?.[1];
     if (url === undefined) continue;
     const headers = { 'content-type': 'application/json' };
     await fetch(`${url}/ready`);
-    await fetch(`${url}/falco/webhook`, { method: 'POST', headers, body: '{"rule":"r","priority":"Error"}' });
+    await fetch(`${url}/falco/webhook`, { method: 'POST', headers, body: '{"rule":"r","priority":"Debug"}' });
+    const event = { specversion: '1.0', id: '1', source: '/build', type: 'falco.rule.output.v1' };
+    const body = JSON.stringify({ ...event, data: { rule: 'r', priority: 'Debug' } });
+    await fetch(url, { method: 'POST', headers: { 'content-type': 'application/cloudevents+json' }, body });
     program.kill('SIGTERM');
   }
   const [code] = await exited;
@@ -107,4 +113,5 @@ mkdirSync(dist, { recursive: true });
 await bundle();
 const data = mkdtempSync(join(tmpdir(), 'zen-watcher-build-'));
 await fillCompileCache(['--port', '0', '--data', data]);
+await fillCompileCache(['falco']);
 rmSync(data, { recursive: true, force: true });
