@@ -51,8 +51,6 @@ export function createApp(options: AppOptions): Express {
     const { status, message, path, retryAfter } = refusal;
     if (response.headersSent) return;
     if (retryAfter !== undefined) response.set('Retry-After', String(retryAfter));
-    // What is left of a body that was not read would be taken for the next request.
-    if (!response.req.complete) response.set('Connection', 'close');
     response.status(status).json({ error: message, path, correlationId });
   }
 
