@@ -27,7 +27,8 @@ async function main(): Promise<void> {
     const started = startFunctionMode({ name: args.name, environment: process.env, log });
     stopOnSignal(started);
     const { url } = await started;
-    log.info({ operation: 'start' }, `listening on ${url}`);
+    // Whatever LOG_LEVEL says, as in local mode.
+    createLog('INFO', args.name).info({ operation: 'start' }, `listening on ${url}`);
     return;
   }
   const { startLocalMode } = await import('./local/local-mode.ts');

@@ -45,6 +45,7 @@ const commonSchema = z
     K_CE_OVERRIDES: z.string().optional(),
     KUBERNETES_SERVICE_HOST: z.string().default('kubernetes.default.svc'),
     KUBERNETES_SERVICE_PORT: integer(1, 65_535).default(443),
+    API_TIMEOUT_SECONDS: integer(1, 300).default(15),
     SERVICE_ACCOUNT_DIR: z.string().default('/var/run/secrets/kubernetes.io/serviceaccount'),
   })
   .transform(({ OBSERVATION_TTL_SECONDS: seconds, OBSERVATION_TTL_DAYS: days, ...settings }) => ({

@@ -56,6 +56,7 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
     }),
     watchNamespace: common.WATCH_NAMESPACE,
     defaultTtl: common.OBSERVATION_TTL_SECONDS,
+    attemptSeconds: common.API_TIMEOUT_SECONDS,
   });
   const known = createKnownNames({ size: common.DEDUP_CACHE_SIZE, now, onEvict: () => metrics.countEviction() });
   if (definition.triggers.some(({ type }) => type === 'Broker')) metrics.watchKnownNames(() => known.count());

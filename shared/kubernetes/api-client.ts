@@ -43,7 +43,7 @@ export interface ApiClientOptions {
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   readonly random: () => number;
   /** Milliseconds for one attempt, from the first byte sent to the last one received. */
-  readonly attemptMilliseconds?: number;
+  readonly attemptMilliseconds: number;
 }
 
 /** The API server's answer to a fault: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/ */
@@ -74,7 +74,6 @@ export function setUpFault(what: string, { status, body }: Pick<ApiResponse, 'st
 }
 
 const connections = 32;
-const defaultAttemptMilliseconds = 15_000;
 const firstPauseMilliseconds = 100;
 const longestPauseMilliseconds = 5000;
 
@@ -90,7 +89,7 @@ function plainHeaders(headers: IncomingHttpHeaders): Record<string, string> {
  * would open a connection for every call.
  */
 export function createApiClient(options: ApiClientOptions): ApiClient {
-  const { credentials, sleep, random, attemptMilliseconds = defaultAttemptMilliseconds } = options;
+  const { credentials, sleep, random, attemptMilliseconds } = options;
   const isTls = credentials.server.startsWith('https:');
   let agent: HttpAgent | HttpsAgent = new HttpAgent({ keepAlive: true, maxSockets: connections });
   let agentIsFor = '';

@@ -12,19 +12,26 @@ export interface ClusterOptions {
   readonly watchNamespace: string | undefined;
   /** Seconds. */
   readonly defaultTtl: number;
+  /** How long one attempt of an API call may take. */
+  readonly attemptSeconds: number;
 }
 
 const reviewSchema = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });
 
 /** A cluster's Observations and objects, over one client. */
-export function connectCluster({ credentials, ...options }: ClusterOptions): {
+export function connectCluster({ credentials, attemptSeconds, ...options }: ClusterOptions): {
   readonly store: Store & ObservationReader;
   readonly objects: Objects;
   /** The user name that the API server knows us by. Throws a Refusal 503. */
   whoAmI(signal: AbortSignal): Promise<string>;
   close(): void;
 } {
-  const client = createApiClient({ credentials, sleep, random: Math.random });
+  const client = createApiClient({
+    credentials,
+    sleep,
+    random: Math.random,
+    attemptMilliseconds: attemptSeconds * 1000,
+  });
   const store = createKubernetesStore({ client, ...options });
   return {
     store,

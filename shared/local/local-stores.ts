@@ -59,6 +59,7 @@ async function openCluster(file: string, settings: CommonSettings): Promise<Loca
     credentials: kubeconfigCredentials(file),
     watchNamespace: settings.WATCH_NAMESPACE,
     defaultTtl: settings.OBSERVATION_TTL_SECONDS,
+    attemptSeconds: settings.API_TIMEOUT_SECONDS,
   });
   return {
     store: cluster.store,

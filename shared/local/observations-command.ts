@@ -56,7 +56,7 @@ async function openReader({ kubeconfig, data = '.data' }: Parsed): Promise<Obser
     const { kubeconfigCredentials } = await import('../kubernetes/kubeconfig.ts');
     const { connectCluster } = await import('../kubernetes/cluster.ts');
     const credentials = kubeconfigCredentials(kubeconfig);
-    return connectCluster({ credentials, watchNamespace: undefined, defaultTtl: 0 }).store;
+    return connectCluster({ credentials, watchNamespace: undefined, defaultTtl: 0, attemptSeconds: 30 }).store;
   }
   if (!existsSync(data)) {
     throw new UsageError(`no store in ${data}: start zen-watcher first, or name its folder by --data`, usage);

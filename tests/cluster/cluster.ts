@@ -20,6 +20,8 @@ export interface Cluster {
   /** `127.0.0.1:<port>` */
   readonly server: string;
   readonly caFile: string;
+  /** The folder of the API server's certificate and key. */
+  readonly certificates: string;
   /** A kubeconfig for a bearer token; the administrator's without one. */
   kubeconfig(token?: string): string;
   /** One call, by the administrator or by a token. */
@@ -193,6 +195,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   return {
     server,
     caFile,
+    certificates: join(folder, 'certificates'),
     request,
     apply,
     kill,

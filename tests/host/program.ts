@@ -17,16 +17,19 @@ export interface Program {
   kill(): Promise<void>;
 }
 
+const sources = join(import.meta.dirname, '..', '..', 'shared', 'main.ts');
 const bundle = join(import.meta.dirname, '..', '..', 'dist', 'index.cjs');
 
 export interface StartOptions {
   readonly args: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** The sources in place of the bundle, for what the image does not have. */
+  readonly fromSources?: boolean;
 }
 
 /** Starts the bundle and resolves when it listens. Rejects with its output if it ends before that. */
-export async function startProgram({ args, environment = {} }: StartOptions): Promise<Program> {
-  const child: ChildProcess = spawn(process.execPath, [bundle, ...args], {
+export async function startProgram({ args, environment = {}, fromSources }: StartOptions): Promise<Program> {
+  const child: ChildProcess = spawn(process.execPath, [fromSources ? sources : bundle, ...args], {
     env: { PATH: process.env.PATH, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -12,7 +12,7 @@ const signal = AbortSignal.timeout(600_000);
 
 function connect() {
   const credentials = serviceAccountCredentials({ server: cluster.server, folder, now: Date.now });
-  return connectCluster({ credentials, watchNamespace: undefined, defaultTtl: 604_800 });
+  return connectCluster({ credentials, watchNamespace: undefined, defaultTtl: 604_800, attemptSeconds: 15 });
 }
 
 describe.skipIf(skipWithoutCluster())('on a real API server', () => {
@@ -83,7 +83,12 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
     it('says which permission is missing, and what is not served', async () => {
       const { folder: powerless } = await cluster.serviceAccount('powerless', []);
       const credentials = serviceAccountCredentials({ server: cluster.server, folder: powerless, now: Date.now });
-      const { store, objects } = connectCluster({ credentials, watchNamespace: undefined, defaultTtl: 1 });
+      const { store, objects } = connectCluster({
+        credentials,
+        watchNamespace: undefined,
+        defaultTtl: 1,
+        attemptSeconds: 15,
+      });
       await expect(store.create(anObject(anObservation('x', 'shop')), signal)).rejects.toMatchObject({
         status: 503,
         message: 'creating Observations was refused (Forbidden): check the Role',

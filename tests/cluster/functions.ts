@@ -1,0 +1,17 @@
+import { type Program, startProgram } from '../host/program.ts';
+
+/** What a function's pod is told: where the API server is, and who it is. */
+export interface FunctionOptions {
+  /** `127.0.0.1:<port>` */
+  readonly server: string;
+  /** The folder with its token and CA. */
+  readonly folder: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Starts one function of the bundle as its container does. */
+export function startFunction(name: string, { server, folder, environment = {} }: FunctionOptions): Promise<Program> {
+  const [host = '', port = ''] = server.split(':');
+  const pod = { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port, SERVICE_ACCOUNT_DIR: folder };
+  return startProgram({ args: [name], environment: { PORT: '0', ...pod, ...environment } });
+}

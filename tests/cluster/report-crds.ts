@@ -1,0 +1,89 @@
+/** The kinds that the tests' reports are of, as loose as an API server allows. */
+function crd(group: string, version: string, kind: string): string {
+  const plural = `${kind.toLowerCase()}s`;
+  const scope = kind.startsWith('Cluster') ? 'Cluster' : 'Namespaced';
+  return `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: ${plural}.${group}
+  annotations: { api-approved.kubernetes.io: unapproved for tests }
+spec:
+  group: ${group}
+  scope: ${scope}
+  names: { kind: ${kind}, plural: ${plural}, singular: ${kind.toLowerCase()}, listKind: ${kind}List }
+  versions:
+    - name: ${version}
+      served: true
+      storage: true
+      schema: { openAPIV3Schema: { type: object, x-kubernetes-preserve-unknown-fields: true } }
+`;
+}
+
+export const reportCrds = [
+  crd('wgpolicyk8s.io', 'v1alpha2', 'PolicyReport'),
+  crd('aquasecurity.github.io', 'v1alpha1', 'VulnerabilityReport'),
+].join('---\n');
+
+/** A policy report about one Deployment, with a failed result for each rule. */
+export function policyReport(name: string, namespace: string, rules: readonly string[]) {
+  return {
+    apiVersion: 'wgpolicyk8s.io/v1alpha2',
+    kind: 'PolicyReport',
+    metadata: { name, namespace },
+    scope: { apiVersion: 'apps/v1', kind: 'Deployment', name, namespace },
+    results: rules.map((rule) => ({
+      policy: 'p',
+      rule,
+      result: 'fail',
+      severity: 'high',
+      source: 'kyverno',
+      message: `m ${rule}`,
+    })),
+  };
+}
+
+/** A vulnerability report about one ReplicaSet. */
+export function vulnerabilityReport(name: string, namespace: string, count: number) {
+  return {
+    apiVersion: 'aquasecurity.github.io/v1alpha1',
+    kind: 'VulnerabilityReport',
+    metadata: {
+      name,
+      namespace,
+      labels: {
+        'trivy-operator.resource.kind': 'ReplicaSet',
+        'trivy-operator.resource.name': name,
+        'trivy-operator.resource.namespace': namespace,
+        'trivy-operator.container.name': 'app',
+      },
+    },
+    report: {
+      updateTimestamp: '2026-03-01T09:30:00Z',
+      vulnerabilities: Array.from({ length: count }, (_, index) => ({
+        ...{ vulnerabilityID: `CVE-2099-${index}`, resource: 'openssl', installedVersion: '3.0.11', severity: 'HIGH' },
+        title: 'an example flaw',
+      })),
+    },
+  };
+}
+
+export function referenceTo({
+  apiVersion,
+  kind,
+  metadata,
+}: {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace: string };
+}) {
+  const headers = {
+    ...{ 'content-type': 'application/json', 'ce-specversion': '1.0', 'ce-id': crypto.randomUUID() },
+    ...{ 'ce-source': 'https://10.96.0.1:443', 'ce-type': 'dev.knative.apiserver.ref.update' },
+  };
+  return { headers, body: JSON.stringify({ apiVersion, kind, name: metadata.name, namespace: metadata.namespace }) };
+}
+
+export const pingHeaders = {
+  ...{ 'ce-specversion': '1.0', 'ce-id': 'ping', 'ce-type': 'dev.knative.sources.ping' },
+  'ce-source': '/apis/v1/namespaces/zen-system/pingsources/test',
+};

@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { postTo } from './proxy.ts';
+
+const json = { 'content-type': 'application/json' };
+
+const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** What becomes of one delivery by Knative's dispatcher. */
+export interface BrokerOptions {
+  /** Subscriber by CloudEvent type. */
+  readonly subscribers: ReadonlyMap<string, string>;
+  readonly deadLetterSink: string;
+}
+
+const retriedByBroker = new Set([0, 404, 408, 409, 429]);
+
+/** Delivers as Knative's channel dispatcher does: 10 retries, exponential from 0.2 s; 202 when all of it is over. */
+async function deliver(url: string, headers: Record<string, string>, body: string): Promise<number> {
+  for (let tries = 0; ; tries += 1) {
+    const status = await postTo(url, headers, body);
+    if (status >= 200 && status < 300) return status;
+    if (!(retriedByBroker.has(status) || status >= 500) || tries === 10) return status;
+    await pause(200 * 2 ** tries);
+  }
+}
+
+/** A stand-in for the Broker of Knative Eventing, with the dispatcher's retries and its dead letters. */
+export async function startBroker({ subscribers, deadLetterSink }: BrokerOptions) {
+  const server = createServer((incoming, outgoing) => {
+    const chunks: Buffer[] = [];
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+    incoming.on('end', async () => {
+      const body = Buffer.concat(chunks).toString();
+      const event: { type: string } = JSON.parse(body);
+      const url = subscribers.get(event.type);
+      if (url !== undefined) {
+        const headers = { 'content-type': incoming.headers['content-type'] ?? '', prefer: 'reply' };
+        const status = await deliver(url, headers, body);
+        if (status < 200 || status >= 300) {
+          const letter = {
+            ...event,
+            knativeerrorcode: String(status),
+            knativeerrordest: url,
+            knativearrivaltime: new Date().toISOString(),
+          };
+          await deliver(deadLetterSink, headers, JSON.stringify(letter));
+        }
+      }
+      outgoing.writeHead(202).end();
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    url: `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
+    stop: () => void server.close(),
+  };
+}
+
+/** Falco's http_output: one after the other, whatever the answer; only a time-out is tried again. */
+export async function sendAsFalco(url: string, alerts: readonly string[]): Promise<void> {
+  for (const alert of alerts) await postTo(`${url}/falco/webhook`, json, alert, 600_000);
+}
+
+/** kube-apiserver's audit webhook: batches, 30 s a try, 5 tries. Resolves to the batches that it gave up. */
+export async function sendAsApiServer(url: string, batches: readonly (readonly unknown[])[]): Promise<number> {
+  let lost = 0;
+  for (const items of batches) {
+    const body = JSON.stringify({ kind: 'EventList', apiVersion: 'audit.k8s.io/v1', metadata: {}, items });
+    let status = 0;
+    for (let tries = 0; tries < 5 && status !== 204; tries += 1) {
+      if (tries > 0) await pause(500 * 1.5 ** tries);
+      status = await postTo(`${url}/audit/webhook?timeout=30s`, json, body, 30_000);
+    }
+    if (status !== 204) lost += 1;
+  }
+  return lost;
+}
+
+const retriedBySource = new Set([0, 404, 413, 425, 429, 502, 503, 504]);
+
+/** ApiServerSource: 5 retries over 3.1 s, then the event is dropped. Resolves to whether it was delivered. */
+export async function sendAsApiServerSource(
+  url: string,
+  { headers, body }: { headers: Record<string, string>; body: string },
+): Promise<boolean> {
+  for (let tries = 0; ; tries += 1) {
+    const status = await postTo(url, headers, body);
+    if (status >= 200 && status < 300) return true;
+    if (!retriedBySource.has(status) || tries === 5) return false;
+    await pause(100 * 2 ** tries);
+  }
+}
