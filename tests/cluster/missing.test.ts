@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { Program } from '../host/program.ts';
+import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
+import { startFunction } from './functions.ts';
+import { writerRules } from './rules.ts';
+
+const headers = {
+  ...{ 'content-type': 'application/json', 'ce-specversion': '1.0', 'ce-id': 'm', 'ce-source': '/t' },
+  'ce-type': 'falco.rule.output.v1',
+};
+
+const refusal = z.object({ error: z.string() });
+
+/** What is missing is named in the answer, nothing is acknowledged, and it goes on by itself once that is mended. */
+describe.skipIf(skipWithoutCluster())('what is missing', { timeout: 120_000 }, () => {
+  let cluster: Cluster;
+  let program: Program;
+
+  const alert = (rule: string, namespace?: string): string =>
+    JSON.stringify({
+      ...{ rule, priority: 'Error', time: '2026-03-01T10:00:00Z' },
+      output_fields: namespace === undefined ? {} : { 'k8s.ns.name': namespace, 'k8s.pod.name': 'p' },
+    });
+
+  async function send(body: string) {
+    const response = await fetch(program.url, { method: 'POST', headers, body });
+    const text = await response.text();
+    const error = text === '' ? undefined : refusal.parse(JSON.parse(text)).error;
+    return { status: response.status, retryAfter: response.headers.get('retry-after'), error };
+  }
+
+  /** The sender tries again, as all but Falco do, until what was missing is there. */
+  async function sendUntilTaken(body: string): Promise<void> {
+    for (let tries = 0; tries < 200; tries += 1) {
+      if ((await send(body)).status === 204) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error('never taken');
+  }
+
+  async function rulesStored(): Promise<string[]> {
+    const { body } = await cluster.request('GET', '/apis/zen.kube-zen.io/v1/observations');
+    const items: { metadata: { namespace: string }; spec: { details: { rule: string } } }[] = body.items;
+    return items.map(({ metadata, spec }) => `${metadata.namespace}: ${spec.details.rule}`).sort();
+  }
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    for (const name of ['accounts', 'shop']) await cluster.namespace(name);
+    const { folder } = await cluster.serviceAccount('falco', [], 'accounts');
+    program = await startFunction('falco', { server: cluster.server, folder });
+  }, 900_000);
+
+  afterAll(async () => {
+    await program.stop();
+    await cluster.stop();
+  });
+
+  it('is the permission', async () => {
+    expect(await send(alert('no permission', 'shop'))).toEqual({
+      ...{ status: 503, retryAfter: '5' },
+      error: 'creating Observations was refused (Forbidden): check the Role',
+    });
+    const role = '/apis/rbac.authorization.k8s.io/v1/clusterroles/accounts-falco';
+    const rules = { rules: writerRules };
+    await cluster.request('PATCH', role, rules, { contentType: 'application/merge-patch+json' });
+  });
+
+  it('is the CRD', async () => {
+    for (let tries = 0; (await send(alert('no CRD', 'shop'))).error?.includes('Forbidden'); tries += 1) {
+      if (tries > 200) throw new Error('the Role never acts');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(await send(alert('no CRD', 'shop'))).toEqual({
+      ...{ status: 503, retryAfter: '5' },
+      error: 'creating Observations is not served: is its CRD installed?',
+    });
+    await applyCrds(cluster);
+    await sendUntilTaken(alert('no CRD', 'shop'));
+  });
+
+  it('is the system namespace', async () => {
+    expect(await send(alert('no system namespace'))).toMatchObject({
+      status: 503,
+      error: 'the system namespace is missing',
+    });
+    await cluster.namespace('zen-system');
+    await sendUntilTaken(alert('no system namespace'));
+  });
+
+  it('is room in a namespace: the system namespace takes it', async () => {
+    await cluster.namespace('closing');
+    await cluster.request('DELETE', '/api/v1/namespaces/closing');
+    expect((await send(alert('closing', 'closing'))).status).toBe(204);
+    expect((await send(alert('gone', 'gone'))).status).toBe(204);
+    expect(await rulesStored()).toEqual([
+      'shop: no CRD',
+      'zen-system: closing',
+      'zen-system: gone',
+      'zen-system: no system namespace',
+    ]);
+  });
+
+  it('is the system namespace, closing', async () => {
+    await cluster.request('DELETE', '/api/v1/namespaces/zen-system');
+    expect(await send(alert('too late'))).toMatchObject({ status: 503, error: 'the system namespace is closing' });
+    expect(await send(alert('elsewhere', 'shop'))).toMatchObject({ status: 204 });
+    expect(await rulesStored()).not.toContain('zen-system: too late');
+  });
+
+  it('is counted', async () => {
+    const metrics = await (await fetch(`${program.url}/metrics`)).text();
+    expect(metrics).toMatch(/zen_watcher_observations_create_errors_total\{source="falco",error_type="503"\} \d+/);
+  });
+});

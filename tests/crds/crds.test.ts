@@ -1,0 +1,188 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import gc from '../../functions/gc.ts';
+import { connectCluster } from '../../shared/kubernetes/cluster.ts';
+import { serviceAccountCredentials } from '../../shared/kubernetes/credentials.ts';
+import { applyCrds, type Cluster, kubectl, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
+import { writerRules } from '../cluster/rules.ts';
+import { temporaryFolder } from '../host/program.ts';
+import { createTestContext, ping } from '../pipeline/test-context.ts';
+
+interface Example {
+  readonly file: string;
+  readonly expected: string | undefined;
+  readonly object: { readonly apiVersion: string; readonly kind: string; readonly metadata: { readonly name: string } };
+}
+
+function examplesIn(folder: string): Example[] {
+  const path = join(import.meta.dirname, folder);
+  return readdirSync(path)
+    .sort()
+    .map((file) => {
+      const text = readFileSync(join(path, file), 'utf8');
+      return { file, expected: /^# expect: (.*)$/m.exec(text)?.[1], object: parse(text) };
+    });
+}
+
+/** What the Go program's CRD demanded: words, whatever they are. */
+const looseCrd = `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: observations.zen.kube-zen.io }
+spec:
+  group: zen.kube-zen.io
+  scope: Namespaced
+  names: { kind: Observation, plural: observations, singular: observation, listKind: ObservationList, shortNames: [obs] }
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      subresources: { status: {} }
+      schema:
+        openAPIV3Schema:
+          type: object
+          required: [spec]
+          properties:
+            spec:
+              type: object
+              required: [source, category, severity, eventType]
+              properties:
+                source: { type: string }
+                category: { type: string }
+                severity: { type: string }
+                eventType: { type: string }
+                resource: { type: object, x-kubernetes-preserve-unknown-fields: true }
+                details: { type: object, x-kubernetes-preserve-unknown-fields: true }
+                detectedAt: { type: string }
+                ttlSecondsAfterCreation: { type: integer, minimum: 1 }
+            status: { type: object, x-kubernetes-preserve-unknown-fields: true }
+`;
+
+const oddSpec = {
+  ...{ source: 'kubebench', category: 'Weird_Thing', severity: 'High', eventType: 'CIS Benchmark' },
+  ...{ resource: { name: 'of no kind' }, details: { a: 1 }, detectedAt: 'last week', ttlSecondsAfterCreation: 1 },
+};
+
+describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout: 60_000 }, () => {
+  let cluster: Cluster;
+  const pathOf = ({ apiVersion, kind }: Example['object']): string =>
+    `/apis/${apiVersion}/namespaces/examples/${kind.toLowerCase()}s`;
+  const post = (object: Example['object']) =>
+    cluster.request('POST', `${pathOf(object)}?fieldValidation=Strict`, object);
+  const observations = '/apis/zen.kube-zen.io/v1/namespaces/examples/observations';
+  const merge = { contentType: 'application/merge-patch+json' };
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    await cluster.namespace('examples');
+    await cluster.namespace('zen-system');
+    await cluster.apply(looseCrd);
+    for (let tries = 0; (await cluster.request('GET', observations)).status !== 200; tries += 1) {
+      if (tries > 200) throw new Error('not served');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const metadata = { name: 'written-by-another-program' };
+    const answer = await cluster.request('POST', observations, {
+      apiVersion: 'zen.kube-zen.io/v1',
+      kind: 'Observation',
+      metadata,
+      spec: oddSpec,
+    });
+    expect(answer.status).toBe(201);
+    await applyCrds(cluster);
+    // The new schema takes a moment to act after it is applied.
+    for (let tries = 0; tries < 200; tries += 1) {
+      const probe = {
+        apiVersion: 'zen.kube-zen.io/v1',
+        kind: 'Observation',
+        metadata: { name: `probe-${tries}` },
+        spec: oddSpec,
+      };
+      if ((await cluster.request('POST', observations, probe)).status === 422) break;
+      await cluster.request('DELETE', `${observations}/probe-${tries}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }, 900_000);
+
+  afterAll(() => cluster.stop());
+
+  it.each(examplesIn('valid'))('accepts $file', async ({ object }) => {
+    const { status, body } = await post(object);
+    expect(body.message).toBeUndefined();
+    expect(status).toBe(201);
+  });
+
+  it.each(examplesIn('invalid'))('refuses $file and names $expected', async ({ object, expected }) => {
+    const { status, body } = await post(object);
+    expect([400, 422]).toContain(status);
+    expect(body.message).toContain(expected ?? 'an expectation in the first line');
+  });
+
+  it('has enough examples', () => {
+    expect(examplesIn('valid').length).toBeGreaterThanOrEqual(12);
+    expect(examplesIn('invalid').length).toBeGreaterThanOrEqual(40);
+  });
+
+  it('lets no spec be changed', async () => {
+    const changed = { spec: { details: { vulnerabilityID: 'another' } } };
+    const { status, body } = await cluster.request('PATCH', `${observations}/whole`, changed, merge);
+    expect(status).toBe(422);
+    expect(body.message).toContain('spec is immutable');
+  });
+
+  it('selects by its fields', async () => {
+    for (const [field, count] of [
+      ['severity=HIGH', 4],
+      ['severity=LOW', 0],
+      ['source=my-own-tool', 1],
+      ['eventType=vulnerability', 4],
+      ['category=security', 4],
+    ]) {
+      const { body } = await cluster.request('GET', `${observations}?fieldSelector=spec.${field}`);
+      expect(body.items, String(field)).toHaveLength(Number(count));
+    }
+  });
+
+  it('keeps what the Go program wrote readable, relabelled by kubectl, and unchangeable', async () => {
+    const name = 'written-by-another-program';
+    expect((await cluster.request('GET', `${observations}/${name}`)).body.spec).toEqual(oddSpec);
+    const run = kubectl(cluster.kubeconfig());
+    if (run) {
+      run(['label', 'obs', name, '-n', 'examples', 'zen.kube-zen.io/state=open']);
+      const [header = '', line = ''] = run(['get', 'obs', name, '-n', 'examples']).trim().split('\n');
+      expect(header.split(/\s+/)).toEqual([
+        'NAME',
+        'SOURCE',
+        'CATEGORY',
+        'SEVERITY',
+        'TYPE',
+        'RESOURCE',
+        'STATE',
+        'AGE',
+      ]);
+      expect(line).toMatch(/kubebench\s+Weird_Thing\s+High\s+CIS Benchmark\s+of no kind\s+open/);
+    }
+    const { status } = await cluster.request('PATCH', `${observations}/${name}`, { spec: { severity: 'HIGH' } }, merge);
+    expect(status).toBe(422);
+  });
+
+  it('lets gc collect what the Go program wrote, by its spec, and nothing else', async () => {
+    const { token } = await cluster.serviceAccount('collector', writerRules);
+    const folder = temporaryFolder();
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'token'), token);
+    writeFileSync(join(folder, 'ca.crt'), readFileSync(cluster.caFile));
+    const { store, close } = connectCluster({
+      credentials: serviceAccountCredentials({ server: cluster.server, folder, now: Date.now }),
+      ...{ watchNamespace: undefined, defaultTtl: 604_800, attemptSeconds: 15 },
+    });
+    const { context } = createTestContext(gc, { context: { store, now: () => Date.now() + 3_600_000 } });
+    const summary = await gc.handle(ping, context);
+    expect(summary.deleted).toEqual([{ source: 'kubebench', reason: 'ttl', count: 1 }]);
+    const { body } = await cluster.request('GET', observations);
+    const left: { metadata: { name: string } }[] = body.items;
+    expect(left.map(({ metadata }) => metadata.name)).toEqual(['any-source', 'least', 'name-with-colons', 'whole']);
+    close();
+  });
+});
