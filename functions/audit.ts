@@ -1,13 +1,13 @@
 import * as z from 'zod';
-import type { RefusedItem, SplitBody } from '../shared/function/function-definition.ts';
 import { descriptiveText } from '../shared/function/object-schema.ts';
 import { pathOf, Refusal, schemaRefusal } from '../shared/function/refusal.ts';
 import { type CommonSettings, commaList, integer } from '../shared/function/settings.ts';
-import { defineSource } from '../shared/function/source.ts';
+import type { RefusedItem, SplitBody } from '../shared/function/triggers.ts';
 import { kindOf } from '../shared/observation/built-in-kinds.ts';
 import { contentHash } from '../shared/observation/canonical-json.ts';
 import type { ResourceRef } from '../shared/observation/observation.ts';
 import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
+import { defineSource } from '../shared/pipeline/source.ts';
 
 const container = z.object({
   name: descriptiveText,

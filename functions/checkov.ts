@@ -1,11 +1,12 @@
 import * as z from 'zod';
 import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/function/object-schema.ts';
 import { namespaceName } from '../shared/function/settings.ts';
-import { defineSource } from '../shared/function/source.ts';
+import { labelledConfigMaps } from '../shared/function/triggers.ts';
 import { isClusterScoped } from '../shared/observation/built-in-kinds.ts';
 import type { Observation, ResourceRef } from '../shared/observation/observation.ts';
 import { parseSeverity, type Severity } from '../shared/observation/severity.ts';
 import { detailsOf, identityOf, isPresent } from '../shared/observation/values.ts';
+import { defineSource } from '../shared/pipeline/source.ts';
 
 /** `code_block` and `fixed_definition` are left out on purpose: they may hold secrets. */
 const failedCheck = z.object({
@@ -53,20 +54,7 @@ const namePattern = /^[a-z0-9][-a-z0-9.:]{0,251}$/i;
 export default defineSource({
   name: 'checkov',
   triggers: [
-    {
-      type: 'ApiServerSource',
-      resources: [
-        {
-          group: '',
-          versions: ['v1'],
-          kind: 'ConfigMap',
-          plural: 'configmaps',
-          namespaced: true,
-          labels: { app: 'checkov' },
-          namespaceSetting: 'CHECKOV_NAMESPACE',
-        },
-      ],
-    },
+    { type: 'ApiServerSource', resources: [labelledConfigMaps('checkov', 'CHECKOV_NAMESPACE')] },
     { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
   ],
   settings: z.object({ CHECKOV_NAMESPACE: namespaceName.default('checkov') }),

@@ -2,12 +2,12 @@ import * as z from 'zod';
 import { descriptiveText } from '../shared/function/object-schema.ts';
 import { schemaRefusal } from '../shared/function/refusal.ts';
 import { integer } from '../shared/function/settings.ts';
-import { defineSource } from '../shared/function/source.ts';
 import { isClusterScoped, kindOf } from '../shared/observation/built-in-kinds.ts';
 import { canonicalJson, contentHash } from '../shared/observation/canonical-json.ts';
 import type { ResourceRef } from '../shared/observation/observation.ts';
 import type { Severity } from '../shared/observation/severity.ts';
 import { detailsOf, identityOf, text, timeOf } from '../shared/observation/values.ts';
+import { defineSource } from '../shared/pipeline/source.ts';
 
 /** In the order of their numbers in syslog, which Falco's gRPC clients send. */
 const priorities = ['Emergency', 'Alert', 'Critical', 'Error', 'Warning', 'Notice', 'Informational', 'Debug'] as const;

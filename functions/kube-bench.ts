@@ -1,10 +1,11 @@
 import * as z from 'zod';
 import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/function/object-schema.ts';
 import { namespaceName } from '../shared/function/settings.ts';
-import { defineSource } from '../shared/function/source.ts';
+import { labelledConfigMaps } from '../shared/function/triggers.ts';
 import { cutText } from '../shared/observation/bounds.ts';
 import type { Observation, ResourceRef } from '../shared/observation/observation.ts';
 import { detailsOf, identityOf, isPresent } from '../shared/observation/values.ts';
+import { defineSource } from '../shared/pipeline/source.ts';
 
 const testResult = z.object({
   testnumber: z.string(),
@@ -39,20 +40,7 @@ const maxActualValueBytes = 1024;
 export default defineSource({
   name: 'kube-bench',
   triggers: [
-    {
-      type: 'ApiServerSource',
-      resources: [
-        {
-          group: '',
-          versions: ['v1'],
-          kind: 'ConfigMap',
-          plural: 'configmaps',
-          namespaced: true,
-          labels: { app: 'kube-bench' },
-          namespaceSetting: 'KUBE_BENCH_NAMESPACE',
-        },
-      ],
-    },
+    { type: 'ApiServerSource', resources: [labelledConfigMaps('kube-bench', 'KUBE_BENCH_NAMESPACE')] },
     { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
   ],
   settings: z.object({ KUBE_BENCH_NAMESPACE: namespaceName.default('kube-bench') }),

@@ -1,12 +1,12 @@
 import * as z from 'zod';
-import type { Resource } from '../shared/function/function-definition.ts';
 import { descriptiveText, namespaceText, objectMetadata, ownerOf, rowsOf } from '../shared/function/object-schema.ts';
-import { defineSource } from '../shared/function/source.ts';
+import type { Resource } from '../shared/function/triggers.ts';
 import { isClusterScoped } from '../shared/observation/built-in-kinds.ts';
 import { canonicalJson } from '../shared/observation/canonical-json.ts';
 import type { Observation, ResourceRef } from '../shared/observation/observation.ts';
 import { parseSeverity } from '../shared/observation/severity.ts';
 import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
+import { defineSource } from '../shared/pipeline/source.ts';
 
 const reference = z.object({
   apiVersion: descriptiveText,

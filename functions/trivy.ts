@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import type { Resource } from '../shared/function/function-definition.ts';
 import {
   descriptiveText,
   namespaceText,
@@ -8,10 +7,11 @@ import {
   ownerOf,
   rowsOf,
 } from '../shared/function/object-schema.ts';
-import { defineSource } from '../shared/function/source.ts';
+import type { Resource } from '../shared/function/triggers.ts';
 import type { Normalized, Observation, ResourceRef } from '../shared/observation/observation.ts';
 import { parseSeverity } from '../shared/observation/severity.ts';
 import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
+import { defineSource } from '../shared/pipeline/source.ts';
 
 const artifact = z
   .object({ repository: descriptiveText, tag: descriptiveText, digest: descriptiveText })

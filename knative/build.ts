@@ -10,7 +10,7 @@ import { build, type Plugin } from 'esbuild';
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
 
-/** Stands in for shared/function/load-functions.ts: the same folder, listed now instead of at run time. */
+/** Stands in for shared/host/load-functions.ts: the same folder, listed now instead of at run time. */
 const listFunctions: Plugin = {
   name: 'list-functions',
   setup({ onLoad }) {
@@ -26,7 +26,7 @@ const listFunctions: Plugin = {
         export const loadFunction = async (name) => (await loaders[name]()).default;
         export const loadFunctions = () => Promise.all(functionNames().map(loadFunction));
         export const isSource = (definition) => 'source' in definition;`;
-      return { contents, loader: 'js', resolveDir: join(root, 'shared', 'function') };
+      return { contents, loader: 'js', resolveDir: join(root, 'shared', 'host') };
     });
   },
 };

@@ -1,5 +1,5 @@
-import { functionNames, loadFunctions } from './function/load-functions.ts';
 import { SettingsError } from './function/settings.ts';
+import { functionNames, loadFunctions } from './host/load-functions.ts';
 import { createLog } from './host/log.ts';
 import { parseStartArguments, UsageError } from './local/arguments.ts';
 

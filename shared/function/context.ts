@@ -1,8 +1,8 @@
-import type { Filter } from '../pipeline/filter.ts';
 import type { CloudEvent } from './cloud-event.ts';
-import type { WebhookTrigger } from './function-definition.ts';
+import type { Filter } from './filter.ts';
 import type { CommonSettings } from './settings.ts';
 import type { Objects, Store } from './stores.ts';
+import type { WebhookTrigger } from './triggers.ts';
 
 /** A function as another one sees it: `url` is its address in the system namespace. */
 export interface Peer {

@@ -1,6 +1,5 @@
-import type { ResourceRef } from '../observation/observation.ts';
-import type { Severity } from '../observation/severity.ts';
-import type { Resource } from './function-definition.ts';
+import type { ObservationObject } from '../observation/observation-object.ts';
+import type { Resource } from './triggers.ts';
 
 /** Any Kubernetes object, checked only as far as its address goes. */
 export interface KubernetesObject {
@@ -32,30 +31,6 @@ export interface Objects {
    * namespace or in all; none if the kind is not served. Throws a Refusal 503 when the list can't be read to its end.
    */
   list(resource: Resource, namespace: string | undefined, signal: AbortSignal): AsyncIterable<KubernetesObject>;
-}
-
-/** An Observation as it is stored: the object of crds/observations.yaml. */
-export interface ObservationObject {
-  readonly apiVersion: 'zen.kube-zen.io/v1';
-  readonly kind: 'Observation';
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace: string;
-    readonly labels: Readonly<Record<string, string>>;
-    readonly annotations: Readonly<Record<string, string>>;
-    readonly uid?: string;
-    readonly creationTimestamp?: string;
-  };
-  readonly spec: {
-    readonly source: string;
-    readonly category: string;
-    readonly severity: Severity;
-    readonly eventType: string;
-    readonly resource?: ResourceRef;
-    readonly details: Readonly<Record<string, unknown>>;
-    readonly detectedAt: string;
-    readonly ttlSecondsAfterCreation: number;
-  };
 }
 
 /** Which stored object, and which state of it: deletes and label changes hold for exactly this one. */

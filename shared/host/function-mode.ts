@@ -1,15 +1,15 @@
 import * as z from 'zod';
 import type { Peer } from '../function/context.ts';
+import { allowAll } from '../function/filter.ts';
 import type { FunctionDefinition } from '../function/function-definition.ts';
-import { loadFunction, loadFunctions } from '../function/load-functions.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
 import { connectCluster } from '../kubernetes/cluster.ts';
 import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
-import { allowAll } from '../pipeline/filter.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
 import { createAdmission } from './admission.ts';
 import { createDispatcher, type Hosted } from './dispatch.ts';
 import { checkSettings, startHost } from './host.ts';
+import { loadFunction, loadFunctions } from './load-functions.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { peerOf } from './peers.ts';
@@ -54,6 +54,7 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
       folder: common.SERVICE_ACCOUNT_DIR,
       now,
     }),
+    sleep,
     watchNamespace: common.WATCH_NAMESPACE,
     defaultTtl: common.OBSERVATION_TTL_SECONDS,
     attemptSeconds: common.API_TIMEOUT_SECONDS,

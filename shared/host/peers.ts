@@ -1,6 +1,7 @@
 import type { Peer, PeerWebhook } from '../function/context.ts';
-import type { FunctionDefinition, WebhookTrigger } from '../function/function-definition.ts';
+import type { FunctionDefinition } from '../function/function-definition.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
+import type { WebhookTrigger } from '../function/triggers.ts';
 
 /** Where a function answers in a cluster; local mode uses the same addresses, and resolves them in the process. */
 export function functionUrl(name: string, systemNamespace: string): string {

@@ -1,6 +1,7 @@
 import { type CloudEvent, isPing, isReference } from '../function/cloud-event.ts';
-import type { FunctionDefinition, Trigger } from '../function/function-definition.ts';
+import type { FunctionDefinition } from '../function/function-definition.ts';
 import { groupVersionOf } from '../function/group-version.ts';
+import type { Trigger } from '../function/triggers.ts';
 import { referenceOf } from '../pipeline/reference.ts';
 
 /** Whether a trigger would be given this event. Throws a Refusal 422 if a reference can't be read. */

@@ -1,7 +1,6 @@
 import * as z from 'zod';
+import type { ObservationReader } from '../function/observation-reader.ts';
 import type { Objects, Store } from '../function/stores.ts';
-import { sleep } from '../host/sleep.ts';
-import type { ObservationReader } from '../local/observation-reader.ts';
 import { createApiClient, setUpFault } from './api-client.ts';
 import type { Credentials } from './credentials.ts';
 import { createKubernetesObjects } from './kubernetes-objects.ts';
@@ -12,6 +11,7 @@ export interface ClusterOptions {
   readonly watchNamespace: string | undefined;
   /** Seconds. */
   readonly defaultTtl: number;
+  readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   /** How long one attempt of an API call may take. */
   readonly attemptSeconds: number;
 }
@@ -19,7 +19,7 @@ export interface ClusterOptions {
 const reviewSchema = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });
 
 /** A cluster's Observations and objects, over one client. */
-export function connectCluster({ credentials, attemptSeconds, ...options }: ClusterOptions): {
+export function connectCluster({ credentials, sleep, attemptSeconds, ...options }: ClusterOptions): {
   readonly store: Store & ObservationReader;
   readonly objects: Objects;
   /** The user name that the API server knows us by. Throws a Refusal 503. */

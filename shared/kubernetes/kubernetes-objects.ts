@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import type { Resource } from '../function/function-definition.ts';
 import { groupVersionOf } from '../function/group-version.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
+import type { Resource } from '../function/triggers.ts';
 import { type ApiClient, setUpFault } from './api-client.ts';
 import { listPages } from './list-pages.ts';
 

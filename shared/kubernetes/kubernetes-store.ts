@@ -1,16 +1,16 @@
 import * as z from 'zod';
+import type { ObservationList, ObservationReader, ReadQuery } from '../function/observation-reader.ts';
 import { Refusal } from '../function/refusal.ts';
 import {
   type Expired,
   NamespaceRefusal,
   type NamesQuery,
-  type ObservationObject,
   type Store,
   type Stored,
   type StoredRef,
 } from '../function/stores.ts';
-import type { ObservationList, ObservationReader, ReadQuery } from '../local/observation-reader.ts';
 import { group, labels as labelNames } from '../observation/labels.ts';
+import type { ObservationObject } from '../observation/observation-object.ts';
 import { severities } from '../observation/severity.ts';
 import { type ApiClient, type ApiResponse, type Status, setUpFault, statusOf } from './api-client.ts';
 import { listPages } from './list-pages.ts';

@@ -3,11 +3,12 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
+import type { ObservationList, ObservationReader, ReadQuery } from '../function/observation-reader.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { Expired, NamesQuery, ObservationObject, Store, Stored, StoredRef } from '../function/stores.ts';
+import type { Expired, NamesQuery, Store, Stored, StoredRef } from '../function/stores.ts';
 import { expiresAt, labels as labelNames } from '../observation/labels.ts';
+import type { ObservationObject } from '../observation/observation-object.ts';
 import { severities } from '../observation/severity.ts';
-import type { ObservationList, ObservationReader, ReadQuery } from './observation-reader.ts';
 
 const schema = `
   CREATE TABLE IF NOT EXISTS observations (

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CloudEvent } from '../function/cloud-event.ts';
+import { allowAll } from '../function/filter.ts';
 import type { FunctionDefinition } from '../function/function-definition.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
@@ -11,7 +12,6 @@ import { createMetrics } from '../host/metrics.ts';
 import { peerOf } from '../host/peers.ts';
 import { wants } from '../host/routes.ts';
 import { sleep } from '../host/sleep.ts';
-import { allowAll } from '../pipeline/filter.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createLocalBroker } from './broker.ts';

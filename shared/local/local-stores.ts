@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
+import type { ObservationReader } from '../function/observation-reader.ts';
 import type { CommonSettings } from '../function/settings.ts';
 import type { Objects, Store } from '../function/stores.ts';
 import type { Log } from '../host/log.ts';
+import { sleep } from '../host/sleep.ts';
 import type { LocalArguments } from './arguments.ts';
 import type { ObjectChange } from './object-folder.ts';
-import type { ObservationReader } from './observation-reader.ts';
 
 /** What stands for a cluster in local mode, or the cluster that a kubeconfig names. */
 export interface LocalStores {
@@ -57,6 +58,7 @@ async function openCluster(file: string, settings: CommonSettings): Promise<Loca
   const { connectCluster } = await import('../kubernetes/cluster.ts');
   const cluster = connectCluster({
     credentials: kubeconfigCredentials(file),
+    sleep,
     watchNamespace: settings.WATCH_NAMESPACE,
     defaultTtl: settings.OBSERVATION_TTL_SECONDS,
     attemptSeconds: settings.API_TIMEOUT_SECONDS,

@@ -3,10 +3,10 @@ import { join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
-import type { Resource } from '../function/function-definition.ts';
 import { groupVersionOf } from '../function/group-version.ts';
 import { pathOf } from '../function/refusal.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
+import type { Resource } from '../function/triggers.ts';
 
 /** Checked only as far as an object's address goes; what is in it is for the sources' own schemas to say. */
 const objectSchema = z.looseObject({

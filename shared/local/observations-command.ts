@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { ObservationObject } from '../function/stores.ts';
+import type { ObservationReader } from '../function/observation-reader.ts';
 import { sleep } from '../host/sleep.ts';
+import type { ObservationObject } from '../observation/observation-object.ts';
 import { severities } from '../observation/severity.ts';
 import { UsageError } from './arguments.ts';
-import type { ObservationReader } from './observation-reader.ts';
 import { bySeverity, tableOf } from './observations-table.ts';
 
 const usage = `Usage: npm run observations -- [--data DIR | --kubeconfig FILE] [--source S] [--severity S] [--namespace N]
@@ -56,7 +56,7 @@ async function openReader({ kubeconfig, data = '.data' }: Parsed): Promise<Obser
     const { kubeconfigCredentials } = await import('../kubernetes/kubeconfig.ts');
     const { connectCluster } = await import('../kubernetes/cluster.ts');
     const credentials = kubeconfigCredentials(kubeconfig);
-    return connectCluster({ credentials, watchNamespace: undefined, defaultTtl: 0, attemptSeconds: 30 }).store;
+    return connectCluster({ credentials, sleep, watchNamespace: undefined, defaultTtl: 0, attemptSeconds: 30 }).store;
   }
   if (!existsSync(data)) {
     throw new UsageError(`no store in ${data}: start zen-watcher first, or name its folder by --data`, usage);

@@ -1,6 +1,6 @@
 import * as z from 'zod';
+import type { ObservationReader } from '../function/observation-reader.ts';
 import { pathOf, Refusal } from '../function/refusal.ts';
-import type { ObservationReader } from './observation-reader.ts';
 
 const query = z.strictObject({
   source: z.string().optional(),

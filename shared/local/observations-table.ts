@@ -1,5 +1,5 @@
-import type { ObservationObject } from '../function/stores.ts';
 import { labels } from '../observation/labels.ts';
+import type { ObservationObject } from '../observation/observation-object.ts';
 import { severities } from '../observation/severity.ts';
 
 type Column = readonly [header: string, cell: (object: ObservationObject, now: number) => string];

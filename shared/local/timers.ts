@@ -1,5 +1,5 @@
 import { type CloudEvent, pingType } from '../function/cloud-event.ts';
-import type { PingSourceTrigger } from '../function/function-definition.ts';
+import type { PingSourceTrigger } from '../function/triggers.ts';
 import type { Hosted } from '../host/dispatch.ts';
 import { sleep } from '../host/sleep.ts';
 

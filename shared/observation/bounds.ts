@@ -3,7 +3,8 @@ export const maxObjectBytes = 8192;
 
 /** What is left for details: the rest of the object (names, labels, resource, metadata of the API server) has its own bounds. */
 const maxDetailsBytes = 4096;
-const maxListItems = 64;
+/** One less than the CRD allows, so that there is room for the mark. */
+const maxListItems = 63;
 const maxDepth = 8;
 const cutMark = '… (cut)';
 

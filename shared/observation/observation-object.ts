@@ -1,8 +1,32 @@
-import type { ObservationObject } from '../function/stores.ts';
 import { cutText, fitDetails } from './bounds.ts';
 import { correlationAnnotation, expiresLabel, group, labels, labelValue, stateSinceLabel } from './labels.ts';
 import type { Observation, ResourceRef } from './observation.ts';
+import type { Severity } from './severity.ts';
 import { detailsOf } from './values.ts';
+
+/** An Observation as it is stored: the object of crds/observations.yaml. */
+export interface ObservationObject {
+  readonly apiVersion: 'zen.kube-zen.io/v1';
+  readonly kind: 'Observation';
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
+    readonly uid?: string;
+    readonly creationTimestamp?: string;
+  };
+  readonly spec: {
+    readonly source: string;
+    readonly category: string;
+    readonly severity: Severity;
+    readonly eventType: string;
+    readonly resource?: ResourceRef;
+    readonly details: Readonly<Record<string, unknown>>;
+    readonly detectedAt: string;
+    readonly ttlSecondsAfterCreation: number;
+  };
+}
 
 export interface ObjectOptions {
   readonly name: string;

@@ -1,6 +1,6 @@
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { SourceDefinition } from '../function/source.ts';
+import type { SourceDefinition } from '../function/source-definition.ts';
 import type { KubernetesObject, Stored } from '../function/stores.ts';
 import { addSummaries, emptySummary, type Summary, summaryOf } from '../function/summary.ts';
 import { labels } from '../observation/labels.ts';

@@ -1,7 +1,7 @@
+import type { Filter } from '../function/filter.ts';
 import { canonicalJson } from '../observation/canonical-json.ts';
 import type { Counts, Observation } from '../observation/observation.ts';
 import { observationName, subjectOf } from '../observation/observation-name.ts';
-import type { Filter } from './filter.ts';
 
 /** A finding that is kept, under the name it will be stored by. */
 export interface Derived {

@@ -1,6 +1,6 @@
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { Context } from '../function/context.ts';
-import type { SourceDefinition } from '../function/source.ts';
+import type { SourceDefinition } from '../function/source-definition.ts';
 import { addSummaries, type Summary, summaryOf } from '../function/summary.ts';
 import { type Derivation, derive } from './derive.ts';
 import { normalizeData } from './parse.ts';

@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import { Refusal, schemaRefusal } from '../function/refusal.ts';
 import type { CommonSettings } from '../function/settings.ts';
-import type { SourceDefinition } from '../function/source.ts';
+import type { SourceDefinition } from '../function/source-definition.ts';
 import type { Normalized } from '../observation/observation.ts';
 
 /** Data as its schema has it, or a Refusal 422 that names the field. */

@@ -3,7 +3,7 @@ import type { CloudEvent } from '../function/cloud-event.ts';
 import type { Context } from '../function/context.ts';
 import { groupVersionOf } from '../function/group-version.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { SourceDefinition } from '../function/source.ts';
+import type { SourceDefinition } from '../function/source-definition.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
 import { addSummaries, type Summary, summaryOf } from '../function/summary.ts';
 import { recordUnreadable } from './operations.ts';

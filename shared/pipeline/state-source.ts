@@ -1,8 +1,8 @@
 import type { Context } from '../function/context.ts';
-import type { ApiServerSourceTrigger, Resource } from '../function/function-definition.ts';
-import type { SourceDefinition } from '../function/source.ts';
+import type { SourceDefinition } from '../function/source-definition.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import type { Summary } from '../function/summary.ts';
+import type { ApiServerSourceTrigger, Resource } from '../function/triggers.ts';
 import type { ResourceRef } from '../observation/observation.ts';
 import { timeOf } from '../observation/values.ts';
 import { type Derived, derive } from './derive.ts';

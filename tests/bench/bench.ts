@@ -3,55 +3,16 @@ import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
 import buildOnce from '../build-once.ts';
+import { clusterUnavailable } from '../cluster/binaries.ts';
 import { anObject, anObservation } from '../stores/store-contract.ts';
-import { cpuOf, firstAnswer, freePort, load, median, type Post, schedulerCpuOf, start } from './measure.ts';
-
-/** One row: what it costs us, what the floor costs, each as the median of runs that took turns. */
-interface Row {
-  readonly name: string;
-  readonly unit: string;
-  readonly ours: readonly number[];
-  readonly floor: readonly number[];
-  /** Whether more is better. */
-  readonly isRate?: boolean;
-}
+import { alert } from './alert.ts';
+import { clusterRows } from './cluster-bench.ts';
+import { cpuOf, firstAnswer, freePort, load, median, type Row, schedulerCpuOf, start } from './measure.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'zen-watcher-bench-'));
 const bundle = join(import.meta.dirname, '..', '..', 'dist', 'index.cjs');
 const bare = join(import.meta.dirname, 'bare.cjs');
 const bareEnvironment = { COMPILE_CACHE: join(folder, 'bare-cache') };
-
-function alert(index: number, priority = 'Error'): Post {
-  const data = {
-    ...{ rule: `Terminal shell in container ${index}`, priority, source: 'syscall', hostname: 'node-1' },
-    ...{
-      time: '2026-03-01T10:00:00.123456789Z',
-      output: 'A shell was spawned in a container with an attached terminal '.repeat(8),
-    },
-    tags: ['container', 'shell', 'mitre_execution', 'T1059'],
-    output_fields: {
-      ...{
-        'container.id': '82a64fb56557',
-        'container.image.repository': 'docker.io/library/nginx',
-        'k8s.ns.name': 'shop',
-      },
-      ...{
-        'k8s.pod.name': 'cart-7d9c5b6f4d-x2x9z',
-        'proc.name': 'sh',
-        'proc.cmdline': 'sh -c id',
-        'user.name': 'root',
-      },
-      ...{
-        'evt.time': 1772359200123456,
-        'proc.tty': 34816,
-        'proc.exepath': '/bin/busybox',
-        'proc.pname': 'containerd-shim',
-      },
-    },
-  };
-  const event = { specversion: '1.0', id: `e-${index}`, source: '/bench', type: 'falco.rule.output.v1', data };
-  return { path: '/', headers: { 'content-type': 'application/cloudevents+json' }, body: JSON.stringify(event) };
-}
 
 async function coldStart(args: readonly string[], environment: Readonly<Record<string, string>>) {
   const port = await freePort();
@@ -128,14 +89,24 @@ async function durable(runs: number, events: number): Promise<Row> {
   return { name: 'durable events/s to the embedded store, 8 connections', unit: '1/s', ours, floor, isRate: true };
 }
 
+const shortly = (value: number): string => value.toFixed(value < 20 ? 1 : 0);
+
 function shown({ name, unit, ours, floor }: Row): string {
   const spread = (values: readonly number[]): string =>
-    `${median(values).toFixed(0)} (${Math.min(...values).toFixed(0)}-${Math.max(...values).toFixed(0)}) ${unit}`;
+    `${shortly(median(values))} (${shortly(Math.min(...values))}-${shortly(Math.max(...values))}) ${unit}`;
   return `| ${name} | ${spread(ours)} | ${spread(floor)} | ${(median(ours) / median(floor)).toFixed(2)} |`;
 }
 
+/** `npm run bench -- local` leaves out what needs an API server, `-- cluster` has that alone. */
+const part = process.argv[2];
 buildOnce();
-const rows = [...(await coldStarts(15)), await cpuPerEvent(3, 10_000), await durable(3, 5000)];
+const rows: Row[] = [];
+if (part !== 'cluster') rows.push(...(await coldStarts(15)), await cpuPerEvent(3, 10_000), await durable(3, 5000));
+if (part !== 'local') {
+  const reason = clusterUnavailable();
+  if (reason === undefined) rows.push(...(await clusterRows()));
+  else console.log(reason);
+}
 const machine = `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
 console.log(`${machine}\nMedians (minimum-maximum) of runs that took turns.\n`);
 console.log('| | ours | floor | ratio |\n|---|---|---|---|');

@@ -3,7 +3,16 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { createServer } from 'node:net';
-import { createInterface } from 'node:readline';
+
+/** One row: what it costs us, what the floor costs, as runs that took turns measured it. */
+export interface Row {
+  readonly name: string;
+  readonly unit: string;
+  readonly ours: readonly number[];
+  readonly floor: readonly number[];
+  /** Whether more is better. */
+  readonly isRate?: boolean;
+}
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -117,10 +126,4 @@ export async function load(
   await Promise.all(Array.from({ length: connections }, worker));
   agent.destroy();
   return (performance.now() - started) / 1000;
-}
-
-/** Lines that a program prints, until it ends. */
-export async function linesOf(args: readonly string[]): Promise<string[]> {
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  return Array.fromAsync(createInterface(child.stdout));
 }

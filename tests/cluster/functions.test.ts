@@ -3,14 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import gc from '../../functions/gc.ts';
-import { connectCluster } from '../../shared/kubernetes/cluster.ts';
-import { serviceAccountCredentials } from '../../shared/kubernetes/credentials.ts';
 import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';
 import { type Program, startProgram } from '../host/program.ts';
 import { createRandom } from '../host/random.ts';
 import { createTestContext, ping } from '../pipeline/test-context.ts';
 import { anObject, anObservation } from '../stores/store-contract.ts';
 import { applyCrds, type Cluster, kubectl, skipWithoutCluster, startCluster } from './cluster.ts';
+import { connectAs } from './connect.ts';
 import { startFunction } from './functions.ts';
 import { type FaultProxy, postTo, startProxy } from './proxy.ts';
 import { pingHeaders, policyReport, referenceTo, reportCrds, vulnerabilityReport } from './report-crds.ts';
@@ -214,10 +213,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
   });
 
   it('deletes what is due among 20,000 of mixed ages, and nothing else', { timeout: 300_000 }, async () => {
-    const { store, close } = connectCluster({
-      credentials: serviceAccountCredentials({ server: cluster.server, folder, now: Date.now }),
-      ...{ watchNamespace: undefined, defaultTtl: 604_800, attemptSeconds: 30 },
-    });
+    const { store, close } = connectAs(cluster.server, folder);
     const now = Date.now() + 100 * hour;
     const signal = AbortSignal.timeout(300_000);
     const kept = new Set<string>();
@@ -261,10 +257,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
   it('adds no Observation by its own deletions, seen through the audit log', { timeout: 240_000 }, async () => {
     const accounts = await cluster.serviceAccount('gc', writerRules);
     const auditor = await cluster.serviceAccount('audit', writerRules);
-    const { store, close } = connectCluster({
-      credentials: serviceAccountCredentials({ server: cluster.server, folder, now: Date.now }),
-      ...{ watchNamespace: undefined, defaultTtl: 604_800, attemptSeconds: 30 },
-    });
+    const { store, close } = connectAs(cluster.server, folder);
     for (let index = 0; index < 50; index += 1) {
       const object = anObject(anObservation(`old ${index}`, 'shop'), { source: 'fed', now: Date.now() - 10 * hour });
       await store.create(object, AbortSignal.timeout(30_000));

@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import gc from '../../functions/gc.ts';
-import { connectCluster } from '../../shared/kubernetes/cluster.ts';
-import { serviceAccountCredentials } from '../../shared/kubernetes/credentials.ts';
 import { applyCrds, type Cluster, kubectl, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
+import { connectAs } from '../cluster/connect.ts';
 import { writerRules } from '../cluster/rules.ts';
 import { temporaryFolder } from '../host/program.ts';
 import { createTestContext, ping } from '../pipeline/test-context.ts';
@@ -173,10 +172,7 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'token'), token);
     writeFileSync(join(folder, 'ca.crt'), readFileSync(cluster.caFile));
-    const { store, close } = connectCluster({
-      credentials: serviceAccountCredentials({ server: cluster.server, folder, now: Date.now }),
-      ...{ watchNamespace: undefined, defaultTtl: 604_800, attemptSeconds: 15 },
-    });
+    const { store, close } = connectAs(cluster.server, folder);
     const { context } = createTestContext(gc, { context: { store, now: () => Date.now() + 3_600_000 } });
     const summary = await gc.handle(ping, context);
     expect(summary.deleted).toEqual([{ source: 'kubebench', reason: 'ttl', count: 1 }]);

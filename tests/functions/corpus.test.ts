@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { isSource, loadFunction } from '../../shared/function/load-functions.ts';
+import { allowAll } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
+import { isSource, loadFunction } from '../../shared/host/load-functions.ts';
 import { observationObject } from '../../shared/observation/observation-object.ts';
 import { type Derived, derive } from '../../shared/pipeline/derive.ts';
-import { allowAll } from '../../shared/pipeline/filter.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
 import { type CorpusFile, corpusFiles, corpusMissing } from '../corpus/corpus.ts';
 

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
-import { isSource, loadFunctions } from '../../shared/function/load-functions.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
-import type { SourceFunction } from '../../shared/function/source.ts';
+import { isSource, loadFunctions } from '../../shared/host/load-functions.ts';
+import type { SourceFunction } from '../../shared/pipeline/source.ts';
 import { createRandom } from '../host/random.ts';
 import { createTestContext, eventOf } from '../pipeline/test-context.ts';
 import { loadFixtures } from './fixtures.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { isSource, loadFunctions } from '../../shared/function/load-functions.ts';
+import { allowAll } from '../../shared/function/filter.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
+import { isSource, loadFunctions } from '../../shared/host/load-functions.ts';
 import { derive } from '../../shared/pipeline/derive.ts';
-import { allowAll } from '../../shared/pipeline/filter.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
 import { loadFixtures } from './fixtures.ts';
 

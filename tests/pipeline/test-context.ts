@@ -1,13 +1,14 @@
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { Context } from '../../shared/function/context.ts';
-import type { FunctionDefinition, Resource } from '../../shared/function/function-definition.ts';
+import { allowAll } from '../../shared/function/filter.ts';
+import type { FunctionDefinition } from '../../shared/function/function-definition.ts';
 import { groupVersionOf } from '../../shared/function/group-version.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { type Environment, parseSettings } from '../../shared/function/settings.ts';
 import type { KubernetesObject, Objects, Store } from '../../shared/function/stores.ts';
+import type { Resource } from '../../shared/function/triggers.ts';
 import { createAdmission } from '../../shared/host/admission.ts';
 import { createEmbeddedStore, type EmbeddedStore } from '../../shared/local/embedded-store.ts';
-import { allowAll } from '../../shared/pipeline/filter.ts';
 import { createKnownNames } from '../../shared/pipeline/known-names.ts';
 
 /** Objects in memory, and a switch to make their lists fail. */

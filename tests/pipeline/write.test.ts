@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import falco from '../../functions/falco.ts';
 import kyverno from '../../functions/kyverno.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
-import { NamespaceRefusal, type ObservationObject, type Store } from '../../shared/function/stores.ts';
+import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
+import type { ObservationObject } from '../../shared/observation/observation-object.ts';
 import { aReport, createTestContext, eventOf, referenceTo } from './test-context.ts';
 
 const alert = (fields: Record<string, unknown> = {}) =>

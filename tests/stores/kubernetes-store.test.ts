@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NamespaceRefusal } from '../../shared/function/stores.ts';
-import { connectCluster } from '../../shared/kubernetes/cluster.ts';
-import { serviceAccountCredentials } from '../../shared/kubernetes/credentials.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
+import { connectAs } from '../cluster/connect.ts';
 import { writerRules } from '../cluster/rules.ts';
 import { anObject, anObservation, storeContract } from './store-contract.ts';
 
@@ -11,8 +10,7 @@ let folder: string;
 const signal = AbortSignal.timeout(600_000);
 
 function connect() {
-  const credentials = serviceAccountCredentials({ server: cluster.server, folder, now: Date.now });
-  return connectCluster({ credentials, watchNamespace: undefined, defaultTtl: 604_800, attemptSeconds: 15 });
+  return connectAs(cluster.server, folder);
 }
 
 describe.skipIf(skipWithoutCluster())('on a real API server', () => {
@@ -82,13 +80,7 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
 
     it('says which permission is missing, and what is not served', async () => {
       const { folder: powerless } = await cluster.serviceAccount('powerless', []);
-      const credentials = serviceAccountCredentials({ server: cluster.server, folder: powerless, now: Date.now });
-      const { store, objects } = connectCluster({
-        credentials,
-        watchNamespace: undefined,
-        defaultTtl: 1,
-        attemptSeconds: 15,
-      });
+      const { store, objects } = connectAs(cluster.server, powerless);
       await expect(store.create(anObject(anObservation('x', 'shop')), signal)).rejects.toMatchObject({
         status: 503,
         message: 'creating Observations was refused (Forbidden): check the Role',

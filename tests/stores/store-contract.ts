@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ObservationObject, Store, Stored } from '../../shared/function/stores.ts';
+import type { Store, Stored } from '../../shared/function/stores.ts';
 import { labels } from '../../shared/observation/labels.ts';
 import type { Observation } from '../../shared/observation/observation.ts';
 import { observationName, subjectOf } from '../../shared/observation/observation-name.ts';
+import type { ObservationObject } from '../../shared/observation/observation-object.ts';
 import { observationObject } from '../../shared/observation/observation-object.ts';
 
 export interface StoreUnderTest {

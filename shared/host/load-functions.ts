@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { FunctionDefinition } from './function-definition.ts';
-import type { SourceFunction } from './source.ts';
+import type { FunctionDefinition } from '../function/function-definition.ts';
+import type { SourceFunction } from '../pipeline/source.ts';
 
 /** The folder is the list: one file, one function, named for it. The bundle's build replaces this module. */
 const folder = join(import.meta.dirname, '..', '..', 'functions');

@@ -1,4 +1,4 @@
-import type { ObservationObject } from '../function/stores.ts';
+import type { ObservationObject } from '../observation/observation-object.ts';
 
 export interface ReadQuery {
   readonly source?: string | undefined;

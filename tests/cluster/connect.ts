@@ -1,0 +1,11 @@
+import { sleep } from '../../shared/host/sleep.ts';
+import { connectCluster } from '../../shared/kubernetes/cluster.ts';
+import { serviceAccountCredentials } from '../../shared/kubernetes/credentials.ts';
+
+/** The product's own store and objects, as the ServiceAccount whose token and CA are in `folder`. */
+export function connectAs(server: string, folder: string) {
+  return connectCluster({
+    credentials: serviceAccountCredentials({ server, folder, now: Date.now }),
+    ...{ sleep, watchNamespace: undefined, defaultTtl: 604_800, attemptSeconds: 30 },
+  });
+}

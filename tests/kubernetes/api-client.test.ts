@@ -1,0 +1,149 @@
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createApiClient } from '../../shared/kubernetes/api-client.ts';
+import { type Credentials, serviceAccountCredentials } from '../../shared/kubernetes/credentials.ts';
+import { temporaryFolder } from '../host/program.ts';
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+const closing: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closing.splice(0)) close();
+});
+
+const json =
+  (status: number, body: unknown, headers: Record<string, string> = {}): Answer =>
+  (_request, response) =>
+    void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+
+const cut: Answer = (request) => void request.socket.destroy();
+
+/** A server that gives these answers in turn, the last one again and again, and a client that notes its pauses. */
+async function connect(answers: readonly Answer[], attemptMilliseconds = 2000) {
+  const connections = new Set<unknown>();
+  const tokens: (string | undefined)[] = [];
+  const pauses: number[] = [];
+  let asked = 0;
+  const server = createServer((request, response) => {
+    connections.add(request.socket);
+    tokens.push(request.headers.authorization);
+    const answer = answers[Math.min(asked, answers.length - 1)];
+    asked += 1;
+    request.resume().on('end', () => answer?.(request, response));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  let token = 0;
+  const credentials: Credentials = {
+    server: `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
+    tls: async () => ({}),
+    authorization: async (fresh) => {
+      if (fresh) token += 1;
+      return `Bearer ${token}`;
+    },
+  };
+  const client = createApiClient({
+    credentials,
+    sleep: async (milliseconds) => void pauses.push(milliseconds),
+    random: () => 0.5,
+    attemptMilliseconds,
+  });
+  closing.push(() => {
+    client.close();
+    server.close();
+    server.closeAllConnections();
+  });
+  const get = (signal = AbortSignal.timeout(20_000)) => client.request({ method: 'GET', path: '/x', signal });
+  return { get, client, pauses, tokens, connections, asked: () => asked };
+}
+
+describe('the client of the API server', () => {
+  it.each([
+    ['429', json(429, {})],
+    ['500', json(500, {})],
+    [
+      '503 in plain text',
+      (_request: IncomingMessage, response: ServerResponse) => void response.writeHead(503).end('busy'),
+    ],
+    ['a cut connection', cut],
+    [
+      'an answer that is cut short',
+      (request: IncomingMessage, response: ServerResponse) => {
+        response.writeHead(200, { 'content-length': '1000' });
+        response.write('{"items":', () => request.socket.destroy());
+      },
+    ],
+    ['no answer in time', () => undefined],
+  ] as [string, Answer][])('tries again after %s', async (_name, answer) => {
+    const { get, asked } = await connect([answer, answer, json(200, { ok: true })], 200);
+    expect(await get()).toMatchObject({ status: 200, body: { ok: true } });
+    expect(asked()).toBe(3);
+  });
+
+  it.each([200, 201, 400, 403, 404, 409, 410, 422])('takes %i for the last word', async (status) => {
+    const { get, asked } = await connect([json(status, { kind: 'Status' })]);
+    expect((await get()).status).toBe(status);
+    expect(asked()).toBe(1);
+  });
+
+  it('waits as long as Retry-After says, and longer with every try otherwise', async () => {
+    const busy = json(429, {});
+    const { get, pauses } = await connect([json(429, {}, { 'retry-after': '7' }), busy, busy, busy, json(200, {})]);
+    await get();
+    expect(pauses).toEqual([7050, 100, 200, 400]);
+  });
+
+  it('reads the token anew once when it is refused, then says so', async () => {
+    const refused = json(401, {});
+    const once401 = await connect([refused, json(200, {})]);
+    expect((await once401.get()).status).toBe(200);
+    expect(once401.tokens).toEqual(['Bearer 0', 'Bearer 1']);
+    const { get } = await connect([refused]);
+    await expect(get()).rejects.toMatchObject({ status: 503, message: 'the API server refuses our token' });
+  });
+
+  it('tries a conflict over a quota again, and no other', async () => {
+    const quota = json(409, { kind: 'Status', reason: 'Conflict', details: { kind: 'resourcequotas' } });
+    const { get, asked } = await connect([quota, json(201, {})]);
+    expect((await get()).status).toBe(201);
+    expect(asked()).toBe(2);
+  });
+
+  it('gives up with 503 when the deadline has passed', async () => {
+    const { get } = await connect([json(500, {})]);
+    const deadline = new AbortController();
+    const failed = get(deadline.signal);
+    setImmediate(() => deadline.abort());
+    await expect(failed).rejects.toMatchObject({ status: 503 });
+  });
+
+  it('keeps its connections', async () => {
+    const { get, connections } = await connect([json(200, {})]);
+    for (let index = 0; index < 50; index += 1) await get();
+    expect(connections.size).toBe(1);
+  });
+});
+
+describe('the credentials of a pod', () => {
+  it('are read again after a minute, and at once when they were refused', async () => {
+    const folder = temporaryFolder();
+    const write = (token: string, ca: string): void => {
+      writeFileSync(join(folder, 'token'), `${token}\n`);
+      writeFileSync(join(folder, 'ca.crt'), ca);
+    };
+    let now = 0;
+    const { authorization, tls, server } = serviceAccountCredentials({ server: 'api:443', folder, now: () => now });
+    expect(server).toBe('https://api:443');
+    write('one', 'CA one');
+    expect([await authorization(false), await tls()]).toEqual(['Bearer one', { ca: 'CA one' }]);
+    write('two', 'CA two');
+    now = 59_999;
+    expect([await authorization(false), await tls()]).toEqual(['Bearer one', { ca: 'CA one' }]);
+    expect(await authorization(true)).toBe('Bearer two');
+    now = 60_000;
+    expect(await tls()).toEqual({ ca: 'CA two' });
+  });
+});
