@@ -18,7 +18,7 @@ const objectSchema = z.looseObject({
 });
 
 /** Reports differ a thousandfold in size: a page is as long as makes about this many bytes. */
-const pageBytes = 4_194_304;
+const pageBytes = 1_048_576;
 const firstPage = 20;
 const longestPage = 500;
 

@@ -24,7 +24,7 @@ export interface KubernetesStoreOptions {
 }
 
 const hour = 3_600_000;
-const namesAPage = 2000;
+const namesAPage = 1000;
 const expiredAPage = 500;
 const readMilliseconds = 30_000;
 

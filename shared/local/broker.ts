@@ -3,7 +3,6 @@ import { Refusal, type RefusalStatus } from '../function/refusal.ts';
 import type { Dispatcher, Hosted } from '../host/dispatch.ts';
 import { functionUrl } from '../host/peers.ts';
 import { comesFromBroker, takesDeadLetters, wants } from '../host/routes.ts';
-import { sleep } from '../host/sleep.ts';
 
 /** Knative's default delivery: https://knative.dev/docs/eventing/event-delivery/ */
 const retries = 10;
@@ -32,9 +31,11 @@ export interface LocalBrokerOptions {
   readonly dispatcher: Dispatcher;
   readonly systemNamespace: string;
   readonly now: () => number;
+  readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
 }
 
-export function createLocalBroker({ functions, dispatcher, systemNamespace, now }: LocalBrokerOptions): LocalBroker {
+export function createLocalBroker(options: LocalBrokerOptions): LocalBroker {
+  const { functions, dispatcher, systemNamespace, now, sleep } = options;
   const urlOf = ({ definition }: Hosted): string => functionUrl(definition.name, systemNamespace);
 
   function refusalOf(error: unknown): Refusal {

@@ -49,7 +49,7 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   metrics.watchKnownNames(() => known.count());
 
   const functions: Hosted[] = [];
-  const broker = createLocalBroker({ functions, dispatcher, systemNamespace, now });
+  const broker = createLocalBroker({ functions, dispatcher, systemNamespace, now, sleep });
   const shared = {
     ...{ store, objects, filter: allowAll, known, now, sleep },
     functions: definitions.map((definition) => peerOf(definition, environment, ownUsers)),

@@ -1,7 +1,8 @@
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
 import { NamespaceRefusal } from '../function/stores.ts';
-import { addSummaries, emptySummary, type Summary, summaryOf } from '../function/summary.ts';
+import { addSummaries, type CreatedCount, type Summary, summaryOf } from '../function/summary.ts';
+import type { Observation } from '../observation/observation.ts';
 import { observationObject } from '../observation/observation-object.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { Derived } from './derive.ts';
@@ -66,19 +67,25 @@ function setUpFault(error: unknown): unknown {
  * other fault stops it, as a Refusal with the Summary of what was written.
  */
 export async function writeObservations(all: readonly Derived[], writer: Writer, context: Context): Promise<Written> {
-  let summary = emptySummary;
   const invalid: Invalid[] = [];
-  const count = (part: Partial<Summary>): void => {
-    summary = addSummaries(summary, summaryOf(part));
+  const created = new Map<string, CreatedCount>();
+  let duplicate = 0;
+  const countCreated = ({ category, severity }: Observation): void => {
+    const key = `${category} ${severity}`;
+    created.set(key, { category, severity, count: (created.get(key)?.count ?? 0) + 1 });
   };
+  const summary = (): Summary => summaryOf({ created: [...created.values()], duplicate });
   const write = async (derived: Derived): Promise<void> => {
     // A state source has compared with what is stored; only events come again and again within minutes.
-    if (!writer.hasState && context.known.has(derived.name)) return count({ duplicate: 1 });
+    if (!writer.hasState && context.known.has(derived.name)) {
+      duplicate += 1;
+      return;
+    }
     try {
       const result = await create(derived, writer, context);
       context.known.add(derived.name);
-      const { category, severity } = derived.observation;
-      count(result === 'created' ? { created: [{ category, severity, count: 1 }] } : { duplicate: 1 });
+      if (result === 'created') countCreated(derived.observation);
+      else duplicate += 1;
     } catch (error) {
       if (!(error instanceof Refusal) || error.status !== 422) throw error;
       invalid.push({ derived, refusal: error });
@@ -87,9 +94,9 @@ export async function writeObservations(all: readonly Derived[], writer: Writer,
   try {
     await forEachConcurrently(all, callsInFlight, write);
   } catch (error) {
-    throw withSummary(error, summary);
+    throw withSummary(error, summary());
   }
-  return { summary, invalid };
+  return { summary: summary(), invalid };
 }
 
 /** The same fault, with what was done before it. */

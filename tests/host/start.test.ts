@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { runProgram, startProgram, temporaryFolder, within } from './program.ts';
+import { observationsOf, runProgram, startProgram, temporaryFolder, within } from './program.ts';
 
 describe('starting', () => {
   it.each([
@@ -101,6 +101,21 @@ describe('the log', () => {
         component: 'local',
       });
     expect(program.log.join('\n')).not.toContain('PLANTED-SECRET');
+  });
+});
+
+describe('--samples', () => {
+  it('plays samples of every source through the doors of the real tools', async () => {
+    const args = ['--port', '0', '--data', temporaryFolder(), '--samples'];
+    const program = await startProgram({ args, fromSources: true });
+    await within(
+      'word that the samples are played',
+      10,
+      () => program.log.some((line) => line.includes('samples played')) || undefined,
+    );
+    const sources = new Set((await observationsOf(program.url)).map(({ spec }) => spec.source));
+    expect([...sources].sort()).toEqual(['audit', 'checkov', 'falco', 'kube-bench', 'kyverno', 'trivy']);
+    expect(await program.stop()).toBe(0);
   });
 });
 
