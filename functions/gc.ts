@@ -28,7 +28,7 @@ export default defineFunction({
   name: 'gc',
   triggers: [{ type: 'PingSource', schedule: 'GC_INTERVAL_MINUTES' }],
   settings,
-  permissions: [],
+  permissions: [{ group: 'zen.kube-zen.io', resources: ['observations'], verbs: ['list', 'delete'] }],
   async handle(_event, context) {
     const tally = createTally();
     try {

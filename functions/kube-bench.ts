@@ -19,7 +19,7 @@ const testResult = z.object({
 const controls = z.object({
   version: descriptiveText,
   nodetype: descriptiveText,
-  tests: z.array(z.object({ section: descriptiveText, results: rowsOf(testResult) })),
+  tests: z.array(z.object({ section: descriptiveText, results: rowsOf(testResult) })).nullable(),
 });
 
 const schema = z.object({
@@ -50,7 +50,7 @@ export default defineSource({
     const skipped: Record<string, number> = {};
     const resource = subjectOf(metadata);
     for (const control of data['results.json']) {
-      for (const { section, results } of control.tests) {
+      for (const { section, results } of control.tests ?? []) {
         for (const result of results) {
           const status = result.status.toLowerCase();
           if (status === 'fail') observations.push(observationOf(result, section, control, resource, time));

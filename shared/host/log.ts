@@ -24,5 +24,6 @@ export function createLog(level: string, component: string, destination?: pino.D
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label) => ({ level: label.toUpperCase() }) },
   };
-  return destination ? pino(options, destination) : pino(options);
+  // Lines are written together while the process is busy; pino writes what is left when it ends.
+  return pino(options, destination ?? pino.destination({ dest: 1, sync: false }));
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpsRequest } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -40,6 +40,8 @@ export interface Cluster {
     rules: readonly unknown[],
     namespace?: string,
   ): Promise<{ folder: string; token: string }>;
+  /** A folder like the one that is mounted into a pod, with this token. */
+  mount(name: string, token: string): string;
   /** SIGKILL for both. */
   kill(): Promise<void>;
   /** Starts both again, on the same ports and data. */
@@ -190,9 +192,17 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     }
   }
 
+  function mount(name: string, token: string): string {
+    const mounted = mkdtempSync(join(folder, `serviceaccount-${name}-`));
+    writeFileSync(join(mounted, 'token'), token);
+    writeFileSync(join(mounted, 'ca.crt'), readFileSync(caFile));
+    return mounted;
+  }
+
   startBoth();
   await ready();
   return {
+    mount,
     server,
     caFile,
     certificates: join(folder, 'certificates'),
@@ -227,11 +237,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       const { body } = await expectOk(
         request('POST', `${accounts}/${name}/token`, { spec: { expirationSeconds: 3600 } }),
       );
-      const mounted = join(folder, `serviceaccount-${namespace}-${name}`);
-      mkdirSync(mounted);
-      writeFileSync(join(mounted, 'token'), body.status.token);
-      writeFileSync(join(mounted, 'ca.crt'), readFileSync(caFile));
-      return { folder: mounted, token: body.status.token };
+      return { folder: mount(`${namespace}-${name}`, body.status.token), token: body.status.token };
     },
     async restart() {
       startBoth();
