@@ -15,6 +15,9 @@ import { load, type Row } from './measure.ts';
 const namespaces = Array.from({ length: 50 }, (_, index) => `bench-${String(index).padStart(2, '0')}`);
 const hour = 3_600_000;
 
+/** What fits in a container of 128 MiB: without it V8 collects when it likes, and the figure says nothing. */
+const smallHeap = { NODE_OPTIONS: '--max-old-space-size=64 --max-semi-space-size=2' };
+
 /** The floor: a keep-alive client that does nothing but the calls. */
 function rawClient(cluster: Cluster, token: string) {
   const agent = new Agent({ keepAlive: true, maxSockets: 32, ca: readFileSync(cluster.caFile) });
@@ -118,7 +121,7 @@ async function passes(cluster: Cluster, raw: Raw, start: Start): Promise<Row[]> 
   const idle: number[] = [];
   for (let run = 0; run < 3; run += 1) {
     floor.push(await seconds(() => listAll(raw)));
-    const program = await start('kyverno');
+    const program = await start('kyverno', smallHeap);
     await fetch(`${program.url}/ready`);
     idle.push(memoryOf(program.pid).now);
     ours.push(await seconds(() => postTo(program.url, pingHeaders, '', 1_200_000)));
@@ -127,7 +130,12 @@ async function passes(cluster: Cluster, raw: Raw, start: Start): Promise<Row[]> 
   }
   return [
     { name: 'completeness pass over 100,000 in 50 namespaces', unit: 's', ours, floor },
-    { name: 'the same, resident memory at its peak, against idle', unit: 'MiB', ours: grown, floor: idle },
+    {
+      name: 'the same, resident memory at its peak, against idle (64 MiB of old space)',
+      unit: 'MiB',
+      ours: grown,
+      floor: idle,
+    },
   ];
 }
 
@@ -164,7 +172,7 @@ async function collections(cluster: Cluster, folder: string, raw: Raw, start: St
       forEachConcurrently(names, 16, async (name) => void (await raw('DELETE', `${pathIn('due-raw')}/${name}`))),
     ));
   await create('due', past);
-  const program = await start('gc');
+  const program = await start('gc', smallHeap);
   const ours = 10_000 / (await seconds(() => postTo(program.url, pingHeaders, '', 1_200_000)));
   const metrics = await (await fetch(`${program.url}/metrics`)).text();
   if (!metrics.includes('zen_watcher_observations_deleted_total{source="due",reason="ttl"} 10000'))

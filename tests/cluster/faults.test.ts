@@ -1,3 +1,5 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
@@ -169,10 +171,25 @@ describe.skipIf(skipWithoutCluster())('faults between senders, functions and a r
       });
 
       let kills = 0;
+      /** The kubelet puts a new token where the old one was, which the API server takes no more. */
+      async function rotateToken(): Promise<void> {
+        const path = '/api/v1/namespaces/zen-system/serviceaccounts/functions/token';
+        const answer = await cluster
+          .request('POST', path, { spec: { expirationSeconds: 3600 + random.below(3600) } })
+          .catch(() => undefined);
+        if (answer?.status !== 201) return;
+        const file = join(folder, 'token');
+        const old = readFileSync(file, 'utf8');
+        writeFileSync(`${file}.new`, answer.body.status.token);
+        renameSync(`${file}.new`, file);
+        proxy.revoke(old);
+      }
       async function misfortunes(): Promise<void> {
         while (isStormy()) {
           await new Promise((resolve) => setTimeout(resolve, 200 + random.below(800)));
-          if (random.random() < 0.3) {
+          const chance = random.random();
+          if (chance < 0.15) await rotateToken();
+          else if (chance < 0.4) {
             await proxy.close();
             await new Promise((resolve) => setTimeout(resolve, random.below(1500)));
             await proxy.open();
