@@ -180,7 +180,9 @@ describe('the completeness pass', () => {
     });
     test.objects.all.push(elsewhere('x'), aReport('local', ['y'], 'aaa'), aReport('late', ['z'], 'zzz'));
     await kyverno.handle(ping, test.context);
-    expect(await kyverno.handle(ping, test.context)).toMatchObject({ created: [], unchanged: 4, relabelled: {} });
+    const again = await kyverno.handle(ping, test.context);
+    expect(again).toMatchObject({ created: [], unchanged: 4 });
+    expect(again.relabelled).toEqual({});
     test.objects.all.shift();
     await kyverno.handle(ping, test.context);
     expect(await statesOf(test)).toEqual({ 'x-aaa': 'missing', 'x-zzz': 'missing', y: 'open', z: 'open' });
@@ -199,12 +201,9 @@ describe('the completeness pass', () => {
       },
     };
     await kyverno.handle(ping, context);
-    expect(await kyverno.handle(ping, context)).toMatchObject({
-      created: [],
-      unchanged: 4,
-      duplicate: 0,
-      relabelled: {},
-    });
+    const again = await kyverno.handle(ping, context);
+    expect(again).toMatchObject({ created: [], unchanged: 4, duplicate: 0 });
+    expect(again.relabelled).toEqual({});
     expect(Object.values(await statesOf(test))).toEqual(['open', 'open', 'open', 'open']);
   });
 
