@@ -6,6 +6,7 @@ import type {
   PingSourceTrigger,
   Resource,
 } from '../shared/function/triggers.ts';
+import { labels } from '../shared/observation/labels.ts';
 import { scaling } from './scaling.ts';
 
 /** A Kubernetes object that is to be applied. */
@@ -27,6 +28,10 @@ export const brokerName = 'zen-watcher';
 const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
 const observations = { apiGroups: ['zen.kube-zen.io'], resources: ['observations'] };
+const observationRule = { apiGroups: ['zen.kube-zen.io'], apiVersions: ['v1'], resources: ['observations'] };
+
+/** `<source>-<32 hex digits>`, as observationName makes them. */
+const ownNames = '^[a-z0-9-]+-[0-9a-f]{32}$';
 const ownLabels = { 'app.kubernetes.io/part-of': 'zen-watcher' };
 
 function metadataOf(name: string, namespace: string | undefined = systemNamespace) {
@@ -48,7 +53,8 @@ function observationVerbs(definition: FunctionDefinition): string[] {
   // A function that only the clock wakes says itself what it may do; one that events wake writes what they say.
   if (!definition.triggers.some(({ type }) => type === 'ApiServerSource' || type === 'Broker')) return [];
   // get: a namespace over its quota answers the same whether the name is there or not.
-  const writes = ['create', 'get'];
+  // record: what the admission policy asks of whoever writes in our name.
+  const writes = ['create', 'get', 'record'];
   return resourcesOf(definition).length > 0 ? [...writes, 'list', 'patch'] : writes;
 }
 
@@ -271,6 +277,60 @@ export function sharedManifests(definitions: readonly FunctionDefinition[]): Man
           deadLetterSink: sinkOf(sink.name),
         },
       },
+    },
+    ...admissionPolicy(),
+  ];
+}
+
+/**
+ * A name of ours can be computed before the finding comes, and a label can hide one that is there: so only who may use
+ * the verb `record` creates Observations in our name, or changes their labels and annotations. Status is left to RBAC.
+ */
+function admissionPolicy(): Manifest[] {
+  const metadata = { name: 'zen-watcher-record', labels: ownLabels };
+  const api = 'admissionregistration.k8s.io/v1';
+  const mapOf = (object: string, field: string): string =>
+    `(has(${object}.metadata.${field}) ? ${object}.metadata.${field} : {})`;
+  const same = (field: string): string => `${mapOf('object', field)} == ${mapOf('oldObject', field)}`;
+  return [
+    {
+      apiVersion: api,
+      kind: 'ValidatingAdmissionPolicy',
+      metadata,
+      spec: {
+        failurePolicy: 'Fail',
+        matchConstraints: {
+          resourceRules: [{ ...observationRule, operations: ['CREATE', 'UPDATE'] }],
+        },
+        variables: [
+          {
+            name: 'isOurs',
+            expression: `[object, oldObject].exists(o, o != null && (o.metadata.name.matches('${ownNames}') || '${labels.source}' in (has(o.metadata.labels) ? o.metadata.labels : {})))`,
+          },
+          {
+            name: 'isUnchanged',
+            expression: `request.operation == 'UPDATE' && ${same('labels')} && ${same('annotations')}`,
+          },
+          {
+            name: 'mayRecord',
+            expression:
+              "authorizer.group('zen.kube-zen.io').resource('observations').namespace(request.namespace).check('record').allowed()",
+          },
+        ],
+        validations: [
+          {
+            expression: '!variables.isOurs || variables.isUnchanged || variables.mayRecord',
+            message: 'only who may "record" observations writes them in the name of zen-watcher',
+            reason: 'Forbidden',
+          },
+        ],
+      },
+    },
+    {
+      apiVersion: api,
+      kind: 'ValidatingAdmissionPolicyBinding',
+      metadata,
+      spec: { policyName: metadata.name, validationActions: ['Deny'] },
     },
   ];
 }

@@ -1,6 +1,5 @@
 import * as z from 'zod';
-import type { CloudEvent } from '../function/cloud-event.ts';
-import { isPing } from '../function/cloud-event.ts';
+import { type CloudEvent, isPing } from '../function/cloud-event.ts';
 import type { FunctionDefinition } from '../function/function-definition.ts';
 import { type CommonSettings, type Environment, parseSettings, SettingsError } from '../function/settings.ts';
 import { type AppOptions, createApp } from './app.ts';
