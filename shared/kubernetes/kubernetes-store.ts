@@ -243,11 +243,8 @@ export function createKubernetesStore(options: KubernetesStoreOptions): Store & 
       }
       if (response.status !== 200) throw setUpFault('listing Observations', response);
       const { items, metadata } = listSchema.parse(response.body);
-      const whole = items.map((item) => ({
-        ...item,
-        apiVersion: `${group}/v1` as const,
-        kind: 'Observation' as const,
-      }));
+      const typed = { apiVersion: `${group}/v1`, kind: 'Observation' } as const;
+      const whole = items.map((item) => ({ ...typed, ...item, ...typed }));
       return metadata.continue ? { items: whole, continue: metadata.continue } : { items: whole };
     },
   };

@@ -266,10 +266,11 @@ function readPage(database: DatabaseSync, query: ReadQuery): ObservationList {
   const rows = statement.all(...start, ...values, limit + 1);
   const items = rows.slice(0, limit).map((row) => {
     const { object, ...columns } = objectRowSchema.parse(row);
-    const { metadata, ...rest } = objectSchema.parse(JSON.parse(object));
+    const { apiVersion, kind, metadata, spec } = objectSchema.parse(JSON.parse(object));
     const { uid, created_at: createdAt, labels, version } = columns;
     const creationTimestamp = new Date(createdAt).toISOString();
-    return { ...rest, metadata: { ...metadata, labels, uid, resourceVersion: String(version), creationTimestamp } };
+    const stored = { ...metadata, labels, uid, resourceVersion: String(version), creationTimestamp };
+    return { apiVersion, kind, metadata: stored, spec };
   });
   const last = items.at(-1);
   return rows.length > limit && last ? { items, continue: encodeContinue(last.metadata) } : { items };

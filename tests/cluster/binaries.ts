@@ -39,6 +39,27 @@ export function clusterUnavailable(): string | undefined {
   return 'no real API server here: neither KUBEBUILDER_ASSETS nor a Go toolchain to build kube-apiserver with';
 }
 
+/** Two test files that both need the binaries must not build them twice at once. */
+function withLock(folder: string, work: () => void): void {
+  const lock = join(folder, 'lock');
+  const staleAfter = 1_800_000;
+  for (;;) {
+    try {
+      mkdirSync(lock);
+      break;
+    } catch {
+      const made = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+      if (Date.now() - made > staleAfter) rmSync(lock, { recursive: true, force: true });
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    }
+  }
+  try {
+    work();
+  } finally {
+    rmSync(lock, { recursive: true, force: true });
+  }
+}
+
 function build(name: keyof typeof packages, folder: string): void {
   const target = join(folder, name);
   if (existsSync(target)) return;
@@ -60,8 +81,13 @@ export function findBinaries(): Binaries {
   const folder = assets ?? cacheFolder();
   if (assets === undefined) {
     mkdirSync(folder, { recursive: true });
-    build('etcd', folder);
-    build('kube-apiserver', folder);
+    const isThere = ['etcd', 'kube-apiserver'].every((name) => existsSync(join(folder, name)));
+    if (!isThere) {
+      withLock(folder, () => {
+        build('etcd', folder);
+        build('kube-apiserver', folder);
+      });
+    }
   }
   const binaries = { etcd: join(folder, 'etcd'), apiServer: join(folder, 'kube-apiserver') };
   for (const file of Object.values(binaries)) {
