@@ -32,6 +32,8 @@ interface Here {
 
 /** What a pass has found out so far. */
 interface Progress {
+  /** When the pass began, in milliseconds since 1970. */
+  readonly began: number;
   summary: Summary;
   /** False once an object could not be read: what it reported must not be taken for gone. */
   complete: boolean;
@@ -53,11 +55,13 @@ export async function reconcilePass<Data, Settings>(
   context: Context<Settings>,
 ): Promise<Summary> {
   const { SYSTEM_NAMESPACE: system, WATCH_NAMESPACE: watched } = context.settings;
+  const began = context.now();
   const inSystem = new Map<string, Stored>();
   for await (const stored of context.store.names({ source: source.name, namespace: system }, context.signal)) {
     if (stored.labels[labels.state] !== undefined) inSystem.set(stored.ref.name, stored);
   }
   const progress: Progress = {
+    began,
     summary: emptySummary,
     complete: true,
     inSystem,
@@ -154,9 +158,15 @@ async function reconcileBatch(
   progress.summary = addSummaries(progress.summary, summary);
 }
 
+/** Written or opened since the pass began, by an event about an object that the pass may have listed before. */
+function isNewer({ createdAt, labels: { [labels.stateSince]: since = '0' } }: Stored, began: number): boolean {
+  return createdAt > began || Number(since) * 1000 > began;
+}
+
 async function ageUnseen(progress: Progress, context: Context): Promise<void> {
   const changes: Change[] = [];
   for (const stored of progress.unseen.values()) {
+    if (isNewer(stored, progress.began)) continue;
     const relabelling = notSeen(stored.labels, context.now(), context.settings);
     if (relabelling) changes.push({ stored, relabelling });
   }

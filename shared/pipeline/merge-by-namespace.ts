@@ -69,6 +69,8 @@ export async function* mergeByNamespace(
     ...cursors.map((cursor) => cursor.peek().then((object) => object && objectKey(object))),
   ];
   try {
+    // The stored items first: what is among them was reported before, so lists that begin now show whether it still is.
+    await storedCursor.peek();
     let last = '';
     for (let key = await smallestKey(nextKeys()); key !== undefined; key = await smallestKey(nextKeys())) {
       const current = key;

@@ -207,6 +207,35 @@ describe('the completeness pass', () => {
     expect(Object.values(await statesOf(test))).toEqual(['open', 'open', 'open', 'open']);
   });
 
+  it('takes for missing nothing that an event has brought since it began', async () => {
+    const test = createTestContext(kyverno);
+    const rules = Array.from({ length: 100 }, (_, index) => `r${index}`);
+    for (let index = 0; index < 6; index += 1) test.objects.all.push(aReport(`w${index}`, rules, 'aaa'));
+    await kyverno.handle(ping, test.context);
+    test.clock.now += hour;
+    const late = aReport('late', ['late'], 'zzz');
+    const objects = {
+      ...test.objects,
+      async *list(
+        resource: Parameters<typeof test.objects.list>[0],
+        namespace: string | undefined,
+        signal: AbortSignal,
+      ) {
+        const listed = await Array.fromAsync(test.objects.list(resource, namespace, signal));
+        if (resource.group === 'wgpolicyk8s.io' && resource.kind === 'PolicyReport') {
+          // After the list was read, and before the names of its namespace are.
+          test.objects.all.push(late);
+          test.clock.now += 1000;
+          await kyverno.handle(referenceTo(late), test.context);
+        }
+        yield* listed;
+      },
+    };
+    const summary = await kyverno.handle(ping, { ...test.context, objects });
+    expect(summary.relabelled).toEqual({});
+    expect((await statesOf(test)).late).toBe('open');
+  });
+
   it('does no harm when two run at once', async () => {
     const test = createTestContext(kyverno);
     for (let index = 0; index < 50; index += 1) test.objects.all.push(aReport(`web-${index}`, ['a', 'b']));
