@@ -281,6 +281,9 @@ function versionOf(file: string): string {
   return file === 'observations.yaml' ? 'v1' : 'v1alpha1';
 }
 
+/** The header of what `kubectl get obs` prints. */
+export const observationColumns = ['NAME', 'SOURCE', 'CATEGORY', 'SEVERITY', 'TYPE', 'RESOURCE', 'STATE', 'AGE'];
+
 /** kubectl from PATH, or `undefined` where there is none. */
 export function kubectl(kubeconfig: string): ((args: readonly string[]) => string) | undefined {
   try {

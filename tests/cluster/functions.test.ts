@@ -8,9 +8,9 @@ import { type Program, startProgram } from '../host/program.ts';
 import { createRandom } from '../host/random.ts';
 import { createTestContext, ping } from '../pipeline/test-context.ts';
 import { anObject, anObservation } from '../stores/store-contract.ts';
-import { applyCrds, type Cluster, kubectl, skipWithoutCluster, startCluster } from './cluster.ts';
+import { applyCrds, type Cluster, kubectl, observationColumns, skipWithoutCluster, startCluster } from './cluster.ts';
 import { connectAs } from './connect.ts';
-import { startFunction } from './functions.ts';
+import { eventHeaders, startFunction } from './functions.ts';
 import { type FaultProxy, postTo, startProxy } from './proxy.ts';
 import { pingHeaders, policyReport, referenceTo, reportCrds, vulnerabilityReport } from './report-crds.ts';
 import { writerRules } from './rules.ts';
@@ -147,13 +147,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     await Promise.all(
       replicas.map(({ url }) =>
         forEachConcurrently(shuffle(events), 16, async (body) => {
-          const headers = {
-            'content-type': 'application/json',
-            'ce-specversion': '1.0',
-            'ce-id': 'r',
-            'ce-source': '/t',
-            'ce-type': 'falco.rule.output.v1',
-          };
+          const headers = eventHeaders('falco.rule.output.v1');
           expect(await postTo(url, headers, body)).toBe(204);
         }),
       ),
@@ -284,13 +278,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
         .split('\n')
         .filter((line) => line.startsWith('{'));
       offset = log.length;
-      const headers = {
-        'content-type': 'application/json',
-        'ce-specversion': '1.0',
-        'ce-id': 'a',
-        'ce-source': '/t',
-        'ce-type': 'io.kube-zen.audit.v1',
-      };
+      const headers = eventHeaders('io.kube-zen.audit.v1');
       for (const line of lines) expect([204, 422]).toContain(await postTo(audit.url, headers, line));
       rounds.push((await listed('zen.kube-zen.io/source=audit')).length - before);
     }
@@ -307,13 +295,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     const account = await cluster.serviceAccount('rotated', writerRules);
     await withFunction('falco', async () => undefined);
     const program = await startFunction('falco', { server: proxy.server, folder: account.folder });
-    const headers = {
-      'content-type': 'application/json',
-      'ce-specversion': '1.0',
-      'ce-id': 'r',
-      'ce-source': '/t',
-      'ce-type': 'falco.rule.output.v1',
-    };
+    const headers = eventHeaders('falco.rule.output.v1');
     const alert = (rule: string): string => JSON.stringify({ rule, priority: 'Error', time: '2026-03-01T10:00:00Z' });
     expect(await postTo(program.url, headers, alert('before the rotation'))).toBe(204);
     const path = '/api/v1/namespaces/zen-system/serviceaccounts/rotated/token';
@@ -346,16 +328,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
       const [header = '', ...lines] = run(['get', 'obs', '-n', 'shop', '-l', 'zen.kube-zen.io/source=falco'])
         .trim()
         .split('\n');
-      expect(header.split(/\s+/)).toEqual([
-        'NAME',
-        'SOURCE',
-        'CATEGORY',
-        'SEVERITY',
-        'TYPE',
-        'RESOURCE',
-        'STATE',
-        'AGE',
-      ]);
+      expect(header.split(/\s+/)).toEqual(observationColumns);
       expect(lines.join('\n')).toMatch(/falco-[0-9a-f]{32}\s+falco\s+security\s+HIGH\s+runtime-security\s+p/);
       for (let tries = 0; tries < 200; tries += 1) {
         if (

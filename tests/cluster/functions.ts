@@ -15,3 +15,11 @@ export function startFunction(name: string, { server, folder, environment = {} }
   const pod = { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port, SERVICE_ACCOUNT_DIR: folder };
   return startProgram({ args: [name], environment: { PORT: '0', ...pod, ...environment } });
 }
+
+/** The headers of a CloudEvent in binary mode. */
+export function eventHeaders(type: string): Record<string, string> {
+  return {
+    ...{ 'content-type': 'application/json', 'ce-specversion': '1.0', 'ce-id': 'test', 'ce-source': '/tests' },
+    'ce-type': type,
+  };
+}

@@ -2,13 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Program } from '../host/program.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
-import { startFunction } from './functions.ts';
+import { eventHeaders, startFunction } from './functions.ts';
 import { writerRules } from './rules.ts';
 
-const headers = {
-  ...{ 'content-type': 'application/json', 'ce-specversion': '1.0', 'ce-id': 'm', 'ce-source': '/t' },
-  'ce-type': 'falco.rule.output.v1',
-};
+const headers = eventHeaders('falco.rule.output.v1');
 
 const refusal = z.object({ error: z.string() });
 

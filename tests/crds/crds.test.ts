@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import gc from '../../functions/gc.ts';
-import { applyCrds, type Cluster, kubectl, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
+import {
+  applyCrds,
+  type Cluster,
+  kubectl,
+  observationColumns,
+  skipWithoutCluster,
+  startCluster,
+} from '../cluster/cluster.ts';
 import { connectAs } from '../cluster/connect.ts';
 import { writerRules } from '../cluster/rules.ts';
 import { temporaryFolder } from '../host/program.ts';
@@ -150,16 +157,7 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     if (run) {
       run(['label', 'obs', name, '-n', 'examples', 'zen.kube-zen.io/state=open']);
       const [header = '', line = ''] = run(['get', 'obs', name, '-n', 'examples']).trim().split('\n');
-      expect(header.split(/\s+/)).toEqual([
-        'NAME',
-        'SOURCE',
-        'CATEGORY',
-        'SEVERITY',
-        'TYPE',
-        'RESOURCE',
-        'STATE',
-        'AGE',
-      ]);
+      expect(header.split(/\s+/)).toEqual(observationColumns);
       expect(line).toMatch(/kubebench\s+Weird_Thing\s+High\s+CIS Benchmark\s+of no kind\s+open/);
     }
     const { status } = await cluster.request('PATCH', `${observations}/${name}`, { spec: { severity: 'HIGH' } }, merge);
