@@ -5,7 +5,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { type Manifest, manifestsOf, rolesOf, sharedManifests } from '../../knative/manifests.ts';
 import { loadFunctions } from '../../shared/host/load-functions.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
-import { startFunction } from '../cluster/functions.ts';
+import { eventHeaders, startFunction } from '../cluster/functions.ts';
 import { postTo } from '../cluster/proxy.ts';
 import { pingHeaders, policyReport, referenceTo, reportCrds, vulnerabilityReport } from '../cluster/report-crds.ts';
 import { corpusFiles, corpusMissing } from '../corpus/corpus.ts';
@@ -81,14 +81,7 @@ interface Job {
 }
 
 const event = (type: string, data: unknown, extensions: Record<string, string> = {}) => ({
-  headers: {
-    'content-type': 'application/json',
-    'ce-specversion': '1.0',
-    'ce-id': 'j',
-    'ce-source': '/t',
-    'ce-type': type,
-    ...extensions,
-  },
+  headers: { ...eventHeaders(type), ...extensions },
   body: JSON.stringify(data),
 });
 
