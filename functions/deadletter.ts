@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { CloudEvent } from '../shared/function/cloud-event.ts';
 import type { Context, Peer } from '../shared/function/context.ts';
-import { defineFunction } from '../shared/function/function-definition.ts';
+import { defineFunction, observationWrites } from '../shared/function/function-definition.ts';
 import { addSummaries, type Summary, summaryOf } from '../shared/function/summary.ts';
 import { timeOf } from '../shared/observation/values.ts';
 import { recordOperations } from '../shared/pipeline/operations.ts';
@@ -14,7 +14,8 @@ export default defineFunction({
   name: 'deadletter',
   triggers: [{ type: 'Broker', deadLetters: true }],
   settings: z.object({}),
-  permissions: [],
+  permissions: [observationWrites],
+  seesOthers: true,
   async handle(event, context) {
     const peer = context.functions.find((candidate) => isAt(event.extensions.knativeerrordest, candidate));
     const source = peer?.name ?? 'other';

@@ -4,6 +4,7 @@ import type { Context, PeerWebhook } from '../shared/function/context.ts';
 import { defineFunction, type RawRequest } from '../shared/function/function-definition.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import { type Summary, summaryOf } from '../shared/function/summary.ts';
+import { knativeTriggers } from '../shared/function/triggers.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 
 /** A sender that tries again is answered before it gives up by itself (kube-apiserver: 30 s). */
@@ -22,29 +23,34 @@ export default defineFunction({
   name: 'webhook',
   triggers: [],
   settings: z.object({}),
-  permissions: [],
+  permissions: [{ group: 'eventing.knative.dev', resources: ['triggers'], verbs: ['list', 'watch'], systemOnly: true }],
+  watches: [knativeTriggers],
+  seesOthers: true,
   handle: async () => summaryOf({ skipped: { not_wanted: 1 } }),
   receive,
 });
 
 async function receive(request: RawRequest, context: Context): Promise<Summary> {
-  const webhook = context.functions.flatMap(({ webhooks }) => webhooks).find(({ path }) => path === request.path);
-  if (!webhook) throw new Refusal(404, 'no such path');
+  const isAsked = ({ path }: PeerWebhook): boolean => path === request.path;
+  const peer = context.functions.find(({ webhooks }) => webhooks.some(isAsked));
+  const webhook = peer?.webhooks.find(isAsked);
+  if (!peer || !webhook) throw new Refusal(404, 'no such path');
   const leave = context.admit(webhook.path, webhook.inFlight);
   if (!leave) throw new Refusal(503, 'too many requests are in flight', { summary: summaryOf({ dropped: 1 }) });
   try {
-    return await forward(webhook, request.body, context);
+    return await forward(webhook, peer.name, request.body, context);
   } finally {
     leave();
   }
 }
 
-async function forward(webhook: PeerWebhook, body: unknown, context: Context): Promise<Summary> {
+async function forward(webhook: PeerWebhook, to: string, body: unknown, context: Context): Promise<Summary> {
   const { items, refused } = split(webhook, body);
   const wanted = items.filter(({ data }) => webhook.wanted(data));
   const time = new Date(context.now()).toISOString();
   const limit = webhook.answer === 'hold' ? holdMilliseconds : deadlineMilliseconds;
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(limit)]);
+  if (wanted.length > 0) await untilRouted(to, webhook.eventType, context);
   await forEachConcurrently(wanted, callsInFlight, ({ id, data }) => {
     const { eventType: type, path: source } = webhook;
     const event: CloudEvent = { id, source, type, time, datacontenttype: 'application/json', extensions: {}, data };
@@ -57,6 +63,20 @@ async function forward(webhook: PeerWebhook, body: unknown, context: Context): P
     dropped: refused.length,
     warnings: refused.slice(0, 3).map(({ path, message }) => `an item was refused: ${path}: ${message}`),
   });
+}
+
+/**
+ * Waits for a Trigger that gives these events to their function: a Broker without one says 202 and drops them. That may
+ * be a moment of an upgrade, or stay so until somebody mends it, so no request is held for it longer than the deadline.
+ */
+async function untilRouted(to: string, eventType: string, context: Context): Promise<void> {
+  const until = context.now() + deadlineMilliseconds;
+  for (let pause = 100; !context.isRouted(to, eventType); pause = Math.min(pause * 2, 1000)) {
+    const summary = summaryOf({ dropped: 1 });
+    if (context.signal.aborted || context.now() >= until)
+      throw new Refusal(503, 'no Trigger is ready for it', { summary });
+    await context.sleep(pause, context.signal);
+  }
 }
 
 /** A body that can't be read at all is the sender's fault, and counted as dropped: no sender sends it better. */

@@ -27,6 +27,14 @@ export const pingType = 'dev.knative.sources.ping';
 /** https://knative.dev/docs/eventing/sources/apiserversource/reference: references, and resources, which we read anew. */
 const apiServerTypes = /^dev\.knative\.apiserver\.(ref|resource)\.(add|update|delete)$/;
 
+/** What a PingSource sends that is named for the function that it wakes. */
+export function pingOf(functionName: string, namespace: string, now: number): CloudEvent {
+  return {
+    ...{ id: crypto.randomUUID(), type: pingType, time: new Date(now).toISOString(), extensions: {}, data: undefined },
+    source: `/apis/v1/namespaces/${namespace}/pingsources/${functionName}`,
+  };
+}
+
 export function isPing(event: CloudEvent): boolean {
   return event.type === pingType;
 }

@@ -2,14 +2,26 @@ import type * as z from 'zod';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Context } from './context.ts';
 import type { Summary } from './summary.ts';
-import type { Trigger } from './triggers.ts';
+import type { Resource, Trigger } from './triggers.ts';
 
 /** One rule of the function's Role, in addition to those that its triggers and writing Observations need. */
 export interface Permission {
   readonly group: string;
   readonly resources: readonly string[];
   readonly verbs: readonly string[];
+  /** In the system namespace alone. */
+  readonly systemOnly?: boolean;
 }
+
+/**
+ * What a function needs that writes Observations, sources aside. `get`: a namespace over its quota answers the same
+ * whether the name is there or not. `record`: what the admission policy asks of whoever writes in our name.
+ */
+export const observationWrites: Permission = {
+  group: 'zen.kube-zen.io',
+  resources: ['observations'],
+  verbs: ['create', 'get', 'record'],
+};
 
 /** A request body at a path that is no CloudEvent's door. */
 export interface RawRequest {
@@ -30,6 +42,10 @@ export interface FunctionDefinition<Settings = unknown, Data = unknown> {
   readonly triggers: readonly Trigger<Data, Settings>[];
   readonly settings: z.ZodType<Settings>;
   readonly permissions: readonly Permission[];
+  /** Kinds that it reads before it is ready and watches while it runs: `context.watched`. */
+  readonly watches?: readonly Resource[];
+  /** Whether it needs to know what the other functions declare: `context.functions`. */
+  readonly seesOthers?: boolean;
   handle(event: CloudEvent, context: Context<Settings>): Promise<Summary>;
   /** Only the function that owns the HTTP paths of Webhook triggers has it. */
   receive?(request: RawRequest, context: Context<Settings>): Promise<Summary>;

@@ -9,6 +9,7 @@ export interface KubernetesObject {
     readonly name: string;
     readonly namespace?: string | undefined;
     readonly uid?: string | undefined;
+    readonly generation?: number | undefined;
     readonly labels?: Readonly<Record<string, string>> | undefined;
     readonly creationTimestamp?: string | null | undefined;
     readonly deletionTimestamp?: string | null | undefined;
@@ -22,7 +23,7 @@ export interface ObjectRef {
   readonly name: string;
 }
 
-/** The Kubernetes objects that sources read: an API server, or a folder that plays its part. */
+/** Kubernetes objects beside Observations: an API server's, or those of a folder that plays its part. */
 export interface Objects {
   /** `undefined`: there is no such object (any more). Throws a Refusal 503 when that can't be told. */
   get(resource: Resource, ref: ObjectRef, signal: AbortSignal): Promise<KubernetesObject | undefined>;
@@ -31,6 +32,31 @@ export interface Objects {
    * namespace or in all; none if the kind is not served. Throws a Refusal 503 when the list can't be read to its end.
    */
   list(resource: Resource, namespace: string | undefined, signal: AbortSignal): AsyncIterable<KubernetesObject>;
+  /**
+   * Creates the object, or makes the fields that it has so and leaves the others (server-side apply). Throws a Refusal
+   * 422 if it is invalid, 503 for everything that a retry or a Role may mend.
+   */
+  apply(resource: Resource, object: KubernetesObject, signal: AbortSignal): Promise<void>;
+  /** Deletes this very object; that it is gone already, or another one by now, is no fault. */
+  delete(resource: Resource, object: KubernetesObject, signal: AbortSignal): Promise<void>;
+  /** Changes the fields of the status that are given; that the object is gone is no fault. */
+  setStatus(resource: Resource, object: KubernetesObject, status: object, signal: AbortSignal): Promise<void>;
+}
+
+/** A kind as an API server serves it. */
+export interface ServedKind {
+  readonly kind: string;
+  /** Lower-case plural, as in URLs. */
+  readonly plural: string;
+  readonly namespaced: boolean;
+}
+
+/** Which kinds an API server serves. */
+export interface Discovery {
+  /** The versions of each API group, best first; a group whose server is down is among them. Throws a Refusal 503. */
+  groups(signal: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** The kinds of a group and version; `undefined` where that can't be told now. */
+  kinds(group: string, version: string, signal: AbortSignal): Promise<readonly ServedKind[] | undefined>;
 }
 
 /** Which stored object, and which state of it: deletes and label changes hold for exactly this one. */

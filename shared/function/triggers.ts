@@ -22,6 +22,27 @@ export interface ApiServerSourceTrigger {
   readonly resources: readonly Resource[];
 }
 
+/**
+ * The API groups that every cluster serves, and ours: their ApiServerSources can be generated. One for a group that is
+ * not served would crash its adapter, so those of all others are made when the group is there.
+ */
+export const alwaysServed: ReadonlySet<string> = new Set([
+  '',
+  'apiextensions.k8s.io',
+  'apiregistration.k8s.io',
+  'zen.kube-zen.io',
+]);
+
+/** Woken by references to objects of the kinds that ObservationMappings and Ingesters name. */
+export interface MappedKindsTrigger {
+  readonly type: 'MappedKinds';
+}
+
+/** Woken once by each start of its process, by an event like the clock's. */
+export interface StartTrigger {
+  readonly type: 'Start';
+}
+
 /** Woken by the clock. `schedule` is the setting that holds the interval in minutes. */
 export interface PingSourceTrigger {
   readonly type: 'PingSource';
@@ -65,9 +86,34 @@ export interface WebhookTrigger<Data, Settings> {
 
 export type Trigger<Data = unknown, Settings = unknown> =
   | ApiServerSourceTrigger
+  | MappedKindsTrigger
+  | StartTrigger
   | PingSourceTrigger
   | BrokerTrigger
   | WebhookTrigger<Data, Settings>;
+
+/** What gives a Broker's events to functions: https://knative.dev/docs/eventing/triggers/ */
+export const knativeTriggers: Resource = {
+  ...{ group: 'eventing.knative.dev', versions: ['v1'], kind: 'Trigger', plural: 'triggers', namespaced: true },
+  namespaceSetting: 'SYSTEM_NAMESPACE',
+};
+
+/** The kinds that a function's ApiServerSource triggers name. */
+export function resourcesOf<Data, Settings>(definition: {
+  readonly triggers: readonly Trigger<Data, Settings>[];
+}): Resource[] {
+  return definition.triggers
+    .filter((trigger): trigger is ApiServerSourceTrigger => trigger.type === 'ApiServerSource')
+    .flatMap(({ resources }) => resources);
+}
+
+/** The one namespace in which to look for a kind; `undefined` for all. */
+export function namespaceOf({ namespaceSetting }: Resource, settings: CommonSettings): string | undefined {
+  if (namespaceSetting === undefined) return settings.WATCH_NAMESPACE;
+  const all: Readonly<Record<string, unknown>> = { ...settings };
+  const namespace = all[namespaceSetting];
+  return typeof namespace === 'string' ? namespace : undefined;
+}
 
 /** ConfigMaps in which a tool's output is kept: with the label `app`, in the namespace that a setting names. */
 export function labelledConfigMaps(app: string, namespaceSetting: string): Resource {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { type CloudEvent, isPing } from '../function/cloud-event.ts';
 import type { FunctionDefinition } from '../function/function-definition.ts';
+import { Refusal } from '../function/refusal.ts';
 import { type CommonSettings, type Environment, parseSettings, SettingsError } from '../function/settings.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { createBodyReader } from './body.ts';
@@ -43,6 +44,10 @@ export async function startHost(options: HostOptions): Promise<Host> {
     AbortSignal.any([abort.signal, AbortSignal.timeout(isPing(event) ? pingMilliseconds : eventMilliseconds)]);
   const receiver = functions.find(({ definition }) => definition.receive);
   const webhooks = receiver ? receiver.context.functions.flatMap((peer) => peer.webhooks) : [];
+  const refuseUnlessReady = (): void => {
+    const reason = notReady();
+    if (reason !== undefined) throw new Refusal(503, 'not ready', { cause: reason });
+  };
   const app = createApp({
     bodies: createBodyReader({ maxBytes: settings.MAX_REQUEST_BYTES, maxBytesInFlight: memoryLimit() / 4 }),
     metrics,
@@ -50,9 +55,13 @@ export async function startHost(options: HostOptions): Promise<Host> {
     now,
     notReady,
     isStopping: () => stopping,
-    deliver: (event) => options.route(event, deadlineFor(event)),
+    async deliver(event) {
+      refuseUnlessReady();
+      await options.route(event, deadlineFor(event));
+    },
     webhookPaths: new Set(webhooks.map(({ path }) => path)),
     async receive(path, body, correlationId) {
+      refuseUnlessReady();
       if (receiver) await dispatcher.receive(receiver, { path, body, correlationId }, abort.signal);
     },
     ...(options.observations && { observations: options.observations }),

@@ -15,6 +15,8 @@ export interface Metrics {
   /** The cache of known names: read when scraped. */
   watchKnownNames(count: () => number): void;
   countEviction(): void;
+  /** Whether the watches of these resources follow the API server: asked when scraped. */
+  watchSynced(resource: string, isSynced: () => boolean): void;
   /** The text exposition format and its content type. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -65,6 +67,8 @@ export function createMetrics(): Metrics {
     }
     histogram.observe(labels, seconds);
   }
+
+  const synced = new Map<string, () => boolean>();
 
   let live: Gauge | undefined;
   function showLive(rows: NonNullable<Summary['collection']>['live']): void {
@@ -136,6 +140,19 @@ export function createMetrics(): Metrics {
         registers: [registry],
         collect() {
           this.set(read());
+        },
+      });
+    },
+    watchSynced(resource, isSynced) {
+      synced.set(resource, isSynced);
+      if (synced.size > 1) return;
+      new Gauge({
+        name: 'zen_watcher_informer_cache_synced',
+        help: 'Whether a watch follows the API server now.',
+        labelNames: ['resource'],
+        registers: [registry],
+        collect() {
+          for (const [of, read] of synced) this.set({ resource: of }, read() ? 1 : 0);
         },
       });
     },

@@ -1,7 +1,7 @@
 import type { Peer, PeerWebhook } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/function-definition.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
-import type { WebhookTrigger } from '../function/triggers.ts';
+import { resourcesOf, type WebhookTrigger } from '../function/triggers.ts';
 
 /** Where a function answers in a cluster; local mode uses the same addresses, and resolves them in the process. */
 export function functionUrl(name: string, systemNamespace: string): string {
@@ -23,5 +23,9 @@ export function peerOf(definition: FunctionDefinition, environment: Environment,
     split: (body) => trigger.split(body, settings),
     wanted: (data) => trigger.wanted(data, settings),
   }));
-  return { name: definition.name, url: functionUrl(definition.name, settings.SYSTEM_NAMESPACE), webhooks };
+  return {
+    ...{ name: definition.name, url: functionUrl(definition.name, settings.SYSTEM_NAMESPACE), webhooks },
+    resources: resourcesOf(definition),
+    takesMappedKinds: definition.triggers.some(({ type }) => type === 'MappedKinds'),
+  };
 }

@@ -13,7 +13,10 @@ function triggers(trigger: Trigger, event: CloudEvent): boolean {
       const { group } = groupVersionOf(apiVersion);
       return trigger.resources.some((resource) => resource.group === group && resource.kind === kind);
     }
+    case 'MappedKinds':
+      return isReference(event);
     case 'PingSource':
+    case 'Start':
       return isPing(event);
     case 'Broker':
       return 'filter' in trigger && trigger.filter.type === event.type;

@@ -1,5 +1,6 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { createInterface } from 'node:readline';
 import {
   createConfiguration,
   type HttpMethod,
@@ -35,6 +36,11 @@ export interface ApiResponse {
 export interface ApiClient {
   /** Retries what a retry may mend until the deadline; throws a Refusal 503 when it has passed. */
   request(request: ApiRequest): Promise<ApiResponse>;
+  /**
+   * One attempt at an answer without an end (a watch): its JSON values line by line until the server ends it, or the
+   * ApiResponse where it is another than 200. Throws an Error where the connection can't be made, or breaks.
+   */
+  stream(request: ApiRequest): Promise<ApiResponse | AsyncIterable<unknown>>;
   close(): void;
 }
 
@@ -93,6 +99,8 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const isTls = credentials.server.startsWith('https:');
   let agent: HttpAgent | HttpsAgent = new HttpAgent({ keepAlive: true, maxSockets: connections });
   let agentIsFor = '';
+  /** Whether the last stream was answered 401, so that the next one reads the token anew. */
+  let refused = false;
 
   /** A rotated CA needs new connections; the old ones end with what is in flight on them. */
   async function currentAgent(): Promise<HttpAgent | HttpsAgent> {
@@ -105,7 +113,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     return agent;
   }
 
-  async function send(context: RequestContext): Promise<ResponseContext> {
+  async function open(context: RequestContext): Promise<IncomingMessage> {
     const body = context.getBody();
     const signal = context.getSignal();
     const send = isTls ? httpsRequest : httpRequest;
@@ -116,22 +124,20 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       ...(signal && { signal }),
     };
     return new Promise((resolve, reject) => {
-      const request = send(context.getUrl(), settings, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', reject);
-        response.on('close', () => {
-          if (!response.complete) reject(new Error('the answer was cut off'));
-        });
-        response.on('end', () => {
-          const bytes = Buffer.concat(chunks);
-          const content = { binary: async () => bytes, text: async () => bytes.toString(), stream: () => null };
-          resolve(new ResponseContext(response.statusCode ?? 0, plainHeaders(response.headers), content));
-        });
-      });
+      const request = send(context.getUrl(), settings, resolve);
       request.on('error', reject);
       request.end(typeof body === 'string' ? body : undefined);
     });
+  }
+
+  async function send(context: RequestContext): Promise<ResponseContext> {
+    const response = await open(context);
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk);
+    if (!response.complete) throw new Error('the answer was cut off');
+    const bytes = Buffer.concat(chunks);
+    const content = { binary: async () => bytes, text: async () => bytes.toString(), stream: () => null };
+    return new ResponseContext(response.statusCode ?? 0, plainHeaders(response.headers), content);
   }
 
   const { baseServer, httpApi } = createConfiguration({
@@ -139,7 +145,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     httpApi: wrapHttpLibrary({ send }),
   });
 
-  async function attempt(request: ApiRequest, fresh: boolean): Promise<ResponseContext> {
+  async function contextFor(request: ApiRequest, fresh: boolean): Promise<RequestContext> {
     const context = baseServer.makeRequestContext(request.path, request.method);
     for (const [name, value] of Object.entries(request.query ?? {})) {
       if (value !== undefined) context.setQueryParam(name, value);
@@ -153,6 +159,11 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       context.setHeaderParam('Content-Length', String(Buffer.byteLength(text)));
       context.setBody(text);
     }
+    return context;
+  }
+
+  async function attempt(request: ApiRequest, fresh: boolean): Promise<ResponseContext> {
+    const context = await contextFor(request, fresh);
     context.setSignal(AbortSignal.any([request.signal, AbortSignal.timeout(attemptMilliseconds)]));
     return httpApi.send(context).toPromise();
   }
@@ -194,10 +205,26 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       }
     },
 
+    async stream(request) {
+      const context = await contextFor(request, refused);
+      context.setSignal(request.signal);
+      const response = await open(context);
+      const status = response.statusCode ?? 0;
+      refused = status === 401;
+      if (status === 200) return values(response);
+      const text = (await response.toArray()).join('');
+      return { status, body: parse(text, status), bytes: text.length };
+    },
+
     close() {
       agent.destroy();
     },
   };
+}
+
+async function* values(response: IncomingMessage): AsyncGenerator<unknown> {
+  for await (const line of createInterface({ input: response })) if (line !== '') yield JSON.parse(line);
+  if (!response.complete) throw new Error('the answer was cut off');
 }
 
 interface Pending {

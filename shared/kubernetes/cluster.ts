@@ -1,10 +1,13 @@
 import * as z from 'zod';
 import type { ObservationReader } from '../function/observation-reader.ts';
-import type { Objects, Store } from '../function/stores.ts';
+import type { Discovery, Objects, Store } from '../function/stores.ts';
+import type { Resource } from '../function/triggers.ts';
 import { createApiClient, setUpFault } from './api-client.ts';
 import type { Credentials } from './credentials.ts';
+import { createDiscovery } from './discovery.ts';
 import { createKubernetesObjects } from './kubernetes-objects.ts';
 import { createKubernetesStore } from './kubernetes-store.ts';
+import { startWatch, type Watch } from './watch.ts';
 
 export interface ClusterOptions {
   readonly credentials: Credentials;
@@ -16,12 +19,23 @@ export interface ClusterOptions {
   readonly attemptSeconds: number;
 }
 
+/** A bookmark comes about once a minute. */
+const silenceMilliseconds = 150_000;
+
 const reviewSchema = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });
 
 /** A cluster's Observations and objects, over one client. */
 export function connectCluster({ credentials, sleep, attemptSeconds, ...options }: ClusterOptions): {
   readonly store: Store & ObservationReader;
   readonly objects: Objects;
+  readonly discovery: Discovery;
+  /** Keeps the objects of a kind, in one namespace or in all, until `signal` aborts. */
+  watch(
+    resource: Resource,
+    namespace: string | undefined,
+    onFault: (reason: string) => void,
+    signal: AbortSignal,
+  ): Watch;
   /** The user name that the API server knows us by. Throws a Refusal 503. */
   whoAmI(signal: AbortSignal): Promise<string>;
   close(): void;
@@ -36,6 +50,9 @@ export function connectCluster({ credentials, sleep, attemptSeconds, ...options 
   return {
     store,
     objects: createKubernetesObjects(client),
+    discovery: createDiscovery(client),
+    watch: (resource, namespace, onFault, signal) =>
+      startWatch({ client, resource, namespace, sleep, random: Math.random, silenceMilliseconds, onFault }, signal),
     async whoAmI(signal) {
       const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
       const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';

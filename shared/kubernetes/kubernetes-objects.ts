@@ -1,16 +1,20 @@
 import * as z from 'zod';
 import { groupVersionOf } from '../function/group-version.ts';
+import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
 import type { Resource } from '../function/triggers.ts';
-import { type ApiClient, setUpFault } from './api-client.ts';
+import { type ApiClient, type ApiResponse, setUpFault, statusOf } from './api-client.ts';
 import { listPages } from './list-pages.ts';
 
-const objectSchema = z.looseObject({
+export const objectSchema = z.looseObject({
   apiVersion: z.string(),
   kind: z.string(),
   metadata: z.looseObject({
     name: z.string(),
     namespace: z.string().optional(),
+    uid: z.string().optional(),
+    resourceVersion: z.string().optional(),
+    generation: z.number().optional(),
     labels: z.record(z.string(), z.string()).optional(),
     creationTimestamp: z.string().nullish(),
     deletionTimestamp: z.string().nullish(),
@@ -22,14 +26,39 @@ const pageBytes = 1_048_576;
 const firstPage = 20;
 const longestPage = 500;
 
-function pathOf({ group, plural }: Resource, version: string, namespace: string | undefined, name?: string): string {
+export function pathOf(
+  { group, plural }: Resource,
+  version: string,
+  namespace: string | undefined,
+  name?: string,
+): string {
   const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
   const scope = namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
   return `${root}${scope}/${plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
 }
 
-function what(verb: string, { plural, group }: Resource): string {
+/** What a call is for, as an operator would say. */
+export function what(verb: string, { plural, group }: Resource): string {
   return `${verb} ${plural}${group === '' ? '' : `.${group}`}`;
+}
+
+/** An item of a list, which bears neither apiVersion nor kind. */
+export function listedObject({ group, kind }: Resource, version: string, item: unknown): KubernetesObject {
+  const apiVersion = group === '' ? version : `${group}/${version}`;
+  return { ...objectSchema.omit({ apiVersion: true, kind: true }).parse(item), apiVersion, kind };
+}
+
+/** The owner of the fields that we apply. */
+const fieldManager = 'zen-watcher';
+
+function addressOf(resource: Resource, { apiVersion, metadata: { namespace, name } }: KubernetesObject): string {
+  return pathOf(resource, groupVersionOf(apiVersion).version, resource.namespaced ? namespace : undefined, name);
+}
+
+function applyFault(resource: Resource, response: ApiResponse): Refusal {
+  if (response.status !== 400 && response.status !== 422) return setUpFault(what('writing', resource), response);
+  const cause = statusOf(response.body)?.message?.slice(0, 1024);
+  return new Refusal(422, `the API server calls the ${resource.kind} invalid`, { cause });
 }
 
 /** The objects of an API server. */
@@ -66,21 +95,37 @@ export function createKubernetesObjects(client: ApiClient): Objects {
       return objectSchema.parse(response.body);
     },
 
+    async apply(resource, object, signal) {
+      const response = await client.request({
+        ...{ method: 'PATCH', path: addressOf(resource, object), query: { fieldManager, force: 'true' }, body: object },
+        ...{ contentType: 'application/apply-patch+yaml', signal },
+      });
+      if (response.status >= 300) throw applyFault(resource, response);
+    },
+
+    async delete(resource, object, signal) {
+      const preconditions = { uid: object.metadata.uid };
+      const body = { kind: 'DeleteOptions', apiVersion: 'v1', preconditions };
+      const response = await client.request({ method: 'DELETE', path: addressOf(resource, object), body, signal });
+      if (response.status < 300 || response.status === 404 || response.status === 409) return;
+      throw setUpFault(what('deleting', resource), response);
+    },
+
+    async setStatus(resource, object, status, signal) {
+      const response = await client.request({
+        ...{ method: 'PATCH', path: `${addressOf(resource, object)}/status`, body: { status } },
+        ...{ contentType: 'application/merge-patch+json', signal },
+      });
+      if (response.status < 300 || response.status === 404) return;
+      throw applyFault(resource, response);
+    },
+
     async *list(resource, namespace, signal) {
       for (const version of resource.versions) {
         let isServed = false;
         for await (const items of listVersion(resource, version, namespace, signal)) {
           isServed = true;
-          // The items of a list bear neither apiVersion nor kind.
-          const typed = {
-            apiVersion: resource.group === '' ? version : `${resource.group}/${version}`,
-            kind: resource.kind,
-          };
-          for (const item of items)
-            yield {
-              ...typed,
-              ...objectSchema.omit({ apiVersion: true, kind: true }).parse(item),
-            } satisfies KubernetesObject;
+          for (const item of items) yield listedObject(resource, version, item);
         }
         if (isServed) return;
       }

@@ -17,11 +17,13 @@ export interface ListOptions {
 export interface Page {
   readonly items: readonly unknown[];
   readonly bytes: number;
+  /** Of the whole list: where a watch goes on from. */
+  readonly version: string;
 }
 
 const pageSchema = z.object({
   items: z.array(z.unknown()).nullish(),
-  metadata: z.object({ continue: z.string().optional() }).optional(),
+  metadata: z.object({ continue: z.string().optional(), resourceVersion: z.string().default('') }).optional(),
 });
 
 function requestFor({ path, query, limit, accept, signal }: ListOptions, token: string | undefined): ApiRequest {
@@ -42,7 +44,7 @@ export async function* listPages(client: ApiClient, options: ListOptions): Async
     if (response.status === 404 && options.isOptional) return;
     if (response.status === 200) {
       const { items, metadata } = pageSchema.parse(response.body);
-      yield { items: items ?? [], bytes: response.bytes };
+      yield { items: items ?? [], bytes: response.bytes, version: metadata?.resourceVersion ?? '' };
       token = metadata?.continue || undefined;
     } else {
       token = response.status === 410 && token !== undefined ? statusOf(response.body)?.metadata?.continue : undefined;

@@ -5,6 +5,7 @@ import type { FunctionDefinition } from '../function/function-definition.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { createAdmission } from '../host/admission.ts';
+import { createCoalescer } from '../host/coalesce.ts';
 import { createDispatcher, type Hosted } from '../host/dispatch.ts';
 import { checkSettings, startHost } from '../host/host.ts';
 import { createLog, type Log } from '../host/log.ts';
@@ -48,18 +49,21 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   const known = createKnownNames({ size: settings.DEDUP_CACHE_SIZE, now, onEvict: () => metrics.countEviction() });
   metrics.watchKnownNames(() => known.count());
 
+  const stopping = new AbortController();
   const functions: Hosted[] = [];
   const broker = createLocalBroker({ functions, dispatcher, systemNamespace, now, sleep });
   const shared = {
-    ...{ store, objects, filter: allowAll, known, now, sleep },
+    ...{ store, objects, discovery: undefined, watched: () => [], filter: allowAll, known, now, sleep },
     functions: definitions.map((definition) => peerOf(definition, environment, ownUsers)),
     admit: createAdmission(),
+    isRouted: () => true,
     publish: broker.publish,
     deliver: broker.deliver,
   };
   for (const definition of definitions) {
     const own = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
-    functions.push({ definition, context: { ...shared, settings: own } });
+    const coalesce = createCoalescer({ now, sleep, signal: stopping.signal });
+    functions.push({ definition, context: { ...shared, coalesce, settings: own } });
   }
 
   const host = await startHost({
@@ -75,7 +79,6 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
       log.debug({ operation: event.type, correlation_id: event.id }, 'no function wants this event');
     },
   });
-  const stopping = new AbortController();
 
   /** Nothing sends an event again here; what fails for good, the next completeness pass makes up for. */
   async function send(hosted: Hosted, event: CloudEvent): Promise<void> {

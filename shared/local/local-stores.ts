@@ -1,4 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ObservationReader } from '../function/observation-reader.ts';
 import type { CommonSettings } from '../function/settings.ts';
 import type { Objects, Store } from '../function/stores.ts';
@@ -29,13 +31,19 @@ async function openFolders(args: LocalArguments, settings: CommonSettings, log: 
   const { createObjectFolder } = await import('./object-folder.ts');
   const { sampleObjects } = await import('./samples.ts');
   const store = createEmbeddedStore({ data: args.data, now: Date.now });
-  const folders = [args.objects, args.samples ? sampleObjects(args.data) : undefined];
+  const data = args.data === ':memory:' ? mkdtempSync(join(tmpdir(), 'zen-watcher-')) : args.data;
+  const own = join(data, 'objects');
+  mkdirSync(own, { recursive: true });
+  const folders = [args.objects, args.samples ? sampleObjects(data) : undefined, own];
   let notify: (change: ObjectChange) => void = () => undefined;
   const objects = createObjectFolder({
     folders: folders.filter((folder) => folder !== undefined),
+    own,
     defaultNamespace: settings.SYSTEM_NAMESPACE,
     onChange: (change) => notify(change),
     onFault: (file, reason) => log.warn({ operation: 'read-objects', file, reason }, 'a file was not read'),
+    onStatus: ({ kind, metadata: { namespace, name } }, status) =>
+      log.info({ operation: 'set-status', object: [kind, namespace, name].join('/'), status }, 'conditions'),
   });
   return {
     store,

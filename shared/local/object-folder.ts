@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, watch } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, watch, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parseAllDocuments } from 'yaml';
@@ -31,11 +31,15 @@ export interface ObjectChange {
 export interface ObjectFolderOptions {
   /** Folders whose files (.yaml, .yml, .json; several documents a file; subfolders too) hold the objects. */
   readonly folders: readonly string[];
+  /** The folder for what functions apply; one of `folders`. */
+  readonly own: string;
   /** Where an object without a namespace is. */
   readonly defaultNamespace: string;
   readonly onChange: (change: ObjectChange) => void;
   /** A file that can't be read as objects; what it held before stays. */
   readonly onFault: (file: string, message: string) => void;
+  /** A status that a function has set: files have none. */
+  readonly onStatus: (object: KubernetesObject, status: object) => void;
 }
 
 export interface ObjectFolder extends Objects {
@@ -132,7 +136,29 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
       .map((object) => placed(object, resource.namespaced));
   }
 
+  function ownFileOf({ group, kind }: Resource, { metadata: { namespace = '', name } }: KubernetesObject): string {
+    return join(options.own, `${[kind, group, namespace, name].map(encodeURIComponent).join('_')}.json`);
+  }
+
   return {
+    async apply(resource, object) {
+      mkdirSync(options.own, { recursive: true });
+      const file = ownFileOf(resource, object);
+      // In one step, so that nobody reads half of it.
+      writeFileSync(`${file}.new`, JSON.stringify(object));
+      renameSync(`${file}.new`, file);
+      readChanges();
+    },
+
+    async delete(resource, object) {
+      rmSync(ownFileOf(resource, object), { force: true });
+      readChanges();
+    },
+
+    async setStatus(_resource, object, status) {
+      options.onStatus(object, status);
+    },
+
     async get(resource, ref) {
       return objectsOf(resource).find(
         ({ metadata }) => metadata.name === ref.name && (!resource.namespaced || metadata.namespace === ref.namespace),

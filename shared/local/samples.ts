@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import type { Peer } from '../function/context.ts';
@@ -36,7 +35,7 @@ function isObject({ type }: Sample): boolean {
  * changed to see what happens. Resolves to the folder.
  */
 export function sampleObjects(data: string): string {
-  const folder = data === ':memory:' ? mkdtempSync(join(tmpdir(), 'zen-watcher-samples-')) : join(data, 'samples');
+  const folder = join(data, 'samples');
   mkdirSync(folder, { recursive: true });
   for (const { name, data: object } of samples().filter(isObject)) {
     writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(object, null, 2)}\n`);

@@ -1,4 +1,4 @@
-import { type CloudEvent, pingType } from '../function/cloud-event.ts';
+import { type CloudEvent, pingOf } from '../function/cloud-event.ts';
 import type { PingSourceTrigger } from '../function/triggers.ts';
 import type { Hosted } from '../host/dispatch.ts';
 import { sleep } from '../host/sleep.ts';
@@ -21,11 +21,7 @@ export async function startTimers({ functions, systemNamespace, now, ping, signa
     const trigger = hosted.definition.triggers.find((one): one is PingSourceTrigger => one.type === 'PingSource');
     if (!trigger) return;
     const interval = hosted.context.settings[trigger.schedule] * 60_000;
-    const source = `/apis/v1/namespaces/${systemNamespace}/pingsources/${hosted.definition.name}`;
-    const tick = (): Promise<void> => {
-      const time = new Date(now()).toISOString();
-      return ping(hosted, { id: crypto.randomUUID(), source, type: pingType, time, extensions: {}, data: undefined });
-    };
+    const tick = (): Promise<void> => ping(hosted, pingOf(hosted.definition.name, systemNamespace, now()));
     await tick();
     void (async () => {
       for (await sleep(interval, signal); !signal.aborted; await sleep(interval, signal)) await tick();

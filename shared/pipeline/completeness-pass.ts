@@ -3,6 +3,7 @@ import { Refusal } from '../function/refusal.ts';
 import type { SourceDefinition } from '../function/source-definition.ts';
 import type { KubernetesObject, Stored } from '../function/stores.ts';
 import { addSummaries, emptySummary, type Summary, summaryOf } from '../function/summary.ts';
+import { namespaceOf, type Resource, resourcesOf } from '../function/triggers.ts';
 import { labels } from '../observation/labels.ts';
 import type { ResourceRef } from '../observation/observation.ts';
 import type { Derived } from './derive.ts';
@@ -10,7 +11,7 @@ import { notSeen } from './lifecycle.ts';
 import { mergeByNamespace, type NamespaceGroup } from './merge-by-namespace.ts';
 import { recordUnreadable } from './operations.ts';
 import { type Change, listKnown, reconcileFindings, relabelAll } from './reconcile.ts';
-import { deriveObject, isWanted, namespaceOf, resourceRefOf, resourcesOf } from './state-source.ts';
+import { deriveObject, isWanted, resourceRefOf } from './state-source.ts';
 import { withSummary } from './write.ts';
 
 /** How many findings are compared and written together: enough to keep the API calls in flight, little to hold. */
@@ -81,10 +82,10 @@ export async function reconcilePass<Data, Settings>(
 }
 
 async function* wantedObjects<Settings>(
-  resource: ReturnType<typeof resourcesOf>[number],
+  resource: Resource,
   context: Context<Settings>,
 ): AsyncGenerator<KubernetesObject> {
-  const namespace = namespaceOf(resource, context);
+  const namespace = namespaceOf(resource, context.settings);
   for await (const object of context.objects.list(resource, namespace, context.signal)) {
     if (!object.metadata.deletionTimestamp && isWanted(resource, namespace, object)) yield object;
   }

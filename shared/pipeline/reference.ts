@@ -6,10 +6,11 @@ import { Refusal } from '../function/refusal.ts';
 import type { SourceDefinition } from '../function/source-definition.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
 import { addSummaries, type Summary, summaryOf } from '../function/summary.ts';
+import { namespaceOf, resourcesOf } from '../function/triggers.ts';
 import { recordUnreadable } from './operations.ts';
 import { parseData } from './parse.ts';
 import { listKnown, reconcileFindings } from './reconcile.ts';
-import { deriveObject, isWanted, namespaceOf, resourceRefOf, resourcesOf } from './state-source.ts';
+import { deriveObject, isWanted, resourceRefOf } from './state-source.ts';
 import { withSummary } from './write.ts';
 
 const reference = z.object({
@@ -44,7 +45,8 @@ export async function reconcileReference<Data, Settings>(
   if (!resource) return summaryOf({ skipped: { not_wanted: 1 } });
   const object = await context.objects.get(resource, ref, context.signal);
   if (!object || object.metadata.deletionTimestamp) return summaryOf({ skipped: { gone: 1 } });
-  if (!isWanted(resource, namespaceOf(resource, context), object)) return summaryOf({ skipped: { not_wanted: 1 } });
+  if (!isWanted(resource, namespaceOf(resource, context.settings), object))
+    return summaryOf({ skipped: { not_wanted: 1 } });
   return reconcileObject(source, object, event.time, context);
 }
 

@@ -2,28 +2,12 @@ import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/source-definition.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import type { Summary } from '../function/summary.ts';
-import type { ApiServerSourceTrigger, Resource } from '../function/triggers.ts';
+import type { Resource } from '../function/triggers.ts';
 import type { ResourceRef } from '../observation/observation.ts';
 import { timeOf } from '../observation/values.ts';
 import { type Derived, derive } from './derive.ts';
 import { derivationSummary } from './observe.ts';
 import { normalizeData } from './parse.ts';
-
-/** The kinds of objects that a source's ApiServerSource triggers name. */
-export function resourcesOf<Data, Settings>(source: SourceDefinition<Data, Settings>): Resource[] {
-  return source.triggers
-    .filter((trigger): trigger is ApiServerSourceTrigger => trigger.type === 'ApiServerSource')
-    .flatMap(({ resources }) => resources);
-}
-
-/** The one namespace in which a source looks for a kind; `undefined` for all. */
-export function namespaceOf<Settings>(resource: Resource, context: Context<Settings>): string | undefined {
-  const { namespaceSetting } = resource;
-  if (namespaceSetting === undefined) return context.settings.WATCH_NAMESPACE;
-  const settings: Readonly<Record<string, unknown>> = { ...context.settings };
-  const namespace = settings[namespaceSetting];
-  return typeof namespace === 'string' ? namespace : undefined;
-}
 
 /** Whether an object is one that the source asked for: labels and namespace can change while an event is under way. */
 export function isWanted(resource: Resource, namespace: string | undefined, object: KubernetesObject): boolean {

@@ -5,7 +5,7 @@ import { Refusal } from '../../shared/function/refusal.ts';
 import { createTestContext, eventOf } from '../pipeline/test-context.ts';
 
 const url = 'http://falco.zen-system.svc.cluster.local';
-const functions = [{ name: 'falco', url, webhooks: [] }];
+const functions = [{ name: 'falco', url, webhooks: [], resources: [], takesMappedKinds: false }];
 
 function letter(extensions: Record<string, string>) {
   return eventOf(

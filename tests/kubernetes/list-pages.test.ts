@@ -12,6 +12,7 @@ function scripted(answers: readonly Omit<ApiResponse, 'bytes'>[]): { client: Api
       if (!answer) throw new Error('asked too often');
       return { ...answer, bytes: 1 };
     },
+    stream: async () => ({ status: 404, body: undefined, bytes: 0 }),
     close: () => undefined,
   };
   return { client, asked };

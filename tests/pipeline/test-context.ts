@@ -38,6 +38,25 @@ export function createTestObjects(): TestObjects {
       yield* found.sort((a, b) => (place(a) < place(b) ? -1 : 1));
       if (objects.failing) throw new Refusal(503, 'the list failed');
     },
+    async apply(resource, object) {
+      await objects.delete(resource, object, new AbortController().signal);
+      all.push(object);
+    },
+    async delete(resource, { metadata: { name, namespace } }) {
+      const at = all.findIndex((object) => {
+        const { metadata } = object;
+        return metadata.name === name && metadata.namespace === namespace && matches(resource, object);
+      });
+      if (at >= 0) all.splice(at, 1);
+    },
+    async setStatus(resource, { metadata }, status) {
+      const object = await objects.get(
+        resource,
+        { ...resource, apiVersion: '', ...metadata },
+        new AbortController().signal,
+      );
+      if (object) Object.assign(object, { status });
+    },
   };
   return objects;
 }
@@ -64,11 +83,15 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
   const context: Context = {
     store: { ...store, ...options.wrap?.(store) },
     objects,
+    discovery: undefined,
+    watched: () => [],
     filter: allowAll,
     known: createKnownNames({ size: 5000, now }),
     settings: Object.assign({}, parseSettings(options.environment ?? {}, definition.settings, [])),
     functions: [],
     admit: createAdmission(),
+    coalesce: (_milliseconds, work) => work(),
+    isRouted: () => true,
     publish: async () => undefined,
     deliver: async () => 204,
     now,

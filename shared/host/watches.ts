@@ -1,0 +1,43 @@
+import type { CommonSettings } from '../function/settings.ts';
+import type { KubernetesObject } from '../function/stores.ts';
+import { namespaceOf, type Resource } from '../function/triggers.ts';
+import type { connectCluster } from '../kubernetes/cluster.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface WatchesOptions {
+  readonly cluster: Pick<ReturnType<typeof connectCluster>, 'watch'>;
+  readonly resources: readonly Resource[];
+  readonly settings: CommonSettings;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly signal: AbortSignal;
+}
+
+export interface Watches {
+  /** Empty until the kind has been read once, or where it is none of those watched. */
+  watched(resource: Resource): readonly KubernetesObject[];
+  /** The kinds that have not been read yet. */
+  unread(): string[];
+}
+
+function keyOf({ group, plural }: Resource): string {
+  return group === '' ? plural : `${plural}.${group}`;
+}
+
+/** Watches the kinds that a function needs to know before it can answer. */
+export function startWatches({ cluster, resources, settings, log, metrics, signal }: WatchesOptions): Watches {
+  const watches = new Map(
+    resources.map((resource) => {
+      const key = keyOf(resource);
+      const onFault = (reason: string): void => log.warn({ operation: 'watch', resource: key }, reason);
+      return [key, cluster.watch(resource, namespaceOf(resource, settings), onFault, signal)];
+    }),
+  );
+  for (const [key, watch] of watches) metrics.watchSynced(key, watch.isSynced);
+  const none: readonly KubernetesObject[] = [];
+  return {
+    watched: (resource) => watches.get(keyOf(resource))?.objects() ?? none,
+    unread: () => [...watches].filter(([, watch]) => watch.objects() === undefined).map(([key]) => key),
+  };
+}

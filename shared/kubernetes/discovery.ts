@@ -1,0 +1,53 @@
+import * as z from 'zod';
+import { Refusal } from '../function/refusal.ts';
+import type { Discovery } from '../function/stores.ts';
+import { type ApiClient, setUpFault } from './api-client.ts';
+
+/** An aggregated API server that is down is not waited for: what it serves can't be told now. */
+const kindsMilliseconds = 5000;
+
+/** https://kubernetes.io/docs/reference/using-api/api-concepts/#unaggregated-discovery */
+const groupsSchema = z.object({
+  groups: z.array(
+    z.object({
+      name: z.string(),
+      versions: z.array(z.object({ version: z.string() })),
+      preferredVersion: z.object({ version: z.string() }).optional(),
+    }),
+  ),
+});
+
+const resourcesSchema = z.object({
+  resources: z.array(z.object({ name: z.string(), kind: z.string(), namespaced: z.boolean() })),
+});
+
+/** What an API server says that it serves. */
+export function createDiscovery(client: ApiClient): Discovery {
+  return {
+    async groups(signal) {
+      const response = await client.request({ method: 'GET', path: '/apis', signal });
+      if (response.status !== 200) throw setUpFault('discovering API groups', response);
+      const { groups } = groupsSchema.parse(response.body);
+      return new Map([
+        ['', ['v1']],
+        ...groups.map(({ name, versions }): [string, string[]] => [name, versions.map(({ version }) => version)]),
+      ]);
+    },
+
+    async kinds(group, version, signal) {
+      const path = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+      const soon = AbortSignal.any([signal, AbortSignal.timeout(kindsMilliseconds)]);
+      try {
+        const response = await client.request({ method: 'GET', path, signal: soon });
+        const parsed = resourcesSchema.safeParse(response.body);
+        if (response.status !== 200 || !parsed.success) return undefined;
+        return parsed.data.resources
+          .filter(({ name }) => !name.includes('/'))
+          .map(({ name, kind, namespaced }) => ({ kind, plural: name, namespaced }));
+      } catch (error) {
+        if (error instanceof Refusal && !signal.aborted) return undefined;
+        throw error;
+      }
+    },
+  };
+}
