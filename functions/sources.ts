@@ -44,9 +44,9 @@ export default defineFunction({
   ],
   settings: z.object({}),
   permissions: [
-    { group: crds.group, resources: [crds.plural], verbs: ['get'] },
+    { group: crds.group, resources: [crds.plural], verbs: ['get'], scope: 'cluster' },
     {
-      ...{ group: apiServerSources.group, resources: [apiServerSources.plural], systemOnly: true },
+      ...{ group: apiServerSources.group, resources: [apiServerSources.plural], scope: 'system' },
       verbs: ['list', 'create', 'patch', 'delete'],
     },
   ],

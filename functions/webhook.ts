@@ -1,8 +1,10 @@
 import * as z from 'zod';
+import { isAddressOrCidr, linesOf } from '../shared/function/access-options.ts';
 import type { CloudEvent } from '../shared/function/cloud-event.ts';
 import type { Context, PeerWebhook } from '../shared/function/context.ts';
 import { defineFunction, type RawRequest } from '../shared/function/function-definition.ts';
 import { Refusal } from '../shared/function/refusal.ts';
+import { commaList, integer } from '../shared/function/settings.ts';
 import { type Summary, summaryOf } from '../shared/function/summary.ts';
 import { knativeTriggers } from '../shared/function/triggers.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
@@ -15,17 +17,36 @@ const holdMilliseconds = 590_000;
 
 const longestPauseMilliseconds = 5000;
 
+const addresses = commaList
+  .refine((list) => list.every(isAddressOrCidr), { error: 'must be IP addresses and CIDRs, with commas between them' })
+  .default([]);
+
+const settings = z.object({
+  WEBHOOK_AUTH_TOKEN: z.string().transform(linesOf).default([]),
+  WEBHOOK_AUTH_TOKEN_FILE: z.string().optional(),
+  WEBHOOK_ALLOWED_IPS: addresses,
+  WEBHOOK_TRUSTED_PROXIES: addresses,
+  WEBHOOK_RATE_LIMIT: integer(1, 10_000_000).optional(),
+});
+
 /**
  * Turns the raw HTTP of tools that speak no CloudEvents into events for the Broker. It knows no tool: which paths there
  * are, how a body is split and what of it is wanted, the other functions' Webhook triggers say.
  */
-export default defineFunction({
+export default defineFunction<z.infer<typeof settings>>({
   name: 'webhook',
   triggers: [],
-  settings: z.object({}),
-  permissions: [{ group: 'eventing.knative.dev', resources: ['triggers'], verbs: ['list', 'watch'], systemOnly: true }],
+  settings,
+  permissions: [{ group: 'eventing.knative.dev', resources: ['triggers'], verbs: ['list', 'watch'], scope: 'system' }],
   watches: [knativeTriggers],
   seesOthers: true,
+  access: (set) => ({
+    tokens: set.WEBHOOK_AUTH_TOKEN,
+    tokenFile: set.WEBHOOK_AUTH_TOKEN_FILE,
+    allowedAddresses: set.WEBHOOK_ALLOWED_IPS,
+    trustedProxies: set.WEBHOOK_TRUSTED_PROXIES,
+    requestsPerMinute: set.WEBHOOK_RATE_LIMIT,
+  }),
   handle: async () => summaryOf({ skipped: { not_wanted: 1 } }),
   receive,
 });

@@ -1,11 +1,14 @@
-import type { FunctionDefinition, Permission } from '../shared/function/function-definition.ts';
-import { parseSettings } from '../shared/function/settings.ts';
-import type {
-  ApiServerSourceTrigger,
-  BrokerTrigger,
-  PingSourceTrigger,
-  Resource,
+import { type FunctionDefinition, observationWrites, type Permission } from '../shared/function/function-definition.ts';
+import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
+import {
+  alwaysServed,
+  type BrokerTrigger,
+  namespaceOf,
+  type PingSourceTrigger,
+  type Resource,
+  resourcesOf,
 } from '../shared/function/triggers.ts';
+import { isSource } from '../shared/host/load-functions.ts';
 import { labels } from '../shared/observation/labels.ts';
 import { scaling } from './scaling.ts';
 
@@ -27,7 +30,6 @@ export const systemNamespace = 'zen-system';
 export const brokerName = 'zen-watcher';
 const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
-const observations = { apiGroups: ['zen.kube-zen.io'], resources: ['observations'] };
 const observationRule = { apiGroups: ['zen.kube-zen.io'], apiVersions: ['v1'], resources: ['observations'] };
 
 /** `<source>-<32 hex digits>`, as observationName makes them. */
@@ -42,20 +44,25 @@ function metadataOf(name: string, namespace: string | undefined = systemNamespac
   };
 }
 
-function resourcesOf({ triggers }: FunctionDefinition): Resource[] {
-  return triggers
-    .filter((trigger): trigger is ApiServerSourceTrigger => trigger.type === 'ApiServerSource')
-    .flatMap(({ resources }) => resources);
+/** Where zen-watcher is to look: in the whole cluster, or as a tenant's own in one namespace. */
+export type Reach = 'cluster' | 'namespace';
+
+/** The settings that the manifests are generated for: the defaults, in the system namespace. */
+function settingsOf(definition: FunctionDefinition, reach: Reach): CommonSettings {
+  const environment = reach === 'namespace' ? { WATCH_NAMESPACE: systemNamespace } : {};
+  return Object.assign({}, parseSettings(environment, definition.settings, []));
 }
 
-/** What a function's own code asks of the API server about Observations. */
-function observationVerbs(definition: FunctionDefinition): string[] {
-  // A function that only the clock wakes says itself what it may do; one that events wake writes what they say.
-  if (!definition.triggers.some(({ type }) => type === 'ApiServerSource' || type === 'Broker')) return [];
-  // get: a namespace over its quota answers the same whether the name is there or not.
-  // record: what the admission policy asks of whoever writes in our name.
-  const writes = ['create', 'get', 'record'];
-  return resourcesOf(definition).length > 0 ? [...writes, 'list', 'patch'] : writes;
+/** The kinds that wake a function; a tenant has no right to those without namespaces. */
+function kindsOf(definition: FunctionDefinition, reach: Reach): Resource[] {
+  return resourcesOf(definition).filter(({ namespaced }) => namespaced || reach === 'cluster');
+}
+
+/** What a source asks of the API server about Observations; a state source compares and ages, too. */
+function observationRules(definition: FunctionDefinition): Permission[] {
+  if (!isSource(definition)) return [];
+  const more = resourcesOf(definition).length > 0 ? ['list', 'patch'] : [];
+  return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...more] }];
 }
 
 function ruleOf({ group, resources, verbs }: Permission): Rule {
@@ -72,62 +79,82 @@ function readRules(resources: readonly Resource[], verbs: readonly string[]): Ru
   }));
 }
 
-/** The namespace that a kind's setting names by default; a function then may read there and nowhere else. */
-function namespaceOf(definition: FunctionDefinition, { namespaceSetting }: Resource): string | undefined {
-  if (namespaceSetting === undefined) return undefined;
-  const settings: Readonly<Record<string, unknown>> = Object.assign({}, parseSettings({}, definition.settings, []));
-  const namespace = settings[namespaceSetting];
-  return typeof namespace === 'string' ? namespace : undefined;
-}
-
-function bound(account: string, name: string, rules: readonly Rule[], namespace: string | undefined): Manifest[] {
+/** A Role where a namespace is given, else a ClusterRole, and its binding to a ServiceAccount. */
+function bound(account: Manifest, name: string, rules: readonly Rule[], namespace: string | undefined): Manifest[] {
   if (rules.length === 0) return [];
   const kind = namespace === undefined ? 'ClusterRole' : 'Role';
   const metadata = metadataOf(namespace === undefined ? `zen-watcher-${name}` : name, namespace);
   const scoped = namespace === undefined ? { name: metadata.name, labels: metadata.labels } : metadata;
+  const subject = { kind: 'ServiceAccount', name: account.metadata.name, namespace: account.metadata.namespace };
   return [
     { apiVersion: `${rbac}/v1`, kind, metadata: scoped, rules },
     {
       ...{ apiVersion: `${rbac}/v1`, kind: `${kind}Binding`, metadata: scoped },
       roleRef: { apiGroup: rbac, kind, name: scoped.name },
-      subjects: [{ kind: 'ServiceAccount', name: account, namespace: systemNamespace }],
+      subjects: [subject],
     },
   ];
 }
 
-/** The fewest rules that let a function do what it declares; in its own namespace where a kind is looked for in one. */
-export function rolesOf(definition: FunctionDefinition): Manifest[] {
-  const { name, permissions } = definition;
-  const verbs = observationVerbs(definition);
-  const resources = resourcesOf(definition);
-  const everywhere = resources.filter((resource) => namespaceOf(definition, resource) === undefined);
-  const clusterRules = [
-    ...(verbs.length > 0 ? [{ ...observations, verbs }] : []),
-    ...permissions.map(ruleOf),
-    ...readRules(everywhere, ['get', 'list']),
-  ];
-  const byNamespace = Map.groupBy(
-    resources.filter((resource) => !everywhere.includes(resource)),
-    (resource) => namespaceOf(definition, resource) ?? systemNamespace,
-  );
-  return [
-    ...bound(name, name, clusterRules, undefined),
-    ...[...byNamespace].flatMap(([namespace, kinds]) =>
-      bound(name, name, readRules(kinds, ['get', 'list']), namespace),
-    ),
-  ];
+function accountOf(name: string, namespace = systemNamespace): Manifest {
+  return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadataOf(name, namespace) };
 }
 
-function service(definition: FunctionDefinition): Manifest {
+/** The fewest rules that let a function do what it declares; in one namespace where that is all it needs. */
+export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'): Manifest[] {
+  const { name, permissions } = definition;
+  const settings = settingsOf(definition, reach);
+  const everywhere = settings.WATCH_NAMESPACE;
+  const byNamespace = new Map<string | undefined, Rule[]>();
+  const add = (namespace: string | undefined, rules: readonly Rule[]): void =>
+    void byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), ...rules]);
+  for (const permission of [...observationRules(definition), ...permissions]) {
+    if (permission.scope === 'cluster' && reach === 'namespace') continue;
+    add(permission.scope === 'system' ? systemNamespace : everywhere, [ruleOf(permission)]);
+  }
+  if (isSource(definition)) {
+    const kinds = Map.groupBy(kindsOf(definition, reach), (resource) => namespaceOf(resource, settings));
+    for (const [namespace, resources] of kinds) add(namespace, readRules(resources, ['get', 'list']));
+  }
+  return [...byNamespace].flatMap(([namespace, rules]) => bound(accountOf(name), name, rules, namespace));
+}
+
+/** What a setting's value looks like in the environment. */
+function environmentText(value: unknown): string {
+  return Array.isArray(value) ? value.join(',') : String(value);
+}
+
+/** The function that owns the webhooks parses the settings of those that have them, so it must be told them too. */
+function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[] {
+  return definitions
+    .filter(({ triggers }) => triggers.some(({ type }) => type === 'Webhook'))
+    .flatMap(({ settings }) => Object.entries(Object.assign({}, settings.parse({}))))
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ({ name, value: environmentText(value) }));
+}
+
+/** Requests come by queue-proxy, in the same pod: its word about the client's address is believed. */
+const queueProxy = { name: 'WEBHOOK_TRUSTED_PROXIES', value: '127.0.0.0/8,::1/128' };
+
+interface Variable {
+  readonly name: string;
+  readonly value: string;
+}
+
+function service(definition: FunctionDefinition, others: readonly FunctionDefinition[], reach: Reach): Manifest {
   const { name } = definition;
   const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition);
   const container = {
     image,
     args: [name],
-    env: [{ name: 'SYSTEM_NAMESPACE', value: systemNamespace }],
+    env: [
+      { name: 'SYSTEM_NAMESPACE', value: systemNamespace },
+      ...(reach === 'namespace' ? [{ name: 'WATCH_NAMESPACE', value: systemNamespace }] : []),
+      ...(definition.receive ? [queueProxy, ...webhookSettings(others)] : []),
+    ],
     readinessProbe: { httpGet: { path: '/ready' } },
     livenessProbe: { httpGet: { path: '/health' } },
-    resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { cpu: '500m', memory: '512Mi' } },
+    resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { cpu: '500m', memory: '512Mi' } },
     securityContext: {
       ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, runAsUser: 1001 },
       capabilities: { drop: ['ALL'] },
@@ -185,58 +212,77 @@ function pingSource(definition: FunctionDefinition, { schedule }: PingSourceTrig
   };
 }
 
-/** Only kinds of the core group: an API group that a cluster does not serve would crash the source's adapter. */
-function apiServerSource(definition: FunctionDefinition): Manifest[] {
-  const resources = resourcesOf(definition).filter(({ group }) => group === '');
-  return [...Map.groupBy(resources, (resource) => namespaceOf(definition, resource))].flatMap(([namespace, kinds]) => {
-    if (namespace === undefined) return [];
-    const account = `${definition.name}-source`;
-    return [
-      { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadataOf(account, namespace) },
-      {
-        apiVersion: `${rbac}/v1`,
-        kind: 'Role',
-        metadata: metadataOf(account, namespace),
-        rules: readRules(kinds, ['get', 'list', 'watch']),
-      },
-      {
-        ...{ apiVersion: `${rbac}/v1`, kind: 'RoleBinding', metadata: metadataOf(account, namespace) },
-        roleRef: { apiGroup: rbac, kind: 'Role', name: account },
-        subjects: [{ kind: 'ServiceAccount', name: account, namespace }],
-      },
-      {
-        apiVersion: 'sources.knative.dev/v1',
-        kind: 'ApiServerSource',
-        metadata: metadataOf(definition.name, namespace),
-        spec: {
-          mode: 'Reference',
-          serviceAccountName: account,
-          resources: kinds.map(({ versions, kind, labels }) => ({
-            apiVersion: versions[0],
-            kind,
-            ...(labels && { selector: { matchLabels: labels } }),
-          })),
-          sink: { ref: { ...sinkOf(definition.name).ref, namespace: systemNamespace } },
-        },
-      },
-    ];
+/**
+ * What wakes a function by kinds that every cluster serves: one ApiServerSource for all of them, since each is a pod
+ * that stays up. For kinds of other groups the ServiceAccount and its role alone: their sources are made when they are
+ * served.
+ */
+function apiServerSources(definition: FunctionDefinition, reach: Reach): Manifest[] {
+  const settings = settingsOf(definition, reach);
+  const byNamespace = Map.groupBy(kindsOf(definition, reach), (resource) => namespaceOf(resource, settings));
+  return [...byNamespace].flatMap(([namespace, kinds]) => {
+    // A source has its account in its own namespace.
+    const account = accountOf(`${definition.name}-source`, namespace);
+    const roles = bound(account, account.metadata.name, readRules(kinds, ['get', 'list', 'watch']), namespace);
+    const always = kinds.filter(({ group }) => alwaysServed.has(group));
+    return [account, ...roles, ...(always.length > 0 ? [apiServerSource(definition, always, namespace)] : [])];
   });
 }
 
+function apiServerSource(
+  { name }: FunctionDefinition,
+  kinds: readonly Resource[],
+  namespace: string | undefined,
+): Manifest {
+  const isAway = namespace !== undefined && namespace !== systemNamespace;
+  return {
+    apiVersion: 'sources.knative.dev/v1',
+    kind: 'ApiServerSource',
+    metadata: metadataOf(namespace === undefined ? name : `${name}-${kinds[0]?.plural}`, namespace),
+    spec: {
+      mode: 'Reference',
+      serviceAccountName: `${name}-source`,
+      ...(namespace === undefined && { namespaceSelector: {} }),
+      resources: kinds.map(({ group, versions: [version], kind, labels: selected }) => ({
+        apiVersion: group === '' ? version : `${group}/${version}`,
+        kind,
+        ...(selected && { selector: { matchLabels: selected } }),
+      })),
+      sink: { ref: { ...sinkOf(name).ref, ...(isAway && { namespace: systemNamespace }) } },
+    },
+  };
+}
+
+/** The namespaces other than the system's that a function reads; where there are none it can't be applied. */
+export function foreignNamespaces(definition: FunctionDefinition): string[] {
+  const settings = settingsOf(definition, 'cluster');
+  const namespaces = kindsOf(definition, 'cluster').map((resource) => namespaceOf(resource, settings));
+  return [...new Set(namespaces)].filter((name): name is string => name !== undefined && name !== systemNamespace);
+}
+
 /** Everything that one function needs in a cluster, in the order in which it is applied. */
-export function manifestsOf(definition: FunctionDefinition): Manifest[] {
+export function manifestsOf(
+  definition: FunctionDefinition,
+  others: readonly FunctionDefinition[],
+  reach: Reach = 'cluster',
+): Manifest[] {
   const { name, triggers } = definition;
   const manifests: Manifest[] = [
-    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadataOf(name) },
-    ...rolesOf(definition),
-    service(definition),
+    ...(reach === 'cluster' ? foreignNamespaces(definition).map((namespace) => namespaceManifest(namespace)) : []),
+    accountOf(name),
+    ...rolesOf(definition, reach),
+    service(definition, others, reach),
   ];
   for (const trigger of triggers) {
     if (trigger.type === 'PingSource') manifests.push(pingSource(definition, trigger));
     if (trigger.type === 'Broker' && 'filter' in trigger) manifests.push(triggerOf(name, trigger));
   }
   if (definition.receive) manifests.push(sinkBinding(name));
-  return [...manifests, ...apiServerSource(definition)];
+  return [...manifests, ...apiServerSources(definition, reach)];
+}
+
+function namespaceManifest(name: string, more: Readonly<Record<string, string>> = {}): Manifest {
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { ...ownLabels, ...more } } };
 }
 
 /** Gives the Broker's address to the function that publishes to it. */
@@ -252,19 +298,15 @@ function sinkBinding(name: string): Manifest {
   };
 }
 
-/** What all functions share: their namespace, and the Broker with its dead-letter sink. */
-export function sharedManifests(definitions: readonly FunctionDefinition[]): Manifest[] {
+/** What all functions share: their namespace, the Broker with its dead-letter sink, who may talk to whom. */
+export function sharedManifests(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
   const isSink = (definition: FunctionDefinition): boolean =>
     definition.triggers.some((trigger) => trigger.type === 'Broker' && 'deadLetters' in trigger);
   const [sink] = definitions.filter(isSink);
   if (!sink) throw new Error('no function takes dead letters');
-  const policy = 'pod-security.kubernetes.io/enforce';
+  const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' };
   return [
-    {
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name: systemNamespace, labels: { ...ownLabels, [policy]: 'restricted' } },
-    },
+    ...(reach === 'cluster' ? [namespaceManifest(systemNamespace, restricted)] : []),
     {
       apiVersion: 'eventing.knative.dev/v1',
       kind: 'Broker',
@@ -278,8 +320,32 @@ export function sharedManifests(definitions: readonly FunctionDefinition[]): Man
         },
       },
     },
-    ...admissionPolicy(),
+    networkPolicy(),
+    ...(reach === 'cluster' ? admissionPolicy() : []),
   ];
+}
+
+/** Queue-proxy's http and https, its probes and its metrics, and the function's own port for a scrape past it. */
+const ingressPorts = [8012, 8112, 8022, 9090, 9091, 8080];
+
+/**
+ * Functions are reached through queue-proxy by what runs in the cluster, and reach the API server (whose address no
+ * selector can name) and the cluster's own pods; nothing else. The adapters of the sources are Knative's, and not meant.
+ */
+function networkPolicy(): Manifest {
+  const inCluster = [{ namespaceSelector: {} }];
+  const tcp = (port: number) => ({ protocol: 'TCP', port });
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: metadataOf('zen-watcher-functions'),
+    spec: {
+      podSelector: { matchLabels: ownLabels },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [{ from: inCluster, ports: ingressPorts.map(tcp) }],
+      egress: [{ to: inCluster }, { ports: [tcp(443), tcp(6443)] }],
+    },
+  };
 }
 
 /**

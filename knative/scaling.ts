@@ -13,7 +13,8 @@ const prefix = 'autoscaling.knative.dev';
 /**
  * How each sort of function scales, and why:
  * - max-scale bounds the writes on the API server: 8 calls in flight a pod, so 5 pods of a source have 40.
- * - a function with a PingSource alone, or one, never needs a second pod for speed; passes at once do no harm.
+ * - a function that the clock alone wakes, or that keeps objects in step from its start on, needs no second pod: two
+ *   would do the same work twice, which does no harm.
  * - containerConcurrency 20: a reference event holds a report of at most 1.5 MiB, and 20 of them fit in the memory.
  * - the function that owns the webhooks has none: queue-proxy would answer 503 itself, and no counter would see it.
  * - window and retention are short, since a start costs a second: an idle function is gone after about 40 s.
@@ -21,7 +22,7 @@ const prefix = 'autoscaling.knative.dev';
  */
 export function scaling({ triggers, receive }: FunctionDefinition): Scaling {
   const isPinged = triggers.some(({ type }) => type === 'PingSource');
-  const isWoken = triggers.some(({ type }) => type !== 'PingSource');
+  const isWoken = triggers.some(({ type }) => type !== 'PingSource') && !triggers.some(({ type }) => type === 'Start');
   const annotations = {
     [`${prefix}/min-scale`]: '0',
     [`${prefix}/max-scale`]: receive ? '3' : isWoken ? '5' : '1',

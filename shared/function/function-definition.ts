@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import type { AccessOptions } from './access-options.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Context } from './context.ts';
 import type { Summary } from './summary.ts';
@@ -9,8 +10,8 @@ export interface Permission {
   readonly group: string;
   readonly resources: readonly string[];
   readonly verbs: readonly string[];
-  /** In the system namespace alone. */
-  readonly systemOnly?: boolean;
+  /** `system`: in the system namespace alone. `cluster`: a kind without namespaces, which a tenant's roles leave out. */
+  readonly scope?: 'system' | 'cluster';
 }
 
 /**
@@ -47,6 +48,8 @@ export interface FunctionDefinition<Settings = unknown, Data = unknown> {
   /** Whether it needs to know what the other functions declare: `context.functions`. */
   readonly seesOthers?: boolean;
   handle(event: CloudEvent, context: Context<Settings>): Promise<Summary>;
+  /** Who may use the HTTP paths that it owns. */
+  access?(settings: Settings): AccessOptions;
   /** Only the function that owns the HTTP paths of Webhook triggers has it. */
   receive?(request: RawRequest, context: Context<Settings>): Promise<Summary>;
 }

@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import type { Summary } from './summary.ts';
 
 /** The statuses that a door may answer beside 204; DESIGN.md's table says which sender does what with each. */
-export type RefusalStatus = 400 | 404 | 405 | 413 | 415 | 422 | 429 | 503;
+export type RefusalStatus = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429 | 503;
 
 export interface RefusalOptions {
   /** Where in the input, such as `data.items[3].verb`. */

@@ -12,7 +12,7 @@ export interface Resource {
   readonly namespaced: boolean;
   /** Only objects with all of these labels. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** The setting that names the one namespace to look in; without it, all of them. */
+  /** The setting that names the one namespace to look in (not set: the system namespace); without it, all of them. */
   readonly namespaceSetting?: string;
 }
 
@@ -109,10 +109,10 @@ export function resourcesOf<Data, Settings>(definition: {
 
 /** The one namespace in which to look for a kind; `undefined` for all. */
 export function namespaceOf({ namespaceSetting }: Resource, settings: CommonSettings): string | undefined {
-  if (namespaceSetting === undefined) return settings.WATCH_NAMESPACE;
+  if (namespaceSetting === undefined || settings.WATCH_NAMESPACE !== undefined) return settings.WATCH_NAMESPACE;
   const all: Readonly<Record<string, unknown>> = { ...settings };
   const namespace = all[namespaceSetting];
-  return typeof namespace === 'string' ? namespace : undefined;
+  return typeof namespace === 'string' ? namespace : settings.SYSTEM_NAMESPACE;
 }
 
 /** ConfigMaps in which a tool's output is kept: with the label `app`, in the namespace that a setting names. */

@@ -1,6 +1,7 @@
 import express, { type Express, type Request, type Response } from 'express';
 import { type CloudEvent, type Decoded, decodeRequest, parseJson } from '../function/cloud-event.ts';
 import { Refusal, type RefusalStatus } from '../function/refusal.ts';
+import type { RequestHead } from './access.ts';
 import type { BodyReader } from './body.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -18,13 +19,15 @@ export interface AppOptions {
   deliver(event: CloudEvent): Promise<void>;
   /** The doors for raw HTTP. */
   readonly webhookPaths: ReadonlySet<string>;
+  /** Who may use them. Throws a Refusal 401, 403 or 429. */
+  checkAccess(head: RequestHead): void;
   receive(path: string, body: unknown, correlationId: string): Promise<void>;
   /** Local mode only: the answer to `GET /observations`. */
   readonly observations?: (query: Readonly<Record<string, unknown>>) => Promise<unknown>;
 }
 
 /** The worse of two refusals of a batch: what a sender must try again before what it must not. */
-const severityOfStatus: readonly RefusalStatus[] = [400, 415, 413, 422, 404, 405, 429, 503];
+const severityOfStatus: readonly RefusalStatus[] = [400, 415, 413, 422, 404, 405, 401, 403, 429, 503];
 
 function worst(refusals: readonly Refusal[]): Refusal | undefined {
   const rank = ({ status }: Refusal): number => severityOfStatus.indexOf(status);
@@ -51,6 +54,7 @@ export function createApp(options: AppOptions): Express {
     const { status, message, path, retryAfter } = refusal;
     if (response.headersSent) return;
     if (retryAfter !== undefined) response.set('Retry-After', String(retryAfter));
+    if (status === 401) response.set('WWW-Authenticate', 'Bearer');
     response.status(status).json({ error: message, path, correlationId });
   }
 
@@ -75,12 +79,17 @@ export function createApp(options: AppOptions): Express {
   }
 
   /** Reads the body, does the work, and answers 204 or what the Refusal says: the one place where faults become answers. */
-  function door(endpoint: string, work: (request: Request, body: Buffer, correlationId: string) => Promise<void>) {
+  function door(
+    endpoint: string,
+    work: (request: Request, body: Buffer, correlationId: string) => Promise<void>,
+    check: (head: RequestHead) => void = () => undefined,
+  ) {
     return async (request: Request, response: Response): Promise<void> => {
       const correlationId = correlationIdOf(request);
       let release: (() => void) | undefined;
       try {
         if (options.isStopping()) throw new Refusal(503, 'shutting down');
+        check({ headers: request.headers, remoteAddress: request.socket.remoteAddress });
         const read = await bodies.read(request);
         release = read.release;
         await work(request, read.body, correlationId);
@@ -120,7 +129,7 @@ export function createApp(options: AppOptions): Express {
   for (const path of options.webhookPaths) {
     app.post(
       path,
-      door(path, (_request, body, id) => options.receive(path, parseJson(body, 'body'), id)),
+      door(path, (_request, body, id) => options.receive(path, parseJson(body, 'body'), id), options.checkAccess),
     );
   }
   const known = [

@@ -3,6 +3,7 @@ import { type CloudEvent, isPing } from '../function/cloud-event.ts';
 import type { FunctionDefinition } from '../function/function-definition.ts';
 import { Refusal } from '../function/refusal.ts';
 import { type CommonSettings, type Environment, parseSettings, SettingsError } from '../function/settings.ts';
+import { createAccess } from './access.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { createBodyReader } from './body.ts';
 import type { Dispatcher, Hosted } from './dispatch.ts';
@@ -48,6 +49,12 @@ export async function startHost(options: HostOptions): Promise<Host> {
     const reason = notReady();
     if (reason !== undefined) throw new Refusal(503, 'not ready', { cause: reason });
   };
+  const access = receiver?.definition.access?.(receiver.context.settings);
+  const checked = access && createAccess(access, now);
+  if (checked?.isOpen) {
+    const advice = 'set WEBHOOK_AUTH_TOKEN_FILE or WEBHOOK_ALLOWED_IPS';
+    log.warn({ operation: 'start' }, `whoever reaches the webhooks may post to them: ${advice}`);
+  }
   const app = createApp({
     bodies: createBodyReader({ maxBytes: settings.MAX_REQUEST_BYTES, maxBytesInFlight: memoryLimit() / 4 }),
     metrics,
@@ -60,6 +67,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
       await options.route(event, deadlineFor(event));
     },
     webhookPaths: new Set(webhooks.map(({ path }) => path)),
+    checkAccess: (head) => checked?.check(head),
     async receive(path, body, correlationId) {
       refuseUnlessReady();
       if (receiver) await dispatcher.receive(receiver, { path, body, correlationId }, abort.signal);

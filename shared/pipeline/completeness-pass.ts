@@ -71,7 +71,9 @@ export async function reconcilePass<Data, Settings>(
   };
   try {
     const query = { source: source.name, ...(watched !== undefined && { namespace: watched }) };
-    const lists = resourcesOf(source).map((resource) => wantedObjects(resource, context));
+    // A tenant's zen-watcher may read its own namespace and nothing else.
+    const resources = resourcesOf(source).filter(({ namespaced }) => namespaced || watched === undefined);
+    const lists = resources.map((resource) => wantedObjects(resource, context));
     const merged = mergeByNamespace(context.store.names(query, context.signal), lists);
     for await (const group of merged) await reconcileNamespace(source, group, progress, context);
     if (progress.complete) await ageUnseen(progress, context);

@@ -253,7 +253,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 
 /** Applies crds/ and waits until they are served. */
 export async function applyCrds(cluster: Cluster): Promise<void> {
-  const files = readdirSync(join(root, 'crds')).filter((file) => file.endsWith('.yaml'));
+  const files = readdirSync(join(root, 'crds')).filter((file) => /s\.yaml$/.test(file));
   for (const file of files) await cluster.apply(readFileSync(join(root, 'crds', file), 'utf8'));
   for (const file of files) {
     const plural = file.replace('.yaml', '');
@@ -284,14 +284,20 @@ function versionOf(file: string): string {
 /** The header of what `kubectl get obs` prints. */
 export const observationColumns = ['NAME', 'SOURCE', 'CATEGORY', 'SEVERITY', 'TYPE', 'RESOURCE', 'STATE', 'AGE'];
 
-/** kubectl from PATH, or `undefined` where there is none. */
-export function kubectl(kubeconfig: string): ((args: readonly string[]) => string) | undefined {
+/** Whether kubectl is on PATH; where it must be (CI), an Error if it is not. */
+export function hasKubectl(): boolean {
   try {
     execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' });
+    return true;
   } catch {
     if (process.env.CI) throw new Error('no kubectl on PATH');
     console.log('no kubectl on PATH: what it shows is not tried');
-    return undefined;
+    return false;
   }
+}
+
+/** kubectl from PATH, or `undefined` where there is none. */
+export function kubectl(kubeconfig: string): ((args: readonly string[]) => string) | undefined {
+  if (!hasKubectl()) return undefined;
   return (args) => execFileSync('kubectl', ['--kubeconfig', kubeconfig, ...args], { encoding: 'utf8' });
 }

@@ -24,6 +24,12 @@ export const reportCrds = [
   crd('aquasecurity.github.io', 'v1alpha1', 'VulnerabilityReport'),
 ].join('---\n');
 
+/** Where Knative's own are not needed. */
+export const knativeCrds = [
+  crd('sources.knative.dev', 'v1', 'ApiServerSource'),
+  crd('eventing.knative.dev', 'v1', 'Trigger'),
+].join('---\n');
+
 /** A policy report about one Deployment, with a failed result for each rule. */
 export function policyReport(name: string, namespace: string, rules: readonly string[]) {
   return {

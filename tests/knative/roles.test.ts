@@ -1,0 +1,281 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { manifestsOf, rolesOf, sharedManifests } from '../../knative/manifests.ts';
+import type { FunctionDefinition } from '../../shared/function/function-definition.ts';
+import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
+import { eventHeaders, startFunction } from '../cluster/functions.ts';
+import { postTo } from '../cluster/proxy.ts';
+import {
+  knativeCrds,
+  pingHeaders,
+  policyReport,
+  referenceTo,
+  reportCrds,
+  vulnerabilityReport,
+} from '../cluster/report-crds.ts';
+import { applyManifest } from './apply.ts';
+
+const definitions = await loadFunctions();
+
+/** What each function does for its living: answered 204 only if it may do all that it needs. */
+interface Job {
+  readonly name: string;
+  prepare(cluster: Cluster): Promise<unknown>;
+  readonly requests: readonly {
+    readonly path?: string;
+    readonly headers: Record<string, string>;
+    readonly body: string;
+  }[];
+}
+
+const event = (type: string, data: unknown, extensions: Record<string, string> = {}) => ({
+  headers: { ...eventHeaders(type), ...extensions },
+  body: JSON.stringify(data),
+});
+
+const ping = { headers: pingHeaders, body: '' };
+
+const configMap = (app: string, results: unknown) => ({
+  ...{ apiVersion: 'v1', kind: 'ConfigMap', data: { 'results.json': JSON.stringify(results) } },
+  metadata: { name: 'results', namespace: app, labels: { app } },
+});
+const checkovResults = configMap('checkov', {
+  check_type: 'kubernetes',
+  results: { failed_checks: [{ check_id: 'CKV_1', resource: 'Pod.shop.a' }] },
+});
+const benchResults = configMap('kube-bench', [
+  { version: 'cis', node_type: 'node', tests: [{ results: [{ test_number: '1', status: 'FAIL' }] }] },
+]);
+const policies = policyReport('web', 'shop', ['a']);
+const vulnerabilities = vulnerabilityReport('web', 'shop', 2);
+const audited = {
+  ...{
+    kind: 'Event',
+    apiVersion: 'audit.k8s.io/v1',
+    auditID: 'j',
+    stage: 'ResponseComplete',
+    verb: 'delete',
+    user: { username: 'eve' },
+  },
+  objectRef: { resource: 'pods', namespace: 'shop', name: 'p' },
+};
+
+const trigger = {
+  ...{ apiVersion: 'eventing.knative.dev/v1', kind: 'Trigger', metadata: { name: 'ready' } },
+  spec: { filter: { attributes: { type: 'falco.rule.output.v1' } }, subscriber: { ref: { name: 'falco' } } },
+  status: { conditions: [{ type: 'Ready', status: 'True' }] },
+};
+
+const jobs: readonly Job[] = [
+  {
+    name: 'falco',
+    prepare: async () => undefined,
+    requests: [event('falco.rule.output.v1', { rule: 'r', priority: 'Error', time: '2026-03-01T10:00:00Z' })],
+  },
+  { name: 'audit', prepare: async () => undefined, requests: [event('io.kube-zen.audit.v1', audited)] },
+  {
+    name: 'deadletter',
+    prepare: async () => undefined,
+    requests: [event('x.y', {}, { 'ce-knativeerrorcode': '400', 'ce-knativeerrordest': 'http://x/' })],
+  },
+  { name: 'gc', prepare: async () => undefined, requests: [ping] },
+  {
+    name: 'webhook',
+    prepare: (cluster) =>
+      cluster.request('POST', '/apis/eventing.knative.dev/v1/namespaces/zen-system/triggers', trigger),
+    requests: [
+      {
+        path: '/falco/webhook',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ rule: 'r', priority: 'Error' }),
+      },
+    ],
+  },
+  { name: 'sources', prepare: async () => undefined, requests: [ping] },
+  {
+    name: 'kyverno',
+    prepare: (cluster) =>
+      cluster.request('POST', '/apis/wgpolicyk8s.io/v1alpha2/namespaces/shop/policyreports', policies),
+    requests: [referenceTo(policies), ping],
+  },
+  {
+    name: 'trivy',
+    prepare: (cluster) =>
+      cluster.request(
+        'POST',
+        '/apis/aquasecurity.github.io/v1alpha1/namespaces/shop/vulnerabilityreports',
+        vulnerabilities,
+      ),
+    requests: [referenceTo(vulnerabilities), ping],
+  },
+  {
+    name: 'checkov',
+    prepare: (cluster) => cluster.request('POST', '/api/v1/namespaces/checkov/configmaps', checkovResults),
+    requests: [referenceTo(checkovResults), ping],
+  },
+  {
+    name: 'kube-bench',
+    prepare: (cluster) => cluster.request('POST', '/api/v1/namespaces/kube-bench/configmaps', benchResults),
+    requests: [referenceTo(benchResults), ping],
+  },
+];
+
+/** What no function may do, whatever it is for. */
+interface Deed {
+  readonly what: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body?: unknown;
+  /** The functions whose work it is. */
+  readonly but?: readonly string[];
+}
+
+const core = '/api/v1/namespaces/zen-system';
+const own = '/apis/zen.kube-zen.io/v1/namespaces/zen-system/observations';
+const rbac = '/apis/rbac.authorization.k8s.io/v1';
+const deeds: readonly Deed[] = [
+  { what: 'read Secrets', method: 'GET', path: `${core}/secrets` },
+  { what: 'read Secrets anywhere', method: 'GET', path: '/api/v1/secrets' },
+  { what: 'read ConfigMaps anywhere', method: 'GET', path: '/api/v1/configmaps' },
+  { what: 'write ConfigMaps', method: 'POST', path: `${core}/configmaps`, body: { metadata: { name: 'x' } } },
+  { what: 'make Pods', method: 'POST', path: `${core}/pods`, body: { metadata: { name: 'x' } } },
+  { what: 'give rights', method: 'POST', path: `${rbac}/clusterrolebindings`, body: { metadata: { name: 'x' } } },
+  { what: 'make tokens', method: 'POST', path: `${core}/serviceaccounts/gc/token`, body: { spec: {} } },
+  { what: 'delete namespaces', method: 'DELETE', path: '/api/v1/namespaces/shop' },
+  { what: 'delete Observations', method: 'DELETE', path: `${own}/x`, but: ['gc'] },
+  {
+    what: 'make Observations',
+    ...{ method: 'POST', path: own, body: { metadata: { name: 'x' } }, but: ['filters', 'ingest', 'deadletter'] },
+  },
+  { what: 'write their status', method: 'PATCH', path: `${own}/x/status`, body: { status: { processed: true } } },
+  {
+    what: 'write ApiServerSources',
+    ...{ method: 'DELETE', path: '/apis/sources.knative.dev/v1/namespaces/zen-system/apiserversources/x' },
+    but: ['sources'],
+  },
+  {
+    what: 'write filters',
+    ...{ method: 'DELETE', path: '/apis/zen.kube-zen.io/v1alpha1/namespaces/zen-system/observationfilters/x' },
+    but: ['filters'],
+  },
+  {
+    what: 'change CRDs',
+    ...{
+      method: 'DELETE',
+      path: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/observations.zen.kube-zen.io',
+    },
+  },
+];
+
+async function tokenOf(cluster: Cluster, name: string, namespace = 'zen-system'): Promise<string> {
+  const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
+  const { body } = await cluster.request('POST', path, { spec: { expirationSeconds: 3600 } });
+  return body.status.token;
+}
+
+describe.skipIf(skipWithoutCluster())('the generated roles on a real API server', { timeout: 120_000 }, () => {
+  let cluster: Cluster;
+  const broker = createServer((request, response) => {
+    request.resume();
+    request.on('end', () => response.writeHead(202).end());
+  });
+
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => broker.listen(0, '127.0.0.1', resolve));
+    cluster = await startCluster();
+    await applyCrds(cluster);
+    await cluster.apply(reportCrds);
+    await cluster.apply(knativeCrds);
+    for (const name of ['zen-system', 'shop', 'checkov', 'kube-bench']) await cluster.namespace(name);
+    const manifests = [...sharedManifests(definitions), ...definitions.flatMap((one) => manifestsOf(one, definitions))];
+    for (const manifest of manifests) {
+      if (!manifest.apiVersion.includes('knative.dev')) await applyManifest(cluster, manifest);
+    }
+  }, 900_000);
+
+  afterAll(async () => {
+    broker.close();
+    await cluster.stop();
+  });
+
+  describe.each(jobs)('$name', ({ name, prepare, requests }) => {
+    const definition = definitions.find((one) => one.name === name);
+    const roles = (definition ? rolesOf(definition) : []).filter(({ kind }) => kind.endsWith('Role'));
+
+    /** What a function watches it needs at once or never: a second without it is enough. */
+    async function ready(url: string): Promise<void> {
+      for (let tries = 0; tries < 20 && (await fetch(`${url}/ready`)).status !== 200; tries += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+
+    async function doesItsJob(): Promise<boolean> {
+      const folder = cluster.mount(name, await tokenOf(cluster, name));
+      const { port } = broker.address() as AddressInfo;
+      const sink = `http://127.0.0.1:${port}/zen-system/zen-watcher`;
+      const program = await startFunction(name, {
+        server: cluster.server,
+        folder,
+        environment: { LOG_LEVEL: 'FATAL', DEDUP_CACHE_SIZE: '0', K_SINK: sink },
+      });
+      await ready(program.url);
+      const statuses: number[] = [];
+      for (const { path = '/', headers, body: content } of requests) {
+        statuses.push(await postTo(`${program.url}${path}`, headers, content));
+      }
+      await program.stop();
+      return statuses.every((status) => status === 204);
+    }
+
+    it('does its whole job with its own token and its generated Role', async () => {
+      await prepare(cluster);
+      expect(await doesItsJob()).toBe(true);
+    });
+
+    it.each(
+      roles.flatMap((role) =>
+        (role.rules as { resources: string[]; apiGroups: string[] }[]).map((rule, index) => ({
+          role,
+          index,
+          of: `${rule.resources.join(', ')} of ${rule.apiGroups.join() || 'core'}`,
+        })),
+      ),
+    )('needs the rule about $of', async ({ role, index }) => {
+      await applyManifest(cluster, { ...role, rules: (role.rules as object[]).filter((_, other) => other !== index) });
+      // RBAC acts a moment after it is changed.
+      let works = true;
+      for (let tries = 0; works && tries < 20; tries += 1) works = await doesItsJob();
+      await applyManifest(cluster, role);
+      expect(works).toBe(false);
+      for (let tries = 0; !works && tries < 20; tries += 1) works = await doesItsJob();
+      expect(works).toBe(true);
+    });
+  });
+
+  it('belong to every function that is there', () => {
+    expect(jobs.map(({ name }) => name).sort()).toEqual(definitions.map(({ name }) => name).sort());
+  });
+
+  describe.each(definitions.map((definition) => ({ name: definition.name, definition })))(
+    '$name',
+    ({ name, definition }) => {
+      it.each(deeds.filter(({ but }) => !isAllowed(definition, but)))(
+        'may not $what',
+        async ({ method, path, body }) => {
+          const answer = await cluster.request(method, `${path}${method === 'GET' ? '' : '?dryRun=All'}`, body, {
+            token: await tokenOf(cluster, name),
+            ...(method === 'PATCH' && { contentType: 'application/merge-patch+json' }),
+          });
+          expect(answer.status, answer.body.message).toBe(403);
+        },
+      );
+    },
+  );
+});
+
+function isAllowed(definition: FunctionDefinition, but: readonly string[] = []): boolean {
+  const makes = but.includes('deadletter') && 'source' in definition;
+  return makes || but.includes(definition.name);
+}
