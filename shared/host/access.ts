@@ -109,7 +109,7 @@ export function createAccess(options: AccessOptions, now: () => number): Access 
     const bucket = clients.get(client) ?? { left: limit, at: now() };
     const left = Math.min(limit, bucket.left + ((now() - bucket.at) * limit) / minute);
     clients.delete(client);
-    clients.set(client, { left: Math.max(0, left - 1), at: now() });
+    clients.set(client, { left: left >= 1 ? left - 1 : left, at: now() });
     if (clients.size > maxClients) for (const oldest of clients.keys()) return void clients.delete(oldest);
     if (left >= 1) return;
     throw new Refusal(429, 'too many requests', { retryAfter: Math.max(1, Math.ceil(((1 - left) * 60) / limit)) });

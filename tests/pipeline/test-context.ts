@@ -21,6 +21,13 @@ export function createTestObjects(): TestObjects {
   const all: KubernetesObject[] = [];
   const matches = ({ group, kind }: Resource, object: KubernetesObject): boolean =>
     object.kind === kind && groupVersionOf(object.apiVersion).group === group;
+  const remove = (resource: Resource, { metadata: { name, namespace } }: KubernetesObject): void => {
+    const at = all.findIndex((object) => {
+      const { metadata } = object;
+      return metadata.name === name && metadata.namespace === namespace && matches(resource, object);
+    });
+    if (at >= 0) all.splice(at, 1);
+  };
   const objects: TestObjects = {
     all,
     failing: false,
@@ -39,15 +46,11 @@ export function createTestObjects(): TestObjects {
       if (objects.failing) throw new Refusal(503, 'the list failed');
     },
     async apply(resource, object) {
-      await objects.delete(resource, object, new AbortController().signal);
+      remove(resource, object);
       all.push(object);
     },
-    async delete(resource, { metadata: { name, namespace } }) {
-      const at = all.findIndex((object) => {
-        const { metadata } = object;
-        return metadata.name === name && metadata.namespace === namespace && matches(resource, object);
-      });
-      if (at >= 0) all.splice(at, 1);
+    async delete(resource, object) {
+      remove(resource, object);
     },
     async setStatus(resource, { metadata }, status) {
       const object = await objects.get(

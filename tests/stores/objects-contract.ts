@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { KubernetesObject, Objects } from '../../shared/function/stores.ts';
+import type { Resource } from '../../shared/function/triggers.ts';
+
+export interface ObjectsUnderTest {
+  readonly objects: Objects;
+  close(): Promise<void>;
+}
+
+export const filters: Resource = {
+  ...{ group: 'zen.kube-zen.io', versions: ['v1alpha1'], kind: 'ObservationFilter', plural: 'observationfilters' },
+  namespaced: true,
+};
+
+const signal = AbortSignal.timeout(600_000);
+
+function aFilter(name: string, minSeverity: string, namespace = 'shop') {
+  return {
+    ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationFilter' },
+    metadata: { name, namespace, labels: { mine: 'yes' } },
+    spec: { targetSource: 'falco', minSeverity },
+  };
+}
+
+/** What every Objects must do. Namespaces `shop` and `shopping` are there. */
+export function objectsContract(name: string, open: () => Promise<ObjectsUnderTest>): void {
+  describe(`objects contract: ${name}`, () => {
+    let under: ObjectsUnderTest;
+
+    beforeAll(async () => {
+      under = await open();
+    });
+
+    afterAll(() => under.close());
+
+    const get = (of: string, namespace = 'shop'): Promise<KubernetesObject | undefined> =>
+      under.objects.get(filters, { ...aFilter(of, 'HIGH'), name: of, namespace }, signal);
+    const namesIn = async (namespace?: string): Promise<string[]> =>
+      (await Array.fromAsync(under.objects.list(filters, namespace, signal))).map(({ metadata }) => metadata.name);
+
+    it('has what was applied, and changes it when it is applied again', async () => {
+      expect(await get('applied')).toBeUndefined();
+      await under.objects.apply(filters, aFilter('applied', 'HIGH'), signal);
+      expect(await get('applied')).toMatchObject({
+        metadata: { labels: { mine: 'yes' } },
+        spec: { minSeverity: 'HIGH' },
+      });
+      await under.objects.apply(filters, aFilter('applied', 'LOW'), signal);
+      expect(await get('applied')).toMatchObject({ spec: { minSeverity: 'LOW' } });
+      expect(await namesIn('shop')).toContain('applied');
+    });
+
+    it('lists one namespace or all, in their order', async () => {
+      await under.objects.apply(filters, aFilter('there', 'HIGH', 'shopping'), signal);
+      await under.objects.apply(filters, aFilter('here', 'HIGH', 'shop'), signal);
+      expect(await namesIn('shopping')).toEqual(['there']);
+      expect((await namesIn()).filter((one) => one.endsWith('here'))).toEqual(['here', 'there']);
+    });
+
+    it('deletes, and does not mind that it is gone', async () => {
+      await under.objects.apply(filters, aFilter('doomed', 'HIGH'), signal);
+      const doomed = await get('doomed');
+      if (!doomed) throw new Error('it was not applied');
+      await under.objects.delete(filters, doomed, signal);
+      expect(await get('doomed')).toBeUndefined();
+      await under.objects.delete(filters, doomed, signal);
+    });
+
+    it('sets a status, and does not mind that the object is gone', async () => {
+      await under.objects.apply(filters, aFilter('judged', 'HIGH'), signal);
+      const condition = {
+        type: 'Accepted',
+        status: 'True',
+        reason: 'Valid',
+        lastTransitionTime: '2026-03-01T10:00:00Z',
+      };
+      await under.objects.setStatus(filters, aFilter('judged', 'HIGH'), { conditions: [condition] }, signal);
+      await under.objects.setStatus(filters, aFilter('never-there', 'HIGH'), { conditions: [condition] }, signal);
+    });
+  });
+}
