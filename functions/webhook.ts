@@ -71,7 +71,7 @@ async function forward(webhook: PeerWebhook, to: string, body: unknown, context:
   const time = new Date(context.now()).toISOString();
   const limit = webhook.answer === 'hold' ? holdMilliseconds : deadlineMilliseconds;
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(limit)]);
-  if (wanted.length > 0) await untilRouted(to, webhook.eventType, context);
+  if (wanted.length > 0) await untilRouted(to, webhook, context, signal);
   await forEachConcurrently(wanted, callsInFlight, ({ id, data }) => {
     const { eventType: type, path: source } = webhook;
     const event: CloudEvent = { id, source, type, time, datacontenttype: 'application/json', extensions: {}, data };
@@ -88,15 +88,24 @@ async function forward(webhook: PeerWebhook, to: string, body: unknown, context:
 
 /**
  * Waits for a Trigger that gives these events to their function: a Broker without one says 202 and drops them. That may
- * be a moment of an upgrade, or stay so until somebody mends it, so no request is held for it longer than the deadline.
+ * be a moment of an upgrade, or stay so until somebody mends it, so no request is held for it longer than the deadline;
+ * while it is not known, in an outage of the API server, as long as for the Broker.
  */
-async function untilRouted(to: string, eventType: string, context: Context): Promise<void> {
-  const until = context.now() + deadlineMilliseconds;
-  for (let pause = 100; !context.isRouted(to, eventType); pause = Math.min(pause * 2, 1000)) {
-    const summary = summaryOf({ dropped: 1 });
-    if (context.signal.aborted || context.now() >= until)
-      throw new Refusal(503, 'no Trigger is ready for it', { summary });
-    await context.sleep(pause, context.signal);
+async function untilRouted(
+  to: string,
+  { eventType }: PeerWebhook,
+  context: Context,
+  signal: AbortSignal,
+): Promise<void> {
+  let until = Number.POSITIVE_INFINITY;
+  for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
+    const isRouted = context.isRouted(to, eventType);
+    if (isRouted) return;
+    until = isRouted === undefined ? until : Math.min(until, context.now() + deadlineMilliseconds);
+    if (signal.aborted || context.now() >= until) {
+      throw new Refusal(503, 'no Trigger is ready for it', { summary: summaryOf({ dropped: 1 }) });
+    }
+    await context.sleep(pause, signal);
   }
 }
 

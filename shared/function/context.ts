@@ -34,8 +34,11 @@ export interface Context<Settings = unknown> {
   readonly objects: Objects;
   /** What the cluster serves; `undefined` where there are no API groups to be asked for (local mode). */
   readonly discovery: Discovery | undefined;
-  /** The objects of a kind that the function watches, as they are now; the same array until one changes. */
-  watched(resource: Resource): readonly KubernetesObject[];
+  /**
+   * The objects of a kind that the function watches, as they are now; the same array until one changes. `undefined`
+   * until they have been read once, which no event comes before.
+   */
+  watched(resource: Resource): readonly KubernetesObject[] | undefined;
   readonly filter: Filter;
   readonly known: KnownNames;
   readonly settings: Settings & CommonSettings;
@@ -47,8 +50,11 @@ export interface Context<Settings = unknown> {
    * next run and shares it. Resolves to `undefined` for all but the one whose work was run.
    */
   coalesce<Result>(milliseconds: number, work: () => Promise<Result>): Promise<Result | undefined>;
-  /** Whether the Broker has a ready Trigger that gives events of this type to that function: without one it drops them. */
-  isRouted(functionName: string, eventType: string): boolean;
+  /**
+   * Whether the Broker has a ready Trigger that gives events of this type to that function: without one it drops them.
+   * `undefined` until that is known.
+   */
+  isRouted(functionName: string, eventType: string): boolean | undefined;
   /** Resolves when the Broker has the event; throws a Refusal 503 if it has not. */
   publish(event: CloudEvent, signal: AbortSignal): Promise<void>;
   /** Sends an event to an address; resolves to the status of the answer, 503 if there was none. */

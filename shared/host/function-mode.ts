@@ -79,7 +79,10 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
       functions: await peersFor(definition, environment),
       admit: createAdmission(),
       coalesce: createCoalescer({ now, sleep, signal: stopping.signal }),
-      isRouted: (functionName, eventType) => isRoutedBy(watched(knativeTriggers), functionName, eventType),
+      isRouted(functionName, eventType) {
+        const triggers = watched(knativeTriggers);
+        return triggers && isRoutedBy(triggers, functionName, eventType);
+      },
       publish: createPublisher({ sender, sink: common.K_SINK, extensions: overridesOf(common.K_CE_OVERRIDES) }),
       deliver: sender.deliver,
     },

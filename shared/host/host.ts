@@ -45,10 +45,6 @@ export async function startHost(options: HostOptions): Promise<Host> {
     AbortSignal.any([abort.signal, AbortSignal.timeout(isPing(event) ? pingMilliseconds : eventMilliseconds)]);
   const receiver = functions.find(({ definition }) => definition.receive);
   const webhooks = receiver ? receiver.context.functions.flatMap((peer) => peer.webhooks) : [];
-  const refuseUnlessReady = (): void => {
-    const reason = notReady();
-    if (reason !== undefined) throw new Refusal(503, 'not ready', { cause: reason });
-  };
   const access = receiver?.definition.access?.(receiver.context.settings);
   const checked = access && createAccess(access, now);
   if (checked?.isOpen) {
@@ -63,13 +59,14 @@ export async function startHost(options: HostOptions): Promise<Host> {
     notReady,
     isStopping: () => stopping,
     async deliver(event) {
-      refuseUnlessReady();
+      // A filter that is not known yet must not let anything pass; the sender tries again.
+      const reason = notReady();
+      if (reason !== undefined) throw new Refusal(503, 'not ready', { cause: reason });
       await options.route(event, deadlineFor(event));
     },
     webhookPaths: new Set(webhooks.map(({ path }) => path)),
     checkAccess: (head) => checked?.check(head),
     async receive(path, body, correlationId) {
-      refuseUnlessReady();
       if (receiver) await dispatcher.receive(receiver, { path, body, correlationId }, abort.signal);
     },
     ...(options.observations && { observations: options.observations }),

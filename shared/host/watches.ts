@@ -15,8 +15,8 @@ export interface WatchesOptions {
 }
 
 export interface Watches {
-  /** Empty until the kind has been read once, or where it is none of those watched. */
-  watched(resource: Resource): readonly KubernetesObject[];
+  /** `undefined` until the kind has been read once. */
+  watched(resource: Resource): readonly KubernetesObject[] | undefined;
   /** The kinds that have not been read yet. */
   unread(): string[];
 }
@@ -35,9 +35,8 @@ export function startWatches({ cluster, resources, settings, log, metrics, signa
     }),
   );
   for (const [key, watch] of watches) metrics.watchSynced(key, watch.isSynced);
-  const none: readonly KubernetesObject[] = [];
   return {
-    watched: (resource) => watches.get(keyOf(resource))?.objects() ?? none,
+    watched: (resource) => watches.get(keyOf(resource))?.objects(),
     unread: () => [...watches].filter(([, watch]) => watch.objects() === undefined).map(([key]) => key),
   };
 }

@@ -15,7 +15,7 @@ import { createRandom } from '../host/random.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
 import { startFunction } from './functions.ts';
 import { type FaultProxy, faults, postTo, startProxy } from './proxy.ts';
-import { pingHeaders, policyReport, referenceTo, reportCrds } from './report-crds.ts';
+import { applyTriggers, pingHeaders, policyReport, referenceTo, reportCrds } from './report-crds.ts';
 import { writerRules } from './rules.ts';
 import { sendAsApiServer, sendAsApiServerSource, sendAsFalco, startBroker } from './senders.ts';
 
@@ -123,6 +123,7 @@ describe.skipIf(skipWithoutCluster())('faults between senders, functions and a r
     await applyCrds(cluster);
     await cluster.apply(reportCrds);
     for (const name of ['zen-system', ...namespaces]) await cluster.namespace(name);
+    await applyTriggers(cluster, [falco, audit]);
     ({ folder } = await cluster.serviceAccount('functions', writerRules));
   }, 900_000);
 

@@ -1,3 +1,6 @@
+import type { FunctionDefinition } from '../../shared/function/function-definition.ts';
+import type { Cluster } from './cluster.ts';
+
 /** The kinds that the tests' reports are of, as loose as an API server allows. */
 function crd(group: string, version: string, kind: string): string {
   const plural = `${kind.toLowerCase()}s`;
@@ -29,6 +32,32 @@ export const knativeCrds = [
   crd('sources.knative.dev', 'v1', 'ApiServerSource'),
   crd('eventing.knative.dev', 'v1', 'Trigger'),
 ].join('---\n');
+
+/** A Trigger as Knative has it once it is ready. */
+export function readyTrigger(functionName: string, type: string, isReady = true) {
+  return {
+    ...{ apiVersion: 'eventing.knative.dev/v1', kind: 'Trigger' },
+    metadata: { name: functionName, namespace: 'zen-system' },
+    spec: { broker: 'zen-watcher', filter: { attributes: { type } }, subscriber: { ref: { name: functionName } } },
+    status: { conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }] },
+  };
+}
+
+/** Makes a ready Trigger for each Broker trigger of these functions, in a cluster that had none. */
+export async function applyTriggers(cluster: Cluster, definitions: readonly FunctionDefinition[]): Promise<void> {
+  await cluster.apply(knativeCrds);
+  const path = '/apis/eventing.knative.dev/v1/namespaces/zen-system/triggers';
+  for (let tries = 0; (await cluster.request('GET', path)).status !== 200; tries += 1) {
+    if (tries > 200) throw new Error('Triggers are not served');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  for (const { name, triggers } of definitions) {
+    for (const trigger of triggers) {
+      if (trigger.type !== 'Broker' || !('filter' in trigger)) continue;
+      await cluster.request('POST', path, readyTrigger(name, trigger.filter.type));
+    }
+  }
+}
 
 /** A policy report about one Deployment, with a failed result for each rule. */
 export function policyReport(name: string, namespace: string, rules: readonly string[]) {

@@ -1,4 +1,4 @@
-/** What every function that writes Observations may do; the generated Roles are issue C's. */
+/** What all functions together may do; what each needs is for the generated roles' own test. */
 export const writerRules = [
   { apiGroups: ['zen.kube-zen.io'], resources: ['observations'], verbs: ['get', 'list', 'create', 'patch', 'delete'] },
   {
@@ -7,4 +7,5 @@ export const writerRules = [
     verbs: ['get', 'list'],
   },
   { apiGroups: [''], resources: ['configmaps'], verbs: ['get', 'list'] },
+  { apiGroups: ['eventing.knative.dev'], resources: ['triggers'], verbs: ['list', 'watch'] },
 ];

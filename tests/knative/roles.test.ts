@@ -8,6 +8,7 @@ import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cl
 import { eventHeaders, startFunction } from '../cluster/functions.ts';
 import { postTo } from '../cluster/proxy.ts';
 import {
+  applyTriggers,
   knativeCrds,
   pingHeaders,
   policyReport,
@@ -62,12 +63,6 @@ const audited = {
   objectRef: { resource: 'pods', namespace: 'shop', name: 'p' },
 };
 
-const trigger = {
-  ...{ apiVersion: 'eventing.knative.dev/v1', kind: 'Trigger', metadata: { name: 'ready' } },
-  spec: { filter: { attributes: { type: 'falco.rule.output.v1' } }, subscriber: { ref: { name: 'falco' } } },
-  status: { conditions: [{ type: 'Ready', status: 'True' }] },
-};
-
 const jobs: readonly Job[] = [
   {
     name: 'falco',
@@ -83,8 +78,7 @@ const jobs: readonly Job[] = [
   { name: 'gc', prepare: async () => undefined, requests: [ping] },
   {
     name: 'webhook',
-    prepare: (cluster) =>
-      cluster.request('POST', '/apis/eventing.knative.dev/v1/namespaces/zen-system/triggers', trigger),
+    prepare: (cluster) => applyTriggers(cluster, definitions),
     requests: [
       {
         path: '/falco/webhook',
