@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,6 +9,9 @@ import { build, type Plugin } from 'esbuild';
 /** The image's program: one CommonJS bundle, its compile cache, and an entry that turns the cache on. */
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
+
+/** The Dockerfile's USER. */
+const imageUser = 1001;
 
 /** Stands in for shared/host/load-functions.ts: the same folder, listed now instead of at run time. */
 const listFunctions: Plugin = {
@@ -80,7 +83,7 @@ if (process.versions.node.split('.')[0] !== '24') {
   process.stderr.write('zen-watcher needs Node 24, this is Node ' + process.versions.node + '\\n');
   process.exit(1);
 }
-enableCompileCache(join(__dirname, 'compile-cache'));
+enableCompileCache({ directory: join(__dirname, 'compile-cache'), portable: true });
 require('./zen-watcher.cjs');
 `;
   writeFileSync(join(dist, 'index.cjs'), entry);
@@ -108,6 +111,15 @@ async function fillCompileCache(args: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`the bundle did not run: exit code ${code}`);
 }
 
+/** Node looks for the cache under the id of the user that it runs as; in the image that is another than here. */
+function shareCompileCache(): void {
+  const cache = join(dist, 'compile-cache');
+  for (const folder of readdirSync(cache)) {
+    const forImage = folder.replace(/-\d+$/, `-${imageUser}`);
+    if (forImage !== folder) cpSync(join(cache, folder), join(cache, forImage), { recursive: true });
+  }
+}
+
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
 await bundle();
@@ -115,3 +127,4 @@ const data = mkdtempSync(join(tmpdir(), 'zen-watcher-build-'));
 await fillCompileCache(['--port', '0', '--data', data]);
 await fillCompileCache(['falco']);
 rmSync(data, { recursive: true, force: true });
+shareCompileCache();

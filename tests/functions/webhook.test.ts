@@ -171,3 +171,52 @@ describe('a webhook whose Broker is away', () => {
     await expect(received).rejects.toMatchObject({ status: 503, summary: { dropped: 1 } });
   });
 });
+
+describe('a webhook whose Trigger is not ready', () => {
+  const alert = { rule: 'r', priority: 'Error' };
+
+  /** A clock that only sleeping moves. */
+  function sleeper() {
+    const clock = { now: 0 };
+    const sleep = async (milliseconds: number): Promise<void> => {
+      clock.now += milliseconds;
+    };
+    return { clock, context: { now: () => clock.now, sleep } };
+  }
+
+  it.each([
+    ['/falco/webhook', alert],
+    ['/audit/webhook', audited()],
+  ])('publishes nothing, and answers 503 before the sender of %s gives up', async (path, body) => {
+    const { clock, context } = sleeper();
+    const published: unknown[] = [];
+    const publish = async (event: unknown): Promise<void> => void published.push(event);
+    const received = receive(body, path, { ...context, publish, isRouted: () => false });
+    await expect(received).rejects.toMatchObject({ status: 503, summary: { dropped: 1 } });
+    expect(published).toEqual([]);
+    expect(clock.now).toBeGreaterThanOrEqual(25_000);
+    expect(clock.now).toBeLessThan(27_000);
+  });
+
+  it('takes what came before it, once it is', async () => {
+    const { clock, context } = sleeper();
+    const { published } = await receive(alert, '/falco/webhook', { ...context, isRouted: () => clock.now > 5000 });
+    expect(published).toHaveLength(1);
+  });
+
+  it('holds what came before it was known, in an outage, for longer', async () => {
+    const { clock, context } = sleeper();
+    const isRouted = (): boolean | undefined => (clock.now > 100_000 ? true : undefined);
+    expect((await receive(alert, '/falco/webhook', { ...context, isRouted })).published).toHaveLength(1);
+  });
+
+  it('goes on at the other paths', async () => {
+    const isRouted = (to: string): boolean => to === 'audit';
+    expect((await receive(audited(), '/audit/webhook', { isRouted })).published).toHaveLength(1);
+  });
+
+  it('counts what none of the rules wants all the same', async () => {
+    const { summary } = await receive({ rule: 'r', priority: 'Debug' }, '/falco/webhook', { isRouted: () => false });
+    expect(summary.skipped).toEqual({ unwanted: 1 });
+  });
+});

@@ -1,0 +1,144 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, describe, expect, it } from 'vitest';
+import { postTo } from '../cluster/proxy.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+const memoryMiB = 128;
+
+/** A group of processes with a memory limit, or why there is none; cgroups as version 1 and 2 have them. */
+function memoryGroup(): { readonly processes: string; remove(): void } | undefined {
+  const [file, parent] = existsSync('/sys/fs/cgroup/memory')
+    ? ['memory.limit_in_bytes', '/sys/fs/cgroup/memory']
+    : ['memory.max', '/sys/fs/cgroup'];
+  const group = join(parent, `zen-watcher-test-${process.pid}`);
+  try {
+    mkdirSync(group);
+    writeFileSync(join(group, file), String(memoryMiB * 1024 * 1024));
+    return { processes: join(group, 'cgroup.procs'), remove: () => execFileSync('rmdir', [group]) };
+  } catch {
+    console.log(`no memory limit can be set here: the image's program runs without one`);
+    return undefined;
+  }
+}
+
+function whyNot(): string | undefined {
+  if (process.getuid?.() !== 0) return 'only root can make a mount namespace';
+  try {
+    execFileSync('unshare', [
+      '-m',
+      'sh',
+      '-c',
+      'mount --make-rprivate / && mount -o bind,remount,ro / && setpriv --version',
+    ]);
+    return undefined;
+  } catch {
+    return 'unshare, mount and setpriv are needed, with the right to use them';
+  }
+}
+
+const reason = whyNot();
+if (reason !== undefined) console.log(`what the image runs is not tried: ${reason}`);
+
+interface Contained {
+  readonly url: string;
+  readonly log: string[];
+  /** Resolves to the exit code. */
+  stop(): Promise<number | null>;
+}
+
+/**
+ * Runs the built folder alone as the image does: UID 1001 without capabilities, a root file system that is read-only, its
+ * own mount namespace, and the memory limit of the smallest pod.
+ */
+async function contain(folder: string, name: string, group: ReturnType<typeof memoryGroup>): Promise<Contained> {
+  const asUser = 'setpriv --reuid 1001 --regid 1001 --clear-groups --no-new-privs --bounding-set=-all';
+  const script = [
+    ...(group ? [`echo $$ > ${group.processes}`] : []),
+    'mount --make-rprivate /',
+    'mount -o bind,remount,ro /',
+    `cd ${folder}`,
+    `exec ${asUser} ./node app/index.cjs ${name}`,
+  ].join(' && ');
+  const program = spawn('unshare', ['-m', 'sh', '-c', script], {
+    env: { PORT: '0' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = new Promise<number | null>((resolve) => program.once('exit', resolve));
+  const log: string[] = [];
+  program.stderr.on('data', (chunk: Buffer) => log.push(String(chunk)));
+  const url = await new Promise<string>((resolve, reject) => {
+    createInterface(program.stdout).on('line', (line) => {
+      log.push(line);
+      const found = /listening on (http:\/\/[\d.:]+)/.exec(line)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    void exited.then((code) => reject(new Error(`ended with ${code}: ${log.join('\n')}`)));
+  });
+  return {
+    url,
+    log,
+    async stop() {
+      program.kill('SIGTERM');
+      return exited;
+    },
+  };
+}
+
+describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }, () => {
+  const folder = mkdtempSync('/var/tmp/zen-watcher-image-');
+  const group = memoryGroup();
+  cpSync(join(root, 'dist'), join(folder, 'app'), { recursive: true });
+  cpSync(process.execPath, join(folder, 'node'));
+  chmodSync(folder, 0o755);
+
+  afterAll(() => {
+    group?.remove();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it.each(['falco', 'webhook', 'sources', 'trivy', 'gc'])(
+    'serves %s alone, without a right and with nothing to write to',
+    async (name) => {
+      const program = await contain(folder, name, group);
+      expect((await fetch(`${program.url}/health`)).status).toBe(200);
+      expect((await fetch(`${program.url}/metrics`)).status).toBe(200);
+      expect(await postTo(program.url, { 'content-type': 'application/json' }, '{}')).toBe(400);
+      expect(await program.stop()).toBe(0);
+      expect(program.log.join('\n')).not.toMatch(/EACCES|EROFS|unexpected fault/);
+    },
+  );
+
+  it.skipIf(!group)('stays within the memory of the smallest pod while bodies of every size come', async () => {
+    const program = await contain(folder, 'falco', group);
+    const headers = { 'content-type': 'application/cloudevents+json' };
+    for (const megabytes of [1, 8, 12, 13, 40]) {
+      const status = await postTo(program.url, headers, JSON.stringify({ x: 'x'.repeat(megabytes * 1_048_576) }));
+      expect([400, 413, 503, 0]).toContain(status);
+    }
+    expect((await fetch(`${program.url}/health`)).status).toBe(200);
+    expect(await program.stop()).toBe(0);
+  });
+
+  it('finds its compile cache, though another user has built it', () => {
+    const user = ['--reuid', '1001', '--regid', '1001', '--clear-groups'];
+    // Node says on stderr what it makes of the cache.
+    const { stdout, stderr } = spawnSync('setpriv', [...user, './node', 'app/index.cjs', '--help'], {
+      ...{ cwd: folder, encoding: 'utf8', env: { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' } },
+    });
+    expect(stdout + stderr).toMatch(/code cache for CommonJS .*zen-watcher\.cjs was accepted/);
+    expect(readFileSync(join(root, 'knative', 'Dockerfile'), 'utf8')).toContain('USER 1001:1001');
+  });
+
+  it('comes with a list of all that is in it', () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    expect(readFileSync(join(root, 'knative', 'Dockerfile'), 'utf8')).toContain(`ARG VERSION=${version}\n`);
+    const sbom = JSON.parse(
+      execFileSync('npm', ['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev'], { cwd: root, encoding: 'utf8' }),
+    );
+    const names: string[] = sbom.components.map(({ name }: { name: string }) => name);
+    expect(names).toEqual(expect.arrayContaining(['@kubernetes/client-node', 'cloudevents', 'express', 'pino', 'zod']));
+  });
+});
