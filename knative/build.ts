@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -111,12 +111,13 @@ async function fillCompileCache(args: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`the bundle did not run: exit code ${code}`);
 }
 
-/** Node looks for the cache under the id of the user that it runs as; in the image that is another than here. */
+/** Node looks for the cache under the id of the user that it runs as, and lets no other read it; the image has another. */
 function shareCompileCache(): void {
   const cache = join(dist, 'compile-cache');
   for (const folder of readdirSync(cache)) {
-    const forImage = folder.replace(/-\d+$/, `-${imageUser}`);
-    if (forImage !== folder) cpSync(join(cache, folder), join(cache, forImage), { recursive: true });
+    const shared = join(cache, folder.replace(/-\d+$/, `-${imageUser}`));
+    if (shared !== join(cache, folder)) cpSync(join(cache, folder), shared, { recursive: true });
+    for (const file of readdirSync(shared)) chmodSync(join(shared, file), 0o644);
   }
 }
 
