@@ -43,6 +43,8 @@ const commonSchema = z
     MAX_REQUEST_BYTES: integer(1024, 1_073_741_824).default(12_582_912),
     K_SINK: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
     K_CE_OVERRIDES: z.string().optional(),
+    K_CA_CERTS: z.string().optional(),
+    OIDC_TOKEN_FILE: z.string().default('/oidc/token'),
     KUBERNETES_SERVICE_HOST: z.string().default('kubernetes.default.svc'),
     KUBERNETES_SERVICE_PORT: integer(1, 65_535).default(443),
     API_TIMEOUT_SECONDS: integer(1, 300).default(15),

@@ -70,7 +70,7 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
   });
   const known = createKnownNames({ size: common.DEDUP_CACHE_SIZE, now, onEvict: () => metrics.countEviction() });
   if (definition.triggers.some(({ type }) => type === 'Broker')) metrics.watchKnownNames(() => known.count());
-  const sender = createSender();
+  const sender = createSender(common.K_CA_CERTS);
   const hosted: Hosted = {
     definition,
     context: {
@@ -83,7 +83,10 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
         const triggers = watched(knativeTriggers);
         return triggers && isRoutedBy(triggers, functionName, eventType);
       },
-      publish: createPublisher({ sender, sink: common.K_SINK, extensions: overridesOf(common.K_CE_OVERRIDES) }),
+      publish: createPublisher({
+        ...{ sender, sink: common.K_SINK, extensions: overridesOf(common.K_CE_OVERRIDES) },
+        tokenFile: common.OIDC_TOKEN_FILE,
+      }),
       deliver: sender.deliver,
     },
   };

@@ -1,21 +1,24 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { rootCertificates } from 'node:tls';
 import { type CloudEvent, encodeRequest } from '../function/cloud-event.ts';
 import { Refusal } from '../function/refusal.ts';
 
 export interface Sender {
   /** The status that an address answers to an event, 503 if it answers none. */
-  deliver(url: string, event: CloudEvent, signal: AbortSignal): Promise<number>;
+  deliver(url: string, event: CloudEvent, signal: AbortSignal, token?: string): Promise<number>;
 }
 
 /** The Broker is synchronous: its answer comes when every subscriber has the event, retries included. */
 const connections = 64;
 
-/** Sends events over keep-alive connections. */
-export function createSender(): Sender {
+/** Sends events over keep-alive connections; `caCerts` (PEM) are trusted beside what Node trusts. */
+export function createSender(caCerts?: string): Sender {
+  const options = { keepAlive: true, maxSockets: connections };
   const agents = {
-    'http:': new HttpAgent({ keepAlive: true, maxSockets: connections }),
-    'https:': new HttpsAgent({ keepAlive: true, maxSockets: connections }),
+    'http:': new HttpAgent(options),
+    'https:': new HttpsAgent({ ...options, ...(caCerts && { ca: [...rootCertificates, caCerts] }) }),
   };
 
   function post(
@@ -45,9 +48,10 @@ export function createSender(): Sender {
   }
 
   return {
-    async deliver(url, event, signal) {
+    async deliver(url, event, signal, token) {
       const { headers, body } = encodeRequest(event);
-      return post(new URL(url), headers, body, signal).catch(() => 503);
+      const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      return post(new URL(url), { ...headers, ...authorization }, body, signal).catch(() => 503);
     },
   };
 }
@@ -58,13 +62,21 @@ export interface PublisherOptions {
   readonly sink: string | undefined;
   /** K_CE_OVERRIDES: https://knative.dev/docs/eventing/custom-event-source/sinkbinding/reference/ */
   readonly extensions: Readonly<Record<string, string>>;
+  /** Where a SinkBinding mounts the token that a Broker with OIDC asks for; without the file none is sent. */
+  readonly tokenFile: string;
+}
+
+/** The kubelet replaces the file while the process runs. */
+function tokenIn(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }
 
 /** Publishes to the Broker. Throws a Refusal 503 unless the Broker has taken the event. */
-export function createPublisher({ sender, sink, extensions }: PublisherOptions) {
+export function createPublisher({ sender, sink, extensions, tokenFile }: PublisherOptions) {
   return async (event: CloudEvent, signal: AbortSignal): Promise<void> => {
     if (sink === undefined) throw new Refusal(503, 'there is no Broker yet: K_SINK is not set', { retryAfter: 5 });
-    const status = await sender.deliver(sink, { ...event, extensions: { ...event.extensions, ...extensions } }, signal);
+    const extended = { ...event, extensions: { ...event.extensions, ...extensions } };
+    const status = await sender.deliver(sink, extended, signal, tokenIn(tokenFile));
     if (status < 200 || status >= 300)
       throw new Refusal(503, 'the Broker did not take the event', { cause: `status ${status}` });
   };

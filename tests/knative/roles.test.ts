@@ -269,6 +269,72 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
   );
 });
 
+describe.skipIf(skipWithoutCluster())("a tenant's own zen-watcher on a real API server", { timeout: 120_000 }, () => {
+  const namespace = 'tenant-a';
+  let cluster: Cluster;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    await applyCrds(cluster);
+    await cluster.apply(reportCrds);
+    await cluster.apply(knativeCrds);
+    for (const name of [namespace, 'shop']) await cluster.namespace(name);
+    const manifests = definitions.flatMap((one) => manifestsOf(one, definitions, 'namespace'));
+    for (const manifest of manifests.filter(({ apiVersion }) => !apiVersion.includes('knative.dev'))) {
+      await applyManifest(cluster, JSON.parse(JSON.stringify(manifest).replaceAll('zen-system', namespace)));
+    }
+  }, 900_000);
+
+  afterAll(() => cluster.stop());
+
+  const observations = '/apis/zen.kube-zen.io/v1';
+  it.each(definitions.map(({ name }) => name))('%s has no right outside its namespace', async (name) => {
+    const token = await tokenOf(cluster, name, namespace);
+    for (const path of [
+      `${observations}/observations`,
+      `${observations}/namespaces/shop/observations`,
+      '/apis/wgpolicyk8s.io/v1alpha2/policyreports',
+      '/apis/wgpolicyk8s.io/v1alpha2/namespaces/shop/policyreports',
+      '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
+      '/api/v1/namespaces/shop/configmaps',
+      '/api/v1/namespaces',
+      `/api/v1/namespaces/${namespace}/secrets`,
+    ]) {
+      expect((await cluster.request('GET', path, undefined, { token })).status, path).toBe(403);
+    }
+  });
+
+  it.each(['falco', 'kyverno', 'trivy', 'checkov', 'sources', 'gc'])(
+    '%s does its job in its namespace, and leaves the others',
+    async (name) => {
+      const elsewhere = policyReport('elsewhere', 'shop', ['a']);
+      const here = policyReport('here', namespace, ['a']);
+      const reports = '/apis/wgpolicyk8s.io/v1alpha2/namespaces';
+      await cluster.request('POST', `${reports}/shop/policyreports`, elsewhere);
+      await cluster.request('POST', `${reports}/${namespace}/policyreports`, here);
+      const program = await startFunction(name, {
+        server: cluster.server,
+        folder: cluster.mount(name, await tokenOf(cluster, name, namespace)),
+        environment: { LOG_LEVEL: 'FATAL', WATCH_NAMESPACE: namespace },
+      });
+      const alert = { rule: 'r', priority: 'Error', time: '2026-03-01T10:00:00Z' };
+      const requests =
+        name === 'falco'
+          ? ['shop', namespace].map((place) =>
+              event('falco.rule.output.v1', { ...alert, output_fields: { 'k8s.ns.name': place, 'k8s.pod.name': 'p' } }),
+            )
+          : [ping];
+      for (const { headers, body } of requests) expect(await postTo(program.url, headers, body)).toBe(204);
+      await program.stop();
+      const { body } = await cluster.request('GET', `${observations}/observations`);
+      const places = body.items.map(({ metadata }: { metadata: { namespace: string } }) => metadata.namespace);
+      expect(new Set(places).size).toBeLessThanOrEqual(1);
+      expect(places.every((place: string) => place === namespace)).toBe(true);
+      if (name === 'falco' || name === 'kyverno') expect(JSON.stringify(body.items)).toContain(`"source":"${name}"`);
+    },
+  );
+});
+
 function isAllowed(definition: FunctionDefinition, but: readonly string[] = []): boolean {
   const makes = but.includes('deadletter') && 'source' in definition;
   return makes || but.includes(definition.name);
