@@ -27,7 +27,7 @@ const gone = { type: 'ERROR', object: { kind: 'Status', reason: 'Expired', code:
 /** What one watch brings: changes, and then its end, a broken connection, or nothing any more. */
 interface Session {
   readonly changes?: readonly unknown[];
-  readonly then: 'ends' | 'breaks' | 'hangs';
+  readonly end: 'ends' | 'breaks' | 'hangs';
 }
 
 /** An API server with a script; resolves `over` when it has been asked for more than that. */
@@ -49,13 +49,13 @@ function scripted(lists: Omit<ApiResponse, 'bytes'>[], sessions: (Session | Omit
     return new Promise(() => undefined);
   };
 
-  async function* values({ changes = [], then }: Session, signal: AbortSignal): AsyncGenerator<unknown> {
+  async function* values({ changes = [], end }: Session, signal: AbortSignal): AsyncGenerator<unknown> {
     for (const change of changes) {
       yield change;
       note();
     }
-    if (then === 'breaks') throw new Error('the answer was cut off');
-    if (then === 'hangs') {
+    if (end === 'breaks') throw new Error('the answer was cut off');
+    if (end === 'hangs') {
       await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
     }
   }
@@ -72,7 +72,7 @@ function scripted(lists: Omit<ApiResponse, 'bytes'>[], sessions: (Session | Omit
       note();
       const session = sessions.shift();
       if (!session) return finish();
-      return 'then' in session ? values(session, signal) : { ...session, bytes: 1 };
+      return 'end' in session ? values(session, signal) : { ...session, bytes: 1 };
     },
     close: () => undefined,
   };
@@ -98,7 +98,7 @@ describe('a watch', () => {
 
   it('follows changes, and gives the same array while nothing changes', async () => {
     const changes = [added('b', '6'), bookmark('7'), deleted('a', '8')];
-    const { watch, snapshots, finished } = scripted([listOf('5', 'a')], [{ changes, then: 'ends' }]);
+    const { watch, snapshots, finished } = scripted([listOf('5', 'a')], [{ changes, end: 'ends' }]);
     await finished;
     expect(snapshots).toEqual([['a'], ['a', 'b'], ['a', 'b'], ['b'], ['b']]);
     expect(watch.objects()).toBe(watch.objects());
@@ -107,7 +107,7 @@ describe('a watch', () => {
   it('goes on from the last version, bookmarks too, when a watch ends or breaks', async () => {
     const { asked, faults, finished } = scripted(
       [listOf('5')],
-      [{ changes: [added('a', '6')], then: 'ends' }, { changes: [bookmark('9')], then: 'breaks' }, { then: 'ends' }],
+      [{ changes: [added('a', '6')], end: 'ends' }, { changes: [bookmark('9')], end: 'breaks' }, { end: 'ends' }],
     );
     await finished;
     expect(asked).toEqual(['list', 'watch from 5', 'watch from 6', 'watch from 9', 'watch from 9']);
@@ -115,7 +115,7 @@ describe('a watch', () => {
   });
 
   it.each<[string, Session | Omit<ApiResponse, 'bytes'>]>([
-    ['in the stream', { changes: [gone], then: 'ends' }],
+    ['in the stream', { changes: [gone], end: 'ends' }],
     ['in the answer', { status: 410, body: undefined }],
   ])('lists again when its version is no longer kept, said %s', async (_case, session) => {
     const { asked, watch, faults, finished } = scripted([listOf('5', 'a'), listOf('20', 'b')], [session]);
@@ -128,7 +128,7 @@ describe('a watch', () => {
   it('takes one that is silent for dead', async () => {
     const { asked, watch, finished } = scripted(
       [listOf('5', 'a')],
-      [{ then: 'hangs' }, { changes: [added('b', '6')], then: 'ends' }],
+      [{ end: 'hangs' }, { changes: [added('b', '6')], end: 'ends' }],
     );
     await finished;
     expect(asked).toEqual(['list', 'watch from 5', 'watch from 5', 'watch from 6']);
@@ -144,7 +144,7 @@ describe('a watch', () => {
   });
 
   it('goes on after a change that it can not read', async () => {
-    const { asked, finished } = scripted([listOf('5')], [{ changes: [{ type: 'ADDED', object: 1 }], then: 'ends' }]);
+    const { asked, finished } = scripted([listOf('5')], [{ changes: [{ type: 'ADDED', object: 1 }], end: 'ends' }]);
     await finished;
     expect(asked).toEqual(['list', 'watch from 5', 'watch from 5']);
   });
@@ -157,7 +157,7 @@ describe('a watch', () => {
   });
 
   it('stops when it is told to', async () => {
-    const { asked, stop } = scripted([listOf('5')], [{ then: 'hangs' }]);
+    const { asked, stop } = scripted([listOf('5')], [{ end: 'hangs' }]);
     stop.abort();
     await new Promise((resolve) => setImmediate(resolve));
     expect(asked).toEqual(['list', 'watch from 5']);
