@@ -37,7 +37,7 @@ export default defineFunction<z.infer<typeof settings>>({
   name: 'webhook',
   triggers: [],
   settings,
-  permissions: [{ group: 'eventing.knative.dev', resources: ['triggers'], verbs: ['list', 'watch'], scope: 'system' }],
+  permissions: [],
   watches: [knativeTriggers],
   seesOthers: true,
   access: (set) => ({

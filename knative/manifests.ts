@@ -108,6 +108,9 @@ export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'
   const byNamespace = new Map<string | undefined, Rule[]>();
   const add = (namespace: string | undefined, rules: readonly Rule[]): void =>
     void byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), ...rules]);
+  for (const [namespace, kinds] of Map.groupBy(definition.watches ?? [], (kind) => namespaceOf(kind, settings))) {
+    add(namespace, readRules(kinds, ['list', 'watch']));
+  }
   for (const permission of [...observationRules(definition), ...permissions]) {
     if (permission.scope === 'cluster' && reach === 'namespace') continue;
     add(permission.scope === 'system' ? systemNamespace : everywhere, [ruleOf(permission)]);

@@ -18,8 +18,11 @@ export const filterReasons = [
 
 export type FilterReason = (typeof filterReasons)[number];
 
-/** Decides about one Observation of a source: the reason to drop it, or `undefined` to keep it. */
-export type Filter = (source: string, observation: Observation) => FilterReason | undefined;
+/**
+ * Decides about one Observation of a source that is to live in `namespace`: the reason to drop it, or `undefined` to keep
+ * it. Throws a Refusal 503 where a filter applies that can't be read.
+ */
+export type Filter = (source: string, observation: Observation, namespace: string) => FilterReason | undefined;
 
 /** Keeps everything. */
 export const allowAll: Filter = () => undefined;

@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import { pingOf } from '../function/cloud-event.ts';
 import type { Peer } from '../function/context.ts';
-import { allowAll } from '../function/filter.ts';
 import type { FunctionDefinition } from '../function/function-definition.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
 import { knativeTriggers } from '../function/triggers.ts';
@@ -12,6 +11,7 @@ import { createAdmission } from './admission.ts';
 import { createCoalescer } from './coalesce.ts';
 import { createDispatcher, type Dispatcher, type Hosted } from './dispatch.ts';
 import { checkSettings, type Host, startHost } from './host.ts';
+import { createLiveFilter } from './live-filter.ts';
 import { loadFunction, loadFunctions } from './load-functions.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
@@ -75,7 +75,7 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
     definition,
     context: {
       ...{ store: cluster.store, objects: cluster.objects, discovery: cluster.discovery, watched },
-      ...{ filter: allowAll, known, settings: own, now, sleep },
+      ...{ filter: createLiveFilter(watched, own.SYSTEM_NAMESPACE), known, settings: own, now, sleep },
       functions: await peersFor(definition, environment),
       admit: createAdmission(),
       coalesce: createCoalescer({ now, sleep, signal: stopping.signal }),

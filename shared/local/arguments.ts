@@ -16,6 +16,7 @@ Options:
   --port N           listen here (8080; 0 takes a free port)
   --data DIR         where the embedded store is (.data)
   --objects DIR      Kubernetes objects (YAML, JSON) to observe, now and as they change
+  --config DIR       filters, mappings and ingesters, now and as they change
   --samples          play sample events of every source
   --kubeconfig FILE  read and write that cluster instead
   --help             show this`;
@@ -25,6 +26,7 @@ export interface LocalArguments {
   readonly port: number | undefined;
   readonly data: string;
   readonly objects: string | undefined;
+  readonly config: string | undefined;
   readonly samples: boolean;
   readonly kubeconfig: string | undefined;
 }
@@ -74,13 +76,12 @@ export function parseStartArguments(args: readonly string[]): StartArguments {
     const local = (['data', 'objects', 'config', 'samples'] as const).find((option) => values[option] !== undefined);
     if (local) throw new UsageError(`--${local} can't be used with --kubeconfig: the cluster has its own`, usage);
   }
-  if (values.config !== undefined)
-    throw new UsageError('--config is not there yet: everything passes the filter', usage);
   return {
     mode: 'local',
     port: portOf(values.port),
     data: values.data ?? '.data',
     objects: values.objects,
+    config: values.config,
     samples: values.samples ?? false,
     kubeconfig: values.kubeconfig,
   };

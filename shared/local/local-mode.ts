@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { CloudEvent } from '../function/cloud-event.ts';
-import { allowAll } from '../function/filter.ts';
 import type { FunctionDefinition } from '../function/function-definition.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
+import { knativeTriggers } from '../function/triggers.ts';
 import { createAdmission } from '../host/admission.ts';
 import { createCoalescer } from '../host/coalesce.ts';
 import { createDispatcher, type Hosted } from '../host/dispatch.ts';
 import { checkSettings, startHost } from '../host/host.ts';
+import { createLiveFilter } from '../host/live-filter.ts';
 import { createLog, type Log } from '../host/log.ts';
 import { createMetrics } from '../host/metrics.ts';
 import { peerOf } from '../host/peers.ts';
@@ -45,7 +46,10 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   const now = Date.now;
   const metrics = createMetrics();
   const dispatcher = createDispatcher(log, metrics);
-  const { store, objects, ownUsers, ...stores } = await openLocalStores(args, settings, log);
+  // Local mode plays the Broker itself, so there are no Triggers to be watched.
+  const resources = definitions.flatMap(({ watches = [] }) => watches).filter((kind) => kind !== knativeTriggers);
+  const opened = await openLocalStores(args, settings, { log, metrics, resources });
+  const { store, objects, watched, ownUsers, ...stores } = opened;
   const known = createKnownNames({ size: settings.DEDUP_CACHE_SIZE, now, onEvict: () => metrics.countEviction() });
   metrics.watchKnownNames(() => known.count());
 
@@ -53,7 +57,8 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   const functions: Hosted[] = [];
   const broker = createLocalBroker({ functions, dispatcher, systemNamespace, now, sleep });
   const shared = {
-    ...{ store, objects, discovery: undefined, watched: () => [], filter: allowAll, known, now, sleep },
+    ...{ store, objects, discovery: undefined, watched, known, now, sleep },
+    filter: createLiveFilter(watched, systemNamespace),
     functions: definitions.map((definition) => peerOf(definition, environment, ownUsers)),
     admit: createAdmission(),
     isRouted: () => true,

@@ -1,18 +1,24 @@
 import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { ObservationReader } from '../function/observation-reader.ts';
 import type { CommonSettings } from '../function/settings.ts';
-import type { Objects, Store } from '../function/stores.ts';
+import type { KubernetesObject, Objects, Store } from '../function/stores.ts';
+import type { Resource } from '../function/triggers.ts';
 import type { Log } from '../host/log.ts';
+import type { Metrics } from '../host/metrics.ts';
 import { sleep } from '../host/sleep.ts';
+import { startWatches } from '../host/watches.ts';
 import type { LocalArguments } from './arguments.ts';
+import { checkConfiguration } from './check-configuration.ts';
 import type { ObjectChange } from './object-folder.ts';
 
 /** What stands for a cluster in local mode, or the cluster that a kubeconfig names. */
 export interface LocalStores {
   readonly store: Store & ObservationReader;
   readonly objects: Objects;
+  /** The objects of a kind that is watched, as they are now. */
+  watched(resource: Resource): readonly KubernetesObject[] | undefined;
   /** The names under which zen-watcher itself appears in the audit log. */
   readonly ownUsers: readonly string[];
   /** Begins to observe changes, where that is not left to the completeness passes. */
@@ -20,13 +26,30 @@ export interface LocalStores {
   stop(): void;
 }
 
+export interface LocalStoresOptions {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The kinds that the functions watch. */
+  readonly resources: readonly Resource[];
+}
+
 /** Throws an Error that says what the user got wrong. */
-export async function openLocalStores(args: LocalArguments, settings: CommonSettings, log: Log): Promise<LocalStores> {
-  return args.kubeconfig === undefined ? openFolders(args, settings, log) : openCluster(args.kubeconfig, settings);
+export async function openLocalStores(
+  args: LocalArguments,
+  settings: CommonSettings,
+  options: LocalStoresOptions,
+): Promise<LocalStores> {
+  const { kubeconfig } = args;
+  return kubeconfig === undefined
+    ? openFolders(args, settings, options.log)
+    : openCluster(kubeconfig, settings, options);
 }
 
 async function openFolders(args: LocalArguments, settings: CommonSettings, log: Log): Promise<LocalStores> {
-  if (args.objects !== undefined && !existsSync(args.objects)) throw new Error(`--objects: no folder ${args.objects}`);
+  for (const option of ['objects', 'config'] as const) {
+    const folder = args[option];
+    if (folder !== undefined && !existsSync(folder)) throw new Error(`--${option}: no folder ${folder}`);
+  }
   const { createEmbeddedStore } = await import('./embedded-store.ts');
   const { createObjectFolder } = await import('./object-folder.ts');
   const { sampleObjects } = await import('./samples.ts');
@@ -34,14 +57,22 @@ async function openFolders(args: LocalArguments, settings: CommonSettings, log: 
   const data = args.data === ':memory:' ? mkdtempSync(join(tmpdir(), 'zen-watcher-')) : args.data;
   const own = join(data, 'objects');
   mkdirSync(own, { recursive: true });
-  const folders = [args.objects, args.samples ? sampleObjects(data) : undefined, own];
+  const folders = [args.objects, args.samples ? sampleObjects(data) : undefined, args.config, own];
   let notify: (change: ObjectChange) => void = () => undefined;
+  let isStarted = false;
   const objects = createObjectFolder({
     folders: folders.filter((folder) => folder !== undefined),
     own,
     defaultNamespace: settings.SYSTEM_NAMESPACE,
     onChange: (change) => notify(change),
-    onFault: (file, reason) => log.warn({ operation: 'read-objects', file, reason }, 'a file was not read'),
+    check: checkConfiguration,
+    onFault(file, reason) {
+      // At the start somebody is there to mend it; later what was read last stays.
+      if (!isStarted && args.config !== undefined && isBelow(args.config, file)) {
+        throw new Error(`--config: ${file}: ${reason}`);
+      }
+      log.warn({ operation: 'read-objects', file, reason }, 'a file was not read');
+    },
     onStatus: ({ kind, metadata: { namespace, name } }, status) =>
       log.info({ operation: 'set-status', object: [kind, namespace, name].join('/'), status }, 'conditions'),
   });
@@ -49,9 +80,11 @@ async function openFolders(args: LocalArguments, settings: CommonSettings, log: 
     store,
     objects,
     ownUsers: [],
+    watched: objects.current,
     start(onChange) {
       notify = onChange;
       objects.start();
+      isStarted = true;
     },
     stop() {
       objects.stop();
@@ -60,7 +93,15 @@ async function openFolders(args: LocalArguments, settings: CommonSettings, log: 
   };
 }
 
-async function openCluster(file: string, settings: CommonSettings): Promise<LocalStores> {
+function isBelow(folder: string, file: string): boolean {
+  return !relative(folder, file).startsWith('..');
+}
+
+async function openCluster(
+  file: string,
+  settings: CommonSettings,
+  { log, metrics, resources }: LocalStoresOptions,
+): Promise<LocalStores> {
   if (!existsSync(file)) throw new Error(`--kubeconfig: no file ${file}`);
   const { kubeconfigCredentials } = await import('../kubernetes/kubeconfig.ts');
   const { connectCluster } = await import('../kubernetes/cluster.ts');
@@ -71,11 +112,21 @@ async function openCluster(file: string, settings: CommonSettings): Promise<Loca
     defaultTtl: settings.OBSERVATION_TTL_SECONDS,
     attemptSeconds: settings.API_TIMEOUT_SECONDS,
   });
+  const stopping = new AbortController();
+  const { watched, unread } = startWatches({ cluster, resources, settings, log, metrics, signal: stopping.signal });
+  for (let tries = 0; unread().length > 0; tries += 1) {
+    if (tries > 200) throw new Error(`--kubeconfig: can't read ${unread().join(', ')}: are crds/ applied?`);
+    await sleep(50, stopping.signal);
+  }
   return {
     store: cluster.store,
     objects: cluster.objects,
+    watched,
     ownUsers: [await cluster.whoAmI(AbortSignal.timeout(10_000))],
     start: () => undefined,
-    stop: () => cluster.close(),
+    stop() {
+      stopping.abort();
+      cluster.close();
+    },
   };
 }

@@ -38,13 +38,17 @@ export interface ObjectFolderOptions {
   readonly onChange: (change: ObjectChange) => void;
   /** A file that can't be read as objects; what it held before stays. */
   readonly onFault: (file: string, message: string) => void;
+  /** Whether an object can be what it says; throws an Error that names the field. A file with one that can't is not read. */
+  readonly check: (object: KubernetesObject) => void;
   /** A status that a function has set: files have none. */
   readonly onStatus: (object: KubernetesObject, status: object) => void;
 }
 
 export interface ObjectFolder extends Objects {
-  /** Reads all files and begins to watch them. Nothing that is there at this time is reported as a change. */
+  /** Begins to watch the files. Nothing that is there at this time is reported as a change. */
   start(): void;
+  /** The objects of a kind as they were read last; the same array until a file changes. */
+  current(resource: Resource): readonly KubernetesObject[];
   stop(): void;
 }
 
@@ -87,17 +91,21 @@ function* filesBelow(folder: string): Generator<string> {
   }
 }
 
-/** Folders of files that play the API server's part: objects to get and list, and word of every change. */
+/** Folders of files that play the API server's part: objects to get and list, read at once, and word of every change. */
 export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
   const byFile = new Map<string, { readonly text: string; readonly objects: readonly KubernetesObject[] }>();
   const stopping = new AbortController();
+  const byKind = new Map<string, readonly KubernetesObject[]>();
   let objects = new Map<string, KubernetesObject>();
   let timer: NodeJS.Timeout | undefined;
 
   function readFile(file: string): void {
     try {
       const text = readFileSync(file, 'utf8');
-      if (byFile.get(file)?.text !== text) byFile.set(file, { text, objects: parseObjects(text, file) });
+      if (byFile.get(file)?.text === text) return;
+      const parsed = parseObjects(text, file);
+      for (const object of parsed) options.check(placed(object));
+      byFile.set(file, { text, objects: parsed });
     } catch (error) {
       options.onFault(relative(process.cwd(), file), error instanceof Error ? error.message : String(error));
     }
@@ -107,7 +115,11 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
     const files = new Set(options.folders.flatMap((folder) => [...filesBelow(folder)]));
     for (const file of files) readFile(file);
     for (const file of byFile.keys()) if (!files.has(file)) byFile.delete(file);
-    objects = new Map([...byFile.values()].flatMap((file) => file.objects).map((object) => [keyOf(object), object]));
+    const read = new Map([...byFile.values()].flatMap((file) => file.objects).map((object) => [keyOf(object), object]));
+    const isSame = read.size === objects.size && [...read].every(([key, object]) => objects.get(key) === object);
+    if (isSame) return;
+    objects = read;
+    byKind.clear();
   }
 
   function readChanges(): void {
@@ -140,6 +152,7 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
     return join(options.own, `${[kind, group, namespace, name].map(encodeURIComponent).join('_')}.json`);
   }
 
+  readAll();
   return {
     async apply(resource, object) {
       mkdirSync(options.own, { recursive: true });
@@ -171,6 +184,13 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
       yield* objectsOf(resource)
         .filter(({ metadata }) => namespace === undefined || !resource.namespaced || metadata.namespace === namespace)
         .sort((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
+    },
+
+    current(resource) {
+      const key = `${resource.group}/${resource.kind}`;
+      const found = byKind.get(key) ?? objectsOf(resource);
+      byKind.set(key, found);
+      return found;
     },
 
     start() {

@@ -42,7 +42,7 @@ function dropReason(observation: Observation, options: DeriveOptions): string | 
   if (options.dropOwn && observation.resource?.apiVersion?.startsWith(ownGroup)) return 'self';
   const namespace = placeOf(observation, options.systemNamespace);
   if (options.watchNamespace !== undefined && namespace !== options.watchNamespace) return 'outside_namespace';
-  return options.filter(options.source, observation);
+  return options.filter(options.source, observation, namespace);
 }
 
 function messagesOf(rows: readonly Observation[]): string[] {

@@ -1,4 +1,5 @@
 import { isPing, isReference } from '../function/cloud-event.ts';
+import { observationFilters } from '../function/filter-spec.ts';
 import { defineFunction, type FunctionDefinition } from '../function/function-definition.ts';
 import type { SourceDefinition } from '../function/source-definition.ts';
 import { reconcilePass } from './completeness-pass.ts';
@@ -15,6 +16,7 @@ export function defineSource<Data, Settings>(source: SourceDefinition<Data, Sett
     triggers: source.triggers,
     settings: source.settings,
     permissions: [],
+    watches: [observationFilters],
     handle(event, context) {
       if (isReference(event)) return reconcileReference(source, event, context);
       if (isPing(event)) return reconcilePass(source, context);

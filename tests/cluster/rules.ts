@@ -7,5 +7,10 @@ export const writerRules = [
     verbs: ['get', 'list'],
   },
   { apiGroups: [''], resources: ['configmaps'], verbs: ['get', 'list'] },
+  {
+    apiGroups: ['zen.kube-zen.io'],
+    resources: ['observationfilters', 'observationmappings', 'ingesters'],
+    verbs: ['list', 'watch'],
+  },
   { apiGroups: ['eventing.knative.dev'], resources: ['triggers'], verbs: ['list', 'watch'] },
 ];

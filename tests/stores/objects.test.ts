@@ -15,6 +15,7 @@ function openFolder(own: string, statuses: object[] = []) {
     onFault: (file, reason) => {
       throw new Error(`${file}: ${reason}`);
     },
+    check: () => undefined,
     onStatus: (_object, status) => statuses.push(status),
   });
   objects.start();

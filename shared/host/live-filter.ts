@@ -1,0 +1,24 @@
+import type { Filter } from '../function/filter.ts';
+import { observationFilters } from '../function/filter-spec.ts';
+import { Refusal } from '../function/refusal.ts';
+import type { KubernetesObject } from '../function/stores.ts';
+import type { Resource } from '../function/triggers.ts';
+import { compileFilters } from '../pipeline/filters.ts';
+
+/** The ObservationFilters that are watched, as one filter: compiled anew when one of them has changed. */
+export function createLiveFilter(
+  watched: (resource: Resource) => readonly KubernetesObject[] | undefined,
+  systemNamespace: string,
+): Filter {
+  let compiledFrom: readonly KubernetesObject[] | undefined;
+  let compiled: Filter | undefined;
+  return (source, observation, namespace) => {
+    const objects = watched(observationFilters);
+    if (!objects) throw new Refusal(503, 'the ObservationFilters have not been read yet');
+    if (!compiled || objects !== compiledFrom) {
+      compiled = compileFilters(objects, systemNamespace);
+      compiledFrom = objects;
+    }
+    return compiled(source, observation, namespace);
+  };
+}

@@ -1,0 +1,18 @@
+import type * as z from 'zod';
+import { filterObject, observationFilters } from '../function/filter-spec.ts';
+import { groupVersionOf } from '../function/group-version.ts';
+import { pathOf } from '../function/refusal.ts';
+import type { KubernetesObject } from '../function/stores.ts';
+
+/** Our own kinds, which no API server checks here. */
+const schemas: ReadonlyMap<string, z.ZodType> = new Map([[observationFilters.kind, filterObject]]);
+
+/** Throws an Error that names the field where an object of ours is none. */
+export function checkConfiguration(object: KubernetesObject): void {
+  const { group } = groupVersionOf(object.apiVersion);
+  const schema = group === observationFilters.group ? schemas.get(object.kind) : undefined;
+  const issue = schema?.safeParse(object).error?.issues[0];
+  if (!issue) return;
+  const field = issue.code === 'unrecognized_keys' ? `.${issue.keys[0]}` : '';
+  throw new Error(`${object.kind} ${object.metadata.name}: ${pathOf(issue.path)}${field}: ${issue.message}`);
+}
