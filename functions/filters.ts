@@ -92,7 +92,7 @@ function filtersIn(configMap: KubernetesObject, { settings: set }: Context<Setti
   const parsed = configuration.safeParse(parseJson(new TextEncoder().encode(data), key));
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw new Refusal(422, issue?.message ?? 'is invalid', { path: fieldOf(issue) });
+    throw new Refusal(422, issue?.message ?? 'is invalid', { path: fieldOf(issue) || key });
   }
   return Object.entries(parsed.data.sources).map(([source, rules]) => ({
     ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: observationFilters.kind },
@@ -107,7 +107,8 @@ function filtersIn(configMap: KubernetesObject, { settings: set }: Context<Setti
 /** `sources.falco.minSeverity`; of a field that is not known, its own name. */
 function fieldOf(issue: z.core.$ZodIssue | undefined): string {
   const path = pathOf(issue?.path ?? []);
-  return issue?.code === 'unrecognized_keys' ? `${path}.${issue.keys[0]}` : path;
+  if (issue?.code !== 'unrecognized_keys') return path;
+  return pathOf([...issue.path, issue.keys[0] ?? '']);
 }
 
 /** Makes, changes and deletes what carries our label; nothing is touched unless all that is wanted can be. */

@@ -4,12 +4,16 @@ import type { Context, Peer } from '../shared/function/context.ts';
 import { defineFunction } from '../shared/function/function-definition.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import { type Summary, summaryOf } from '../shared/function/summary.ts';
-import { alwaysServed, type Resource } from '../shared/function/triggers.ts';
+import {
+  alwaysServed,
+  apiServerSourceName,
+  apiServerSources,
+  guessedPlural,
+  type Resource,
+} from '../shared/function/triggers.ts';
+import { judgeMappings, mappingKinds } from '../shared/mapping/mapped-sources.ts';
+import { ingesters, observationMappings } from '../shared/mapping/mapping-spec.ts';
 
-const apiServerSources: Resource = {
-  ...{ group: 'sources.knative.dev', versions: ['v1'], kind: 'ApiServerSource', plural: 'apiserversources' },
-  namespaced: true,
-};
 const crds: Resource = {
   ...{ group: 'apiextensions.k8s.io', versions: ['v1'], kind: 'CustomResourceDefinition' },
   ...{ plural: 'customresourcedefinitions', namespaced: false },
@@ -38,13 +42,14 @@ const intervalMilliseconds = 10_000;
 export default defineFunction({
   name: 'sources',
   triggers: [
-    { type: 'ApiServerSource', resources: [crds, apiServices] },
+    { type: 'ApiServerSource', resources: [crds, apiServices, ...mappingKinds] },
     { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
     { type: 'Start' },
   ],
   settings: z.object({}),
   permissions: [
     { group: crds.group, resources: [crds.plural], verbs: ['get'], scope: 'cluster' },
+    { group: ingesters.group, resources: [ingesters.plural, observationMappings.plural], verbs: ['list'] },
     {
       ...{ group: apiServerSources.group, resources: [apiServerSources.plural], scope: 'system' },
       verbs: ['list', 'create', 'patch', 'delete'],
@@ -81,12 +86,14 @@ async function keepSources(context: Context): Promise<Changed> {
     there.set(source.metadata.name, source);
   }
   const look = await lookAround(context);
+  const mapped = await mappedKinds(context);
   const peers = new Set<Peer>();
   const warnings: string[] = [];
   for (const peer of context.functions) {
-    const wanted = peer.resources.filter((resource) => isForUs(resource, context));
-    for (const [group, resources] of Map.groupBy(wanted, (resource) => resource.group)) {
-      const name = nameOf(peer, group);
+    const own = peer.resources.filter((resource) => isForUs(resource, context));
+    const wanted = [...own, ...(peer.takesMappedKinds ? mapped : [])];
+    for (const [group, resources] of Map.groupBy(wanted, (kind) => kind.group)) {
+      const name = apiServerSourceName(peer.name, group);
       const existing = there.get(name);
       there.delete(name);
       if (existing && !isOwn(existing)) {
@@ -103,13 +110,29 @@ async function keepSources(context: Context): Promise<Changed> {
   return { peers: [...peers], warnings };
 }
 
+/** A kind of which the kind or the plural is enough. */
+interface WantedKind extends Pick<Resource, 'group' | 'versions' | 'labels'> {
+  readonly kind: string | undefined;
+  readonly plural: string | undefined;
+}
+
+/** What the accepted ObservationMappings and Ingesters name. */
+async function mappedKinds({ objects, functions, settings, signal }: Context): Promise<WantedKind[]> {
+  const { WATCH_NAMESPACE, SYSTEM_NAMESPACE: systemNamespace } = settings;
+  const [mappings, all] = await Promise.all(
+    [observationMappings, ingesters].map((kind) => Array.fromAsync(objects.list(kind, WATCH_NAMESPACE, signal))),
+  );
+  const functionNames = functions.map(({ name }) => name);
+  const judged = judgeMappings({ mappings: mappings ?? [], ingesters: all ?? [], systemNamespace, functionNames });
+  return judged
+    .map(({ mapped }) => mapped?.kind)
+    .filter((kind) => kind !== undefined)
+    .map(({ group, version, kind, plural }) => ({ group, versions: [version], kind, plural }));
+}
+
 /** A tenant's zen-watcher has no right outside its namespace; what every cluster serves has been applied with us. */
 function isForUs({ group, namespaced }: Resource, { settings }: Context): boolean {
   return !alwaysServed.has(group) && (namespaced || settings.WATCH_NAMESPACE === undefined);
-}
-
-function nameOf({ name }: Peer, group: string): string {
-  return `${name}-${group.replaceAll('.', '-')}`;
 }
 
 function isOwn({ metadata }: KubernetesObject): boolean {
@@ -164,9 +187,9 @@ function holds(has: unknown, wants: unknown): boolean {
 }
 
 /** Where a kind is served: the version and its real plural, or that it is gone, or that this can't be told now. */
-type Presence = { readonly version: string; readonly plural: string } | 'gone' | 'unknown';
+type Presence = { readonly version: string; readonly kind: string; readonly plural: string } | 'gone' | 'unknown';
 
-type Look = (resource: Resource) => Promise<Presence>;
+type Look = (wanted: WantedKind) => Promise<Presence>;
 
 async function lookAround({ discovery, objects, settings, signal }: Context): Promise<Look> {
   if (!discovery) return async () => 'unknown';
@@ -180,54 +203,55 @@ async function lookAround({ discovery, objects, settings, signal }: Context): Pr
   };
 
   /** A server that has just started does not serve all its kinds yet: gone is what has no definition either. */
-  async function isDefined({ plural, group }: Resource): Promise<boolean> {
-    if (settings.WATCH_NAMESPACE !== undefined) return false;
+  async function isDefined({ kind = '', plural = guessedPlural(kind), group }: WantedKind): Promise<boolean> {
+    if (settings.WATCH_NAMESPACE !== undefined || alwaysServed.has(group)) return false;
     const ref = { apiVersion: 'apiextensions.k8s.io/v1', kind: crds.kind, name: `${plural}.${group}` };
     return (await objects.get(crds, ref, signal)) !== undefined;
   }
 
-  return async (resource) => {
-    const served = groups.get(resource.group);
-    if (!served) return (await isDefined(resource)) ? 'unknown' : 'gone';
-    for (const version of resource.versions.filter((one) => served.includes(one))) {
-      const there = await kindsIn(resource.group, version);
+  return async (wanted) => {
+    const served = groups.get(wanted.group);
+    if (!served) return (await isDefined(wanted)) ? 'unknown' : 'gone';
+    for (const version of wanted.versions.filter((one) => served.includes(one))) {
+      const there = await kindsIn(wanted.group, version);
       if (!there) return 'unknown';
-      const found = there.find(({ kind }) => kind === resource.kind);
-      if (found) return { version, plural: found.plural };
+      const found = there.find(({ kind, plural }) =>
+        wanted.kind === undefined ? plural === wanted.plural : kind === wanted.kind,
+      );
+      if (found) return { version, ...found };
     }
-    return (await isDefined(resource)) ? 'unknown' : 'gone';
+    return (await isDefined(wanted)) ? 'unknown' : 'gone';
   };
 }
 
 async function kindsOf(
-  resources: readonly Resource[],
+  wanted: readonly WantedKind[],
   existing: KubernetesObject | undefined,
   look: Look,
   warnings: string[],
 ): Promise<WatchedKind[]> {
   const before = sourceSchema.safeParse(existing).data?.spec.resources ?? [];
-  const kinds: WatchedKind[] = [];
-  for (const { group, kind, labels, ...resource } of resources) {
-    const presence = await look({ group, kind, ...resource });
+  const kinds = new Map<string, WatchedKind>();
+  const add = (kind: WatchedKind): void => void kinds.set(JSON.stringify(kind), kind);
+  for (const one of wanted) {
+    const { group, labels } = one;
+    const presence = await look(one);
     if (presence === 'gone') continue;
     if (presence === 'unknown') {
-      kinds.push(...before.filter((one) => one.kind === kind));
-    } else if (presence.plural !== guessedPlural(kind)) {
+      for (const kind of before) if (isMeant(one, kind)) add(kind);
+    } else if (presence.plural !== guessedPlural(presence.kind)) {
       warnings.push(`${presence.plural}.${group} are found by the completeness pass only: Knative misses their plural`);
     } else {
       const selector = labels && { selector: { matchLabels: labels } };
-      kinds.push({ apiVersion: `${group}/${presence.version}`, kind, ...selector });
+      const apiVersion = group === '' ? presence.version : `${group}/${presence.version}`;
+      add({ apiVersion, kind: presence.kind, ...selector });
     }
   }
-  return kinds;
+  return [...kinds.values()];
 }
 
-/** The plural that ApiServerSource takes for granted: UnsafeGuessKindToResource of k8s.io/apimachinery. */
-function guessedPlural(kind: string): string {
-  const singular = kind.toLowerCase();
-  if (singular.endsWith('endpoints')) return singular;
-  if (singular.endsWith('s')) return `${singular}es`;
-  return singular.endsWith('y') ? `${singular.slice(0, -1)}ies` : `${singular}s`;
+function isMeant({ kind, plural }: WantedKind, watched: WatchedKind): boolean {
+  return kind === undefined ? guessedPlural(watched.kind) === plural : watched.kind === kind;
 }
 
 /** A source never sends what was there before it: the function's pass finds that, now instead of at its hour. */

@@ -7,6 +7,7 @@ import { Refusal } from '../shared/function/refusal.ts';
 import { commaList, integer } from '../shared/function/settings.ts';
 import { type Summary, summaryOf } from '../shared/function/summary.ts';
 import { knativeTriggers } from '../shared/function/triggers.ts';
+import { mappingKinds } from '../shared/mapping/mapped-sources.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 
 /** A sender that tries again is answered before it gives up by itself (kube-apiserver: 30 s). */
@@ -38,7 +39,7 @@ export default defineFunction<z.infer<typeof settings>>({
   triggers: [],
   settings,
   permissions: [],
-  watches: [knativeTriggers],
+  watches: [knativeTriggers, ...mappingKinds],
   seesOthers: true,
   access: (set) => ({
     tokens: set.WEBHOOK_AUTH_TOKEN,
@@ -52,20 +53,28 @@ export default defineFunction<z.infer<typeof settings>>({
 });
 
 async function receive(request: RawRequest, context: Context): Promise<Summary> {
-  const isAsked = ({ path }: PeerWebhook): boolean => path === request.path;
+  const isAsked = ({ path }: PeerWebhook): boolean =>
+    path.endsWith('/*') ? request.path.startsWith(path.slice(0, -1)) : path === request.path;
   const peer = context.functions.find(({ webhooks }) => webhooks.some(isAsked));
   const webhook = peer?.webhooks.find(isAsked);
   if (!peer || !webhook) throw new Refusal(404, 'no such path');
+  const isServed = webhook.isServed?.(request.path, context) ?? !webhook.isServed;
+  if (!isServed) throw new Refusal(webhook.isServed?.(request.path, context) === undefined ? 503 : 404, 'no such path');
   const leave = context.admit(webhook.path, webhook.inFlight);
   if (!leave) throw new Refusal(503, 'too many requests are in flight', { summary: summaryOf({ dropped: 1 }) });
   try {
-    return await forward(webhook, peer.name, request.body, context);
+    return await forward(webhook, peer.name, request, context);
   } finally {
     leave();
   }
 }
 
-async function forward(webhook: PeerWebhook, to: string, body: unknown, context: Context): Promise<Summary> {
+async function forward(
+  webhook: PeerWebhook,
+  to: string,
+  { path: source, body }: RawRequest,
+  context: Context,
+): Promise<Summary> {
   const { items, refused } = split(webhook, body);
   const wanted = items.filter(({ data }) => webhook.wanted(data));
   const time = new Date(context.now()).toISOString();
@@ -73,7 +82,7 @@ async function forward(webhook: PeerWebhook, to: string, body: unknown, context:
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(limit)]);
   if (wanted.length > 0) await untilRouted(to, webhook, context, signal);
   await forEachConcurrently(wanted, callsInFlight, ({ id, data }) => {
-    const { eventType: type, path: source } = webhook;
+    const type = webhook.eventType;
     const event: CloudEvent = { id, source, type, time, datacontenttype: 'application/json', extensions: {}, data };
     return publish(event, webhook, context, signal);
   });

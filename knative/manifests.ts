@@ -276,12 +276,35 @@ export function manifestsOf(
     ...rolesOf(definition, reach),
     service(definition, others, reach),
   ];
+  if (triggers.some(({ type }) => type === 'MappedKinds') && reach === 'cluster')
+    manifests.push(...mappedKindsRole(name));
   for (const trigger of triggers) {
     if (trigger.type === 'PingSource') manifests.push(pingSource(definition, trigger));
     if (trigger.type === 'Broker' && 'filter' in trigger) manifests.push(triggerOf(name, trigger));
   }
   if (definition.receive) manifests.push(sinkBinding(name));
   return [...manifests, ...apiServerSources(definition, reach)];
+}
+
+/** The kinds that mappings name are the user's to permit: by ClusterRoles with this label, for reading and for watching. */
+function mappedKindsRole(name: string): Manifest[] {
+  const metadata = { ...metadataOf(`zen-watcher-${name}-kinds`, undefined) };
+  const scoped = { name: metadata.name, labels: metadata.labels };
+  return [
+    {
+      ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: scoped, rules: [] },
+      aggregationRule: {
+        clusterRoleSelectors: [{ matchLabels: { [`zen.kube-zen.io/aggregate-to-${name}`]: 'true' } }],
+      },
+    },
+    {
+      ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRoleBinding', metadata: scoped },
+      roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: scoped.name },
+      subjects: [name, `${name}-source`].map((account) => ({
+        ...{ kind: 'ServiceAccount', name: account, namespace: systemNamespace },
+      })),
+    },
+  ];
 }
 
 function namespaceManifest(name: string, more: Readonly<Record<string, string>> = {}): Manifest {

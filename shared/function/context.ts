@@ -16,7 +16,8 @@ export interface Peer {
 }
 
 /** A Webhook trigger with its function's settings already given. */
-export interface PeerWebhook extends Pick<WebhookTrigger<unknown, unknown>, 'path' | 'eventType' | 'answer'> {
+export interface PeerWebhook
+  extends Pick<WebhookTrigger<unknown, unknown>, 'path' | 'eventType' | 'answer' | 'isServed'> {
   readonly inFlight: number;
   split(body: unknown): ReturnType<WebhookTrigger<unknown, unknown>['split']>;
   wanted(data: unknown): boolean;

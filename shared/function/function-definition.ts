@@ -28,6 +28,8 @@ export const observationWrites: Permission = {
 export interface RawRequest {
   /** The path alone, without query. */
   readonly path: string;
+  /** The Webhook trigger's path, which may end with `/*`: one of a few. */
+  readonly endpoint: string;
   /** The parsed JSON body. */
   readonly body: unknown;
   readonly correlationId: string;

@@ -1,3 +1,4 @@
+import type { Context } from './context.ts';
 import type { CommonSettings } from './settings.ts';
 
 /** A kind of Kubernetes object that a function wants to know of. */
@@ -12,6 +13,10 @@ export interface Resource {
   readonly namespaced: boolean;
   /** Only objects with all of these labels. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** Only objects that a selector picks: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ */
+  readonly labelSelector?: string;
+  /** The one namespace to look in. */
+  readonly namespace?: string;
   /** The setting that names the one namespace to look in (not set: the system namespace); without it, all of them. */
   readonly namespaceSetting?: string;
 }
@@ -75,6 +80,8 @@ export interface WebhookTrigger<Data, Settings> {
   split(body: unknown, settings: Settings & CommonSettings): SplitBody<Data>;
   /** Pure. Whether any rule of the function can match; what none can is counted and goes no further. */
   wanted(data: Data, settings: Settings & CommonSettings): boolean;
+  /** Where the path ends with `/*`: whether there is such a path now; `undefined` while that is not known. */
+  isServed?(path: string, context: Pick<Context, 'watched' | 'functions' | 'settings'>): boolean | undefined;
   /** How many requests may be in flight before the next one is answered 503. */
   inFlight(settings: Settings & CommonSettings): number;
   /**
@@ -92,6 +99,25 @@ export type Trigger<Data = unknown, Settings = unknown> =
   | BrokerTrigger
   | WebhookTrigger<Data, Settings>;
 
+/** What tells functions of changes: https://knative.dev/docs/eventing/sources/apiserversource/ */
+export const apiServerSources: Resource = {
+  ...{ group: 'sources.knative.dev', versions: ['v1'], kind: 'ApiServerSource', plural: 'apiserversources' },
+  namespaced: true,
+};
+
+/** The name of the ApiServerSource of a function and an API group. */
+export function apiServerSourceName(functionName: string, group: string): string {
+  return `${functionName}-${group === '' ? 'core' : group.replaceAll('.', '-')}`;
+}
+
+/** The plural that ApiServerSource takes for granted: UnsafeGuessKindToResource of k8s.io/apimachinery. */
+export function guessedPlural(kind: string): string {
+  const singular = kind.toLowerCase();
+  if (singular.endsWith('endpoints')) return singular;
+  if (singular.endsWith('s')) return `${singular}es`;
+  return singular.endsWith('y') ? `${singular.slice(0, -1)}ies` : `${singular}s`;
+}
+
 /** What gives a Broker's events to functions: https://knative.dev/docs/eventing/triggers/ */
 export const knativeTriggers: Resource = {
   ...{ group: 'eventing.knative.dev', versions: ['v1'], kind: 'Trigger', plural: 'triggers', namespaced: true },
@@ -108,7 +134,11 @@ export function resourcesOf<Data, Settings>(definition: {
 }
 
 /** The one namespace in which to look for a kind; `undefined` for all. */
-export function namespaceOf({ namespaceSetting }: Resource, settings: CommonSettings): string | undefined {
+export function namespaceOf(
+  { namespace: fixed, namespaceSetting }: Resource,
+  settings: CommonSettings,
+): string | undefined {
+  if (fixed !== undefined) return fixed;
   if (namespaceSetting === undefined || settings.WATCH_NAMESPACE !== undefined) return settings.WATCH_NAMESPACE;
   const all: Readonly<Record<string, unknown>> = { ...settings };
   const namespace = all[namespaceSetting];

@@ -1,5 +1,6 @@
 import express, { type Express, type Request, type Response } from 'express';
 import { type CloudEvent, type Decoded, decodeRequest, parseJson } from '../function/cloud-event.ts';
+import type { RawRequest } from '../function/function-definition.ts';
 import { Refusal, type RefusalStatus } from '../function/refusal.ts';
 import type { RequestHead } from './access.ts';
 import type { BodyReader } from './body.ts';
@@ -21,7 +22,7 @@ export interface AppOptions {
   readonly webhookPaths: ReadonlySet<string>;
   /** Who may use them. Throws a Refusal 401, 403 or 429. */
   checkAccess(head: RequestHead): void;
-  receive(path: string, body: unknown, correlationId: string): Promise<void>;
+  receive(request: RawRequest): Promise<void>;
   /** Local mode only: the answer to `GET /observations`. */
   readonly observations?: (query: Readonly<Record<string, unknown>>) => Promise<unknown>;
 }
@@ -43,6 +44,11 @@ function atIndex(refusal: Refusal, index: number): Refusal {
 function correlationIdOf(request: Request): string {
   const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(request.get('traceparent') ?? '');
   return trace?.[1] ?? crypto.randomUUID();
+}
+
+/** `/ingest/*` as express writes it. */
+function routeOf(path: string): string {
+  return path.replace(/\*$/, '*rest');
 }
 
 export function createApp(options: AppOptions): Express {
@@ -128,8 +134,13 @@ export function createApp(options: AppOptions): Express {
   app.post('/', door('/', handleEvents));
   for (const path of options.webhookPaths) {
     app.post(
-      path,
-      door(path, (_request, body, id) => options.receive(path, parseJson(body, 'body'), id), options.checkAccess),
+      routeOf(path),
+      door(
+        path,
+        ({ path: asked }, body, correlationId) =>
+          options.receive({ path: asked, endpoint: path, body: parseJson(body, 'body'), correlationId }),
+        options.checkAccess,
+      ),
     );
   }
   const known = [
@@ -138,7 +149,7 @@ export function createApp(options: AppOptions): Express {
     '/ready',
     '/metrics',
     ...(observations ? ['/observations'] : []),
-    ...options.webhookPaths,
+    ...[...options.webhookPaths].map(routeOf),
   ];
   app.all(known, (_request, response) => answerRefusal(response, new Refusal(405, 'the method is not allowed')));
   app.use((_request, response) => answerRefusal(response, new Refusal(404, 'no such path')));

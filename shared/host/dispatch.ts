@@ -94,8 +94,8 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
     },
 
     async receive({ definition, context }, request, signal) {
-      const { correlationId, path } = request;
-      const fields = { operation: 'receive', source: definition.name, correlation_id: correlationId, path };
+      const { correlationId, endpoint } = request;
+      const fields = { operation: 'receive', source: definition.name, correlation_id: correlationId, path: endpoint };
       if (!definition.receive) throw new Refusal(404, 'no such path');
       const receive = definition.receive;
       let dropped = 0;
@@ -109,7 +109,7 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
         dropped = error instanceof Refusal ? (error.summary?.dropped ?? 0) : 0;
         throw error;
       } finally {
-        if (dropped > 0) metrics.countDropped(path, dropped);
+        if (dropped > 0) metrics.countDropped(endpoint, dropped);
       }
     },
   };

@@ -66,8 +66,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
     },
     webhookPaths: new Set(webhooks.map(({ path }) => path)),
     checkAccess: (head) => checked?.check(head),
-    async receive(path, body, correlationId) {
-      if (receiver) await dispatcher.receive(receiver, { path, body, correlationId }, abort.signal);
+    async receive(request) {
+      if (receiver) await dispatcher.receive(receiver, request, abort.signal);
     },
     ...(options.observations && { observations: options.observations }),
   });

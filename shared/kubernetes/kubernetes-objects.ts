@@ -37,6 +37,15 @@ export function pathOf(
   return `${root}${scope}/${plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
 }
 
+/** The selector of a kind's objects, `undefined` for all. */
+export function selectorOf({ labels = {}, labelSelector }: Resource): string | undefined {
+  const parts = [
+    ...Object.entries(labels).map(([key, value]) => `${key}=${value}`),
+    ...(labelSelector ? [labelSelector] : []),
+  ];
+  return parts.join(',') || undefined;
+}
+
 /** What a call is for, as an operator would say. */
 export function what(verb: string, { plural, group }: Resource): string {
   return `${verb} ${plural}${group === '' ? '' : `.${group}`}`;
@@ -65,10 +74,10 @@ function applyFault(resource: Resource, response: ApiResponse): Refusal {
 export function createKubernetesObjects(client: ApiClient): Objects {
   async function* listVersion(resource: Resource, version: string, namespace: string | undefined, signal: AbortSignal) {
     let limit = firstPage;
-    const selector = Object.entries(resource.labels ?? {}).map(([key, value]) => `${key}=${value}`);
+    const selector = selectorOf(resource);
     const pages = listPages(client, {
       path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
-      query: { labelSelector: selector.join(',') || undefined },
+      query: { labelSelector: selector },
       limit: () => limit,
       what: what('listing', resource),
       isOptional: true,

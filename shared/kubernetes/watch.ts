@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { KubernetesObject } from '../function/stores.ts';
 import type { Resource } from '../function/triggers.ts';
 import { type ApiClient, setUpFault, statusOf } from './api-client.ts';
-import { listedObject, objectSchema, pathOf, what } from './kubernetes-objects.ts';
+import { listedObject, objectSchema, pathOf, selectorOf, what } from './kubernetes-objects.ts';
 import { listPages } from './list-pages.ts';
 
 export interface WatchOptions {
@@ -55,10 +55,7 @@ export function startWatch(options: WatchOptions, signal: AbortSignal): Watch {
   const { client, resource, namespace, sleep, random, silenceMilliseconds, onFault } = options;
   const version = resource.versions[0] ?? 'v1';
   const path = pathOf(resource, version, resource.namespaced ? namespace : undefined);
-  const labelSelector = Object.entries(resource.labels ?? {})
-    .map(([key, value]) => `${key}=${value}`)
-    .join(',');
-  const query = { labelSelector: labelSelector || undefined };
+  const query = { labelSelector: selectorOf(resource) };
   let byKey: Map<string, KubernetesObject> | undefined;
   let snapshot: readonly KubernetesObject[] | undefined;
   let resumeFrom: string | undefined;

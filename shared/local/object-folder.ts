@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { groupVersionOf } from '../function/group-version.ts';
 import { pathOf } from '../function/refusal.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
-import type { Resource } from '../function/triggers.ts';
+import { guessedPlural, type Resource } from '../function/triggers.ts';
 
 /** Checked only as far as an object's address goes; what is in it is for the sources' own schemas to say. */
 const objectSchema = z.looseObject({
@@ -83,6 +83,11 @@ export function parseObjects(text: string, file: string): KubernetesObject[] {
   });
 }
 
+/** Of some kinds the plural alone is known. */
+function isOf({ kind, plural }: Resource, found: string): boolean {
+  return kind === '' ? guessedPlural(found) === plural : found === kind;
+}
+
 function* filesBelow(folder: string): Generator<string> {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
@@ -144,7 +149,7 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
 
   function objectsOf(resource: Resource): KubernetesObject[] {
     return [...objects.values()]
-      .filter(({ apiVersion, kind }) => kind === resource.kind && groupVersionOf(apiVersion).group === resource.group)
+      .filter(({ apiVersion, kind }) => isOf(resource, kind) && groupVersionOf(apiVersion).group === resource.group)
       .map((object) => placed(object, resource.namespaced));
   }
 

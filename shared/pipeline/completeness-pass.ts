@@ -49,11 +49,13 @@ interface Progress {
 /**
  * Lists all objects of a source and all its Observations, namespace by namespace, and makes the second equal to what
  * the first report: creates what is missing, renews what is still reported, and ages what is not. Nothing becomes
- * missing before the end, and nothing at all if a list failed or an object could not be read.
+ * missing before the end, and nothing at all if a list failed or an object could not be read, or `isComplete` is false:
+ * there is more of the source than what is listed here.
  */
 export async function reconcilePass<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   context: Context<Settings>,
+  isComplete = true,
 ): Promise<Summary> {
   const { SYSTEM_NAMESPACE: system, WATCH_NAMESPACE: watched } = context.settings;
   const began = context.now();
@@ -64,7 +66,7 @@ export async function reconcilePass<Data, Settings>(
   const progress: Progress = {
     began,
     summary: emptySummary,
-    complete: true,
+    complete: isComplete,
     inSystem,
     elsewhere: new Set(),
     unseen: new Map(inSystem),

@@ -25,6 +25,8 @@ interface Job {
   readonly name: string;
   prepare(cluster: Cluster): Promise<unknown>;
   readonly requests: readonly {
+    /** What has to be so before each time. */
+    before?(cluster: Cluster): Promise<unknown>;
     readonly path?: string;
     readonly headers: Record<string, string>;
     readonly body: string;
@@ -63,6 +65,13 @@ const audited = {
   objectRef: { resource: 'pods', namespace: 'shop', name: 'p' },
 };
 
+const filterConfigMapPath = '/api/v1/namespaces/zen-system/configmaps/zen-watcher-filter';
+const ownFilters = '/apis/zen.kube-zen.io/v1alpha1/namespaces/zen-system/observationfilters';
+const configMapOf = (minSeverity: string) => ({
+  metadata: { name: 'zen-watcher-filter', namespace: 'zen-system' },
+  data: { 'filter.json': JSON.stringify({ sources: { falco: { minSeverity } } }) },
+});
+
 const jobs: readonly Job[] = [
   {
     name: 'falco',
@@ -88,6 +97,20 @@ const jobs: readonly Job[] = [
     ],
   },
   { name: 'sources', prepare: async () => undefined, requests: [ping] },
+  {
+    name: 'filters',
+    prepare: (cluster) => cluster.request('POST', '/api/v1/namespaces/zen-system/configmaps', configMapOf('LOW')),
+    requests: [
+      {
+        ...ping,
+        async before(cluster) {
+          await cluster.request('PUT', filterConfigMapPath, configMapOf('LOW'));
+          await cluster.request('DELETE', `${ownFilters}/zen-watcher-filter-falco`);
+        },
+      },
+      { ...ping, before: (cluster) => cluster.request('PUT', filterConfigMapPath, configMapOf('lwo')) },
+    ],
+  },
   {
     name: 'kyverno',
     prepare: (cluster) =>
@@ -198,11 +221,13 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
     const definition = definitions.find((one) => one.name === name);
     const roles = (definition ? rolesOf(definition) : []).filter(({ kind }) => kind.endsWith('Role'));
 
-    /** What a function watches it needs at once or never: a second without it is enough. */
-    async function ready(url: string): Promise<void> {
-      for (let tries = 0; tries < 20 && (await fetch(`${url}/ready`)).status !== 200; tries += 1) {
+    /** Knative sends nothing before it is; what a function watches it can read at once or never. */
+    async function isReady(url: string): Promise<boolean> {
+      for (let tries = 0; tries < 40; tries += 1) {
+        if ((await fetch(`${url}/ready`)).status === 200) return true;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
+      return false;
     }
 
     async function doesItsJob(): Promise<boolean> {
@@ -214,13 +239,13 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
         folder,
         environment: { LOG_LEVEL: 'FATAL', DEDUP_CACHE_SIZE: '0', K_SINK: sink },
       });
-      await ready(program.url);
       const statuses: number[] = [];
-      for (const { path = '/', headers, body: content } of requests) {
+      for (const { path = '/', headers, body: content, before } of (await isReady(program.url)) ? requests : []) {
+        await before?.(cluster);
         statuses.push(await postTo(`${program.url}${path}`, headers, content));
       }
       await program.stop();
-      return statuses.every((status) => status === 204);
+      return statuses.length === requests.length && statuses.every((status) => status === 204);
     }
 
     it('does its whole job with its own token and its generated Role', async () => {

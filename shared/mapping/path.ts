@@ -1,0 +1,66 @@
+/** What of a value is taken: the text of a path, parsed once. */
+export interface Path {
+  /** Whether it begins at the whole object, where others begin at one of its items. */
+  readonly isWhole: boolean;
+  readonly steps: readonly Step[];
+}
+
+type Step =
+  | { readonly type: 'key'; readonly key: string }
+  | { readonly type: 'index'; readonly index: number }
+  | { readonly type: 'match'; readonly keys: readonly string[]; readonly value: string };
+
+/** `.key`, `[0]`, `['a.b/c']` or `[type=Ready]`, each at the very place where the one before ended. */
+const step = /\.([A-Za-z0-9_-]+)|\[(\d{1,9})\]|\['([^']+)'\]|\[([A-Za-z0-9_.-]+)=([^\]]+)\]/y;
+const longestPath = 512;
+
+export function isPath(text: string): boolean {
+  return text.startsWith('.') || text.startsWith('$');
+}
+
+/** `undefined` where the text is no path. */
+export function parsePath(text: string): Path | undefined {
+  if (!isPath(text) || text.length > longestPath) return undefined;
+  const isWhole = text.startsWith('$');
+  const steps: Step[] = [];
+  for (let at = isWhole ? 1 : 0; at < text.length; at = step.lastIndex) {
+    step.lastIndex = at;
+    const match = step.exec(text);
+    if (!match) return undefined;
+    const [, key, index, quoted, field, value] = match;
+    if (index !== undefined) steps.push({ type: 'index', index: Number(index) });
+    else if (field !== undefined && value !== undefined) steps.push({ type: 'match', keys: field.split('.'), value });
+    else steps.push({ type: 'key', key: key ?? quoted ?? '' });
+  }
+  return isWhole || steps.length > 0 ? { isWhole, steps } : undefined;
+}
+
+/** Own fields of plain objects alone: no prototype, no method, no length can be reached. */
+function field(value: unknown, key: string): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  return Object.getOwnPropertyDescriptor(value, key)?.value;
+}
+
+function matches(element: unknown, keys: readonly string[], value: string): boolean {
+  const found = keys.reduce(field, element);
+  return scalarText(found ?? field(element, keys.join('.'))) === value;
+}
+
+/** The value that a path leads to; `undefined` where it leads nowhere. */
+export function valueAt({ isWhole, steps }: Path, whole: unknown, item: unknown): unknown {
+  let value = isWhole ? whole : item;
+  for (const one of steps) {
+    if (value === undefined || value === null) return undefined;
+    if (one.type === 'key') value = field(value, one.key);
+    else if (!Array.isArray(value)) return undefined;
+    else if (one.type === 'index') value = value[one.index];
+    else value = value.find((element) => matches(element, one.keys, one.value));
+  }
+  return value;
+}
+
+/** The text of a string, number or boolean; `undefined` for all else. */
+export function scalarText(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+}

@@ -1,0 +1,232 @@
+import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import filters from '../../functions/filters.ts';
+import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { createTestContext, ping } from '../pipeline/test-context.ts';
+
+const name = 'zen-watcher-filter';
+
+function createWorld(environment: Record<string, string> = {}) {
+  const test = createTestContext(filters, { environment });
+  const { all } = test.objects;
+  return {
+    ...test,
+    all,
+    set(configuration: unknown, key = 'filter.json') {
+      const text = typeof configuration === 'string' ? configuration : JSON.stringify(configuration);
+      const at = all.findIndex(({ kind }) => kind === 'ConfigMap');
+      if (at >= 0) all.splice(at, 1);
+      const metadata = { name, namespace: 'zen-system' };
+      all.push({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { [key]: text } } as KubernetesObject);
+    },
+    unset: () =>
+      void all.splice(
+        all.findIndex(({ kind }) => kind === 'ConfigMap'),
+        1,
+      ),
+    run: () => filters.handle(ping, test.context),
+    made: () =>
+      Object.fromEntries(
+        all
+          .filter(({ kind, metadata }) => kind === 'ObservationFilter' && metadata.labels)
+          .map((object) => [object.metadata.name, 'spec' in object ? object.spec : undefined]),
+      ),
+    async reports() {
+      const { items } = await test.store.read({ limit: 100, source: 'filters' });
+      return items.map(({ metadata, spec }) => ({
+        namespace: metadata.namespace,
+        type: spec.eventType,
+        field: spec.details.field,
+      }));
+    },
+  };
+}
+
+const good = { sources: { falco: { minSeverity: 'HIGH' }, kubebench: { enabled: false } } };
+const made = {
+  'zen-watcher-filter-falco': { targetSource: 'falco', minSeverity: 'HIGH', enabled: true },
+  'zen-watcher-filter-kubebench': { targetSource: 'kubebench', enabled: false },
+};
+
+function aFilter(of: string, spec: object, namespace = 'zen-system'): KubernetesObject {
+  const object = {
+    apiVersion: 'zen.kube-zen.io/v1alpha1',
+    kind: 'ObservationFilter',
+    metadata: { name: of, namespace },
+  };
+  return { ...object, spec } as KubernetesObject;
+}
+
+describe('the filter ConfigMap', () => {
+  it('becomes an ObservationFilter a source', async () => {
+    const { set, run, made: filtersMade } = createWorld();
+    set(good);
+    await run();
+    expect(filtersMade()).toEqual(made);
+  });
+
+  it('changes what it has become when it changes, and nothing when it does not', async () => {
+    const { set, run, made: filtersMade, objects } = createWorld();
+    set(good);
+    await run();
+    const writes: string[] = [];
+    const { apply, delete: remove } = objects;
+    objects.apply = async (...args) => {
+      writes.push(`apply ${args[1].metadata.name}`);
+      await apply(...args);
+    };
+    objects.delete = async (...args) => {
+      writes.push(`delete ${args[1].metadata.name}`);
+      await remove(...args);
+    };
+    await run();
+    expect(writes).toEqual([]);
+    set({ sources: { falco: { minSeverity: 'low' } } });
+    await run();
+    expect(writes).toEqual(['apply zen-watcher-filter-falco', 'delete zen-watcher-filter-kubebench']);
+    expect(filtersMade()).toEqual({
+      'zen-watcher-filter-falco': { targetSource: 'falco', minSeverity: 'LOW', enabled: true },
+    });
+  });
+
+  it('takes what it has become along when it is deleted, and nothing else', async () => {
+    const { set, unset, run, all, made: filtersMade } = createWorld();
+    all.push(aFilter('mine', { targetSource: 'falco' }));
+    set(good);
+    await run();
+    unset();
+    await run();
+    expect(filtersMade()).toEqual({});
+    expect(all.map(({ metadata }) => metadata.name)).toEqual(['mine']);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['no JSON', '{"sources": {', 'filter.json'],
+    ['YAML', stringify(good), 'filter.json'],
+    ['nothing', '', 'filter.json'],
+    ['a list', '[]', 'filter.json'],
+    ['no sources', {}, 'sources'],
+    ['something beside the sources', { ...good, source: {} }, 'source'],
+    ['a misspelt severity', { sources: { falco: { minSeverity: 'hgih' } } }, 'sources.falco.minSeverity'],
+    [
+      'a misspelt severity in a list',
+      { sources: { falco: { includeSeverity: ['HIGH', 'x'] } } },
+      'sources.falco.includeSeverity[1]',
+    ],
+    ['a misspelt field', { sources: { falco: { minSeverty: 'HIGH' } } }, 'sources.falco.minSeverty'],
+    ['a severity that is a number', { sources: { falco: { minSeverity: 3 } } }, 'sources.falco.minSeverity'],
+    ['a list that is none', { sources: { falco: { excludeKinds: 'Pod' } } }, 'sources.falco.excludeKinds'],
+    ['an empty word', { sources: { falco: { excludeKinds: [''] } } }, 'sources.falco.excludeKinds[0]'],
+    [
+      'a pattern for a namespace',
+      { sources: { falco: { includeNamespaces: ['kube-.*'] } } },
+      'sources.falco.includeNamespaces[0]',
+    ],
+    ['a source that can have no name', { sources: { 'Fal co': {} } }, 'sources.Fal co'],
+    ['enabled as text', { sources: { falco: { enabled: 'no' } } }, 'sources.falco.enabled'],
+    [
+      '10,000 entries',
+      { sources: { falco: { excludeRules: Array.from({ length: 10_000 }, (_, i) => `r${i}`) } } },
+      'sources.falco.excludeRules',
+    ],
+    ['null for a source', { sources: { falco: null } }, 'sources.falco'],
+    [
+      'a good source beside a bad one',
+      { sources: { trivy: { minSeverity: 'LOW' }, falco: { enabled: 1 } } },
+      'sources.falco.enabled',
+    ],
+  ])('that holds %s changes nothing, and is reported with its field', async (_case, bad, field) => {
+    const { set, run, made: filtersMade, reports } = createWorld();
+    set(good);
+    await run();
+    set(bad);
+    await run();
+    await run();
+    expect(filtersMade()).toEqual(made);
+    expect(await reports()).toEqual([{ namespace: 'zen-system', type: 'invalid-configuration', field }]);
+  });
+
+  it('without the key that it should have changes nothing', async () => {
+    const { set, run, made: filtersMade, reports } = createWorld();
+    set(good);
+    await run();
+    set(good, 'filters.json');
+    await run();
+    expect(filtersMade()).toEqual(made);
+    expect(await reports()).toMatchObject([{ field: 'data.filter.json' }]);
+  });
+
+  it('may filter a source that nobody knows', async () => {
+    const { set, run, made: filtersMade, reports } = createWorld();
+    set({ sources: { 'my-own-tool': { minSeverity: 'LOW' } } });
+    await run();
+    expect(Object.keys(filtersMade())).toEqual(['zen-watcher-filter-my-own-tool']);
+    expect(await reports()).toEqual([]);
+  });
+
+  it('never touches a filter that somebody else wrote under such a name', async () => {
+    const { set, run, all, reports } = createWorld();
+    const theirs = aFilter('zen-watcher-filter-falco', { targetSource: 'falco', minSeverity: 'LOW' });
+    all.push(theirs);
+    set(good);
+    await run();
+    expect(all.filter(({ kind }) => kind === 'ObservationFilter')).toEqual([
+      expect.objectContaining({ spec: { targetSource: 'falco', minSeverity: 'LOW' } }),
+    ]);
+    expect(await reports()).toMatchObject([{ field: 'zen-watcher-filter-falco' }]);
+  });
+
+  it('is where the settings say', async () => {
+    const {
+      run,
+      all,
+      made: filtersMade,
+    } = createWorld({
+      ...{ FILTER_CONFIGMAP_NAME: 'noise', FILTER_CONFIGMAP_NAMESPACE: 'config', FILTER_CONFIGMAP_KEY: 'f' },
+    });
+    const metadata = { name: 'noise', namespace: 'config' };
+    all.push({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { f: JSON.stringify(good) } } as KubernetesObject);
+    await run();
+    expect(Object.keys(filtersMade())).toEqual(['noise-falco', 'noise-kubebench']);
+  });
+});
+
+describe('every ObservationFilter', () => {
+  const conditionsOf = (object: KubernetesObject | undefined) =>
+    (object as unknown as { status?: { conditions: object[] } })?.status?.conditions;
+
+  it('says whether it is accepted, and why not', async () => {
+    const { run, all } = createWorld();
+    all.push(
+      aFilter('good', { targetSource: 'falco' }),
+      aFilter('bad', { targetSource: 'falco', minSeverity: 'hgih' }, 'shop'),
+    );
+    await run();
+    expect(conditionsOf(all.find(({ metadata }) => metadata.name === 'good'))).toMatchObject([
+      { type: 'Accepted', status: 'True' },
+    ]);
+    expect(conditionsOf(all.find(({ metadata }) => metadata.name === 'bad'))).toMatchObject([
+      { type: 'Accepted', status: 'False', reason: 'Invalid', message: expect.stringContaining('spec.minSeverity') },
+    ]);
+  });
+
+  it('is written to when that changes, and only then', async () => {
+    const { run, all, objects, clock } = createWorld();
+    const filter = aFilter('f', { targetSource: 'falco' });
+    all.push(filter);
+    await run();
+    let writes = 0;
+    const { setStatus } = objects;
+    objects.setStatus = async (...args) => {
+      writes += 1;
+      await setStatus(...args);
+    };
+    clock.now += 60_000;
+    await run();
+    expect(writes).toBe(0);
+    Object.assign(filter, { spec: { targetSource: 'falco', enabled: 'x' } });
+    await run();
+    expect(writes).toBe(1);
+    expect(conditionsOf(filter)).toMatchObject([{ status: 'False', lastTransitionTime: '2026-03-01T12:01:00.000Z' }]);
+  });
+});
