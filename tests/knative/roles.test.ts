@@ -72,6 +72,17 @@ const configMapOf = (minSeverity: string) => ({
   data: { 'filter.json': JSON.stringify({ sources: { falco: { minSeverity } } }) },
 });
 
+const rbac = '/apis/rbac.authorization.k8s.io/v1';
+const mergePatch = { contentType: 'application/merge-patch+json' };
+const mappingPath = '/apis/zen.kube-zen.io/v1alpha1/namespaces/zen-system';
+const mappingOf = (name: string) => ({
+  ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationMapping', metadata: { name } },
+  spec: {
+    ...{ sourceName: 'own', group: 'wgpolicyk8s.io', version: 'v1alpha2', kind: 'PolicyReport' },
+    mappings: { severity: 'HIGH', category: 'security', eventType: 'own' },
+  },
+});
+
 const jobs: readonly Job[] = [
   {
     name: 'falco',
@@ -109,6 +120,28 @@ const jobs: readonly Job[] = [
         },
       },
       { ...ping, before: (cluster) => cluster.request('PUT', filterConfigMapPath, configMapOf('lwo')) },
+    ],
+  },
+  {
+    name: 'ingest',
+    async prepare(cluster) {
+      await cluster.request('POST', '/apis/wgpolicyk8s.io/v1alpha2/namespaces/shop/policyreports', policies);
+      const reads = { apiGroups: ['wgpolicyk8s.io'], resources: ['policyreports'], verbs: ['get', 'list', 'watch'] };
+      // No controller aggregates here.
+      const name = 'zen-watcher-ingest-kinds';
+      await cluster.request('PATCH', `${rbac}/clusterroles/${name}`, { rules: [reads] }, mergePatch);
+      await cluster.request('POST', `${mappingPath}/observationmappings`, mappingOf('own'));
+    },
+    requests: [
+      {
+        ...ping,
+        // Its conditions are written anew each time.
+        async before(cluster) {
+          await cluster.request('DELETE', `${mappingPath}/observationmappings/own`);
+          await cluster.request('POST', `${mappingPath}/observationmappings`, mappingOf('own'));
+        },
+      },
+      referenceTo(policies),
     ],
   },
   {
@@ -151,7 +184,6 @@ interface Deed {
 
 const core = '/api/v1/namespaces/zen-system';
 const own = '/apis/zen.kube-zen.io/v1/namespaces/zen-system/observations';
-const rbac = '/apis/rbac.authorization.k8s.io/v1';
 const deeds: readonly Deed[] = [
   { what: 'read Secrets', method: 'GET', path: `${core}/secrets` },
   { what: 'read Secrets anywhere', method: 'GET', path: '/api/v1/secrets' },

@@ -6,7 +6,7 @@ import { groupVersionOf } from '../../shared/function/group-version.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { type Environment, parseSettings } from '../../shared/function/settings.ts';
 import type { KubernetesObject, Objects, Store } from '../../shared/function/stores.ts';
-import type { Resource } from '../../shared/function/triggers.ts';
+import { guessedPlural, type Resource } from '../../shared/function/triggers.ts';
 import { createAdmission } from '../../shared/host/admission.ts';
 import { createEmbeddedStore, type EmbeddedStore } from '../../shared/local/embedded-store.ts';
 import { createKnownNames } from '../../shared/pipeline/known-names.ts';
@@ -19,8 +19,9 @@ export interface TestObjects extends Objects {
 
 export function createTestObjects(): TestObjects {
   const all: KubernetesObject[] = [];
-  const matches = ({ group, kind }: Resource, object: KubernetesObject): boolean =>
-    object.kind === kind && groupVersionOf(object.apiVersion).group === group;
+  const matches = ({ group, kind, plural }: Resource, object: KubernetesObject): boolean =>
+    (kind === '' ? guessedPlural(object.kind) === plural : object.kind === kind) &&
+    groupVersionOf(object.apiVersion).group === group;
   const remove = (resource: Resource, { metadata: { name, namespace } }: KubernetesObject): void => {
     const at = all.findIndex((object) => {
       const { metadata } = object;

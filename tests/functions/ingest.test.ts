@@ -1,0 +1,425 @@
+import { describe, expect, it } from 'vitest';
+import ingest from '../../functions/ingest.ts';
+import { Refusal } from '../../shared/function/refusal.ts';
+import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { peerOf } from '../../shared/host/peers.ts';
+import { createTestContext, eventOf, ping, referenceTo } from '../pipeline/test-context.ts';
+
+const peers = (await loadFunctions()).map((definition) => peerOf(definition, {}, []));
+const mappings = { severity: '.severity', category: 'operational', eventType: 'widget-broken', message: '.text' };
+
+function aMapping(name: string, spec: object = {}, namespace = 'zen-system', more: object = {}): KubernetesObject {
+  const base = { sourceName: 'widgets', group: 'example.com', version: 'v1', kind: 'Widget', mappings };
+  return {
+    ...{
+      apiVersion: 'zen.kube-zen.io/v1alpha1',
+      kind: 'ObservationMapping',
+      metadata: { name, namespace, generation: 1, ...more },
+    },
+    spec: { ...base, ...spec },
+  } as KubernetesObject;
+}
+
+function anIngester(name: string, spec: object = {}, namespace = 'zen-system', more: object = {}): KubernetesObject {
+  const base = { source: 'hooks', ingester: 'webhook', webhook: { path: 'hooks' }, mappings };
+  return {
+    ...{
+      apiVersion: 'zen.kube-zen.io/v1alpha1',
+      kind: 'Ingester',
+      metadata: { name, namespace, generation: 1, ...more },
+    },
+    spec: { ...base, ...spec },
+  } as KubernetesObject;
+}
+
+const informer = (more: object = {}) => ({
+  ...{ source: 'gadgets', ingester: 'informer', webhook: undefined },
+  informer: { gvr: { group: 'example.com', version: 'v1', resource: 'gadgets' }, ...more },
+});
+
+function aWidget(name: string, namespace = 'shop', more: object = {}, kind = 'Widget'): KubernetesObject {
+  const metadata = { name, namespace, creationTimestamp: '2026-03-01T11:00:00Z', labels: { tier: 'a' } };
+  return {
+    apiVersion: 'example.com/v1',
+    kind,
+    metadata,
+    severity: 'HIGH',
+    text: `${name} broke`,
+    ...more,
+  } as KubernetesObject;
+}
+
+function createWorld(...objects: KubernetesObject[]) {
+  const test = createTestContext(ingest, { context: { functions: peers } });
+  test.objects.all.push(...objects);
+  Object.assign(test.context, {
+    watched: ({ kind }: { kind: string }) => test.objects.all.filter((one) => one.kind === kind),
+  });
+  return {
+    ...test,
+    all: test.objects.all,
+    pass: () => ingest.handle(ping, test.context),
+    see: (object: KubernetesObject) => ingest.handle(referenceTo(object), test.context),
+    post: (path: string, data: unknown, time = '2026-03-01T12:00:00Z') =>
+      ingest.handle({ ...eventOf('io.kube-zen.ingest.v1', data), source: path, time }, test.context),
+    async stored() {
+      const { items } = await test.store.read({ limit: 100 });
+      return items
+        .map(({ metadata, spec }) => `${metadata.namespace}: ${spec.source} ${spec.severity} ${spec.details.message}`)
+        .sort();
+    },
+    conditionsOf(name: string): Record<string, string> {
+      const object = test.objects.all.find(({ metadata }) => metadata.name === name) as unknown as {
+        status?: { conditions: { type: string; reason: string }[] };
+      };
+      return Object.fromEntries((object?.status?.conditions ?? []).map(({ type, reason }) => [type, reason]));
+    },
+  };
+}
+
+describe('a mapped kind', () => {
+  it('is observed by a reference and by a pass, once', async () => {
+    const { see, pass, stored } = createWorld(aMapping('m'), aWidget('a'), aWidget('b'));
+    await see(aWidget('a'));
+    expect(await stored()).toEqual(['shop: widgets HIGH a broke']);
+    await pass();
+    await pass();
+    expect(await stored()).toEqual(['shop: widgets HIGH a broke', 'shop: widgets HIGH b broke']);
+  });
+
+  it('is observed at once when its mapping comes or changes', async () => {
+    const { see, all, stored } = createWorld(aWidget('a'));
+    const mapping = aMapping('m');
+    all.push(mapping);
+    await see(mapping);
+    expect(await stored()).toEqual(['shop: widgets HIGH a broke']);
+    Object.assign(mapping, aMapping('m', { mappings: { ...mappings, eventType: 'other', message: 'changed' } }));
+    await see(mapping);
+    expect(await stored()).toContain('shop: widgets HIGH changed');
+  });
+
+  it('is no longer observed once its mapping is gone or disabled', async () => {
+    const { all, see, stored } = createWorld(aMapping('m', { enabled: false }), aWidget('a'));
+    expect((await see(aWidget('a'))).skipped).toEqual({ not_wanted: 1 });
+    all.splice(0, 1);
+    expect((await see(aWidget('a'))).skipped).toEqual({ not_wanted: 1 });
+    expect(await stored()).toEqual([]);
+  });
+
+  it('may be mapped twice: each mapping makes its own findings, and neither ages the other’s', async () => {
+    const second = aMapping('n', { mappings: { ...mappings, eventType: 'second', message: 'twice' } });
+    const { pass, stored, store } = createWorld(aMapping('m'), second, aWidget('a'));
+    await pass();
+    await pass();
+    expect(await stored()).toEqual(['shop: widgets HIGH a broke', 'shop: widgets HIGH twice']);
+    const states = (await store.read({ limit: 9 })).items.map(
+      ({ metadata }) => metadata.labels['zen.kube-zen.io/state'],
+    );
+    expect(states).toEqual(['open', 'open']);
+  });
+
+  it('may feed one source with another kind', async () => {
+    const gadget = aMapping('n', { kind: 'Gadget' });
+    const { pass, stored } = createWorld(aMapping('m'), gadget, aWidget('a'), aWidget('g', 'shop', {}, 'Gadget'));
+    await pass();
+    expect(await stored()).toEqual(['shop: widgets HIGH a broke', 'shop: widgets HIGH g broke']);
+  });
+
+  it('whose finding ends is missing', async () => {
+    const { pass, all, store, clock } = createWorld(
+      aMapping('m', { when: [{ path: '.severity', in: ['HIGH'] }] }),
+      aWidget('a'),
+    );
+    await pass();
+    Object.assign(all[1] ?? {}, { severity: 'LOW' });
+    clock.now += 60_000;
+    await pass();
+    expect((await store.read({ limit: 9 })).items[0]?.metadata.labels['zen.kube-zen.io/state']).toBe('missing');
+  });
+
+  it('is picked by an Ingester’s namespace and labels, filtered, and kept for its time', async () => {
+    const more = { filters: { minSeverity: 'HIGH' }, ttl: { default: '12h' }, deduplication: { windowSeconds: 300 } };
+    const spec = { ...informer({ namespace: 'shop', labelSelector: 'tier in (a),!skip' }), ...more };
+    const low = aWidget('low', 'shop', { severity: 'LOW' }, 'Gadget');
+    const other = aWidget('other', 'pay', {}, 'Gadget');
+    const unlabelled = { ...aWidget('plain', 'shop', {}, 'Gadget'), metadata: { name: 'plain', namespace: 'shop' } };
+    const { pass, see, stored, store } = createWorld(
+      anIngester('i', spec),
+      aWidget('a', 'shop', {}, 'Gadget'),
+      low,
+      other,
+      unlabelled,
+    );
+    await pass();
+    for (const object of [low, other, unlabelled]) await see(object);
+    expect(await stored()).toEqual(['shop: gadgets HIGH a broke']);
+    expect((await store.read({ limit: 1 })).items[0]?.spec.ttlSecondsAfterCreation).toBe(43_200);
+  });
+
+  it('that can not be listed leaves the other sources to their pass', async () => {
+    const broken = aMapping('broken', { sourceName: 'broken', kind: 'Broken' }, 'zen-system', {
+      creationTimestamp: '2020-01-01T00:00:00Z',
+    });
+    const { pass, stored, objects } = createWorld(broken, aMapping('m'), aWidget('a'));
+    const { list } = objects;
+    objects.list = (resource, ...rest) => {
+      if (resource.kind === 'Broken') throw new Error('broken');
+      return list(resource, ...rest);
+    };
+    await expect(pass()).rejects.toMatchObject({ status: 503 });
+    expect(await stored()).toEqual(['shop: widgets HIGH a broke']);
+  });
+});
+
+describe('what is posted', () => {
+  it('is observed by its Ingester', async () => {
+    const { post, stored } = createWorld(anIngester('i', { items: '.list' }));
+    await post('/ingest/hooks', {
+      list: [
+        { severity: 'low', text: 'a' },
+        { severity: 'high', text: 'b' },
+      ],
+    });
+    expect(await stored()).toEqual(['zen-system: hooks HIGH b', 'zen-system: hooks LOW a']);
+  });
+
+  it('is the same finding when it is delivered again, and in its window', async () => {
+    const { post, stored } = createWorld(anIngester('i', { deduplication: { windowSeconds: 60 } }));
+    const body = { severity: 'low', text: 'a' };
+    await post('/ingest/hooks', body, '2026-03-01T12:00:01Z');
+    await post('/ingest/hooks', body, '2026-03-01T12:00:59Z');
+    expect(await stored()).toHaveLength(1);
+    await post('/ingest/hooks', body, '2026-03-01T12:01:01Z');
+    expect(await stored()).toHaveLength(2);
+  });
+
+  it('without an Ingester is not acknowledged', async () => {
+    const { post } = createWorld();
+    await expect(post('/ingest/hooks', {})).rejects.toMatchObject({ status: 503 });
+  });
+
+  it.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['text', 'text'],
+    ['a list', [1, 2]],
+    ['items that are none', { list: 'no' }],
+  ])('may be %s', async (_case, data) => {
+    const { post } = createWorld(anIngester('i', { items: '.list' }));
+    expect((await post('/ingest/hooks', data)).skipped).toEqual({ no_items: 1 });
+  });
+});
+
+const later = { creationTimestamp: '2026-02-01T00:00:00Z' };
+const earlier = { creationTimestamp: '2026-01-01T00:00:00Z' };
+
+describe('what is accepted', () => {
+  it.each<[string, KubernetesObject[], string, object]>([
+    ['a mapping', [aMapping('it')], 'it', { Accepted: 'Valid', Ready: 'Ready' }],
+    ['a disabled mapping', [aMapping('it', { enabled: false })], 'it', { Accepted: 'Valid', Ready: 'Disabled' }],
+    ['an Ingester for posts', [anIngester('it')], 'it', { Accepted: 'Valid', Ready: 'Ready' }],
+    ['an Ingester for objects', [anIngester('it', informer())], 'it', { Accepted: 'Valid', Ready: 'Ready' }],
+    [
+      'a built-in source',
+      [aMapping('it', { sourceName: 'trivy' })],
+      'it',
+      { Accepted: 'SourceTaken', Ready: 'NotAccepted' },
+    ],
+    [
+      'a built-in source, spelt otherwise',
+      [aMapping('it', { sourceName: 'kubebench' })],
+      'it',
+      { Accepted: 'SourceTaken', Ready: 'NotAccepted' },
+    ],
+    [
+      'the source of another function',
+      [anIngester('it', { source: 'gc' })],
+      'it',
+      { Accepted: 'SourceTaken', Ready: 'NotAccepted' },
+    ],
+    [
+      'a built-in source, for a tenant',
+      [aMapping('it', { sourceName: 'falco' }, 'shop')],
+      'it',
+      { Accepted: 'SourceTaken', Ready: 'NotAccepted' },
+    ],
+    [
+      'a source of the system namespace, for a tenant',
+      [aMapping('it', {}, 'shop', earlier), aMapping('theirs', {}, 'zen-system', later)],
+      'it',
+      { Accepted: 'SourceTaken', Ready: 'NotAccepted' },
+    ],
+    [
+      'a source of another tenant',
+      [aMapping('it', {}, 'shop'), aMapping('theirs', {}, 'pay')],
+      'it',
+      { Accepted: 'Valid', Ready: 'Ready' },
+    ],
+    [
+      'a path that is taken',
+      [anIngester('it', {}, 'shop', later), anIngester('theirs', { source: 'x' }, 'pay', earlier)],
+      'it',
+      { Accepted: 'PathTaken', Ready: 'NotAccepted' },
+    ],
+    [
+      'a path that somebody later takes',
+      [anIngester('it', {}, 'shop', earlier), anIngester('theirs', { source: 'x' }, 'zen-system', later)],
+      'it',
+      { Accepted: 'Valid', Ready: 'Ready' },
+    ],
+    [
+      'another namespace, for a tenant',
+      [anIngester('it', informer({ namespace: 'pay' }), 'shop')],
+      'it',
+      { Accepted: 'NamespaceNotAllowed', Ready: 'NotAccepted' },
+    ],
+    [
+      'its own namespace, for a tenant',
+      [anIngester('it', informer({ namespace: 'shop' }), 'shop')],
+      'it',
+      { Accepted: 'Valid', Ready: 'Ready' },
+    ],
+    ['a path that is none', [aMapping('it', { items: '..x' })], 'it', { Accepted: 'Invalid', Ready: 'NotAccepted' }],
+    [
+      'a field of a newer version',
+      [aMapping('it', { mappings: { ...mappings, colour: 'red' } })],
+      'it',
+      { Accepted: 'Invalid', Ready: 'NotAccepted' },
+    ],
+    [
+      'a duration that is none',
+      [anIngester('it', { ttl: { default: 'soon' } })],
+      'it',
+      { Accepted: 'Invalid', Ready: 'NotAccepted' },
+    ],
+    [
+      'a selector that is none',
+      [anIngester('it', informer({ labelSelector: 'a in b' }))],
+      'it',
+      { Accepted: 'Invalid', Ready: 'NotAccepted' },
+    ],
+    [
+      'both in and notIn',
+      [aMapping('it', { when: [{ path: '.a', in: ['1'], notIn: ['2'] }] })],
+      'it',
+      { Accepted: 'Invalid', Ready: 'NotAccepted' },
+    ],
+  ])('%s', async (_case, objects, name, expected) => {
+    const { pass, conditionsOf } = createWorld(...objects);
+    await pass();
+    expect(conditionsOf(name)).toEqual(expected);
+  });
+});
+
+describe('a tenant’s mapping', () => {
+  it('sees its own namespace alone', async () => {
+    const { pass, see, stored } = createWorld(aMapping('m', {}, 'shop'), aWidget('mine'), aWidget('theirs', 'pay'));
+    await pass();
+    await see(aWidget('theirs', 'pay'));
+    expect(await stored()).toEqual(['shop: widgets HIGH mine broke']);
+  });
+
+  it('writes into its own namespace alone, whatever it says', async () => {
+    const elsewhere = { ...mappings, resource: { kind: 'Pod', namespace: 'pay', name: 'p' } };
+    const nowhere = { ...mappings, resource: { kind: 'Node', name: 'n' } };
+    const { pass, post, stored } = createWorld(
+      aMapping('m', { mappings: elsewhere }, 'shop'),
+      aMapping('n', { mappings: nowhere, sourceName: 'nodes' }, 'shop'),
+      anIngester('i', { mappings: elsewhere }, 'shop'),
+      aWidget('mine'),
+    );
+    const summary = await pass();
+    expect(summary.filtered).toEqual({ outside_namespace: 1 });
+    expect((await post('/ingest/hooks', { severity: 'HIGH', text: 'posted' })).filtered).toEqual({
+      outside_namespace: 1,
+    });
+    expect(await stored()).toEqual(['shop: nodes HIGH mine broke']);
+  });
+
+  it('ages nothing of another tenant’s with the same source', async () => {
+    const { pass, all, store, clock } = createWorld(
+      aMapping('m', {}, 'shop'),
+      aMapping('n', {}, 'pay'),
+      aWidget('a'),
+      aWidget('b', 'pay'),
+    );
+    await pass();
+    all.splice(
+      all.findIndex(({ metadata }) => metadata.name === 'a'),
+      1,
+    );
+    clock.now += 60_000;
+    await pass();
+    const states = (await store.read({ limit: 9 })).items.map(
+      ({ metadata }) => `${metadata.namespace} ${metadata.labels['zen.kube-zen.io/state']}`,
+    );
+    expect(states).toEqual(['pay open', 'shop missing']);
+  });
+
+  it('of a kind without namespaces is told that it can not', async () => {
+    const discovery = {
+      groups: async () => new Map(),
+      kinds: async () => [{ kind: 'Widget', plural: 'widgets', namespaced: false }],
+    };
+    const { pass, context, conditionsOf } = createWorld(aMapping('m', {}, 'shop'));
+    Object.assign(context, { discovery });
+    await pass();
+    expect(conditionsOf('m')).toEqual({ Accepted: 'Valid', Ready: 'NamespaceNotAllowed' });
+  });
+});
+
+describe('what can not be read in a cluster', () => {
+  const served = [{ kind: 'Widget', plural: 'widgets', namespaced: true }];
+  const source = (status: string): KubernetesObject =>
+    ({
+      ...{
+        apiVersion: 'sources.knative.dev/v1',
+        kind: 'ApiServerSource',
+        metadata: { name: 'ingest-example-com', namespace: 'zen-system' },
+      },
+      status: { conditions: [{ type: 'Ready', status, message: 'because' }] },
+    }) as KubernetesObject;
+
+  it.each<[string, object[] | undefined, KubernetesObject[], string]>([
+    ['a kind that is not served', [], [], 'KindNotServed'],
+    ['a group that can not be asked', undefined, [], 'KindNotServed'],
+    ['a kind without its source', served, [], 'SourceNotReady'],
+    ['a kind whose source is not ready', served, [source('False')], 'SourceNotReady'],
+    ['a kind whose source is ready', served, [source('True')], 'Ready'],
+    ['a kind whose plural Knative misses', [{ ...served[0], plural: 'widgetry' }], [], 'PassOnly'],
+  ])('%s is told', async (_case, kinds, objects, reason) => {
+    const { pass, context, conditionsOf } = createWorld(aMapping('m'), ...objects);
+    Object.assign(context, { discovery: { groups: async () => new Map(), kinds: async () => kinds } });
+    await pass();
+    expect(conditionsOf('m').Ready).toBe(reason);
+  });
+
+  it('a kind that we may not list is told with the rule that is missing, and nothing of its source becomes missing', async () => {
+    const { pass, context, objects, conditionsOf, all, store, clock } = createWorld(
+      aMapping('m'),
+      aMapping('n', { kind: 'Gadget' }),
+      aWidget('a'),
+      aWidget('g', 'shop', {}, 'Gadget'),
+    );
+    await pass();
+    const kinds = [...served, { kind: 'Gadget', plural: 'gadgets', namespaced: true }];
+    Object.assign(context, { discovery: { groups: async () => new Map(), kinds: async () => kinds } });
+    const { list } = objects;
+    objects.list = (resource, ...rest) => {
+      if (resource.kind === 'Gadget')
+        throw new Refusal(503, 'listing gadgets.example.com was refused (Forbidden): check the Role');
+      return list(resource, ...rest);
+    };
+    clock.now += 60_000;
+    await pass();
+    expect(conditionsOf('n').Ready).toBe('NotReadable');
+    const message = JSON.stringify(all.find(({ metadata }) => metadata.name === 'n'));
+    expect(message).toContain('get, list and watch on gadgets.example.com');
+    expect(message).toContain('zen.kube-zen.io/aggregate-to-ingest');
+    const states = (await store.read({ limit: 9 })).items.map(
+      ({ metadata }) => metadata.labels['zen.kube-zen.io/state'],
+    );
+    expect(states).toEqual(['open', 'open']);
+  });
+});
