@@ -6,13 +6,14 @@ import { defineFunction, observationWrites } from '../shared/function/function-d
 import { groupVersionOf } from '../shared/function/group-version.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import type { SourceDefinition } from '../shared/function/source-definition.ts';
-import type { KubernetesObject } from '../shared/function/stores.ts';
+import type { KubernetesObject, Stored } from '../shared/function/stores.ts';
 import { addSummaries, emptySummary, type Summary, summaryOf } from '../shared/function/summary.ts';
 import { apiServerSourceName, apiServerSources, guessedPlural, type Resource } from '../shared/function/triggers.ts';
 import { isFor, type Judged, judgeMappings, type Mapped, mappingKinds } from '../shared/mapping/mapped-sources.ts';
 import { ingesters, observationMappings } from '../shared/mapping/mapping-spec.ts';
 import { contentHash } from '../shared/observation/canonical-json.ts';
-import { reconcilePass } from '../shared/pipeline/completeness-pass.ts';
+import { labels } from '../shared/observation/labels.ts';
+import { ageOrphans, reconcilePass } from '../shared/pipeline/completeness-pass.ts';
 import { type Condition, setConditions } from '../shared/pipeline/conditions.ts';
 import { observeEvent } from '../shared/pipeline/observe.ts';
 import { reconcileReference, referenceOf } from '../shared/pipeline/reference.ts';
@@ -225,8 +226,31 @@ async function passOnce(context: Context): Promise<Summary> {
     await setConditions(resource, object, [condition, own ?? unready(condition)], context);
   }
   if (failed.length > 0) throw withSummary(failed[0], summary);
-  return summary;
+  return addSummaries(summary, await ageOrphans(orphansOf(judged, context), context));
 }
+
+/** What no mapping makes any more. One that is not accepted keeps its findings: somebody may be about to mend it. */
+function orphansOf(judged: readonly Judged[], { functions }: Context): (stored: Stored) => boolean {
+  const builtIn = new Set(functions.map(({ name }) => name));
+  const kept = new Set(
+    judged.flatMap(({ object, condition, mapped }) => {
+      if (mapped) return [scopeOf(mapped.tenant, mapped.source)];
+      const source = condition.status === 'True' ? undefined : namedSource.safeParse(object).data;
+      return source === undefined ? [] : [scopeOf(undefined, source), scopeOf(object.metadata.namespace, source)];
+    }),
+  );
+  return ({ ref, labels: { [labels.source]: source = '' } }) =>
+    !builtIn.has(source) && !kept.has(scopeOf(undefined, source)) && !kept.has(scopeOf(ref.namespace, source));
+}
+
+function scopeOf(tenant: string | undefined, source: string): string {
+  return JSON.stringify([tenant ?? null, source]);
+}
+
+/** The source that an object names, though it is not accepted. */
+const namedSource = z
+  .object({ spec: z.union([z.object({ sourceName: z.string() }), z.object({ source: z.string() })]) })
+  .transform(({ spec }) => ('sourceName' in spec ? spec.sourceName : spec.source));
 
 function readyCondition(status: 'True' | 'False', reason: string, message: string): Condition {
   return { type: 'Ready', status, reason, message };

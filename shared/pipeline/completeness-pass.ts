@@ -178,3 +178,19 @@ async function ageUnseen(progress: Progress, context: Context): Promise<void> {
   const { relabelled } = await relabelAll(changes, context);
   progress.summary = addSummaries(progress.summary, summaryOf({ relabelled }));
 }
+
+/**
+ * Ages findings with a state that no pass looks at any more, since nothing maps to their source: what is stored is asked
+ * for whole, namespace by namespace.
+ */
+export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context: Context): Promise<Summary> {
+  const { WATCH_NAMESPACE: namespace } = context.settings;
+  const changes: Change[] = [];
+  for await (const stored of context.store.names(namespace === undefined ? {} : { namespace }, context.signal)) {
+    if (stored.labels[labels.state] === undefined || !isOrphan(stored)) continue;
+    const relabelling = notSeen(stored.labels, context.now(), context.settings);
+    if (relabelling) changes.push({ stored, relabelling });
+  }
+  const { relabelled } = await relabelAll(changes, context);
+  return summaryOf({ relabelled });
+}

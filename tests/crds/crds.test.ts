@@ -2,7 +2,10 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import type * as z from 'zod';
 import gc from '../../functions/gc.ts';
+import { filterObject } from '../../shared/function/filter-spec.ts';
+import { ingesterObject, mappingObject } from '../../shared/mapping/mapping-spec.ts';
 import {
   applyCrds,
   type Cluster,
@@ -31,6 +34,29 @@ function examplesIn(folder: string): Example[] {
       return { file, expected: /^# expect: (.*)$/m.exec(text)?.[1], object: parse(text) };
     });
 }
+
+const ownSchemas: Readonly<Record<string, z.ZodType>> = {
+  ObservationFilter: filterObject,
+  ObservationMapping: mappingObject,
+  Ingester: ingesterObject,
+};
+
+/** Harmless: a list as a set, and what stands twice in it. */
+const onlyTheServer: ReadonlySet<string> = new Set(['observationfilter-twice-the-same.yaml']);
+
+/** Whatever gets past an older or newer CRD must still be read as strictly. */
+describe.each(Object.entries(ownSchemas))('the schema of %s', (kind, schema) => {
+  const placed = ({ object }: Example) => ({ ...object, metadata: { namespace: 'shop', ...object.metadata } });
+  const of = (folder: string): Example[] => examplesIn(folder).filter(({ object }) => object.kind === kind);
+
+  it.each(of('valid'))('takes $file', (example) => {
+    expect(schema.safeParse(placed(example)).error).toBeUndefined();
+  });
+
+  it.each(of('invalid').filter(({ file }) => !onlyTheServer.has(file)))('refuses $file', (example) => {
+    expect(schema.safeParse(placed(example)).success).toBe(false);
+  });
+});
 
 /** What the Go program's CRD demanded: words, whatever they are. */
 const looseCrd = `apiVersion: apiextensions.k8s.io/v1

@@ -107,6 +107,22 @@ describe('a mapped kind', () => {
     expect(await stored()).toEqual([]);
   });
 
+  it.each<[string, (all: KubernetesObject[]) => void, string]>([
+    ['gone', (all) => void all.splice(0, 1), 'missing'],
+    ['disabled', (all) => void all.splice(0, 1, aMapping('m', { enabled: false })), 'missing'],
+    ['not accepted any more', (all) => void all.splice(0, 1, aMapping('m', { items: '..' })), 'open'],
+    ['still there', () => undefined, 'open'],
+  ])('whose mapping is %s has its findings aged, or not', async (_case, change, state) => {
+    const { all, pass, store, clock } = createWorld(aMapping('m'), aWidget('a'));
+    await pass();
+    change(all);
+    clock.now += 60_000;
+    await pass();
+    expect(
+      (await store.read({ limit: 9 })).items.map(({ metadata }) => metadata.labels['zen.kube-zen.io/state']),
+    ).toEqual([state]);
+  });
+
   it('may be mapped twice: each mapping makes its own findings, and neither ages the other’s', async () => {
     const second = aMapping('n', { mappings: { ...mappings, eventType: 'second', message: 'twice' } });
     const { pass, stored, store } = createWorld(aMapping('m'), second, aWidget('a'));
