@@ -253,7 +253,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 
 /** Applies crds/ and waits until they are served. */
 export async function applyCrds(cluster: Cluster): Promise<void> {
-  const files = readdirSync(join(root, 'crds')).filter((file) => /s\.yaml$/.test(file));
+  const files = readdirSync(join(root, 'crds')).filter((file) => file.endsWith('.yaml'));
   for (const file of files) await cluster.apply(readFileSync(join(root, 'crds', file), 'utf8'));
   for (const file of files) {
     const plural = file.replace('.yaml', '');
