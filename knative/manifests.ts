@@ -223,12 +223,19 @@ function pingSource(definition: FunctionDefinition, { schedule }: PingSourceTrig
 function apiServerSources(definition: FunctionDefinition, reach: Reach): Manifest[] {
   const settings = settingsOf(definition, reach);
   const byNamespace = Map.groupBy(kindsOf(definition, reach), (resource) => namespaceOf(resource, settings));
+  const accounts = new Set<string>();
   return [...byNamespace].flatMap(([namespace, kinds]) => {
-    // A source has its account in its own namespace.
+    // A source has its account in its own namespace; two in one share it.
     const account = accountOf(`${definition.name}-source`, namespace);
+    const isNew = !accounts.has(namespace ?? systemNamespace);
+    accounts.add(namespace ?? systemNamespace);
     const roles = bound(account, account.metadata.name, readRules(kinds, ['get', 'list', 'watch']), namespace);
     const always = kinds.filter(({ group }) => alwaysServed.has(group));
-    return [account, ...roles, ...(always.length > 0 ? [apiServerSource(definition, always, namespace)] : [])];
+    return [
+      ...(isNew ? [account] : []),
+      ...roles,
+      ...(always.length > 0 ? [apiServerSource(definition, always, namespace)] : []),
+    ];
   });
 }
 
