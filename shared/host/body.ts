@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { createGunzip, createInflate } from 'node:zlib';
 import { Refusal } from '../function/refusal.ts';
 
 export interface BodyLimits {
@@ -20,15 +22,29 @@ function declaredLength(request: IncomingMessage): number {
   return Number(request.headers['content-length'] ?? 0);
 }
 
+/** The body as it was before the sender compressed it: what comes out is counted, not what comes in. */
+function decode(request: IncomingMessage): Readable {
+  const encoding = request.headers['content-encoding']?.trim().toLowerCase();
+  if (encoding === undefined || encoding === '' || encoding === 'identity') return request;
+  const decoder =
+    encoding === 'gzip' || encoding === 'x-gzip'
+      ? createGunzip()
+      : encoding === 'deflate'
+        ? createInflate()
+        : undefined;
+  if (!decoder) throw new Refusal(415, 'the content encoding is not supported', { path: 'content-encoding' });
+  request.on('error', (error) => decoder.destroy(error));
+  // What is left of a body that is refused is read past, so that the refusal can be answered.
+  decoder.on('close', () => request.resume());
+  return request.pipe(decoder);
+}
+
 export function createBodyReader({ maxBytes, maxBytesInFlight }: BodyLimits): BodyReader {
   let inFlight = 0;
 
   return {
     async read(request) {
-      const encoding = request.headers['content-encoding'];
-      if (encoding !== undefined && encoding !== 'identity') {
-        throw new Refusal(415, 'the content encoding is not supported', { path: 'content-encoding' });
-      }
+      const decoded = decode(request);
       if (declaredLength(request) > maxBytes) throw new Refusal(413, 'the body is too large');
       let reserved = 0;
       const reserve = (bytes: number): void => {
@@ -46,7 +62,7 @@ export function createBodyReader({ maxBytes, maxBytesInFlight }: BodyLimits): Bo
       };
       const chunks: Buffer[] = [];
       try {
-        for await (const chunk of request) {
+        for await (const chunk of decoded) {
           if (!Buffer.isBuffer(chunk)) continue;
           reserve(chunk.length);
           chunks.push(chunk);

@@ -1,3 +1,4 @@
+import { deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { corpusBytes, corpusFiles, corpusMissing } from '../corpus/corpus.ts';
@@ -55,6 +56,13 @@ function event(fields: Record<string, unknown> = {}) {
 
 function without(headers: Record<string, string>, name: string): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).filter(([key]) => key !== name));
+}
+
+/** 200 MiB of zeros in 200 KiB. */
+const bomb = gzipSync(Buffer.alloc(200 * 1_048_576));
+
+function compressed(encoding: string, body: Buffer): Post {
+  return { headers: { ...binary, 'content-encoding': encoding }, body: new Uint8Array(body) };
 }
 
 /** The answers of DESIGN.md's table; `path` is the field that the answer names. */
@@ -118,6 +126,16 @@ const cases: [name: string, request: () => Post, status: number, path?: string][
     'content-type',
   ],
   ['XML', () => ({ headers: { ...binary, 'content-type': 'application/xml' }, body: '<a/>' }), 400, 'content-type'],
+  ['gzip', () => compressed('gzip', gzipSync(JSON.stringify(alert()))), 204],
+  ['gzip under its old name', () => compressed('x-gzip', gzipSync(JSON.stringify(alert()))), 204],
+  ['deflate', () => compressed('Deflate', deflateSync(JSON.stringify(alert()))), 204],
+  ['no encoding, said aloud', () => compressed('identity', Buffer.from(JSON.stringify(alert()))), 204],
+  ['gzip that is none', () => compressed('gzip', Buffer.from(JSON.stringify(alert()))), 400],
+  ['gzip that is cut off', () => compressed('gzip', gzipSync(JSON.stringify(alert())).subarray(0, 40)), 400],
+  ['gzip of nothing', () => compressed('gzip', Buffer.alloc(0)), 400],
+  ['gzip in gzip', () => compressed('gzip, gzip', gzipSync(gzipSync('{}'))), 415, 'content-encoding'],
+  ['a zip bomb', () => compressed('gzip', bomb), 413],
+  ['a zip bomb in deflate', () => compressed('deflate', deflateSync(Buffer.alloc(200 * 1_048_576))), 413],
   [
     'an unknown content encoding',
     () => ({ headers: { ...binary, 'content-encoding': 'br' }, body: '{}' }),
