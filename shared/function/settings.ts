@@ -42,6 +42,10 @@ const commonSchema = z
     RESYNC_INTERVAL_MINUTES: integer(1, 1440).default(60),
     MAX_REQUEST_BYTES: integer(1024, 1_073_741_824).default(12_582_912),
     K_SINK: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
+    MASK_SECRETS: z
+      .enum(['true', 'false'], { error: 'must be true or false' })
+      .transform((word) => word === 'true')
+      .default(true),
     K_CE_OVERRIDES: z.string().optional(),
     K_CA_CERTS: z.string().optional(),
     OIDC_TOKEN_FILE: z.string().default('/oidc/token'),

@@ -75,7 +75,13 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
     definition,
     context: {
       ...{ store: cluster.store, objects: cluster.objects, discovery: cluster.discovery, watched },
-      ...{ filter: createLiveFilter(watched, own.SYSTEM_NAMESPACE), known, settings: own, now, sleep },
+      ...{
+        filter: createLiveFilter(watched, own.SYSTEM_NAMESPACE, metrics.countFilterReload),
+        known,
+        settings: own,
+        now,
+        sleep,
+      },
       functions: await peersFor(definition, environment),
       admit: createAdmission(),
       coalesce: createCoalescer({ now, sleep, signal: stopping.signal }),

@@ -3,12 +3,13 @@ import { observationFilters } from '../function/filter-spec.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import type { Resource } from '../function/triggers.ts';
-import { compileFilters } from '../pipeline/filters.ts';
+import { compileFilters, isReadable } from '../pipeline/filters.ts';
 
 /** The ObservationFilters that are watched, as one filter: compiled anew when one of them has changed. */
 export function createLiveFilter(
   watched: (resource: Resource) => readonly KubernetesObject[] | undefined,
   systemNamespace: string,
+  onReload: (isReadable: boolean) => void,
 ): Filter {
   let compiledFrom: readonly KubernetesObject[] | undefined;
   let compiled: Filter | undefined;
@@ -18,6 +19,7 @@ export function createLiveFilter(
     if (!compiled || objects !== compiledFrom) {
       compiled = compileFilters(objects, systemNamespace);
       compiledFrom = objects;
+      onReload(objects.every(isReadable));
     }
     return compiled(source, observation, namespace);
   };

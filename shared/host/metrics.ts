@@ -12,6 +12,8 @@ export interface Metrics {
   /** An event that no function has asked for. */
   countUnwanted(): void;
   observeCollection(seconds: number): void;
+  /** The filters were compiled anew; whether all of them could be read. */
+  countFilterReload(isReadable: boolean): void;
   /** The cache of known names: read when scraped. */
   watchKnownNames(count: () => number): void;
   countEviction(): void;
@@ -129,6 +131,10 @@ export function createMetrics(): Metrics {
     },
     countUnwanted() {
       countReasons('none', { not_wanted: 1 });
+    },
+    countFilterReload(isReadable) {
+      const result = isReadable ? 'success' : 'error';
+      count('filter_reload_total', 'Changes of the filters, by whether all could be read.', { result }, 1);
     },
     observeCollection(seconds) {
       observe('gc_duration_seconds', 'Time of a garbage collection.', {}, seconds);

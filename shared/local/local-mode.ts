@@ -58,7 +58,7 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   const broker = createLocalBroker({ functions, dispatcher, systemNamespace, now, sleep });
   const shared = {
     ...{ store, objects, discovery: undefined, watched, known, now, sleep },
-    filter: createLiveFilter(watched, systemNamespace),
+    filter: createLiveFilter(watched, systemNamespace, metrics.countFilterReload),
     functions: definitions.map((definition) => peerOf(definition, environment, ownUsers)),
     admit: createAdmission(),
     isRouted: () => true,

@@ -88,6 +88,11 @@ function unreadable(name: string): Rule {
   };
 }
 
+/** Whether an ObservationFilter can be asked, or stops what it applies to. */
+export function isReadable(object: KubernetesObject): boolean {
+  return filterObject.safeParse(object).success;
+}
+
 /** The filter under its source; one whose source can't be read under the empty name, for all. */
 function compileObject(
   object: KubernetesObject,

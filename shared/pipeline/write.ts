@@ -2,6 +2,7 @@ import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
 import { NamespaceRefusal } from '../function/stores.ts';
 import { addSummaries, type CreatedCount, type Summary, summaryOf } from '../function/summary.ts';
+import { maskSecrets } from '../observation/mask-secrets.ts';
 import type { Observation } from '../observation/observation.ts';
 import { observationObject } from '../observation/observation-object.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
@@ -25,10 +26,18 @@ export interface Written {
   readonly invalid: readonly Invalid[];
 }
 
+function maskDetails(details: Observation['details']): Observation['details'] {
+  return Object.fromEntries(Object.entries(details).map(([key, value]) => [key, maskSecrets(value)]));
+}
+
 async function createIn(namespace: string, derived: Derived, writer: Writer, context: Context) {
   const { settings, now, correlationId, signal } = context;
   const time = now();
-  const object = observationObject(derived.observation, {
+  const { observation } = derived;
+  // Events tell of command lines and requests; reports of what is wrong, where such words are no secrets.
+  const mustMask = settings.MASK_SECRETS && !writer.hasState;
+  const shown = mustMask ? { ...observation, details: maskDetails(observation.details) } : observation;
+  const object = observationObject(shown, {
     ...writer,
     namespace,
     name: derived.name,

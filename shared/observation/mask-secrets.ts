@@ -1,0 +1,53 @@
+/** What stands in place of a secret. */
+const mask = '***';
+
+/** Longer texts are cut for an Observation anyway; patterns run on so much at most. */
+const longestText = 16_384;
+
+const secretNames = `(?:[a-z0-9_.-]{0,48})(?:passwords?|passwd|passphrase|pwd|secrets?|tokens?|api[-_]?keys?|access[-_]?keys?|private[-_]?keys?|credentials?|authorization)`;
+
+/** Each keeps its first group and what stands after the secret. Every repetition is bounded. */
+const patterns: readonly RegExp[] = [
+  // Authorization: Bearer x; -H "Authorization: Basic x"
+  /(\bauthorization["']?\s{0,4}[:=]\s{0,4}["']?(?:(?:bearer|basic|token|negotiate|digest)\s{1,4})?)[^\s"',;]{1,4096}/gi,
+  /(\bbearer\s{1,4})[\w.~+/=-]{8,4096}/gi,
+  // --password x, --api-key=x, PGPASSWORD=x, "token": "x", ?access_token=x
+  new RegExp(String.raw`(--${secretNames}(?:\s{1,4}|=)["']?)(?!-)[^\s"']{1,4096}`, 'gi'),
+  new RegExp(
+    String.raw`(\b${secretNames}["']?\s{0,4}[=:]\s{0,4}["']?)(?!\*\*\*|\s)(?!(?:bearer|basic|token)\s)[^\s"',;&]{1,4096}`,
+    'gi',
+  ),
+  // https://user:x@host
+  /(\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@]{0,128}:)[^\s@/]{1,1024}(?=@)/gi,
+  // curl -u user:x, mysql -px, sshpass -p x
+  /(\s(?:-u|--user)[\s=]{1,2}[^\s:]{1,128}:)[^\s]{1,1024}/g,
+  /(\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n]{0,256}?\s-p)[^\s-][^\s]{0,255}/g,
+  /(\bsshpass\s{1,4}-p\s{0,4})[^\s]{1,256}/g,
+];
+
+/** Secrets that are known by their form, whatever stands before them. */
+const forms: readonly RegExp[] = [
+  /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g,
+  /\bgh[pousr]_[A-Za-z0-9]{20,255}\b/g,
+  /\bgithub_pat_[A-Za-z0-9_]{20,255}\b/g,
+  /\bglpat-[\w-]{20,64}\b/g,
+  /\bxox[abposr]-[A-Za-z0-9-]{10,255}\b/g,
+  /\beyJ[\w-]{8,4096}\.eyJ[\w-]{2,4096}\.[\w-]{0,4096}/g,
+  /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,16384}(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?/g,
+];
+
+/** A text whose secrets are masked: what stands behind the names that secrets go by, and what has the form of one. */
+export function maskText(text: string): string {
+  let masked = text.length > longestText ? text.slice(0, longestText) : text;
+  for (const pattern of patterns) masked = masked.replace(pattern, `$1${mask}`);
+  for (const form of forms) masked = masked.replace(form, mask);
+  return masked;
+}
+
+/** All texts in a value, however deep, with their secrets masked; a value whose own key names a secret is one. */
+export function maskSecrets(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') return maskText(value);
+  if (typeof value !== 'object' || value === null || depth > 32) return value;
+  if (Array.isArray(value)) return value.map((item) => maskSecrets(item, depth + 1));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, maskSecrets(item, depth + 1)]));
+}
