@@ -108,6 +108,7 @@ export default defineSource<AuditEvent, z.infer<typeof settings>>({
       type: 'Webhook',
       path: '/audit/webhook',
       eventType: 'io.kube-zen.audit.v1',
+      list: 'items',
       split,
       wanted: (event, given) => ruleOf(event, given) !== undefined,
       inFlight: ({ AUDIT_BUFFER_SIZE: size }) => size,

@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { isAddressOrCidr, linesOf } from '../shared/function/access-options.ts';
-import type { CloudEvent } from '../shared/function/cloud-event.ts';
+import { type CloudEvent, parseJson } from '../shared/function/cloud-event.ts';
 import type { Context, PeerWebhook } from '../shared/function/context.ts';
 import { defineFunction, type RawRequest } from '../shared/function/function-definition.ts';
+import { readJsonList } from '../shared/function/json-list.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import { commaList, integer } from '../shared/function/settings.ts';
 import { type Summary, summaryOf } from '../shared/function/summary.ts';
@@ -75,8 +76,7 @@ async function forward(
   { path: source, body }: RawRequest,
   context: Context,
 ): Promise<Summary> {
-  const { items, refused } = split(webhook, body);
-  const wanted = items.filter(({ data }) => webhook.wanted(data));
+  const { wanted, refused, unwanted } = split(webhook, body);
   const time = new Date(context.now()).toISOString();
   const limit = webhook.answer === 'hold' ? holdMilliseconds : deadlineMilliseconds;
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(limit)]);
@@ -86,7 +86,6 @@ async function forward(
     const event: CloudEvent = { id, source, type, time, datacontenttype: 'application/json', extensions: {}, data };
     return publish(event, webhook, context, signal);
   });
-  const unwanted = items.length - wanted.length;
   return summaryOf({
     observed: wanted.length,
     skipped: unwanted > 0 ? { unwanted } : {},
@@ -118,15 +117,49 @@ async function untilRouted(
   }
 }
 
+interface Split {
+  readonly wanted: ReturnType<PeerWebhook['split']>['items'];
+  readonly refused: ReturnType<PeerWebhook['split']>['refused'];
+  readonly unwanted: number;
+}
+
 /** A body that can't be read at all is the sender's fault, and counted as dropped: no sender sends it better. */
-function split(webhook: PeerWebhook, body: unknown): ReturnType<PeerWebhook['split']> {
+function split(webhook: PeerWebhook, body: Uint8Array): Split {
   try {
-    return webhook.split(body);
+    return splitAll(webhook, body);
   } catch (error) {
     const { status, message, path, cause } =
       error instanceof Refusal ? error : new Refusal(422, 'the body could not be read', { path: 'body', cause: error });
     throw new Refusal(status, message, { path, cause, summary: summaryOf({ dropped: 1 }) });
   }
+}
+
+/** Keeps what is wanted, reduced to what may travel, and of all else the number. */
+function splitAll(webhook: PeerWebhook, bytes: Uint8Array): Split {
+  const wanted: Split['wanted'][number][] = [];
+  const refused: Split['refused'][number][] = [];
+  let unwanted = 0;
+  const take = (body: unknown, placed: (path: string) => string): void => {
+    const parts = webhook.split(body);
+    refused.push(...parts.refused.map(({ path, message }) => ({ path: placed(path), message })));
+    for (const item of parts.items) {
+      if (webhook.wanted(item.data)) wanted.push(item);
+      else unwanted += 1;
+    }
+  };
+  const { list } = webhook;
+  const many = list === undefined ? undefined : readJsonList(bytes, list);
+  if (!many || list === undefined) take(parseJson(bytes, 'body'), (path) => path);
+  else {
+    take(many.rest, (path) => path);
+    let index = 0;
+    for (const element of many.elements) {
+      const at = `${list}[${index}]`;
+      take({ ...many.rest, [list]: [element] }, (path) => path.replace(`${list}[0]`, at));
+      index += 1;
+    }
+  }
+  return { wanted, refused, unwanted };
 }
 
 async function publish(

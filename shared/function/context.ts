@@ -17,7 +17,7 @@ export interface Peer {
 
 /** A Webhook trigger with its function's settings already given. */
 export interface PeerWebhook
-  extends Pick<WebhookTrigger<unknown, unknown>, 'path' | 'eventType' | 'answer' | 'isServed'> {
+  extends Pick<WebhookTrigger<unknown, unknown>, 'path' | 'eventType' | 'answer' | 'isServed' | 'list'> {
   readonly inFlight: number;
   split(body: unknown): ReturnType<WebhookTrigger<unknown, unknown>['split']>;
   wanted(data: unknown): boolean;

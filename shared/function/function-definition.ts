@@ -30,8 +30,8 @@ export interface RawRequest {
   readonly path: string;
   /** The Webhook trigger's path, which may end with `/*`: one of a few. */
   readonly endpoint: string;
-  /** The parsed JSON body. */
-  readonly body: unknown;
+  /** The body, as it was before it was compressed. */
+  readonly body: Uint8Array;
   readonly correlationId: string;
 }
 

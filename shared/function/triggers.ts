@@ -76,6 +76,8 @@ export interface WebhookTrigger<Data, Settings> {
   readonly type: 'Webhook';
   readonly path: `/${string}`;
   readonly eventType: string;
+  /** Where a body may hold many items: the member that lists them. They are then split one at a time. */
+  readonly list?: string;
   /** Pure. Throws a Refusal if the body as a whole can't be read. */
   split(body: unknown, settings: Settings & CommonSettings): SplitBody<Data>;
   /** Pure. Whether any rule of the function can match; what none can is counted and goes no further. */

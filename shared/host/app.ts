@@ -1,5 +1,5 @@
 import express, { type Express, type Request, type Response } from 'express';
-import { type CloudEvent, type Decoded, decodeRequest, parseJson } from '../function/cloud-event.ts';
+import { type CloudEvent, type Decoded, decodeRequest } from '../function/cloud-event.ts';
 import type { RawRequest } from '../function/function-definition.ts';
 import { Refusal, type RefusalStatus } from '../function/refusal.ts';
 import type { RequestHead } from './access.ts';
@@ -137,8 +137,7 @@ export function createApp(options: AppOptions): Express {
       routeOf(path),
       door(
         path,
-        ({ path: asked }, body, correlationId) =>
-          options.receive({ path: asked, endpoint: path, body: parseJson(body, 'body'), correlationId }),
+        ({ path: asked }, body, correlationId) => options.receive({ path: asked, endpoint: path, body, correlationId }),
         options.checkAccess,
       ),
     );

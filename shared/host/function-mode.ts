@@ -101,8 +101,8 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
     hostname: undefined,
     port: common.PORT,
     notReady() {
-      const kinds = unread();
-      return kinds.length > 0 ? `not read yet: ${kinds.join(', ')}` : undefined;
+      const reasons = unread();
+      return reasons.length > 0 ? reasons.join('; ') : undefined;
     },
     async route(event, signal) {
       if (wants(definition, event) || takesDeadLetters(definition)) await dispatcher.handle(hosted, event, signal);

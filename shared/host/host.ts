@@ -61,7 +61,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     async deliver(event) {
       // A filter that is not known yet must not let anything pass; the sender tries again.
       const reason = notReady();
-      if (reason !== undefined) throw new Refusal(503, 'not ready', { cause: reason });
+      if (reason !== undefined) throw new Refusal(503, `not ready: ${reason}`, { retryAfter: 5 });
       await options.route(event, deadlineFor(event));
     },
     webhookPaths: new Set(webhooks.map(({ path }) => path)),

@@ -17,7 +17,7 @@ export interface WatchesOptions {
 export interface Watches {
   /** `undefined` until the kind has been read once. */
   watched(resource: Resource): readonly KubernetesObject[] | undefined;
-  /** The kinds that have not been read yet. */
+  /** Why each of the kinds that have not been read yet has not. */
   unread(): string[];
 }
 
@@ -27,16 +27,23 @@ function keyOf({ group, plural }: Resource): string {
 
 /** Watches the kinds that a function needs to know before it can answer. */
 export function startWatches({ cluster, resources, settings, log, metrics, signal }: WatchesOptions): Watches {
+  const faults = new Map<string, string>();
   const watches = new Map(
     resources.map((resource) => {
       const key = keyOf(resource);
-      const onFault = (reason: string): void => log.warn({ operation: 'watch', resource: key }, reason);
+      const onFault = (reason: string): void => {
+        faults.set(key, reason);
+        log.warn({ operation: 'watch', resource: key }, reason);
+      };
       return [key, cluster.watch(resource, namespaceOf(resource, settings), onFault, signal)];
     }),
   );
   for (const [key, watch] of watches) metrics.watchSynced(key, watch.isSynced);
   return {
     watched: (resource) => watches.get(keyOf(resource))?.objects(),
-    unread: () => [...watches].filter(([, watch]) => watch.objects() === undefined).map(([key]) => key),
+    unread: () =>
+      [...watches]
+        .filter(([, watch]) => watch.objects() === undefined)
+        .map(([key]) => faults.get(key) ?? `${key} not read yet`),
   };
 }

@@ -115,7 +115,7 @@ async function openCluster(
   const stopping = new AbortController();
   const { watched, unread } = startWatches({ cluster, resources, settings, log, metrics, signal: stopping.signal });
   for (let tries = 0; unread().length > 0; tries += 1) {
-    if (tries > 200) throw new Error(`--kubeconfig: can't read ${unread().join(', ')}: are crds/ applied?`);
+    if (tries > 200) throw new Error(`--kubeconfig: ${unread().join('; ')}`);
     await sleep(50, stopping.signal);
   }
   return {

@@ -38,7 +38,10 @@ async function receive(body: unknown, path = '/audit/webhook', context: Partial<
     context: { functions: peers, publish: async (event) => void published.push(event), ...context },
   });
   if (!webhook.receive) throw new Error('webhook receives nothing');
-  const summary = await webhook.receive({ path, endpoint: path, body, correlationId: 'c' }, test.context);
+  const summary = await webhook.receive(
+    { path, endpoint: path, body: new TextEncoder().encode(JSON.stringify(body)), correlationId: 'c' },
+    test.context,
+  );
   return { summary, published };
 }
 
