@@ -198,6 +198,9 @@ function decodeObject(value: unknown, received: string, at: string): CloudEvent 
   return fromAttributes(attributes, structuredPayload(attributes, prefix), received, prefix);
 }
 
+/** Senders batch hundreds; each member that is none costs an error to say so. */
+const longestBatch = 10_000;
+
 /** One member of a batch: an event, or why it is none. */
 export type Decoded = CloudEvent | Refusal;
 
@@ -213,6 +216,7 @@ export function decodeRequest(message: HttpMessage, received: string): CloudEven
   if (type !== batchType) return decodeBinary(message, type, received);
   const members = parseJson(message.body, 'body');
   if (!Array.isArray(members)) throw new Refusal(400, 'not a batch: not an array', { path: 'body' });
+  if (members.length > longestBatch) throw new Refusal(413, 'the batch holds too many events', { path: 'body' });
   return members.map((member, index) => {
     try {
       return decodeObject(member, received, `[${index}]`);
