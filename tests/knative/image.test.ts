@@ -42,6 +42,14 @@ function whyNot(): string | undefined {
 const reason = whyNot();
 if (reason !== undefined) console.log(`what the image runs is not tried: ${reason}`);
 
+/** How the image starts Node. */
+function nodeFlags(): string[] {
+  const dockerfile = readFileSync(join(root, 'knative', 'Dockerfile'), 'utf8');
+  const entry = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)?.[1];
+  if (entry === undefined) throw new Error('the Dockerfile has no ENTRYPOINT');
+  return JSON.parse(entry).filter((part: string) => part.startsWith('--'));
+}
+
 interface Contained {
   readonly url: string;
   readonly log: string[];
@@ -60,7 +68,7 @@ async function contain(folder: string, name: string, group: ReturnType<typeof me
     'mount --make-rprivate /',
     'mount -o bind,remount,ro /',
     `cd ${folder}`,
-    `exec ${asUser} ./node app/index.cjs ${name}`,
+    `exec ${asUser} ./node ${nodeFlags().join(' ')} app/index.cjs ${name}`,
   ].join(' && ');
   const program = spawn('unshare', ['-m', 'sh', '-c', script], {
     env: { PORT: '0' },
@@ -125,7 +133,7 @@ describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }
   it('finds its compile cache, though another user has built it', () => {
     const user = ['--reuid', '1001', '--regid', '1001', '--clear-groups'];
     // Node says on stderr what it makes of the cache.
-    const { stdout, stderr } = spawnSync('setpriv', [...user, './node', 'app/index.cjs', '--help'], {
+    const { stdout, stderr } = spawnSync('setpriv', [...user, './node', ...nodeFlags(), 'app/index.cjs', '--help'], {
       ...{ cwd: folder, encoding: 'utf8', env: { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' } },
     });
     expect(stdout + stderr).toMatch(/code cache for CommonJS .*zen-watcher\.cjs was accepted/);
