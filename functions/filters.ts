@@ -5,9 +5,9 @@ import { filterRules, filterSpec, observationFilters, sourceName } from '../shar
 import { defineFunction, observationWrites } from '../shared/function/function-definition.ts';
 import { objectMetadata } from '../shared/function/object-schema.ts';
 import { pathOf, Refusal } from '../shared/function/refusal.ts';
+import { namespaceOf, type Resource } from '../shared/function/resource.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import { addSummaries, emptySummary, type Summary, summaryOf } from '../shared/function/summary.ts';
-import { namespaceOf, type Resource } from '../shared/function/triggers.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 import { accepted, refused, setConditions } from '../shared/pipeline/conditions.ts';
 import { recordOperations } from '../shared/pipeline/operations.ts';

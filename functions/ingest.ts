@@ -5,12 +5,14 @@ import { observationFilters } from '../shared/function/filter-spec.ts';
 import { defineFunction, observationWrites } from '../shared/function/function-definition.ts';
 import { groupVersionOf } from '../shared/function/group-version.ts';
 import { Refusal } from '../shared/function/refusal.ts';
+import { apiServerSources, guessedPlural, type Resource } from '../shared/function/resource.ts';
 import type { SourceDefinition } from '../shared/function/source-definition.ts';
 import type { KubernetesObject, Stored } from '../shared/function/stores.ts';
 import { addSummaries, emptySummary, type Summary, summaryOf } from '../shared/function/summary.ts';
-import { apiServerSourceName, apiServerSources, guessedPlural, type Resource } from '../shared/function/triggers.ts';
+import type { Watching } from '../shared/function/triggers.ts';
 import { isFor, type Judged, judgeMappings, type Mapped, mappingKinds } from '../shared/mapping/mapped-sources.ts';
 import { ingesters, observationMappings } from '../shared/mapping/mapping-spec.ts';
+import { mayBeMore, readyCondition, resolve, sourceCondition, unready } from '../shared/mapping/readiness.ts';
 import { contentHash } from '../shared/observation/canonical-json.ts';
 import { labels } from '../shared/observation/labels.ts';
 import { ageOrphans, reconcilePass } from '../shared/pipeline/completeness-pass.ts';
@@ -74,8 +76,6 @@ function idOf(body: unknown): string {
 function pathOf({ path }: Mapped): string | undefined {
   return path === undefined ? undefined : `/ingest/${path}`;
 }
-
-type Watching = Pick<Context, 'watched' | 'functions' | 'settings'>;
 
 function judge(mappings: readonly KubernetesObject[], all: readonly KubernetesObject[], context: Watching): Judged[] {
   return judgeMappings({
@@ -252,16 +252,6 @@ const namedSource = z
   .object({ spec: z.union([z.object({ sourceName: z.string() }), z.object({ source: z.string() })]) })
   .transform(({ spec }) => ('sourceName' in spec ? spec.sourceName : spec.source));
 
-function readyCondition(status: 'True' | 'False', reason: string, message: string): Condition {
-  return { type: 'Ready', status, reason, message };
-}
-
-function unready({ status }: Condition): Condition {
-  return status === 'True'
-    ? readyCondition('False', 'Disabled', 'it is not enabled')
-    : readyCondition('False', 'NotAccepted', 'see Accepted');
-}
-
 /** One source's pass. A kind that can't be read keeps the source's other findings from being taken for gone. */
 async function passGroup(
   group: [Mapped, ...Mapped[]],
@@ -280,90 +270,8 @@ async function passGroup(
       ready.set(mapped, await sourceCondition(mapped, resource, context));
     }
   }
-  if (resources.length === 0) return emptySummary;
-  const isComplete = group.every((mapped) => ready.get(mapped)?.reason !== 'NotReadable');
+  const conditions = group.map((mapped) => ready.get(mapped)).filter((condition) => condition !== undefined);
+  const isComplete = !conditions.some(mayBeMore);
+  if (resources.length === 0 && !(isComplete && conditions.length > 0)) return emptySummary;
   return reconcilePass(sourceOf(group[0].source, resolved, resources), confined(context, group[0], group), isComplete);
-}
-
-/** The kind as the cluster serves it, or why there is nothing to be read of it. */
-async function resolve(
-  { kind, tenant }: Mapped,
-  { discovery, objects, signal }: Context,
-): Promise<Resource | Condition> {
-  if (!kind) return readyCondition('True', 'Ready', '');
-  const { group, version, namespace, labelSelector } = kind;
-  const name = `${kind.kind ?? kind.plural} of ${group === '' ? version : `${group}/${version}`}`;
-  const more = { ...(namespace !== undefined && { namespace }), ...(labelSelector !== undefined && { labelSelector }) };
-  if (!discovery) {
-    const named = kind.kind ?? '';
-    return {
-      group,
-      versions: [version],
-      kind: named,
-      plural: kind.plural ?? guessedPlural(named),
-      namespaced: true,
-      ...more,
-    };
-  }
-  const kinds = await discovery.kinds(group, version, signal);
-  const served = kinds?.find(
-    (one) =>
-      (kind.kind === undefined || one.kind === kind.kind) && (kind.plural === undefined || one.plural === kind.plural),
-  );
-  if (!served) return readyCondition('False', 'KindNotServed', `the cluster does not serve ${name}`);
-  if (!served.namespaced && tenant !== undefined) {
-    return readyCondition(
-      'False',
-      'NamespaceNotAllowed',
-      `${name} has no namespaces: only the system namespace can map it`,
-    );
-  }
-  const resource = { group, versions: [version], ...served, ...more };
-  try {
-    for await (const _one of objects.list(resource, namespace, signal)) break;
-    return resource;
-  } catch (error) {
-    if (!(error instanceof Refusal) || signal.aborted) throw error;
-    const rule = `get, list and watch on ${served.plural}${group === '' ? '' : `.${group}`}`;
-    return readyCondition(
-      'False',
-      'NotReadable',
-      `${error.message}: it needs ${rule}, by a ClusterRole with the label zen.kube-zen.io/aggregate-to-ingest: "true"`,
-    );
-  }
-}
-
-const sourceSchema = z.object({
-  status: z.object({
-    conditions: z.array(z.object({ type: z.string(), status: z.string(), message: z.string().optional() })),
-  }),
-});
-
-/** Without its ApiServerSource a kind is seen by the completeness pass alone. */
-async function sourceCondition(
-  { kind }: Mapped,
-  { plural, kind: of }: Resource,
-  { discovery, objects, settings: { SYSTEM_NAMESPACE }, signal }: Context,
-): Promise<Condition> {
-  if (!discovery || !kind) return readyCondition('True', 'Ready', '');
-  if (plural !== guessedPlural(of))
-    return readyCondition(
-      'True',
-      'PassOnly',
-      `Knative misses the plural ${plural}: changes are seen by the completeness pass`,
-    );
-  const ref = {
-    apiVersion: 'sources.knative.dev/v1',
-    kind: apiServerSources.kind,
-    namespace: SYSTEM_NAMESPACE,
-    name: apiServerSourceName('ingest', kind.group),
-  };
-  const source = await objects.get(apiServerSources, ref, signal);
-  const condition = sourceSchema.safeParse(source).data?.status.conditions.find(({ type }) => type === 'Ready');
-  if (condition?.status === 'True') return readyCondition('True', 'Ready', '');
-  return readyCondition(
-    'False',
-    'SourceNotReady',
-    `ApiServerSource ${ref.name}: ${condition?.message ?? 'not there yet'}`,
-  );
 }

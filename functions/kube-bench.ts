@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/function/object-schema.ts';
+import { labelledConfigMaps } from '../shared/function/resource.ts';
 import { namespaceName } from '../shared/function/settings.ts';
-import { labelledConfigMaps } from '../shared/function/triggers.ts';
 import { cutText } from '../shared/observation/bounds.ts';
 import type { Observation, ResourceRef } from '../shared/observation/observation.ts';
 import { detailsOf, identityOf, isPresent } from '../shared/observation/values.ts';

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { descriptiveText, namespaceText, objectMetadata, ownerOf, rowsOf } from '../shared/function/object-schema.ts';
-import type { Resource } from '../shared/function/triggers.ts';
+import type { Resource } from '../shared/function/resource.ts';
 import { isClusterScoped } from '../shared/observation/built-in-kinds.ts';
 import { canonicalJson } from '../shared/observation/canonical-json.ts';
 import type { Observation, ResourceRef } from '../shared/observation/observation.ts';

@@ -2,15 +2,15 @@ import * as z from 'zod';
 import { pingOf } from '../shared/function/cloud-event.ts';
 import type { Context, Peer } from '../shared/function/context.ts';
 import { defineFunction } from '../shared/function/function-definition.ts';
-import type { KubernetesObject } from '../shared/function/stores.ts';
-import { type Summary, summaryOf } from '../shared/function/summary.ts';
 import {
   alwaysServed,
   apiServerSourceName,
   apiServerSources,
   guessedPlural,
   type Resource,
-} from '../shared/function/triggers.ts';
+} from '../shared/function/resource.ts';
+import type { KubernetesObject } from '../shared/function/stores.ts';
+import { type Summary, summaryOf } from '../shared/function/summary.ts';
 import { judgeMappings, mappingKinds } from '../shared/mapping/mapped-sources.ts';
 import { ingesters, observationMappings } from '../shared/mapping/mapping-spec.ts';
 

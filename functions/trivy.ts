@@ -7,7 +7,7 @@ import {
   ownerOf,
   rowsOf,
 } from '../shared/function/object-schema.ts';
-import type { Resource } from '../shared/function/triggers.ts';
+import type { Resource } from '../shared/function/resource.ts';
 import type { Normalized, Observation, ResourceRef } from '../shared/observation/observation.ts';
 import { parseSeverity } from '../shared/observation/severity.ts';
 import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';

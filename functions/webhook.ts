@@ -5,9 +5,9 @@ import type { Context, PeerWebhook } from '../shared/function/context.ts';
 import { defineFunction, type RawRequest } from '../shared/function/function-definition.ts';
 import { readJsonList } from '../shared/function/json-list.ts';
 import { Refusal } from '../shared/function/refusal.ts';
+import { knativeTriggers } from '../shared/function/resource.ts';
 import { commaList, integer } from '../shared/function/settings.ts';
 import { type Summary, summaryOf } from '../shared/function/summary.ts';
-import { knativeTriggers } from '../shared/function/triggers.ts';
 import { mappingKinds } from '../shared/mapping/mapped-sources.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 

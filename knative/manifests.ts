@@ -1,13 +1,7 @@
 import { type FunctionDefinition, observationWrites, type Permission } from '../shared/function/function-definition.ts';
+import { alwaysServed, namespaceOf, type Resource } from '../shared/function/resource.ts';
 import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
-import {
-  alwaysServed,
-  type BrokerTrigger,
-  namespaceOf,
-  type PingSourceTrigger,
-  type Resource,
-  resourcesOf,
-} from '../shared/function/triggers.ts';
+import { type BrokerTrigger, type PingSourceTrigger, resourcesOf } from '../shared/function/triggers.ts';
 import { isSource } from '../shared/host/load-functions.ts';
 import { labels } from '../shared/observation/labels.ts';
 import { scaling } from './scaling.ts';

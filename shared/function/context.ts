@@ -1,8 +1,9 @@
 import type { CloudEvent } from './cloud-event.ts';
 import type { Filter } from './filter.ts';
+import type { Resource } from './resource.ts';
 import type { CommonSettings } from './settings.ts';
 import type { Discovery, KubernetesObject, Objects, Store } from './stores.ts';
-import type { Resource, WebhookTrigger } from './triggers.ts';
+import type { WebhookTrigger } from './triggers.ts';
 
 /** A function as another one sees it: `url` is its address in the system namespace. */
 export interface Peer {

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { severities } from '../observation/severity.ts';
-import type { Resource } from './triggers.ts';
+import type { Resource } from './resource.ts';
 
 export const observationFilters: Resource = {
   ...{ group: 'zen.kube-zen.io', versions: ['v1alpha1'], kind: 'ObservationFilter', plural: 'observationfilters' },

@@ -2,8 +2,9 @@ import type * as z from 'zod';
 import type { AccessOptions } from './access-options.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Context } from './context.ts';
+import type { Resource } from './resource.ts';
 import type { Summary } from './summary.ts';
-import type { Resource, Trigger } from './triggers.ts';
+import type { Trigger } from './triggers.ts';
 
 /** One rule of the function's Role, in addition to those that its triggers and writing Observations need. */
 export interface Permission {

@@ -1,5 +1,5 @@
 import type { ObservationObject } from '../observation/observation-object.ts';
-import type { Resource } from './triggers.ts';
+import type { Resource } from './resource.ts';
 
 /** Any Kubernetes object, checked only as far as its address goes. */
 export interface KubernetesObject {

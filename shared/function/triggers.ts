@@ -1,24 +1,12 @@
-import type { Context } from './context.ts';
+import type { Resource } from './resource.ts';
 import type { CommonSettings } from './settings.ts';
+import type { KubernetesObject } from './stores.ts';
 
-/** A kind of Kubernetes object that a function wants to know of. */
-export interface Resource {
-  /** API group, empty for core. */
-  readonly group: string;
-  /** Versions that the function can read, best first: the first one that the cluster serves is used. */
-  readonly versions: readonly string[];
-  readonly kind: string;
-  /** Lower-case plural, as in URLs. */
-  readonly plural: string;
-  readonly namespaced: boolean;
-  /** Only objects with all of these labels. */
-  readonly labels?: Readonly<Record<string, string>>;
-  /** Only objects that a selector picks: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ */
-  readonly labelSelector?: string;
-  /** The one namespace to look in. */
-  readonly namespace?: string;
-  /** The setting that names the one namespace to look in (not set: the system namespace); without it, all of them. */
-  readonly namespaceSetting?: string;
+/** What a path that ends with `/*` is judged by. */
+export interface Watching {
+  watched(resource: Resource): readonly KubernetesObject[] | undefined;
+  readonly functions: readonly { readonly name: string }[];
+  readonly settings: CommonSettings;
 }
 
 /** Woken by references (never bodies) to objects of these kinds that were added, changed or deleted. */
@@ -26,17 +14,6 @@ export interface ApiServerSourceTrigger {
   readonly type: 'ApiServerSource';
   readonly resources: readonly Resource[];
 }
-
-/**
- * The API groups that every cluster serves, and ours: their ApiServerSources can be generated. One for a group that is
- * not served would crash its adapter, so those of all others are made when the group is there.
- */
-export const alwaysServed: ReadonlySet<string> = new Set([
-  '',
-  'apiextensions.k8s.io',
-  'apiregistration.k8s.io',
-  'zen.kube-zen.io',
-]);
 
 /** Woken by references to objects of the kinds that ObservationMappings and Ingesters name. */
 export interface MappedKindsTrigger {
@@ -83,7 +60,7 @@ export interface WebhookTrigger<Data, Settings> {
   /** Pure. Whether any rule of the function can match; what none can is counted and goes no further. */
   wanted(data: Data, settings: Settings & CommonSettings): boolean;
   /** Where the path ends with `/*`: whether there is such a path now; `undefined` while that is not known. */
-  isServed?(path: string, context: Pick<Context, 'watched' | 'functions' | 'settings'>): boolean | undefined;
+  isServed?(path: string, watching: Watching): boolean | undefined;
   /** How many requests may be in flight before the next one is answered 503. */
   inFlight(settings: Settings & CommonSettings): number;
   /**
@@ -101,31 +78,6 @@ export type Trigger<Data = unknown, Settings = unknown> =
   | BrokerTrigger
   | WebhookTrigger<Data, Settings>;
 
-/** What tells functions of changes: https://knative.dev/docs/eventing/sources/apiserversource/ */
-export const apiServerSources: Resource = {
-  ...{ group: 'sources.knative.dev', versions: ['v1'], kind: 'ApiServerSource', plural: 'apiserversources' },
-  namespaced: true,
-};
-
-/** The name of the ApiServerSource of a function and an API group. */
-export function apiServerSourceName(functionName: string, group: string): string {
-  return `${functionName}-${group === '' ? 'core' : group.replaceAll('.', '-')}`;
-}
-
-/** The plural that ApiServerSource takes for granted: UnsafeGuessKindToResource of k8s.io/apimachinery. */
-export function guessedPlural(kind: string): string {
-  const singular = kind.toLowerCase();
-  if (singular.endsWith('endpoints')) return singular;
-  if (singular.endsWith('s')) return `${singular}es`;
-  return singular.endsWith('y') ? `${singular.slice(0, -1)}ies` : `${singular}s`;
-}
-
-/** What gives a Broker's events to functions: https://knative.dev/docs/eventing/triggers/ */
-export const knativeTriggers: Resource = {
-  ...{ group: 'eventing.knative.dev', versions: ['v1'], kind: 'Trigger', plural: 'triggers', namespaced: true },
-  namespaceSetting: 'SYSTEM_NAMESPACE',
-};
-
 /** The kinds that a function's ApiServerSource triggers name. */
 export function resourcesOf<Data, Settings>(definition: {
   readonly triggers: readonly Trigger<Data, Settings>[];
@@ -133,22 +85,4 @@ export function resourcesOf<Data, Settings>(definition: {
   return definition.triggers
     .filter((trigger): trigger is ApiServerSourceTrigger => trigger.type === 'ApiServerSource')
     .flatMap(({ resources }) => resources);
-}
-
-/** The one namespace in which to look for a kind; `undefined` for all. */
-export function namespaceOf(
-  { namespace: fixed, namespaceSetting }: Resource,
-  settings: CommonSettings,
-): string | undefined {
-  if (fixed !== undefined) return fixed;
-  if (namespaceSetting === undefined || settings.WATCH_NAMESPACE !== undefined) return settings.WATCH_NAMESPACE;
-  const all: Readonly<Record<string, unknown>> = { ...settings };
-  const namespace = all[namespaceSetting];
-  return typeof namespace === 'string' ? namespace : settings.SYSTEM_NAMESPACE;
-}
-
-/** ConfigMaps in which a tool's output is kept: with the label `app`, in the namespace that a setting names. */
-export function labelledConfigMaps(app: string, namespaceSetting: string): Resource {
-  const configMaps = { group: '', versions: ['v1'], kind: 'ConfigMap', plural: 'configmaps', namespaced: true };
-  return { ...configMaps, labels: { app }, namespaceSetting };
 }

@@ -1,8 +1,8 @@
 import type { Filter } from '../function/filter.ts';
 import { observationFilters } from '../function/filter-spec.ts';
 import { Refusal } from '../function/refusal.ts';
+import type { Resource } from '../function/resource.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import type { Resource } from '../function/triggers.ts';
 import { compileFilters, isReadable } from '../pipeline/filters.ts';
 
 /** The ObservationFilters that are watched, as one filter: compiled anew when one of them has changed. */

@@ -1,6 +1,6 @@
+import { namespaceOf, type Resource } from '../function/resource.ts';
 import type { CommonSettings } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import { namespaceOf, type Resource } from '../function/triggers.ts';
 import type { connectCluster } from '../kubernetes/cluster.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { ObservationReader } from '../function/observation-reader.ts';
+import type { Resource } from '../function/resource.ts';
 import type { Discovery, Objects, Store } from '../function/stores.ts';
-import type { Resource } from '../function/triggers.ts';
 import { createApiClient, setUpFault } from './api-client.ts';
 import type { Credentials } from './credentials.ts';
 import { createDiscovery } from './discovery.ts';

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { groupVersionOf } from '../function/group-version.ts';
 import { Refusal } from '../function/refusal.ts';
+import type { Resource } from '../function/resource.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
-import type { Resource } from '../function/triggers.ts';
 import { type ApiClient, type ApiResponse, setUpFault, statusOf } from './api-client.ts';
 import { listPages } from './list-pages.ts';
 

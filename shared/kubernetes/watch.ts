@@ -1,6 +1,6 @@
 import * as z from 'zod';
+import type { Resource } from '../function/resource.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import type { Resource } from '../function/triggers.ts';
 import { type ApiClient, setUpFault, statusOf } from './api-client.ts';
 import { listedObject, objectSchema, pathOf, selectorOf, what } from './kubernetes-objects.ts';
 import { listPages } from './list-pages.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { FunctionDefinition } from '../function/function-definition.ts';
+import { knativeTriggers } from '../function/resource.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import { knativeTriggers } from '../function/triggers.ts';
 import { createAdmission } from '../host/admission.ts';
 import { createCoalescer } from '../host/coalesce.ts';
 import { createDispatcher, type Hosted } from '../host/dispatch.ts';

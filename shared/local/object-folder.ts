@@ -5,8 +5,8 @@ import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
 import { groupVersionOf } from '../function/group-version.ts';
 import { pathOf } from '../function/refusal.ts';
+import { guessedPlural, type Resource } from '../function/resource.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
-import { guessedPlural, type Resource } from '../function/triggers.ts';
 
 /** Checked only as far as an object's address goes; what is in it is for the sources' own schemas to say. */
 const objectSchema = z.looseObject({

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { filterRules, sourceName } from '../function/filter-spec.ts';
 import { parseLabelSelector } from '../function/label-selector.ts';
-import type { Resource } from '../function/triggers.ts';
+import type { Resource } from '../function/resource.ts';
 import { severities } from '../observation/severity.ts';
 import { isPath, parsePath } from './path.ts';
 

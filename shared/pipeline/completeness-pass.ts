@@ -1,9 +1,10 @@
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
+import { namespaceOf, type Resource } from '../function/resource.ts';
 import type { SourceDefinition } from '../function/source-definition.ts';
 import type { KubernetesObject, Stored } from '../function/stores.ts';
 import { addSummaries, emptySummary, type Summary, summaryOf } from '../function/summary.ts';
-import { namespaceOf, type Resource, resourcesOf } from '../function/triggers.ts';
+import { resourcesOf } from '../function/triggers.ts';
 import { labels } from '../observation/labels.ts';
 import type { ResourceRef } from '../observation/observation.ts';
 import type { Derived } from './derive.ts';

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Context } from '../function/context.ts';
+import type { Resource } from '../function/resource.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import type { Resource } from '../function/triggers.ts';
 
 /** https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties */
 export interface Condition {

@@ -1,8 +1,8 @@
 import type { Context } from '../function/context.ts';
+import type { Resource } from '../function/resource.ts';
 import type { SourceDefinition } from '../function/source-definition.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import type { Summary } from '../function/summary.ts';
-import type { Resource } from '../function/triggers.ts';
 import type { ResourceRef } from '../observation/observation.ts';
 import { timeOf } from '../observation/values.ts';
 import { type Derived, derive } from './derive.ts';

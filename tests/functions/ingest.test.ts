@@ -50,6 +50,8 @@ function aWidget(name: string, namespace = 'shop', more: object = {}, kind = 'Wi
   } as KubernetesObject;
 }
 
+const groups = new Map([['example.com', ['v1']]]);
+
 function createWorld(...objects: KubernetesObject[]) {
   const test = createTestContext(ingest, { context: { functions: peers } });
   test.objects.all.push(...objects);
@@ -375,7 +377,7 @@ describe('a tenant’s mapping', () => {
 
   it('of a kind without namespaces is told that it can not', async () => {
     const discovery = {
-      groups: async () => new Map(),
+      groups: async () => groups,
       kinds: async () => [{ kind: 'Widget', plural: 'widgets', namespaced: false }],
     };
     const { pass, context, conditionsOf } = createWorld(aMapping('m', {}, 'shop'));
@@ -399,16 +401,31 @@ describe('what can not be read in a cluster', () => {
 
   it.each<[string, object[] | undefined, KubernetesObject[], string]>([
     ['a kind that is not served', [], [], 'KindNotServed'],
-    ['a group that can not be asked', undefined, [], 'KindNotServed'],
+    ['a group that can not be asked', undefined, [], 'NotDiscovered'],
     ['a kind without its source', served, [], 'SourceNotReady'],
     ['a kind whose source is not ready', served, [source('False')], 'SourceNotReady'],
     ['a kind whose source is ready', served, [source('True')], 'Ready'],
     ['a kind whose plural Knative misses', [{ ...served[0], plural: 'widgetry' }], [], 'PassOnly'],
   ])('%s is told', async (_case, kinds, objects, reason) => {
     const { pass, context, conditionsOf } = createWorld(aMapping('m'), ...objects);
-    Object.assign(context, { discovery: { groups: async () => new Map(), kinds: async () => kinds } });
+    Object.assign(context, { discovery: { groups: async () => groups, kinds: async () => kinds } });
     await pass();
     expect(conditionsOf('m').Ready).toBe(reason);
+  });
+
+  it.each<[string, Map<string, string[]>, object[] | undefined, string]>([
+    ['whose server does not answer', groups, undefined, 'open'],
+    ['that is served no more', groups, [], 'missing'],
+    ['whose group is gone', new Map(), undefined, 'missing'],
+  ])('findings of a kind %s are aged, or not', async (_case, known, kinds, state) => {
+    const { pass, context, store, clock } = createWorld(aMapping('m'), aWidget('a'));
+    await pass();
+    Object.assign(context, { discovery: { groups: async () => known, kinds: async () => kinds } });
+    clock.now += 60_000;
+    await pass();
+    expect(
+      (await store.read({ limit: 9 })).items.map(({ metadata }) => metadata.labels['zen.kube-zen.io/state']),
+    ).toEqual([state]);
   });
 
   it('a kind that we may not list is told with the rule that is missing, and nothing of its source becomes missing', async () => {
@@ -420,7 +437,7 @@ describe('what can not be read in a cluster', () => {
     );
     await pass();
     const kinds = [...served, { kind: 'Gadget', plural: 'gadgets', namespaced: true }];
-    Object.assign(context, { discovery: { groups: async () => new Map(), kinds: async () => kinds } });
+    Object.assign(context, { discovery: { groups: async () => groups, kinds: async () => kinds } });
     const { list } = objects;
     objects.list = (resource, ...rest) => {
       if (resource.kind === 'Gadget')

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Resource } from '../../shared/function/resource.ts';
 import type { KubernetesObject, Objects } from '../../shared/function/stores.ts';
-import type { Resource } from '../../shared/function/triggers.ts';
 
 export interface ObjectsUnderTest {
   readonly objects: Objects;
