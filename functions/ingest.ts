@@ -44,7 +44,7 @@ export default defineFunction({
       ...{ type: 'Webhook', path: '/ingest/*', eventType, answer: 'deadline', inFlight: () => inFlight },
       split: (body) => ({ items: [{ id: idOf(body), data: body }], refused: [] }),
       wanted: () => true,
-      isServed: (path, context) => acceptedNow(context)?.some((mapped) => pathOf(mapped) === path),
+      isServed: (path, context) => acceptedNow(context).some((mapped) => pathOf(mapped) === path),
     },
   ],
   settings,
@@ -84,11 +84,9 @@ function judge(mappings: readonly KubernetesObject[], all: readonly KubernetesOb
   });
 }
 
-/** What is accepted by the objects that are watched; `undefined` until they have been read. */
-function acceptedNow(context: Watching): Mapped[] | undefined {
-  const [mappings, all] = [context.watched(observationMappings), context.watched(ingesters)];
-  if (!mappings || !all) return undefined;
-  return judge(mappings, all, context)
+/** What is accepted by the objects that are watched. */
+function acceptedNow(context: Watching): Mapped[] {
+  return judge(context.watched(observationMappings), context.watched(ingesters), context)
     .map(({ mapped }) => mapped)
     .filter((mapped) => mapped !== undefined);
 }
@@ -160,7 +158,7 @@ function groupsOf(all: readonly Mapped[]): [Mapped, ...Mapped[]][] {
 
 async function handlePosted(event: CloudEvent, context: Context): Promise<Summary> {
   if (event.fault) throw event.fault;
-  const mapped = acceptedNow(context)?.find((one) => pathOf(one) === event.source);
+  const mapped = acceptedNow(context).find((one) => pathOf(one) === event.source);
   // Its Ingester may be about to be seen here, too; if it is not, the Broker gives up in the end and it is recorded.
   if (!mapped) throw new Refusal(503, 'no Ingester has this path', { retryAfter: 2 });
   return observeEvent(sourceOf(mapped.source, [mapped], []), event, confined(context, mapped, [mapped]));
@@ -170,7 +168,7 @@ async function handleReference(event: CloudEvent, context: Context): Promise<Sum
   const ref = referenceOf(event);
   const { group, version } = groupVersionOf(ref.apiVersion);
   if (mappingKinds.some((resource) => resource.group === group && resource.kind === ref.kind)) return passAll(context);
-  const wanted = (acceptedNow(context) ?? []).filter(({ kind }) => kind && isFor(kind, ref));
+  const wanted = acceptedNow(context).filter(({ kind }) => kind && isFor(kind, ref));
   let summary = emptySummary;
   for (const all of groupsOf(wanted)) {
     const plural = all[0].kind?.plural ?? pluralIn(event) ?? guessedPlural(ref.kind);

@@ -59,8 +59,7 @@ async function receive(request: RawRequest, context: Context): Promise<Summary> 
   const peer = context.functions.find(({ webhooks }) => webhooks.some(isAsked));
   const webhook = peer?.webhooks.find(isAsked);
   if (!peer || !webhook) throw new Refusal(404, 'no such path');
-  const isServed = webhook.isServed?.(request.path, context) ?? !webhook.isServed;
-  if (!isServed) throw new Refusal(webhook.isServed?.(request.path, context) === undefined ? 503 : 404, 'no such path');
+  if (webhook.isServed && !webhook.isServed(request.path, context)) throw new Refusal(404, 'no such path');
   const leave = context.admit(webhook.path, webhook.inFlight);
   if (!leave) throw new Refusal(503, 'too many requests are in flight', { summary: summaryOf({ dropped: 1 }) });
   try {

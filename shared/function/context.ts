@@ -37,10 +37,10 @@ export interface Context<Settings = unknown> {
   /** What the cluster serves; `undefined` where there are no API groups to be asked for (local mode). */
   readonly discovery: Discovery | undefined;
   /**
-   * The objects of a kind that the function watches, as they are now; the same array until one changes. `undefined`
-   * until they have been read once, which no event comes before.
+   * The objects of a kind that the function watches, as they are now; the same array until one changes. Throws a Refusal
+   * 503 until they have been read once.
    */
-  watched(resource: Resource): readonly KubernetesObject[] | undefined;
+  watched(resource: Resource): readonly KubernetesObject[];
   readonly filter: Filter;
   readonly known: KnownNames;
   readonly settings: Settings & CommonSettings;

@@ -4,7 +4,7 @@ import type { KubernetesObject } from './stores.ts';
 
 /** What a path that ends with `/*` is judged by. */
 export interface Watching {
-  watched(resource: Resource): readonly KubernetesObject[] | undefined;
+  watched(resource: Resource): readonly KubernetesObject[];
   readonly functions: readonly { readonly name: string }[];
   readonly settings: CommonSettings;
 }
@@ -59,8 +59,8 @@ export interface WebhookTrigger<Data, Settings> {
   split(body: unknown, settings: Settings & CommonSettings): SplitBody<Data>;
   /** Pure. Whether any rule of the function can match; what none can is counted and goes no further. */
   wanted(data: Data, settings: Settings & CommonSettings): boolean;
-  /** Where the path ends with `/*`: whether there is such a path now; `undefined` while that is not known. */
-  isServed?(path: string, watching: Watching): boolean | undefined;
+  /** Where the path ends with `/*`: whether there is such a path now. Throws a Refusal 503 while that is not known. */
+  isServed?(path: string, watching: Watching): boolean;
   /** How many requests may be in flight before the next one is answered 503. */
   inFlight(settings: Settings & CommonSettings): number;
   /**

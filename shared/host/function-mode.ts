@@ -86,8 +86,8 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
       admit: createAdmission(),
       coalesce: createCoalescer({ now, sleep, signal: stopping.signal }),
       isRouted(functionName, eventType) {
-        const triggers = watched(knativeTriggers);
-        return triggers && isRoutedBy(triggers, functionName, eventType);
+        if (unread().length > 0) return undefined;
+        return isRoutedBy(watched(knativeTriggers), functionName, eventType);
       },
       publish: createPublisher({
         ...{ sender, sink: common.K_SINK, extensions: overridesOf(common.K_CE_OVERRIDES) },

@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import { type CloudEvent, isPing } from '../function/cloud-event.ts';
 import type { FunctionDefinition } from '../function/function-definition.ts';
-import { Refusal } from '../function/refusal.ts';
 import { type CommonSettings, type Environment, parseSettings, SettingsError } from '../function/settings.ts';
 import { createAccess } from './access.ts';
 import { type AppOptions, createApp } from './app.ts';
@@ -58,12 +57,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     now,
     notReady,
     isStopping: () => stopping,
-    async deliver(event) {
-      // A filter that is not known yet must not let anything pass; the sender tries again.
-      const reason = notReady();
-      if (reason !== undefined) throw new Refusal(503, `not ready: ${reason}`, { retryAfter: 5 });
-      await options.route(event, deadlineFor(event));
-    },
+    deliver: (event) => options.route(event, deadlineFor(event)),
     webhookPaths: new Set(webhooks.map(({ path }) => path)),
     checkAccess: (head) => checked?.check(head),
     async receive(request) {

@@ -1,13 +1,12 @@
 import type { Filter } from '../function/filter.ts';
 import { observationFilters } from '../function/filter-spec.ts';
-import { Refusal } from '../function/refusal.ts';
 import type { Resource } from '../function/resource.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { compileFilters, isReadable } from '../pipeline/filters.ts';
 
 /** The ObservationFilters that are watched, as one filter: compiled anew when one of them has changed. */
 export function createLiveFilter(
-  watched: (resource: Resource) => readonly KubernetesObject[] | undefined,
+  watched: (resource: Resource) => readonly KubernetesObject[],
   systemNamespace: string,
   onReload: (isReadable: boolean) => void,
 ): Filter {
@@ -15,7 +14,6 @@ export function createLiveFilter(
   let compiled: Filter | undefined;
   return (source, observation, namespace) => {
     const objects = watched(observationFilters);
-    if (!objects) throw new Refusal(503, 'the ObservationFilters have not been read yet');
     if (!compiled || objects !== compiledFrom) {
       compiled = compileFilters(objects, systemNamespace);
       compiledFrom = objects;

@@ -1,3 +1,4 @@
+import { Refusal } from '../function/refusal.ts';
 import { namespaceOf, type Resource } from '../function/resource.ts';
 import type { CommonSettings } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
@@ -15,8 +16,8 @@ export interface WatchesOptions {
 }
 
 export interface Watches {
-  /** `undefined` until the kind has been read once. */
-  watched(resource: Resource): readonly KubernetesObject[] | undefined;
+  /** Throws a Refusal 503, with the reason, until the kind has been read once. */
+  watched(resource: Resource): readonly KubernetesObject[];
   /** Why each of the kinds that have not been read yet has not. */
   unread(): string[];
 }
@@ -39,11 +40,14 @@ export function startWatches({ cluster, resources, settings, log, metrics, signa
     }),
   );
   for (const [key, watch] of watches) metrics.watchSynced(key, watch.isSynced);
+  const whyUnread = (key: string): string => faults.get(key) ?? `${key} not read yet`;
   return {
-    watched: (resource) => watches.get(keyOf(resource))?.objects(),
-    unread: () =>
-      [...watches]
-        .filter(([, watch]) => watch.objects() === undefined)
-        .map(([key]) => faults.get(key) ?? `${key} not read yet`),
+    watched(resource) {
+      const key = keyOf(resource);
+      const objects = watches.get(key)?.objects();
+      if (!objects) throw new Refusal(503, `not ready: ${whyUnread(key)}`, { retryAfter: 5 });
+      return objects;
+    },
+    unread: () => [...watches].filter(([, watch]) => watch.objects() === undefined).map(([key]) => whyUnread(key)),
   };
 }

@@ -18,7 +18,7 @@ export interface LocalStores {
   readonly store: Store & ObservationReader;
   readonly objects: Objects;
   /** The objects of a kind that is watched, as they are now. */
-  watched(resource: Resource): readonly KubernetesObject[] | undefined;
+  watched(resource: Resource): readonly KubernetesObject[];
   /** The names under which zen-watcher itself appears in the audit log. */
   readonly ownUsers: readonly string[];
   /** Begins to observe changes, where that is not left to the completeness passes. */
