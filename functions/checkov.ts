@@ -43,7 +43,7 @@ type FailedCheck = z.infer<typeof failedCheck>;
 /** Privileged containers, privilege escalation and root: Checkov gives no severity without an API key. */
 const highChecks: ReadonlySet<string> = new Set(['CKV_K8S_16', 'CKV_K8S_20', 'CKV_K8S_23']);
 
-const kindPattern = /^[A-Z][a-z]+(?:[A-Z]+[a-z]*)*$|^[A-Z]{2,}[a-z]+(?:[A-Z][a-z]+)*$/;
+const kindPattern = /^[A-Z][a-z]+(?:[A-Z][a-z]*)*$|^[A-Z]{2,}[a-z]+(?:[A-Z][a-z]+)*$/;
 const namespacePattern = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 const namePattern = /^[a-z0-9][-a-z0-9.:]{0,251}$/i;
 

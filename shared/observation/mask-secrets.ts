@@ -19,9 +19,8 @@ const patterns: readonly RegExp[] = [
   ),
   // https://user:x@host
   /(\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@]{0,128}:)[^\s@/]{1,1024}(?=@)/gi,
-  // curl -u user:x, mysql -px, sshpass -p x
+  // curl -u user:x, sshpass -p x
   /(\s(?:-u|--user)[\s=]{1,2}[^\s:]{1,128}:)[^\s]{1,1024}/g,
-  /(\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n]{0,256}?\s-p)[^\s-][^\s]{0,255}/g,
   /(\bsshpass\s{1,4}-p\s{0,4})[^\s]{1,256}/g,
 ];
 
@@ -32,22 +31,37 @@ const forms: readonly RegExp[] = [
   /\bgithub_pat_[A-Za-z0-9_]{20,255}\b/g,
   /\bglpat-[\w-]{20,64}\b/g,
   /\bxox[abposr]-[A-Za-z0-9-]{10,255}\b/g,
-  /\beyJ[\w-]{8,4096}\.eyJ[\w-]{2,4096}\.[\w-]{0,4096}/g,
+  /\beyJ[\w.-]{20,8192}/g,
   /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,16384}(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?/g,
 ];
+
+/** mysql -px: only clients of databases take the password so. */
+const databaseClient = /\b(?:mysql|mariadb)/;
+const databasePassword = /(\s-p)(?![\s-])\S{1,255}/g;
 
 /** A text whose secrets are masked: what stands behind the names that secrets go by, and what has the form of one. */
 export function maskText(text: string): string {
   let masked = text.length > longestText ? text.slice(0, longestText) : text;
   for (const pattern of patterns) masked = masked.replace(pattern, `$1${mask}`);
+  if (databaseClient.test(masked)) masked = masked.replace(databasePassword, `$1${mask}`);
   for (const form of forms) masked = masked.replace(form, mask);
   return masked;
 }
 
+const secretKey = new RegExp(`^${secretNames}$`, 'i');
+
+/** What is nested deeper is not shown at all. */
+const deepest = 32;
+
 /** All texts in a value, however deep, with their secrets masked; a value whose own key names a secret is one. */
 export function maskSecrets(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return maskText(value);
-  if (typeof value !== 'object' || value === null || depth > 32) return value;
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth > deepest) return mask;
   if (Array.isArray(value)) return value.map((item) => maskSecrets(item, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, maskSecrets(item, depth + 1)]));
+  const entries = Object.entries(value).map(([key, item]) => [
+    key,
+    typeof item === 'string' && secretKey.test(key) ? mask : maskSecrets(item, depth + 1),
+  ]);
+  return Object.fromEntries(entries);
 }

@@ -3,6 +3,7 @@ import type { Manifest } from '../../knative/manifests.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 
 const plurals: Readonly<Record<string, string>> = {
+  EventPolicy: 'eventpolicies',
   NetworkPolicy: 'networkpolicies',
   ValidatingAdmissionPolicy: 'validatingadmissionpolicies',
 };

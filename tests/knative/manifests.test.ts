@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -18,6 +19,11 @@ function build(overlay: string): Manifest[] {
 
 const built = new Map(hasKubectl() ? overlays.map((overlay) => [overlay, build(overlay)]) : []);
 const all = [...built.values()].flat();
+
+/** Off by default. */
+const eventPolicy: Manifest[] = parseAllDocuments(
+  readFileSync(join(folder, '..', 'event-policy', 'event-policy.yaml'), 'utf8'),
+).map((document) => document.toJS());
 
 interface Rules extends Manifest {
   readonly rules: { readonly apiGroups: string[]; readonly resources: string[]; readonly verbs: string[] }[];
@@ -137,7 +143,7 @@ describe.skipIf(skipWithoutCluster() || built.size === 0)('on a real API server'
   it.skipIf(corpusMissing)(
     'every overlay applies with strict validation, by the schemas of Knative itself',
     async () => {
-      const kinds = new Set(all.filter(isKnative).map(({ kind }) => kind));
+      const kinds = new Set([...all, ...eventPolicy].filter(isKnative).map(({ kind }) => kind));
       const crds = ['crds/knative-eventing', 'crds/knative-serving']
         .flatMap(corpusFiles)
         .flatMap(({ text }) => parseAllDocuments(text).map((document) => document.toJS()))
@@ -149,6 +155,7 @@ describe.skipIf(skipWithoutCluster() || built.size === 0)('on a real API server'
         await applyManifest(cluster, { ...crd, spec, status: undefined });
       }
       for (const manifests of built.values()) await applyAll(manifests);
+      await applyAll(eventPolicy);
     },
   );
 

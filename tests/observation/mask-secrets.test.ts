@@ -46,6 +46,17 @@ describe('masking', () => {
     expect(maskSecrets(value)).toEqual({ a: ['--token ***', 1, null], b: { c: 'password=***', d: true } });
   });
 
+  it('masks a member that is named for a secret, and what is too deep to look at', () => {
+    expect(maskSecrets({ password: 'PLANTED', apiToken: 'PLANTED', tokens: 3 })).toEqual({
+      password: '***',
+      apiToken: '***',
+      tokens: 3,
+    });
+    let deep: unknown = 'PLANTED';
+    for (let level = 0; level < 100; level += 1) deep = { a: deep };
+    expect(JSON.stringify(maskSecrets(deep))).not.toContain('PLANTED');
+  });
+
   it('masks the same text the same way, and what is masked no further', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 300 }), (text) => {

@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkSync } from 'recheck';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
+
+const root = join(import.meta.dirname, '..', '..');
+
+const packageSchema = z.object({
+  license: z.string().optional(),
+  integrity: z.string().optional(),
+  dev: z.boolean().optional(),
+  hasInstallScript: z.boolean().optional(),
+});
+
+const lock = z
+  .object({ packages: z.record(z.string(), packageSchema) })
+  .parse(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')));
+const packages = Object.entries(lock.packages).filter(([path]) => path !== '');
+
+describe('the packages', () => {
+  it('are pinned by what is in them', () => {
+    expect(packages.filter(([, { integrity }]) => !integrity?.startsWith('sha512-')).map(([path]) => path)).toEqual([]);
+  });
+
+  it('have licences that ours may be combined with; what is only for developers may have others', () => {
+    const free = new Set([
+      'MIT',
+      'MIT OR Apache-2.0',
+      'Apache-2.0',
+      'BSD-2-Clause',
+      'BSD-3-Clause',
+      'ISC',
+      'PSF-2.0',
+      '0BSD',
+      'Unlicense',
+    ]);
+    const shipped = packages.filter(([, { dev }]) => !dev);
+    expect(shipped.filter(([, { license = '' }]) => !free.has(license)).map(([path]) => path)).toEqual([]);
+    const known = new Set([...free, 'MPL-2.0', 'PSF-2.0']);
+    expect(packages.filter(([, { license = '' }]) => !known.has(license)).map(([path]) => path)).toEqual([]);
+  });
+
+  it('run no script when they are installed', () => {
+    expect(readFileSync(join(root, '.npmrc'), 'utf8')).toContain('ignore-scripts=true');
+    expect(readFileSync(join(root, 'knative', 'Dockerfile'), 'utf8')).toContain('npm ci --ignore-scripts');
+  });
+});
+
+/** The regular expressions in our code: literals, as far as a line shows them. */
+function expressionsIn(file: string): { readonly source: string; readonly flags: string }[] {
+  const text = readFileSync(file, 'utf8');
+  const literals = text.matchAll(
+    /(?<=[=(,:?&|[]\s{0,8}|^\s*|return )\/((?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n])+)\/([dgimsuvy]*)(?=[\s;,.)\]])/gm,
+  );
+  return [...literals].map(([, source = '', flags = '']) => ({ source, flags }));
+}
+
+describe('the regular expressions', () => {
+  const files = ['functions', 'shared'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => join(folder, file)),
+  );
+  const expressions = files.flatMap((file) => expressionsIn(join(root, file)).map((one) => ({ file, ...one })));
+
+  it('are found', () => {
+    expect(expressions.length).toBeGreaterThan(40);
+  });
+
+  it.each(expressions)('$source of $file is at worst quadratic', ({ source, flags }) => {
+    const diagnosis = checkSync(source, flags.replace(/[dgvy]/g, ''), { timeout: 10_000 });
+    expect(diagnosis.status).not.toBe('unknown');
+    const complexity = 'complexity' in diagnosis ? diagnosis.complexity : undefined;
+    const degree =
+      complexity?.type === 'exponential'
+        ? Number.POSITIVE_INFINITY
+        : complexity?.type === 'polynomial'
+          ? complexity.degree
+          : 1;
+    expect(degree).toBeLessThanOrEqual(2);
+  });
+});
