@@ -100,6 +100,8 @@ function* filesBelow(folder: string): Generator<string> {
 export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
   const byFile = new Map<string, { readonly text: string; readonly objects: readonly KubernetesObject[] }>();
   const stopping = new AbortController();
+  /** What functions have said of objects, for as long as the process runs. */
+  const statuses = new Map<string, object>();
   const byKind = new Map<string, readonly KubernetesObject[]>();
   let objects = new Map<string, KubernetesObject>();
   let timer: NodeJS.Timeout | undefined;
@@ -144,7 +146,9 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
   /** With the namespace that it would have in a cluster; what is cluster-scoped is for the Resource to say. */
   function placed(object: KubernetesObject, namespaced = true): KubernetesObject {
     const { namespace = options.defaultNamespace, ...metadata } = object.metadata;
-    return { ...object, metadata: namespaced ? { ...metadata, namespace } : metadata };
+    const whole = { ...object, metadata: namespaced ? { ...metadata, namespace } : metadata };
+    const status = statuses.get(keyOf(whole));
+    return status ? Object.assign(whole, { status }) : whole;
   }
 
   function objectsOf(resource: Resource): KubernetesObject[] {
@@ -174,6 +178,7 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
     },
 
     async setStatus(_resource, object, status) {
+      statuses.set(keyOf(object), status);
       options.onStatus(object, status);
     },
 

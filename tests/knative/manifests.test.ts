@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -19,6 +19,8 @@ function build(overlay: string): Manifest[] {
 
 const built = new Map(hasKubectl() ? overlays.map((overlay) => [overlay, build(overlay)]) : []);
 const all = [...built.values()].flat();
+
+const examples = join(folder, '..', 'examples');
 
 /** Off by default. */
 const eventPolicy: Manifest[] = parseAllDocuments(
@@ -158,6 +160,12 @@ describe.skipIf(skipWithoutCluster() || built.size === 0)('on a real API server'
       await applyAll(eventPolicy);
     },
   );
+
+  it.each(readdirSync(examples))('the example %s applies with strict validation', async (file) => {
+    const objects: Manifest[] = parseAllDocuments(readFileSync(join(examples, file), 'utf8')).map((one) => one.toJS());
+    expect(objects.length).toBeGreaterThan(0);
+    await applyAll(objects);
+  });
 
   it('a Pod from the template of each Service is admitted where the restricted policy is enforced', async () => {
     for (const { metadata, spec } of servicesOf(all)) {

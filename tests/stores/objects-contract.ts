@@ -76,6 +76,8 @@ export function objectsContract(name: string, open: () => Promise<ObjectsUnderTe
       };
       await under.objects.setStatus(filters, aFilter('judged', 'HIGH'), { conditions: [condition] }, signal);
       await under.objects.setStatus(filters, aFilter('never-there', 'HIGH'), { conditions: [condition] }, signal);
+      expect(await get('judged')).toMatchObject({ status: { conditions: [{ type: 'Accepted' }] } });
+      expect(await get('never-there')).toBeUndefined();
     });
   });
 }
