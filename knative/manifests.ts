@@ -293,7 +293,8 @@ function mappedKindsRole(name: string): Manifest[] {
   const scoped = { name: metadata.name, labels: metadata.labels };
   return [
     {
-      ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: scoped, rules: [] },
+      // Its rules are the controller's to write: naming them here would take them from it at the next apply.
+      ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: scoped },
       aggregationRule: {
         clusterRoleSelectors: [{ matchLabels: { [`zen.kube-zen.io/aggregate-to-${name}`]: 'true' } }],
       },
