@@ -1,5 +1,4 @@
 import type { Context } from '../function/context.ts';
-import { Refusal } from '../function/refusal.ts';
 import { namespaceOf, type Resource } from '../function/resource.ts';
 import type { SourceDefinition } from '../function/source-definition.ts';
 import type { KubernetesObject, Stored } from '../function/stores.ts';
@@ -12,7 +11,7 @@ import { notSeen } from './lifecycle.ts';
 import { mergeByNamespace, type NamespaceGroup } from './merge-by-namespace.ts';
 import { recordUnreadable } from './operations.ts';
 import { type Change, listKnown, reconcileFindings, relabelAll } from './reconcile.ts';
-import { deriveObject, isWanted, resourceRefOf } from './state-source.ts';
+import { deriveObject, isUnreadable, isWanted, resourceRefOf } from './state-source.ts';
 import { withSummary } from './write.ts';
 
 /** How many findings are compared and written together: enough to keep the API calls in flight, little to hold. */
@@ -131,7 +130,7 @@ async function readInPass<Data, Settings>(
     progress.summary = addSummaries(progress.summary, summary);
     return derived.map((finding) => ({ derived: finding, about }));
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
+    if (!isUnreadable(error)) throw error;
     const recorded = await recordUnreadable(source.name, about, error.message, error.path, context);
     progress.summary = addSummaries(
       progress.summary,

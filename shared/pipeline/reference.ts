@@ -2,7 +2,6 @@ import * as z from 'zod';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { Context } from '../function/context.ts';
 import { groupVersionOf } from '../function/group-version.ts';
-import { Refusal } from '../function/refusal.ts';
 import { namespaceOf } from '../function/resource.ts';
 import type { SourceDefinition } from '../function/source-definition.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
@@ -11,7 +10,7 @@ import { resourcesOf } from '../function/triggers.ts';
 import { recordUnreadable } from './operations.ts';
 import { parseData } from './parse.ts';
 import { listKnown, reconcileFindings } from './reconcile.ts';
-import { deriveObject, isWanted, resourceRefOf } from './state-source.ts';
+import { deriveObject, isUnreadable, isWanted, resourceRefOf } from './state-source.ts';
 import { withSummary } from './write.ts';
 
 const reference = z.object({
@@ -81,7 +80,7 @@ async function readObject<Data, Settings>(
   try {
     return deriveObject(source, object, time, context);
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
+    if (!isUnreadable(error)) throw error;
     throw withSummary(
       error,
       await recordUnreadable(source.name, resourceRefOf(object), error.message, error.path, context),

@@ -1,4 +1,5 @@
 import type { Context } from '../function/context.ts';
+import { Refusal } from '../function/refusal.ts';
 import type { Resource } from '../function/resource.ts';
 import type { SourceDefinition } from '../function/source-definition.ts';
 import type { KubernetesObject } from '../function/stores.ts';
@@ -43,4 +44,9 @@ export function deriveObject<Data, Settings>(
     watchNamespace: settings.WATCH_NAMESPACE,
   });
   return { derived: derivation.derived, summary: derivationSummary(derivation, skipped) };
+}
+
+/** Whether the object itself is at fault; all else (a filter that can't be asked) passes, and the object is read again. */
+export function isUnreadable(error: unknown): error is Refusal {
+  return error instanceof Refusal && error.status === 422;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import checkov from '../../functions/checkov.ts';
 import kyverno from '../../functions/kyverno.ts';
+import { Refusal } from '../../shared/function/refusal.ts';
 import { labels } from '../../shared/observation/labels.ts';
 import { aReport, createTestContext, ping, referenceTo, type TestContext } from './test-context.ts';
 
@@ -51,6 +52,23 @@ describe('a reference event', () => {
     await expect(handled).rejects.toMatchObject({ status: 422, path: 'data.results[0].policy' });
     expect(await statesOf(test)).toEqual({ 'unreadable-object': 'none' });
   });
+
+  it.each([
+    ['a reference', referenceTo],
+    ['a pass', () => ping],
+  ])(
+    'blames no object for a filter that cannot be asked: %s is answered 503, and nothing is recorded',
+    async (_case, eventFor) => {
+      const filter = () => {
+        throw new Refusal(503, 'an ObservationFilter can not be read');
+      };
+      const test = createTestContext(kyverno, { context: { filter } });
+      const report = aReport('web', ['a']);
+      test.objects.all.push(report);
+      await expect(kyverno.handle(eventFor(report), test.context)).rejects.toMatchObject({ status: 503 });
+      expect(await statesOf(test)).toEqual({});
+    },
+  );
 
   it('leaves alone what no longer bears the label or lies in another namespace', async () => {
     const test = createTestContext(checkov);
