@@ -30,22 +30,15 @@ function rulesOf({ identity, details }: Observation): string[] {
 export function compileRules(rules: FilterRules): Rule {
   if (!rules.enabled) return () => 'source_disabled';
   const checks: Rule[] = [];
-  const include = (
-    reason: FilterReason,
-    words: readonly string[] | undefined,
-    of: (o: Observation) => string | undefined,
-  ) => {
+  type Field = (observation: Observation) => string | undefined;
+  const ask = (reason: FilterReason, words: readonly string[] | undefined, of: Field, mustBeIn: boolean): void => {
     const isIn = among(words);
-    if (isIn) checks.push((observation) => (isIn(of(observation)) ? undefined : reason));
+    if (isIn) checks.push((observation) => (isIn(of(observation)) === mustBeIn ? undefined : reason));
   };
-  const exclude = (
-    reason: FilterReason,
-    words: readonly string[] | undefined,
-    of: (o: Observation) => string | undefined,
-  ) => {
-    const isIn = among(words);
-    if (isIn) checks.push((observation) => (isIn(of(observation)) ? reason : undefined));
-  };
+  const include = (reason: FilterReason, words: readonly string[] | undefined, of: Field) =>
+    ask(reason, words, of, true);
+  const exclude = (reason: FilterReason, words: readonly string[] | undefined, of: Field) =>
+    ask(reason, words, of, false);
   const { minSeverity, includeSeverity = [], excludeKinds = [], ignoreKinds = [] } = rules;
   if (includeSeverity.length > 0) include('include_severity', includeSeverity, ({ severity }) => severity);
   else if (minSeverity !== undefined) {
