@@ -4,7 +4,7 @@ import type { Context } from '../shared/function/context.ts';
 import { filterRules, filterSpec, observationFilters, sourceName } from '../shared/function/filter-spec.ts';
 import { defineFunction, observationWrites } from '../shared/function/function-definition.ts';
 import { objectMetadata } from '../shared/function/object-schema.ts';
-import { pathOf, Refusal } from '../shared/function/refusal.ts';
+import { fieldOf, Refusal } from '../shared/function/refusal.ts';
 import { namespaceOf, type Resource } from '../shared/function/resource.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import { addSummaries, emptySummary, type Summary, summaryOf } from '../shared/function/summary.ts';
@@ -102,13 +102,6 @@ function filtersIn(configMap: KubernetesObject, { settings: set }: Context<Setti
     },
     spec: { targetSource: source, ...rules },
   }));
-}
-
-/** `sources.falco.minSeverity`; of a field that is not known, its own name. */
-function fieldOf(issue: z.core.$ZodIssue | undefined): string {
-  const path = pathOf(issue?.path ?? []);
-  if (issue?.code !== 'unrecognized_keys') return path;
-  return pathOf([...issue.path, issue.keys[0] ?? '']);
 }
 
 /** Makes, changes and deletes what carries our label; nothing is touched unless all that is wanted can be. */

@@ -65,7 +65,6 @@ export default defineFunction({
 
 /** What an ApiServerSource of ours says. */
 const sourceSchema = z.object({
-  metadata: z.object({ labels: z.record(z.string(), z.string()).default({}) }),
   spec: z.looseObject({
     resources: z.array(z.looseObject({ apiVersion: z.string(), kind: z.string() })).default([]),
   }),

@@ -44,6 +44,12 @@ export function pathOf(path: readonly PropertyKey[], root = ''): string {
   return text;
 }
 
+/** The field that a zod issue is about, such as `sources.falco.minSeverity`; of one that is not known, its own name. */
+export function fieldOf(issue: z.core.$ZodIssue | undefined): string {
+  const path = issue?.path ?? [];
+  return pathOf(issue?.code === 'unrecognized_keys' ? [...path, issue.keys[0] ?? ''] : path);
+}
+
 /** The data's first fault, as the sender should read it. */
 export function schemaRefusal(error: z.ZodError, root: string): Refusal {
   const issue = error.issues[0];

@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import { filterObject, observationFilters } from '../function/filter-spec.ts';
 import { groupVersionOf } from '../function/group-version.ts';
-import { pathOf } from '../function/refusal.ts';
+import { fieldOf } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { ingesterObject, ingesters, mappingObject, observationMappings } from '../mapping/mapping-spec.ts';
 
@@ -18,6 +18,5 @@ export function checkConfiguration(object: KubernetesObject): void {
   const schema = group === observationFilters.group ? schemas.get(object.kind) : undefined;
   const issue = schema?.safeParse(object).error?.issues[0];
   if (!issue) return;
-  const field = issue.code === 'unrecognized_keys' ? `.${issue.keys[0]}` : '';
-  throw new Error(`${object.kind} ${object.metadata.name}: ${pathOf(issue.path)}${field}: ${issue.message}`);
+  throw new Error(`${object.kind} ${object.metadata.name}: ${fieldOf(issue)}: ${issue.message}`);
 }

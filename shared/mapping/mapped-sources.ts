@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import { groupVersionOf } from '../function/group-version.ts';
 import { parseLabelSelector } from '../function/label-selector.ts';
-import { pathOf } from '../function/refusal.ts';
+import { fieldOf } from '../function/refusal.ts';
 import { guessedPlural } from '../function/resource.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
 import { accepted, type Condition, refused } from '../pipeline/conditions.ts';
@@ -64,8 +64,7 @@ const passAll: Rule = () => undefined;
 
 function invalid(object: KubernetesObject, error: z.ZodError): Judged {
   const issue = error.issues[0];
-  const path = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : (issue?.path ?? []);
-  return { object, condition: refused('Invalid', `${pathOf(path)}: ${issue?.message}`), mapped: undefined };
+  return { object, condition: refused('Invalid', `${fieldOf(issue)}: ${issue?.message}`), mapped: undefined };
 }
 
 function tenantOf({ metadata: { namespace } }: KubernetesObject, systemNamespace: string): string | undefined {
