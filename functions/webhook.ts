@@ -72,10 +72,10 @@ async function receive(request: RawRequest, context: Context): Promise<Summary> 
 async function forward(
   webhook: PeerWebhook,
   to: string,
-  { path: source, body }: RawRequest,
+  { path: source, takeBody }: RawRequest,
   context: Context,
 ): Promise<Summary> {
-  const { wanted, refused, unwanted } = split(webhook, body);
+  const { wanted, refused, unwanted } = split(webhook, takeBody());
   const time = new Date(context.now()).toISOString();
   const limit = webhook.answer === 'hold' ? holdMilliseconds : deadlineMilliseconds;
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(limit)]);

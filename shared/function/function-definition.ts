@@ -31,8 +31,8 @@ export interface RawRequest {
   readonly path: string;
   /** The Webhook trigger's path, which may end with `/*`: one of a few. */
   readonly endpoint: string;
-  /** The body, as it was before it was compressed. */
-  readonly body: Uint8Array;
+  /** The body as it was before it was compressed, once: whoever takes it alone decides how long it is held. */
+  takeBody(): Uint8Array;
   readonly correlationId: string;
 }
 

@@ -3,7 +3,7 @@ import { type CloudEvent, type Decoded, decodeRequest } from '../function/cloud-
 import type { RawRequest } from '../function/function-definition.ts';
 import { Refusal, type RefusalStatus } from '../function/refusal.ts';
 import type { RequestHead } from './access.ts';
-import type { BodyReader } from './body.ts';
+import type { Body, BodyReader } from './body.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -78,8 +78,8 @@ export function createApp(options: AppOptions): Express {
     if (refusal) throw refusal;
   }
 
-  async function handleEvents(request: Request, body: Buffer): Promise<void> {
-    const decoded = decodeRequest({ headers: request.headers, body }, new Date(now()).toISOString());
+  async function handleEvents(request: Request, body: Body): Promise<void> {
+    const decoded = decodeRequest({ headers: request.headers, body: body.take() }, new Date(now()).toISOString());
     if ('length' in decoded) await handleBatch(decoded);
     else await options.deliver(decoded);
   }
@@ -87,25 +87,24 @@ export function createApp(options: AppOptions): Express {
   /** Reads the body, does the work, and answers 204 or what the Refusal says: the one place where faults become answers. */
   function door(
     endpoint: string,
-    work: (request: Request, body: Buffer, correlationId: string) => Promise<void>,
+    work: (request: Request, body: Body, correlationId: string) => Promise<void>,
     check: (head: RequestHead) => void = () => undefined,
   ) {
     return async (request: Request, response: Response): Promise<void> => {
       const correlationId = correlationIdOf(request);
-      let release: (() => void) | undefined;
+      let body: Body | undefined;
       try {
         if (options.isStopping()) throw new Refusal(503, 'shutting down');
         check({ headers: request.headers, remoteAddress: request.socket.remoteAddress });
-        const read = await bodies.read(request);
-        release = read.release;
-        await work(request, read.body, correlationId);
+        body = await bodies.read(request);
+        await work(request, body, correlationId);
         response.status(204).end();
       } catch (error) {
         const refusal = error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault', { cause: error });
         log.debug({ correlation_id: correlationId, operation: endpoint, status: refusal.status }, refusal.message);
         answerRefusal(response, refusal, correlationId);
       } finally {
-        release?.();
+        body?.release();
         metrics.countRequest(endpoint, response.statusCode);
       }
     };
@@ -137,7 +136,8 @@ export function createApp(options: AppOptions): Express {
       routeOf(path),
       door(
         path,
-        ({ path: asked }, body, correlationId) => options.receive({ path: asked, endpoint: path, body, correlationId }),
+        ({ path: asked }, { take }, correlationId) =>
+          options.receive({ path: asked, endpoint: path, takeBody: take, correlationId }),
         options.checkAccess,
       ),
     );

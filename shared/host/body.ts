@@ -12,14 +12,38 @@ export interface BodyLimits {
 
 export interface BodyReader {
   /**
-   * Reads a request's body. Throws a Refusal 413, or 503 when too much is in flight. `release` gives the memory back
-   * and must be called when the request has been answered.
+   * Reads a request's body. Throws a Refusal 413, or 503 when too much is in flight.
    */
-  read(request: IncomingMessage): Promise<{ readonly body: Buffer; release(): void }>;
+  read(request: IncomingMessage): Promise<Body>;
+}
+
+export interface Body {
+  /** The bytes, once: from then on they are held only by whoever took them. */
+  take(): Buffer;
+  /** Must be called when the request has been answered: until then the bytes count as in flight. */
+  release(): void;
 }
 
 function declaredLength(request: IncomingMessage): number {
   return Number(request.headers['content-length'] ?? 0);
+}
+
+/**
+ * The pieces of a body as one. What has a known length is copied as it arrives, so that it is never held twice; memory
+ * that nothing was written to yet is only an address.
+ */
+function createJoiner(length: number): { add(chunk: Buffer): void; join(): Buffer } {
+  const whole = Buffer.allocUnsafeSlow(length);
+  const rest: Buffer[] = [];
+  let at = 0;
+  return {
+    add(chunk) {
+      const taken = chunk.copy(whole, at);
+      at += taken;
+      if (taken < chunk.length) rest.push(chunk.subarray(taken));
+    },
+    join: () => (rest.length === 0 ? whole.subarray(0, at) : Buffer.concat([whole.subarray(0, at), ...rest])),
+  };
 }
 
 /** The body as it was before the sender compressed it: what comes out is counted, not what comes in. */
@@ -34,8 +58,6 @@ function decode(request: IncomingMessage): Readable {
         : undefined;
   if (!decoder) throw new Refusal(415, 'the content encoding is not supported', { path: 'content-encoding' });
   request.on('error', (error) => decoder.destroy(error));
-  // What is left of a body that is refused is read past, so that the refusal can be answered.
-  decoder.on('close', () => request.resume());
   return request.pipe(decoder);
 }
 
@@ -60,18 +82,29 @@ export function createBodyReader({ maxBytes, maxBytesInFlight }: BodyLimits): Bo
         inFlight -= reserved;
         reserved = 0;
       };
-      const chunks: Buffer[] = [];
+      const joiner = createJoiner(decoded === request ? declaredLength(request) : 0);
       try {
-        for await (const chunk of decoded) {
+        for await (const chunk of decoded.iterator({ destroyOnReturn: false })) {
           if (!Buffer.isBuffer(chunk)) continue;
           reserve(chunk.length);
-          chunks.push(chunk);
+          joiner.add(chunk);
         }
       } catch (error) {
         release();
+        // What is left of a body that is refused is read past: a connection that is broken off carries no answer.
+        if (decoded !== request) decoded.destroy();
+        request.resume();
         throw error instanceof Refusal ? error : new Refusal(400, 'the body was cut off', { cause: error });
       }
-      return { body: Buffer.concat(chunks), release };
+      let whole = joiner.join();
+      return {
+        take() {
+          const taken = whole;
+          whole = Buffer.alloc(0);
+          return taken;
+        },
+        release,
+      };
     },
   };
 }

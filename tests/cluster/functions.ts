@@ -1,3 +1,4 @@
+import type { MemoryGroup } from '../host/container.ts';
 import { type Program, startProgram } from '../host/program.ts';
 
 /** What a function's pod is told: where the API server is, and who it is. */
@@ -7,13 +8,15 @@ export interface FunctionOptions {
   /** The folder with its token and CA. */
   readonly folder: string;
   readonly environment?: Readonly<Record<string, string>>;
+  readonly contained?: MemoryGroup | undefined;
 }
 
 /** Starts one function of the bundle as its container does. */
-export function startFunction(name: string, { server, folder, environment = {} }: FunctionOptions): Promise<Program> {
+export function startFunction(name: string, options: FunctionOptions): Promise<Program> {
+  const { server, folder, environment = {}, contained } = options;
   const [host = '', port = ''] = server.split(':');
   const pod = { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port, SERVICE_ACCOUNT_DIR: folder };
-  return startProgram({ args: [name], environment: { PORT: '0', ...pod, ...environment } });
+  return startProgram({ args: [name], contained, environment: { PORT: '0', ...pod, ...environment } });
 }
 
 /** The headers of a CloudEvent in binary mode. */

@@ -11,6 +11,10 @@ export interface BrokerOptions {
   /** Subscriber by CloudEvent type. */
   readonly subscribers: ReadonlyMap<string, string>;
   readonly deadLetterSink: string;
+  /** Resolves when the Broker gets round to the next event. */
+  readonly turn?: () => Promise<void>;
+  /** Without one it has a free port. */
+  readonly port?: number;
 }
 
 const retriedByBroker = new Set([0, 404, 408, 409, 429]);
@@ -26,13 +30,14 @@ async function deliver(url: string, headers: Record<string, string>, body: strin
 }
 
 /** A stand-in for the Broker of Knative Eventing, with the dispatcher's retries and its dead letters. */
-export async function startBroker({ subscribers, deadLetterSink }: BrokerOptions) {
+export async function startBroker({ subscribers, deadLetterSink, turn, port = 0 }: BrokerOptions) {
   const server = createServer((incoming, outgoing) => {
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', async () => {
       const body = Buffer.concat(chunks).toString();
       const event: { type: string } = JSON.parse(body);
+      await turn?.();
       const url = subscribers.get(event.type);
       if (url !== undefined) {
         const headers = { 'content-type': incoming.headers['content-type'] ?? '', prefer: 'reply' };
@@ -49,12 +54,19 @@ export async function startBroker({ subscribers, deadLetterSink }: BrokerOptions
       }
       outgoing.writeHead(202).end();
     });
-  }).listen(0, '127.0.0.1');
+  }).listen(port, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   return {
     url: `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
     stop: () => void server.close(),
+    /** Breaks every connection; nobody listens from then on. */
+    async kill() {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
   };
 }
 

@@ -39,7 +39,7 @@ async function receive(body: unknown, path = '/audit/webhook', context: Partial<
   });
   if (!webhook.receive) throw new Error('webhook receives nothing');
   const summary = await webhook.receive(
-    { path, endpoint: path, body: new TextEncoder().encode(JSON.stringify(body)), correlationId: 'c' },
+    { path, endpoint: path, takeBody: () => new TextEncoder().encode(JSON.stringify(body)), correlationId: 'c' },
     test.context,
   );
   return { summary, published };

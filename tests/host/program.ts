@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { image, type MemoryGroup } from './container.ts';
 
 /** The built program, running. */
 export interface Program {
@@ -25,12 +26,18 @@ export interface StartOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** The sources in place of the bundle, for what the image does not have. */
   readonly fromSources?: boolean;
+  /** With the image's flags and variables, and in this group, so that it is killed when it takes more memory. */
+  readonly contained?: MemoryGroup | undefined;
 }
 
 /** Starts the bundle and resolves when it listens. Rejects with its output if it ends before that. */
-export async function startProgram({ args, environment = {}, fromSources }: StartOptions): Promise<Program> {
-  const child: ChildProcess = spawn(process.execPath, [fromSources ? sources : bundle, ...args], {
-    env: { PATH: process.env.PATH, ...environment },
+export async function startProgram(options: StartOptions): Promise<Program> {
+  const { args, environment = {}, fromSources, contained } = options;
+  const command = [process.execPath, ...(contained ? image.flags : []), fromSources ? sources : bundle, ...args];
+  const join = contained ? ['sh', '-c', `echo $$ > ${contained.processes}; exec "$@"`, 'sh'] : [];
+  const [file = '', ...rest] = [...join, ...command];
+  const child: ChildProcess = spawn(file, rest, {
+    env: { PATH: process.env.PATH, ...(contained && image.environment), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const end = (): void => void child.kill('SIGKILL');

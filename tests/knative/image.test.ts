@@ -1,29 +1,12 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, describe, expect, it } from 'vitest';
 import { postTo } from '../cluster/proxy.ts';
+import { createMemoryGroup, image, type MemoryGroup } from '../host/container.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-const memoryMiB = 128;
-
-/** A group of processes with a memory limit, or why there is none; cgroups as version 1 and 2 have them. */
-function memoryGroup(): { readonly processes: string; remove(): void } | undefined {
-  const [file, parent] = existsSync('/sys/fs/cgroup/memory')
-    ? ['memory.limit_in_bytes', '/sys/fs/cgroup/memory']
-    : ['memory.max', '/sys/fs/cgroup'];
-  const group = join(parent, `zen-watcher-test-${process.pid}`);
-  try {
-    mkdirSync(group);
-    writeFileSync(join(group, file), String(memoryMiB * 1024 * 1024));
-    return { processes: join(group, 'cgroup.procs'), remove: () => execFileSync('rmdir', [group]) };
-  } catch {
-    console.log(`no memory limit can be set here: the image's program runs without one`);
-    return undefined;
-  }
-}
-
 function whyNot(): string | undefined {
   if (process.getuid?.() !== 0) return 'only root can make a mount namespace';
   try {
@@ -42,14 +25,6 @@ function whyNot(): string | undefined {
 const reason = whyNot();
 if (reason !== undefined) console.log(`what the image runs is not tried: ${reason}`);
 
-/** How the image starts Node. */
-function nodeFlags(): string[] {
-  const dockerfile = readFileSync(join(root, 'knative', 'Dockerfile'), 'utf8');
-  const entry = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)?.[1];
-  if (entry === undefined) throw new Error('the Dockerfile has no ENTRYPOINT');
-  return JSON.parse(entry).filter((part: string) => part.startsWith('--'));
-}
-
 interface Contained {
   readonly url: string;
   readonly log: string[];
@@ -61,17 +36,17 @@ interface Contained {
  * Runs the built folder alone as the image does: UID 1001 without capabilities, a root file system that is read-only, its
  * own mount namespace, and the memory limit of the smallest pod.
  */
-async function contain(folder: string, name: string, group: ReturnType<typeof memoryGroup>): Promise<Contained> {
+async function contain(folder: string, name: string, group: MemoryGroup | undefined): Promise<Contained> {
   const asUser = 'setpriv --reuid 1001 --regid 1001 --clear-groups --no-new-privs --bounding-set=-all';
   const script = [
     ...(group ? [`echo $$ > ${group.processes}`] : []),
     'mount --make-rprivate /',
     'mount -o bind,remount,ro /',
     `cd ${folder}`,
-    `exec ${asUser} ./node ${nodeFlags().join(' ')} app/index.cjs ${name}`,
+    `exec ${asUser} ./node ${image.flags.join(' ')} app/index.cjs ${name}`,
   ].join(' && ');
   const program = spawn('unshare', ['-m', 'sh', '-c', script], {
-    env: { PORT: '0' },
+    env: { PORT: '0', ...image.environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = new Promise<number | null>((resolve) => program.once('exit', resolve));
@@ -97,7 +72,7 @@ async function contain(folder: string, name: string, group: ReturnType<typeof me
 
 describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }, () => {
   const folder = mkdtempSync('/var/tmp/zen-watcher-image-');
-  const group = memoryGroup();
+  const group = createMemoryGroup('image');
   cpSync(join(root, 'dist'), join(folder, 'app'), { recursive: true });
   cpSync(process.execPath, join(folder, 'node'));
   chmodSync(folder, 0o755);
@@ -133,7 +108,7 @@ describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }
   it('finds its compile cache, though another user has built it', () => {
     const user = ['--reuid', '1001', '--regid', '1001', '--clear-groups'];
     // Node says on stderr what it makes of the cache.
-    const { stdout, stderr } = spawnSync('setpriv', [...user, './node', ...nodeFlags(), 'app/index.cjs', '--help'], {
+    const { stdout, stderr } = spawnSync('setpriv', [...user, './node', ...image.flags, 'app/index.cjs', '--help'], {
       ...{ cwd: folder, encoding: 'utf8', env: { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' } },
     });
     expect(stdout + stderr).toMatch(/code cache for CommonJS .*zen-watcher\.cjs was accepted/);
