@@ -1,6 +1,18 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { Log } from './log.ts';
 
+/**
+ * The activator's connections are kept longer than its own 60 s between two requests, or it would run into a closed one.
+ * Whoever sends too slowly is closed: headers have 10 s, a whole request 60 s. An idle connection takes some 20 KiB.
+ */
+const limits = {
+  keepAliveTimeout: 75_000,
+  headersTimeout: 10_000,
+  requestTimeout: 60_000,
+  connectionsCheckingInterval: 2000,
+};
+const connections = 1000;
+
 /** A process that was told to stop must be gone after ten seconds; what is in flight has this long. */
 const drainMilliseconds = 9000;
 
@@ -21,7 +33,8 @@ export interface ServeOptions {
 }
 
 export async function serve({ listener, port, hostname, log, abort }: ServeOptions): Promise<Served> {
-  const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000 }, listener);
+  const server = createServer(limits, listener);
+  server.maxConnections = connections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ port, ...(hostname !== undefined && { host: hostname }) }, resolve);

@@ -179,6 +179,16 @@ const post = (headers: string, body = '', path = '/falco/webhook') =>
 const good = '{"rule":"raw","priority":"Error"}';
 const close = 'Connection: close\r\n';
 
+/** A CloudEvent in binary mode, of a type that nobody wants unless it is said. */
+const event = (headers: string, type = 'x') =>
+  post(
+    `ce-specversion: 1.0\r\nce-source: /x\r\nce-type: ${type}\r\n${headers}Content-Length: 2\r\n${close}`,
+    '{}',
+    '/',
+  );
+const batch = (body: string) =>
+  `POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/cloudevents-batch+json\r\nContent-Length: ${body.length}\r\n${close}\r\n${body}`;
+
 describe('the wire', () => {
   it.each<[string, string, string]>([
     ['two lengths', post(`Content-Length: 5\r\nContent-Length: ${good.length}\r\n`, good), '400'],
@@ -237,6 +247,20 @@ describe('the wire', () => {
       'an upgrade',
       `GET /falco/webhook HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n\r\n`,
       '405',
+    ],
+    ['an id of 8 KiB', event(`ce-id: ${'x'.repeat(8192)}\r\n`), '204'],
+    ['a type of 8 KiB', event('ce-id: a\r\n', 'x'.repeat(8192)), '204'],
+    ['an id twice', event('ce-id: a\r\nce-id: b\r\n'), '204'],
+    ['a type twice', event('ce-id: a\r\nce-type: x\r\n'), '204'],
+    ['line ends in a percent-encoding', event('ce-id: a%0D%0AX-Evil:%201\r\n'), '204'],
+    ['a percent-encoding that is cut off', event('ce-id: a%E2%82\r\n'), '400'],
+    ['an attribute with a bad name', event('ce-id: a\r\nce-not_one: x\r\n'), '400'],
+    ['an empty id', event('ce-id:\r\n'), '400'],
+    ['a batch in a batch', batch('[[]]'), '400'],
+    [
+      'a batch as the data of a batch',
+      batch(`[{"specversion":"1.0","id":"a","source":"/x","type":"x","data":[[]]}]`),
+      '204',
     ],
     ['Expect', post(`Expect: 200-ok\r\nContent-Length: ${good.length}\r\n${close}`, good), '417'],
   ])('%s', async (_case, text, expected) => {

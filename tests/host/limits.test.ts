@@ -1,0 +1,86 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { memoryOf, type Program, startProgram, temporaryFolder } from './program.ts';
+
+let program: Program;
+
+beforeAll(async () => {
+  program = await startProgram({
+    args: ['--port', '0', '--data', temporaryFolder()],
+    environment: { LOG_LEVEL: 'FATAL' },
+  });
+});
+
+afterAll(() => program.stop());
+
+interface Connection {
+  readonly socket: Socket;
+  /** All that came back, once the other side has closed it. */
+  readonly closed: Promise<string>;
+}
+
+async function open(): Promise<Connection> {
+  const { hostname, port } = new URL(program.url);
+  const socket = connect(Number(port), hostname);
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk;
+  });
+  socket.on('error', () => undefined);
+  const closed = once(socket, 'close').then(() => answer);
+  await Promise.race([once(socket, 'connect'), closed]);
+  return { socket, closed };
+}
+
+async function expectGoodEvent(rule: string): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify({ rule, priority: 'Error' });
+  expect((await fetch(`${program.url}/falco/webhook`, { method: 'POST', headers, body })).status).toBe(204);
+}
+
+const alert = '{"rule":"slow","priority":"Error"}';
+const head = (length: number) =>
+  `POST /falco/webhook HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n\r\n`;
+
+describe('whoever is slow', () => {
+  it.each([
+    ['sends nothing', '', 'X'],
+    ['sends headers without an end', 'POST /falco/webhook HTTP/1.1\r\nHost: x\r\n', 'X-A: b\r\n'],
+    ['sends a body without an end', head(1_000_000), 'x'],
+  ])('and %s is told so and closed', { timeout: 120_000 }, async (_case, first, more) => {
+    const connections = await Promise.all(Array.from({ length: 50 }, open));
+    for (const { socket } of connections) socket.write(first);
+    const trickle = setInterval(() => {
+      for (const { socket } of connections) if (socket.writable && first !== '') socket.write(more);
+    }, 500);
+    await expectGoodEvent('while others are slow');
+    const answers = await Promise.all(connections.map(({ closed }) => closed));
+    clearInterval(trickle);
+    for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 408 |^$/);
+    await expectGoodEvent('after others were slow');
+  });
+
+  it('and opens connections without an end fills no memory', { timeout: 60_000 }, async () => {
+    const before = memoryOf(program.pid).now;
+    const connections = await Promise.all(Array.from({ length: 3000 }, open));
+    const taken = memoryOf(program.pid).now - before;
+    console.log(`3,000 connections: ${taken.toFixed(0)} MiB`);
+    expect(taken).toBeLessThan(64);
+    for (const { socket } of connections) socket.destroy();
+    await Promise.all(connections.map(({ closed }) => closed));
+    await expectGoodEvent('after the connections');
+  });
+});
+
+it('answers every request of a long pipeline, in its order', async () => {
+  const { socket, closed } = await open();
+  const count = 500;
+  const requests = Array.from({ length: count }, () => head(alert.length) + alert);
+  const last = `GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+  socket.write(requests.join('') + last);
+  const statuses = (await closed).match(/HTTP\/1\.1 (\d{3})/g) ?? [];
+  expect(statuses).toHaveLength(count + 1);
+  expect(statuses.at(-1)).toBe('HTTP/1.1 200');
+  expect(new Set(statuses.slice(0, -1))).toEqual(new Set(['HTTP/1.1 204', 'HTTP/1.1 503']));
+});
