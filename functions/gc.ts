@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Context } from '../shared/function/context.ts';
+import { boundLabel, createCounts } from '../shared/function/count-rows.ts';
 import { defineFunction } from '../shared/function/function-definition.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import { integer } from '../shared/function/settings.ts';
@@ -30,7 +31,7 @@ export default defineFunction({
   settings,
   permissions: [{ group: 'zen.kube-zen.io', resources: ['observations'], verbs: ['list', 'delete'] }],
   async handle(_event, context) {
-    const tally = createTally();
+    const tally = createTally(context.settings.MAX_OBSERVATIONS);
     try {
       await forEachConcurrently(expired(context), deletesInFlight, (doomed) => remove(doomed, tally, context));
       const excess = await countLive(tally, context);
@@ -101,40 +102,36 @@ async function enforceLimit(excess: number, tally: Tally, context: Context): Pro
 
 type Tally = ReturnType<typeof createTally>;
 
-function createTally() {
-  const deleted = new Map<string, number>();
-  const live = new Map<string, number>();
-  const errors = new Map<string, number>();
+/** Who may write Observations chooses their sources, and there are as many namespaces as users like: metrics have these. */
+const mostSources = 30;
+const mostNamespaces = 30;
+
+function createTally(limit: number) {
+  const deleted = createCounts('source', 'reason');
+  const live = createCounts('source', 'severity');
+  const open = createCounts('source', 'severity', 'namespace');
+  const errors = createCounts('operation', 'errorType');
   const warnings: string[] = [];
-  const add = (counts: Map<string, number>, a: string, b: string, by: number): void => {
-    const key = `${a} ${b}`;
-    counts.set(key, (counts.get(key) ?? 0) + by);
-  };
-  const rows = (counts: ReadonlyMap<string, number>) =>
-    [...counts]
-      .filter(([, count]) => count > 0)
-      .map(([key, count]) => {
-        const [first = '', second = ''] = key.split(' ');
-        return { first, second, count };
-      });
   return {
-    deleted: (source: string, reason: Doomed['reason']) => add(deleted, source, reason, 1),
-    live: ({ labels: { [labels.source]: source, [labels.severity]: severity } }: Stored) =>
-      add(live, source ?? 'unknown', severity ?? 'UNKNOWN', 1),
+    deleted: (source: string, reason: Doomed['reason']) => deleted.add(source, reason),
+    live({ ref, labels: { [labels.source]: from, [labels.severity]: word, [labels.state]: state } }: Stored): void {
+      const source = from ?? 'unknown';
+      const severity = severities.find((one) => one === word) ?? 'UNKNOWN';
+      live.add(source, severity);
+      if (state !== 'missing' && state !== 'resolved') open.add(source, severity, ref.namespace);
+    },
     fail: (operation: string, error: unknown) =>
-      add(errors, operation, error instanceof Refusal ? String(error.status) : 'unexpected', 1),
+      errors.add(operation, error instanceof Refusal ? String(error.status) : 'unexpected'),
     warn: (warning: string) => warnings.push(warning),
     summary: (): Summary =>
       summaryOf({
-        deleted: rows(deleted).map(({ first: source, second: reason, count }) => ({ source, reason, count })),
+        deleted: boundLabel(deleted.rows(), 'source', mostSources),
         warnings,
         collection: {
-          live: rows(live).map(({ first: source, second: severity, count }) => ({ source, severity, count })),
-          errors: rows(errors).map(({ first: operation, second: errorType, count }) => ({
-            operation,
-            errorType,
-            count,
-          })),
+          live: boundLabel(live.rows(), 'source', mostSources),
+          open: boundLabel(boundLabel(open.rows(), 'source', mostSources), 'namespace', mostNamespaces),
+          limit,
+          errors: errors.rows(),
         },
       }),
   };

@@ -35,7 +35,17 @@ export interface Summary {
 }
 
 export interface Collection {
+  /** What exists. */
   readonly live: readonly { readonly source: string; readonly severity: string; readonly count: number }[];
+  /** What of it is neither missing nor resolved, by the namespaces that have most of it; `other` is the rest of them. */
+  readonly open: readonly {
+    readonly source: string;
+    readonly severity: string;
+    readonly namespace: string;
+    readonly count: number;
+  }[];
+  /** How many there may be. */
+  readonly limit: number;
   readonly errors: readonly { readonly operation: string; readonly errorType: string; readonly count: number }[];
 }
 

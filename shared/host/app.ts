@@ -120,8 +120,8 @@ export function createApp(options: AppOptions): Express {
       .type('text/plain')
       .send(`${reason ?? 'ready'}\n`);
   });
-  app.get('/metrics', async (_request, response) => {
-    const { contentType, text } = await metrics.render();
+  app.get('/metrics', async (request, response) => {
+    const { contentType, text } = await metrics.render(request.get('accept') ?? '');
     response.set('Content-Type', contentType).send(text);
   });
   const { observations } = options;

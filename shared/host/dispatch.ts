@@ -83,14 +83,15 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
   }
 
   return {
-    handle({ definition, context }, event, signal) {
+    async handle({ definition, context }, event, signal) {
       const correlationId = correlationIdOf(event);
       const fields = { operation: event.type, source: definition.name, correlation_id: correlationId };
-      return run(definition.name, fields, async () => {
+      await run(definition.name, fields, async () => {
         // Only dead letters may be unreadable: they are about the fact that somebody could not read them.
         if (event.fault && !takesDeadLetters(definition) && !isPing(event)) throw event.fault;
         return definition.handle(event, { ...context, signal, correlationId });
       });
+      if (isPing(event)) metrics.countPass(definition.name);
     },
 
     async receive({ definition, context }, request, signal) {

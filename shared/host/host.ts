@@ -46,6 +46,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const webhooks = receiver ? receiver.context.functions.flatMap((peer) => peer.webhooks) : [];
   const access = receiver?.definition.access?.(receiver.context.settings);
   const checked = access && createAccess(access, now);
+  if (checked) metrics.showAccess(checked.isOpen);
   if (checked?.isOpen) {
     const advice = 'set WEBHOOK_AUTH_TOKEN_FILE or WEBHOOK_ALLOWED_IPS';
     log.warn({ operation: 'start' }, `whoever reaches the webhooks may post to them: ${advice}`);

@@ -1,5 +1,6 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Summary } from '../function/summary.ts';
+import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from 'prom-client';
+import type { CountRow } from '../function/count-rows.ts';
+import type { Collection, Summary } from '../function/summary.ts';
 import type { Counts } from '../observation/observation.ts';
 
 export interface Metrics {
@@ -12,6 +13,10 @@ export interface Metrics {
   /** An event that no function has asked for. */
   countUnwanted(): void;
   observeCollection(seconds: number): void;
+  /** Work on a schedule that came to its end. */
+  countPass(source: string): void;
+  /** Whether whoever reaches the webhooks may post to them. */
+  showAccess(isOpen: boolean): void;
   /** The filters were compiled anew; whether all of them could be read. */
   countFilterReload(isReadable: boolean): void;
   /** The cache of known names: read when scraped. */
@@ -19,8 +24,8 @@ export interface Metrics {
   countEviction(): void;
   /** Whether the watches of these resources follow the API server: asked when scraped. */
   watchSynced(resource: string, isSynced: () => boolean): void;
-  /** The text exposition format and its content type. */
-  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+  /** In the OpenMetrics format where a scraper accepts it, else in the text exposition format. */
+  render(accept: string): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
 type LabelValues = Readonly<Record<string, string>>;
@@ -29,15 +34,20 @@ const durations = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 
 
 /** Counters exist from their first count on: a metric that nothing updates would only mislead. */
 export function createMetrics(): Metrics {
-  const registry = new Registry();
+  const plain = new Registry();
+  const open = new Registry<OpenMetricsContentType>();
+  open.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+  const registers = [plain, open];
   const counters = new Map<string, Counter>();
 
   function count(name: string, help: string, labels: LabelValues, by: number): void {
     let counter = counters.get(name);
     if (!counter) {
       const labelNames = Object.keys(labels);
-      counter = new Counter({ name: `zen_watcher_${name}`, help, labelNames, registers: [registry] });
+      counter = new Counter({ name: `zen_watcher_${name}`, help, labelNames, registers: [plain] });
       counters.set(name, counter);
+      // Rendering a counter as OpenMetrics takes `_total` from its name: from that of a stand-in.
+      open.registerMetric(Object.create(counter));
     }
     if (by > 0) counter.inc(labels, by);
   }
@@ -63,7 +73,7 @@ export function createMetrics(): Metrics {
         help,
         labelNames,
         buckets: durations,
-        registers: [registry],
+        registers,
       });
       histograms.set(name, histogram);
     }
@@ -72,20 +82,20 @@ export function createMetrics(): Metrics {
 
   const synced = new Map<string, () => boolean>();
 
-  let live: Gauge | undefined;
-  function showLive(rows: NonNullable<Summary['collection']>['live']): void {
-    live ??= new Gauge({
-      name: 'zen_watcher_observations_live',
-      help: 'Observations that exist, as the last garbage collection counted them.',
-      labelNames: ['source', 'severity'],
-      registers: [registry],
-    });
-    live.reset();
-    for (const { source, severity, count: value } of rows) live.set({ source, severity }, value);
+  const gauges = new Map<string, Gauge>();
+  /** Replaces all that the gauge has shown before. */
+  function show<Name extends string>(name: string, help: string, labelNames: Name[], rows: readonly CountRow<Name>[]) {
+    const gauge = gauges.get(name) ?? new Gauge({ name: `zen_watcher_${name}`, help, labelNames, registers });
+    gauges.set(name, gauge);
+    gauge.reset();
+    for (const { count: value, ...of } of rows) gauge.set(of, value);
   }
 
-  function countCollection({ live: rows, errors }: NonNullable<Summary['collection']>): void {
-    showLive(rows);
+  function countCollection({ live, open: opened, limit, errors }: Collection): void {
+    show('observations_live', 'Observations that exist, at the last collection.', ['source', 'severity'], live);
+    const openLabels = ['source', 'severity', 'namespace'] as const;
+    show('observations_open', 'Of these, those neither missing nor resolved.', [...openLabels], opened);
+    show('observations_limit', 'How many there may be: MAX_OBSERVATIONS.', [], [{ count: limit }]);
     count('gc_runs_total', 'Garbage collections.', {}, 1);
     for (const { operation, errorType, count: by } of errors) {
       count('gc_errors_total', 'Failures of garbage collection.', { operation, error_type: errorType }, by);
@@ -139,11 +149,18 @@ export function createMetrics(): Metrics {
     observeCollection(seconds) {
       observe('gc_duration_seconds', 'Time of a garbage collection.', {}, seconds);
     },
+    countPass(source) {
+      count('passes_total', 'Completeness passes and other work on a schedule that came to their end.', { source }, 1);
+    },
+    showAccess(isOpen) {
+      const help = 'Whether whoever reaches the webhooks may post to them.';
+      show('webhook_open', help, [], [{ count: isOpen ? 1 : 0 }]);
+    },
     watchKnownNames(read) {
       new Gauge({
         name: 'zen_watcher_dedup_cache_size',
         help: 'Names in the cache of Observations known to exist.',
-        registers: [registry],
+        registers,
         collect() {
           this.set(read());
         },
@@ -156,7 +173,7 @@ export function createMetrics(): Metrics {
         name: 'zen_watcher_informer_cache_synced',
         help: 'Whether a watch follows the API server now.',
         labelNames: ['resource'],
-        registers: [registry],
+        registers,
         collect() {
           for (const [of, read] of synced) this.set({ resource: of }, read() ? 1 : 0);
         },
@@ -165,7 +182,8 @@ export function createMetrics(): Metrics {
     countEviction() {
       count('dedup_evictions_total', 'Names that left the cache because it was full.', {}, 1);
     },
-    async render() {
+    async render(accept) {
+      const registry = accept.includes('application/openmetrics-text') ? open : plain;
       return { contentType: registry.contentType, text: await registry.metrics() };
     },
   };
