@@ -72,7 +72,7 @@ async function receive(request: RawRequest, context: Context): Promise<Summary> 
 async function forward(
   webhook: PeerWebhook,
   to: string,
-  { path: source, takeBody }: RawRequest,
+  { path: source, takeBody, traceparent }: RawRequest,
   context: Context,
 ): Promise<Summary> {
   const { wanted, refused, unwanted } = split(webhook, takeBody());
@@ -82,7 +82,15 @@ async function forward(
   if (wanted.length > 0) await untilRouted(to, webhook, context, signal);
   await forEachConcurrently(wanted, callsInFlight, ({ id, data }) => {
     const type = webhook.eventType;
-    const event: CloudEvent = { id, source, type, time, datacontenttype: 'application/json', extensions: {}, data };
+    const event: CloudEvent = {
+      id,
+      source,
+      type,
+      time,
+      datacontenttype: 'application/json',
+      extensions: { traceparent },
+      data,
+    };
     return publish(event, webhook, context, signal);
   });
   return summaryOf({

@@ -33,7 +33,8 @@ export interface RawRequest {
   readonly endpoint: string;
   /** The body as it was before it was compressed, once: whoever takes it alone decides how long it is held. */
   takeBody(): Uint8Array;
-  readonly correlationId: string;
+  /** The sender's trace context, or a new one: what is made of the request goes on in it. */
+  readonly traceparent: string;
 }
 
 /**

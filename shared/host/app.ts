@@ -2,6 +2,7 @@ import express, { type Express, type Request, type Response } from 'express';
 import { type CloudEvent, type Decoded, decodeRequest } from '../function/cloud-event.ts';
 import type { RawRequest } from '../function/function-definition.ts';
 import { Refusal, type RefusalStatus } from '../function/refusal.ts';
+import { continueTrace } from '../function/trace-context.ts';
 import type { RequestHead } from './access.ts';
 import type { Body, BodyReader } from './body.ts';
 import type { Log } from './log.ts';
@@ -39,11 +40,6 @@ function atIndex(refusal: Refusal, index: number): Refusal {
   const { status, message, path, retryAfter, cause, summary } = refusal;
   const at = path === undefined ? `[${index}]` : path.startsWith('[') ? path : `[${index}].${path}`;
   return new Refusal(status, message, { path: at, retryAfter, cause, summary });
-}
-
-function correlationIdOf(request: Request): string {
-  const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(request.get('traceparent') ?? '');
-  return trace?.[1] ?? crypto.randomUUID();
 }
 
 /** `/ingest/*` as express writes it. */
@@ -87,17 +83,17 @@ export function createApp(options: AppOptions): Express {
   /** Reads the body, does the work, and answers 204 or what the Refusal says: the one place where faults become answers. */
   function door(
     endpoint: string,
-    work: (request: Request, body: Body, correlationId: string) => Promise<void>,
+    work: (request: Request, body: Body, traceparent: string) => Promise<void>,
     check: (head: RequestHead) => void = () => undefined,
   ) {
     return async (request: Request, response: Response): Promise<void> => {
-      const correlationId = correlationIdOf(request);
+      const { traceparent, traceId: correlationId } = continueTrace(request.get('traceparent'));
       let body: Body | undefined;
       try {
         if (options.isStopping()) throw new Refusal(503, 'shutting down');
         check({ headers: request.headers, remoteAddress: request.socket.remoteAddress });
         body = await bodies.read(request);
-        await work(request, body, correlationId);
+        await work(request, body, traceparent);
         response.status(204).end();
       } catch (error) {
         const refusal = error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault', { cause: error });
@@ -136,8 +132,8 @@ export function createApp(options: AppOptions): Express {
       routeOf(path),
       door(
         path,
-        ({ path: asked }, { take }, correlationId) =>
-          options.receive({ path: asked, endpoint: path, takeBody: take, correlationId }),
+        ({ path: asked }, { take }, traceparent) =>
+          options.receive({ path: asked, endpoint: path, takeBody: take, traceparent }),
         options.checkAccess,
       ),
     );

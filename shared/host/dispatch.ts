@@ -3,6 +3,7 @@ import type { Context } from '../function/context.ts';
 import type { FunctionDefinition, RawRequest } from '../function/function-definition.ts';
 import { Refusal } from '../function/refusal.ts';
 import { emptySummary, type Summary } from '../function/summary.ts';
+import { continueTrace, traceIdOf } from '../function/trace-context.ts';
 import type { Log, LogFields } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { takesDeadLetters } from './routes.ts';
@@ -19,10 +20,9 @@ export interface Dispatcher {
   receive(hosted: Hosted, request: RawRequest, signal: AbortSignal): Promise<void>;
 }
 
-/** W3C trace context where the sender sends it, else the event's id: https://www.w3.org/TR/trace-context/ */
-export function correlationIdOf(event: CloudEvent): string {
-  const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(event.extensions.traceparent ?? '');
-  return trace?.[1] ?? event.id;
+/** The trace where the sender says one, else the event's id. */
+export function correlationIdOf({ id, extensions }: CloudEvent): string {
+  return traceIdOf(extensions.traceparent) ?? id;
 }
 
 function total(counts: Readonly<Record<string, number>>): number {
@@ -95,7 +95,8 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
     },
 
     async receive({ definition, context }, request, signal) {
-      const { correlationId, endpoint } = request;
+      const { endpoint } = request;
+      const correlationId = continueTrace(request.traceparent).traceId;
       const fields = { operation: 'receive', source: definition.name, correlation_id: correlationId, path: endpoint };
       if (!definition.receive) throw new Refusal(404, 'no such path');
       const receive = definition.receive;

@@ -11,6 +11,17 @@ export interface Log {
   fatal(fields: LogFields, message: string): void;
 }
 
+/** A log that can't be written (a full disk, a reader that is gone) ends nothing: events are worth more than lines. */
+function tolerant(destination: ReturnType<typeof pino.destination>): typeof destination {
+  destination.once('error', ({ code }: NodeJS.ErrnoException) => {
+    process.stderr.write(`zen-watcher: the log can't be written: ${code}\n`);
+    destination.on('error', () => undefined);
+    // At the end of the process it would try for ever.
+    destination.flushSync = () => undefined;
+  });
+  return destination;
+}
+
 const levels: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error', 'fatal']);
 
 /**
@@ -27,5 +38,5 @@ export function createLog(level: string, component: string, destination?: pino.D
   // A write a line costs more than the rest of an event: lines go out together, at the latest after a tenth of a
   // second, and what is left when the process ends is written then.
   const standardOutput = { dest: 1, sync: false, minLength: 8192, periodicFlush: 100 };
-  return pino(options, destination ?? pino.destination(standardOutput));
+  return pino(options, destination ?? tolerant(pino.destination(standardOutput)));
 }

@@ -4,6 +4,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { rootCertificates } from 'node:tls';
 import { type CloudEvent, encodeRequest } from '../function/cloud-event.ts';
 import { Refusal } from '../function/refusal.ts';
+import { traceIdOf } from '../function/trace-context.ts';
 
 export interface Sender {
   /** The status that an address answers to an event, 503 if it answers none. */
@@ -50,8 +51,13 @@ export function createSender(caCerts?: string): Sender {
   return {
     async deliver(url, event, signal, token) {
       const { headers, body } = encodeRequest(event);
-      const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
-      return post(new URL(url), { ...headers, ...authorization }, body, signal).catch(() => 503);
+      const { traceparent } = event.extensions;
+      const more = {
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        // What stands between looks for the trace here, and not in the event.
+        ...(traceIdOf(traceparent) !== undefined && { traceparent }),
+      };
+      return post(new URL(url), { ...headers, ...more }, body, signal).catch(() => 503);
     },
   };
 }

@@ -39,7 +39,12 @@ async function receive(body: unknown, path = '/audit/webhook', context: Partial<
   });
   if (!webhook.receive) throw new Error('webhook receives nothing');
   const summary = await webhook.receive(
-    { path, endpoint: path, takeBody: () => new TextEncoder().encode(JSON.stringify(body)), correlationId: 'c' },
+    {
+      path,
+      endpoint: path,
+      takeBody: () => new TextEncoder().encode(JSON.stringify(body)),
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    },
     test.context,
   );
   return { summary, published };

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { observationsOf, startProgram, temporaryFolder, within } from './program.ts';
+
+const correlation = 'zen.kube-zen.io/correlation-id';
+const headers = { 'content-type': 'application/json' };
+const body = (rule: string) => JSON.stringify({ rule, priority: 'Error' });
+
+interface Line {
+  readonly msg: string;
+  readonly source?: string;
+  readonly correlation_id?: string;
+}
+
+describe('the log', () => {
+  it('says the same correlation id from the request to the Observation', async () => {
+    const program = await startProgram({ args: ['--port', '0', '--data', temporaryFolder()] });
+    const post = (rule: string, more: Record<string, string> = {}) =>
+      fetch(`${program.url}/falco/webhook`, { method: 'POST', headers: { ...headers, ...more }, body: body(rule) });
+    const traceId = '0af7651916cd43dd8448eb211c80319c';
+    await post('traced', { traceparent: `00-${traceId}-b7ad6b7169203331-01` });
+    await post('untraced');
+    await post('nonsense', { traceparent: `00-${'0'.repeat(32)}-b7ad6b7169203331-01` });
+    const stored = await observationsOf(program.url);
+    const idOf = (rule: string) =>
+      stored.find(({ spec }) => JSON.stringify(spec.details).includes(rule))?.metadata.annotations[correlation];
+    expect(idOf('traced')).toBe(traceId);
+    expect(idOf('nonsense')).not.toBe('0'.repeat(32));
+    const lines = await within('the log is written', 1, () => {
+      const handled = program.log
+        .map((line): Line => JSON.parse(line))
+        .filter(({ msg, source }) => msg === 'handled' && (source === 'webhook' || source === 'falco'));
+      return handled.length === 6 ? handled : undefined;
+    });
+    for (const rule of ['traced', 'untraced', 'nonsense']) {
+      const of = lines.filter(({ correlation_id }) => correlation_id === idOf(rule)).map(({ source }) => source);
+      expect(of.sort(), rule).toEqual(['falco', 'webhook']);
+    }
+    await program.stop();
+  });
+
+  it('may be full, and events are handled all the same', async () => {
+    const port = '0';
+    const program = await startProgram({ args: ['--port', port, '--data', temporaryFolder()], logTo: '/dev/full' });
+    const response = await fetch(`${program.url}/falco/webhook`, { method: 'POST', headers, body: body('unlogged') });
+    expect(response.status).toBe(204);
+    await within('it says so where it can', 1, () =>
+      program.log.some((line) => line.includes("the log can't be written: ENOSPC")) ? true : undefined,
+    );
+    expect(await program.stop()).toBe(0);
+  });
+});
