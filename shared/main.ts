@@ -1,14 +1,17 @@
 import { SettingsError } from './function/settings.ts';
 import { functionNames, loadFunctions } from './host/load-functions.ts';
-import { createLog } from './host/log.ts';
+import { createLog, type ProcessLog } from './host/log.ts';
 import { parseStartArguments, UsageError } from './local/arguments.ts';
 
 /** Ends the process when what was started has stopped, also while it still starts; a second signal ends it at once. */
-function stopOnSignal(started: Promise<{ stop(): Promise<void> }>): void {
+function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessLog): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       process.once(signal, () => process.exit(1));
-      void started.then(({ stop }) => stop()).then(() => process.exit(0));
+      void started
+        .then(({ stop }) => stop())
+        .then(() => log.flush())
+        .then(() => process.exit(0));
     });
   }
 }
@@ -25,16 +28,15 @@ async function main(): Promise<void> {
     if (!names.includes(args.name)) throw new UsageError(`no function ${args.name}`, `There are: ${names.join(', ')}`);
     const { startFunctionMode } = await import('./host/function-mode.ts');
     const started = startFunctionMode({ name: args.name, environment: process.env, log });
-    stopOnSignal(started);
+    stopOnSignal(started, log);
     const { url } = await started;
-    // Whatever LOG_LEVEL says, as in local mode.
-    createLog('INFO', args.name).info({ operation: 'start' }, `listening on ${url}`);
+    log.announce({ operation: 'start' }, `listening on ${url}`);
     return;
   }
   const { startLocalMode } = await import('./local/local-mode.ts');
   const definitions = await loadFunctions();
   const started = startLocalMode({ args, definitions, environment: process.env, log });
-  stopOnSignal(started);
+  stopOnSignal(started, log);
   await started;
 }
 

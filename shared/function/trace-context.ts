@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
 /** https://www.w3.org/TR/trace-context/#traceparent-header: version, trace id, parent id and flags. */
-const traceparent = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x21-\x7e]{0,256})?$/;
+const traceparent =
+  /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x21-\x7e]{0,256})?$/;
 
 /** The trace that a sender is in; `undefined` where it says none, or nonsense. */
 export function traceIdOf(header: string | undefined): string | undefined {

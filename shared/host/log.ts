@@ -11,6 +11,14 @@ export interface Log {
   fatal(fields: LogFields, message: string): void;
 }
 
+/** The log of a process, whatever else it logs. */
+export interface ProcessLog extends Log {
+  /** An INFO line whatever the level is: where it listens, which nobody could learn otherwise. */
+  announce(fields: LogFields, message: string): void;
+  /** Resolves when what was logged is written, or can't be. */
+  flush(): Promise<void>;
+}
+
 /** A log that can't be written (a full disk, a reader that is gone) ends nothing: events are worth more than lines. */
 function tolerant(destination: ReturnType<typeof pino.destination>): typeof destination {
   destination.once('error', ({ code }: NodeJS.ErrnoException) => {
@@ -28,7 +36,7 @@ const levels: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error', '
  * `level` is LOG_LEVEL's value, where it is none INFO (the settings' own check says so to the user); lines go to
  * `destination`, standard output by default.
  */
-export function createLog(level: string, component: string, destination?: pino.DestinationStream): Log {
+export function createLog(level: string, component: string, destination?: pino.DestinationStream): ProcessLog {
   const options: pino.LoggerOptions = {
     level: levels.has(level.toLowerCase()) ? level.toLowerCase() : 'info',
     base: { component },
@@ -38,5 +46,11 @@ export function createLog(level: string, component: string, destination?: pino.D
   // A write a line costs more than the rest of an event: lines go out together, at the latest after a tenth of a
   // second, and what is left when the process ends is written then.
   const standardOutput = { dest: 1, sync: false, minLength: 8192, periodicFlush: 100 };
-  return pino(options, destination ?? tolerant(pino.destination(standardOutput)));
+  const output = destination ? undefined : tolerant(pino.destination(standardOutput));
+  const log = pino(options, destination ?? output);
+  const always = log.child({}, { level: 'info' });
+  return Object.assign(log, {
+    announce: (fields: LogFields, message: string) => always.info(fields, message),
+    flush: () => new Promise<void>((resolve) => (output ? output.flush(() => resolve()) : resolve())),
+  });
 }

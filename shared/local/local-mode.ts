@@ -9,7 +9,7 @@ import { createCoalescer } from '../host/coalesce.ts';
 import { createDispatcher, type Hosted } from '../host/dispatch.ts';
 import { checkSettings, startHost } from '../host/host.ts';
 import { createLiveFilter } from '../host/live-filter.ts';
-import { createLog, type Log } from '../host/log.ts';
+import type { ProcessLog } from '../host/log.ts';
 import { createMetrics } from '../host/metrics.ts';
 import { peerOf } from '../host/peers.ts';
 import { wants } from '../host/routes.ts';
@@ -33,7 +33,7 @@ export interface LocalModeOptions {
   readonly args: LocalArguments;
   readonly definitions: readonly FunctionDefinition[];
   readonly environment: Environment;
-  readonly log: Log;
+  readonly log: ProcessLog;
 }
 
 /**
@@ -81,7 +81,7 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
       const count = await broker.route(event, signal);
       if (count > 0) return;
       metrics.countUnwanted();
-      log.debug({ operation: event.type, correlation_id: event.id }, 'no function wants this event');
+      log.debug({ operation: 'route', correlation_id: event.id }, 'no function wants this event');
     },
   });
 
@@ -97,8 +97,7 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   }
 
   stores.start((change) => void observe(change));
-  // Whatever LOG_LEVEL says: with port 0 there is no other way to learn the port.
-  createLog('INFO', 'local').info({ operation: 'start' }, `listening on ${host.url}`);
+  log.announce({ operation: 'start' }, `listening on ${host.url}`);
   const firstRound = startTimers({ functions, systemNamespace, now, ping: send, signal: stopping.signal });
   if (args.samples) {
     await Promise.all([firstRound, playSamples(host.url, shared.functions)]);

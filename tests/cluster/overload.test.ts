@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
 import { createMemoryGroup, type MemoryGroup, memoryMiB } from '../host/container.ts';
-import type { Program } from '../host/program.ts';
+import { type Program, planted } from '../host/program.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
 import { startFunction } from './functions.ts';
 import { applyTriggers } from './report-crds.ts';
@@ -43,7 +43,10 @@ const agent = new Agent({ keepAlive: true, maxSockets: connections });
 
 /** Resolves to the status; 0 where there was no answer. */
 function post(url: string, body: string): Promise<{ status: number; retryAfter: string | undefined }> {
-  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  const headers = {
+    ...{ 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+    authorization: `Bearer ${planted}`,
+  };
   return new Promise((resolve) => {
     const call = request(url, { method: 'POST', agent, headers }, (response) => {
       response.on('error', () => resolve({ status: 0, retryAfter: undefined }));
@@ -64,14 +67,14 @@ function batchOf(name: string): string {
     ...{ auditID: `${name}${index}`, verb: index < wantedPerBatch ? 'delete' : 'get', user: { username: 'eve' } },
     ...{ requestReceivedTimestamp: '2026-03-01T10:00:00.000001Z', responseStatus: { code: 200 } },
     objectRef: { resource: 'services', namespace: 'shop', name: `${name}${index}`, apiVersion: 'v1' },
-    requestObject: { metadata: { annotations: { note: 'x'.repeat(5000) } } },
+    requestObject: { metadata: { annotations: { note: planted + 'x'.repeat(5000) } } },
   }));
   return JSON.stringify({ kind: 'EventList', apiVersion: 'audit.k8s.io/v1', metadata: {}, items });
 }
 
 function alertOf(name: string): string {
   return JSON.stringify({
-    ...{ rule: name, priority: 'Error', time: '2026-03-01T10:00:00Z', output: 'z'.repeat(500) },
+    ...{ rule: name, priority: 'Error', time: '2026-03-01T10:00:00Z', output: `${planted} ${'z'.repeat(500)}` },
     output_fields: { 'k8s.ns.name': 'shop', 'k8s.pod.name': 'p1' },
   });
 }
@@ -114,7 +117,7 @@ describe.skipIf(skipWithoutCluster())('a flood', () => {
     const brokerPort = Number(new URL(broker.url).port);
     const falcoFunction = await start('falco');
     const auditFunction = await start('audit');
-    const webhook = await start('webhook', { K_SINK: broker.url });
+    const webhook = await start('webhook', { K_SINK: broker.url, WEBHOOK_AUTH_TOKEN: planted });
     subscribers.set('falco.rule.output.v1', falcoFunction.program.url);
     subscribers.set('io.kube-zen.audit.v1', auditFunction.program.url);
 

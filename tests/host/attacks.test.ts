@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Program, startProgram, temporaryFolder } from './program.ts';
+import { type Program, planted, startProgram, temporaryFolder } from './program.ts';
 
 let program: Program;
 let count = 0;
@@ -11,7 +11,7 @@ let count = 0;
 beforeAll(async () => {
   program = await startProgram({
     args: ['--port', '0', '--data', temporaryFolder()],
-    environment: { LOG_LEVEL: 'FATAL' },
+    environment: { LOG_LEVEL: 'DEBUG' },
   });
 });
 
@@ -59,7 +59,7 @@ const collidingKeys = JSON.stringify(
 
 /** No JSON: 400 everywhere. */
 const malformed: [string, string | Uint8Array][] = [
-  ['cut off in a string', '{"rule":"x'],
+  ['cut off in a string', `{"rule":"${planted}`],
   ['cut off in a key', '{"ru'],
   ['cut off in an escape', '{"rule":"\\'],
   ['cut off after a colon', '{"rule":'],
@@ -96,7 +96,7 @@ const strange: [string, string][] = [
   ['true', 'true'],
   ['a number', '-0'],
   ['a number that is none', '1e999'],
-  ['a text', '"rule"'],
+  ['a text', `"${planted}"`],
   ['a list of lists', '[[]]'],
   ['an object without a member', '{}'],
   ['a prototype', '{"__proto__":{"rule":"x","priority":"Error","auditID":"x"}}'],

@@ -1,5 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { observationsOf, startProgram, temporaryFolder, within } from './program.ts';
+import { bundle, observationsOf, startProgram, temporaryFolder, within } from './program.ts';
 
 const correlation = 'zen.kube-zen.io/correlation-id';
 const headers = { 'content-type': 'application/json' };
@@ -39,13 +43,29 @@ describe('the log', () => {
   });
 
   it('may be full, and events are handled all the same', async () => {
-    const port = '0';
-    const program = await startProgram({ args: ['--port', port, '--data', temporaryFolder()], logTo: '/dev/full' });
-    const response = await fetch(`${program.url}/falco/webhook`, { method: 'POST', headers, body: body('unlogged') });
-    expect(response.status).toBe(204);
-    await within('it says so where it can', 1, () =>
-      program.log.some((line) => line.includes("the log can't be written: ENOSPC")) ? true : undefined,
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const port = String(typeof address === 'object' ? address?.port : 0);
+    server.close();
+    const args = [bundle, '--port', port, '--data', temporaryFolder()];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'] });
+    const exited = once(child, 'exit');
+    let errors = '';
+    child.stderr?.on('data', (chunk) => {
+      errors += chunk;
+    });
+    const post = () =>
+      fetch(`http://127.0.0.1:${port}/falco/webhook`, { method: 'POST', headers, body: body('unlogged') });
+    const status = await within('it is up', 5, () =>
+      post().then(
+        (response) => response.status,
+        () => undefined,
+      ),
     );
-    expect(await program.stop()).toBe(0);
+    expect(status).toBe(204);
+    await within('it says so where it can', 1, () => errors.includes("the log can't be written: ENOSPC") || undefined);
+    child.kill('SIGTERM');
+    expect((await exited)[0]).toBe(0);
   });
 });

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -18,8 +18,17 @@ export interface Program {
   kill(): Promise<void>;
 }
 
+/** Stands in whatever tests send that no log may show: when all of them are over, every log is searched for it. */
+export const planted = 'PLANTED-SECRET';
+
+/** Where a test run keeps the lines of all programs that it starts: one file for each process that starts some. */
+function keepLine(line: string): void {
+  const folder = process.env.ZEN_WATCHER_TEST_LOGS;
+  if (folder !== undefined) appendFileSync(join(folder, `${process.pid}.log`), `${line}\n`);
+}
+
 const sources = join(import.meta.dirname, '..', '..', 'shared', 'main.ts');
-const bundle = join(import.meta.dirname, '..', '..', 'dist', 'index.cjs');
+export const bundle = join(import.meta.dirname, '..', '..', 'dist', 'index.cjs');
 
 export interface StartOptions {
   readonly args: readonly string[];
@@ -49,10 +58,14 @@ export async function startProgram(options: StartOptions): Promise<Program> {
   const log: string[] = [];
   const { stdout, stderr, pid } = child;
   if (!stdout || !stderr || pid === undefined) throw new Error('the program did not start');
-  createInterface(stderr).on('line', (line) => log.push(line));
+  const note = (line: string): void => {
+    log.push(line);
+    keepLine(line);
+  };
+  createInterface(stderr).on('line', note);
   const listening = new Promise<string>((resolve) => {
     createInterface(stdout).on('line', (line) => {
-      log.push(line);
+      note(line);
       const url = /listening on (http:\/\/[\d.:]+)/.exec(line)?.[1];
       if (url !== undefined) resolve(url);
     });
