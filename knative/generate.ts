@@ -3,7 +3,15 @@ import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import type { FunctionDefinition } from '../shared/function/function-definition.ts';
 import { loadFunctions } from '../shared/host/load-functions.ts';
-import { foreignNamespaces, type Manifest, manifestsOf, sharedManifests } from './manifests.ts';
+import { alertRules, monitoringManifests, ruleGroups } from './alerts.ts';
+import {
+  foreignNamespaces,
+  type Manifest,
+  manifestsOf,
+  ownLabels,
+  sharedManifests,
+  systemNamespace,
+} from './manifests.ts';
 
 /**
  * Writes what the functions' declarations make of themselves: base/ for a cluster, components/ for functions that need a
@@ -29,6 +37,7 @@ async function files(): Promise<Map<string, string>> {
   const all = await loadFunctions();
   const isComponent = (definition: FunctionDefinition): boolean => foreignNamespaces(definition).length > 0;
   const always = all.filter((definition) => !isComponent(definition));
+  const rules = alertRules(all);
   const names = (definitions: readonly FunctionDefinition[]) => ['shared', ...definitions.map(({ name }) => name)];
   const entries: [string, string][] = [
     ['base/kustomization.yaml', kustomization(names(always), 'Kustomization')],
@@ -41,6 +50,9 @@ async function files(): Promise<Map<string, string>> {
       [`components/${definition.name}/kustomization.yaml`, kustomization([definition.name], 'Component')],
       [`components/${definition.name}/${definition.name}.yaml`, text(manifestsOf(definition, all))],
     ]),
+    ['components/monitoring/kustomization.yaml', kustomization(['prometheus-operator'], 'Component')],
+    ['components/monitoring/prometheus-operator.yaml', text(monitoringManifests(rules, systemNamespace, ownLabels))],
+    ['components/monitoring/rules.yaml', note + stringify(ruleGroups(rules), { lineWidth: 0 })],
     ['namespaced/kustomization.yaml', kustomization(names(all), 'Kustomization')],
     ['namespaced/shared.yaml', text(sharedManifests(all, 'namespace'))],
     ...all.map((definition): [string, string] => [

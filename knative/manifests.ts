@@ -28,7 +28,7 @@ const observationRule = { apiGroups: ['zen.kube-zen.io'], apiVersions: ['v1'], r
 
 /** `<source>-<32 hex digits>`, as observationName makes them. */
 const ownNames = '^[a-z0-9-]+-[0-9a-f]{32}$';
-const ownLabels = { 'app.kubernetes.io/part-of': 'zen-watcher' };
+export const ownLabels = { 'app.kubernetes.io/part-of': 'zen-watcher' };
 
 function metadataOf(name: string, namespace: string | undefined = systemNamespace) {
   return {

@@ -1,0 +1,174 @@
+import type { FunctionDefinition } from '../shared/function/function-definition.ts';
+import { parseSettings } from '../shared/function/settings.ts';
+import type { PingSourceTrigger } from '../shared/function/triggers.ts';
+import { isSource } from '../shared/host/load-functions.ts';
+import type { Manifest } from './manifests.ts';
+
+/** https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/ */
+export interface AlertRule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly for?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: { readonly summary: string; readonly description: string; readonly runbook: string };
+}
+
+export interface AlertOptions {
+  /** By which every window is multiplied: a test has no week. */
+  readonly scale?: number;
+}
+
+const minute = 60;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** As Prometheus writes durations: `5m`, `1d`. */
+function durationOf(seconds: number): string {
+  const units = [
+    ['d', day],
+    ['h', hour],
+    ['m', minute],
+  ] as const;
+  const unit = units.find(([, length]) => seconds % length === 0);
+  return unit ? `${seconds / unit[1]}${unit[0]}` : `${seconds}s`;
+}
+
+/**
+ * How much a counter has counted in a window. A function that was asleep starts a series of its own, whose first value
+ * `increase` takes for what was there before: all that such a series says is counted.
+ */
+function counted(metric: string, window: string, by: string): string {
+  return `sum by (${by}) ((max_over_time(${metric}[${window}]) unless ${metric} offset ${window}) or increase(${metric}[${window}]))`;
+}
+
+/** The alerts: their meaning is for operators, so the runbook has a paragraph of each name. */
+export function alertRules(definitions: readonly FunctionDefinition[], { scale = 1 }: AlertOptions = {}): AlertRule[] {
+  const window = (seconds: number): string => durationOf(Math.max(1, Math.round(seconds * scale)));
+  const rule = (
+    alert: string,
+    severity: 'critical' | 'warning' | 'info',
+    expr: string,
+    [summary, description]: readonly [string, string],
+    more: { readonly for?: string; readonly labels?: Readonly<Record<string, string>> } = {},
+  ): AlertRule => ({
+    alert,
+    expr,
+    ...(more.for !== undefined && { for: more.for }),
+    labels: { severity, ...more.labels },
+    annotations: { summary, description, runbook: `knative/MONITORING.md#${alert.toLowerCase()}` },
+  });
+  const five = window(5 * minute);
+  const created = counted('zen_watcher_observations_created_total', five, 'source');
+  const deduped = counted('zen_watcher_observations_deduped_total', five, 'source');
+  const sent = definitions
+    .filter((one) => isSource(one) && one.triggers.some((trigger) => trigger.type === 'Broker'))
+    .map(({ name }) => name)
+    .join('|');
+  const arrivals = `zen_watcher_event_processing_duration_seconds_count{source=~"${sent}"}`;
+  // A collection's gauges live as long as its pod, some 40 s an hour.
+  const collection = window(70 * minute);
+  const atLast = (metric: string, by: string): string => `max by (${by}) (last_over_time(${metric}[${collection}]))`;
+
+  return [
+    rule(
+      'ZenWatcherWebhookDrops',
+      'critical',
+      `sum by (endpoint) (rate(zen_watcher_webhook_events_dropped_total[${five}])) > 10`,
+      ['{{ $labels.endpoint }} turns events away', '{{ $value | humanize }} events a second are refused there.'],
+    ),
+    rule(
+      'ZenWatcherCreateErrors',
+      'critical',
+      `sum by (source) (rate(zen_watcher_observations_create_errors_total[${five}])) > 1`,
+      ['{{ $labels.source }} can not store what it finds', '{{ $value | humanize }} events a second fail.'],
+    ),
+    rule(
+      'ZenWatcherGCErrors',
+      'warning',
+      `${counted('zen_watcher_gc_errors_total', window(65 * minute), 'operation, error_type')} > 0`,
+      ['The garbage collection fails', '{{ $labels.operation }} failed with {{ $labels.error_type }}.'],
+    ),
+    rule(
+      'ZenWatcherInformerNotSynced',
+      'critical',
+      'min by (resource) (zen_watcher_informer_cache_synced) < 1',
+      ['The watch of {{ $labels.resource }} is broken', 'Changes of {{ $labels.resource }} have no effect.'],
+      { for: window(minute) },
+    ),
+    rule('ZenWatcherDuplicates', 'info', `${deduped} / (${created} > 0) > 0.5`, [
+      '{{ $labels.source }} sends much twice',
+      '{{ $value | humanize }} duplicates for each new Observation.',
+    ]),
+    rule(
+      'ZenWatcherSourceSilent',
+      'warning',
+      `(${counted(arrivals, window(7 * day), 'source')} > 0) unless (${counted(arrivals, window(day), 'source')} > 0)`,
+      ['Nothing arrives from {{ $labels.source }}', 'It has sent within the week, and nothing for a day.'],
+    ),
+    rule(
+      'ZenWatcherDeadLetters',
+      'critical',
+      `${counted('zen_watcher_deadletters_total', window(15 * minute), 'source, reason')} > 0`,
+      ['Events for {{ $labels.source }} could not be delivered', '{{ $value | humanize }} as {{ $labels.reason }}.'],
+    ),
+    ...definitions.flatMap(({ name, triggers, settings }) =>
+      triggers
+        .filter((trigger): trigger is PingSourceTrigger => trigger.type === 'PingSource')
+        .map(({ schedule }) => {
+          const interval = parseSettings({}, settings, [])[schedule] * minute;
+          const passes = counted(`zen_watcher_passes_total{source="${name}"}`, window(3 * interval), 'source');
+          return rule(
+            'ZenWatcherPassOverdue',
+            'warning',
+            `absent(${passes} > 0)`,
+            [`${name} has not come to the end of its work`, `It is due every ${durationOf(interval)}.`],
+            { for: window(interval), labels: { source: name } },
+          );
+        }),
+    ),
+    rule(
+      'ZenWatcherObservationsLimit',
+      'warning',
+      `sum(${atLast('zen_watcher_observations_live', 'source, severity')}) >= max(last_over_time(zen_watcher_observations_limit[${collection}]))`,
+      ['MAX_OBSERVATIONS is reached', 'There are {{ $value | humanize }}; what can be spared is removed early.'],
+    ),
+    rule(
+      'ZenWatcherFiltersUnreadable',
+      'warning',
+      `${counted('zen_watcher_filter_reload_total{result="error"}', window(15 * minute), 'result')} > 0`,
+      ['A filter can not be read', 'What it applies to is answered 503 until it can.'],
+    ),
+    rule(
+      'ZenWatcherWebhookOpen',
+      'warning',
+      'max(zen_watcher_webhook_open) > 0',
+      ['Whoever reaches the webhooks may post to them', 'Neither a token nor an address is asked for.'],
+      { for: five },
+    ),
+  ];
+}
+
+const name = 'zen-watcher';
+
+/** The rules as Prometheus reads them from a file. */
+export function ruleGroups(rules: readonly AlertRule[]) {
+  return { groups: [{ name, interval: '30s', rules }] };
+}
+
+/**
+ * The rules and the scraping as the Prometheus Operator takes them. A pod is scraped itself: a scrape through Knative's
+ * route would wake it. It lives 40 s after its last event, so that at 10 s nothing that it counted is missed.
+ */
+export function monitoringManifests(rules: readonly AlertRule[], namespace: string, podLabels: object): Manifest[] {
+  const metadata = { name, namespace, labels: podLabels };
+  return [
+    {
+      ...{ apiVersion: 'monitoring.coreos.com/v1', kind: 'PodMonitor', metadata },
+      spec: {
+        selector: { matchLabels: podLabels },
+        podMetricsEndpoints: [{ port: 'user-port', path: '/metrics', interval: '10s' }],
+      },
+    },
+    { apiVersion: 'monitoring.coreos.com/v1', kind: 'PrometheusRule', metadata, spec: ruleGroups(rules) },
+  ];
+}

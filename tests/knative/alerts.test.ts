@@ -1,0 +1,260 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { alertRules } from '../../knative/alerts.ts';
+import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { temporaryFolder } from '../host/program.ts';
+
+const rulesFile = join(import.meta.dirname, '..', '..', 'knative', 'components', 'monitoring', 'rules.yaml');
+
+/** Whether Prometheus's own tools are here; a suite that can't run says so, and fails in CI. */
+function skipWithoutPromtool(): boolean {
+  if (spawnSync('promtool', ['--version']).status === 0) return false;
+  const reason = "the alerts are not tried: Prometheus's promtool is not installed";
+  if (process.env.CI) throw new Error(reason);
+  console.log(reason);
+  return true;
+}
+
+interface Case {
+  readonly alert: string;
+  /** Of the alert that is meant, where there are several of the name. */
+  readonly labels?: string;
+  /** How often is scraped: every ten seconds unless it takes days. */
+  readonly step?: string;
+  /** What is scraped: series and values as promtool writes them, `_` for none. */
+  readonly series: Readonly<Record<string, string>>;
+  /** When it must fire, and when not. */
+  readonly fires: readonly string[];
+  readonly quiet: readonly string[];
+}
+
+const second = (count: number): number => count / 10;
+const minutes = (count: number): number => second(count * 60);
+/** A pod that began after a minute, says the same for 40 s, and is gone. */
+const shortLife = (value: number): string => `_x5 ${value}x3 stale`;
+
+const cases: readonly [string, Case][] = [
+  [
+    'a flood of drops',
+    {
+      alert: 'ZenWatcherWebhookDrops',
+      series: {
+        'zen_watcher_webhook_events_dropped_total{endpoint="/falco/webhook",pod="a"}': `0+200x${minutes(10)} 12000x200`,
+      },
+      fires: ['8m'],
+      quiet: ['0m', '20m'],
+    },
+  ],
+  [
+    'a few drops',
+    {
+      alert: 'ZenWatcherWebhookDrops',
+      series: { 'zen_watcher_webhook_events_dropped_total{endpoint="/falco/webhook",pod="a"}': '0+50x100' },
+      fires: [],
+      quiet: ['8m', '15m'],
+    },
+  ],
+  [
+    'events that can not be stored',
+    {
+      alert: 'ZenWatcherCreateErrors',
+      series: {
+        'zen_watcher_observations_create_errors_total{source="falco",error_type="503",pod="a"}': `0+20x${minutes(10)} 1200x200`,
+      },
+      fires: ['8m'],
+      quiet: ['0m', '20m'],
+    },
+  ],
+  [
+    'a collection that failed in a short life',
+    {
+      alert: 'ZenWatcherGCErrors',
+      series: { 'zen_watcher_gc_errors_total{operation="list",error_type="503",pod="a"}': shortLife(1) },
+      fires: ['2m', '30m'],
+      quiet: ['0m', '80m'],
+    },
+  ],
+  [
+    'a collection that failed once in a process that stays',
+    {
+      alert: 'ZenWatcherGCErrors',
+      series: { 'zen_watcher_gc_errors_total{operation="list",error_type="503"}': '0x30 1x600' },
+      fires: ['6m', '60m'],
+      quiet: ['4m', '80m'],
+    },
+  ],
+  [
+    'a broken watch',
+    {
+      alert: 'ZenWatcherInformerNotSynced',
+      series: {
+        'zen_watcher_informer_cache_synced{resource="observationfilters.zen.kube-zen.io",pod="a"}': '1x6 0x30 1x60',
+        'zen_watcher_informer_cache_synced{resource="observationfilters.zen.kube-zen.io",pod="b"}': '1x96',
+      },
+      fires: ['5m'],
+      quiet: ['0m', '8m'],
+    },
+  ],
+  [
+    'duplicates',
+    {
+      alert: 'ZenWatcherDuplicates',
+      series: {
+        'zen_watcher_observations_deduped_total{source="falco",pod="a"}': `0+6x${minutes(10)} 360x200`,
+        'zen_watcher_observations_created_total{source="falco",pod="a"}': `0+6x${minutes(10)} 360x200`,
+      },
+      fires: ['8m'],
+      quiet: ['0m', '20m'],
+    },
+  ],
+  [
+    'duplicates in lives of 40 s each',
+    {
+      alert: 'ZenWatcherDuplicates',
+      series: {
+        'zen_watcher_observations_deduped_total{source="falco",pod="a"}': shortLife(9),
+        'zen_watcher_observations_created_total{source="falco",pod="b"}': shortLife(2),
+      },
+      fires: ['3m'],
+      quiet: ['10m'],
+    },
+  ],
+  [
+    'few duplicates',
+    {
+      alert: 'ZenWatcherDuplicates',
+      series: {
+        'zen_watcher_observations_deduped_total{source="falco",pod="a"}': '0+2x100',
+        'zen_watcher_observations_created_total{source="falco",pod="a"}': '0+6x100',
+      },
+      fires: [],
+      quiet: ['8m'],
+    },
+  ],
+  [
+    'nothing but duplicates',
+    {
+      alert: 'ZenWatcherDuplicates',
+      series: {
+        'zen_watcher_observations_deduped_total{source="falco",pod="a"}': '0+6x100',
+        'zen_watcher_observations_created_total{source="falco",pod="a"}': '5x100',
+      },
+      fires: [],
+      quiet: ['8m'],
+    },
+  ],
+  [
+    'a source that fell silent',
+    {
+      alert: 'ZenWatcherSourceSilent',
+      series: { 'zen_watcher_event_processing_duration_seconds_count{source="falco",pod="a"}': shortLife(4) },
+      step: '5m',
+      fires: ['26h', '6d'],
+      quiet: ['12h', '8d'],
+    },
+  ],
+  [
+    'a dead letter',
+    {
+      alert: 'ZenWatcherDeadLetters',
+      series: { 'zen_watcher_deadletters_total{source="falco",reason="422",pod="a"}': shortLife(1) },
+      fires: ['3m', '12m'],
+      quiet: ['0m', '20m'],
+    },
+  ],
+  [
+    'a pass that does not come',
+    {
+      alert: 'ZenWatcherPassOverdue',
+      labels: ',source="kyverno"',
+      series: { 'zen_watcher_passes_total{source="kyverno",pod="a"}': `${shortLife(1)} _x${minutes(360)} 1x4 stale` },
+      fires: ['5h'],
+      quiet: ['3h', '6h3m'],
+    },
+  ],
+  [
+    'passes of a process that stays, and hangs',
+    {
+      alert: 'ZenWatcherPassOverdue',
+      labels: ',source="gc"',
+      series: { 'zen_watcher_passes_total{source="gc"}': `1x${minutes(60)} 2x${minutes(420)}` },
+      fires: ['6h'],
+      quiet: ['2h', '4h'],
+    },
+  ],
+  [
+    'too many Observations',
+    {
+      alert: 'ZenWatcherObservationsLimit',
+      series: {
+        'zen_watcher_observations_live{source="trivy",severity="HIGH",pod="a"}': shortLife(5),
+        'zen_watcher_observations_live{source="falco",severity="HIGH",pod="a"}': shortLife(5),
+        'zen_watcher_observations_limit{pod="a"}': shortLife(10),
+      },
+      fires: ['3m', '60m'],
+      quiet: ['0m', '80m'],
+    },
+  ],
+  [
+    'a filter that can not be read',
+    {
+      alert: 'ZenWatcherFiltersUnreadable',
+      series: { 'zen_watcher_filter_reload_total{result="error",pod="a"}': shortLife(1) },
+      fires: ['3m'],
+      quiet: ['0m', '20m'],
+    },
+  ],
+  [
+    'an open webhook',
+    {
+      alert: 'ZenWatcherWebhookOpen',
+      series: { 'zen_watcher_webhook_open{pod="a"}': `1x${minutes(10)} 0x60` },
+      fires: ['8m'],
+      quiet: ['0m', '12m'],
+    },
+  ],
+];
+
+describe.skipIf(skipWithoutPromtool())('the alerts', () => {
+  it('are rules that Prometheus takes', () => {
+    expect(execFileSync('promtool', ['check', 'rules', rulesFile], { encoding: 'utf8' })).toContain('SUCCESS');
+  });
+
+  it.each(cases)('fire, and stop, for %s', (_name, { alert, labels = '', step = '10s', series, fires, quiet }) => {
+    const file = join(temporaryFolder(), 'test.json');
+    const firing = `count(ALERTS{alertname="${alert}",alertstate="firing"${labels}}) or vector(0)`;
+    const at = (value: number) => (time: string) => ({
+      ...{ expr: firing, eval_time: time },
+      exp_samples: [{ labels: '{}', value }],
+    });
+    const test = {
+      rule_files: [rulesFile],
+      evaluation_interval: step === '10s' ? '30s' : step,
+      tests: [
+        {
+          interval: step,
+          input_series: Object.entries(series).map(([one, values]) => ({ series: one, values })),
+          promql_expr_test: [...fires.map(at(1)), ...quiet.map(at(0))],
+        },
+      ],
+    };
+    writeFileSync(file, JSON.stringify(test));
+    const { stdout, stderr } = spawnSync('promtool', ['test', 'rules', file], { encoding: 'utf8' });
+    expect(stdout + stderr).toContain('SUCCESS');
+  });
+
+  it('have a paragraph of the runbook each', async () => {
+    const runbook = readFileSync(join(import.meta.dirname, '..', '..', 'knative', 'MONITORING.md'), 'utf8');
+    for (const { alert, annotations } of alertRules(await loadFunctions())) {
+      expect(runbook).toContain(`### ${alert}\n`);
+      expect(annotations.runbook).toBe(`knative/MONITORING.md#${alert.toLowerCase()}`);
+    }
+  });
+
+  it('are tried, every one', async () => {
+    const names = new Set(alertRules(await loadFunctions()).map(({ alert }) => alert));
+    expect(new Set(cases.map(([, { alert }]) => alert))).toEqual(names);
+  });
+});
