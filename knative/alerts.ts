@@ -151,8 +151,8 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
 const name = 'zen-watcher';
 
 /** The rules as Prometheus reads them from a file. */
-export function ruleGroups(rules: readonly AlertRule[]) {
-  return { groups: [{ name, interval: '30s', rules }] };
+export function ruleGroups(rules: readonly AlertRule[], interval = '30s') {
+  return { groups: [{ name, interval, rules }] };
 }
 
 /**
