@@ -92,6 +92,7 @@ export function createBodyReader({ maxBytes, maxBytesInFlight }: BodyLimits): Bo
       } catch (error) {
         release();
         // What is left of a body that is refused is read past: a connection that is broken off carries no answer.
+        request.unpipe();
         if (decoded !== request) decoded.destroy();
         request.resume();
         throw error instanceof Refusal ? error : new Refusal(400, 'the body was cut off', { cause: error });

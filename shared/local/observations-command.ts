@@ -5,10 +5,10 @@ import { sleep } from '../host/sleep.ts';
 import type { ObservationObject } from '../observation/observation-object.ts';
 import { severities } from '../observation/severity.ts';
 import { UsageError } from './arguments.ts';
-import { bySeverity, tableOf } from './observations-table.ts';
+import { bySeverity, countsOf, tableOf } from './observations-table.ts';
 
 const usage = `Usage: npm run observations -- [--data DIR | --kubeconfig FILE] [--source S] [--severity S] [--namespace N]
-                                   [--watch] [-o json|yaml|wide]`;
+                                   [--watch] [-o json|yaml|wide|counts]`;
 
 const options = {
   data: { type: 'string' },
@@ -24,12 +24,12 @@ const options = {
 const watchMilliseconds = 1000;
 const pageSize = 500;
 
-type Output = 'table' | 'wide' | 'json' | 'yaml';
+type Output = 'table' | 'wide' | 'json' | 'yaml' | 'counts';
 
 function outputOf(word: string | undefined): Output {
   if (word === undefined) return 'table';
-  if (word === 'json' || word === 'yaml' || word === 'wide') return word;
-  throw new UsageError(`-o takes json, yaml or wide, not ${word}`, usage);
+  if (word === 'json' || word === 'yaml' || word === 'wide' || word === 'counts') return word;
+  throw new UsageError(`-o takes json, yaml, wide or counts, not ${word}`, usage);
 }
 
 function parse(args: readonly string[]) {
@@ -85,6 +85,7 @@ async function print(objects: readonly ObservationObject[], output: Output): Pro
     const text = output === 'json' ? JSON.stringify(list, null, 2) : (await import('yaml')).stringify(list);
     process.stdout.write(`${text.trimEnd()}\n`);
   } else if (objects.length === 0) process.stderr.write('No observations found\n');
+  else if (output === 'counts') process.stdout.write(`${countsOf(objects).join('\n')}\n`);
   else process.stdout.write(`${tableOf(objects, Date.now(), output === 'wide').join('\n')}\n`);
 }
 

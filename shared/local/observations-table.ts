@@ -1,3 +1,4 @@
+import { styleText } from 'node:util';
 import { labels } from '../observation/labels.ts';
 import type { ObservationObject } from '../observation/observation-object.ts';
 import { severities } from '../observation/severity.ts';
@@ -52,18 +53,52 @@ function printable(text: string): string {
   return text.replaceAll(/\p{Cc}|\p{Cf}/gu, '?');
 }
 
-/** The lines of a table as kubectl prints it, header first. */
-export function tableOf(objects: readonly ObservationObject[], now: number, isWide: boolean): string[] {
-  const shown = isWide ? wideColumns : columns;
-  const rows = [
-    shown.map(([header]) => header),
-    ...objects.map((object) => shown.map(([, cell]) => printable(cell(object, now)))),
-  ];
-  const widths = shown.map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
+const colours: Readonly<Record<string, Parameters<typeof styleText>[0]>> = {
+  CRITICAL: ['bold', 'red'],
+  HIGH: 'red',
+  MEDIUM: 'yellow',
+  LOW: 'cyan',
+};
+
+/** A severity in its colour, where the terminal takes colours and nobody has said otherwise (NO_COLOR, FORCE_COLOR). */
+function coloured(cell: string): string {
+  const colour = colours[cell.trimEnd()];
+  return colour === undefined ? cell : styleText(colour, cell, { stream: process.stdout });
+}
+
+/** Rows as kubectl prints them: columns as wide as their widest cell. */
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, index) =>
+    rows.reduce((widest, row) => Math.max(widest, row[index]?.length ?? 0), 0),
+  );
   return rows.map((row) =>
     row
-      .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+      .map((cell, index) => coloured(index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0)))
       .join('   ')
       .trimEnd(),
   );
+}
+
+/** The lines of a table as kubectl prints it, header first. */
+export function tableOf(objects: readonly ObservationObject[], now: number, isWide: boolean): string[] {
+  const shown = isWide ? wideColumns : columns;
+  return aligned([
+    shown.map(([header]) => header),
+    ...objects.map((object) => shown.map(([, cell]) => printable(cell(object, now)))),
+  ]);
+}
+
+/** How many of each severity each source has, the source with most first, and in all. */
+export function countsOf(objects: readonly ObservationObject[]): string[] {
+  const bySource = [...Map.groupBy(objects, ({ spec }) => spec.source)].sort(([, a], [, b]) => b.length - a.length);
+  const row = (name: string, group: readonly ObservationObject[]): string[] => [
+    printable(name),
+    ...severities.map((severity) => String(group.filter(({ spec }) => spec.severity === severity).length)),
+    String(group.length),
+  ];
+  return aligned([
+    ['SOURCE', ...severities, 'TOTAL'],
+    ...bySource.map(([source, group]) => row(source, group)),
+    row('', objects),
+  ]);
 }

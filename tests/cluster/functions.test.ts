@@ -10,7 +10,7 @@ import { createTestContext, ping } from '../pipeline/test-context.ts';
 import { anObject, anObservation } from '../stores/store-contract.ts';
 import { applyCrds, type Cluster, kubectl, observationColumns, skipWithoutCluster, startCluster } from './cluster.ts';
 import { connectAs } from './connect.ts';
-import { eventHeaders, startFunction } from './functions.ts';
+import { eventHeaders, startFunction, startReadyFunction } from './functions.ts';
 import { type FaultProxy, postTo, startProxy } from './proxy.ts';
 import { pingHeaders, policyReport, referenceTo, reportCrds, vulnerabilityReport } from './report-crds.ts';
 import { writerRules } from './rules.ts';
@@ -39,7 +39,7 @@ async function withFunction<Result>(
   work: (program: Program) => Promise<Result>,
   environment = {},
 ): Promise<Result> {
-  const program = await startFunction(name, { server: proxy.server, folder, environment });
+  const program = await startReadyFunction(name, { server: proxy.server, folder, environment });
   try {
     return await work(program);
   } finally {
@@ -142,7 +142,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
       });
     });
     const replicas = await Promise.all(
-      [1, 2, 3, 4].map(() => startFunction('falco', { server: proxy.server, folder })),
+      [1, 2, 3, 4].map(() => startReadyFunction('falco', { server: proxy.server, folder })),
     );
     await Promise.all(
       replicas.map(({ url }) =>
@@ -292,8 +292,8 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
       await store.create(object, AbortSignal.timeout(30_000));
     }
     close();
-    const collector = await startFunction('gc', { server: cluster.server, folder: accounts.folder });
-    const audit = await startFunction('audit', { server: cluster.server, folder: auditor.folder });
+    const collector = await startReadyFunction('gc', { server: cluster.server, folder: accounts.folder });
+    const audit = await startReadyFunction('audit', { server: cluster.server, folder: auditor.folder });
     let offset = readFileSync(auditLog).length;
     const since = offset;
     expect(await postTo(collector.url, pingHeaders, '')).toBe(204);

@@ -1,5 +1,5 @@
 import type { MemoryGroup } from '../host/container.ts';
-import { type Program, startProgram } from '../host/program.ts';
+import { type Program, startProgram, within } from '../host/program.ts';
 
 /** What a function's pod is told: where the API server is, and who it is. */
 export interface FunctionOptions {
@@ -17,6 +17,13 @@ export function startFunction(name: string, options: FunctionOptions): Promise<P
   const [host = '', port = ''] = server.split(':');
   const pod = { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port, SERVICE_ACCOUNT_DIR: folder };
   return startProgram({ args: [name], contained, environment: { PORT: '0', ...pod, ...environment } });
+}
+
+/** The same, when it is ready: as Knative does, which sends no event before. */
+export async function startReadyFunction(name: string, options: FunctionOptions): Promise<Program> {
+  const program = await startFunction(name, options);
+  await within(`${name} is ready`, 5, async () => (await fetch(`${program.url}/ready`)).ok || undefined);
+  return program;
 }
 
 /** The headers of a CloudEvent in binary mode. */

@@ -7,7 +7,7 @@ import falco from '../../functions/falco.ts';
 import { createMemoryGroup, type MemoryGroup, memoryMiB } from '../host/container.ts';
 import { type Program, planted } from '../host/program.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
-import { startFunction } from './functions.ts';
+import { startReadyFunction } from './functions.ts';
 import { applyTriggers } from './report-crds.ts';
 import { writerRules } from './rules.ts';
 import { startBroker } from './senders.ts';
@@ -102,7 +102,7 @@ describe.skipIf(skipWithoutCluster())('a flood', () => {
       const contained = createMemoryGroup(name);
       if (contained) groups.push(contained);
       const pod = { LOG_LEVEL: 'INFO', ...environment };
-      const program = await startFunction(name, { server: cluster.server, folder, environment: pod, contained });
+      const program = await startReadyFunction(name, { server: cluster.server, folder, environment: pod, contained });
       const started: Running = { name, program, contained, anonymousMiB: 0 };
       running.push(started);
       return started;
