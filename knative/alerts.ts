@@ -23,7 +23,7 @@ const hour = 60 * minute;
 const day = 24 * hour;
 
 /** As Prometheus writes durations: `5m`, `1d`. */
-function durationOf(seconds: number): string {
+export function durationOf(seconds: number): string {
   const units = [
     ['d', day],
     ['h', hour],
@@ -37,8 +37,13 @@ function durationOf(seconds: number): string {
  * How much a counter has counted in a window. A function that was asleep starts a series of its own, whose first value
  * `increase` takes for what was there before: all that such a series says is counted.
  */
-function counted(metric: string, window: string, by: string): string {
+export function counted(metric: string, window: string, by: string): string {
   return `sum by (${by}) ((max_over_time(${metric}[${window}]) unless ${metric} offset ${window}) or increase(${metric}[${window}]))`;
+}
+
+/** What the last collection said: its gauges live as long as its pod, some 40 s an hour. */
+export function atLast(metric: string, window: string, by: string): string {
+  return `max by (${by}) (last_over_time(${metric}[${window}]))`;
 }
 
 /** The alerts: their meaning is for operators, so the runbook has a paragraph of each name. */
@@ -65,9 +70,7 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
     .map(({ name }) => name)
     .join('|');
   const arrivals = `zen_watcher_event_processing_duration_seconds_count{source=~"${sent}"}`;
-  // A collection's gauges live as long as its pod, some 40 s an hour.
   const collection = window(70 * minute);
-  const atLast = (metric: string, by: string): string => `max by (${by}) (last_over_time(${metric}[${collection}]))`;
 
   return [
     rule(
@@ -129,7 +132,7 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
     rule(
       'ZenWatcherObservationsLimit',
       'warning',
-      `sum(${atLast('zen_watcher_observations_live', 'source, severity')}) >= max(last_over_time(zen_watcher_observations_limit[${collection}]))`,
+      `sum(${atLast('zen_watcher_observations_live', collection, 'source, severity')}) >= max(last_over_time(zen_watcher_observations_limit[${collection}]))`,
       ['MAX_OBSERVATIONS is reached', 'There are {{ $value | humanize }}; what can be spared is removed early.'],
     ),
     rule(

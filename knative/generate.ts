@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import type { FunctionDefinition } from '../shared/function/function-definition.ts';
 import { loadFunctions } from '../shared/host/load-functions.ts';
 import { alertRules, monitoringManifests, ruleGroups } from './alerts.ts';
+import { dashboards, dashboardsManifest } from './dashboards.ts';
 import {
   foreignNamespaces,
   type Manifest,
@@ -50,7 +51,12 @@ async function files(): Promise<Map<string, string>> {
       [`components/${definition.name}/kustomization.yaml`, kustomization([definition.name], 'Component')],
       [`components/${definition.name}/${definition.name}.yaml`, text(manifestsOf(definition, all))],
     ]),
-    ['components/monitoring/kustomization.yaml', kustomization(['prometheus-operator'], 'Component')],
+    ['components/monitoring/kustomization.yaml', kustomization(['prometheus-operator', 'dashboards'], 'Component')],
+    ['components/monitoring/dashboards.yaml', text([dashboardsManifest(systemNamespace, ownLabels)])],
+    ...dashboards().map((dashboard): [string, string] => [
+      `components/monitoring/${dashboard.uid}.json`,
+      `${JSON.stringify(dashboard, null, 2)}\n`,
+    ]),
     ['components/monitoring/prometheus-operator.yaml', text(monitoringManifests(rules, systemNamespace, ownLabels))],
     ['components/monitoring/rules.yaml', note + stringify(ruleGroups(rules), { lineWidth: 0 })],
     ['namespaced/kustomization.yaml', kustomization(names(all), 'Kustomization')],
@@ -69,7 +75,7 @@ function present(): string[] {
     .flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file)),
     )
-    .filter((file) => file.endsWith('.yaml'));
+    .filter((file) => file.endsWith('.yaml') || file.endsWith('.json'));
 }
 
 function differences(expected: ReadonlyMap<string, string>): string[] {

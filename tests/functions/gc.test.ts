@@ -11,6 +11,8 @@ const hour = 3_600_000;
 
 interface Seed {
   readonly rule: string;
+  readonly source?: string;
+  readonly namespace?: string;
   readonly severity?: Severity;
   readonly state?: 'open' | 'missing' | 'resolved';
   readonly ageHours?: number;
@@ -19,13 +21,17 @@ interface Seed {
 
 async function seed(
   test: TestContext,
-  { rule, severity = 'HIGH', state, ageHours = 0, ttlHours = 168 }: Seed,
+  { rule, source, namespace = 'shop', severity = 'HIGH', state, ageHours = 0, ttlHours = 168 }: Seed,
 ): Promise<void> {
   const now = test.clock.now;
   test.clock.now = now - ageHours * hour;
-  const observation = { ...anObservation(rule, 'shop'), severity };
+  const observation = { ...anObservation(rule, namespace), severity };
   const object = anObject(observation, { now: test.clock.now, ttl: ttlHours * 3600, hasState: state !== undefined });
-  const withState = { ...object.metadata.labels, ...(state && { [labels.state]: state }) };
+  const withState = {
+    ...object.metadata.labels,
+    ...(state && { [labels.state]: state }),
+    ...(source && { [labels.source]: source }),
+  };
   const metadata = { ...object.metadata, labels: withState };
   await test.context.store.create({ ...object, metadata }, test.context.signal);
   test.clock.now = now;
@@ -73,6 +79,17 @@ describe('gc', () => {
       const expected = seeds.map(({ rule }) => rule).filter((rule) => !gone.slice(0, excess).includes(rule));
       expect(await rulesIn(test)).toEqual(expected.sort());
     }
+  });
+
+  it('counts a thousand sources and namespaces in a few series', async () => {
+    const test = context();
+    for (let index = 0; index < 1000; index += 1)
+      await seed(test, { rule: `r${index}`, source: `s${index}`, namespace: `n${index}` });
+    const { collection } = await gc.handle(ping, test.context);
+    expect(collection?.live).toHaveLength(31);
+    const namespaces = new Set(collection?.open.map(({ namespace }) => namespace));
+    expect(namespaces.size).toBe(31);
+    expect(collection?.live.reduce((sum, { count }) => sum + count, 0)).toBe(1000);
   });
 
   it('never removes an open finding, and says so when those alone are too many', async () => {

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { alertRules, ruleGroups } from '../../knative/alerts.ts';
+import { dashboards } from '../../knative/dashboards.ts';
 import { loadFunctions } from '../../shared/host/load-functions.ts';
 import { type Program, startProgram, temporaryFolder, within } from './program.ts';
 
@@ -24,6 +25,8 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
+const pingSourceOf = (name: string) => `/apis/v1/namespaces/zen-system/pingsources/${name}`;
+
 /** Every window of the rules is a sixtieth: minutes are seconds. */
 const scale = 1 / 60;
 
@@ -35,7 +38,10 @@ describe.skipIf(skipWithoutPrometheus())('a real Prometheus that scrapes every s
   const args = ['--data', join(folder, 'data'), '--port'];
 
   beforeAll(async () => {
-    program = await startProgram({ args: [...args, '0'], environment: { LOG_LEVEL: 'FATAL' } });
+    // With findings that last, for the passes to find again.
+    program = await startProgram({
+      ...{ args: ['--samples', ...args, '0'], environment: { LOG_LEVEL: 'FATAL' }, fromSources: true },
+    });
     const rules = alertRules(await loadFunctions(), { scale });
     writeFileSync(join(folder, 'rules.json'), JSON.stringify(ruleGroups(rules, '1s')));
     const scrape = { job_name: 'zen-watcher', static_configs: [{ targets: [new URL(program.url).host] }] };
@@ -86,7 +92,7 @@ describe.skipIf(skipWithoutPrometheus())('a real Prometheus that scrapes every s
       const found = await query('zen_watcher_events_total', 'severity');
       return found.size > 0 ? found : undefined;
     });
-    expect(seen).toEqual(new Map([['CRITICAL', 1]]));
+    expect(seen.get('CRITICAL')).toBeGreaterThan(0);
     expect(await query('up', 'job')).toEqual(new Map([['zen-watcher', 1]]));
     const response = await fetch(`${api}/targets`);
     const { data }: { data: { activeTargets: { lastError: string }[] } } = JSON.parse(await response.text());
@@ -102,6 +108,55 @@ describe.skipIf(skipWithoutPrometheus())('a real Prometheus that scrapes every s
     isOver = true;
     await flood;
     await within('its end', 15, async () => (await firing('ZenWatcherWebhookDrops')).size === 0 || undefined);
+  });
+
+  it('has data for every panel of the dashboards', { timeout: 180_000 }, async () => {
+    let count = 0;
+    let isOver = false;
+    const event = (type: string, more: Record<string, string>, body: string) =>
+      fetch(program.url, {
+        method: 'POST',
+        headers: {
+          ...{
+            'content-type': 'application/json',
+            'ce-specversion': '1.0',
+            'ce-source': '/tests',
+            'ce-id': `e${count}`,
+          },
+          ...{ 'ce-type': type, ...more },
+        },
+        body,
+      }).then((response) => response.arrayBuffer());
+    // Of each kind of event some, again and again, since rates need counters that move.
+    const traffic = (async () => {
+      while (!isOver) {
+        count += 1;
+        await post(JSON.stringify({ rule: `panel ${count}`, priority: 'Critical' }));
+        await post(JSON.stringify({ rule: 'the same', priority: 'Error', time: '2026-03-01T10:00:00Z' }));
+        await post(JSON.stringify({ rule: 'debug', priority: 'Debug' }));
+        await post('no json');
+        await event('falco.rule.output.v1', {}, '{"priority":"Error"}');
+        await event('falco.rule.output.v1', { 'ce-knativeerrordest': 'http://x/', 'ce-knativeerrorcode': '422' }, '{}');
+        await event('dev.knative.sources.ping', { 'ce-source': pingSourceOf('gc') }, '');
+        await event('dev.knative.sources.ping', { 'ce-source': pingSourceOf('kyverno') }, '');
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    })();
+    const panels = dashboards({ rate: '10s', recent: '60s', collection: '60s' }).flatMap((one) => one.panels);
+    const empty = new Set(panels.map(({ title }) => title));
+    const filled = within('data for all panels', 15, async () => {
+      for (const { title, targets } of panels) {
+        for (const { expr } of targets) {
+          const values = await query(expr, 'source');
+          if ([...values.values()].some((value) => Number.isFinite(value))) empty.delete(title);
+        }
+      }
+      return empty.size === 0 || undefined;
+    });
+    await filled.catch(() => undefined);
+    isOver = true;
+    await traffic;
+    expect([...empty]).toEqual([]);
   });
 
   it('says that the webhooks are open, until a token is asked for', { timeout: 120_000 }, async () => {

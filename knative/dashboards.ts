@@ -1,0 +1,142 @@
+import { atLast, counted } from './alerts.ts';
+import type { Manifest } from './manifests.ts';
+
+/** https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/ */
+export interface Dashboard {
+  readonly uid: string;
+  readonly title: string;
+  readonly panels: readonly Panel[];
+  readonly [key: string]: unknown;
+}
+
+export interface Panel {
+  readonly title: string;
+  readonly targets: readonly { readonly expr: string; readonly legendFormat: string; readonly refId: string }[];
+  readonly [key: string]: unknown;
+}
+
+/** The windows of the queries; a test has no hours. */
+export interface Windows {
+  /** Within which a rate is taken. */
+  readonly rate: string;
+  /** Within which new things are counted. */
+  readonly recent: string;
+  /** Within which there was a collection. */
+  readonly collection: string;
+}
+
+const windows: Windows = { rate: '5m', recent: '1h', collection: '70m' };
+
+type Kind = 'stat' | 'timeseries' | 'bargauge';
+type Row = readonly [title: string, kind: Kind, expr: string, legend: string, unit?: string];
+
+const width = 12;
+const height = 8;
+
+function dashboard(uid: string, title: string, rows: readonly Row[]): Dashboard {
+  const datasource = { type: 'prometheus', uid: '$datasource' };
+  return {
+    uid,
+    title,
+    tags: ['zen-watcher'],
+    schemaVersion: 39,
+    ...{ editable: true, refresh: '1m', time: { from: 'now-24h', to: 'now' }, timezone: 'browser' },
+    templating: { list: [{ name: 'datasource', type: 'datasource', query: 'prometheus', label: 'Prometheus' }] },
+    panels: rows.map(([name, type, expr, legendFormat, unit = 'short'], index) => ({
+      id: index + 1,
+      title: name,
+      type,
+      datasource,
+      gridPos: { x: (index % 2) * width, y: Math.floor(index / 2) * height, w: width, h: height },
+      fieldConfig: { defaults: { unit, min: 0 }, overrides: [] },
+      targets: [{ refId: 'A', datasource, expr, legendFormat, instant: type !== 'timeseries' }],
+    })),
+  };
+}
+
+/** The two dashboards: what is wrong in the cluster, and how zen-watcher itself does. */
+export function dashboards({ rate, recent, collection }: Windows = windows): Dashboard[] {
+  const open = (by: string): string =>
+    `sum by (${by}) (${atLast('zen_watcher_observations_open', collection, 'source, severity, namespace')})`;
+  const perMinute = (metric: string, by: string): string =>
+    `sum by (${by}) (rate(zen_watcher_${metric}[${rate}])) * 60`;
+  const quantile = (share: number): string =>
+    `histogram_quantile(${share}, sum by (le, source) (rate(zen_watcher_event_processing_duration_seconds_bucket[${rate}])))`;
+  const handled = 'zen_watcher_event_processing_duration_seconds_count';
+  const recently = (metric: string, by: string): string => counted(`zen_watcher_${metric}`, recent, by);
+  return [
+    dashboard('zen-watcher-security', 'zen-watcher: what is wrong', [
+      ['Open, by severity', 'stat', open('severity'), '{{severity}}'],
+      ['Open, by source', 'bargauge', open('source'), '{{source}}'],
+      ['Where most is open', 'bargauge', `topk(10, ${open('namespace')})`, '{{namespace}}'],
+      ['Where most that is critical is open', 'bargauge', `topk(10, ${critical(collection)})`, '{{namespace}}'],
+      ['Open, over time', 'timeseries', open('severity'), '{{severity}}'],
+      ['New within the hour, by severity', 'timeseries', recently('events_total', 'severity'), '{{severity}}'],
+      ['New within the hour, by source', 'timeseries', recently('events_total', 'source'), '{{source}}'],
+      ['New within the hour, by category', 'timeseries', recently('events_total', 'category'), '{{category}}'],
+    ]),
+    dashboard('zen-watcher-operations', 'zen-watcher: operations', [
+      ['Events a minute', 'timeseries', perMinute('event_processing_duration_seconds_count', 'source'), '{{source}}'],
+      ['Time to answer, 99 %', 'timeseries', quantile(0.99), '{{source}}', 's'],
+      ['Time to answer, median', 'timeseries', quantile(0.5), '{{source}}', 's'],
+      ['Starts within the hour', 'timeseries', starts(handled, recent), '{{source}}'],
+      ['Observations created a minute', 'timeseries', perMinute('observations_created_total', 'source'), '{{source}}'],
+      ['Duplicates a minute', 'timeseries', perMinute('observations_deduped_total', 'source'), '{{source}}'],
+      ['Known findings a minute', 'timeseries', perMinute('observations_unchanged_total', 'source'), '{{source}}'],
+      [
+        'Dropped by filters and rules a minute',
+        'timeseries',
+        perMinute('observations_filtered_total', 'reason'),
+        '{{reason}}',
+      ],
+      [
+        'Webhook answers a minute',
+        'timeseries',
+        perMinute('webhook_requests_total', 'endpoint, status'),
+        '{{endpoint}} {{status}}',
+      ],
+      ['Turned away a minute', 'timeseries', perMinute('webhook_events_dropped_total', 'endpoint'), '{{endpoint}}'],
+      [
+        'Failures within the hour',
+        'timeseries',
+        recently('observations_create_errors_total', 'source, error_type'),
+        '{{source}} {{error_type}}',
+      ],
+      [
+        'Dead letters within the hour',
+        'timeseries',
+        recently('deadletters_total', 'source, reason'),
+        '{{source}} {{reason}}',
+      ],
+      ['Passes within the hour', 'timeseries', recently('passes_total', 'source'), '{{source}}'],
+      [
+        'Observations that exist',
+        'timeseries',
+        `sum(${atLast('zen_watcher_observations_live', collection, 'source, severity')})`,
+        'live',
+      ],
+      ['How many there may be', 'stat', `max(last_over_time(zen_watcher_observations_limit[${collection}]))`, 'limit'],
+      ['Names in the cache', 'timeseries', 'sum by (pod, instance) (zen_watcher_dedup_cache_size)', '{{pod}}'],
+    ]),
+  ];
+}
+
+function critical(collection: string): string {
+  const open = atLast('zen_watcher_observations_open{severity="CRITICAL"}', collection, 'source, namespace');
+  return `sum by (namespace) (${open})`;
+}
+
+/** A process that starts begins a series. */
+function starts(metric: string, window: string): string {
+  return `count by (source) (max_over_time(${metric}[${window}]) unless ${metric} offset ${window})`;
+}
+
+/** As Grafana's sidecar finds them. */
+export function dashboardsManifest(namespace: string, labels: object): Manifest {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'zen-watcher-dashboards', namespace, labels: { ...labels, grafana_dashboard: '1' } },
+    data: Object.fromEntries(dashboards().map((one) => [`${one.uid}.json`, JSON.stringify(one)])),
+  };
+}
