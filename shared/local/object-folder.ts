@@ -104,6 +104,8 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
   const statuses = new Map<string, object>();
   const byKind = new Map<string, readonly KubernetesObject[]>();
   let objects = new Map<string, KubernetesObject>();
+  /** As they were when changes were last reported: a list reads the files too, and reports nothing. */
+  let reported = objects;
   let timer: NodeJS.Timeout | undefined;
 
   function readFile(file: string): void {
@@ -131,8 +133,9 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
 
   function readChanges(): void {
     timer = undefined;
-    const before = objects;
     readAll();
+    const before = reported;
+    reported = objects;
     for (const [key, object] of objects) {
       const old = before.get(key);
       if (!old) options.onChange({ type: 'add', object: placed(object) });
@@ -162,6 +165,7 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
   }
 
   readAll();
+  reported = objects;
   return {
     async apply(resource, object) {
       mkdirSync(options.own, { recursive: true });
@@ -205,6 +209,7 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
 
     start() {
       readAll();
+      reported = objects;
       for (const folder of options.folders) {
         const watcher = watch(folder, { recursive: true, signal: stopping.signal }, () => {
           timer ??= setTimeout(readChanges, settleMilliseconds);
