@@ -151,11 +151,11 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
   ];
 }
 
-const name = 'zen-watcher';
+const groupName = 'zen-watcher';
 
 /** The rules as Prometheus reads them from a file. */
 export function ruleGroups(rules: readonly AlertRule[], interval = '30s') {
-  return { groups: [{ name, interval, rules }] };
+  return { groups: [{ name: groupName, interval, rules }] };
 }
 
 /**
@@ -163,7 +163,7 @@ export function ruleGroups(rules: readonly AlertRule[], interval = '30s') {
  * route would wake it. It lives 40 s after its last event, so that at 10 s nothing that it counted is missed.
  */
 export function monitoringManifests(rules: readonly AlertRule[], namespace: string, podLabels: object): Manifest[] {
-  const metadata = { name, namespace, labels: podLabels };
+  const metadata = { name: groupName, namespace, labels: podLabels };
   return [
     {
       ...{ apiVersion: 'monitoring.coreos.com/v1', kind: 'PodMonitor', metadata },

@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
 import { createMemoryGroup, type MemoryGroup, memoryMiB } from '../host/container.ts';
-import { type Program, planted } from '../host/program.ts';
+import { memoryOf, type Program, planted } from '../host/program.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
 import { startReadyFunction } from './functions.ts';
 import { applyTriggers } from './report-crds.ts';
@@ -154,7 +153,7 @@ describe.skipIf(skipWithoutCluster())('a flood', () => {
     }
 
     const sampling = setInterval(() => {
-      for (const one of running) one.anonymousMiB = Math.max(one.anonymousMiB, anonymousMiB(one.program));
+      for (const one of running) one.anonymousMiB = Math.max(one.anonymousMiB, memoryOf(one.program.pid).anonymous);
     }, 100);
     const senders = Array.from({ length: connections }, (_, index) =>
       index < auditConnections ? sender('/audit/webhook', batchOf, '-') : sender('/falco/webhook', alertOf, ''),
@@ -197,12 +196,6 @@ describe.skipIf(skipWithoutCluster())('a flood', () => {
     broker.stop();
   });
 });
-
-/** Memory that can't be given back by reading a file again. */
-function anonymousMiB({ pid }: Program): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/RssAnon:\s+(\d+)/.exec(status)?.[1]) / 1024;
-}
 
 /** The name of every alert that is an Observation, and of every batch of which all that is wanted is. */
 async function storedNames(): Promise<{ stored: Set<string>; duplicates: string[] }> {

@@ -1,8 +1,7 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openConnection } from './connection.ts';
 import { type Program, planted, startProgram, temporaryFolder } from './program.ts';
 
 let program: Program;
@@ -159,18 +158,11 @@ describe.each(doors)('at the door for $name', ({ path, headers, strange: expecte
 });
 
 /** Sends these bytes and resolves to the status lines that come back before the connection ends or is silent. */
-async function raw(text: string, { end = true } = {}): Promise<string> {
-  const { hostname, port } = new URL(program.url);
-  const socket = connect(Number(port), hostname);
-  let answer = '';
-  socket.on('data', (chunk) => {
-    answer += chunk;
-  });
-  socket.on('error', () => undefined);
-  await once(socket, 'connect');
+async function raw(text: string): Promise<string> {
+  const { socket, closed } = await openConnection(program.url);
   socket.write(text);
-  if (end) socket.end();
-  await once(socket, 'close');
+  socket.end();
+  const answer = await closed;
   return (answer.match(/HTTP\/1\.1 (\d{3})/g) ?? []).map((line) => line.slice(9)).join(' ');
 }
 

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { freePort } from '../bench/measure.ts';
 import { bundle, observationsOf, startProgram, temporaryFolder, within } from './program.ts';
 
 const correlation = 'zen.kube-zen.io/correlation-id';
@@ -43,11 +43,7 @@ describe('the log', () => {
   });
 
   it('may be full, and events are handled all the same', async () => {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    const port = String(typeof address === 'object' ? address?.port : 0);
-    server.close();
+    const port = String(await freePort());
     const args = [bundle, '--port', port, '--data', temporaryFolder()];
     const child = spawn(process.execPath, args, { stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'] });
     const exited = once(child, 'exit');

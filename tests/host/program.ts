@@ -43,8 +43,8 @@ export interface StartOptions {
 export async function startProgram(options: StartOptions): Promise<Program> {
   const { args, environment = {}, fromSources, contained } = options;
   const command = [process.execPath, ...(contained ? image.flags : []), fromSources ? sources : bundle, ...args];
-  const join = contained ? ['sh', '-c', `echo $$ > ${contained.processes}; exec "$@"`, 'sh'] : [];
-  const [file = '', ...rest] = [...join, ...command];
+  const enter = contained ? ['sh', '-c', `echo $$ > ${contained.processes}; exec "$@"`, 'sh'] : [];
+  const [file = '', ...rest] = [...enter, ...command];
   const child: ChildProcess = spawn(file, rest, {
     env: { PATH: process.env.PATH, ...(contained && image.environment), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -104,11 +104,11 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** Resident memory of a process in MiB, now and at its peak. */
-export function memoryOf(pid: number): { readonly now: number; readonly peak: number } {
+/** Resident memory of a process in MiB: now, at its peak, and what of it no file can give back. */
+export function memoryOf(pid: number): { readonly now: number; readonly peak: number; readonly anonymous: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const kibibytes = (key: string): number => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(status)?.[1] ?? 0);
-  return { now: kibibytes('VmRSS') / 1024, peak: kibibytes('VmHWM') / 1024 };
+  return { now: kibibytes('VmRSS') / 1024, peak: kibibytes('VmHWM') / 1024, anonymous: kibibytes('RssAnon') / 1024 };
 }
 
 /**

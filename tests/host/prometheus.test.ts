@@ -1,36 +1,21 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { alertRules, ruleGroups } from '../../knative/alerts.ts';
 import { dashboards } from '../../knative/dashboards.ts';
 import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { freePort } from '../bench/measure.ts';
 import { type Program, startProgram, temporaryFolder, within } from './program.ts';
-
-function skipWithoutPrometheus(): boolean {
-  if (spawnSync('prometheus', ['--version']).status === 0) return false;
-  const reason = 'no scrape is tried: Prometheus is not installed';
-  if (process.env.CI) throw new Error(reason);
-  console.log(reason);
-  return true;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
+import { skipWithout } from './skip-without.ts';
 
 const pingSourceOf = (name: string) => `/apis/v1/namespaces/zen-system/pingsources/${name}`;
 
 /** Every window of the rules is a sixtieth: minutes are seconds. */
 const scale = 1 / 60;
 
-describe.skipIf(skipWithoutPrometheus())('a real Prometheus that scrapes every second', () => {
+describe.skipIf(skipWithout('prometheus', 'a scrape is'))('a real Prometheus that scrapes every second', () => {
   const folder = temporaryFolder();
   let prometheus: ChildProcess;
   let program: Program;

@@ -5,17 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { alertRules } from '../../knative/alerts.ts';
 import { loadFunctions } from '../../shared/host/load-functions.ts';
 import { temporaryFolder } from '../host/program.ts';
+import { skipWithout } from '../host/skip-without.ts';
 
 const rulesFile = join(import.meta.dirname, '..', '..', 'knative', 'components', 'monitoring', 'rules.yaml');
-
-/** Whether Prometheus's own tools are here; a suite that can't run says so, and fails in CI. */
-function skipWithoutPromtool(): boolean {
-  if (spawnSync('promtool', ['--version']).status === 0) return false;
-  const reason = "the alerts are not tried: Prometheus's promtool is not installed";
-  if (process.env.CI) throw new Error(reason);
-  console.log(reason);
-  return true;
-}
 
 interface Case {
   readonly alert: string;
@@ -217,7 +209,7 @@ const cases: readonly [string, Case][] = [
   ],
 ];
 
-describe.skipIf(skipWithoutPromtool())('the alerts', () => {
+describe.skipIf(skipWithout('promtool', 'the alerts are'))('the alerts', () => {
   it('are rules that Prometheus takes', () => {
     expect(execFileSync('promtool', ['check', 'rules', rulesFile], { encoding: 'utf8' })).toContain('SUCCESS');
   });
