@@ -32,6 +32,9 @@ type LabelValues = Readonly<Record<string, string>>;
 
 const durations = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
+/** Of one gauge: more than one collection ever shows, so that only what is long gone is forgotten. */
+const mostSeries = 5000;
+
 /** Counters exist from their first count on: a metric that nothing updates would only mislead. */
 export function createMetrics(): Metrics {
   const plain = new Registry();
@@ -82,13 +85,25 @@ export function createMetrics(): Metrics {
 
   const synced = new Map<string, () => boolean>();
 
-  const gauges = new Map<string, Gauge>();
-  /** Replaces all that the gauge has shown before. */
+  const gauges = new Map<string, { readonly gauge: Gauge; readonly shown: Map<string, LabelValues> }>();
+  /** Replaces what the gauge has shown before. What is no longer there is 0: a query would go on to find its last value. */
   function show<Name extends string>(name: string, help: string, labelNames: Name[], rows: readonly CountRow<Name>[]) {
-    const gauge = gauges.get(name) ?? new Gauge({ name: `zen_watcher_${name}`, help, labelNames, registers });
-    gauges.set(name, gauge);
+    const made = () => ({
+      gauge: new Gauge({ name: `zen_watcher_${name}`, help, labelNames, registers }),
+      shown: new Map(),
+    });
+    const { gauge, shown } = gauges.get(name) ?? made();
+    gauges.set(name, { gauge, shown });
+    for (const { count: _, ...labels } of rows) {
+      const key = JSON.stringify(labels);
+      shown.delete(key);
+      shown.set(key, labels);
+    }
+    const spare = shown.keys().take(Math.max(0, shown.size - mostSeries));
+    for (const key of [...spare]) shown.delete(key);
     gauge.reset();
-    for (const { count: value, ...of } of rows) gauge.set(of, value);
+    for (const labels of shown.values()) gauge.set(labels, 0);
+    for (const { count: value, ...labels } of rows) gauge.set(labels, value);
   }
 
   function countCollection({ live, open: opened, limit, errors }: Collection): void {

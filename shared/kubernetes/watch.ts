@@ -40,16 +40,14 @@ const changeSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ERROR'), object: z.unknown() }),
 ]);
 
-/** The state that the watch would go on from is no longer kept: https://kubernetes.io/docs/reference/using-api/api-concepts/#410-gone-responses */
-class Expired extends Error {}
-
 function keyOf({ metadata: { namespace = '', name } }: KubernetesObject): string {
   return `${namespace}/${name}`;
 }
 
 /**
- * Lists the objects and watches them from there, until `signal` aborts: with bookmarks, resumed from the last version
- * seen, listed again when the API server no longer has that one. What was read last stays while it can't be reached.
+ * Lists the objects and watches them from there, until `signal` aborts, again and again: a watch that ends is not resumed.
+ * What the list says is whole, while a watch that was open when a CRD changed has shown objects without their new fields.
+ * What was read last stays while it can't be reached.
  */
 export function startWatch(options: WatchOptions, signal: AbortSignal): Watch {
   const { client, resource, namespace, sleep, random, silenceMilliseconds, onFault } = options;
@@ -58,10 +56,10 @@ export function startWatch(options: WatchOptions, signal: AbortSignal): Watch {
   const query = { labelSelector: selectorOf(resource) };
   let byKey: Map<string, KubernetesObject> | undefined;
   let snapshot: readonly KubernetesObject[] | undefined;
-  let resumeFrom: string | undefined;
   let synced = false;
 
-  async function list(): Promise<void> {
+  /** Resolves to where a watch goes on from. */
+  async function list(): Promise<string> {
     const read = new Map<string, KubernetesObject>();
     let listed = '';
     const pages = listPages(client, { path, query, limit: itemsAPage, what: what('listing', resource), signal });
@@ -74,33 +72,28 @@ export function startWatch(options: WatchOptions, signal: AbortSignal): Watch {
     }
     byKey = read;
     snapshot = undefined;
-    resumeFrom = listed;
+    return listed;
   }
 
   function take(value: unknown): void {
     const change = changeSchema.parse(value);
-    if (change.type === 'ERROR') {
-      const status = statusOf(change.object);
-      throw status?.reason === 'Expired' || status?.reason === 'Gone' ? new Expired() : new Error('the watch failed');
-    }
-    resumeFrom = change.object.metadata.resourceVersion ?? resumeFrom;
+    if (change.type === 'ERROR') throw new Error(`the watch failed: ${statusOf(change.object)?.reason}`);
     if (change.type === 'BOOKMARK') return;
     if (change.type === 'DELETED') byKey?.delete(keyOf(change.object));
     else byKey?.set(keyOf(change.object), change.object);
     snapshot = undefined;
   }
 
-  async function follow(onAnswer: () => void): Promise<void> {
+  async function follow(from: string, onAnswer: () => void): Promise<void> {
     const silence = new AbortController();
     let dog = setTimeout(() => silence.abort(), silenceMilliseconds);
     try {
-      const asked = { ...query, watch: 'true', allowWatchBookmarks: 'true', resourceVersion: resumeFrom };
+      const asked = { ...query, watch: 'true', allowWatchBookmarks: 'true', resourceVersion: from };
       const answer = await client.stream({
         ...{ method: 'GET', path, query: { ...asked, timeoutSeconds: String(serverSeconds) } },
         signal: AbortSignal.any([signal, silence.signal]),
       });
-      if ('status' in answer)
-        throw answer.status === 410 ? new Expired() : setUpFault(what('watching', resource), answer);
+      if ('status' in answer) throw setUpFault(what('watching', resource), answer);
       synced = true;
       for await (const value of answer) {
         onAnswer();
@@ -110,15 +103,9 @@ export function startWatch(options: WatchOptions, signal: AbortSignal): Watch {
       }
       onAnswer();
     } finally {
+      synced = false;
       clearTimeout(dog);
     }
-  }
-
-  function lost(error: unknown): void {
-    if (signal.aborted) return;
-    synced = false;
-    if (error instanceof Expired) resumeFrom = undefined;
-    else onFault(error instanceof Error ? error.message : 'an unexpected fault');
   }
 
   async function run(): Promise<void> {
@@ -128,10 +115,9 @@ export function startWatch(options: WatchOptions, signal: AbortSignal): Watch {
     };
     while (!signal.aborted) {
       try {
-        if (resumeFrom === undefined) await list();
-        await follow(onAnswer);
+        await follow(await list(), onAnswer);
       } catch (error) {
-        lost(error);
+        if (!signal.aborted) onFault(error instanceof Error ? error.message : 'an unexpected fault');
         failures = Math.min(failures + 1, 10);
       }
       // After a watch that only ended, too: a server that ends each at once is not asked without a pause.

@@ -74,6 +74,17 @@ export async function startProxy({ target, certificates, fault }: ProxyOptions):
     outgoing.end(body);
   }
 
+  function stream({ url: path = '/', headers }: IncomingMessage, outgoing: ServerResponse): void {
+    const call = httpsRequest({ agent, host, port, path, headers }, (response) => {
+      outgoing.writeHead(response.statusCode ?? 500, response.headers).flushHeaders();
+      response.pipe(outgoing);
+      response.on('error', () => outgoing.destroy());
+    });
+    call.on('error', () => outgoing.destroy());
+    outgoing.on('close', () => call.destroy());
+    call.end();
+  }
+
   function trickle(outgoing: ServerResponse, body: Buffer): void {
     let sent = 0;
     const timer = setInterval(() => {
@@ -98,10 +109,12 @@ export async function startProxy({ target, certificates, fault }: ProxyOptions):
       return refuse(401, 'Unauthorized');
     }
     const cut = (): void => void incoming.socket.destroy();
-    const passOn = (answer: (response: IncomingMessage, content: Buffer) => void): void =>
-      forward(incoming, body, answer, cut);
     const chosen = fault();
     if (chosen) note(chosen);
+    // A watch has no end to wait for.
+    if (chosen === undefined && incoming.url?.includes('watch=true')) return stream(incoming, outgoing);
+    const passOn = (answer: (response: IncomingMessage, content: Buffer) => void): void =>
+      forward(incoming, body, answer, cut);
     switch (chosen) {
       case 'too many requests, with Retry-After':
         return refuse(429, 'TooManyRequests', { 'retry-after': '1' });
