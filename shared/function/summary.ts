@@ -74,9 +74,10 @@ function addCounts(a: Counts, b: Counts): Counts {
 }
 
 /** Rows that differ in their count alone become one. */
-function merge<Row extends { readonly count: number }>(rows: readonly Row[]): Row[] {
+function merge<Row extends { readonly count: number }>(a: readonly Row[], b: readonly Row[]): readonly Row[] {
+  if (a.length === 0 || b.length === 0) return a.length === 0 ? b : a;
   const merged = new Map<string, Row>();
-  for (const row of rows) {
+  for (const row of [...a, ...b]) {
     const key = JSON.stringify({ ...row, count: 0 });
     merged.set(key, { ...row, count: (merged.get(key)?.count ?? 0) + row.count });
   }
@@ -88,13 +89,13 @@ export function addSummaries(a: Summary, b: Summary): Summary {
     observed: a.observed + b.observed,
     skipped: addCounts(a.skipped, b.skipped),
     filtered: addCounts(a.filtered, b.filtered),
-    created: merge([...a.created, ...b.created]),
+    created: merge(a.created, b.created),
     duplicate: a.duplicate + b.duplicate,
     unchanged: a.unchanged + b.unchanged,
     relabelled: addCounts(a.relabelled, b.relabelled),
-    deleted: merge([...a.deleted, ...b.deleted]),
+    deleted: merge(a.deleted, b.deleted),
     dropped: a.dropped + b.dropped,
-    deadLetters: merge([...a.deadLetters, ...b.deadLetters]),
+    deadLetters: merge(a.deadLetters, b.deadLetters),
     warnings: [...a.warnings, ...b.warnings],
     ...((b.collection ?? a.collection) ? { collection: b.collection ?? a.collection } : {}),
   };

@@ -1,4 +1,5 @@
-import express, { type Express, type Request, type Response } from 'express';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import express, { type Request, type Response } from 'express';
 import { type CloudEvent, type Decoded, decodeRequest } from '../function/cloud-event.ts';
 import type { RawRequest } from '../function/function-definition.ts';
 import { Refusal, type RefusalStatus } from '../function/refusal.ts';
@@ -42,23 +43,44 @@ function atIndex(refusal: Refusal, index: number): Refusal {
   return new Refusal(status, message, { path: at, retryAfter, cause, summary });
 }
 
+/** A way in for events. */
+interface Door<Message extends IncomingMessage> {
+  /** What it is counted under. */
+  readonly endpoint: string;
+  /** Throws a Refusal before anything of the body is read. */
+  readonly check?: (head: RequestHead) => void;
+  /** Resolves when the event is dealt with; throws a Refusal. */
+  readonly work: (request: Message, body: Body) => Promise<void>;
+}
+
+function traceparentOf({ headers }: IncomingMessage): string | undefined {
+  const { traceparent } = headers;
+  return typeof traceparent === 'string' ? traceparent : undefined;
+}
+
 /** `/ingest/*` as express writes it. */
 function routeOf(path: string): string {
   return path.replace(/\*$/, '*rest');
 }
 
-export function createApp(options: AppOptions): Express {
+function answerRefusal(response: ServerResponse, refusal: Refusal, correlationId?: string): void {
+  const { status, message, path, retryAfter } = refusal;
+  if (response.headersSent) return;
+  const text = JSON.stringify({ error: message, path, correlationId });
+  response
+    .writeHead(status, {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(text),
+      ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
+      ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+    })
+    .end(text);
+}
+
+export function createApp(options: AppOptions): RequestListener {
   const { bodies, metrics, log, now } = options;
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
-
-  function answerRefusal(response: Response, refusal: Refusal, correlationId?: string): void {
-    const { status, message, path, retryAfter } = refusal;
-    if (response.headersSent) return;
-    if (retryAfter !== undefined) response.set('Retry-After', String(retryAfter));
-    if (status === 401) response.set('WWW-Authenticate', 'Bearer');
-    response.status(status).json({ error: message, path, correlationId });
-  }
 
   async function handleBatch(members: readonly Decoded[]): Promise<void> {
     const refusals: Refusal[] = [];
@@ -74,36 +96,34 @@ export function createApp(options: AppOptions): Express {
     if (refusal) throw refusal;
   }
 
-  async function handleEvents(request: Request, body: Body): Promise<void> {
+  async function handleEvents(request: IncomingMessage, body: Body): Promise<void> {
     const decoded = decodeRequest({ headers: request.headers, body: body.take() }, new Date(now()).toISOString());
     if ('length' in decoded) await handleBatch(decoded);
     else await options.deliver(decoded);
   }
 
   /** Reads the body, does the work, and answers 204 or what the Refusal says: the one place where faults become answers. */
-  function door(
-    endpoint: string,
-    work: (request: Request, body: Body, traceparent: string) => Promise<void>,
-    check: (head: RequestHead) => void = () => undefined,
-  ) {
-    return async (request: Request, response: Response): Promise<void> => {
-      const { traceparent, traceId: correlationId } = continueTrace(request.get('traceparent'));
-      let body: Body | undefined;
-      try {
-        if (options.isStopping()) throw new Refusal(503, 'shutting down');
-        check({ headers: request.headers, remoteAddress: request.socket.remoteAddress });
-        body = await bodies.read(request);
-        await work(request, body, traceparent);
-        response.status(204).end();
-      } catch (error) {
-        const refusal = error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault', { cause: error });
-        log.debug({ correlation_id: correlationId, operation: endpoint, status: refusal.status }, refusal.message);
-        answerRefusal(response, refusal, correlationId);
-      } finally {
-        body?.release();
-        metrics.countRequest(endpoint, response.statusCode);
-      }
-    };
+  async function serve<Message extends IncomingMessage>(
+    request: Message,
+    response: ServerResponse,
+    { endpoint, check, work }: Door<Message>,
+  ): Promise<void> {
+    let body: Body | undefined;
+    try {
+      if (options.isStopping()) throw new Refusal(503, 'shutting down');
+      check?.({ headers: request.headers, remoteAddress: request.socket.remoteAddress });
+      body = await bodies.read(request);
+      await work(request, body);
+      response.writeHead(204).end();
+    } catch (error) {
+      const refusal = error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault', { cause: error });
+      const correlationId = continueTrace(traceparentOf(request)).traceId;
+      log.debug({ correlation_id: correlationId, operation: endpoint, status: refusal.status }, refusal.message);
+      answerRefusal(response, refusal, correlationId);
+    } finally {
+      body?.release();
+      metrics.countRequest(endpoint, response.statusCode);
+    }
   }
 
   app.get('/health', (_request, response) => {
@@ -126,17 +146,18 @@ export function createApp(options: AppOptions): Express {
       response.json(await observations(request.query));
     });
   }
-  app.post('/', door('/', handleEvents));
-  for (const path of options.webhookPaths) {
-    app.post(
-      routeOf(path),
-      door(
-        path,
-        ({ path: asked }, { take }, traceparent) =>
-          options.receive({ path: asked, endpoint: path, takeBody: take, traceparent }),
-        options.checkAccess,
-      ),
-    );
+  const events: Door<IncomingMessage> = { endpoint: '/', work: handleEvents };
+  app.post('/', (request, response) => serve(request, response, events));
+  for (const endpoint of options.webhookPaths) {
+    const webhook: Door<Request> = {
+      endpoint,
+      check: options.checkAccess,
+      work(request, { take }) {
+        const { traceparent } = continueTrace(traceparentOf(request));
+        return options.receive({ path: request.path, endpoint, takeBody: take, traceparent });
+      },
+    };
+    app.post(routeOf(endpoint), (request, response) => serve(request, response, webhook));
   }
   const known = [
     '/',
@@ -153,5 +174,9 @@ export function createApp(options: AppOptions): Express {
     const fault = new Refusal(isClientFault ? 400 : 503, isClientFault ? 'a bad request' : 'an unexpected fault');
     answerRefusal(response, error instanceof Refusal ? error : fault);
   });
-  return app;
+  return (request, response) => {
+    // Nearly all that comes are events, and finding their route costs as much as reading one.
+    if (request.method === 'POST' && request.url === '/') void serve(request, response, events);
+    else app(request, response);
+  };
 }

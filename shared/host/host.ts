@@ -35,13 +35,28 @@ export interface Host extends Served {
   deadlineFor(event: CloudEvent): AbortSignal;
 }
 
+/** Deadlines, to the second: what begins within one shares its signal, since to make one costs as much as to read an event. */
+function createDeadline(milliseconds: number, end: AbortSignal): () => AbortSignal {
+  let second = -1;
+  let signal = end;
+  return () => {
+    const now = Math.floor(performance.now() / 1000);
+    if (now !== second) {
+      second = now;
+      signal = AbortSignal.any([end, AbortSignal.timeout(milliseconds)]);
+    }
+    return signal;
+  };
+}
+
 /** Listens for the given functions. */
 export async function startHost(options: HostOptions): Promise<Host> {
   const { functions, dispatcher, settings, log, metrics, now, notReady } = options;
   const abort = new AbortController();
   let stopping = false;
-  const deadlineFor = (event: CloudEvent): AbortSignal =>
-    AbortSignal.any([abort.signal, AbortSignal.timeout(isPing(event) ? pingMilliseconds : eventMilliseconds)]);
+  const eventDeadline = createDeadline(eventMilliseconds, abort.signal);
+  const pingDeadline = createDeadline(pingMilliseconds, abort.signal);
+  const deadlineFor = (event: CloudEvent): AbortSignal => (isPing(event) ? pingDeadline() : eventDeadline());
   const receiver = functions.find(({ definition }) => definition.receive);
   const webhooks = receiver ? receiver.context.functions.flatMap((peer) => peer.webhooks) : [];
   const access = receiver?.definition.access?.(receiver.context.settings);

@@ -30,6 +30,20 @@ function tolerant(destination: ReturnType<typeof pino.destination>): typeof dest
   return destination;
 }
 
+/** What pino puts into a line for the time; of many lines in a millisecond one is formatted. */
+function createTimestamp(): () => string {
+  let at = -1;
+  let text = '';
+  return () => {
+    const now = Date.now();
+    if (now !== at) {
+      at = now;
+      text = `,"time":"${new Date(now).toISOString()}"`;
+    }
+    return text;
+  };
+}
+
 const levels: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error', 'fatal']);
 
 /**
@@ -40,7 +54,7 @@ export function createLog(level: string, component: string, destination?: pino.D
   const options: pino.LoggerOptions = {
     level: levels.has(level.toLowerCase()) ? level.toLowerCase() : 'info',
     base: { component },
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    timestamp: createTimestamp(),
     formatters: { level: (label) => ({ level: label.toUpperCase() }) },
   };
   // A write a line costs more than the rest of an event: lines go out together, at the latest after a tenth of a

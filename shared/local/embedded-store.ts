@@ -10,6 +10,7 @@ import { expiresAt, labels as labelNames } from '../observation/labels.ts';
 import type { ObservationObject } from '../observation/observation-object.ts';
 import { severities } from '../observation/severity.ts';
 
+/** With row ids: the key is a hash, so rows that are as large as these would be inserted all over a tree of their own. */
 const schema = `
   CREATE TABLE IF NOT EXISTS observations (
     place TEXT NOT NULL, -- <namespace>/, so that the order is the API server's
@@ -24,8 +25,8 @@ const schema = `
     labels TEXT NOT NULL,
     object TEXT NOT NULL,
     PRIMARY KEY (place, name)
-  ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS by_subject ON observations (subject, place);
+  );
+  CREATE INDEX IF NOT EXISTS by_subject ON observations (subject, place) WHERE subject IS NOT NULL;
   CREATE INDEX IF NOT EXISTS by_source ON observations (source, place, name);
   CREATE INDEX IF NOT EXISTS by_expiry ON observations (expires_at);
 `;
@@ -137,6 +138,8 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
     `INSERT INTO observations (place, name, uid, version, created_at, source, severity, subject, expires_at, labels, object)
      VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   );
+  const begin = database.prepare('BEGIN IMMEDIATE');
+  const commit = database.prepare('COMMIT');
   let pending: PendingCreate[] = [];
 
   function insertOne(object: ObservationObject): 'created' | 'exists' {
@@ -162,9 +165,9 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
     const batch = pending;
     pending = [];
     try {
-      database.exec('BEGIN IMMEDIATE');
+      begin.run();
       const results = batch.map(({ object }) => insertOne(object));
-      database.exec('COMMIT');
+      commit.run();
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] ?? 'exists');
     } catch (cause) {
       if (database.isOpen && database.isTransaction) database.exec('ROLLBACK');

@@ -6,6 +6,7 @@ const maxDetailsBytes = 4096;
 /** One less than the CRD allows, so that there is room for the mark. */
 const maxListItems = 63;
 const maxDepth = 8;
+const longestKey = 253;
 const cutMark = '… (cut)';
 
 function bytesOf(value: unknown): number {
@@ -15,6 +16,8 @@ function bytesOf(value: unknown): number {
 /** `value` in at most `max` bytes of JSON, cut between characters, with a mark at its end where it was cut. */
 export function cutText(value: string, max: number): string {
   const text = value.toWellFormed();
+  // A character of a string takes six bytes of JSON at most.
+  if (text.length * 6 <= max) return text;
   if (bytesOf(text) - 2 <= max) return text;
   let low = 0;
   let high = Math.min(text.length, max);
@@ -33,7 +36,20 @@ function cutValue(value: unknown, max: number, depth: number): unknown {
   if (depth === 0) return cutMark;
   if (Array.isArray(value)) return value.slice(0, maxListItems).map((item) => cutValue(item, max, depth - 1));
   const members = Object.entries(value).slice(0, maxListItems);
-  return Object.fromEntries(members.map(([key, member]) => [cutText(key, 253), cutValue(member, max, depth - 1)]));
+  return Object.fromEntries(
+    members.map(([key, member]) => [cutText(key, longestKey), cutValue(member, max, depth - 1)]),
+  );
+}
+
+/** Whether `cutValue` would change nothing of a value whose JSON is no longer than it may be. */
+function needsNoCut(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return true;
+  if (depth === 0) return false;
+  const items: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  if (items.length > maxListItems) return false;
+  const hasShortKeys = Array.isArray(value) || Object.keys(value).every((key) => cutText(key, longestKey) === key);
+  return hasShortKeys && items.every((item) => needsNoCut(item, depth - 1));
 }
 
 /**
@@ -41,8 +57,7 @@ function cutValue(value: unknown, max: number, depth: number): unknown {
  * bytes of the one before, until all of it fits; `truncated: true` says so. Depends on nothing but its argument.
  */
 export function fitDetails(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const whole = cutValue(details, maxDetailsBytes, maxDepth);
-  if (bytesOf(whole) <= maxDetailsBytes && JSON.stringify(whole) === JSON.stringify(details)) return { ...details };
+  if (needsNoCut(details, maxDepth) && bytesOf(details) <= maxDetailsBytes) return { ...details };
   for (let max = maxDetailsBytes / 2; max >= 8; max /= 2) {
     const cut = cutValue(details, max, maxDepth);
     if (typeof cut === 'object' && cut !== null && bytesOf(cut) <= maxDetailsBytes) return { ...cut, truncated: true };

@@ -32,15 +32,14 @@ export interface ObjectOptions {
   readonly name: string;
   readonly namespace: string;
   readonly source: string;
-  readonly subject: string;
+  /** Of findings that have a state. */
+  readonly subject: string | undefined;
   readonly correlationId: string;
   /** Seconds. */
   readonly ttl: number;
   /** Milliseconds since 1970. */
   readonly expiresAt: number;
   readonly now: number;
-  /** State sources' findings are open, missing or resolved; those of event sources have no state. */
-  readonly hasState: boolean;
 }
 
 function boundedResource(resource: ResourceRef): ResourceRef {
@@ -56,7 +55,7 @@ function boundedResource(resource: ResourceRef): ResourceRef {
 /** The Kubernetes object for an Observation, within the bounds of its CRD and below 8 KiB. */
 export function observationObject(observation: Observation, options: ObjectOptions): ObservationObject {
   const { category, severity, eventType, resource, details, detectedAt } = observation;
-  const state = options.hasState
+  const state = options.subject
     ? { [labels.subject]: options.subject, [labels.state]: 'open', [labels.stateSince]: stateSinceLabel(options.now) }
     : {};
   return {

@@ -10,22 +10,23 @@ export async function forEachConcurrently<Item>(
   limit: number,
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
-  const running = new Set<Promise<void>>();
+  const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const failures: unknown[] = [];
-  const start = (item: Item): void => {
-    const run: Promise<void> = work(item)
-      .catch((error: unknown) => void failures.push(error))
-      .finally(() => running.delete(run));
-    running.add(run);
-  };
-  try {
-    for await (const item of items) {
-      if (running.size >= limit) await Promise.race(running);
-      if (failures.length > 0) break;
-      start(item);
+  const worker = async (): Promise<void> => {
+    try {
+      while (failures.length === 0) {
+        const next = iterator.next();
+        const { done, value } = next instanceof Promise ? await next : next;
+        if (done) return;
+        await work(value);
+      }
+    } catch (error) {
+      failures.push(error);
     }
-  } finally {
-    await Promise.all(running);
-  }
-  if (failures.length > 0) throw failures[0];
+  };
+  const most = Array.isArray(items) ? Math.min(items.length, limit) : limit;
+  await Promise.all(Array.from({ length: most }, worker));
+  if (failures.length === 0) return;
+  await iterator.return?.();
+  throw failures[0];
 }

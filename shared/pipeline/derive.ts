@@ -1,6 +1,6 @@
 import type { Filter } from '../function/filter.ts';
 import { canonicalJson } from '../observation/canonical-json.ts';
-import type { Counts, Observation } from '../observation/observation.ts';
+import type { Counts, Observation, ResourceRef } from '../observation/observation.ts';
 import { observationName, subjectOf } from '../observation/observation-name.ts';
 
 /** A finding that is kept, under the name it will be stored by. */
@@ -78,11 +78,20 @@ export function derive(observations: readonly Observation[], options: DeriveOpti
     if (rows) rows.push(observation);
     else byName.set(name, [observation]);
   }
+  // One hash for all findings about a resource, and none where it is not asked for: events are stored without.
+  const subjects = new Map<ResourceRef | undefined, string>();
+  const subjectFor = (resource: ResourceRef | undefined): string => {
+    const subject = subjects.get(resource) ?? subjectOf(options.source, resource);
+    subjects.set(resource, subject);
+    return subject;
+  };
   const derived = [...byName].map(([name, rows]) => {
     const observation = unite(rows);
     return {
       name,
-      subject: subjectOf(options.source, observation.resource),
+      get subject() {
+        return subjectFor(observation.resource);
+      },
       namespace: placeOf(observation, options.systemNamespace),
       observation,
     };

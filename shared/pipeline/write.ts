@@ -41,7 +41,7 @@ async function createIn(namespace: string, derived: Derived, writer: Writer, con
     ...writer,
     namespace,
     name: derived.name,
-    subject: derived.subject,
+    subject: writer.hasState ? derived.subject : undefined,
     correlationId,
     ttl: settings.OBSERVATION_TTL_SECONDS,
     expiresAt: expiry(time, writer.hasState, settings),

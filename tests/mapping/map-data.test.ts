@@ -169,7 +169,6 @@ describe('a mapping', () => {
               ttl: 60,
               now: 0,
               expiresAt: 1,
-              hasState: true,
             });
           }
         }),

@@ -26,7 +26,7 @@ describe('an Observation', () => {
           },
           {
             ...{ name: `trivy-${'0'.repeat(32)}`, namespace: 'zen-system', source: 'trivy', subject: '0'.repeat(32) },
-            ...{ correlationId, ttl: 604_800, expiresAt: 0, now: 0, hasState: true },
+            ...{ correlationId, ttl: 604_800, expiresAt: 0, now: 0 },
           },
         );
         expect(Buffer.byteLength(JSON.stringify(object))).toBeLessThan(maxObjectBytes);

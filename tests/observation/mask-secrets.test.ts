@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { maskSecrets, maskText } from '../../shared/observation/mask-secrets.ts';
+import { maskMatches, maskSecrets, maskText } from '../../shared/observation/mask-secrets.ts';
 
 describe('masking', () => {
   it.each([
@@ -55,6 +55,31 @@ describe('masking', () => {
     let deep: unknown = 'PLANTED';
     for (let level = 0; level < 100; level += 1) deep = { a: deep };
     expect(JSON.stringify(maskSecrets(deep))).not.toContain('PLANTED');
+  });
+
+  it('passes over no text that a pattern would change', () => {
+    const words = ['pass', 'pwd=', 'secret:', 'Token ', 'api_key=', 'credential ', 'Authorization: ', 'Bearer ', '://'];
+    const forms = [
+      '-u',
+      ' -p',
+      'mysql',
+      'sshpass',
+      'AKIA',
+      'ghp_',
+      'github_pat_',
+      'glpat-',
+      'xoxb-',
+      'eyJ',
+      'PRIVATE KEY',
+    ];
+    const rest = ['--', 'x', ' ', '=', ':', '@', '"', 'a'.repeat(20), 'A1'.repeat(8), '-----BEGIN ', '-----'];
+    const text = fc
+      .array(fc.constantFrom(...words, ...forms, ...rest), { maxLength: 12 })
+      .map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(text, (one) => maskText(one) === maskMatches(one)),
+      { numRuns: 2000 },
+    );
   });
 
   it('masks the same text the same way, and what is masked no further', () => {

@@ -38,12 +38,11 @@ export function anObject(
     name: observationName(source, observation),
     namespace: observation.resource?.namespace ?? 'zen-system',
     source,
-    subject: subjectOf(source, observation.resource),
+    subject: hasState ? subjectOf(source, observation.resource) : undefined,
     correlationId: 'contract-test',
     ttl,
     now,
     expiresAt: now + ttl * 1000,
-    hasState,
   });
 }
 
