@@ -16,7 +16,7 @@ export async function openConnection(url: string): Promise<Connection> {
     answer += chunk;
   });
   socket.on('error', () => undefined);
-  const closed = once(socket, 'close').then(() => answer);
+  const closed = new Promise<string>((resolve) => socket.once('close', () => resolve(answer)));
   await Promise.race([once(socket, 'connect'), closed]);
   return { socket, closed };
 }
