@@ -1,48 +1,58 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { METHODS } from 'node:http';
+import { basename, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
 import { build, type Plugin } from 'esbuild';
 
-/** The image's program: one CommonJS bundle, its compile cache, and an entry that turns the cache on. */
+/** The image's program: one CommonJS bundle, and the heap of Node after it was loaded and has rehearsed. */
 const root = join(import.meta.dirname, '..');
-const dist = join(root, 'dist');
+/** `--without-snapshot` and a folder are for the test of that. */
+const { values } = parseArgs({ options: { dist: { type: 'string' }, 'without-snapshot': { type: 'boolean' } } });
+const dist = resolve(values.dist ?? join(root, 'dist'));
+const program = join(dist, 'zen-watcher.cjs');
+const blob = join(dist, 'zen-watcher.blob');
 
-/** The Dockerfile's USER. */
-const imageUser = 1001;
+function filesIn(folder: string, pattern: RegExp): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => pattern.test(file))
+    .sort()
+    .map((file) => join(folder, file));
+}
+
+const functionFiles = filesIn(join(root, 'functions'), /\.ts$/);
 
 /** Stands in for shared/host/load-functions.ts: the same folder, listed now instead of at run time. */
 const listFunctions: Plugin = {
   name: 'list-functions',
   setup({ onLoad }) {
     onLoad({ filter: /load-functions\.ts$/ }, () => {
-      const names = readdirSync(join(root, 'functions'))
-        .filter((file) => file.endsWith('.ts'))
-        .map((file) => basename(file, '.ts'))
-        .sort();
-      const loaders = names.map((name) => `${JSON.stringify(name)}: () => import('../../functions/${name}.ts')`);
+      const imports = functionFiles.map((file, index) => `import f${index} from ${JSON.stringify(file)};`);
+      const members = functionFiles.map((file, index) => `${JSON.stringify(basename(file, '.ts'))}: f${index}`);
       const contents = `
-        const loaders = { ${loaders.join(', ')} };
-        export const functionNames = () => Object.keys(loaders);
-        export const loadFunction = async (name) => (await loaders[name]()).default;
-        export const loadFunctions = () => Promise.all(functionNames().map(loadFunction));
+        ${imports.join('\n')}
+        const functions = { ${members.join(', ')} };
+        export const functionNames = () => Object.keys(functions);
+        export const loadFunction = async (name) => functions[name];
+        export const loadFunctions = async () => Object.values(functions);
         export const isSource = (definition) => 'source' in definition;`;
-      return { contents, loader: 'js', resolveDir: join(root, 'shared', 'host') };
+      return { contents, loader: 'js', resolveDir: root };
     });
   },
 };
 
 /**
- * client-node's index loads 480 KB of models, authentication by other clouds, and undici. In a pod its request types are
- * enough, so the rest is left out; a kubeconfig is for local mode, which runs from the sources.
+ * What a function never runs. client-node's index loads 480 KB of models, authentication by other clouds, and undici: its
+ * request types are enough. Express comes with parsers of bodies, and tables of all character sets: ours are read in
+ * host/body.ts. Local mode runs from the sources.
  */
-const slimClient: Plugin = {
-  name: 'slim-client',
+const leaveOut: Plugin = {
+  name: 'leave-out',
   setup({ onLoad, onResolve }) {
-    onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path: 'client-node', namespace: 'slim-client' }));
-    onLoad({ filter: /.*/, namespace: 'slim-client' }, () => ({
+    onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path: 'client-node', namespace: 'client-node' }));
+    onLoad({ filter: /.*/, namespace: 'client-node' }, () => ({
       contents: `
         export { createConfiguration } from './gen/configuration.js';
         export { ServerConfiguration } from './gen/servers.js';
@@ -54,17 +64,54 @@ const slimClient: Plugin = {
       contents: 'export class IsomorphicFetchHttpLibrary {}',
       loader: 'js',
     }));
-    onLoad({ filter: /kubernetes[/\\]kubeconfig\.ts$/ }, () => ({
-      contents: `export function kubeconfigCredentials() { throw new Error('--kubeconfig: not in the image, only in the repository'); }`,
+    onResolve({ filter: /^body-parser$/ }, () => ({ path: 'body-parser', namespace: 'left-out' }));
+    onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: '', loader: 'js' }));
+    onLoad({ filter: /local[/\\]local-mode\.ts$/ }, () => ({
+      contents: `export function startLocalMode() { throw new Error('local mode is in the repository, not in the image'); }`,
       loader: 'js',
     }));
   },
 };
 
+/**
+ * What a snapshot can't hold of Node itself is loaded on first use. Express reads two things of http when it is loaded: the
+ * names of methods, and the prototypes that its own derive from, for which others stand in until http is there.
+ */
+const lazyBuiltins: Plugin = {
+  name: 'lazy-builtins',
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^(node:)?(http|https|tls|worker_threads)$/ }, ({ path }) => ({
+      path: path.replace('node:', ''),
+      namespace: 'lazy-builtins',
+    }));
+    onLoad({ filter: /.*/, namespace: 'lazy-builtins' }, ({ path }) => {
+      const names = Object.keys(process.getBuiltinModule(`node:${path}`) ?? {});
+      const standIns = path === 'http' ? ['IncomingMessage', 'ServerResponse'] : [];
+      const contents = `
+        const { isBuildingSnapshot } = require('node:v8').startupSnapshot;
+        const standIns = Object.fromEntries(${JSON.stringify(standIns)}.map((name) => [name, { prototype: {} }]));
+        const early = isBuildingSnapshot() ? { ...standIns, METHODS: ${JSON.stringify(METHODS)} } : {};
+        let loaded;
+        function load() {
+          loaded = process.getBuiltinModule('node:${path}');
+          for (const [name, { prototype }] of Object.entries(standIns)) {
+            Object.setPrototypeOf(prototype, loaded[name].prototype);
+          }
+          return loaded;
+        }
+        for (const name of ${JSON.stringify(names)}) {
+          const get = () => (name in early && isBuildingSnapshot() ? early : (loaded ?? load()))[name];
+          Object.defineProperty(exports, name, { enumerable: true, get });
+        }`;
+      return { contents, loader: 'js' };
+    });
+  },
+};
+
 async function bundle(): Promise<void> {
   await build({
-    entryPoints: [join(root, 'shared', 'main.ts')],
-    outfile: join(dist, 'zen-watcher.cjs'),
+    entryPoints: [join(root, 'knative', 'main.ts')],
+    outfile: program,
     bundle: true,
     platform: 'node',
     format: 'cjs',
@@ -73,59 +120,64 @@ async function bundle(): Promise<void> {
     keepNames: true,
     legalComments: 'none',
     define: { 'import.meta.dirname': '__dirname' },
-    plugins: [listFunctions, slimClient],
+    plugins: [listFunctions, leaveOut, lazyBuiltins],
     logLevel: 'warning',
   });
-  const entry = `'use strict';
-const { enableCompileCache } = require('node:module');
-const { join } = require('node:path');
-if (process.versions.node.split('.')[0] !== '24') {
-  process.stderr.write('zen-watcher needs Node 24, this is Node ' + process.versions.node + '\\n');
-  process.exit(1);
-}
-enableCompileCache({ directory: join(__dirname, 'compile-cache'), portable: true });
-require('./zen-watcher.cjs');
-`;
-  writeFileSync(join(dist, 'index.cjs'), entry);
 }
 
-/** Runs the program as it will be run, so that the cache holds what a start needs, compiled by this very Node. */
-async function fillCompileCache(args: readonly string[]): Promise<void> {
-  const program = spawn(process.execPath, [join(dist, 'index.cjs'), ...args], {
-    env: { ...process.env, PORT: '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const exited = once(program, 'exit');
-  for await (const line of createInterface(program.stdout)) {
+/** Node runs the script to its end and keeps its heap. */
+function takeSnapshot(script: string, args: readonly string[]): void {
+  // Node says of several of its modules that nobody has verified them in a snapshot: `tryOut` does.
+  const flags = ['--disable-warning=Warning', '--snapshot-blob', blob, '--build-snapshot'];
+  execFileSync(process.execPath, [...flags, script, ...args], { stdio: 'inherit' });
+}
+
+/** Throws unless a function that starts from the snapshot answers. */
+async function tryOut(): Promise<void> {
+  const [name = ''] = functionFiles.map((file) => basename(file, '.ts'));
+  const environment = { ...process.env, PORT: '0' };
+  const child = spawn(process.execPath, ['--snapshot-blob', blob, name], { env: environment });
+  child.stderr.pipe(process.stderr);
+  const exited = once(child, 'exit');
+  for await (const line of createInterface(child.stdout)) {
     const url = /listening on (http:\/\/[\d.:]+)/.exec(line)?.[1];
     if (url === undefined) continue;
-    const headers = { 'content-type': 'application/json' };
-    await fetch(`${url}/ready`);
-    await fetch(`${url}/falco/webhook`, { method: 'POST', headers, body: '{"rule":"r","priority":"Debug"}' });
-    const event = { specversion: '1.0', id: '1', source: '/build', type: 'falco.rule.output.v1' };
-    const body = JSON.stringify({ ...event, data: { rule: 'r', priority: 'Debug' } });
-    await fetch(url, { method: 'POST', headers: { 'content-type': 'application/cloudevents+json' }, body });
-    program.kill('SIGTERM');
+    const { ok } = await fetch(`${url}/health`);
+    child.kill(ok ? 'SIGTERM' : 'SIGKILL');
   }
   const [code] = await exited;
-  if (code !== 0) throw new Error(`the bundle did not run: exit code ${code}`);
+  if (code !== 0) throw new Error(`a start from the snapshot ended with ${code}`);
 }
 
-/** Node looks for the cache under the id of the user that it runs as, and lets no other read it; the image has another. */
-function shareCompileCache(): void {
-  const cache = join(dist, 'compile-cache');
-  for (const folder of readdirSync(cache)) {
-    const shared = join(cache, folder.replace(/-\d+$/, `-${imageUser}`));
-    if (shared !== join(cache, folder)) cpSync(join(cache, folder), shared, { recursive: true });
-    for (const file of readdirSync(shared)) chmodSync(join(shared, file), 0o644);
+/** What the image starts from where no snapshot of the program can be had: nothing, and then the bundle is loaded. */
+const loader = `
+  const { startupSnapshot } = require('node:v8');
+  startupSnapshot.setDeserializeMainFunction(() => {
+    const [, given] = /--snapshot-blob[= ](\\S+)/.exec(process.execArgv.join(' '));
+    const blob = process.getBuiltinModule('node:path').resolve(given);
+    process.argv.splice(1, 0, blob);
+    process.getBuiltinModule('node:module').createRequire(blob)('./zen-watcher.cjs');
+  });`;
+
+async function makeBlob(): Promise<void> {
+  const samples = filesIn(join(root, 'tests', 'fixtures'), /sample-.*\.event\.json$/);
+  try {
+    if (values['without-snapshot']) throw new Error('not asked for');
+    takeSnapshot(program, samples);
+    await tryOut();
+  } catch (error) {
+    process.stderr.write(
+      `no snapshot, each start loads the bundle: ${error instanceof Error ? error.message : error}\n`,
+    );
+    const script = join(dist, 'loader.cjs');
+    writeFileSync(script, loader);
+    takeSnapshot(script, []);
+    rmSync(script);
+    await tryOut();
   }
 }
 
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
 await bundle();
-const data = mkdtempSync(join(tmpdir(), 'zen-watcher-build-'));
-await fillCompileCache(['--port', '0', '--data', data]);
-await fillCompileCache(['falco']);
-rmSync(data, { recursive: true, force: true });
-shareCompileCache();
+await makeBlob();

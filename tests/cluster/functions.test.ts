@@ -348,7 +348,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
   it('serves local mode on a kubeconfig, and kubectl shows the columns', async () => {
     await create(policyReport('local', 'shop', ['seen by kubectl']));
     const kubeconfig = cluster.kubeconfig();
-    const program = await startProgram({ args: ['--port', '0', '--kubeconfig', kubeconfig], fromSources: true });
+    const program = await startProgram({ args: ['--port', '0', '--kubeconfig', kubeconfig] });
     const headers = { 'content-type': 'application/json' };
     const body = JSON.stringify({
       rule: 'local on a cluster',

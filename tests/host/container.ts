@@ -35,15 +35,21 @@ export function createMemoryGroup(name: string): MemoryGroup | undefined {
 
 const dockerfile = readFileSync(join(import.meta.dirname, '..', '..', 'knative', 'Dockerfile'), 'utf8');
 
-function nodeFlags(): string[] {
+function entryPoint(): string[] {
   const entry = /^ENTRYPOINT (\[.*\])$/m.exec(dockerfile)?.[1];
   if (entry === undefined) throw new Error('the Dockerfile has no ENTRYPOINT');
-  return JSON.parse(entry).filter((part: string) => part.startsWith('--'));
+  return JSON.parse(entry);
 }
 
+const dist = join(import.meta.dirname, '..', '..', 'dist');
+
 /** How the image starts Node. */
-export const image: { readonly flags: readonly string[]; readonly environment: Readonly<Record<string, string>> } = {
-  flags: nodeFlags(),
+export const image = {
+  /** The arguments before the function's name, for a program that lies in `folder` in place of the image's. */
+  arguments: (folder = dist): string[] =>
+    entryPoint()
+      .slice(1)
+      .map((argument) => argument.replace('/app/', `${folder}/`)),
   environment: Object.fromEntries(
     [...dockerfile.matchAll(/^ENV (\w+)=(\S+)$/gm)].map(([, name, value]) => [name, value]),
   ),

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { freePort } from '../bench/measure.ts';
-import { bundle, observationsOf, startProgram, temporaryFolder, within } from './program.ts';
+import { observationsOf, sources, startProgram, temporaryFolder, within } from './program.ts';
 
 const correlation = 'zen.kube-zen.io/correlation-id';
 const headers = { 'content-type': 'application/json' };
@@ -44,7 +44,7 @@ describe('the log', () => {
 
   it('may be full, and events are handled all the same', async () => {
     const port = String(await freePort());
-    const args = [bundle, '--port', port, '--data', temporaryFolder()];
+    const args = [sources, '--port', port, '--data', temporaryFolder()];
     const child = spawn(process.execPath, args, { stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'] });
     const exited = once(child, 'exit');
     let errors = '';

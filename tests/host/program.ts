@@ -27,26 +27,33 @@ function keepLine(line: string): void {
   if (folder !== undefined) appendFileSync(join(folder, `${process.pid}.log`), `${line}\n`);
 }
 
-const sources = join(import.meta.dirname, '..', '..', 'shared', 'main.ts');
-export const bundle = join(import.meta.dirname, '..', '..', 'dist', 'index.cjs');
+/** What `npm start` runs. */
+export const sources = join(import.meta.dirname, '..', '..', 'shared', 'main.ts');
 
 export interface StartOptions {
   readonly args: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** The sources in place of the bundle, for what the image does not have. */
-  readonly fromSources?: boolean;
-  /** With the image's flags and variables, and in this group, so that it is killed when it takes more memory. */
+  /** In this group, so that it is killed when it takes more memory. */
   readonly contained?: MemoryGroup | undefined;
 }
 
-/** Starts the bundle and resolves when it listens. Rejects with its output if it ends before that. */
+/** A function as the image starts it, local mode as `npm start` does. */
+function commandOf({ args, environment = {} }: StartOptions) {
+  const isFunction = args[0] !== undefined && !args[0].startsWith('-');
+  return {
+    command: [process.execPath, ...(isFunction ? image.arguments() : [sources]), ...args],
+    env: { PATH: process.env.PATH, ...(isFunction && image.environment), ...environment },
+  };
+}
+
+/** Starts the program and resolves when it listens. Rejects with its output if it ends before that. */
 export async function startProgram(options: StartOptions): Promise<Program> {
-  const { args, environment = {}, fromSources, contained } = options;
-  const command = [process.execPath, ...(contained ? image.flags : []), fromSources ? sources : bundle, ...args];
+  const { contained } = options;
+  const { command, env } = commandOf(options);
   const enter = contained ? ['sh', '-c', `echo $$ > ${contained.processes}; exec "$@"`, 'sh'] : [];
   const [file = '', ...rest] = [...enter, ...command];
   const child: ChildProcess = spawn(file, rest, {
-    env: { PATH: process.env.PATH, ...(contained && image.environment), ...environment },
+    env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const end = (): void => void child.kill('SIGKILL');
@@ -87,9 +94,11 @@ export async function startProgram(options: StartOptions): Promise<Program> {
   };
 }
 
-/** Runs the bundle to its end. */
-export async function runProgram({ args, environment = {} }: StartOptions) {
-  const child = spawn(process.execPath, [bundle, ...args], { env: { PATH: process.env.PATH, ...environment } });
+/** Runs the program to its end. */
+export async function runProgram(options: StartOptions) {
+  const { command, env } = commandOf(options);
+  const [file = '', ...rest] = command;
+  const child = spawn(file, rest, { env });
   const output: string[] = [];
   child.stdout.on('data', (chunk) => output.push(String(chunk)));
   child.stderr.on('data', (chunk) => output.push(String(chunk)));

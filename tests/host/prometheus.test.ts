@@ -23,7 +23,7 @@ describe.skipIf(skipWithout('prometheus', 'a scrape is'))('a real Prometheus tha
   beforeAll(async () => {
     // With findings that last, for the passes to find again.
     program = await startProgram({
-      ...{ args: ['--samples', ...args, '0'], environment: { LOG_LEVEL: 'FATAL' }, fromSources: true },
+      ...{ args: ['--samples', ...args, '0'], environment: { LOG_LEVEL: 'FATAL' } },
     });
     shortLivedPort = await freePort();
     prometheus = await startPrometheus(

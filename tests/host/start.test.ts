@@ -107,7 +107,7 @@ describe('the log', () => {
 describe('--samples', () => {
   it('plays samples of every source through the doors of the real tools', async () => {
     const args = ['--port', '0', '--data', temporaryFolder(), '--samples'];
-    const program = await startProgram({ args, fromSources: true });
+    const program = await startProgram({ args });
     await within(
       'word that the samples are played',
       10,

@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -43,7 +43,7 @@ async function contain(folder: string, name: string, group: MemoryGroup | undefi
     'mount --make-rprivate /',
     'mount -o bind,remount,ro /',
     `cd ${folder}`,
-    `exec ${asUser} ./node ${image.flags.join(' ')} app/index.cjs ${name}`,
+    `exec ${asUser} ./node ${image.arguments('app').join(' ')} ${name}`,
   ].join(' && ');
   const program = spawn('unshare', ['-m', 'sh', '-c', script], {
     env: { PORT: '0', ...image.environment },
@@ -105,14 +105,27 @@ describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }
     expect(await program.stop()).toBe(0);
   });
 
-  it('finds its compile cache, though another user has built it', () => {
-    const user = ['--reuid', '1001', '--regid', '1001', '--clear-groups'];
-    // Node says on stderr what it makes of the cache.
-    const { stdout, stderr } = spawnSync('setpriv', [...user, './node', ...image.flags, 'app/index.cjs', '--help'], {
-      ...{ cwd: folder, encoding: 'utf8', env: { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' } },
-    });
-    expect(stdout + stderr).toMatch(/code cache for CommonJS .*zen-watcher\.cjs was accepted/);
+  it('starts two of itself that have nothing random in common, though both go on from one heap', async () => {
+    const ids: string[] = [];
+    for (let start = 0; start < 2; start += 1) {
+      const program = await contain(folder, 'falco', group);
+      const response = await fetch(program.url, { method: 'POST', body: 'no event' });
+      ids.push(JSON.parse(await response.text()).correlationId);
+      await program.stop();
+    }
+    expect(ids[0]).toMatch(/^[0-9a-f]{32}$/);
+    expect(ids[1]).not.toBe(ids[0]);
     expect(readFileSync(join(root, 'knative', 'Dockerfile'), 'utf8')).toContain('USER 1001:1001');
+  });
+
+  it('is built all the same where no snapshot can be taken, and then loads the bundle', async () => {
+    const dist = join(folder, 'app');
+    execFileSync(process.execPath, [join(root, 'knative', 'build.ts'), '--dist', dist, '--without-snapshot'], {
+      stdio: 'ignore',
+    });
+    const program = await contain(folder, 'falco', group);
+    expect(await postTo(program.url, { 'content-type': 'application/json' }, '{}')).toBe(400);
+    expect(await program.stop()).toBe(0);
   });
 
   it('comes with a list of all that is in it', () => {

@@ -1,0 +1,52 @@
+import { SettingsError } from './function/settings.ts';
+import { functionNames, loadFunctions } from './host/load-functions.ts';
+import { createLog, type ProcessLog } from './host/log.ts';
+import { parseStartArguments, UsageError } from './local/arguments.ts';
+
+/** Ends the process when what was started has stopped, also while it still starts; a second signal ends it at once. */
+function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessLog): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      process.once(signal, () => process.exit(1));
+      void started
+        .then(({ stop }) => stop())
+        .then(() => log.flush())
+        .then(() => process.exit(0));
+    });
+  }
+}
+
+async function start(commandLine: readonly string[]): Promise<void> {
+  const args = parseStartArguments(commandLine);
+  if (args.mode === 'help') {
+    process.stdout.write(`${args.usage}\n`);
+    return;
+  }
+  const log = createLog(process.env.LOG_LEVEL || 'INFO', args.mode === 'function' ? args.name : 'local');
+  if (args.mode === 'function') {
+    const names = functionNames();
+    if (!names.includes(args.name)) throw new UsageError(`no function ${args.name}`, `There are: ${names.join(', ')}`);
+    const { startFunctionMode } = await import('./host/function-mode.ts');
+    const started = startFunctionMode({ name: args.name, environment: process.env, log });
+    stopOnSignal(started, log);
+    const { url } = await started;
+    log.announce({ operation: 'start' }, `listening on ${url}`);
+    return;
+  }
+  const { startLocalMode } = await import('./local/local-mode.ts');
+  const definitions = await loadFunctions();
+  const started = startLocalMode({ args, definitions, environment: process.env, log });
+  stopOnSignal(started, log);
+  await started;
+}
+
+/** The program, from its arguments to what it says when it can't start. */
+export async function run(commandLine: readonly string[]): Promise<void> {
+  try {
+    await start(commandLine);
+  } catch (error) {
+    const isUsers = error instanceof UsageError || error instanceof SettingsError;
+    process.stderr.write(`zen-watcher: ${error instanceof Error ? (isUsers ? error.message : error.stack) : error}\n`);
+    process.exit(error instanceof UsageError ? 2 : 1);
+  }
+}
