@@ -151,12 +151,27 @@ function split(body: unknown): SplitBody<AuditEvent> {
   if (!list.success) throw new Refusal(422, 'the data breaks the schema', { path: 'body.items' });
   const items: ReturnType<typeof itemOf>[] = [];
   const refused: RefusedItem[] = [];
+  let unwanted = 0;
   for (const [index, item] of list.data.items.entries()) {
+    if (isPlainRead(item)) {
+      unwanted += 1;
+      continue;
+    }
     const parsed = schema.safeParse(item);
     if (parsed.success) items.push(itemOf(parsed.data));
     else refused.push(refusedItem(parsed.error, index));
   }
-  return { items, refused };
+  return { items, refused, unwanted };
+}
+
+const readVerbs: ReadonlySet<unknown> = new Set(['get', 'list', 'watch']);
+
+/** A read of anything but a subresource matches no rule; that is seen without a schema, and most of what comes is one. */
+function isPlainRead(item: unknown): boolean {
+  if (typeof item !== 'object' || item === null || !('verb' in item) || !readVerbs.has(item.verb)) return false;
+  if (!('auditID' in item && item.auditID && 'stage' in item && item.stage)) return false;
+  const ref = 'objectRef' in item ? (item.objectRef ?? {}) : {};
+  return typeof ref === 'object' && !('subresource' in ref);
 }
 
 /** The client chooses the auditID, unchecked and of any length; a CloudEvent's id must stay short. */

@@ -6,7 +6,7 @@ import { Refusal } from '../shared/function/refusal.ts';
 import { integer } from '../shared/function/settings.ts';
 import type { Stored, StoredRef } from '../shared/function/stores.ts';
 import { type Summary, summaryOf } from '../shared/function/summary.ts';
-import { labels } from '../shared/observation/labels.ts';
+import { expiresAt, labels } from '../shared/observation/labels.ts';
 import { severities } from '../shared/observation/severity.ts';
 import { forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 
@@ -33,8 +33,11 @@ export default defineFunction({
   async handle(_event, context) {
     const tally = createTally(context.settings.MAX_OBSERVATIONS);
     try {
-      await forEachConcurrently(expired(context), deletesInFlight, (doomed) => remove(doomed, tally, context));
-      const excess = await countLive(tally, context);
+      // What is due is told by its label, so that what lives can be counted meanwhile.
+      const removal = forEachConcurrently(expired(context), deletesInFlight, (doomed) =>
+        remove(doomed, tally, context),
+      );
+      const [excess] = await Promise.all([countLive(tally, context), removal]);
       if (excess > 0) await enforceLimit(excess, tally, context);
     } catch (error) {
       tally.fail('list', error);
@@ -63,11 +66,17 @@ async function remove({ ref, source, reason }: Doomed, tally: Tally, context: Co
 /** Counts all Observations by source and severity; resolves to how many there are too many. */
 async function countLive(tally: Tally, context: Context<z.infer<typeof settings>>): Promise<number> {
   let count = 0;
+  const now = context.now();
   for await (const stored of all(context)) {
+    if (isDue(stored, now)) continue;
     tally.live(stored);
     count += 1;
   }
   return count - context.settings.MAX_OBSERVATIONS;
+}
+
+function isDue({ labels: { [labels.expires]: label } }: Stored, now: number): boolean {
+  return (expiresAt(label) ?? Number.POSITIVE_INFINITY) < now;
 }
 
 function all({ store, settings: { WATCH_NAMESPACE: namespace }, signal }: Context): AsyncIterable<Stored> {

@@ -19,6 +19,9 @@ const holdMilliseconds = 590_000;
 
 const longestPauseMilliseconds = 5000;
 
+/** Of a body that holds a list: a longer one is read item by item, since parsed it is several times as large. */
+const wholeBytes = 1_048_576;
+
 const addresses = commaList
   .refine((list) => list.every(isAddressOrCidr), { error: 'must be IP addresses and CIDRs, with commas between them' })
   .default([]);
@@ -149,13 +152,14 @@ function splitAll(webhook: PeerWebhook, bytes: Uint8Array): Split {
   const take = (body: unknown, placed: (path: string) => string): void => {
     const parts = webhook.split(body);
     refused.push(...parts.refused.map(({ path, message }) => ({ path: placed(path), message })));
+    unwanted += parts.unwanted ?? 0;
     for (const item of parts.items) {
       if (webhook.wanted(item.data)) wanted.push(item);
       else unwanted += 1;
     }
   };
   const { list } = webhook;
-  const many = list === undefined ? undefined : readJsonList(bytes, list);
+  const many = list === undefined || isSmall(bytes, list) ? undefined : readJsonList(bytes, list);
   if (!many || list === undefined) take(parseJson(bytes, 'body'), (path) => path);
   else {
     take(many.rest, (path) => path);
@@ -167,6 +171,13 @@ function splitAll(webhook: PeerWebhook, bytes: Uint8Array): Split {
     }
   }
   return { wanted, refused, unwanted };
+}
+
+/** What takes little memory once it is parsed as a whole, and holds no list twice, of which one would be lost. */
+function isSmall(bytes: Uint8Array, list: string): boolean {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const key = `"${list}"`;
+  return bytes.length <= wholeBytes && text.indexOf(key, text.indexOf(key) + 1) === -1;
 }
 
 async function publish(

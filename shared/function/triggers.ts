@@ -46,6 +46,8 @@ export interface SplitBody<Data> {
   /** `id` is the same whenever the same body is sent again, `data` is reduced to what may travel through a Broker. */
   readonly items: readonly { readonly id: string; readonly data: Data }[];
   readonly refused: readonly RefusedItem[];
+  /** How many more there were that can match no rule, whatever else is in them: most of a batch, seen at a glance. */
+  readonly unwanted?: number;
 }
 
 /** Raw HTTP from a tool that speaks no CloudEvents; the function that owns HTTP turns it into events of `eventType`. */

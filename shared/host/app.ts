@@ -4,6 +4,7 @@ import { type CloudEvent, type Decoded, decodeRequest } from '../function/cloud-
 import type { RawRequest } from '../function/function-definition.ts';
 import { Refusal, type RefusalStatus } from '../function/refusal.ts';
 import { continueTrace } from '../function/trace-context.ts';
+import { callsInFlight, forEachConcurrently } from '../pipeline/concurrency.ts';
 import type { RequestHead } from './access.ts';
 import type { Body, BodyReader } from './body.ts';
 import type { Log } from './log.ts';
@@ -83,16 +84,17 @@ export function createApp(options: AppOptions): RequestListener {
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
 
   async function handleBatch(members: readonly Decoded[]): Promise<void> {
+    // By the members' indexes, whichever of them is through first.
     const refusals: Refusal[] = [];
-    for (const [index, member] of members.entries()) {
+    await forEachConcurrently(members.entries(), callsInFlight, async ([index, member]) => {
       try {
         if (member instanceof Refusal) throw member;
         await options.deliver(member);
       } catch (error) {
-        refusals.push(atIndex(error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault'), index));
+        refusals[index] = atIndex(error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault'), index);
       }
-    }
-    const refusal = worst(refusals);
+    });
+    const refusal = worst(Object.values(refusals));
     if (refusal) throw refusal;
   }
 

@@ -1,4 +1,10 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { createInterface } from 'node:readline';
 import {
@@ -83,6 +89,13 @@ const connections = 32;
 const firstPauseMilliseconds = 100;
 const longestPauseMilliseconds = 5000;
 
+type Tls = Awaited<ReturnType<Credentials['tls']>>;
+
+function isSame(a: Tls, b: Tls): boolean {
+  const keys = ['ca', 'cert', 'key', 'rejectUnauthorized', 'servername'] as const;
+  return keys.every((key) => a[key] === b[key] || JSON.stringify(a[key]) === JSON.stringify(b[key]));
+}
+
 /** The response headers of Node as client-node has them. */
 function plainHeaders(headers: IncomingHttpHeaders): Record<string, string> {
   const plain: Record<string, string> = {};
@@ -98,7 +111,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   const { credentials, sleep, random, attemptMilliseconds } = options;
   const isTls = credentials.server.startsWith('https:');
   let agent: HttpAgent | HttpsAgent = new HttpAgent({ keepAlive: true, maxSockets: connections });
-  let agentIsFor = '';
+  let agentIsFor: Tls = {};
   /** Whether the last stream was answered 401, so that the next one reads the token anew. */
   let refused = false;
 
@@ -106,38 +119,45 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   async function currentAgent(): Promise<HttpAgent | HttpsAgent> {
     if (!isTls) return agent;
     const tls = await credentials.tls();
-    const key = JSON.stringify(tls);
-    if (key === agentIsFor) return agent;
+    if (agent instanceof HttpsAgent && isSame(tls, agentIsFor)) return agent;
     agent = new HttpsAgent({ keepAlive: true, maxSockets: connections, ...tls });
-    agentIsFor = key;
+    // All its connections are alike; Node would make a name of the whole CA for each call.
+    agent.getName = () => 'api-server';
+    agentIsFor = tls;
     return agent;
   }
 
-  async function open(context: RequestContext): Promise<IncomingMessage> {
+  async function open(context: RequestContext, onAnswer: (response: IncomingMessage) => void): Promise<ClientRequest> {
     const body = context.getBody();
     const signal = context.getSignal();
-    const send = isTls ? httpsRequest : httpRequest;
     const settings = {
       agent: await currentAgent(),
       method: context.getHttpMethod(),
       headers: context.getHeaders(),
       ...(signal && { signal }),
     };
-    return new Promise((resolve, reject) => {
-      const request = send(context.getUrl(), settings, resolve);
-      request.on('error', reject);
-      request.end(typeof body === 'string' ? body : undefined);
-    });
+    const call = (isTls ? httpsRequest : httpRequest)(context.getUrl(), settings, onAnswer);
+    return call.end(typeof body === 'string' ? body : undefined);
   }
 
+  /** One call, to the last byte of its answer, in the time that an attempt has. */
   async function send(context: RequestContext): Promise<ResponseContext> {
-    const response = await open(context);
-    const chunks: Buffer[] = [];
-    for await (const chunk of response) chunks.push(chunk);
-    if (!response.complete) throw new Error('the answer was cut off');
-    const bytes = Buffer.concat(chunks);
-    const content = { binary: async () => bytes, text: async () => bytes.toString(), stream: () => null };
-    return new ResponseContext(response.statusCode ?? 0, plainHeaders(response.headers), content);
+    const { promise, resolve, reject } = Promise.withResolvers<ResponseContext>();
+    const call = await open(context, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        if (!response.complete) return reject(new Error('the answer was cut off'));
+        const bytes = Buffer.concat(chunks);
+        const content = { binary: async () => bytes, text: async () => bytes.toString(), stream: () => null };
+        resolve(new ResponseContext(response.statusCode ?? 0, plainHeaders(response.headers), content));
+      });
+    });
+    call.on('error', reject);
+    // One that is ended by itself: AbortSignal.timeout would keep each call's timer for the whole time.
+    const timer = setTimeout(() => call.destroy(new Error('no answer in time')), attemptMilliseconds);
+    return promise.finally(() => clearTimeout(timer));
   }
 
   const { baseServer, httpApi } = createConfiguration({
@@ -164,7 +184,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
 
   async function attempt(request: ApiRequest, fresh: boolean): Promise<ResponseContext> {
     const context = await contextFor(request, fresh);
-    context.setSignal(AbortSignal.any([request.signal, AbortSignal.timeout(attemptMilliseconds)]));
+    context.setSignal(request.signal);
     return httpApi.send(context).toPromise();
   }
 
@@ -208,7 +228,9 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     async stream(request) {
       const context = await contextFor(request, refused);
       context.setSignal(request.signal);
-      const response = await open(context);
+      const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+      (await open(context, resolve)).on('error', reject);
+      const response = await promise;
       const status = response.statusCode ?? 0;
       refused = status === 401;
       if (status === 200) return values(response);

@@ -1,8 +1,9 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { createServer } from 'node:net';
+import type { ControlGroup } from '../host/container.ts';
 
 /** One row: what it costs us, what the floor costs, as runs that took turns measured it. */
 export interface Row {
@@ -10,8 +11,13 @@ export interface Row {
   readonly unit: string;
   readonly ours: readonly number[];
   readonly floor: readonly number[];
+  /** What of the floor the floor is. */
+  readonly against: string;
+  /** The ratio to the floor that is aimed at; where `isDifference`, how much more than the floor it may be. */
+  readonly goal: number;
   /** Whether more is better. */
   readonly isRate?: boolean;
+  readonly isDifference?: boolean;
 }
 
 export function median(values: readonly number[]): number {
@@ -21,17 +27,33 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
 }
 
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
-
-/** CPU time of a process so far, user and system, in milliseconds. */
-export function cpuOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1000;
+/** Measures both in turn, so that a machine that slows down slows both. */
+export async function takeTurns(
+  runs: number,
+  floor: (run: number) => Promise<number>,
+  ours: (run: number) => Promise<number>,
+): Promise<{ readonly floor: number[]; readonly ours: number[] }> {
+  const measured: { floor: number[]; ours: number[] } = { floor: [], ours: [] };
+  for (let run = 0; run < runs; run += 1) {
+    measured.floor.push(await floor(run));
+    measured.ours.push(await ours(run));
+  }
+  return measured;
 }
 
-/** The same by the scheduler's own count, which is finer than a tick; only the main thread's. */
-export function schedulerCpuOf(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
+/** CPU time of a process so far, all its threads, in milliseconds: by the scheduler's own count. */
+export function cpuOf(pid: number): number {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const nanoseconds = threads.map((thread) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
+  );
+  return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e6;
+}
+
+export async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const from = performance.now();
+  await work();
+  return (performance.now() - from) / 1000;
 }
 
 export async function freePort(): Promise<number> {
@@ -49,9 +71,18 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** Starts a Node program; its log goes nowhere. */
-export function start(args: readonly string[], environment: Readonly<Record<string, string>>, port: number): Running {
-  const child: ChildProcess = spawn(process.execPath, args, {
+/** Starts a Node program, in a control group if there is one; its log goes nowhere. */
+export function start(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  port: number,
+  group?: ControlGroup,
+): Running {
+  const [file = '', ...rest] = [
+    ...(group ? ['sh', '-c', `${group.enter}; exec "$@"`, 'sh'] : []),
+    ...[process.execPath, ...args],
+  ];
+  const child: ChildProcess = spawn(file, rest, {
     env: { PATH: process.env.PATH, PORT: String(port), ...environment },
     stdio: 'ignore',
   });
@@ -114,7 +145,6 @@ export async function load(
 ): Promise<number> {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   let next = 0;
-  const started = performance.now();
   const worker = async (): Promise<void> => {
     while (next < count) {
       const index = next;
@@ -123,7 +153,7 @@ export async function load(
       if (status !== 204) throw new Error(`answered ${status}`);
     }
   };
-  await Promise.all(Array.from({ length: connections }, worker));
+  const took = await seconds(() => Promise.all(Array.from({ length: connections }, worker)));
   agent.destroy();
-  return (performance.now() - started) / 1000;
+  return took;
 }

@@ -1,4 +1,4 @@
-import type { MemoryGroup } from '../host/container.ts';
+import type { ControlGroup } from '../host/container.ts';
 import { type Program, startProgram, within } from '../host/program.ts';
 
 /** What a function's pod is told: where the API server is, and who it is. */
@@ -8,7 +8,7 @@ export interface FunctionOptions {
   /** The folder with its token and CA. */
   readonly folder: string;
   readonly environment?: Readonly<Record<string, string>>;
-  readonly contained?: MemoryGroup | undefined;
+  readonly contained?: ControlGroup | undefined;
 }
 
 /** Starts one function of the bundle as its container does. */

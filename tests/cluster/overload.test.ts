@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
-import { createMemoryGroup, type MemoryGroup, memoryMiB } from '../host/container.ts';
+import { type ControlGroup, createControlGroup, memoryMiB } from '../host/container.ts';
 import { memoryOf, type Program, planted } from '../host/program.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
 import { startReadyFunction } from './functions.ts';
@@ -19,7 +19,7 @@ const wantedPerBatch = 5;
 interface Running {
   readonly name: string;
   readonly program: Program;
-  readonly contained: MemoryGroup | undefined;
+  readonly contained: ControlGroup | undefined;
   anonymousMiB: number;
 }
 
@@ -35,7 +35,7 @@ const slowMilliseconds = 500;
 
 let cluster: Cluster;
 let folder = '';
-const groups: MemoryGroup[] = [];
+const groups: ControlGroup[] = [];
 const running: Running[] = [];
 
 const agent = new Agent({ keepAlive: true, maxSockets: connections });
@@ -98,7 +98,7 @@ describe.skipIf(skipWithoutCluster())('a flood', () => {
     timeout: 300_000,
   }, async () => {
     const start = async (name: string, environment = {}) => {
-      const contained = createMemoryGroup(name);
+      const contained = createControlGroup(name, { memoryMiB });
       if (contained) groups.push(contained);
       const pod = { LOG_LEVEL: 'INFO', ...environment };
       const program = await startReadyFunction(name, { server: cluster.server, folder, environment: pod, contained });

@@ -42,7 +42,7 @@ async function receive(body: unknown, path = '/audit/webhook', context: Partial<
     {
       path,
       endpoint: path,
-      takeBody: () => new TextEncoder().encode(JSON.stringify(body)),
+      takeBody: () => (body instanceof Uint8Array ? body : new TextEncoder().encode(JSON.stringify(body))),
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     },
     test.context,
@@ -109,6 +109,28 @@ describe('what travels from a webhook to the Broker', () => {
     await expect(receive(body)).rejects.toMatchObject({ status: 422, path, summary: { dropped: 1 } });
   });
 
+  it('is the same whether a list is read as a whole or item by item', async () => {
+    const few = Array.from({ length: 20 }, (_, index) =>
+      audited({ auditID: `a${index}`, verb: index % 4 ? 'get' : 'delete' }),
+    );
+    const long = few.map((item) => ({ ...item, requestObject: 'x'.repeat(100_000) }));
+    const [whole, itemwise] = [
+      await receive({ kind: 'EventList', items: few }),
+      await receive({ kind: 'EventList', items: long }),
+    ];
+    expect(itemwise.published).toEqual(whole.published);
+    expect(itemwise.published).toHaveLength(5);
+    expect([whole.summary, itemwise.summary]).toEqual(
+      Array(2).fill(expect.objectContaining({ skipped: { unwanted: 15 } })),
+    );
+  });
+
+  it('is nothing where a list is there twice, of which one would be lost', async () => {
+    const list = JSON.stringify([audited()]);
+    const body = new TextEncoder().encode(`{"kind":"EventList","items":${list},"items":${list}}`);
+    await expect(receive(body)).rejects.toMatchObject({ status: 400, path: 'body.items', summary: { dropped: 1 } });
+  });
+
   it('is what the source turns into an Observation, and nothing else', () => {
     const settings = Object.assign({}, parseSettings({}, audit.source.settings, []));
     const event = fc.record({
@@ -131,6 +153,10 @@ describe('what travels from a webhook to the Broker', () => {
         const { observations } = normalizeData(audit.source, sent, '2026-03-01T10:00:00Z', settings);
         expect(observations.length > 0).toBe(isWanted);
         expect(observations).toEqual(normalizeData(audit.source, one, '2026-03-01T10:00:00Z', settings).observations);
+        // In a list what can match nothing is not looked at closely: nothing that is wanted may be among that.
+        const listed = auditWebhook.split({ kind: 'EventList', items: [JSON.parse(JSON.stringify(one))] });
+        expect(listed.items.filter(({ data }) => auditWebhook.wanted(data))).toHaveLength(isWanted ? 1 : 0);
+        expect(listed.items.length + (listed.unwanted ?? 0)).toBe(1);
       }),
     );
   });

@@ -4,31 +4,66 @@ import { join } from 'node:path';
 /** Of the smallest pod. */
 export const memoryMiB = 128;
 
-/** A group of processes with a memory limit. */
-export interface MemoryGroup {
-  /** Whose number is written here belongs to it. */
-  readonly processes: string;
-  /** MiB, the page cache of the files that they read included. */
+export interface Limits {
+  readonly memoryMiB?: number;
+  readonly cores?: number;
+}
+
+/** Processes with limits on what they take together. */
+export interface ControlGroup {
+  /** What a shell runs so that it, and what it becomes, belongs to the group. */
+  readonly enter: string;
+  /** MiB at the peak, the page cache of the files that they read included. */
   peak(): number;
   remove(): void;
 }
 
-/** Cgroups as version 1 and 2 have them; one line says why there is none where none can be made. */
-export function createMemoryGroup(name: string): MemoryGroup | undefined {
-  const [limit, peak, parent] = existsSync('/sys/fs/cgroup/memory')
-    ? ['memory.limit_in_bytes', 'memory.max_usage_in_bytes', '/sys/fs/cgroup/memory']
-    : ['memory.max', 'memory.peak', '/sys/fs/cgroup'];
-  const group = join(parent, `zen-watcher-test-${name}-${process.pid}`);
+const period = 100_000;
+
+/** The files of a limit, by the group's folder: version 1 has a hierarchy for each resource, version 2 one for all. */
+function filesOf(
+  { memoryMiB: mebibytes, cores }: Limits,
+  name: string,
+): readonly (readonly [folder: string, file: string, value: string])[] {
+  const isFirst = existsSync('/sys/fs/cgroup/memory');
+  const folder = (resource: string): string => join('/sys/fs/cgroup', isFirst ? resource : '', name);
+  const memory = String((mebibytes ?? 0) * 1_048_576);
+  const quota = Math.round((cores ?? 0) * period);
+  return [
+    ...(mebibytes === undefined
+      ? []
+      : [[folder('memory'), isFirst ? 'memory.limit_in_bytes' : 'memory.max', memory] as const]),
+    ...(cores === undefined
+      ? []
+      : [
+          [
+            folder('cpu'),
+            isFirst ? 'cpu.cfs_quota_us' : 'cpu.max',
+            isFirst ? String(quota) : `${quota} ${period}`,
+          ] as const,
+        ]),
+  ];
+}
+
+/** A control group; where none can be made, one line says so. */
+export function createControlGroup(purpose: string, limits: Limits): ControlGroup | undefined {
+  const files = filesOf(limits, `zen-watcher-test-${purpose}-${process.pid}`);
+  const folders = [...new Set(files.map(([folder]) => folder))];
   try {
-    mkdirSync(group);
-    writeFileSync(join(group, limit), String(memoryMiB * 1024 * 1024));
+    for (const folder of folders) mkdirSync(folder);
+    for (const [folder, file, value] of files) writeFileSync(join(folder, file), value);
     return {
-      processes: join(group, 'cgroup.procs'),
-      peak: () => Number(readFileSync(join(group, peak), 'utf8')) / 1_048_576,
-      remove: () => rmdirSync(group),
+      enter: folders.map((folder) => `echo $$ > ${join(folder, 'cgroup.procs')}`).join('; '),
+      peak() {
+        const peaks = folders.flatMap((folder) =>
+          ['memory.max_usage_in_bytes', 'memory.peak'].map((file) => join(folder, file)),
+        );
+        return Number(readFileSync(peaks.find((file) => existsSync(file)) ?? '', 'utf8')) / 1_048_576;
+      },
+      remove: () => folders.forEach((folder) => void rmdirSync(folder)),
     };
   } catch {
-    console.log(`no memory limit can be set here: ${name} runs without one`);
+    console.log(`no limit can be set here: ${purpose} runs without one`);
     return undefined;
   }
 }

@@ -4,7 +4,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { image, type MemoryGroup } from './container.ts';
+import { type ControlGroup, image } from './container.ts';
 
 /** The built program, running. */
 export interface Program {
@@ -34,7 +34,7 @@ export interface StartOptions {
   readonly args: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   /** In this group, so that it is killed when it takes more memory. */
-  readonly contained?: MemoryGroup | undefined;
+  readonly contained?: ControlGroup | undefined;
 }
 
 /** A function as the image starts it, local mode as `npm start` does. */
@@ -50,7 +50,7 @@ function commandOf({ args, environment = {} }: StartOptions) {
 export async function startProgram(options: StartOptions): Promise<Program> {
   const { contained } = options;
   const { command, env } = commandOf(options);
-  const enter = contained ? ['sh', '-c', `echo $$ > ${contained.processes}; exec "$@"`, 'sh'] : [];
+  const enter = contained ? ['sh', '-c', `${contained.enter}; exec "$@"`, 'sh'] : [];
   const [file = '', ...rest] = [...enter, ...command];
   const child: ChildProcess = spawn(file, rest, {
     env,

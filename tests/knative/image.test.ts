@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, describe, expect, it } from 'vitest';
 import { postTo } from '../cluster/proxy.ts';
-import { createMemoryGroup, image, type MemoryGroup } from '../host/container.ts';
+import { type ControlGroup, createControlGroup, image, memoryMiB } from '../host/container.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 function whyNot(): string | undefined {
@@ -36,10 +36,10 @@ interface Contained {
  * Runs the built folder alone as the image does: UID 1001 without capabilities, a root file system that is read-only, its
  * own mount namespace, and the memory limit of the smallest pod.
  */
-async function contain(folder: string, name: string, group: MemoryGroup | undefined): Promise<Contained> {
+async function contain(folder: string, name: string, group: ControlGroup | undefined): Promise<Contained> {
   const asUser = 'setpriv --reuid 1001 --regid 1001 --clear-groups --no-new-privs --bounding-set=-all';
   const script = [
-    ...(group ? [`echo $$ > ${group.processes}`] : []),
+    ...(group ? [group.enter] : []),
     'mount --make-rprivate /',
     'mount -o bind,remount,ro /',
     `cd ${folder}`,
@@ -72,7 +72,7 @@ async function contain(folder: string, name: string, group: MemoryGroup | undefi
 
 describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }, () => {
   const folder = mkdtempSync('/var/tmp/zen-watcher-image-');
-  const group = createMemoryGroup('image');
+  const group = createControlGroup('image', { memoryMiB });
   cpSync(join(root, 'dist'), join(folder, 'app'), { recursive: true });
   cpSync(process.execPath, join(folder, 'node'));
   chmodSync(folder, 0o755);

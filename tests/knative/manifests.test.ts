@@ -8,7 +8,7 @@ import { type Cluster, hasKubectl, skipWithoutCluster, startCluster } from '../c
 import { corpusFiles, corpusMissing } from '../corpus/corpus.ts';
 import { applyManifest, pathOf } from './apply.ts';
 
-const overlays = ['default', 'production', 'namespaced'] as const;
+const overlays = ['default', 'production', 'kafka', 'constrained', 'namespaced'] as const;
 const folder = join(import.meta.dirname, '..', '..', 'knative', 'overlays');
 
 /** What `kubectl apply -k` applies. */
@@ -103,6 +103,34 @@ describe.skipIf(built.size === 0)('the overlays', () => {
     for (const { spec } of servicesOf(manifests)) {
       const { env = [] } = spec.template.spec.containers[0] ?? {};
       expect(env).toContainEqual({ name: 'WATCH_NAMESPACE', value: 'tenant-a' });
+    }
+  });
+
+  it('have names of their own for a Broker of another class, and leave nothing with the old one', () => {
+    const before = built.get('default') ?? [];
+    const manifests = built.get('kafka') ?? [];
+    const [broker] = manifests.filter(({ kind }) => kind === 'Broker');
+    expect(broker).toMatchObject({
+      metadata: { name: 'zen-watcher-kafka', annotations: { 'eventing.knative.dev/broker.class': 'Kafka' } },
+    });
+    const triggers = manifests.filter(({ kind }) => kind === 'Trigger');
+    const names = before.filter(({ kind }) => kind === 'Trigger').map(({ metadata }) => `${metadata.name}-kafka`);
+    expect(triggers.map(({ metadata }) => metadata.name)).toEqual(names);
+    for (const { spec } of triggers) expect(spec).toMatchObject({ broker: 'zen-watcher-kafka' });
+    const bindings = manifests.filter(({ kind }) => kind === 'SinkBinding');
+    expect(bindings.map(({ spec }) => spec)).toMatchObject([
+      { sink: { ref: { kind: 'Broker', name: 'zen-watcher-kafka' } } },
+    ]);
+    expect(manifests).toHaveLength(before.length);
+  });
+
+  it('give each function the least where every core counts', () => {
+    const services = servicesOf(built.get('constrained') ?? []);
+    expect(services).toHaveLength(servicesOf(built.get('default') ?? []).length);
+    for (const { spec } of services) {
+      expect(spec.template.spec.containers).toMatchObject([
+        { resources: { requests: { cpu: '50m', memory: '64Mi' }, limits: { cpu: '250m', memory: '128Mi' } } },
+      ]);
     }
   });
 
