@@ -22,7 +22,7 @@ export const objectSchema = z.looseObject({
 });
 
 /** Reports differ a thousandfold in size: a page is as long as makes about this many bytes. */
-const pageBytes = 1_048_576;
+const pageBytes = 262_144;
 const firstPage = 20;
 const longestPage = 500;
 

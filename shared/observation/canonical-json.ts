@@ -5,16 +5,24 @@ import { hash } from 'node:crypto';
  * `undefined` left out. Two values have the same canonical JSON exactly if they are the same JSON value.
  */
 export function canonicalJson(value: unknown): string {
+  if (typeof value === 'string') return quoted(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  let text = '';
-  const members: Readonly<Record<string, unknown>> = { ...value };
+  let members = '';
+  const object: Readonly<Record<string, unknown>> = { ...value };
   // Without a function to compare by, texts are sorted by code unit.
-  for (const key of Object.keys(members).sort()) {
-    const member = members[key];
-    if (member !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(member)}`;
+  for (const key of Object.keys(object).sort()) {
+    const member = object[key];
+    if (member !== undefined) members += `${members === '' ? '' : ','}${quoted(key)}:${canonicalJson(member)}`;
   }
-  return `{${text}}`;
+  return `{${members}}`;
+}
+
+/** Printable ASCII but for the quote and the backslash: JSON has it as it is. */
+const plain = /^[ !#-[\]-~]*$/;
+
+function quoted(text: string): string {
+  return plain.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 /** The first 32 hex digits (128 bits) of the SHA-256 of a value's canonical JSON. */
