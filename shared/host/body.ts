@@ -33,8 +33,7 @@ function declaredLength(request: IncomingMessage): number {
  * that nothing was written to yet is only an address.
  */
 function createJoiner(length: number): { add(chunk: Buffer): void; join(): Buffer } {
-  // A small one from the pool: it is let go soon.
-  const whole = length < 2048 ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length);
+  const whole = Buffer.allocUnsafeSlow(length);
   const rest: Buffer[] = [];
   let at = 0;
   return {
@@ -62,28 +61,6 @@ function decode(request: IncomingMessage): Readable {
   return request.pipe(decoder);
 }
 
-/** Gives each chunk to `take`; rejects with what that throws, or where the stream is cut off. */
-function readChunks(stream: Readable, take: (chunk: Buffer) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onData = (chunk: Buffer): void => {
-      try {
-        take(chunk);
-      } catch (error) {
-        stream.off('data', onData);
-        reject(error);
-      }
-    };
-    const onClose = (): void => reject(new Error('closed before its end'));
-    stream.on('data', onData);
-    stream.once('close', onClose);
-    stream.once('error', reject);
-    stream.once('end', () => {
-      stream.off('close', onClose);
-      resolve();
-    });
-  });
-}
-
 export function createBodyReader({ maxBytes, maxBytesInFlight }: BodyLimits): BodyReader {
   let inFlight = 0;
 
@@ -107,10 +84,11 @@ export function createBodyReader({ maxBytes, maxBytesInFlight }: BodyLimits): Bo
       };
       const joiner = createJoiner(decoded === request ? declaredLength(request) : 0);
       try {
-        await readChunks(decoded, (chunk) => {
+        for await (const chunk of decoded.iterator({ destroyOnReturn: false })) {
+          if (!Buffer.isBuffer(chunk)) continue;
           reserve(chunk.length);
           joiner.add(chunk);
-        });
+        }
       } catch (error) {
         release();
         // What is left of a body that is refused is read past: a connection that is broken off carries no answer.

@@ -117,7 +117,11 @@ const groups = {
   duplicates,
   audit: auditBatches,
   report: largeReport,
-  hundredThousand: async (bench: Bench) => [...(await passes(bench)), ...(await collections(bench))],
+  async hundredThousand(bench: Bench) {
+    await createReports(bench.cluster, fifty, 0, 1000);
+    await firstPass(bench);
+    return overHundredThousand(bench);
+  },
 };
 
 export const clusterGroups: ReadonlySet<string> = new Set(Object.keys(groups));
@@ -177,17 +181,19 @@ async function creates({ raw, start: startFunction }: Bench): Promise<Row[]> {
       void (await raw('POST', pathIn('raw'), object, metadataOnly));
     return count / (await seconds(() => forEachConcurrently(objects, 8, work)));
   };
-  const measured = await takeTurns(
-    5,
-    floor,
-    async (run) => count / (await load(port, 8, count, (index) => alert(run * count + index))),
-  );
+  const rates: { floor: number[]; batches: number[]; singles: number[] } = { floor: [], batches: [], singles: [] };
+  for (let run = 0; run < 5; run += 1) {
+    rates.floor.push(await floor(run));
+    const from = 2 * run * count;
+    // A batch's members are handled 8 at a time, so one connection has 8 creates in flight.
+    rates.batches.push(count / (await load(port, 1, count / 500, (index) => alertBatch(from + index * 500, 500))));
+    rates.singles.push(count / (await load(port, 8, count, (index) => alert(from + count + index))));
+  }
   await program.stop();
+  const row = { unit: '1/s', against: 'the calls alone, pooled', goal: 0.95, isRate: true, floor: rates.floor };
   return [
-    {
-      name: 'creates/s, 8 in flight, whole pipeline',
-      ...{ unit: '1/s', against: 'the calls alone, pooled', goal: 0.95, isRate: true, ...measured },
-    },
+    { ...row, name: 'creates/s, 8 in flight, whole pipeline, 500 in a batch', ours: rates.batches },
+    { ...row, name: 'the same, one in a request: the sender takes part of the machine', ours: rates.singles },
   ];
 }
 
@@ -205,15 +211,14 @@ async function duplicates({ raw, start: startFunction }: Bench): Promise<Row[]> 
     floor.push(count / (await seconds(() => forEachConcurrently(objects, 8, work))));
     const program = await startFunction('falco');
     const port = Number(new URL(program.url).port);
-    cold.push(count / (await load(port, 8, count, alert)));
+    cold.push(count / (await load(port, 1, count / 500, (index) => alertBatch(index * 500, 500))));
     const batches = 100;
-    await load(port, 8, batches, (index) => alertBatch((index * 100) % count, 100));
     warm.push((batches * 100) / (await load(port, 8, batches, (index) => alertBatch((index * 100) % count, 100))));
     await program.stop();
   }
   const row = { unit: '1/s', against: 'calls that end in 409', isRate: true, floor };
   return [
-    { ...row, name: 'duplicates/s, cache cold', goal: 1, ours: cold },
+    { ...row, name: 'duplicates/s, cache cold, 500 in a batch', goal: 1, ours: cold },
     { ...row, name: 'duplicates/s, cache warm, 100 in a batch', goal: 20, ours: warm },
   ];
 }
@@ -315,12 +320,20 @@ export async function createReports(
   });
 }
 
-async function passes(bench: Bench): Promise<Row[]> {
-  await createReports(bench.cluster, fifty, 0, 1000);
+/** Writes what the reports say that is not stored yet. */
+export async function firstPass(bench: Bench): Promise<void> {
   const writer = await bench.start('kyverno');
-  const first = await seconds(() => ping(writer.url));
-  console.log(`the first pass wrote 100,000 findings in ${first.toFixed(0)} s`);
+  const took = await seconds(() => ping(writer.url));
+  console.log(`the first pass took ${took.toFixed(0)} s`);
   await writer.stop();
+}
+
+/** The rows over 1,000 reports in 50 namespaces that were written before. */
+export async function overHundredThousand(bench: Bench): Promise<Row[]> {
+  return [...(await passes(bench)), ...(await collections(bench))];
+}
+
+async function passes(bench: Bench): Promise<Row[]> {
   const grown: number[] = [];
   const before: number[] = [];
   const measured = await takeTurns(
