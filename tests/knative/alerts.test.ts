@@ -209,7 +209,7 @@ const cases: readonly [string, Case][] = [
   ],
 ];
 
-describe.skipIf(skipWithout('promtool', 'the alerts are'))('the alerts', () => {
+describe.skipIf(skipWithout('promtool', 'the alerts are'))('the alerts', { timeout: 120_000 }, () => {
   it('are rules that Prometheus takes', () => {
     expect(execFileSync('promtool', ['check', 'rules', rulesFile], { encoding: 'utf8' })).toContain('SUCCESS');
   });
