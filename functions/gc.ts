@@ -37,7 +37,11 @@ export default defineFunction({
       const removal = forEachConcurrently(expired(context), deletesInFlight, (doomed) =>
         remove(doomed, tally, context),
       );
-      const [excess] = await Promise.all([countLive(tally, context), removal]);
+      // Both to their end, whatever becomes of the other: what is deleted is counted, too.
+      const [counted, removed] = await Promise.allSettled([countLive(tally, context), removal]);
+      if (removed.status === 'rejected') throw removed.reason;
+      if (counted.status === 'rejected') throw counted.reason;
+      const excess = counted.value;
       if (excess > 0) await enforceLimit(excess, tally, context);
     } catch (error) {
       tally.fail('list', error);

@@ -44,6 +44,8 @@ function atIndex(refusal: Refusal, index: number): Refusal {
   return new Refusal(status, message, { path: at, retryAfter, cause, summary });
 }
 
+type Trace = ReturnType<typeof continueTrace>;
+
 /** A way in for events. */
 interface Door<Message extends IncomingMessage> {
   /** What it is counted under. */
@@ -51,7 +53,7 @@ interface Door<Message extends IncomingMessage> {
   /** Throws a Refusal before anything of the body is read. */
   readonly check?: (head: RequestHead) => void;
   /** Resolves when the event is dealt with; throws a Refusal. */
-  readonly work: (request: Message, body: Body) => Promise<void>;
+  readonly work: (request: Message, body: Body, trace: () => Trace) => Promise<void>;
 }
 
 function traceparentOf({ headers }: IncomingMessage): string | undefined {
@@ -111,15 +113,21 @@ export function createApp(options: AppOptions): RequestListener {
     { endpoint, check, work }: Door<Message>,
   ): Promise<void> {
     let body: Body | undefined;
+    let continued: Trace | undefined;
+    // One for all that is said of a request, and none where nothing is.
+    const trace = (): Trace => {
+      continued ??= continueTrace(traceparentOf(request));
+      return continued;
+    };
     try {
       if (options.isStopping()) throw new Refusal(503, 'shutting down');
       check?.({ headers: request.headers, remoteAddress: request.socket.remoteAddress });
       body = await bodies.read(request);
-      await work(request, body);
+      await work(request, body, trace);
       response.writeHead(204).end();
     } catch (error) {
       const refusal = error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault', { cause: error });
-      const correlationId = continueTrace(traceparentOf(request)).traceId;
+      const { traceId: correlationId } = trace();
       log.debug({ correlation_id: correlationId, operation: endpoint, status: refusal.status }, refusal.message);
       answerRefusal(response, refusal, correlationId);
     } finally {
@@ -154,9 +162,8 @@ export function createApp(options: AppOptions): RequestListener {
     const webhook: Door<Request> = {
       endpoint,
       check: options.checkAccess,
-      work(request, { take }) {
-        const { traceparent } = continueTrace(traceparentOf(request));
-        return options.receive({ path: request.path, endpoint, takeBody: take, traceparent });
+      work({ path }, { take }, trace) {
+        return options.receive({ path, endpoint, takeBody: take, traceparent: trace().traceparent });
       },
     };
     app.post(routeOf(endpoint), (request, response) => serve(request, response, webhook));

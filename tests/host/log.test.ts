@@ -42,6 +42,17 @@ describe('the log', () => {
     await program.stop();
   });
 
+  it('has the correlation id that a refusal tells its sender', async () => {
+    const program = await startProgram({ args: ['--port', '0', '--data', temporaryFolder()] });
+    const response = await fetch(`${program.url}/falco/webhook`, { method: 'POST', headers, body: '{"rule":' });
+    const { correlationId }: { correlationId: string } = JSON.parse(await response.text());
+    const refused = await within('the log is written', 1, () =>
+      program.log.map((line): Line => JSON.parse(line)).find(({ msg }) => msg === 'refused'),
+    );
+    expect(refused.correlation_id).toBe(correlationId);
+    await program.stop();
+  });
+
   it('may be full, and events are handled all the same', async () => {
     const port = String(await freePort());
     const args = [sources, '--port', port, '--data', temporaryFolder()];
