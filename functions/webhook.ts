@@ -64,7 +64,7 @@ async function receive(request: RawRequest, context: Context): Promise<Summary> 
   if (!peer || !webhook) throw new Refusal(404, 'no such path');
   if (webhook.isServed && !webhook.isServed(request.path, context)) throw new Refusal(404, 'no such path');
   const leave = context.admit(webhook.path, webhook.inFlight);
-  if (!leave) throw new Refusal(503, 'too many requests are in flight', { summary: summaryOf({ dropped: 1 }) });
+  if (!leave) throw new Refusal(503, 'too many requests are in flight');
   try {
     return await forward(webhook, peer.name, request, context);
   } finally {
@@ -121,7 +121,7 @@ async function untilRouted(
     if (isRouted) return;
     until = isRouted === undefined ? until : Math.min(until, context.now() + deadlineMilliseconds);
     if (signal.aborted || context.now() >= until) {
-      throw new Refusal(503, 'no Trigger is ready for it', { summary: summaryOf({ dropped: 1 }) });
+      throw new Refusal(503, 'no Trigger is ready for it');
     }
     await context.sleep(pause, signal);
   }
@@ -133,14 +133,14 @@ interface Split {
   readonly unwanted: number;
 }
 
-/** A body that can't be read at all is the sender's fault, and counted as dropped: no sender sends it better. */
+/** A body that can't be read at all is the sender's fault: no sender sends it better. */
 function split(webhook: PeerWebhook, body: Uint8Array): Split {
   try {
     return splitAll(webhook, body);
   } catch (error) {
-    const { status, message, path, cause } =
-      error instanceof Refusal ? error : new Refusal(422, 'the body could not be read', { path: 'body', cause: error });
-    throw new Refusal(status, message, { path, cause, summary: summaryOf({ dropped: 1 }) });
+    throw error instanceof Refusal
+      ? error
+      : new Refusal(422, 'the body could not be read', { path: 'body', cause: error });
   }
 }
 

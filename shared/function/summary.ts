@@ -24,7 +24,7 @@ export interface Summary {
   readonly relabelled: Counts;
   /** Deleted by gc, by source and reason. */
   readonly deleted: readonly { readonly source: string; readonly reason: string; readonly count: number }[];
-  /** Items of a raw body that were refused, and requests turned away. */
+  /** Items that were refused of a raw body that was taken. */
   readonly dropped: number;
   /** What became of dead letters; `source` is the function that they were for. */
   readonly deadLetters: readonly { readonly source: string; readonly reason: string; readonly count: number }[];

@@ -54,6 +54,8 @@ interface Door<Message extends IncomingMessage> {
   readonly check?: (head: RequestHead) => void;
   /** Resolves when the event is dealt with; throws a Refusal. */
   readonly work: (request: Message, body: Body, trace: () => Trace) => Promise<void>;
+  /** Counts what was turned away, wherever on its way that was. */
+  readonly countRefused?: () => void;
 }
 
 function traceparentOf({ headers }: IncomingMessage): string | undefined {
@@ -110,7 +112,7 @@ export function createApp(options: AppOptions): RequestListener {
   async function serve<Message extends IncomingMessage>(
     request: Message,
     response: ServerResponse,
-    { endpoint, check, work }: Door<Message>,
+    { endpoint, check, work, countRefused }: Door<Message>,
   ): Promise<void> {
     let body: Body | undefined;
     let continued: Trace | undefined;
@@ -130,6 +132,7 @@ export function createApp(options: AppOptions): RequestListener {
       const { traceId: correlationId } = trace();
       log.debug({ correlation_id: correlationId, operation: endpoint, status: refusal.status }, refusal.message);
       answerRefusal(response, refusal, correlationId);
+      countRefused?.();
     } finally {
       body?.release();
       metrics.countRequest(endpoint, response.statusCode);
@@ -165,6 +168,7 @@ export function createApp(options: AppOptions): RequestListener {
       work({ path }, { take }, trace) {
         return options.receive({ path, endpoint, takeBody: take, traceparent: trace().traceparent });
       },
+      countRefused: () => metrics.countDropped(endpoint, 1),
     };
     app.post(routeOf(endpoint), (request, response) => serve(request, response, webhook));
   }

@@ -100,19 +100,11 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
       const fields = { operation: 'receive', source: definition.name, correlation_id: correlationId, path: endpoint };
       if (!definition.receive) throw new Refusal(404, 'no such path');
       const receive = definition.receive;
-      let dropped = 0;
-      try {
-        await run(definition.name, fields, async () => {
-          const summary = await receive(request, { ...context, signal, correlationId });
-          dropped = summary.dropped;
-          return summary;
-        });
-      } catch (error) {
-        dropped = error instanceof Refusal ? (error.summary?.dropped ?? 0) : 0;
-        throw error;
-      } finally {
-        if (dropped > 0) metrics.countDropped(endpoint, dropped);
-      }
+      await run(definition.name, fields, async () => {
+        const summary = await receive(request, { ...context, signal, correlationId });
+        if (summary.dropped > 0) metrics.countDropped(endpoint, summary.dropped);
+        return summary;
+      });
     },
   };
 }

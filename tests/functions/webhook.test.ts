@@ -106,7 +106,7 @@ describe('what travels from a webhook to the Broker', () => {
     [{ kind: 'EventList' }, 'body.items'],
     [{ kind: 'Event', apiVersion: 'v1', auditID: 'a', stage: 's' }, 'body.apiVersion'],
   ])('is nothing of %j', async (body, path) => {
-    await expect(receive(body)).rejects.toMatchObject({ status: 422, path, summary: { dropped: 1 } });
+    await expect(receive(body)).rejects.toMatchObject({ status: 422, path });
   });
 
   it('is the same whether a list is read as a whole or item by item', async () => {
@@ -128,7 +128,7 @@ describe('what travels from a webhook to the Broker', () => {
   it('is nothing where a list is there twice, of which one would be lost', async () => {
     const list = JSON.stringify([audited()]);
     const body = new TextEncoder().encode(`{"kind":"EventList","items":${list},"items":${list}}`);
-    await expect(receive(body)).rejects.toMatchObject({ status: 400, path: 'body.items', summary: { dropped: 1 } });
+    await expect(receive(body)).rejects.toMatchObject({ status: 400, path: 'body.items' });
   });
 
   it('is what the source turns into an Observation, and nothing else', () => {
@@ -199,10 +199,10 @@ describe('a webhook whose Broker is away', () => {
     await expect(received).rejects.toMatchObject({ status: 503 });
   });
 
-  it('turns away more requests than may be in flight, and counts them', async () => {
+  it('turns away more requests than may be in flight', async () => {
     const admit = (_key: string, limit: number) => (limit === 100 ? undefined : () => undefined);
     const received = receive({ rule: 'r', priority: 'Error' }, '/falco/webhook', { admit });
-    await expect(received).rejects.toMatchObject({ status: 503, summary: { dropped: 1 } });
+    await expect(received).rejects.toMatchObject({ status: 503 });
   });
 });
 
@@ -226,7 +226,7 @@ describe('a webhook whose Trigger is not ready', () => {
     const published: unknown[] = [];
     const publish = async (event: unknown): Promise<void> => void published.push(event);
     const received = receive(body, path, { ...context, publish, isRouted: () => false });
-    await expect(received).rejects.toMatchObject({ status: 503, summary: { dropped: 1 } });
+    await expect(received).rejects.toMatchObject({ status: 503 });
     expect(published).toEqual([]);
     expect(clock.now).toBeGreaterThanOrEqual(25_000);
     expect(clock.now).toBeLessThan(27_000);

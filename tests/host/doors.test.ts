@@ -252,6 +252,26 @@ describe('the doors', () => {
     expect(metrics).toContain('zen_watcher_webhook_requests_total{endpoint="/falco/webhook",status="204"}');
   });
 
+  it('count every raw body that is turned away, whatever turns it away', async () => {
+    const dropped = async (): Promise<number> => {
+      const metrics = await (await fetch(`${program.url}/metrics`)).text();
+      return Number(
+        /^zen_watcher_webhook_events_dropped_total\{endpoint="\/falco\/webhook"\} (\d+)$/m.exec(metrics)?.[1],
+      );
+    };
+    const refuse = async (headers: Record<string, string>, body: string) =>
+      (await post({ path: '/falco/webhook', headers: { ...json, ...headers }, body })).status;
+    expect(await refuse({}, '{"rule":')).toBe(400);
+    const before = await dropped();
+    expect([
+      await refuse({}, '{"rule":'),
+      await refuse({}, '{"rule":7}'),
+      await refuse({ 'content-encoding': 'br' }, '{}'),
+      await refuse({}, 'x'.repeat(12_582_913)),
+    ]).toEqual([400, 422, 415, 413]);
+    expect(await dropped()).toBe(before + 4);
+  });
+
   it('dead-letter what a Broker would have dead-lettered, without its payload', async () => {
     const letters = await observationsOf(program.url, '&source=deadletter');
     expect(letters.map(({ spec }) => [spec.category, spec.severity, spec.eventType])).toContainEqual([
