@@ -18,6 +18,7 @@ import {
 import * as z from 'zod';
 import { Refusal } from '../function/refusal.ts';
 import type { Credentials } from './credentials.ts';
+import { isProtobuf } from './metadata-list.ts';
 
 export interface ApiRequest {
   readonly method: HttpMethod;
@@ -26,6 +27,8 @@ export interface ApiRequest {
   readonly body?: unknown;
   readonly contentType?: string;
   readonly accept?: string;
+  /** What makes a value of protobuf, where that is accepted; without it the answer's body is `undefined`. */
+  readonly decode?: (bytes: Uint8Array) => unknown;
   /** The deadline of whatever this call is for. */
   readonly signal: AbortSignal;
 }
@@ -33,7 +36,7 @@ export interface ApiRequest {
 /** An answer that is the API server's last word: never 401, 429 or 5xx. */
 export interface ApiResponse {
   readonly status: number;
-  /** Parsed JSON; `undefined` where the answer had none. */
+  /** Parsed JSON, or what `decode` made of protobuf; `undefined` where the answer had none. */
   readonly body: unknown;
   /** How long the body was. */
   readonly bytes: number;
@@ -193,9 +196,11 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     try {
       const response = await attempt(request, fresh);
       const status = response.httpStatusCode;
-      const text = await response.body.text();
-      const body = parse(text, status);
-      if (isFinal(status, body)) return { status, body, bytes: text.length };
+      const bytes = await response.body.binary();
+      const body = isProtobuf(response.headers['content-type'])
+        ? request.decode?.(bytes)
+        : parse(bytes.toString(), status);
+      if (isFinal(status, body)) return { status, body, bytes: bytes.length };
       const seconds = Number(response.headers['retry-after']);
       return {
         pending: `the API server answered ${status}`,

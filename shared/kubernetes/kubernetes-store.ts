@@ -13,7 +13,8 @@ import { group, labels as labelNames } from '../observation/labels.ts';
 import type { ObservationObject } from '../observation/observation-object.ts';
 import { severities } from '../observation/severity.ts';
 import { type ApiClient, type ApiResponse, type Status, setUpFault, statusOf } from './api-client.ts';
-import { listPages } from './list-pages.ts';
+import { type ListOptions, listPages } from './list-pages.ts';
+import { decodeMetadataList, metadataOfMany, metadataOfOne } from './metadata-list.ts';
 
 export interface KubernetesStoreOptions {
   readonly client: ApiClient;
@@ -24,12 +25,12 @@ export interface KubernetesStoreOptions {
 }
 
 const hour = 3_600_000;
-/** What is parsed of a page dies young, and costs a small pod no memory; of 1,000 it would live on until it is full. */
-const itemsAPage = 250;
+/** What is read of a page dies young, and costs a small pod no memory; of 1,000 it would live on until it is full. */
+const itemsAPage = 500;
 const readMilliseconds = 30_000;
 
-const metadataOnly = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
-const metadataOfOne = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
+/** How metadata alone is asked for, and read. */
+const metadataOnly = { accept: metadataOfMany, decode: decodeMetadataList };
 
 const stringMap = z.record(z.string(), z.string());
 
@@ -154,23 +155,21 @@ export function createKubernetesStore(options: KubernetesStoreOptions): Store & 
     throw setUpFault(request.method === 'PATCH' ? 'labelling Observations' : 'deleting Observations', response);
   }
 
-  async function* itemsOf(query: Readonly<Record<string, string>>, accept: string | undefined, signal: AbortSignal) {
-    const path = pathOf(watchNamespace);
-    const what = 'listing Observations';
-    const pages = listPages(client, { path, query, limit: itemsAPage, ...(accept && { accept }), what, signal });
-    for await (const { items } of pages) yield* items;
+  async function* itemsOf(options: Partial<ListOptions> & Pick<ListOptions, 'query' | 'signal'>) {
+    const defaults = { path: pathOf(watchNamespace), limit: itemsAPage, what: 'listing Observations' };
+    for await (const { items } of listPages(client, { ...defaults, ...options })) yield* items;
   }
 
   async function* expiredByLabel(now: number, signal: AbortSignal): AsyncGenerator<Expired> {
     const query = { labelSelector: `${labelNames.expires}<${Math.ceil(now / hour)}` };
-    for await (const item of itemsOf(query, metadataOnly, signal)) {
+    for await (const item of itemsOf({ query, ...metadataOnly, signal })) {
       const stored = storedOf(partialSchema.parse(item).metadata);
       yield { ...stored, source: stored.labels[labelNames.source] ?? 'unknown' };
     }
   }
 
   async function* expiredBySpec(now: number, signal: AbortSignal): AsyncGenerator<Expired> {
-    for await (const item of itemsOf({ labelSelector: `!${labelNames.expires}` }, undefined, signal)) {
+    for await (const item of itemsOf({ query: { labelSelector: `!${labelNames.expires}` }, signal })) {
       const { metadata, spec } = unlabelledSchema.parse(item);
       const stored = storedOf(metadata);
       const ends = stored.createdAt + (spec.ttlSecondsAfterCreation ?? defaultTtl) * 1000;
@@ -198,17 +197,8 @@ export function createKubernetesStore(options: KubernetesStoreOptions): Store & 
       // Of one resource little is known, so one call is enough; of a whole source there may be any number.
       const limit = subjects ? undefined : itemsAPage;
       const path = pathOf(namespace ?? watchNamespace);
-      const pages = listPages(client, {
-        path,
-        query,
-        limit,
-        accept: metadataOnly,
-        what: 'listing Observations',
-        signal,
-      });
-      for await (const { items } of pages) {
-        for (const item of items) yield storedOf(partialSchema.parse(item).metadata);
-      }
+      const items = itemsOf({ path, query, limit, ...metadataOnly, signal });
+      for await (const item of items) yield storedOf(partialSchema.parse(item).metadata);
     },
 
     async *expired(now, signal) {

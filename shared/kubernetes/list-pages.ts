@@ -1,17 +1,13 @@
 import * as z from 'zod';
 import { type ApiClient, type ApiRequest, setUpFault, statusOf } from './api-client.ts';
 
-export interface ListOptions {
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string | undefined>>;
+export interface ListOptions extends Pick<ApiRequest, 'path' | 'query' | 'accept' | 'decode' | 'signal'> {
   /** Items a page; `undefined` asks for all at once. A function is asked before each page. */
   readonly limit: number | undefined | (() => number);
-  readonly accept?: string;
   /** What it is for, as an operator would say: the fault's message begins with it. */
   readonly what: string;
   /** A kind that is not served is an empty list. */
   readonly isOptional?: boolean;
-  readonly signal: AbortSignal;
 }
 
 export interface Page {
@@ -26,10 +22,10 @@ const pageSchema = z.object({
   metadata: z.object({ continue: z.string().optional(), resourceVersion: z.string().default('') }).optional(),
 });
 
-function requestFor({ path, query, limit, accept, signal }: ListOptions, token: string | undefined): ApiRequest {
+function requestFor({ limit, query, ...options }: ListOptions, token: string | undefined): ApiRequest {
   const size = typeof limit === 'function' ? limit() : limit;
   const paging = { limit: size === undefined ? undefined : String(size), continue: token };
-  return { method: 'GET', path, query: { ...query, ...paging }, ...(accept !== undefined && { accept }), signal };
+  return { ...options, method: 'GET', query: { ...query, ...paging } };
 }
 
 /**

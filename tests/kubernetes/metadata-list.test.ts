@@ -1,0 +1,115 @@
+import fc from 'fast-check';
+import { PbfWriter } from 'pbf';
+import { describe, expect, it } from 'vitest';
+import { decodeMetadataList } from '../../shared/kubernetes/metadata-list.ts';
+
+interface Item {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly seconds: number;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Of fields that nothing here reads, such as managedFields. */
+  readonly other: string;
+}
+
+interface List {
+  readonly resourceVersion: string;
+  readonly continue: string;
+  readonly items: readonly Item[];
+}
+
+/** Not by pbf's own way to write strings, which takes some characters for others. */
+function writeText(writer: PbfWriter, tag: number, value: string): void {
+  writer.writeBytesField(tag, Buffer.from(value));
+}
+
+function writeEntry([key, value]: readonly [string, string], writer: PbfWriter): void {
+  writeText(writer, 1, key);
+  writeText(writer, 2, value);
+}
+
+function writeMetadata(item: Item, writer: PbfWriter): void {
+  writeText(writer, 1, item.name);
+  writeText(writer, 2, item.other);
+  writeText(writer, 3, item.namespace);
+  writeText(writer, 5, item.uid);
+  writeText(writer, 6, item.resourceVersion);
+  writer.writeVarintField(7, 1);
+  writer.writeMessage(8, (seconds: number, time) => time.writeVarintField(1, seconds), item.seconds);
+  for (const entry of Object.entries(item.labels)) writer.writeMessage(11, writeEntry, entry);
+  writer.writeMessage(12, writeEntry, ['annotation', item.other]);
+  writer.writeMessage(17, writeEntry, ['manager', item.other]);
+}
+
+/** As an API server answers. */
+function encode(list: List): Uint8Array {
+  const writer = new PbfWriter();
+  for (const byte of 'k8s\0') writer.writeVarint(byte.charCodeAt(0));
+  writer.writeMessage(1, writeEntry, ['meta.k8s.io/v1', 'PartialObjectMetadataList']);
+  const writeItem = (item: Item, to: PbfWriter): void => to.writeMessage(1, writeMetadata, item);
+  const writeListMetadata = (_list: List, to: PbfWriter): void => {
+    writeText(to, 1, '');
+    writeText(to, 2, list.resourceVersion);
+    writeText(to, 3, list.continue);
+    to.writeVarintField(4, 7);
+  };
+  const writeList = (_list: List, to: PbfWriter): void => {
+    to.writeMessage(1, writeListMetadata, list);
+    for (const item of list.items) to.writeMessage(2, writeItem, item);
+  };
+  writer.writeMessage(2, writeList, list);
+  writeText(writer, 3, '');
+  writeText(writer, 4, '');
+  return writer.finish();
+}
+
+const text = fc.string({ unit: 'binary', maxLength: 40 });
+const lists: fc.Arbitrary<List> = fc.record({
+  resourceVersion: text,
+  continue: text,
+  items: fc.array(
+    fc.record({
+      ...{ name: text, namespace: text, uid: text, resourceVersion: text, other: text },
+      seconds: fc.integer({ min: 0, max: 4_102_444_800 }),
+      labels: fc.dictionary(text, text, { maxKeys: 8 }),
+    }),
+    { maxLength: 20 },
+  ),
+});
+
+describe('a list of metadata in protobuf', () => {
+  it('is read as its JSON would be, whatever else is in it', () => {
+    fc.assert(
+      fc.property(lists, (list) => {
+        expect(decodeMetadataList(encode(list))).toEqual({
+          metadata: { resourceVersion: list.resourceVersion, continue: list.continue },
+          items: list.items.map(({ name, namespace, uid, resourceVersion, seconds, labels }) => ({
+            metadata: {
+              ...{ name, namespace, uid, resourceVersion, labels },
+              creationTimestamp: new Date(seconds * 1000).toISOString(),
+            },
+          })),
+        });
+      }),
+    );
+  });
+
+  it('is refused where it is something else', () => {
+    expect(() => decodeMetadataList(Buffer.from('{"kind":"PartialObjectMetadataList"}'))).toThrow('no protobuf');
+    expect(() => decodeMetadataList(Buffer.alloc(0))).toThrow('no protobuf');
+  });
+
+  it('comes to an end with any bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
+        try {
+          decodeMetadataList(Buffer.concat([Buffer.from('k8s\0'), bytes]));
+        } catch (error) {
+          expect(error).toBeInstanceOf(Error);
+        }
+      }),
+    );
+  });
+});
