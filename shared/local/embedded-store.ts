@@ -10,7 +10,10 @@ import { expiresAt, labels as labelNames } from '../observation/labels.ts';
 import type { ObservationObject } from '../observation/observation-object.ts';
 import { severities } from '../observation/severity.ts';
 
-/** With row ids: the key is a hash, so rows that are as large as these would be inserted all over a tree of their own. */
+/**
+ * With row ids: the key is a hash, so rows that are as large as these would be inserted all over a tree of their own. No
+ * index more than needed: each costs every event as much as reading it.
+ */
 const schema = `
   CREATE TABLE IF NOT EXISTS observations (
     place TEXT NOT NULL, -- <namespace>/, so that the order is the API server's
@@ -27,8 +30,6 @@ const schema = `
     PRIMARY KEY (place, name)
   );
   CREATE INDEX IF NOT EXISTS by_subject ON observations (subject, place) WHERE subject IS NOT NULL;
-  CREATE INDEX IF NOT EXISTS by_source ON observations (source, place, name);
-  CREATE INDEX IF NOT EXISTS by_expiry ON observations (expires_at);
 `;
 
 const stringMap = z.record(z.string(), z.string());
@@ -184,9 +185,9 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
   }
 
   /** Pages by key, so that what is deleted or written meanwhile shifts nothing. */
-  function* pages(where: string, values: readonly SQLInputValue[]) {
+  function* pages(where: string, values: readonly SQLInputValue[], index = '') {
     const statement = database.prepare(
-      `SELECT ${rowColumns} FROM observations
+      `SELECT ${rowColumns} FROM observations ${index}
        WHERE (place, name) > (?, ?) AND ${where} ORDER BY place, name LIMIT ${rowsAPage}`,
     );
     let after: readonly [string, string] = ['', ''];
@@ -209,7 +210,11 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
 
     async *names({ source, subjects, namespace }: NamesQuery) {
       const { where, values } = conditionsOf({ source, place: namespace && placeOf(namespace), subject: subjects });
-      for (const row of pages(where, values)) yield storedOf(row);
+      // Names begin with their source, so nothing of a row of another one is read.
+      const ranged = source === undefined ? where : `name > ? AND name < ? AND ${where}`;
+      const range = source === undefined ? [] : [`${source}-`, `${source}.`];
+      const index = subjects ? 'INDEXED BY by_subject' : '';
+      for (const row of pages(ranged, [...range, ...values], index)) yield storedOf(row);
     },
 
     async *expired(time) {
