@@ -1,12 +1,7 @@
-import {
-  type ClientRequest,
-  Agent as HttpAgent,
-  request as httpRequest,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-} from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { isIP, connect as tcpConnect } from 'node:net';
 import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { connect as tlsConnect } from 'node:tls';
 import {
   createConfiguration,
   type HttpMethod,
@@ -17,6 +12,7 @@ import {
 } from '@kubernetes/client-node';
 import * as z from 'zod';
 import { Refusal } from '../function/refusal.ts';
+import { type Connections, createConnections, type Exchange } from './connections.ts';
 import type { Credentials } from './credentials.ts';
 import { isProtobuf } from './metadata-list.ts';
 
@@ -88,7 +84,7 @@ export function setUpFault(what: string, { status, body }: Pick<ApiResponse, 'st
   return new Refusal(503, `${what} ${hint}`, { retryAfter: 5 });
 }
 
-const connections = 32;
+const mostConnections = 32;
 const firstPauseMilliseconds = 100;
 const longestPauseMilliseconds = 5000;
 
@@ -99,67 +95,97 @@ function isSame(a: Tls, b: Tls): boolean {
   return keys.every((key) => a[key] === b[key] || JSON.stringify(a[key]) === JSON.stringify(b[key]));
 }
 
-/** The response headers of Node as client-node has them. */
-function plainHeaders(headers: IncomingHttpHeaders): Record<string, string> {
-  const plain: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) if (value !== undefined) plain[name] = String(value);
-  return plain;
+/** A header or a path that would end its line makes another request of what follows. */
+function checked(text: string): string {
+  if (/[^\t\x20-\x7e]/.test(text)) throw new Error('a request with characters that no header may hold');
+  return text;
 }
 
-/**
- * Calls the API server by client-node's request and response types, over one keep-alive agent of our own: client-node's
- * would open a connection for every call.
- */
+/** The bytes of a request, as text. */
+function textOf(context: RequestContext, origin: string, host: string): string {
+  const body = context.getBody();
+  let head = `${context.getHttpMethod()} ${checked(context.getUrl().slice(origin.length))} HTTP/1.1\r\nHost: ${host}\r\n`;
+  for (const [name, value] of Object.entries(context.getHeaders())) head += `${name}: ${checked(value)}\r\n`;
+  return `${head}\r\n${typeof body === 'string' ? body : ''}`;
+}
+
+/** Calls the API server by client-node's request and response types, over connections of our own. */
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const { credentials, sleep, random, attemptMilliseconds } = options;
-  const isTls = credentials.server.startsWith('https:');
-  let agent: HttpAgent | HttpsAgent = new HttpAgent({ keepAlive: true, maxSockets: connections });
-  let agentIsFor: Tls = {};
+  const { protocol, origin, host, hostname, port } = new URL(credentials.server);
+  const isTls = protocol === 'https:';
+  const target = { host: hostname.replace(/^\[|\]$/g, ''), noDelay: true, keepAlive: true };
+  let connections: Connections | undefined;
+  let connectionsAreFor: Tls = {};
   /** Whether the last stream was answered 401, so that the next one reads the token anew. */
   let refused = false;
 
-  /** A rotated CA needs new connections; the old ones end with what is in flight on them. */
-  async function currentAgent(): Promise<HttpAgent | HttpsAgent> {
-    if (!isTls) return agent;
-    const tls = await credentials.tls();
-    if (agent instanceof HttpsAgent && isSame(tls, agentIsFor)) return agent;
-    agent = new HttpsAgent({ keepAlive: true, maxSockets: connections, ...tls });
-    // All its connections are alike; Node would make a name of the whole CA for each call.
-    agent.getName = () => 'api-server';
-    agentIsFor = tls;
-    return agent;
+  function connectionsWith(tls: Tls): Connections {
+    let session: Buffer | undefined;
+    const open = () => {
+      const servername = isIP(target.host) ? {} : { servername: target.host };
+      const resumed = session && { session };
+      const secure = { ...servername, ALPNProtocols: ['http/1.1'], ...tls, ...resumed };
+      return tlsConnect({ ...target, port: Number(port || 443), ...secure }).on('session', (next) => {
+        session = next;
+      });
+    };
+    const openPlain = () => tcpConnect({ ...target, port: Number(port || 80) });
+    return createConnections({ open: isTls ? open : openPlain, limit: mostConnections });
   }
 
-  async function open(context: RequestContext, onAnswer: (response: IncomingMessage) => void): Promise<ClientRequest> {
-    const body = context.getBody();
+  /** A rotated CA needs new connections; the old ones end with what is in flight on them. */
+  async function current(): Promise<Connections> {
+    const tls = isTls ? await credentials.tls() : {};
+    if (connections && isSame(tls, connectionsAreFor)) return connections;
+    connections?.retire();
+    connections = connectionsWith(tls);
+    connectionsAreFor = tls;
+    return connections;
+  }
+
+  /** Resolves when it is sent; what becomes of it, the exchange is told. `abort` ends it, as the request's signal does. */
+  async function begin(context: RequestContext, exchange: Exchange): Promise<(reason: Error) => void> {
     const signal = context.getSignal();
-    const settings = {
-      agent: await currentAgent(),
-      method: context.getHttpMethod(),
-      headers: context.getHeaders(),
-      ...(signal && { signal }),
-    };
-    const call = (isTls ? httpsRequest : httpRequest)(context.getUrl(), settings, onAnswer);
-    return call.end(typeof body === 'string' ? body : undefined);
+    const text = textOf(context, origin, host);
+    const to = await current();
+    const cancel = to.send(text, {
+      onHead: (status, headers) => exchange.onHead(status, headers),
+      onData: (chunk) => exchange.onData(chunk),
+      onEnd() {
+        signal?.removeEventListener('abort', onAbort);
+        exchange.onEnd();
+      },
+      onError(error) {
+        signal?.removeEventListener('abort', onAbort);
+        exchange.onError(error);
+      },
+    });
+    const onAbort = (): void => cancel(new Error('the time for it is over'));
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort);
+    return cancel;
   }
 
   /** One call, to the last byte of its answer, in the time that an attempt has. */
   async function send(context: RequestContext): Promise<ResponseContext> {
     const { promise, resolve, reject } = Promise.withResolvers<ResponseContext>();
-    const call = await open(context, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', reject);
-      response.on('end', () => {
-        if (!response.complete) return reject(new Error('the answer was cut off'));
+    const chunks: Buffer[] = [];
+    let head: { status: number; headers: Readonly<Record<string, string>> } = { status: 0, headers: {} };
+    const cancel = await begin(context, {
+      onHead(status, headers) {
+        head = { status, headers };
+      },
+      onData: (chunk) => void chunks.push(chunk),
+      onEnd() {
         const bytes = Buffer.concat(chunks);
         const content = { binary: async () => bytes, text: async () => bytes.toString(), stream: () => null };
-        resolve(new ResponseContext(response.statusCode ?? 0, plainHeaders(response.headers), content));
-      });
+        resolve(new ResponseContext(head.status, head.headers, content));
+      },
+      onError: reject,
     });
-    call.on('error', reject);
     // One that is ended by itself: AbortSignal.timeout would keep each call's timer for the whole time.
-    const timer = setTimeout(() => call.destroy(new Error('no answer in time')), attemptMilliseconds);
+    const timer = setTimeout(() => cancel(new Error('no answer in time')), attemptMilliseconds);
     return promise.finally(() => clearTimeout(timer));
   }
 
@@ -233,25 +259,46 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     async stream(request) {
       const context = await contextFor(request, refused);
       context.setSignal(request.signal);
-      const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-      (await open(context, resolve)).on('error', reject);
-      const response = await promise;
-      const status = response.statusCode ?? 0;
+      const { promise, resolve, reject } = Promise.withResolvers<number>();
+      const body = new Readable({ read: () => undefined });
+      const stream: Stream = { body, cancel: () => undefined };
+      stream.cancel = await begin(context, {
+        onHead: (status) => resolve(status),
+        onData: (chunk) => void body.push(chunk),
+        onEnd: () => void body.push(null),
+        onError(error) {
+          stream.fault = error;
+          reject(error);
+          body.push(null);
+        },
+      });
+      const status = await promise;
       refused = status === 401;
-      if (status === 200) return values(response);
-      const text = (await response.toArray()).join('');
+      if (status === 200) return values(stream);
+      const text = (await body.toArray()).join('');
       return { status, body: parse(text, status), bytes: text.length };
     },
 
     close() {
-      agent.destroy();
+      connections?.close();
     },
   };
 }
 
-async function* values(response: IncomingMessage): AsyncGenerator<unknown> {
-  for await (const line of createInterface({ input: response })) if (line !== '') yield JSON.parse(line);
-  if (!response.complete) throw new Error('the answer was cut off');
+interface Stream {
+  readonly body: Readable;
+  /** What broke it: readline would hear nothing of an error of its input. */
+  fault?: Error;
+  cancel(reason: Error): void;
+}
+
+async function* values(stream: Stream): AsyncGenerator<unknown> {
+  try {
+    for await (const line of createInterface({ input: stream.body })) if (line !== '') yield JSON.parse(line);
+    if (stream.fault) throw stream.fault;
+  } finally {
+    stream.cancel(new Error('nobody reads on'));
+  }
 }
 
 interface Pending {

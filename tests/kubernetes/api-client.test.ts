@@ -47,7 +47,10 @@ async function connect(answers: readonly Answer[], attemptMilliseconds = 2000) {
   };
   const client = createApiClient({
     credentials,
-    sleep: async (milliseconds) => void pauses.push(milliseconds),
+    sleep(milliseconds) {
+      pauses.push(milliseconds);
+      return new Promise((resolve) => setImmediate(resolve));
+    },
     random: () => 0.5,
     attemptMilliseconds,
   });
@@ -124,6 +127,65 @@ describe('the client of the API server', () => {
     const { get, connections } = await connect([json(200, {})]);
     for (let index = 0; index < 50; index += 1) await get();
     expect(connections.size).toBe(1);
+  });
+
+  it('makes no more connections than it may, however much is asked at once', async () => {
+    const { get, connections, asked } = await connect([json(200, { ok: true })]);
+    const answers = await Promise.all(Array.from({ length: 200 }, () => get()));
+    expect(answers.map(({ status }) => status)).toEqual(Array(200).fill(200));
+    expect(asked()).toBe(200);
+    expect(connections.size).toBeLessThanOrEqual(32);
+  });
+
+  it('uses no connection again that has carried what was given up', async () => {
+    const held: ServerResponse[] = [];
+    const hold: Answer = (_request, response) => void held.push(response);
+    const { get, connections } = await connect([hold, json(200, { ok: true })]);
+    const deadline = new AbortController();
+    const failed = get(deadline.signal);
+    while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    deadline.abort();
+    await expect(failed).rejects.toMatchObject({ status: 503 });
+    held[0]?.end('late');
+    expect((await get()).body).toEqual({ ok: true });
+    expect(connections.size).toBe(2);
+  });
+
+  it('leaves alone what came after a call, when the time of that call is over', async () => {
+    const held: ServerResponse[] = [];
+    const hold: Answer = (_request, response) => void held.push(response);
+    const { get, connections } = await connect([json(200, {}), hold]);
+    const deadline = new AbortController();
+    await get(deadline.signal);
+    const second = get();
+    while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    deadline.abort();
+    held[0]?.end('{"second":true}');
+    expect((await second).body).toEqual({ second: true });
+    expect(connections.size).toBe(1);
+  });
+
+  it('sends no second request in a header', async () => {
+    const { client, asked } = await connect([json(200, {})]);
+    const signal = AbortSignal.timeout(50);
+    const accept = 'application/json\r\n\r\nDELETE /x HTTP/1.1';
+    await expect(client.request({ method: 'GET', path: '/x', accept, signal })).rejects.toMatchObject({ status: 503 });
+    expect(asked()).toBe(0);
+  });
+
+  it('reads a long answer whole, in chunks or of a length', async () => {
+    const items = Array.from({ length: 20_000 }, (_, index) => `item ${index} \u{1f600}`);
+    const text = Buffer.from(JSON.stringify({ items }));
+    const { get } = await connect([
+      (_request, response) => void response.writeHead(200, { 'content-length': text.length }).end(text),
+      (_request, response) => {
+        response.writeHead(200);
+        for (let at = 0; at < text.length; at += 9973) response.write(text.subarray(at, at + 9973));
+        response.end();
+      },
+    ]);
+    expect((await get()).body).toEqual({ items });
+    expect(await get()).toEqual({ status: 200, body: { items }, bytes: text.length });
   });
 });
 

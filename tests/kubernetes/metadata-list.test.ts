@@ -73,7 +73,12 @@ const lists: fc.Arbitrary<List> = fc.record({
     fc.record({
       ...{ name: text, namespace: text, uid: text, resourceVersion: text, other: text },
       seconds: fc.integer({ min: 0, max: 4_102_444_800 }),
-      labels: fc.dictionary(text, text, { maxKeys: 8 }),
+      // No label of Kubernetes has that name.
+      labels: fc.dictionary(
+        text.filter((name) => name !== '__proto__'),
+        text,
+        { maxKeys: 8 },
+      ),
     }),
     { maxLength: 20 },
   ),

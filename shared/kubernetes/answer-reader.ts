@@ -1,0 +1,151 @@
+/** Who is told of an answer as it arrives. */
+export interface Receiver {
+  /** Names in lower case. */
+  onHead(status: number, headers: Readonly<Record<string, string>>): void;
+  onData(chunk: Buffer): void;
+  onEnd(): void;
+}
+
+export interface AnswerReader {
+  /** Takes what has arrived. Throws an Error where it is no answer of HTTP/1.1. */
+  read(chunk: Buffer): void;
+  /** The connection has ended. Throws an Error unless that is what ends the answer. */
+  end(): void;
+  isOver(): boolean;
+  /** Whether the connection can carry another request when the answer is over. */
+  isReusable(): boolean;
+}
+
+/** Of all header fields together, and of the line that begins a chunk. */
+const longestHead = 65_536;
+const lineEnd = '\r\n';
+
+const statusLine = /^HTTP\/1\.([01]) (\d{3})(?: |$)/;
+
+interface Head {
+  readonly status: number;
+  readonly isOld: boolean;
+  readonly headers: Record<string, string>;
+}
+
+function readHead(text: string): Head {
+  const lines = text.split(lineEnd);
+  const [, minor, status] = statusLine.exec(lines[0] ?? '') ?? [];
+  if (status === undefined) throw new Error('no answer of HTTP/1.1');
+  const headers: Record<string, string> = {};
+  for (let index = 1; index < lines.length; index += 1) {
+    const line = lines[index] ?? '';
+    const colon = line.indexOf(':');
+    if (colon < 1) throw new Error('a header without a name');
+    const name = line.slice(0, colon).toLowerCase();
+    const value = line.slice(colon + 1).trim();
+    headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`;
+  }
+  return { status: Number(status), isOld: minor === '0', headers };
+}
+
+/** What follows a head: a body of so many bytes, one in chunks, or all that comes. */
+function framingOf({ status, headers }: Head): number | 'chunks' | 'to the end' {
+  if (status === 204 || status === 304) return 0;
+  const { 'transfer-encoding': encoding, 'content-length': length } = headers;
+  if (encoding?.toLowerCase() === 'chunked') return 'chunks';
+  if (encoding !== undefined) throw new Error('an unknown transfer encoding');
+  return length === undefined ? 'to the end' : lengthOf(length, 10);
+}
+
+function lengthOf(text: string, radix: 10 | 16): number {
+  const digits = radix === 10 ? /^\d{1,15}$/ : /^[\da-f]{1,12}$/i;
+  if (!digits.test(text)) throw new Error('no length');
+  return Number.parseInt(text, radix);
+}
+
+/**
+ * Reads one answer of HTTP/1.1 (RFC 9112), in whatever pieces it arrives. Node's own client costs as much as all else
+ * that an event takes; of HTTP an API server sends no more than this: a body of a length, in chunks, or to the end.
+ */
+export function createAnswerReader(receiver: Receiver): AnswerReader {
+  let at: 'head' | 'body' | 'size' | 'chunk' | 'chunk end' | 'trailer' | 'to the end' | 'over' = 'head';
+  /** What has arrived of a line or a head that is not whole yet. */
+  let rest: Buffer = Buffer.alloc(0);
+  /** Bytes of the body, or of the chunk, that are still to come. */
+  let remaining = 0;
+  let isReusable = false;
+
+  function over(): void {
+    at = 'over';
+    receiver.onEnd();
+  }
+
+  function begin(head: Head): void {
+    // "100 Continue" and its like come before the answer.
+    if (head.status < 200) return;
+    const framing = framingOf(head);
+    remaining = typeof framing === 'number' ? framing : 0;
+    at = framing === 'chunks' ? 'size' : framing === 'to the end' ? framing : 'body';
+    isReusable = framing !== 'to the end' && !head.isOld && head.headers.connection?.toLowerCase() !== 'close';
+    receiver.onHead(head.status, head.headers);
+    if (framing === 0) over();
+  }
+
+  /** The text up to a mark, of which what is behind it is left in `rest`; `undefined` while it has not arrived. */
+  function textTo(mark: string): string | undefined {
+    const end = rest.indexOf(mark, 0, 'latin1');
+    if (end > longestHead || (end === -1 && rest.length > longestHead)) throw new Error('a line without an end');
+    if (end === -1) return undefined;
+    const text = rest.toString('latin1', 0, end);
+    rest = rest.subarray(end + mark.length);
+    return text;
+  }
+
+  function takeBody(): boolean {
+    const part = at === 'to the end' || rest.length <= remaining ? rest : rest.subarray(0, remaining);
+    rest = rest.subarray(part.length);
+    remaining -= part.length;
+    if (part.length > 0) receiver.onData(part);
+    if (at === 'to the end' || remaining > 0) return false;
+    if (at === 'body') over();
+    else at = 'chunk end';
+    return true;
+  }
+
+  function takeLine(): boolean {
+    const text = textTo(lineEnd);
+    if (text === undefined) return false;
+    if (at === 'size') {
+      remaining = lengthOf(text.split(';', 1).join('').trim(), 16);
+      at = remaining === 0 ? 'trailer' : 'chunk';
+    } else if (at === 'chunk end') {
+      if (text !== '') throw new Error('a chunk is longer than it says');
+      at = 'size';
+    } else if (text === '') over();
+    return true;
+  }
+
+  function takeHead(): boolean {
+    const text = textTo(lineEnd + lineEnd);
+    if (text === undefined) return false;
+    begin(readHead(text));
+    return true;
+  }
+
+  /** Whether there may be more in what has arrived. */
+  function step(): boolean {
+    if (at === 'over') return false;
+    if (at === 'head') return takeHead();
+    return at === 'body' || at === 'chunk' || at === 'to the end' ? takeBody() : takeLine();
+  }
+
+  return {
+    read(chunk) {
+      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      while (rest.length > 0 && step());
+      if (at === 'over' && rest.length > 0) throw new Error('more than an answer');
+    },
+    end() {
+      if (at !== 'to the end') throw new Error('the answer was cut off');
+      over();
+    },
+    isOver: () => at === 'over',
+    isReusable: () => isReusable,
+  };
+}
