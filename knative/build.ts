@@ -44,26 +44,12 @@ const listFunctions: Plugin = {
 };
 
 /**
- * What a function never runs. client-node's index loads 480 KB of models, authentication by other clouds, and undici: its
- * request types are enough. Express comes with parsers of bodies, and tables of all character sets: ours are read in
- * host/body.ts. Local mode runs from the sources.
+ * What a function never runs. Express comes with parsers of bodies, and tables of all character sets: ours are read in
+ * host/body.ts. Local mode, with client-node for its kubeconfigs, runs from the sources.
  */
 const leaveOut: Plugin = {
   name: 'leave-out',
   setup({ onLoad, onResolve }) {
-    onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path: 'client-node', namespace: 'client-node' }));
-    onLoad({ filter: /.*/, namespace: 'client-node' }, () => ({
-      contents: `
-        export { createConfiguration } from './gen/configuration.js';
-        export { ServerConfiguration } from './gen/servers.js';
-        export { ResponseContext, wrapHttpLibrary } from './gen/http/http.js';`,
-      loader: 'js',
-      resolveDir: join(root, 'node_modules', '@kubernetes', 'client-node', 'dist'),
-    }));
-    onLoad({ filter: /isomorphic-fetch\.js$/ }, () => ({
-      contents: 'export class IsomorphicFetchHttpLibrary {}',
-      loader: 'js',
-    }));
     onResolve({ filter: /^body-parser$/ }, () => ({ path: 'body-parser', namespace: 'left-out' }));
     onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: '', loader: 'js' }));
     onLoad({ filter: /local[/\\]local-mode\.ts$/ }, () => ({

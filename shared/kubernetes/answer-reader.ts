@@ -1,7 +1,12 @@
+export interface Head {
+  readonly status: number;
+  /** The value of a header field, of several with that name joined by commas; `name` is in lower case. */
+  field(name: string): string | undefined;
+}
+
 /** Who is told of an answer as it arrives. */
 export interface Receiver {
-  /** Names in lower case. */
-  onHead(status: number, headers: Readonly<Record<string, string>>): void;
+  onHead(head: Head): void;
   onData(chunk: Buffer): void;
   onEnd(): void;
 }
@@ -20,36 +25,35 @@ export interface AnswerReader {
 const longestHead = 65_536;
 const lineEnd = '\r\n';
 
-const statusLine = /^HTTP\/1\.([01]) (\d{3})(?: |$)/;
+const statusLine = /^HTTP\/1\.([01]) (\d{3})(?=[ \r]|$)/;
 
-interface Head {
-  readonly status: number;
-  readonly isOld: boolean;
-  readonly headers: Record<string, string>;
-}
-
-function readHead(text: string): Head {
-  const lines = text.split(lineEnd);
-  const [, minor, status] = statusLine.exec(lines[0] ?? '') ?? [];
+/** Few of its fields are ever asked for, so none is read before. */
+function readHead(text: string): Head & { readonly isOld: boolean } {
+  const [, minor, status] = statusLine.exec(text) ?? [];
   if (status === undefined) throw new Error('no answer of HTTP/1.1');
-  const headers: Record<string, string> = {};
-  for (let index = 1; index < lines.length; index += 1) {
-    const line = lines[index] ?? '';
-    const colon = line.indexOf(':');
-    if (colon < 1) throw new Error('a header without a name');
-    const name = line.slice(0, colon).toLowerCase();
-    const value = line.slice(colon + 1).trim();
-    headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`;
-  }
-  return { status: Number(status), isOld: minor === '0', headers };
+  const lower = text.toLowerCase();
+  return {
+    status: Number(status),
+    isOld: minor === '0',
+    field(name) {
+      const mark = `${lineEnd}${name}:`;
+      const values: string[] = [];
+      for (let at = lower.indexOf(mark); at !== -1; at = lower.indexOf(mark, at + 1)) {
+        const end = text.indexOf(lineEnd, at + mark.length);
+        values.push(text.slice(at + mark.length, end === -1 ? undefined : end).trim());
+      }
+      return values.length === 0 ? undefined : values.join(', ');
+    },
+  };
 }
 
 /** What follows a head: a body of so many bytes, one in chunks, or all that comes. */
-function framingOf({ status, headers }: Head): number | 'chunks' | 'to the end' {
+function framingOf({ status, field }: Head): number | 'chunks' | 'to the end' {
   if (status === 204 || status === 304) return 0;
-  const { 'transfer-encoding': encoding, 'content-length': length } = headers;
+  const encoding = field('transfer-encoding');
   if (encoding?.toLowerCase() === 'chunked') return 'chunks';
   if (encoding !== undefined) throw new Error('an unknown transfer encoding');
+  const length = field('content-length');
   return length === undefined ? 'to the end' : lengthOf(length, 10);
 }
 
@@ -76,14 +80,14 @@ export function createAnswerReader(receiver: Receiver): AnswerReader {
     receiver.onEnd();
   }
 
-  function begin(head: Head): void {
+  function begin(head: ReturnType<typeof readHead>): void {
     // "100 Continue" and its like come before the answer.
     if (head.status < 200) return;
     const framing = framingOf(head);
     remaining = typeof framing === 'number' ? framing : 0;
     at = framing === 'chunks' ? 'size' : framing === 'to the end' ? framing : 'body';
-    isReusable = framing !== 'to the end' && !head.isOld && head.headers.connection?.toLowerCase() !== 'close';
-    receiver.onHead(head.status, head.headers);
+    isReusable = framing !== 'to the end' && !head.isOld && head.field('connection')?.toLowerCase() !== 'close';
+    receiver.onHead(head);
     if (framing === 0) over();
   }
 

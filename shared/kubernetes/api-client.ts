@@ -2,22 +2,16 @@ import { isIP, connect as tcpConnect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
-import {
-  createConfiguration,
-  type HttpMethod,
-  type RequestContext,
-  ResponseContext,
-  ServerConfiguration,
-  wrapHttpLibrary,
-} from '@kubernetes/client-node';
 import * as z from 'zod';
 import { Refusal } from '../function/refusal.ts';
-import { type Connections, createConnections, type Exchange } from './connections.ts';
+import type { Head } from './answer-reader.ts';
+import { type Cancel, type Connections, createConnections, type Exchange } from './connections.ts';
 import type { Credentials } from './credentials.ts';
 import { isProtobuf } from './metadata-list.ts';
 
 export interface ApiRequest {
-  readonly method: HttpMethod;
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Percent-encoded where that is needed. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: unknown;
@@ -101,20 +95,39 @@ function checked(text: string): string {
   return text;
 }
 
-/** The bytes of a request, as text. */
-function textOf(context: RequestContext, origin: string, host: string): string {
-  const body = context.getBody();
-  let head = `${context.getHttpMethod()} ${checked(context.getUrl().slice(origin.length))} HTTP/1.1\r\nHost: ${host}\r\n`;
-  for (const [name, value] of Object.entries(context.getHeaders())) head += `${name}: ${checked(value)}\r\n`;
-  return `${head}\r\n${typeof body === 'string' ? body : ''}`;
+function queryOf(query: ApiRequest['query']): string {
+  const given = Object.entries(query ?? {}).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
 }
 
-/** Calls the API server by client-node's request and response types, over connections of our own. */
+/** The bytes of a request, as text. */
+function textOf(request: ApiRequest, { host, pathname }: URL, authorization: string | undefined): string {
+  const { method, path, query, accept = 'application/json', body, contentType = 'application/json' } = request;
+  const text = body === undefined ? '' : JSON.stringify(body);
+  const head = [
+    `${method} ${pathname.replace(/\/$/, '')}${path}${queryOf(query)} HTTP/1.1`,
+    `Host: ${host}`,
+    // Audit logs and managedFields name whoever writes by it.
+    'User-Agent: zen-watcher',
+    `Accept: ${accept}`,
+    ...(authorization === undefined ? [] : [`Authorization: ${authorization}`]),
+    ...(body === undefined ? [] : [`Content-Type: ${contentType}`, `Content-Length: ${Buffer.byteLength(text)}`]),
+  ];
+  return `${head.map(checked).join('\r\n')}\r\n\r\n${text}`;
+}
+
+/** What has arrived of an answer. */
+interface Arrived {
+  readonly head: Head;
+  readonly bytes: Buffer;
+}
+
+/** Calls the API server over connections of our own. */
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const { credentials, sleep, random, attemptMilliseconds } = options;
-  const { protocol, origin, host, hostname, port } = new URL(credentials.server);
-  const isTls = protocol === 'https:';
-  const target = { host: hostname.replace(/^\[|\]$/g, ''), noDelay: true, keepAlive: true };
+  const server = new URL(credentials.server);
+  const isTls = server.protocol === 'https:';
+  const target = { host: server.hostname.replace(/^\[|\]$/g, ''), noDelay: true, keepAlive: true };
   let connections: Connections | undefined;
   let connectionsAreFor: Tls = {};
   /** Whether the last stream was answered 401, so that the next one reads the token anew. */
@@ -126,11 +139,11 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       const servername = isIP(target.host) ? {} : { servername: target.host };
       const resumed = session && { session };
       const secure = { ...servername, ALPNProtocols: ['http/1.1'], ...tls, ...resumed };
-      return tlsConnect({ ...target, port: Number(port || 443), ...secure }).on('session', (next) => {
+      return tlsConnect({ ...target, port: Number(server.port || 443), ...secure }).on('session', (next) => {
         session = next;
       });
     };
-    const openPlain = () => tcpConnect({ ...target, port: Number(port || 80) });
+    const openPlain = () => tcpConnect({ ...target, port: Number(server.port || 80) });
     return createConnections({ open: isTls ? open : openPlain, limit: mostConnections });
   }
 
@@ -144,44 +157,40 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     return connections;
   }
 
-  /** Resolves when it is sent; what becomes of it, the exchange is told. `abort` ends it, as the request's signal does. */
-  async function begin(context: RequestContext, exchange: Exchange): Promise<(reason: Error) => void> {
-    const signal = context.getSignal();
-    const text = textOf(context, origin, host);
+  /** Resolves when it is sent; what becomes of it, the exchange is told. The request's signal ends it, too. */
+  async function begin(request: ApiRequest, fresh: boolean, exchange: Exchange): Promise<Cancel> {
+    const { signal } = request;
+    const text = textOf(request, server, await credentials.authorization(fresh));
     const to = await current();
     const cancel = to.send(text, {
-      onHead: (status, headers) => exchange.onHead(status, headers),
+      onHead: (head) => exchange.onHead(head),
       onData: (chunk) => exchange.onData(chunk),
       onEnd() {
-        signal?.removeEventListener('abort', onAbort);
+        signal.removeEventListener('abort', onAbort);
         exchange.onEnd();
       },
       onError(error) {
-        signal?.removeEventListener('abort', onAbort);
+        signal.removeEventListener('abort', onAbort);
         exchange.onError(error);
       },
     });
     const onAbort = (): void => cancel(new Error('the time for it is over'));
-    if (signal?.aborted) onAbort();
-    else signal?.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort);
     return cancel;
   }
 
   /** One call, to the last byte of its answer, in the time that an attempt has. */
-  async function send(context: RequestContext): Promise<ResponseContext> {
-    const { promise, resolve, reject } = Promise.withResolvers<ResponseContext>();
+  async function attempt(request: ApiRequest, fresh: boolean): Promise<Arrived> {
+    const { promise, resolve, reject } = Promise.withResolvers<Arrived>();
     const chunks: Buffer[] = [];
-    let head: { status: number; headers: Readonly<Record<string, string>> } = { status: 0, headers: {} };
-    const cancel = await begin(context, {
-      onHead(status, headers) {
-        head = { status, headers };
+    let head: Head | undefined;
+    const cancel = await begin(request, fresh, {
+      onHead(arrived) {
+        head = arrived;
       },
       onData: (chunk) => void chunks.push(chunk),
-      onEnd() {
-        const bytes = Buffer.concat(chunks);
-        const content = { binary: async () => bytes, text: async () => bytes.toString(), stream: () => null };
-        resolve(new ResponseContext(head.status, head.headers, content));
-      },
+      onEnd: () => head && resolve({ head, bytes: Buffer.concat(chunks) }),
       onError: reject,
     });
     // One that is ended by itself: AbortSignal.timeout would keep each call's timer for the whole time.
@@ -189,45 +198,14 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     return promise.finally(() => clearTimeout(timer));
   }
 
-  const { baseServer, httpApi } = createConfiguration({
-    baseServer: new ServerConfiguration(credentials.server, {}),
-    httpApi: wrapHttpLibrary({ send }),
-  });
-
-  async function contextFor(request: ApiRequest, fresh: boolean): Promise<RequestContext> {
-    const context = baseServer.makeRequestContext(request.path, request.method);
-    for (const [name, value] of Object.entries(request.query ?? {})) {
-      if (value !== undefined) context.setQueryParam(name, value);
-    }
-    context.setHeaderParam('Accept', request.accept ?? 'application/json');
-    const authorization = await credentials.authorization(fresh);
-    if (authorization !== undefined) context.setHeaderParam('Authorization', authorization);
-    if (request.body !== undefined) {
-      const text = JSON.stringify(request.body);
-      context.setHeaderParam('Content-Type', request.contentType ?? 'application/json');
-      context.setHeaderParam('Content-Length', String(Buffer.byteLength(text)));
-      context.setBody(text);
-    }
-    return context;
-  }
-
-  async function attempt(request: ApiRequest, fresh: boolean): Promise<ResponseContext> {
-    const context = await contextFor(request, fresh);
-    context.setSignal(request.signal);
-    return httpApi.send(context).toPromise();
-  }
-
   /** The last word, or why there is none yet and how long the server wants to be left alone. */
   async function tryOnce(request: ApiRequest, fresh: boolean): Promise<ApiResponse | Pending> {
     try {
-      const response = await attempt(request, fresh);
-      const status = response.httpStatusCode;
-      const bytes = await response.body.binary();
-      const body = isProtobuf(response.headers['content-type'])
-        ? request.decode?.(bytes)
-        : parse(bytes.toString(), status);
+      const { head, bytes } = await attempt(request, fresh);
+      const { status } = head;
+      const body = isProtobuf(head.field('content-type')) ? request.decode?.(bytes) : parse(bytes.toString(), status);
       if (isFinal(status, body)) return { status, body, bytes: bytes.length };
-      const seconds = Number(response.headers['retry-after']);
+      const seconds = Number(head.field('retry-after'));
       return {
         pending: `the API server answered ${status}`,
         status,
@@ -257,13 +235,11 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     },
 
     async stream(request) {
-      const context = await contextFor(request, refused);
-      context.setSignal(request.signal);
       const { promise, resolve, reject } = Promise.withResolvers<number>();
       const body = new Readable({ read: () => undefined });
       const stream: Stream = { body, cancel: () => undefined };
-      stream.cancel = await begin(context, {
-        onHead: (status) => resolve(status),
+      stream.cancel = await begin(request, refused, {
+        onHead: ({ status }) => resolve(status),
         onData: (chunk) => void body.push(chunk),
         onEnd: () => void body.push(null),
         onError(error) {

@@ -6,7 +6,8 @@ import { createAnswerReader } from '../../shared/kubernetes/answer-reader.ts';
 function readAll(pieces: readonly Buffer[], ends = false) {
   const seen = { status: 0, headers: {}, body: Buffer.alloc(0), heads: 0, ends: 0 };
   const reader = createAnswerReader({
-    onHead(status, headers) {
+    onHead({ status, field }) {
+      const headers = { 'audit-id': field('audit-id'), 'x-two': field('x-two'), 'x-three': field('x-three') };
       Object.assign(seen, { status, headers, heads: seen.heads + 1 });
     },
     onData(chunk) {
@@ -55,7 +56,7 @@ describe('an answer of HTTP/1.1', () => {
       fc.property(bodies, framings, places, (parts, framing, at) => {
         const ends = framing === 'to the end';
         const { headers, ...rest } = readAll(cut(encode(parts, framing), at), ends);
-        expect(headers).toMatchObject({ 'audit-id': 'a:b', 'x-two': '1, 2' });
+        expect(headers).toEqual({ 'audit-id': 'a:b', 'x-two': '1, 2', 'x-three': undefined });
         expect(rest).toEqual({
           ...{ status: 200, heads: 1, ends: 1, isOver: true, isReusable: !ends },
           body: Buffer.concat(parts).toString('latin1'),
@@ -108,7 +109,6 @@ describe('an answer of HTTP/1.1', () => {
       'longer than it says',
     ],
     ['another encoding', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n', 'transfer encoding'],
-    ['a header without a name', 'HTTP/1.1 200 OK\r\n: x\r\n\r\n', 'header without a name'],
     ['more than was asked for', 'HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1', 'more than an answer'],
     ['a head without an end', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(70_000)}`, 'a line without an end'],
   ])('is refused with %s', (_name, answer, message) => {
