@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NamespaceRefusal } from '../../shared/function/stores.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { connectAs } from '../cluster/connect.ts';
+import { startProxy } from '../cluster/proxy.ts';
 import { writerRules } from '../cluster/rules.ts';
 import { anObject, anObservation, storeContract } from './store-contract.ts';
 
@@ -33,6 +34,21 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
       const { store } = connect();
       const created = store.create(anObject(anObservation('x', 'nowhere')), signal);
       await expect(created).rejects.toMatchObject({ name: 'NamespaceRefusal', reason: 'missing' });
+    });
+
+    it('asks before it creates where name after name is taken, until one is not', async () => {
+      const { certificates, server } = cluster;
+      const proxy = await startProxy({ target: server, certificates, fault: () => undefined });
+      const { store, close } = connectAs(proxy.server, folder);
+      const objects = Array.from({ length: 22 }, (_, index) => anObject(anObservation(`again ${index}`, 'shop')));
+      const [news, later] = [objects.slice(0, 20), objects.slice(20)];
+      const results: string[] = [];
+      for (const object of [...news, ...news, ...later]) results.push(await store.create(object, signal));
+      expect(results).toEqual([...Array(20).fill('created'), ...Array(20).fill('exists'), 'created', 'created']);
+      const methods = proxy.calls.map((call) => call.slice(0, call.indexOf(' ')));
+      expect(methods).toEqual([...Array(28).fill('POST'), ...Array(13).fill('GET'), 'POST', 'POST']);
+      close();
+      await proxy.stop();
     });
 
     it('says that a namespace is closing', async () => {
