@@ -17,8 +17,6 @@ export interface ApiRequest {
   readonly body?: unknown;
   readonly contentType?: string;
   readonly accept?: string;
-  /** What makes a value of protobuf, where that is accepted; without it the answer's body is `undefined`. */
-  readonly decode?: (bytes: Uint8Array) => unknown;
   /** The deadline of whatever this call is for. */
   readonly signal: AbortSignal;
 }
@@ -26,7 +24,7 @@ export interface ApiRequest {
 /** An answer that is the API server's last word: never 401, 429 or 5xx. */
 export interface ApiResponse {
   readonly status: number;
-  /** Parsed JSON, or what `decode` made of protobuf; `undefined` where the answer had none. */
+  /** Parsed JSON, or the bytes of protobuf; `undefined` where the answer had none. */
   readonly body: unknown;
   /** How long the body was. */
   readonly bytes: number;
@@ -203,7 +201,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     try {
       const { head, bytes } = await attempt(request, fresh);
       const { status } = head;
-      const body = isProtobuf(head.field('content-type')) ? request.decode?.(bytes) : parse(bytes.toString(), status);
+      const body = isProtobuf(head.field('content-type')) ? bytes : parse(bytes.toString(), status);
       if (isFinal(status, body)) return { status, body, bytes: bytes.length };
       const seconds = Number(head.field('retry-after'));
       return {

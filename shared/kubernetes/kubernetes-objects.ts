@@ -4,7 +4,7 @@ import { Refusal } from '../function/refusal.ts';
 import type { Resource } from '../function/resource.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
 import { type ApiClient, type ApiResponse, setUpFault, statusOf } from './api-client.ts';
-import { listPages } from './list-pages.ts';
+import { listPages, readJson } from './list-pages.ts';
 
 export const objectSchema = z.looseObject({
   apiVersion: z.string(),
@@ -81,6 +81,7 @@ export function createKubernetesObjects(client: ApiClient): Objects {
       limit: () => limit,
       what: what('listing', resource),
       isOptional: true,
+      read: readJson,
       signal,
     });
     for await (const { items, bytes } of pages) {

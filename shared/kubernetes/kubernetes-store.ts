@@ -13,8 +13,8 @@ import { group, labels as labelNames } from '../observation/labels.ts';
 import type { ObservationObject } from '../observation/observation-object.ts';
 import { severities } from '../observation/severity.ts';
 import { type ApiClient, type ApiResponse, type Status, setUpFault, statusOf } from './api-client.ts';
-import { type ListOptions, listPages } from './list-pages.ts';
-import { decodeMetadataList, metadataOfMany, metadataOfOne } from './metadata-list.ts';
+import { type ListOptions, listPages, readJson } from './list-pages.ts';
+import { decodeMetadataList, type Metadata, metadataOfMany, metadataOfOne } from './metadata-list.ts';
 
 export interface KubernetesStoreOptions {
   readonly client: ApiClient;
@@ -33,7 +33,14 @@ const readMilliseconds = 30_000;
 const takenInARow = 8;
 
 /** How metadata alone is asked for, and read. */
-const metadataOnly = { accept: metadataOfMany, decode: decodeMetadataList };
+const metadataOnly = {
+  accept: metadataOfMany,
+  read(body: unknown) {
+    if (!Buffer.isBuffer(body))
+      throw new Refusal(503, 'the API server lists no metadata in protobuf', { retryAfter: 5 });
+    return decodeMetadataList(body);
+  },
+};
 
 const stringMap = z.record(z.string(), z.string());
 
@@ -46,10 +53,12 @@ const metadataSchema = z.object({
   labels: stringMap.default({}),
 });
 
-const partialSchema = z.object({ metadata: metadataSchema });
-
 /** Anybody may have written it, another program too: only what gc judges by must be there. */
-const unlabelledSchema = partialSchema.extend({
+const unlabelledSchema = z.object({
+  metadata: metadataSchema.transform(({ creationTimestamp, ...rest }) => ({
+    ...rest,
+    createdAt: Date.parse(creationTimestamp),
+  })),
   spec: z.object({
     source: z.string().catch('unknown'),
     ttlSecondsAfterCreation: z.number().optional().catch(undefined),
@@ -84,19 +93,8 @@ function pathOf(namespace: string | undefined, name?: string): string {
   return `/apis/${group}/v1${scope}/observations${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
 }
 
-function storedOf({
-  namespace,
-  name,
-  uid,
-  resourceVersion,
-  labels,
-  creationTimestamp,
-}: z.infer<typeof metadataSchema>): Stored {
-  return {
-    ref: { namespace, name, uid, version: resourceVersion },
-    labels,
-    createdAt: Date.parse(creationTimestamp),
-  };
+function storedOf({ namespace, name, uid, resourceVersion, labels, createdAt }: Metadata): Stored {
+  return { ref: { namespace, name, uid, version: resourceVersion }, labels, createdAt };
 }
 
 function invalid(status: Status | undefined): Refusal {
@@ -161,25 +159,26 @@ export function createKubernetesStore(options: KubernetesStoreOptions): Store & 
     throw setUpFault(request.method === 'PATCH' ? 'labelling Observations' : 'deleting Observations', response);
   }
 
-  async function* itemsOf(options: Partial<ListOptions> & Pick<ListOptions, 'query' | 'signal'>) {
+  function pagesOf<Item>(options: Pick<ListOptions<Item>, 'query' | 'read' | 'signal'> & Partial<ListOptions<Item>>) {
     const defaults = { path: pathOf(watchNamespace), limit: itemsAPage, what: 'listing Observations' };
-    for await (const { items } of listPages(client, { ...defaults, ...options })) yield* items;
+    return listPages(client, { ...defaults, ...options });
   }
 
   async function* expiredByLabel(now: number, signal: AbortSignal): AsyncGenerator<Expired> {
     const query = { labelSelector: `${labelNames.expires}<${Math.ceil(now / hour)}` };
-    for await (const item of itemsOf({ query, ...metadataOnly, signal })) {
-      const stored = storedOf(partialSchema.parse(item).metadata);
-      yield { ...stored, source: stored.labels[labelNames.source] ?? 'unknown' };
+    for await (const { items } of pagesOf({ query, ...metadataOnly, signal })) {
+      for (const item of items) yield { ...storedOf(item), source: item.labels[labelNames.source] ?? 'unknown' };
     }
   }
 
   async function* expiredBySpec(now: number, signal: AbortSignal): AsyncGenerator<Expired> {
-    for await (const item of itemsOf({ query: { labelSelector: `!${labelNames.expires}` }, signal })) {
-      const { metadata, spec } = unlabelledSchema.parse(item);
-      const stored = storedOf(metadata);
-      const ends = stored.createdAt + (spec.ttlSecondsAfterCreation ?? defaultTtl) * 1000;
-      if (ends < now) yield { ...stored, source: spec.source };
+    const query = { labelSelector: `!${labelNames.expires}` };
+    for await (const { items } of pagesOf({ query, read: readJson, signal })) {
+      for (const item of items) {
+        const { metadata, spec } = unlabelledSchema.parse(item);
+        const ends = metadata.createdAt + (spec.ttlSecondsAfterCreation ?? defaultTtl) * 1000;
+        if (ends < now) yield { ...storedOf(metadata), source: spec.source };
+      }
     }
   }
 
@@ -206,8 +205,9 @@ export function createKubernetesStore(options: KubernetesStoreOptions): Store & 
       // Of one resource little is known, so one call is enough; of a whole source there may be any number.
       const limit = subjects ? undefined : itemsAPage;
       const path = pathOf(namespace ?? watchNamespace);
-      const items = itemsOf({ path, query, limit, ...metadataOnly, signal });
-      for await (const item of items) yield storedOf(partialSchema.parse(item).metadata);
+      for await (const { items } of pagesOf({ path, query, limit, ...metadataOnly, signal })) {
+        for (const item of items) yield storedOf(item);
+      }
     },
 
     async *expired(now, signal) {

@@ -1,7 +1,9 @@
 import * as z from 'zod';
 import { type ApiClient, type ApiRequest, setUpFault, statusOf } from './api-client.ts';
 
-export interface ListOptions extends Pick<ApiRequest, 'path' | 'query' | 'accept' | 'decode' | 'signal'> {
+export interface ListOptions<Item> extends Pick<ApiRequest, 'path' | 'query' | 'accept' | 'signal'> {
+  /** Reads the body of a page. Throws an Error. */
+  readonly read: (body: unknown) => List<Item>;
   /** Items a page; `undefined` asks for all at once. A function is asked before each page. */
   readonly limit: number | undefined | (() => number);
   /** What it is for, as an operator would say: the fault's message begins with it. */
@@ -10,19 +12,32 @@ export interface ListOptions extends Pick<ApiRequest, 'path' | 'query' | 'accept
   readonly isOptional?: boolean;
 }
 
-export interface Page {
-  readonly items: readonly unknown[];
+export interface List<Item> {
+  readonly items: readonly Item[];
+  /** Where the next page begins; empty after the last one. */
+  readonly continue: string;
+  readonly resourceVersion: string;
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
   readonly bytes: number;
   /** Of the whole list: where a watch goes on from. */
   readonly version: string;
 }
 
-const pageSchema = z.object({
+const listSchema = z.object({
   items: z.array(z.unknown()).nullish(),
-  metadata: z.object({ continue: z.string().optional(), resourceVersion: z.string().default('') }).optional(),
+  metadata: z.object({ continue: z.string().default(''), resourceVersion: z.string().default('') }).optional(),
 });
 
-function requestFor({ limit, query, ...options }: ListOptions, token: string | undefined): ApiRequest {
+/** A list in JSON, of whatever items. */
+export function readJson(body: unknown): List<unknown> {
+  const { items, metadata = { continue: '', resourceVersion: '' } } = listSchema.parse(body);
+  return { items: items ?? [], ...metadata };
+}
+
+function requestFor<Item>({ limit, query, ...options }: ListOptions<Item>, token: string | undefined): ApiRequest {
   const size = typeof limit === 'function' ? limit() : limit;
   const paging = { limit: size === undefined ? undefined : String(size), continue: token };
   return { ...options, method: 'GET', query: { ...query, ...paging } };
@@ -33,19 +48,19 @@ function requestFor({ limit, query, ...options }: ListOptions, token: string | u
  * the next key with the state of now, as the server offers: https://kubernetes.io/docs/reference/using-api/api-concepts/
  * Throws a Refusal 503; gives no page at all where the kind is not served and `isOptional`.
  */
-export async function* listPages(client: ApiClient, options: ListOptions): AsyncGenerator<Page> {
+export async function* listPages<Item>(client: ApiClient, options: ListOptions<Item>): AsyncGenerator<Page<Item>> {
   let token: string | undefined;
   let next = client.request(requestFor(options, token));
   do {
     const response = await next;
     if (response.status === 404 && options.isOptional) return;
     if (response.status === 200) {
-      const { items, metadata } = pageSchema.parse(response.body);
-      token = metadata?.continue || undefined;
+      const list = options.read(response.body);
+      token = list.continue || undefined;
       // The server makes the next page while this one is used; who wants no more of them never learns of its fault.
       if (token !== undefined) next = client.request(requestFor(options, token));
       next.catch(() => undefined);
-      yield { items: items ?? [], bytes: response.bytes, version: metadata?.resourceVersion ?? '' };
+      yield { items: list.items, bytes: response.bytes, version: list.resourceVersion };
     } else {
       token = response.status === 410 && token !== undefined ? statusOf(response.body)?.metadata?.continue : undefined;
       // Without an offer to go on the list is incomplete, and nothing may be concluded from it.

@@ -8,8 +8,7 @@ export function isProtobuf(contentType: string | undefined): boolean {
 }
 
 function metadataAs(kind: string): string {
-  const as = `;as=${kind};g=meta.k8s.io;v=v1`;
-  return `${protobuf}${as}, application/json${as}`;
+  return `${protobuf};as=${kind};g=meta.k8s.io;v=v1`;
 }
 
 /**
@@ -19,80 +18,123 @@ function metadataAs(kind: string): string {
 export const metadataOfOne = metadataAs('PartialObjectMetadata');
 export const metadataOfMany = metadataAs('PartialObjectMetadataList');
 
-interface List {
-  metadata: { continue?: string; resourceVersion?: string };
-  readonly items: { readonly metadata: Metadata }[];
+export interface MetadataList {
+  readonly items: readonly Metadata[];
+  /** Where the next page begins; empty after the last one. */
+  readonly continue: string;
+  readonly resourceVersion: string;
 }
 
-interface Metadata {
-  name?: string;
-  namespace?: string;
-  uid?: string;
-  resourceVersion?: string;
-  creationTimestamp?: string;
+/** What we use of an object's metadata. */
+export interface Metadata {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+type Writable<Shape> = { -readonly [Key in keyof Shape]: Shape[Key] };
+
+interface Item extends Omit<Writable<Metadata>, 'labels'> {
   readonly labels: Record<string, string>;
 }
 
-interface Time {
-  seconds: number;
+interface Label {
+  readonly bytes: Buffer;
+  readonly name: string;
+  readonly value: string;
 }
 
 /** The magic number of Kubernetes' protobuf. */
 const magic = 'k8s\0';
 
 /**
- * The fields that we use of a PartialObjectMetadataList in protobuf, as JSON has them. The field numbers are those of
+ * Reads a PartialObjectMetadataList in protobuf. The field numbers are those of
  * https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/generated.proto and, around it,
  * https://github.com/kubernetes/apimachinery/blob/master/pkg/runtime/generated.proto. Throws where it is none.
  */
-export function decodeMetadataList(bytes: Uint8Array): List {
-  if (String.fromCharCode(...bytes.subarray(0, magic.length)) !== magic) throw new Error('no protobuf of Kubernetes');
+export function decodeMetadataList(bytes: Buffer): MetadataList {
+  if (bytes.toString('latin1', 0, magic.length) !== magic) throw new Error('no protobuf of Kubernetes');
   const reader = new PbfReader(bytes);
   reader.pos = magic.length;
-  const list: List = { metadata: {}, items: [] };
-  return reader.readFields(readEnvelope, list);
-}
+  const items: Item[] = [];
+  const list = { items, continue: '', resourceVersion: '' };
+  /** Those of the item before, in their order: most of the next one's are the same. */
+  const before: Label[] = [];
 
-function readEnvelope(tag: number, list: List, reader: PbfReader): void {
-  if (tag === 2) reader.readMessage(readList, list);
-}
-
-function readList(tag: number, list: List, reader: PbfReader): void {
-  if (tag === 1) reader.readMessage(readListMetadata, list.metadata);
-  else if (tag === 2) {
-    const metadata: Metadata = { labels: {} };
-    reader.readMessage(readItem, metadata);
-    list.items.push({ metadata });
+  function end(): number {
+    const length = reader.readVarint();
+    return length + reader.pos;
   }
-}
 
-function readListMetadata(tag: number, metadata: List['metadata'], reader: PbfReader): void {
-  if (tag === 2) metadata.resourceVersion = reader.readString();
-  else if (tag === 3) metadata.continue = reader.readString();
-}
-
-function readItem(tag: number, metadata: Metadata, reader: PbfReader): void {
-  if (tag === 1) reader.readMessage(readMetadata, metadata);
-}
-
-function readMetadata(tag: number, metadata: Metadata, reader: PbfReader): void {
-  if (tag === 1) metadata.name = reader.readString();
-  else if (tag === 3) metadata.namespace = reader.readString();
-  else if (tag === 5) metadata.uid = reader.readString();
-  else if (tag === 6) metadata.resourceVersion = reader.readString();
-  else if (tag === 8) {
-    const { seconds } = reader.readMessage(readTime, { seconds: 0 });
-    metadata.creationTimestamp = new Date(seconds * 1000).toISOString();
-  } else if (tag === 11) {
-    const [name, value] = reader.readMessage(readEntry, ['', '']);
-    metadata.labels[name] = value;
+  function readText(): string {
+    const [to, from] = [end(), reader.pos];
+    reader.pos = to;
+    return bytes.toString('utf8', from, to);
   }
-}
 
-function readTime(tag: number, time: Time, reader: PbfReader): void {
-  if (tag === 1) time.seconds = reader.readVarint(true);
-}
+  function readLabel(index: number): Label {
+    const [to, from] = [end(), reader.pos];
+    const known = before[index];
+    if (known && known.bytes.length === to - from && known.bytes.compare(bytes, from, to) === 0) {
+      reader.pos = to;
+      return known;
+    }
+    const entry = { name: '', value: '' };
+    reader.readFields(
+      (tag) => {
+        if (tag === 1) entry.name = readText();
+        else if (tag === 2) entry.value = readText();
+      },
+      undefined,
+      to,
+    );
+    return { ...entry, bytes: bytes.subarray(from, to) };
+  }
 
-function readEntry(tag: number, entry: [string, string], reader: PbfReader): void {
-  if (tag === 1 || tag === 2) entry[tag - 1] = reader.readString();
+  function readMetadata(tag: number, item: Item): void {
+    if (tag === 1) item.name = readText();
+    else if (tag === 3) item.namespace = readText();
+    else if (tag === 5) item.uid = readText();
+    else if (tag === 6) item.resourceVersion = readText();
+    else if (tag === 8)
+      reader.readMessage((of) => {
+        if (of === 1) item.createdAt = reader.readVarint(true) * 1000;
+      }, undefined);
+    else if (tag === 11) {
+      const label = readLabel(labels);
+      before[labels] = label;
+      labels += 1;
+      item.labels[label.name] = label.value;
+    }
+  }
+
+  /** How many labels of the item have been read. */
+  let labels = 0;
+
+  function readItem(tag: number, item: Item): void {
+    labels = 0;
+    if (tag === 1) reader.readMessage(readMetadata, item);
+  }
+
+  function readListMetadata(tag: number): void {
+    if (tag === 2) list.resourceVersion = readText();
+    else if (tag === 3) list.continue = readText();
+  }
+
+  function readList(tag: number): void {
+    if (tag === 1) reader.readMessage(readListMetadata, undefined);
+    else if (tag === 2) {
+      const item = { name: '', namespace: '', uid: '', resourceVersion: '', createdAt: 0, labels: {} };
+      items.push(reader.readMessage(readItem, item));
+    }
+  }
+
+  reader.readFields((tag) => {
+    if (tag === 2) reader.readMessage(readList, undefined);
+  }, undefined);
+  return list;
 }

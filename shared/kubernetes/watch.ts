@@ -3,7 +3,7 @@ import type { Resource } from '../function/resource.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { type ApiClient, setUpFault, statusOf } from './api-client.ts';
 import { listedObject, objectSchema, pathOf, selectorOf, what } from './kubernetes-objects.ts';
-import { listPages } from './list-pages.ts';
+import { listPages, readJson } from './list-pages.ts';
 
 export interface WatchOptions {
   readonly client: ApiClient;
@@ -62,7 +62,9 @@ export function startWatch(options: WatchOptions, signal: AbortSignal): Watch {
   async function list(): Promise<string> {
     const read = new Map<string, KubernetesObject>();
     let listed = '';
-    const pages = listPages(client, { path, query, limit: itemsAPage, what: what('listing', resource), signal });
+    const pages = listPages(client, {
+      ...{ path, query, limit: itemsAPage, what: what('listing', resource), read: readJson, signal },
+    });
     for await (const page of pages) {
       listed = page.version;
       for (const item of page.items) {

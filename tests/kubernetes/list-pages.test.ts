@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ApiClient, ApiRequest, ApiResponse } from '../../shared/kubernetes/api-client.ts';
-import { listPages } from '../../shared/kubernetes/list-pages.ts';
+import { listPages, readJson } from '../../shared/kubernetes/list-pages.ts';
 
 /** A client that gives these answers, and notes what it was asked. */
 function scripted(answers: readonly Omit<ApiResponse, 'bytes'>[]): { client: ApiClient; asked: ApiRequest[] } {
@@ -18,7 +18,10 @@ function scripted(answers: readonly Omit<ApiResponse, 'bytes'>[]): { client: Api
   return { client, asked };
 }
 
-const options = { path: '/apis/x/v1/things', limit: 2, what: 'listing things', signal: new AbortController().signal };
+const options = {
+  ...{ path: '/apis/x/v1/things', limit: 2, what: 'listing things', read: readJson },
+  signal: new AbortController().signal,
+};
 
 function page(items: readonly number[], token?: string) {
   return { status: 200, body: { items, metadata: token === undefined ? {} : { continue: token } } };
