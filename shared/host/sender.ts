@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { Agent as HttpAgent, request as httpRequest } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { rootCertificates } from 'node:tls';
 import { type CloudEvent, encodeRequest } from '../function/cloud-event.ts';
 import { Refusal } from '../function/refusal.ts';
 import { traceIdOf } from '../function/trace-context.ts';
+import type { Head } from '../transport/answer-reader.ts';
+import { createHttpClient, type HttpClient } from '../transport/http-client.ts';
 
 export interface Sender {
   /** The status that an address answers to an event, 503 if it answers none. */
@@ -16,36 +16,35 @@ const connections = 64;
 
 /** Sends events over keep-alive connections; `caCerts` (PEM) are trusted beside what Node trusts. */
 export function createSender(caCerts?: string): Sender {
-  const options = { keepAlive: true, maxSockets: connections };
-  const agents = {
-    'http:': new HttpAgent(options),
-    'https:': new HttpsAgent({ ...options, ...(caCerts && { ca: [...rootCertificates, caCerts] }) }),
-  };
+  const tls = caCerts ? { ca: [...rootCertificates, caCerts] } : {};
+  /** By origin: the Broker, and the functions that dead letters were for. */
+  const clients = new Map<string, HttpClient>();
 
-  function post(
+  function clientFor(url: URL): HttpClient {
+    const client = clients.get(url.origin) ?? createHttpClient({ server: url, tls: () => tls, limit: connections });
+    clients.set(url.origin, client);
+    return client;
+  }
+
+  async function post(
     url: URL,
     headers: Record<string, string>,
     body: string | Uint8Array,
     signal: AbortSignal,
   ): Promise<number> {
-    const isTls = url.protocol === 'https:';
-    const send = isTls ? httpsRequest : httpRequest;
-    const length = String(Buffer.byteLength(body));
-    const options = {
-      method: 'POST',
-      agent: agents[isTls ? 'https:' : 'http:'],
-      headers: { ...headers, 'content-length': length },
-      signal,
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    let status = 503;
+    const exchange = {
+      onHead(head: Head) {
+        status = head.status;
+      },
+      onData: () => undefined,
+      onEnd: () => resolve(status),
+      onError: reject,
     };
-    return new Promise((resolve, reject) => {
-      const request = send(url, options, (response) => {
-        response.on('error', reject);
-        response.on('end', () => resolve(response.statusCode ?? 503));
-        response.resume();
-      });
-      request.on('error', reject);
-      request.end(body);
-    });
+    const path = url.pathname + url.search;
+    await clientFor(url).send({ method: 'POST', path, headers, body, signal }, exchange);
+    return promise;
   }
 
   return {

@@ -1,11 +1,10 @@
-import { isIP, connect as tcpConnect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
-import { connect as tlsConnect } from 'node:tls';
 import * as z from 'zod';
 import { Refusal } from '../function/refusal.ts';
-import type { Head } from './answer-reader.ts';
-import { type Cancel, type Connections, createConnections, type Exchange } from './connections.ts';
+import type { Head } from '../transport/answer-reader.ts';
+import type { Cancel, Exchange } from '../transport/connections.ts';
+import { createHttpClient } from '../transport/http-client.ts';
 import type { Credentials } from './credentials.ts';
 import { isProtobuf } from './metadata-list.ts';
 
@@ -80,38 +79,9 @@ const mostConnections = 32;
 const firstPauseMilliseconds = 100;
 const longestPauseMilliseconds = 5000;
 
-type Tls = Awaited<ReturnType<Credentials['tls']>>;
-
-function isSame(a: Tls, b: Tls): boolean {
-  const keys = ['ca', 'cert', 'key', 'rejectUnauthorized', 'servername'] as const;
-  return keys.every((key) => a[key] === b[key] || JSON.stringify(a[key]) === JSON.stringify(b[key]));
-}
-
-/** A header or a path that would end its line makes another request of what follows. */
-function checked(text: string): string {
-  if (/[^\t\x20-\x7e]/.test(text)) throw new Error('a request with characters that no header may hold');
-  return text;
-}
-
 function queryOf(query: ApiRequest['query']): string {
   const given = Object.entries(query ?? {}).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
-}
-
-/** The bytes of a request, as text. */
-function textOf(request: ApiRequest, { host, pathname }: URL, authorization: string | undefined): string {
-  const { method, path, query, accept = 'application/json', body, contentType = 'application/json' } = request;
-  const text = body === undefined ? '' : JSON.stringify(body);
-  const head = [
-    `${method} ${pathname.replace(/\/$/, '')}${path}${queryOf(query)} HTTP/1.1`,
-    `Host: ${host}`,
-    // Audit logs and managedFields name whoever writes by it.
-    'User-Agent: zen-watcher',
-    `Accept: ${accept}`,
-    ...(authorization === undefined ? [] : [`Authorization: ${authorization}`]),
-    ...(body === undefined ? [] : [`Content-Type: ${contentType}`, `Content-Length: ${Buffer.byteLength(text)}`]),
-  ];
-  return `${head.map(checked).join('\r\n')}\r\n\r\n${text}`;
 }
 
 /** What has arrived of an answer. */
@@ -124,58 +94,29 @@ interface Arrived {
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const { credentials, sleep, random, attemptMilliseconds } = options;
   const server = new URL(credentials.server);
-  const isTls = server.protocol === 'https:';
-  const target = { host: server.hostname.replace(/^\[|\]$/g, ''), noDelay: true, keepAlive: true };
-  let connections: Connections | undefined;
-  let connectionsAreFor: Tls = {};
+  const root = server.pathname.replace(/\/$/, '');
+  const http = createHttpClient({ server, tls: () => credentials.tls(), limit: mostConnections });
   /** Whether the last stream was answered 401, so that the next one reads the token anew. */
   let refused = false;
 
-  function connectionsWith(tls: Tls): Connections {
-    let session: Buffer | undefined;
-    const open = () => {
-      const servername = isIP(target.host) ? {} : { servername: target.host };
-      const resumed = session && { session };
-      const secure = { ...servername, ALPNProtocols: ['http/1.1'], ...tls, ...resumed };
-      return tlsConnect({ ...target, port: Number(server.port || 443), ...secure }).on('session', (next) => {
-        session = next;
-      });
-    };
-    const openPlain = () => tcpConnect({ ...target, port: Number(server.port || 80) });
-    return createConnections({ open: isTls ? open : openPlain, limit: mostConnections });
-  }
-
-  /** A rotated CA needs new connections; the old ones end with what is in flight on them. */
-  async function current(): Promise<Connections> {
-    const tls = isTls ? await credentials.tls() : {};
-    if (connections && isSame(tls, connectionsAreFor)) return connections;
-    connections?.retire();
-    connections = connectionsWith(tls);
-    connectionsAreFor = tls;
-    return connections;
-  }
-
-  /** Resolves when it is sent; what becomes of it, the exchange is told. The request's signal ends it, too. */
   async function begin(request: ApiRequest, fresh: boolean, exchange: Exchange): Promise<Cancel> {
-    const { signal } = request;
-    const text = textOf(request, server, await credentials.authorization(fresh));
-    const to = await current();
-    const cancel = to.send(text, {
-      onHead: (head) => exchange.onHead(head),
-      onData: (chunk) => exchange.onData(chunk),
-      onEnd() {
-        signal.removeEventListener('abort', onAbort);
-        exchange.onEnd();
-      },
-      onError(error) {
-        signal.removeEventListener('abort', onAbort);
-        exchange.onError(error);
-      },
-    });
-    const onAbort = (): void => cancel(new Error('the time for it is over'));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort);
-    return cancel;
+    const {
+      method,
+      path,
+      query,
+      accept = 'application/json',
+      body,
+      contentType = 'application/json',
+      signal,
+    } = request;
+    const authorization = await credentials.authorization(fresh);
+    const headers = {
+      Accept: accept,
+      ...(authorization !== undefined && { Authorization: authorization }),
+      ...(body !== undefined && { 'Content-Type': contentType }),
+    };
+    const text = body === undefined ? {} : { body: JSON.stringify(body) };
+    return http.send({ method, path: root + path + queryOf(query), headers, ...text, signal }, exchange);
   }
 
   /** One call, to the last byte of its answer, in the time that an attempt has. */
@@ -254,7 +195,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     },
 
     close() {
-      connections?.close();
+      http.close();
     },
   };
 }

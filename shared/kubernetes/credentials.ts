@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
-import type { AgentOptions } from 'node:https';
 import { join } from 'node:path';
+import type { Tls } from '../transport/http-client.ts';
 
 /** Which API server, and as whom. */
 export interface Credentials {
   readonly server: string;
   /** TLS options as they are now: a rotated CA is another value. */
-  tls(): Promise<Pick<AgentOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername'>>;
+  tls(): Promise<Tls>;
   /** The value of the Authorization header; `fresh` after the API server refused the last one. */
   authorization(fresh: boolean): Promise<string | undefined>;
 }

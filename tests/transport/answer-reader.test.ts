@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createAnswerReader } from '../../shared/kubernetes/answer-reader.ts';
+import { createAnswerReader } from '../../shared/transport/answer-reader.ts';
 
 /** What is read of these pieces, one after the other, and of the end of the connection where `ends`. */
 function readAll(pieces: readonly Buffer[], ends = false) {

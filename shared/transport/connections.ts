@@ -11,7 +11,7 @@ export type Cancel = (reason: Error) => void;
 
 export interface Connections {
   /** Sends a request over a connection that is free, a new one, or, where there are as many as may be, the next. */
-  send(request: string, exchange: Exchange): Cancel;
+  send(request: string | Uint8Array, exchange: Exchange): Cancel;
   /** Takes no more requests, and closes each connection when what it carries is over. */
   retire(): void;
   /** Closes all of them at once. */
@@ -26,7 +26,7 @@ export interface ConnectionsOptions {
 }
 
 interface Job {
-  readonly request: string;
+  readonly request: string | Uint8Array;
   readonly exchange: Exchange;
   /** What carries it: none before and after. */
   socket?: Socket | undefined;
