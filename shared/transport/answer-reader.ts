@@ -143,7 +143,8 @@ export function createAnswerReader(receiver: Receiver): AnswerReader {
     read(chunk) {
       rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       while (rest.length > 0 && step());
-      if (at === 'over' && rest.length > 0) throw new Error('more than an answer');
+      // More than an answer: of what nobody has asked for, nothing can be the next one.
+      if (at === 'over' && rest.length > 0) isReusable = false;
     },
     end() {
       if (at !== 'to the end') throw new Error('the answer was cut off');
