@@ -119,6 +119,25 @@ describe('gc', () => {
     expect(await rulesIn(test)).toHaveLength(5);
   });
 
+  it('counts what it deletes while what lives can not be counted', async () => {
+    const wrap = (): Partial<Store> => ({
+      // biome-ignore lint/correctness/useYield: it fails before its first one.
+      async *names() {
+        throw new Refusal(503, 'away');
+      },
+    });
+    const test = context({ wrap });
+    for (let index = 0; index < 100; index += 1) await seed(test, { rule: `r${index}`, ageHours: 9, ttlHours: 1 });
+    await expect(gc.handle(ping, test.context)).rejects.toMatchObject({
+      status: 503,
+      summary: {
+        deleted: [{ source: 'contract', reason: 'ttl', count: 100 }],
+        collection: { errors: [{ operation: 'list', errorType: '503', count: 1 }] },
+      },
+    });
+    expect(await rulesIn(test)).toEqual([]);
+  });
+
   it('leaves what was renewed after it was listed', async () => {
     const wrap = (store: Store): Partial<Store> => ({
       async *expired(now, signal) {
