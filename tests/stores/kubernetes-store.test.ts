@@ -30,6 +30,16 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
   });
 
   describe('Kubernetes store', () => {
+    it('leaves the API server little to keep of who wrote what', async () => {
+      const { store } = connect();
+      const object = anObject(anObservation('managed', 'shop'));
+      await store.create(object, signal);
+      const path = `/apis/zen.kube-zen.io/v1/namespaces/shop/observations/${object.metadata.name}`;
+      const { body } = await cluster.request('GET', path);
+      expect(body.metadata.managedFields).toEqual([expect.objectContaining({ manager: 'zen-watcher' })]);
+      expect(body.metadata.managedFields[0].fieldsV1['f:spec']).toEqual({});
+    });
+
     it('says that a namespace is missing', async () => {
       const { store } = connect();
       const created = store.create(anObject(anObservation('x', 'nowhere')), signal);
