@@ -37,10 +37,11 @@ export function readJson(body: unknown): List<unknown> {
   return { items: items ?? [], ...metadata };
 }
 
-function requestFor<Item>({ limit, query, ...options }: ListOptions<Item>, token: string | undefined): ApiRequest {
+function requestFor(options: ListOptions<unknown>, token: string | undefined): ApiRequest {
+  const { path, query, limit, accept, signal } = options;
   const size = typeof limit === 'function' ? limit() : limit;
   const paging = { limit: size === undefined ? undefined : String(size), continue: token };
-  return { ...options, method: 'GET', query: { ...query, ...paging } };
+  return { method: 'GET', path, query: { ...query, ...paging }, ...(accept !== undefined && { accept }), signal };
 }
 
 /**

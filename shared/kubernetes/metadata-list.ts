@@ -1,4 +1,5 @@
 import { PbfReader } from 'pbf';
+import type { List } from './list-pages.ts';
 
 const protobuf = 'application/vnd.kubernetes.protobuf';
 
@@ -17,13 +18,6 @@ function metadataAs(kind: string): string {
  */
 export const metadataOfOne = metadataAs('PartialObjectMetadata');
 export const metadataOfMany = metadataAs('PartialObjectMetadataList');
-
-export interface MetadataList {
-  readonly items: readonly Metadata[];
-  /** Where the next page begins; empty after the last one. */
-  readonly continue: string;
-  readonly resourceVersion: string;
-}
 
 /** What we use of an object's metadata. */
 export interface Metadata {
@@ -56,7 +50,7 @@ const magic = 'k8s\0';
  * https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/generated.proto and, around it,
  * https://github.com/kubernetes/apimachinery/blob/master/pkg/runtime/generated.proto. Throws where it is none.
  */
-export function decodeMetadataList(bytes: Buffer): MetadataList {
+export function decodeMetadataList(bytes: Buffer): List<Metadata> {
   if (bytes.toString('latin1', 0, magic.length) !== magic) throw new Error('no protobuf of Kubernetes');
   const reader = new PbfReader(bytes);
   reader.pos = magic.length;
@@ -64,6 +58,8 @@ export function decodeMetadataList(bytes: Buffer): MetadataList {
   const list = { items, continue: '', resourceVersion: '' };
   /** Those of the item before, in their order: most of the next one's are the same. */
   const before: Label[] = [];
+  /** How many labels of the item have been read. */
+  let labelsRead = 0;
 
   function end(): number {
     const length = reader.readVarint();
@@ -76,9 +72,8 @@ export function decodeMetadataList(bytes: Buffer): MetadataList {
     return bytes.toString('utf8', from, to);
   }
 
-  function readLabel(index: number): Label {
+  function readLabel(known: Label | undefined): Label {
     const [to, from] = [end(), reader.pos];
-    const known = before[index];
     if (known && known.bytes.length === to - from && known.bytes.compare(bytes, from, to) === 0) {
       reader.pos = to;
       return known;
@@ -105,18 +100,15 @@ export function decodeMetadataList(bytes: Buffer): MetadataList {
         if (of === 1) item.createdAt = reader.readVarint(true) * 1000;
       }, undefined);
     else if (tag === 11) {
-      const label = readLabel(labels);
-      before[labels] = label;
-      labels += 1;
+      const label = readLabel(before[labelsRead]);
+      before[labelsRead] = label;
+      labelsRead += 1;
       item.labels[label.name] = label.value;
     }
   }
 
-  /** How many labels of the item have been read. */
-  let labels = 0;
-
   function readItem(tag: number, item: Item): void {
-    labels = 0;
+    labelsRead = 0;
     if (tag === 1) reader.readMessage(readMetadata, item);
   }
 

@@ -12,7 +12,7 @@ import { severities } from '../observation/severity.ts';
 
 /**
  * With row ids: the key is a hash, so rows that are as large as these would be inserted all over a tree of their own. No
- * index more than needed: each costs every event as much as reading it.
+ * index more than needed: each is another tree that every insert writes to.
  */
 const schema = `
   CREATE TABLE IF NOT EXISTS observations (

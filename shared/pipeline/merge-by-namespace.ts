@@ -74,15 +74,7 @@ export async function* mergeByNamespace(
     let last = '';
     for (let key = await smallestKey(nextKeys()); key !== undefined; key = await smallestKey(nextKeys())) {
       const current = key;
-      const group: Stored[] = [];
-      for (
-        let item = await storedCursor.peek();
-        item && storedKey(item) === current;
-        item = await storedCursor.peek()
-      ) {
-        storedCursor.take();
-        group.push(item);
-      }
+      const group = await Array.fromAsync(takeWhileAt(storedCursor, current, storedKey));
       const objects = (async function* () {
         for (const cursor of cursors) yield* takeWhileAt(cursor, current, objectKey);
       })();
