@@ -130,7 +130,8 @@ export function createConnections({ open, limit }: ConnectionsOptions): Connecti
     close() {
       isRetired = true;
       for (const job of waiting.splice(0)) job.exchange.onError(new Error('the client is closed'));
-      for (const socket of all) socket.destroy();
+      // With a reason, or a body that ends with its connection would be taken for whole.
+      for (const socket of all) socket.destroy(new Error('the client is closed'));
     },
   };
 }

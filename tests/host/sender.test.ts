@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer as createHttpServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -8,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createPublisher, createSender } from '../../shared/host/sender.ts';
 import { eventOf } from '../pipeline/test-context.ts';
+import { selfSigned } from '../transport/certificate.ts';
 import { temporaryFolder } from './program.ts';
 
 const signal = AbortSignal.timeout(60_000);
@@ -73,14 +73,10 @@ describe('publishing to the Broker', () => {
   });
 
   it('trusts the CA that the SinkBinding gives, and no other', async () => {
-    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-    const files = ['-keyout', key, '-out', cert, '-days', '2', '-nodes'];
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', ...files, ...subject], { stdio: 'ignore' });
-    const tls = { key: readFileSync(key), cert: readFileSync(cert) };
+    const tls = selfSigned(folder);
     const sink = await listen(createHttpsServer(tls, answerWith(202)), 'https');
     await expect(publisherTo(sink)(event, signal)).rejects.toMatchObject({ status: 503 });
-    await publisherTo(sink, readFileSync(cert, 'utf8'))(event, signal);
+    await publisherTo(sink, tls.cert)(event, signal);
     expect(seen).toHaveLength(1);
   });
 });

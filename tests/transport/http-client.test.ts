@@ -1,0 +1,68 @@
+import { once } from 'node:events';
+import { createServer as createHttpsServer } from 'node:https';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createHttpClient, type HttpClient } from '../../shared/transport/http-client.ts';
+import { temporaryFolder } from '../host/program.ts';
+import { selfSigned } from './certificate.ts';
+
+const signal = AbortSignal.timeout(60_000);
+const closing: (() => void)[] = [];
+
+afterEach(() => {
+  for (const close of closing.splice(0)) close();
+});
+
+async function listen(server: Server, scheme: string): Promise<URL> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(() => server.close());
+  return new URL(`${scheme}://localhost:${(server.address() as AddressInfo).port}`);
+}
+
+/** Resolves to the status when the answer is over. */
+function get(client: HttpClient, onHead = (): void => undefined): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  let status = 0;
+  const exchange = {
+    onHead(head: { readonly status: number }) {
+      status = head.status;
+      onHead();
+    },
+    onData: () => undefined,
+    onEnd: () => resolve(status),
+    onError: reject,
+  };
+  client.send({ method: 'GET', path: '/', headers: {}, signal }, exchange).catch(reject);
+  return promise;
+}
+
+describe('the client of a server', () => {
+  it('makes new connections for a CA that was rotated, and closes the old ones', async () => {
+    const [before, after] = [selfSigned(temporaryFolder()), selfSigned(temporaryFolder())];
+    const sockets: TLSSocket[] = [];
+    const server = createHttpsServer(before, (request, response) => request.resume() && response.end('{}'));
+    // The server closes none by itself.
+    server.keepAliveTimeout = 0;
+    server.on('secureConnection', (socket: TLSSocket) => sockets.push(socket));
+    let ca = before.cert;
+    const client = createHttpClient({ server: await listen(server, 'https'), tls: () => ({ ca }), limit: 2 });
+    closing.push(() => client.close());
+    expect([await get(client), await get(client), sockets.length]).toEqual([200, 200, 1]);
+    server.setSecureContext(after);
+    ca = after.cert;
+    const closed = sockets[0] && once(sockets[0], 'close');
+    expect([await get(client), sockets.length]).toEqual([200, 2]);
+    await closed;
+    ca = before.cert;
+    await expect(get(client)).rejects.toThrow();
+  });
+
+  it('takes nothing for whole that it was closed in the middle of', async () => {
+    const server = createServer((socket) => void socket.write('HTTP/1.1 200 OK\r\n\r\nthe beginning'));
+    server.on('connection', (socket) => closing.push(() => socket.destroy()));
+    const client = createHttpClient({ server: await listen(server, 'http'), tls: () => ({}), limit: 2 });
+    await expect(get(client, () => setImmediate(() => client.close()))).rejects.toThrow('closed');
+  });
+});
