@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import * as z from 'zod';
+import { severities } from '../../shared/observation/severity.ts';
 
 export const fixturesFolder = join(import.meta.dirname, '..', 'fixtures');
 
@@ -20,9 +21,16 @@ export const expectation = z.object({
     z.strictObject({
       namespace: z.string(),
       category: z.string(),
-      severity: z.string(),
+      severity: z.enum(severities),
       eventType: z.string(),
-      resource: z.record(z.string(), z.string()).optional(),
+      resource: z
+        .strictObject({
+          apiVersion: z.string().optional(),
+          kind: z.string(),
+          namespace: z.string().optional(),
+          name: z.string().optional(),
+        })
+        .optional(),
       identity: z.record(z.string(), z.string()),
       details: z.record(z.string(), z.unknown()),
       detectedAt: z.string(),
