@@ -58,5 +58,9 @@ export const rooms: readonly Room[] = [
   { name: 'shared/host', files: ['shared/host/*.ts'], tests: ['tests/host/{coalesce,routing,sender,log}.test.ts'] },
 ];
 
-/** What real payloads and random ones say takes long, and kills nobody whom the golden files have left alive. */
-export const slowTests = ['tests/functions/corpus.test.ts', 'tests/functions/properties.test.ts'];
+/** These take long, and kill no mutant that the golden files leave alive. */
+export const slowTests = [
+  'tests/functions/corpus.test.ts',
+  'tests/functions/properties.test.ts',
+  'tests/pipeline/large-report.test.ts',
+];

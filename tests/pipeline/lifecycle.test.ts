@@ -34,16 +34,6 @@ describe('a reference event', () => {
     expect(await statesOf(test)).toEqual({ a: 'open', b: 'open' });
   });
 
-  it('takes a report of 100,000 results', { timeout: 120_000 }, async () => {
-    const test = createTestContext(kyverno);
-    const report = aReport(
-      'web',
-      Array.from({ length: 100_000 }, (_, index) => `r${index}`),
-    );
-    test.objects.all.push(report);
-    expect(await kyverno.handle(referenceTo(report), test.context)).toMatchObject({ observed: 100_000, dropped: 0 });
-  });
-
   it('is done when the object is gone or being deleted', async () => {
     const test = createTestContext(kyverno);
     const report = aReport('web', ['a']);
