@@ -3,7 +3,6 @@ import { rootCertificates } from 'node:tls';
 import { type CloudEvent, encodeRequest } from '../function/cloud-event.ts';
 import { Refusal } from '../function/refusal.ts';
 import { traceIdOf } from '../function/trace-context.ts';
-import type { Head } from '../transport/answer-reader.ts';
 import { createHttpClient, type HttpClient } from '../transport/http-client.ts';
 
 export interface Sender {
@@ -32,19 +31,16 @@ export function createSender(caCerts?: string): Sender {
     body: string | Uint8Array,
     signal: AbortSignal,
   ): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    let status = 503;
-    const exchange = {
-      onHead(head: Head) {
-        status = head.status;
-      },
-      onData: () => undefined,
-      onEnd: () => resolve(status),
-      onError: reject,
-    };
-    const path = url.pathname + url.search;
-    await clientFor(url).send({ method: 'POST', path, headers, body, signal }, exchange);
-    return promise;
+    const answer = await clientFor(url).send({
+      method: 'POST',
+      path: url.pathname + url.search,
+      headers,
+      body,
+      signal,
+    });
+    // Nobody reads the body, but the connection is free for the next event only at its end.
+    answer.on('error', () => undefined).resume();
+    return answer.statusCode ?? 503;
   }
 
   return {

@@ -1,9 +1,7 @@
+import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
-import { Readable } from 'node:stream';
 import * as z from 'zod';
 import { Refusal } from '../function/refusal.ts';
-import type { Head } from '../transport/answer-reader.ts';
-import type { Cancel, Exchange } from '../transport/connections.ts';
 import { createHttpClient } from '../transport/http-client.ts';
 import type { Credentials } from './credentials.ts';
 import { isProtobuf } from './metadata-list.ts';
@@ -84,13 +82,7 @@ function queryOf(query: ApiRequest['query']): string {
   return given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
 }
 
-/** What has arrived of an answer. */
-interface Arrived {
-  readonly head: Head;
-  readonly bytes: Buffer;
-}
-
-/** Calls the API server over connections of our own. */
+/** Calls the API server over keep-alive connections. */
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const { credentials, sleep, random, attemptMilliseconds } = options;
   const server = new URL(credentials.server);
@@ -99,52 +91,34 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   /** Whether the last stream was answered 401, so that the next one reads the token anew. */
   let refused = false;
 
-  async function begin(request: ApiRequest, fresh: boolean, exchange: Exchange): Promise<Cancel> {
-    const {
-      method,
-      path,
-      query,
-      accept = 'application/json',
-      body,
-      contentType = 'application/json',
-      signal,
-    } = request;
+  /** Resolves when the head of the answer has arrived. */
+  async function send(request: ApiRequest, fresh: boolean, timeout?: number): Promise<IncomingMessage> {
+    const { method, path, query, body, signal } = request;
+    const { accept = 'application/json', contentType = 'application/json' } = request;
     const authorization = await credentials.authorization(fresh);
-    const headers = {
-      Accept: accept,
-      ...(authorization !== undefined && { Authorization: authorization }),
-      ...(body !== undefined && { 'Content-Type': contentType }),
-    };
-    const text = body === undefined ? {} : { body: JSON.stringify(body) };
-    return http.send({ method, path: root + path + queryOf(query), headers, ...text, signal }, exchange);
-  }
-
-  /** One call, to the last byte of its answer, in the time that an attempt has. */
-  async function attempt(request: ApiRequest, fresh: boolean): Promise<Arrived> {
-    const { promise, resolve, reject } = Promise.withResolvers<Arrived>();
-    const chunks: Buffer[] = [];
-    let head: Head | undefined;
-    const cancel = await begin(request, fresh, {
-      onHead(arrived) {
-        head = arrived;
+    return http.send({
+      method,
+      path: root + path + queryOf(query),
+      headers: {
+        Accept: accept,
+        ...(authorization !== undefined && { Authorization: authorization }),
+        ...(body !== undefined && { 'Content-Type': contentType }),
       },
-      onData: (chunk) => void chunks.push(chunk),
-      onEnd: () => head && resolve({ head, bytes: Buffer.concat(chunks) }),
-      onError: reject,
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(timeout !== undefined && { timeout }),
+      signal,
     });
-    // One that is ended by itself: AbortSignal.timeout would keep each call's timer for the whole time.
-    const timer = setTimeout(() => cancel(new Error('no answer in time')), attemptMilliseconds);
-    return promise.finally(() => clearTimeout(timer));
   }
 
   /** The last word, or why there is none yet and how long the server wants to be left alone. */
   async function tryOnce(request: ApiRequest, fresh: boolean): Promise<ApiResponse | Pending> {
     try {
-      const { head, bytes } = await attempt(request, fresh);
-      const { status } = head;
-      const body = isProtobuf(head.field('content-type')) ? bytes : parse(bytes.toString(), status);
+      const answer = await send(request, fresh, attemptMilliseconds);
+      const bytes = await bytesOf(answer);
+      const { statusCode: status = 0, headers } = answer;
+      const body = isProtobuf(headers['content-type']) ? bytes : parse(bytes.toString(), status);
       if (isFinal(status, body)) return { status, body, bytes: bytes.length };
-      const seconds = Number(head.field('retry-after'));
+      const seconds = Number(headers['retry-after']);
       return {
         pending: `the API server answered ${status}`,
         status,
@@ -174,24 +148,12 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     },
 
     async stream(request) {
-      const { promise, resolve, reject } = Promise.withResolvers<number>();
-      const body = new Readable({ read: () => undefined });
-      const stream: Stream = { body, cancel: () => undefined };
-      stream.cancel = await begin(request, refused, {
-        onHead: ({ status }) => resolve(status),
-        onData: (chunk) => void body.push(chunk),
-        onEnd: () => void body.push(null),
-        onError(error) {
-          stream.fault = error;
-          reject(error);
-          body.push(null);
-        },
-      });
-      const status = await promise;
+      const answer = await send(request, refused);
+      const { statusCode: status = 0 } = answer;
       refused = status === 401;
-      if (status === 200) return values(stream);
-      const text = (await body.toArray()).join('');
-      return { status, body: parse(text, status), bytes: text.length };
+      if (status === 200) return valuesOf(answer);
+      const bytes = await bytesOf(answer);
+      return { status, body: parse(bytes.toString(), status), bytes: bytes.length };
     },
 
     close() {
@@ -200,19 +162,28 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   };
 }
 
-interface Stream {
-  readonly body: Readable;
-  /** What broke it: readline would hear nothing of an error of its input. */
-  fault?: Error;
-  cancel(reason: Error): void;
+/** The whole body. Throws an Error where the connection breaks before its end. */
+function bytesOf(answer: IncomingMessage): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const chunks: Buffer[] = [];
+  answer
+    .on('data', (chunk: Buffer) => chunks.push(chunk))
+    .on('end', () => resolve(Buffer.concat(chunks)))
+    .on('error', reject);
+  return promise;
 }
 
-async function* values(stream: Stream): AsyncGenerator<unknown> {
+async function* valuesOf(answer: IncomingMessage): AsyncGenerator<unknown> {
+  // readline hears nothing of an error of its input.
+  let fault: Error | undefined;
+  answer.on('error', (error) => {
+    fault = error;
+  });
   try {
-    for await (const line of createInterface({ input: stream.body })) if (line !== '') yield JSON.parse(line);
-    if (stream.fault) throw stream.fault;
+    for await (const line of createInterface({ input: answer })) if (line !== '') yield JSON.parse(line);
+    if (fault) throw fault;
   } finally {
-    stream.cancel(new Error('nobody reads on'));
+    answer.destroy();
   }
 }
 
