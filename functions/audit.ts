@@ -5,7 +5,7 @@ import { type CommonSettings, commaList, integer } from '../shared/function/sett
 import type { RefusedItem, SplitBody } from '../shared/function/triggers.ts';
 import { kindOf } from '../shared/observation/built-in-kinds.ts';
 import { contentHash } from '../shared/observation/canonical-json.ts';
-import type { ResourceRef } from '../shared/observation/observation.ts';
+import type { ResourceRef } from '../shared/observation/finding.ts';
 import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
@@ -94,6 +94,8 @@ const noisyGroups: ReadonlySet<string> = new Set([
 ]);
 const noisyResources: ReadonlySet<string> = new Set(['events', 'leases', 'endpointslices']);
 
+const eventType = 'io.kube-zen.audit.v1';
+
 const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 /**
@@ -102,29 +104,28 @@ const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
  */
 export default defineSource<AuditEvent, z.infer<typeof settings>>({
   name: 'audit',
-  triggers: [
-    { type: 'Broker', filter: { type: 'io.kube-zen.audit.v1' } },
+  triggers: (given) => [
+    { type: 'Broker', eventType },
     {
       type: 'Webhook',
       path: '/audit/webhook',
-      eventType: 'io.kube-zen.audit.v1',
+      eventType,
       list: 'items',
-      split,
-      wanted: (event, given) => ruleOf(event, given) !== undefined,
-      inFlight: ({ AUDIT_BUFFER_SIZE: size }) => size,
-      answer: 'deadline',
+      split: (body) => split(body, given),
+      inFlight: given.AUDIT_BUFFER_SIZE,
+      senderRetries: true,
     },
   ],
   settings,
   schema,
   normalize(event, { time, settings: given }) {
-    const eventType = ruleOf(event, given);
-    if (eventType === undefined) return { observations: [], skipped: { no_rule: 1 } };
+    const rule = ruleOf(event, given);
+    if (rule === undefined) return { findings: [], skipped: { no_rule: 1 } };
     const isDenied = (event.responseStatus?.code ?? 0) >= 400;
-    const observation = {
+    const finding = {
       category: 'compliance',
       severity: isDenied ? ('MEDIUM' as const) : ('HIGH' as const),
-      eventType,
+      eventType: rule,
       resource: subjectOf(event),
       identity: identityOf({
         auditID: event.auditID,
@@ -135,33 +136,30 @@ export default defineSource<AuditEvent, z.infer<typeof settings>>({
       details: describe(event, isDenied),
       detectedAt: timeOf(event.stageTimestamp, timeOf(event.requestReceivedTimestamp, time)),
     };
-    return { observations: [observation], skipped: {} };
+    return { findings: [finding], skipped: {} };
   },
 });
 
 /** One Event or an EventList; in a list the good ones go on, whatever the others are. */
-function split(body: unknown): SplitBody<AuditEvent> {
+function split(body: unknown, given: Settings): SplitBody {
   const isList = typeof body === 'object' && body !== null && 'kind' in body && body.kind === 'EventList';
   if (!isList) {
     const parsed = schema.safeParse(body);
     if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
-    return { items: [itemOf(parsed.data)], refused: [] };
+    const isWanted = ruleOf(parsed.data, given) !== undefined;
+    return { items: isWanted ? [itemOf(parsed.data)] : [], refused: [], unwanted: isWanted ? 0 : 1 };
   }
   const list = eventList.safeParse(body);
   if (!list.success) throw new Refusal(422, 'the data breaks the schema', { path: 'body.items' });
   const items: ReturnType<typeof itemOf>[] = [];
   const refused: RefusedItem[] = [];
-  let unwanted = 0;
   for (const [index, item] of list.data.items.entries()) {
-    if (isPlainRead(item)) {
-      unwanted += 1;
-      continue;
-    }
+    if (isPlainRead(item)) continue;
     const parsed = schema.safeParse(item);
-    if (parsed.success) items.push(itemOf(parsed.data));
-    else refused.push(refusedItem(parsed.error, index));
+    if (!parsed.success) refused.push(refusedItem(parsed.error, index));
+    else if (ruleOf(parsed.data, given) !== undefined) items.push(itemOf(parsed.data));
   }
-  return { items, refused, unwanted };
+  return { items, refused, unwanted: list.data.items.length - items.length - refused.length };
 }
 
 const readVerbs: ReadonlySet<unknown> = new Set(['get', 'list', 'watch']);

@@ -1,9 +1,10 @@
 import * as z from 'zod';
+import { configMaps } from '../shared/function/kind-selector.ts';
 import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/function/object-schema.ts';
-import { labelledConfigMaps } from '../shared/function/resource.ts';
 import { namespaceName } from '../shared/function/settings.ts';
+import { objects } from '../shared/function/triggers.ts';
 import { isClusterScoped } from '../shared/observation/built-in-kinds.ts';
-import type { Observation, ResourceRef } from '../shared/observation/observation.ts';
+import type { Finding, ResourceRef } from '../shared/observation/finding.ts';
 import { parseSeverity, type Severity } from '../shared/observation/severity.ts';
 import { detailsOf, identityOf, isPresent } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
@@ -53,32 +54,32 @@ const namePattern = /^[a-z0-9][-a-z0-9.:]{0,251}$/i;
  */
 export default defineSource({
   name: 'checkov',
-  triggers: [
-    { type: 'ApiServerSource', resources: [labelledConfigMaps('checkov', 'CHECKOV_NAMESPACE')] },
-    { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
+  triggers: (settings) => [
+    objects([{ ...configMaps, labels: { app: 'checkov' } }], settings, settings.CHECKOV_NAMESPACE),
+    { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES },
   ],
   settings: z.object({ CHECKOV_NAMESPACE: namespaceName.default('checkov') }),
   schema,
   normalize(configMap, { time }) {
     const scans = configMap.data['results.json'];
     const results = scans.map((one) => one.results).filter(isPresent);
-    if (results.length === 0) return { observations: [], skipped: { no_result: 1 } };
-    const observations = scans.flatMap(({ check_type: checkType, results: found }) =>
-      (found?.failed_checks ?? []).map((check) => observationOf(check, checkType, configMap, time)),
+    if (results.length === 0) return { findings: [], skipped: { no_result: 1 } };
+    const findings = scans.flatMap(({ check_type: checkType, results: found }) =>
+      (found?.failed_checks ?? []).map((check) => findingOf(check, checkType, configMap, time)),
     );
     const count = (key: 'passed_checks' | 'skipped_checks'): number =>
       scans.reduce((sum, { results: found }) => sum + (found?.[key].length ?? 0), 0);
     const counts = { passed: count('passed_checks'), skip: count('skipped_checks') };
-    return { observations, skipped: Object.fromEntries(Object.entries(counts).filter(([, number]) => number > 0)) };
+    return { findings, skipped: Object.fromEntries(Object.entries(counts).filter(([, number]) => number > 0)) };
   },
 });
 
-function observationOf(
+function findingOf(
   check: FailedCheck,
   checkType: string | null | undefined,
   { metadata }: ConfigMap,
   time: string,
-): Observation {
+): Finding {
   const { check_id: checkId, check_name: title, resource: text, file_path: file, guideline } = check;
   const resource = resourceOf(text ?? '') ?? {
     apiVersion: 'v1',

@@ -2,9 +2,10 @@ import * as z from 'zod';
 import { descriptiveText } from '../shared/function/object-schema.ts';
 import { schemaRefusal } from '../shared/function/refusal.ts';
 import { integer } from '../shared/function/settings.ts';
+import type { SplitBody } from '../shared/function/triggers.ts';
 import { isClusterScoped, kindOf } from '../shared/observation/built-in-kinds.ts';
 import { canonicalJson, contentHash } from '../shared/observation/canonical-json.ts';
-import type { ResourceRef } from '../shared/observation/observation.ts';
+import type { ResourceRef } from '../shared/observation/finding.ts';
 import type { Severity } from '../shared/observation/severity.ts';
 import { detailsOf, identityOf, text, timeOf } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
@@ -65,6 +66,8 @@ const severities: Readonly<Record<Alert['priority'], Severity>> = {
   Debug: 'LOW',
 };
 
+const eventType = 'falco.rule.output.v1';
+
 /** When and how often it was seen is no part of what was seen. */
 const volatileField = /^evt\.(time(\..*)?|num)$/;
 
@@ -77,30 +80,25 @@ const maxFieldDepth = 6;
  */
 export default defineSource<Alert, Settings>({
   name: 'falco',
-  triggers: [
-    { type: 'Broker', filter: { type: 'falco.rule.output.v1' } },
+  triggers: ({ FALCO_MINIMUM_PRIORITY: minimum, FALCO_BUFFER_SIZE: inFlight }) => [
+    { type: 'Broker', eventType },
     {
       type: 'Webhook',
       path: '/falco/webhook',
-      eventType: 'falco.rule.output.v1',
-      split(body) {
-        const parsed = schema.safeParse(body);
-        if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
-        return { items: [{ id: contentHash(body), data: parsed.data }], refused: [] };
-      },
-      wanted: (alert, { FALCO_MINIMUM_PRIORITY: minimum }) => skipReason(alert, minimum) === undefined,
-      inFlight: ({ FALCO_BUFFER_SIZE: size }) => size,
-      answer: 'hold',
+      eventType,
+      split: (body) => split(body, minimum),
+      inFlight,
+      senderRetries: false,
     },
   ],
   settings,
   schema,
   normalize(alert, { time, settings: { FALCO_MINIMUM_PRIORITY: minimum, DEDUP_WINDOW_SECONDS: window } }) {
     const reason = skipReason(alert, minimum);
-    if (reason !== undefined) return { observations: [], skipped: { [reason]: 1 } };
+    if (reason !== undefined) return { findings: [], skipped: { [reason]: 1 } };
     const fields = flatten(alert.output_fields ?? {});
     const detectedAt = timeOf(alert.time, time);
-    const observation = {
+    const finding = {
       category: 'security',
       severity: severities[alert.priority],
       eventType: 'runtime-security',
@@ -112,9 +110,21 @@ export default defineSource<Alert, Settings>({
       details: describe(alert, fields),
       detectedAt,
     };
-    return { observations: [observation], skipped: {} };
+    return { findings: [finding], skipped: {} };
   },
 });
+
+/** One alert a body. */
+function split(body: unknown, minimum: Alert['priority']): SplitBody {
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
+  const isWanted = skipReason(parsed.data, minimum) === undefined;
+  return {
+    items: isWanted ? [{ id: contentHash(body), data: parsed.data }] : [],
+    refused: [],
+    unwanted: isWanted ? 0 : 1,
+  };
+}
 
 function priorityIndex(word: string): number {
   const wanted = word.trim().toLowerCase();

@@ -1,9 +1,10 @@
 import * as z from 'zod';
+import { configMaps } from '../shared/function/kind-selector.ts';
 import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/function/object-schema.ts';
-import { labelledConfigMaps } from '../shared/function/resource.ts';
 import { namespaceName } from '../shared/function/settings.ts';
+import { objects } from '../shared/function/triggers.ts';
 import { cutText } from '../shared/observation/bounds.ts';
-import type { Observation, ResourceRef } from '../shared/observation/observation.ts';
+import type { Finding, ResourceRef } from '../shared/observation/finding.ts';
 import { detailsOf, identityOf, isPresent } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
@@ -39,26 +40,26 @@ const maxActualValueBytes = 1024;
  */
 export default defineSource({
   name: 'kube-bench',
-  triggers: [
-    { type: 'ApiServerSource', resources: [labelledConfigMaps('kube-bench', 'KUBE_BENCH_NAMESPACE')] },
-    { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
+  triggers: (settings) => [
+    objects([{ ...configMaps, labels: { app: 'kube-bench' } }], settings, settings.KUBE_BENCH_NAMESPACE),
+    { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES },
   ],
   settings: z.object({ KUBE_BENCH_NAMESPACE: namespaceName.default('kube-bench') }),
   schema,
   normalize({ metadata, data }, { time }) {
-    const observations: Observation[] = [];
+    const findings: Finding[] = [];
     const skipped: Record<string, number> = {};
     const resource = subjectOf(metadata);
     for (const control of data['results.json']) {
       for (const { section, results } of control.tests ?? []) {
         for (const result of results) {
           const status = result.status.toLowerCase();
-          if (status === 'fail') observations.push(observationOf(result, section, control, resource, time));
+          if (status === 'fail') findings.push(findingOf(result, section, control, resource, time));
           else skipped[reasonOf(status)] = (skipped[reasonOf(status)] ?? 0) + 1;
         }
       }
     }
-    return { observations, skipped };
+    return { findings, skipped };
   },
 });
 
@@ -66,13 +67,13 @@ function reasonOf(status: string): string {
   return ['pass', 'warn', 'info'].includes(status) ? status : 'unknown_result';
 }
 
-function observationOf(
+function findingOf(
   result: z.infer<typeof testResult>,
   section: string | null | undefined,
   { version, nodetype: nodeType }: z.infer<typeof controls>,
   resource: ResourceRef,
   time: string,
-): Observation {
+): Finding {
   const { testnumber: testNumber, testdesc: testDesc, remediation, scored, actualvalue } = result;
   const actualValue = isPresent(actualvalue) ? cutText(actualvalue ?? '', maxActualValueBytes) : undefined;
   const identity = { testNumber, nodeType, version };

@@ -1,9 +1,10 @@
 import * as z from 'zod';
+import type { KindSelector } from '../shared/function/kind-selector.ts';
 import { descriptiveText, namespaceText, objectMetadata, ownerOf, rowsOf } from '../shared/function/object-schema.ts';
-import type { Resource } from '../shared/function/resource.ts';
+import { objects } from '../shared/function/triggers.ts';
 import { isClusterScoped } from '../shared/observation/built-in-kinds.ts';
 import { canonicalJson } from '../shared/observation/canonical-json.ts';
-import type { Observation, ResourceRef } from '../shared/observation/observation.ts';
+import type { Finding, ResourceRef } from '../shared/observation/finding.ts';
 import { parseSeverity } from '../shared/observation/severity.ts';
 import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
@@ -55,7 +56,7 @@ const copied = /^(falco|trivy|kube-bench)(\b|-)/i;
 /** Kyverno's own engines, and the API server's policies that Kyverno reports on: their properties tell how, not what. */
 const kyvernoEngine = /^kyverno|^(validating|mutating)admissionpolicy$/i;
 
-function kindsOf(group: string, versions: readonly string[], kinds: readonly string[]): Resource[] {
+function kindsOf(group: string, versions: readonly string[], kinds: readonly string[]): KindSelector[] {
   return kinds.map((kind) => ({
     group,
     versions,
@@ -65,34 +66,30 @@ function kindsOf(group: string, versions: readonly string[], kinds: readonly str
   }));
 }
 
+const kinds: readonly KindSelector[] = [
+  ...kindsOf('wgpolicyk8s.io', ['v1beta1', 'v1alpha2'], ['PolicyReport', 'ClusterPolicyReport']),
+  ...kindsOf('openreports.io', ['v1alpha1'], ['Report', 'ClusterReport']),
+  ...kindsOf('reports.x-k8s.io', ['v1beta2'], ['PolicyReport', 'ClusterPolicyReport']),
+];
+
 /**
  * Policy reports of Kyverno and of every other engine that writes them: one Observation per failed or warned result
  * and affected resource. https://kyverno.io/docs/policy-reports/ and https://openreports.io
  */
 export default defineSource({
   name: 'kyverno',
-  triggers: [
-    {
-      type: 'ApiServerSource',
-      resources: [
-        ...kindsOf('wgpolicyk8s.io', ['v1beta1', 'v1alpha2'], ['PolicyReport', 'ClusterPolicyReport']),
-        ...kindsOf('openreports.io', ['v1alpha1'], ['Report', 'ClusterReport']),
-        ...kindsOf('reports.x-k8s.io', ['v1beta2'], ['PolicyReport', 'ClusterPolicyReport']),
-      ],
-    },
-    { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
-  ],
+  triggers: (settings) => [objects(kinds, settings), { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES }],
   settings: z.object({}),
   schema,
   normalize(report, { time }) {
-    const observations: Observation[] = [];
+    const findings: Finding[] = [];
     const skipped: Record<string, number> = {};
     for (const result of report.results) {
       const reason = skipReason(result, report);
-      if (reason === undefined) observations.push(...observationsOf(result, report, time));
+      if (reason === undefined) findings.push(...findingsOf(result, report, time));
       else skipped[reason] = (skipped[reason] ?? 0) + 1;
     }
-    return { observations, skipped };
+    return { findings, skipped };
   },
 });
 
@@ -112,7 +109,7 @@ function skipReason(result: Result, report: Report): string | undefined {
   return copied.test(engineOf(result, report) ?? '') ? 'has_own_source' : undefined;
 }
 
-function observationsOf(result: Result, report: Report, time: string): Observation[] {
+function findingsOf(result: Result, report: Report, time: string): Finding[] {
   const { policy, rule, severity, message, category } = result;
   const engine = engineOf(result, report);
   const properties = isForeign(engine, report) && result.properties ? canonicalJson(result.properties) : undefined;

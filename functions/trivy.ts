@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { KindSelector } from '../shared/function/kind-selector.ts';
 import {
   descriptiveText,
   namespaceText,
@@ -7,8 +8,8 @@ import {
   ownerOf,
   rowsOf,
 } from '../shared/function/object-schema.ts';
-import type { Resource } from '../shared/function/resource.ts';
-import type { Normalized, Observation, ResourceRef } from '../shared/observation/observation.ts';
+import { objects } from '../shared/function/triggers.ts';
+import type { Finding, Normalized, ResourceRef } from '../shared/observation/finding.ts';
 import { parseSeverity } from '../shared/observation/severity.ts';
 import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
@@ -117,7 +118,7 @@ const checkEventTypes = {
   ClusterInfraAssessmentReport: 'infra-misconfiguration',
 } as const;
 
-const resources: readonly Resource[] = [
+const kinds: readonly KindSelector[] = [
   ...['VulnerabilityReport', 'ExposedSecretReport', 'ConfigAuditReport', 'RbacAssessmentReport'],
   ...['InfraAssessmentReport', 'ClusterVulnerabilityReport', 'ClusterConfigAuditReport'],
   ...['ClusterRbacAssessmentReport', 'ClusterInfraAssessmentReport', 'ClusterComplianceReport'],
@@ -135,16 +136,13 @@ const resources: readonly Resource[] = [
  */
 export default defineSource({
   name: 'trivy',
-  triggers: [
-    { type: 'ApiServerSource', resources },
-    { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
-  ],
+  triggers: (settings) => [objects(kinds, settings), { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES }],
   settings: z.object({}),
   schema,
   normalize(report, { time }) {
     if (report.kind === 'ClusterComplianceReport') return fromCompliance(report, time);
     const subject = subjectOf(report.metadata);
-    if (!subject) return { observations: [], skipped: { no_subject: 1 } };
+    if (!subject) return { findings: [], skipped: { no_subject: 1 } };
     switch (report.kind) {
       case 'VulnerabilityReport':
       case 'ClusterVulnerabilityReport':
@@ -204,7 +202,7 @@ function fromVulnerabilities(
   const container = marked(metadata, 'container.name');
   const image = imageOf(report);
   const detectedAt = timeOf(report.updateTimestamp, time);
-  const observations = report.vulnerabilities.map((row): Observation => {
+  const findings = report.vulnerabilities.map((row): Finding => {
     const { vulnerabilityID, resource: pkg, installedVersion, fixedVersion, title, score, primaryLink, target } = row;
     const found = { vulnerabilityID, package: pkg, installedVersion, target, container };
     return {
@@ -217,7 +215,7 @@ function fromVulnerabilities(
       detectedAt,
     };
   });
-  return { observations, skipped: {} };
+  return { findings, skipped: {} };
 }
 
 function fromSecrets(
@@ -227,7 +225,7 @@ function fromSecrets(
 ): Normalized {
   const container = marked(metadata, 'container.name');
   const image = imageOf(report);
-  const observations = report.secrets.map((row): Observation => {
+  const findings = report.secrets.map((row): Finding => {
     const found = { ruleID: row.ruleID, target: row.target, container };
     return {
       category: 'security',
@@ -239,13 +237,13 @@ function fromSecrets(
       detectedAt: timeOf(report.updateTimestamp, time),
     };
   });
-  return { observations, skipped: {} };
+  return { findings, skipped: {} };
 }
 
 function fromChecks({ kind, report }: z.infer<typeof checkReport>, resource: ResourceRef, time: string): Normalized {
   const failed = report.checks.filter(({ success }) => success !== true);
   const passed = report.checks.length - failed.length;
-  const observations = failed.map((row): Observation => {
+  const findings = failed.map((row): Finding => {
     const { checkID, title, description, remediation, category } = row;
     const message = (row.messages ?? []).filter(isPresent).sort().join('\n');
     return {
@@ -259,7 +257,7 @@ function fromChecks({ kind, report }: z.infer<typeof checkReport>, resource: Res
       detectedAt: timeOf(report.updateTimestamp, time),
     };
   });
-  return { observations, skipped: passed > 0 ? { passed } : {} };
+  return { findings, skipped: passed > 0 ? { passed } : {} };
 }
 
 interface FailedControl {
@@ -287,11 +285,11 @@ function fromCompliance(
   time: string,
 ): Normalized {
   const controls = status ? controlsOf(status) : [];
-  if (controls.length === 0) return { observations: [], skipped: { no_result: 1 } };
+  if (controls.length === 0) return { findings: [], skipped: { no_result: 1 } };
   const failed = controls.filter((row) => row.failed > 0);
   const passed = controls.length - failed.length;
-  const observations = failed.map(
-    ({ id, name, severity, failed: count }): Observation => ({
+  const findings = failed.map(
+    ({ id, name, severity, failed: count }): Finding => ({
       category: 'compliance',
       severity: parseSeverity(severity),
       eventType: 'compliance-failure',
@@ -301,5 +299,5 @@ function fromCompliance(
       detectedAt: timeOf(status?.updateTimestamp, time),
     }),
   );
-  return { observations, skipped: passed > 0 ? { passed } : {} };
+  return { findings, skipped: passed > 0 ? { passed } : {} };
 }

@@ -1,6 +1,6 @@
-import type { FunctionDefinition } from '../shared/function/function-definition.ts';
+import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
 import { parseSettings } from '../shared/function/settings.ts';
-import type { PingSourceTrigger } from '../shared/function/triggers.ts';
+import type { Trigger } from '../shared/function/triggers.ts';
 import { isSource } from '../shared/host/load-functions.ts';
 import type { Manifest } from './manifests.ts';
 
@@ -46,6 +46,10 @@ export function atLast(metric: string, window: string, by: string): string {
   return `max by (${by}) (last_over_time(${metric}[${window}]))`;
 }
 
+function defaultTriggers(definition: FunctionDefinition): readonly Trigger[] {
+  return triggersOf(definition, parseSettings({}, definition.settings, []));
+}
+
 /** The alerts: their meaning is for operators, so the runbook has a paragraph of each name. */
 export function alertRules(definitions: readonly FunctionDefinition[], { scale = 1 }: AlertOptions = {}): AlertRule[] {
   const window = (seconds: number): string => durationOf(Math.max(1, Math.round(seconds * scale)));
@@ -66,7 +70,7 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
   const created = counted('zen_watcher_observations_created_total', five, 'source');
   const deduped = counted('zen_watcher_observations_deduped_total', five, 'source');
   const sent = definitions
-    .filter((one) => isSource(one) && one.triggers.some((trigger) => trigger.type === 'Broker'))
+    .filter((one) => isSource(one) && defaultTriggers(one).some(({ type }) => type === 'Broker'))
     .map(({ name }) => name)
     .join('|');
   const arrivals = `zen_watcher_event_processing_duration_seconds_count{source=~"${sent}"}`;
@@ -114,11 +118,12 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
       `${counted('zen_watcher_deadletters_total', window(15 * minute), 'source, reason')} > 0`,
       ['Events for {{ $labels.source }} could not be delivered', '{{ $value | humanize }} as {{ $labels.reason }}.'],
     ),
-    ...definitions.flatMap(({ name, triggers, settings }) =>
-      triggers
-        .filter((trigger): trigger is PingSourceTrigger => trigger.type === 'PingSource')
-        .map(({ schedule }) => {
-          const interval = parseSettings({}, settings, [])[schedule] * minute;
+    ...definitions.flatMap((definition) =>
+      defaultTriggers(definition)
+        .filter((trigger) => trigger.type === 'PingSource')
+        .map(({ minutes }) => {
+          const { name } = definition;
+          const interval = minutes * minute;
           const passes = counted(`zen_watcher_passes_total{source="${name}"}`, window(3 * interval), 'source');
           return rule(
             'ZenWatcherPassOverdue',

@@ -37,7 +37,7 @@ const listFunctions: Plugin = {
         export const functionNames = () => Object.keys(functions);
         export const loadFunction = async (name) => functions[name];
         export const loadFunctions = async () => Object.values(functions);
-        export const isSource = (definition) => 'source' in definition;`;
+        export const isSource = (definition) => definition.kind === 'source';`;
       return { contents, loader: 'js', resolveDir: root };
     });
   },

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { FunctionDefinition } from '../shared/function/function-definition.ts';
+import type { FunctionDefinition } from '../shared/function/definitions.ts';
 import { loadFunctions } from '../shared/host/load-functions.ts';
 import { alertRules, monitoringManifests, ruleGroups } from './alerts.ts';
 import { dashboards, dashboardsManifest } from './dashboards.ts';

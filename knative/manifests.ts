@@ -1,7 +1,12 @@
-import { type FunctionDefinition, observationWrites, type Permission } from '../shared/function/function-definition.ts';
-import { alwaysServed, namespaceOf, type Resource } from '../shared/function/resource.ts';
+import {
+  type FunctionDefinition,
+  observationWrites,
+  type Permission,
+  triggersOf,
+} from '../shared/function/definitions.ts';
+import { alwaysServed, type KindSelector } from '../shared/function/kind-selector.ts';
 import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
-import { type BrokerTrigger, type PingSourceTrigger, resourcesOf } from '../shared/function/triggers.ts';
+import { type BrokerTrigger, kindsIn, type PingSourceTrigger, type Trigger } from '../shared/function/triggers.ts';
 import { isSource } from '../shared/host/load-functions.ts';
 import { labels } from '../shared/observation/labels.ts';
 import { scaling } from './scaling.ts';
@@ -47,15 +52,20 @@ function settingsOf(definition: FunctionDefinition, reach: Reach): CommonSetting
   return Object.assign({}, parseSettings(environment, definition.settings, []));
 }
 
+function defaultTriggers(definition: FunctionDefinition): readonly Trigger[] {
+  return triggersOf(definition, settingsOf(definition, 'cluster'));
+}
+
 /** The kinds that wake a function; a tenant has no right to those without namespaces. */
-function kindsOf(definition: FunctionDefinition, reach: Reach): Resource[] {
-  return resourcesOf(definition).filter(({ namespaced }) => namespaced || reach === 'cluster');
+function kindsOf(definition: FunctionDefinition, reach: Reach): KindSelector[] {
+  const triggers = triggersOf(definition, settingsOf(definition, reach));
+  return kindsIn(triggers).filter(({ namespaced }) => namespaced || reach === 'cluster');
 }
 
 /** What a source asks of the API server about Observations; a state source compares and ages, too. */
 function observationRules(definition: FunctionDefinition): Permission[] {
   if (!isSource(definition)) return [];
-  const more = resourcesOf(definition).length > 0 ? ['list', 'patch'] : [];
+  const more = kindsOf(definition, 'cluster').length > 0 ? ['list', 'patch'] : [];
   return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...more] }];
 }
 
@@ -64,7 +74,7 @@ function ruleOf({ group, resources, verbs }: Permission): Rule {
 }
 
 /** Reads of a state source: one object for an event, all of them for a pass. */
-function readRules(resources: readonly Resource[], verbs: readonly string[]): Rule[] {
+function readRules(resources: readonly KindSelector[], verbs: readonly string[]): Rule[] {
   const byGroup = Map.groupBy(resources, ({ group }) => group);
   return [...byGroup].map(([group, kinds]) => ({
     apiGroups: [group],
@@ -102,7 +112,8 @@ export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'
   const byNamespace = new Map<string | undefined, Rule[]>();
   const add = (namespace: string | undefined, rules: readonly Rule[]): void =>
     void byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), ...rules]);
-  for (const [namespace, kinds] of Map.groupBy(definition.watches ?? [], (kind) => namespaceOf(kind, settings))) {
+  const watched = definition.watches?.(Object.assign({}, settings)) ?? [];
+  for (const [namespace, kinds] of Map.groupBy(watched, (kind) => kind.namespace)) {
     add(namespace, readRules(kinds, ['list', 'watch']));
   }
   for (const permission of [...observationRules(definition), ...permissions]) {
@@ -110,8 +121,8 @@ export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'
     add(permission.scope === 'system' ? systemNamespace : everywhere, [ruleOf(permission)]);
   }
   if (isSource(definition)) {
-    const kinds = Map.groupBy(kindsOf(definition, reach), (resource) => namespaceOf(resource, settings));
-    for (const [namespace, resources] of kinds) add(namespace, readRules(resources, ['get', 'list']));
+    const byPlace = Map.groupBy(kindsOf(definition, reach), (kind) => kind.namespace);
+    for (const [namespace, resources] of byPlace) add(namespace, readRules(resources, ['get', 'list']));
   }
   return [...byNamespace].flatMap(([namespace, rules]) => bound(accountOf(name), name, rules, namespace));
 }
@@ -124,7 +135,7 @@ function environmentText(value: unknown): string {
 /** The function that owns the webhooks parses the settings of those that have them, so it must be told them too. */
 function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[] {
   return definitions
-    .filter(({ triggers }) => triggers.some(({ type }) => type === 'Webhook'))
+    .filter((definition) => defaultTriggers(definition).some(({ type }) => type === 'Webhook'))
     .flatMap(({ settings }) => Object.entries(Object.assign({}, settings.parse({}))))
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => ({ name, value: environmentText(value) }));
@@ -140,14 +151,14 @@ interface Variable {
 
 function service(definition: FunctionDefinition, others: readonly FunctionDefinition[], reach: Reach): Manifest {
   const { name } = definition;
-  const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition);
+  const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition, settingsOf(definition, reach));
   const container = {
     image,
     args: [name],
     env: [
       { name: 'SYSTEM_NAMESPACE', value: systemNamespace },
       ...(reach === 'namespace' ? [{ name: 'WATCH_NAMESPACE', value: systemNamespace }] : []),
-      ...(definition.receive ? [queueProxy, ...webhookSettings(others)] : []),
+      ...(definition.kind === 'gateway' ? [queueProxy, ...webhookSettings(others)] : []),
     ],
     readinessProbe: { httpGet: { path: '/ready' } },
     livenessProbe: { httpGet: { path: '/health' } },
@@ -181,12 +192,12 @@ function sinkOf(name: string) {
   return { ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name } };
 }
 
-function triggerOf(name: string, { filter }: Extract<BrokerTrigger, { filter: unknown }>): Manifest {
+function triggerOf(name: string, { eventType: type }: BrokerTrigger): Manifest {
   return {
     apiVersion: 'eventing.knative.dev/v1',
     kind: 'Trigger',
     metadata: metadataOf(name),
-    spec: { broker: brokerName, filter: { attributes: filter }, subscriber: sinkOf(name) },
+    spec: { broker: brokerName, filter: { attributes: { type } }, subscriber: sinkOf(name) },
   };
 }
 
@@ -195,9 +206,7 @@ function minuteOf(name: string): number {
   return [...name].reduce((sum, character) => (sum * 31 + (character.codePointAt(0) ?? 0)) % 60, 7);
 }
 
-function pingSource(definition: FunctionDefinition, { schedule }: PingSourceTrigger): Manifest {
-  const { name, settings } = definition;
-  const minutes = parseSettings({}, settings, [])[schedule];
+function pingSource(name: string, { minutes }: PingSourceTrigger): Manifest {
   const minute = minuteOf(name);
   const cron =
     minutes >= 60 ? `${minute} */${Math.round(minutes / 60)} * * *` : `${minute % minutes}-59/${minutes} * * * *`;
@@ -215,8 +224,7 @@ function pingSource(definition: FunctionDefinition, { schedule }: PingSourceTrig
  * served.
  */
 function apiServerSources(definition: FunctionDefinition, reach: Reach): Manifest[] {
-  const settings = settingsOf(definition, reach);
-  const byNamespace = Map.groupBy(kindsOf(definition, reach), (resource) => namespaceOf(resource, settings));
+  const byNamespace = Map.groupBy(kindsOf(definition, reach), (kind) => kind.namespace);
   const accounts = new Set<string>();
   return [...byNamespace].flatMap(([namespace, kinds]) => {
     // A source has its account in its own namespace; two in one share it.
@@ -235,7 +243,7 @@ function apiServerSources(definition: FunctionDefinition, reach: Reach): Manifes
 
 function apiServerSource(
   { name }: FunctionDefinition,
-  kinds: readonly Resource[],
+  kinds: readonly KindSelector[],
   namespace: string | undefined,
 ): Manifest {
   const isAway = namespace !== undefined && namespace !== systemNamespace;
@@ -259,8 +267,7 @@ function apiServerSource(
 
 /** The namespaces other than the system's that a function reads; where there are none it can't be applied. */
 export function foreignNamespaces(definition: FunctionDefinition): string[] {
-  const settings = settingsOf(definition, 'cluster');
-  const namespaces = kindsOf(definition, 'cluster').map((resource) => namespaceOf(resource, settings));
+  const namespaces = kindsOf(definition, 'cluster').map(({ namespace }) => namespace);
   return [...new Set(namespaces)].filter((name): name is string => name !== undefined && name !== systemNamespace);
 }
 
@@ -270,7 +277,8 @@ export function manifestsOf(
   others: readonly FunctionDefinition[],
   reach: Reach = 'cluster',
 ): Manifest[] {
-  const { name, triggers } = definition;
+  const { name } = definition;
+  const triggers = triggersOf(definition, settingsOf(definition, reach));
   const manifests: Manifest[] = [
     ...(reach === 'cluster' ? foreignNamespaces(definition).map((namespace) => namespaceManifest(namespace)) : []),
     accountOf(name),
@@ -280,10 +288,10 @@ export function manifestsOf(
   if (triggers.some(({ type }) => type === 'MappedKinds') && reach === 'cluster')
     manifests.push(...mappedKindsRole(name));
   for (const trigger of triggers) {
-    if (trigger.type === 'PingSource') manifests.push(pingSource(definition, trigger));
-    if (trigger.type === 'Broker' && 'filter' in trigger) manifests.push(triggerOf(name, trigger));
+    if (trigger.type === 'PingSource') manifests.push(pingSource(name, trigger));
+    if (trigger.type === 'Broker') manifests.push(triggerOf(name, trigger));
   }
-  if (definition.receive) manifests.push(sinkBinding(name));
+  if (definition.kind === 'gateway') manifests.push(sinkBinding(name));
   return [...manifests, ...apiServerSources(definition, reach)];
 }
 
@@ -328,9 +336,7 @@ function sinkBinding(name: string): Manifest {
 
 /** What all functions share: their namespace, the Broker with its dead-letter sink, who may talk to whom. */
 export function sharedManifests(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
-  const isSink = (definition: FunctionDefinition): boolean =>
-    definition.triggers.some((trigger) => trigger.type === 'Broker' && 'deadLetters' in trigger);
-  const [sink] = definitions.filter(isSink);
+  const sink = definitions.find(({ kind }) => kind === 'dead-letter-sink');
   if (!sink) throw new Error('no function takes dead letters');
   const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' };
   return [

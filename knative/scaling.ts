@@ -1,4 +1,5 @@
-import type { FunctionDefinition } from '../shared/function/function-definition.ts';
+import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
+import type { CommonSettings } from '../shared/function/settings.ts';
 
 export interface Scaling {
   readonly annotations: Readonly<Record<string, string>>;
@@ -20,15 +21,17 @@ const prefix = 'autoscaling.knative.dev';
  * - window and retention are short, since a start costs a second: an idle function is gone after about 40 s.
  * - 600 s for what holds requests (a webhook whose sender does not try again, a pass over a large cluster), 300 otherwise.
  */
-export function scaling({ triggers, receive }: FunctionDefinition): Scaling {
-  const isPinged = triggers.some(({ type }) => type === 'PingSource');
-  const isWoken = triggers.some(({ type }) => type !== 'PingSource') && !triggers.some(({ type }) => type === 'Start');
+export function scaling(definition: FunctionDefinition, settings: CommonSettings): Scaling {
+  const types = triggersOf(definition, settings).map(({ type }) => type);
+  const isGateway = definition.kind === 'gateway';
+  const isAlone = types.includes('Start') || types.every((type) => type === 'PingSource');
+  const mostPods = isGateway ? '3' : isAlone && definition.kind !== 'dead-letter-sink' ? '1' : '5';
   const annotations = {
     [`${prefix}/min-scale`]: '0',
-    [`${prefix}/max-scale`]: receive ? '3' : isWoken ? '5' : '1',
+    [`${prefix}/max-scale`]: mostPods,
     [`${prefix}/window`]: '10s',
     [`${prefix}/scale-to-zero-pod-retention-period`]: '0s',
   };
-  if (receive) return { annotations, timeoutSeconds: 600 };
-  return { annotations, containerConcurrency: 20, timeoutSeconds: isPinged ? 600 : 300 };
+  if (isGateway) return { annotations, timeoutSeconds: 600 };
+  return { annotations, containerConcurrency: 20, timeoutSeconds: types.includes('PingSource') ? 600 : 300 };
 }

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { severities } from '../observation/severity.ts';
-import type { Resource } from './resource.ts';
+import type { KindSelector } from './kind-selector.ts';
 
-export const observationFilters: Resource = {
+export const observationFilters: KindSelector = {
   ...{ group: 'zen.kube-zen.io', versions: ['v1alpha1'], kind: 'ObservationFilter', plural: 'observationfilters' },
   namespaced: true,
 };

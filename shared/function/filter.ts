@@ -1,4 +1,4 @@
-import type { Observation } from '../observation/observation.ts';
+import type { Finding } from '../observation/finding.ts';
 
 /** Why a filter drops an Observation; the order is the order in which a filter's fields are asked. */
 export const filterReasons = [
@@ -22,7 +22,7 @@ export type FilterReason = (typeof filterReasons)[number];
  * Decides about one Observation of a source that is to live in `namespace`: the reason to drop it, or `undefined` to keep
  * it. Throws a Refusal 503 where a filter applies that can't be read.
  */
-export type Filter = (source: string, observation: Observation, namespace: string) => FilterReason | undefined;
+export type Filter = (source: string, observation: Finding, namespace: string) => FilterReason | undefined;
 
 /** Keeps everything. */
 export const allowAll: Filter = () => undefined;

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { ResourceRef } from '../observation/observation.ts';
+import type { ResourceRef } from '../observation/finding.ts';
 import { isPresent } from '../observation/values.ts';
 
 /** Text that only describes: of another type it is left out, rather than lose the report. */

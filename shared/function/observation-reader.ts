@@ -1,4 +1,4 @@
-import type { ObservationObject } from '../observation/observation-object.ts';
+import type { Observation } from '../observation/observation.ts';
 
 export interface ReadQuery {
   readonly source?: string | undefined;
@@ -10,7 +10,7 @@ export interface ReadQuery {
 }
 
 export interface ObservationList {
-  readonly items: readonly ObservationObject[];
+  readonly items: readonly Observation[];
   readonly continue?: string | undefined;
 }
 

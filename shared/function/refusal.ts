@@ -1,5 +1,4 @@
 import type * as z from 'zod';
-import type { Summary } from './summary.ts';
 
 /** The statuses that a door may answer beside 204; DESIGN.md's table says which sender does what with each. */
 export type RefusalStatus = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429 | 503;
@@ -9,8 +8,6 @@ export interface RefusalOptions {
   readonly path?: string | undefined;
   /** Seconds, for 429 and 503. */
   readonly retryAfter?: number | undefined;
-  /** What was done all the same. */
-  readonly summary?: Summary | undefined;
   readonly cause?: unknown;
 }
 
@@ -22,7 +19,6 @@ export class Refusal extends Error {
   readonly status: RefusalStatus;
   readonly path: string | undefined;
   readonly retryAfter: number | undefined;
-  readonly summary: Summary | undefined;
 
   constructor(status: RefusalStatus, message: string, options: RefusalOptions = {}) {
     super(message, { cause: options.cause });
@@ -30,7 +26,11 @@ export class Refusal extends Error {
     this.status = status;
     this.path = options.path;
     this.retryAfter = options.retryAfter ?? (status === 503 || status === 429 ? 1 : undefined);
-    this.summary = options.summary;
+  }
+
+  /** A Refusal as it is; any other error as one with this status and message, and the error as its cause. */
+  static from(error: unknown, status: RefusalStatus = 503, message = 'an unexpected fault', path?: string): Refusal {
+    return error instanceof Refusal ? error : new Refusal(status, message, { path, cause: error });
   }
 }
 

@@ -1,5 +1,5 @@
-import type { ObservationObject } from '../observation/observation-object.ts';
-import type { Resource } from './resource.ts';
+import type { Observation } from '../observation/observation.ts';
+import type { KindSelector } from './kind-selector.ts';
 
 /** Any Kubernetes object, checked only as far as its address goes. */
 export interface KubernetesObject {
@@ -26,21 +26,21 @@ export interface ObjectRef {
 /** Kubernetes objects beside Observations: an API server's, or those of a folder that plays its part. */
 export interface Objects {
   /** `undefined`: there is no such object (any more). Throws a Refusal 503 when that can't be told. */
-  get(resource: Resource, ref: ObjectRef, signal: AbortSignal): Promise<KubernetesObject | undefined>;
+  get(resource: KindSelector, ref: ObjectRef, signal: AbortSignal): Promise<KubernetesObject | undefined>;
   /**
    * All objects of a kind in the order of their namespaces, as the API server has it (by `<namespace>/`), in the one
    * namespace or in all; none if the kind is not served. Throws a Refusal 503 when the list can't be read to its end.
    */
-  list(resource: Resource, namespace: string | undefined, signal: AbortSignal): AsyncIterable<KubernetesObject>;
+  list(resource: KindSelector, namespace: string | undefined, signal: AbortSignal): AsyncIterable<KubernetesObject>;
   /**
    * Creates the object, or makes the fields that it has so and leaves the others (server-side apply). Throws a Refusal
    * 422 if it is invalid, 503 for everything that a retry or a Role may mend.
    */
-  apply(resource: Resource, object: KubernetesObject, signal: AbortSignal): Promise<void>;
+  apply(resource: KindSelector, object: KubernetesObject, signal: AbortSignal): Promise<void>;
   /** Deletes this very object; that it is gone already, or another one by now, is no fault. */
-  delete(resource: Resource, object: KubernetesObject, signal: AbortSignal): Promise<void>;
+  delete(resource: KindSelector, object: KubernetesObject, signal: AbortSignal): Promise<void>;
   /** Changes the fields of the status that are given; that the object is gone is no fault. */
-  setStatus(resource: Resource, object: KubernetesObject, status: object, signal: AbortSignal): Promise<void>;
+  setStatus(resource: KindSelector, object: KubernetesObject, status: object, signal: AbortSignal): Promise<void>;
 }
 
 /** A kind as an API server serves it. */
@@ -94,7 +94,7 @@ export interface Store {
    * Durable when it resolves. `exists`: the name is taken. Throws a StoreRefusal where another namespace may help, a
    * Refusal 422 if the object is invalid, a Refusal 503 for everything that a retry may mend.
    */
-  create(observation: ObservationObject, signal: AbortSignal): Promise<'created' | 'exists'>;
+  create(observation: Observation, signal: AbortSignal): Promise<'created' | 'exists'>;
   /** In the order of namespaces, by `<namespace>/`. */
   names(query: NamesQuery, signal: AbortSignal): AsyncIterable<Stored>;
   /** What has outlived its TTL at `now` (milliseconds since 1970), by its label or, without one, by its spec. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import express, { type Request, type Response } from 'express';
 import { type CloudEvent, type Decoded, decodeRequest } from '../function/cloud-event.ts';
-import type { RawRequest } from '../function/function-definition.ts';
+import type { RawRequest } from '../function/definitions.ts';
 import { Refusal, type RefusalStatus } from '../function/refusal.ts';
 import { continueTrace } from '../function/trace-context.ts';
 import { callsInFlight, forEachConcurrently } from '../pipeline/concurrency.ts';
@@ -39,9 +39,9 @@ function worst(refusals: readonly Refusal[]): Refusal | undefined {
 }
 
 function atIndex(refusal: Refusal, index: number): Refusal {
-  const { status, message, path, retryAfter, cause, summary } = refusal;
+  const { status, message, path, retryAfter, cause } = refusal;
   const at = path === undefined ? `[${index}]` : path.startsWith('[') ? path : `[${index}].${path}`;
-  return new Refusal(status, message, { path: at, retryAfter, cause, summary });
+  return new Refusal(status, message, { path: at, retryAfter, cause });
 }
 
 type Trace = ReturnType<typeof continueTrace>;
@@ -95,7 +95,7 @@ export function createApp(options: AppOptions): RequestListener {
         if (member instanceof Refusal) throw member;
         await options.deliver(member);
       } catch (error) {
-        refusals[index] = atIndex(error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault'), index);
+        refusals[index] = atIndex(Refusal.from(error), index);
       }
     });
     const refusal = worst(Object.values(refusals));
@@ -128,7 +128,7 @@ export function createApp(options: AppOptions): RequestListener {
       await work(request, body, trace);
       response.writeHead(204).end();
     } catch (error) {
-      const refusal = error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault', { cause: error });
+      const refusal = Refusal.from(error);
       const { traceId: correlationId } = trace();
       log.debug({ correlation_id: correlationId, operation: endpoint, status: refusal.status }, refusal.message);
       answerRefusal(response, refusal, correlationId);
@@ -184,8 +184,7 @@ export function createApp(options: AppOptions): RequestListener {
   app.use((_request, response) => answerRefusal(response, new Refusal(404, 'no such path')));
   app.use((error: unknown, _request: Request, response: Response, _next: unknown) => {
     const isClientFault = error instanceof Error && 'status' in error && error.status === 400;
-    const fault = new Refusal(isClientFault ? 400 : 503, isClientFault ? 'a bad request' : 'an unexpected fault');
-    answerRefusal(response, error instanceof Refusal ? error : fault);
+    answerRefusal(response, isClientFault ? new Refusal(400, 'a bad request') : Refusal.from(error));
   });
   return (request, response) => {
     // Nearly all that comes are events, and finding their route costs as much as reading one.

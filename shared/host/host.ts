@@ -1,11 +1,12 @@
 import * as z from 'zod';
 import { type CloudEvent, isPing } from '../function/cloud-event.ts';
-import type { FunctionDefinition } from '../function/function-definition.ts';
+import type { FunctionDefinition, GatewayDefinition } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings, SettingsError } from '../function/settings.ts';
 import { createAccess } from './access.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { createBodyReader } from './body.ts';
-import type { Dispatcher, Hosted } from './dispatch.ts';
+import type { BoundFunction } from './context.ts';
+import type { Dispatcher } from './dispatch.ts';
 import type { Log } from './log.ts';
 import { memoryLimit } from './memory.ts';
 import type { Metrics } from './metrics.ts';
@@ -16,7 +17,7 @@ const eventMilliseconds = 60_000;
 const pingMilliseconds = 590_000;
 
 export interface HostOptions {
-  readonly functions: readonly Hosted[];
+  readonly functions: readonly BoundFunction[];
   readonly dispatcher: Dispatcher;
   readonly settings: CommonSettings;
   readonly log: Log;
@@ -49,6 +50,10 @@ function createDeadline(milliseconds: number, end: AbortSignal): () => AbortSign
   };
 }
 
+function isGateway(bound: BoundFunction): bound is BoundFunction<GatewayDefinition> {
+  return bound.definition.kind === 'gateway';
+}
+
 /** Listens for the given functions. */
 export async function startHost(options: HostOptions): Promise<Host> {
   const { functions, dispatcher, settings, log, metrics, now, notReady } = options;
@@ -57,9 +62,9 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const eventDeadline = createDeadline(eventMilliseconds, abort.signal);
   const pingDeadline = createDeadline(pingMilliseconds, abort.signal);
   const deadlineFor = (event: CloudEvent): AbortSignal => (isPing(event) ? pingDeadline() : eventDeadline());
-  const receiver = functions.find(({ definition }) => definition.receive);
-  const webhooks = receiver ? receiver.context.functions.flatMap((peer) => peer.webhooks) : [];
-  const access = receiver?.definition.access?.(receiver.context.settings);
+  const gateway = functions.find(isGateway);
+  const webhooks = gateway ? gateway.context.functions.flatMap((info) => info.webhooks) : [];
+  const access = gateway?.definition.access(gateway.context.settings);
   const checked = access && createAccess(access, now);
   if (checked) metrics.showAccess(checked.isOpen);
   if (checked?.isOpen) {
@@ -77,7 +82,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     webhookPaths: new Set(webhooks.map(({ path }) => path)),
     checkAccess: (head) => checked?.check(head),
     async receive(request) {
-      if (receiver) await dispatcher.receive(receiver, request, abort.signal);
+      if (gateway) await dispatcher.receive(gateway, request, abort.signal);
     },
     ...(options.observations && { observations: options.observations }),
   });

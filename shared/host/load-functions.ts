@@ -1,7 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { FunctionDefinition } from '../function/function-definition.ts';
-import type { SourceFunction } from '../pipeline/source.ts';
+import type { FunctionDefinition, SourceFunction } from '../function/definitions.ts';
 
 /** The folder is the list: one file, one function, named for it. The bundle's build replaces this module. */
 const folder = join(import.meta.dirname, '..', '..', 'functions');
@@ -24,5 +23,5 @@ export function loadFunctions(): Promise<FunctionDefinition[]> {
 }
 
 export function isSource(definition: FunctionDefinition): definition is SourceFunction {
-  return 'source' in definition;
+  return definition.kind === 'source';
 }

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from 'prom-client';
 import type { CountRow } from '../function/count-rows.ts';
-import type { Collection, Summary } from '../function/summary.ts';
-import type { Counts } from '../observation/observation.ts';
+import type { Collection, Summary } from '../function/tally.ts';
+import type { Counts } from '../observation/finding.ts';
 
 export interface Metrics {
   countSummary(source: string, summary: Summary): void;

@@ -1,6 +1,6 @@
 import * as z from 'zod';
+import type { KindSelector } from '../function/kind-selector.ts';
 import type { ObservationReader } from '../function/observation-reader.ts';
-import type { Resource } from '../function/resource.ts';
 import type { Discovery, Objects, Store } from '../function/stores.ts';
 import { createApiClient, setUpFault } from './api-client.ts';
 import type { Credentials } from './credentials.ts';
@@ -31,7 +31,7 @@ export function connectCluster({ credentials, sleep, attemptSeconds, ...options 
   readonly discovery: Discovery;
   /** Keeps the objects of a kind, in one namespace or in all, until `signal` aborts. */
   watch(
-    resource: Resource,
+    resource: KindSelector,
     namespace: string | undefined,
     onFault: (reason: string) => void,
     signal: AbortSignal,

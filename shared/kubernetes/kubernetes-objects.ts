@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { groupVersionOf } from '../function/group-version.ts';
+import type { KindSelector } from '../function/kind-selector.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { Resource } from '../function/resource.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
 import { type ApiClient, type ApiResponse, setUpFault, statusOf } from './api-client.ts';
 import { listPages, readJson } from './list-pages.ts';
@@ -27,7 +27,7 @@ const firstPage = 20;
 const longestPage = 500;
 
 export function pathOf(
-  { group, plural }: Resource,
+  { group, plural }: KindSelector,
   version: string,
   namespace: string | undefined,
   name?: string,
@@ -38,7 +38,7 @@ export function pathOf(
 }
 
 /** The selector of a kind's objects, `undefined` for all. */
-export function selectorOf({ labels = {}, labelSelector }: Resource): string | undefined {
+export function selectorOf({ labels = {}, labelSelector }: KindSelector): string | undefined {
   const parts = [
     ...Object.entries(labels).map(([key, value]) => `${key}=${value}`),
     ...(labelSelector ? [labelSelector] : []),
@@ -47,12 +47,12 @@ export function selectorOf({ labels = {}, labelSelector }: Resource): string | u
 }
 
 /** What a call is for, as an operator would say. */
-export function what(verb: string, { plural, group }: Resource): string {
+export function what(verb: string, { plural, group }: KindSelector): string {
   return `${verb} ${plural}${group === '' ? '' : `.${group}`}`;
 }
 
 /** An item of a list, which bears neither apiVersion nor kind. */
-export function listedObject({ group, kind }: Resource, version: string, item: unknown): KubernetesObject {
+export function listedObject({ group, kind }: KindSelector, version: string, item: unknown): KubernetesObject {
   const apiVersion = group === '' ? version : `${group}/${version}`;
   return { ...objectSchema.omit({ apiVersion: true, kind: true }).parse(item), apiVersion, kind };
 }
@@ -60,11 +60,11 @@ export function listedObject({ group, kind }: Resource, version: string, item: u
 /** The owner of the fields that we apply. */
 const fieldManager = 'zen-watcher';
 
-function addressOf(resource: Resource, { apiVersion, metadata: { namespace, name } }: KubernetesObject): string {
+function addressOf(resource: KindSelector, { apiVersion, metadata: { namespace, name } }: KubernetesObject): string {
   return pathOf(resource, groupVersionOf(apiVersion).version, resource.namespaced ? namespace : undefined, name);
 }
 
-function applyFault(resource: Resource, response: ApiResponse): Refusal {
+function applyFault(resource: KindSelector, response: ApiResponse): Refusal {
   if (response.status !== 400 && response.status !== 422) return setUpFault(what('writing', resource), response);
   const cause = statusOf(response.body)?.message?.slice(0, 1024);
   return new Refusal(422, `the API server calls the ${resource.kind} invalid`, { cause });
@@ -72,7 +72,12 @@ function applyFault(resource: Resource, response: ApiResponse): Refusal {
 
 /** The objects of an API server. */
 export function createKubernetesObjects(client: ApiClient): Objects {
-  async function* listVersion(resource: Resource, version: string, namespace: string | undefined, signal: AbortSignal) {
+  async function* listVersion(
+    resource: KindSelector,
+    version: string,
+    namespace: string | undefined,
+    signal: AbortSignal,
+  ) {
     let limit = firstPage;
     const selector = selectorOf(resource);
     const pages = listPages(client, {

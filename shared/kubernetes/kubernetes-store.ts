@@ -10,7 +10,7 @@ import {
   type StoredRef,
 } from '../function/stores.ts';
 import { group, labels as labelNames } from '../observation/labels.ts';
-import type { ObservationObject } from '../observation/observation-object.ts';
+import type { Observation } from '../observation/observation.ts';
 import { severities } from '../observation/severity.ts';
 import { type ApiClient, type ApiResponse, type Status, setUpFault, statusOf } from './api-client.ts';
 import { type ListOptions, listPages, readJson } from './list-pages.ts';
@@ -137,7 +137,7 @@ export function createKubernetesStore(options: KubernetesStoreOptions): Store & 
   }
 
   /** The namespace is over its quota, which is asked before the name: what is there is a duplicate all the same. */
-  async function overQuota({ metadata }: ObservationObject, signal: AbortSignal): Promise<'exists'> {
+  async function overQuota({ metadata }: Observation, signal: AbortSignal): Promise<'exists'> {
     if (await exists(metadata.namespace, metadata.name, signal)) return 'exists';
     throw new NamespaceRefusal('full');
   }

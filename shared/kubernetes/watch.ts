@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Resource } from '../function/resource.ts';
+import type { KindSelector } from '../function/kind-selector.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { type ApiClient, setUpFault, statusOf } from './api-client.ts';
 import { listedObject, objectSchema, pathOf, selectorOf, what } from './kubernetes-objects.ts';
@@ -7,7 +7,7 @@ import { listPages, readJson } from './list-pages.ts';
 
 export interface WatchOptions {
   readonly client: ApiClient;
-  readonly resource: Resource;
+  readonly resource: KindSelector;
   /** `undefined` for all. */
   readonly namespace: string | undefined;
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;

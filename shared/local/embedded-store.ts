@@ -7,7 +7,7 @@ import type { ObservationList, ObservationReader, ReadQuery } from '../function/
 import { Refusal } from '../function/refusal.ts';
 import type { Expired, NamesQuery, Store, Stored, StoredRef } from '../function/stores.ts';
 import { expiresAt, labels as labelNames } from '../observation/labels.ts';
-import type { ObservationObject } from '../observation/observation-object.ts';
+import type { Observation } from '../observation/observation.ts';
 import { severities } from '../observation/severity.ts';
 
 /**
@@ -80,7 +80,7 @@ const rowColumns = 'place, name, uid, version, created_at, source, labels';
 const rowsAPage = 500;
 
 interface PendingCreate {
-  readonly object: ObservationObject;
+  readonly object: Observation;
   readonly resolve: (result: 'created' | 'exists') => void;
   readonly reject: (error: Refusal) => void;
 }
@@ -143,7 +143,7 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
   const commit = database.prepare('COMMIT');
   let pending: PendingCreate[] = [];
 
-  function insertOne(object: ObservationObject): 'created' | 'exists' {
+  function insertOne(object: Observation): 'created' | 'exists' {
     const { metadata, spec } = object;
     const createdAt = now();
     const ends = expiresAt(metadata.labels[labelNames.expires]) ?? createdAt + spec.ttlSecondsAfterCreation * 1000;

@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { retry } from '../function/backoff.ts';
+import type { Cluster } from '../function/context.ts';
+import type { KindSelector } from '../function/kind-selector.ts';
 import type { ObservationReader } from '../function/observation-reader.ts';
-import type { Resource } from '../function/resource.ts';
 import type { CommonSettings } from '../function/settings.ts';
-import type { KubernetesObject, Objects, Store } from '../function/stores.ts';
+import type { Store } from '../function/stores.ts';
 import type { Log } from '../host/log.ts';
 import type { Metrics } from '../host/metrics.ts';
 import { sleep } from '../host/sleep.ts';
@@ -16,9 +18,7 @@ import type { ObjectChange } from './object-folder.ts';
 /** What stands for a cluster in local mode, or the cluster that a kubeconfig names. */
 export interface LocalStores {
   readonly store: Store & ObservationReader;
-  readonly objects: Objects;
-  /** The objects of a kind that is watched, as they are now. */
-  watched(resource: Resource): readonly KubernetesObject[];
+  readonly cluster: Cluster;
   /** The names under which zen-watcher itself appears in the audit log. */
   readonly ownUsers: readonly string[];
   /** Begins to observe changes, where that is not left to the completeness passes. */
@@ -30,7 +30,7 @@ export interface LocalStoresOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   /** The kinds that the functions watch. */
-  readonly resources: readonly Resource[];
+  readonly kinds: readonly KindSelector[];
 }
 
 /** Throws an Error that says what the user got wrong. */
@@ -78,9 +78,9 @@ async function openFolders(args: LocalArguments, settings: CommonSettings, log: 
   });
   return {
     store,
-    objects,
+    // Folders serve whatever lies in them, and a change there is observed without any source.
+    cluster: { objects, kinds: undefined, watched: objects.current, hasApiServerSources: false },
     ownUsers: [],
-    watched: objects.current,
     start(onChange) {
       notify = onChange;
       objects.start();
@@ -100,12 +100,12 @@ function isBelow(folder: string, file: string): boolean {
 async function openCluster(
   file: string,
   settings: CommonSettings,
-  { log, metrics, resources }: LocalStoresOptions,
+  { log, metrics, kinds }: LocalStoresOptions,
 ): Promise<LocalStores> {
   if (!existsSync(file)) throw new Error(`--kubeconfig: no file ${file}`);
   const { kubeconfigCredentials } = await import('../kubernetes/kubeconfig.ts');
   const { connectCluster } = await import('../kubernetes/cluster.ts');
-  const cluster = connectCluster({
+  const connection = connectCluster({
     credentials: kubeconfigCredentials(file),
     sleep,
     watchNamespace: settings.WATCH_NAMESPACE,
@@ -113,20 +113,33 @@ async function openCluster(
     attemptSeconds: settings.API_TIMEOUT_SECONDS,
   });
   const stopping = new AbortController();
-  const { watched, unread } = startWatches({ cluster, resources, settings, log, metrics, signal: stopping.signal });
-  for (let tries = 0; unread().length > 0; tries += 1) {
-    if (tries > 200) throw new Error(`--kubeconfig: ${unread().join('; ')}`);
-    await sleep(50, stopping.signal);
-  }
+  const { watched, unread } = startWatches({
+    cluster: connection,
+    kinds,
+    log,
+    metrics,
+    signal: stopping.signal,
+  });
+  await retry(
+    async () => {
+      if (unread().length > 0) throw new Error(`--kubeconfig: ${unread().join('; ')}`);
+    },
+    { first: 50, longest: 250, attempts: 50, sleep, signal: stopping.signal },
+  );
   return {
-    store: cluster.store,
-    objects: cluster.objects,
-    watched,
-    ownUsers: [await cluster.whoAmI(AbortSignal.timeout(10_000))],
+    store: connection.store,
+    cluster: {
+      objects: connection.objects,
+      kinds: connection.discovery,
+      watched,
+      // Changes are seen by the passes alone: nothing is installed into a cluster that is only read.
+      hasApiServerSources: false,
+    },
+    ownUsers: [await connection.whoAmI(AbortSignal.timeout(10_000))],
     start: () => undefined,
     stop() {
       stopping.abort();
-      cluster.close();
+      connection.close();
     },
   };
 }

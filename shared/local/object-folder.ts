@@ -4,8 +4,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
 import { groupVersionOf } from '../function/group-version.ts';
+import { guessedPlural, type KindSelector } from '../function/kind-selector.ts';
 import { pathOf } from '../function/refusal.ts';
-import { guessedPlural, type Resource } from '../function/resource.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
 
 /** Checked only as far as an object's address goes; what is in it is for the sources' own schemas to say. */
@@ -48,7 +48,7 @@ export interface ObjectFolder extends Objects {
   /** Begins to watch the files. Nothing that is there at this time is reported as a change. */
   start(): void;
   /** The objects of a kind as they were read last; the same array until a file changes. */
-  current(resource: Resource): readonly KubernetesObject[];
+  current(resource: KindSelector): readonly KubernetesObject[];
   stop(): void;
 }
 
@@ -84,7 +84,7 @@ export function parseObjects(text: string, file: string): KubernetesObject[] {
 }
 
 /** Of some kinds the plural alone is known. */
-function isOf({ kind, plural }: Resource, found: string): boolean {
+function isOf({ kind, plural }: KindSelector, found: string): boolean {
   return kind === '' ? guessedPlural(found) === plural : found === kind;
 }
 
@@ -146,7 +146,7 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
     }
   }
 
-  /** With the namespace that it would have in a cluster; what is cluster-scoped is for the Resource to say. */
+  /** With the namespace that it would have in a cluster; what is cluster-scoped is for the KindSelector to say. */
   function placed(object: KubernetesObject, namespaced = true): KubernetesObject {
     const { namespace = options.defaultNamespace, ...metadata } = object.metadata;
     const whole = { ...object, metadata: namespaced ? { ...metadata, namespace } : metadata };
@@ -154,13 +154,13 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
     return status ? Object.assign(whole, { status }) : whole;
   }
 
-  function objectsOf(resource: Resource): KubernetesObject[] {
+  function objectsOf(resource: KindSelector): KubernetesObject[] {
     return [...objects.values()]
       .filter(({ apiVersion, kind }) => isOf(resource, kind) && groupVersionOf(apiVersion).group === resource.group)
       .map((object) => placed(object, resource.namespaced));
   }
 
-  function ownFileOf({ group, kind }: Resource, { metadata: { namespace = '', name } }: KubernetesObject): string {
+  function ownFileOf({ group, kind }: KindSelector, { metadata: { namespace = '', name } }: KubernetesObject): string {
     return join(options.own, `${[kind, group, namespace, name].map(encodeURIComponent).join('_')}.json`);
   }
 

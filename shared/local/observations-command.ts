@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { ObservationReader } from '../function/observation-reader.ts';
 import { sleep } from '../host/sleep.ts';
-import type { ObservationObject } from '../observation/observation-object.ts';
+import type { Observation } from '../observation/observation.ts';
 import { severities } from '../observation/severity.ts';
 import { UsageError } from './arguments.ts';
 import { bySeverity, countsOf, tableOf } from './observations-table.ts';
@@ -65,11 +65,8 @@ async function openReader({ kubeconfig, data = '.data' }: Parsed): Promise<Obser
   return createEmbeddedStore({ data, now: Date.now });
 }
 
-async function readAll(
-  reader: ObservationReader,
-  { source, severity, namespace }: Parsed,
-): Promise<ObservationObject[]> {
-  const all: ObservationObject[] = [];
+async function readAll(reader: ObservationReader, { source, severity, namespace }: Parsed): Promise<Observation[]> {
+  const all: Observation[] = [];
   let token: string | undefined;
   do {
     const page = await reader.read({ source, severity, namespace, limit: pageSize, continue: token });
@@ -79,7 +76,7 @@ async function readAll(
   return all.sort(bySeverity);
 }
 
-async function print(objects: readonly ObservationObject[], output: Output): Promise<void> {
+async function print(objects: readonly Observation[], output: Output): Promise<void> {
   if (output === 'json' || output === 'yaml') {
     const list = { apiVersion: 'v1', kind: 'List', items: objects };
     const text = output === 'json' ? JSON.stringify(list, null, 2) : (await import('yaml')).stringify(list);
@@ -90,8 +87,8 @@ async function print(objects: readonly ObservationObject[], output: Output): Pro
 }
 
 /** Prints what comes or changes after the first table, a line each, as kubectl does. */
-async function watch(reader: ObservationReader, parsed: Parsed, first: readonly ObservationObject[]): Promise<void> {
-  const keyOf = ({ metadata }: ObservationObject): string =>
+async function watch(reader: ObservationReader, parsed: Parsed, first: readonly Observation[]): Promise<void> {
+  const keyOf = ({ metadata }: Observation): string =>
     JSON.stringify([metadata.namespace, metadata.name, metadata.labels]);
   let seen = new Set(first.map(keyOf));
   const stopping = new AbortController();

@@ -1,9 +1,9 @@
 import { styleText } from 'node:util';
 import { labels } from '../observation/labels.ts';
-import type { ObservationObject } from '../observation/observation-object.ts';
+import type { Observation } from '../observation/observation.ts';
 import { severities } from '../observation/severity.ts';
 
-type Column = readonly [header: string, cell: (object: ObservationObject, now: number) => string];
+type Column = readonly [header: string, cell: (object: Observation, now: number) => string];
 
 const units = [
   ['d', 86_400],
@@ -20,7 +20,7 @@ function ageOf(timestamp: string | undefined, now: number): string {
 }
 
 /** What of the details a person recognizes the finding by. */
-function messageOf({ spec: { details } }: ObservationObject): string {
+function messageOf({ spec: { details } }: Observation): string {
   const keys = ['output', 'message', 'title', 'testDesc', 'verb'];
   const value = keys.map((key) => details[key]).find((candidate) => typeof candidate === 'string');
   return typeof value === 'string' ? value.replaceAll(/\s+/g, ' ').slice(0, 100) : '';
@@ -41,9 +41,9 @@ const columns: readonly Column[] = [
 const wideColumns: readonly Column[] = [...columns, ['MESSAGE', messageOf]];
 
 /** Worst first, then by source and place. */
-export function bySeverity(a: ObservationObject, b: ObservationObject): number {
+export function bySeverity(a: Observation, b: Observation): number {
   const worse = severities.indexOf(a.spec.severity) - severities.indexOf(b.spec.severity);
-  const keyOf = ({ spec, metadata }: ObservationObject): string =>
+  const keyOf = ({ spec, metadata }: Observation): string =>
     JSON.stringify([spec.source, metadata.namespace, metadata.name]);
   return worse !== 0 ? worse : keyOf(a) < keyOf(b) ? -1 : 1;
 }
@@ -80,7 +80,7 @@ function aligned(rows: readonly (readonly string[])[]): string[] {
 }
 
 /** The lines of a table as kubectl prints it, header first. */
-export function tableOf(objects: readonly ObservationObject[], now: number, isWide: boolean): string[] {
+export function tableOf(objects: readonly Observation[], now: number, isWide: boolean): string[] {
   const shown = isWide ? wideColumns : columns;
   return aligned([
     shown.map(([header]) => header),
@@ -89,9 +89,9 @@ export function tableOf(objects: readonly ObservationObject[], now: number, isWi
 }
 
 /** How many of each severity each source has, the source with most first, and in all. */
-export function countsOf(objects: readonly ObservationObject[]): string[] {
+export function countsOf(objects: readonly Observation[]): string[] {
   const bySource = [...Map.groupBy(objects, ({ spec }) => spec.source)].sort(([, a], [, b]) => b.length - a.length);
-  const row = (name: string, group: readonly ObservationObject[]): string[] => [
+  const row = (name: string, group: readonly Observation[]): string[] => [
     printable(name),
     ...severities.map((severity) => String(group.filter(({ spec }) => spec.severity === severity).length)),
     String(group.length),

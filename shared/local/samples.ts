@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import type { Peer } from '../function/context.ts';
+import type { FunctionInfo } from '../function/context.ts';
 
 /** The project's own fixtures whose case begins with `sample-`: CloudEvents in structured mode. */
 const fixturesFolder = join(import.meta.dirname, '..', '..', 'tests', 'fixtures');
@@ -44,8 +44,8 @@ export function sampleObjects(data: string): string {
 }
 
 /** Posts the other samples to the paths that the real tools post to. */
-export async function playSamples(url: string, functions: readonly Peer[]): Promise<void> {
-  const webhooks = functions.flatMap((peer) => peer.webhooks);
+export async function playSamples(url: string, functions: readonly FunctionInfo[]): Promise<void> {
+  const webhooks = functions.flatMap((info) => info.webhooks);
   for (const sample of samples().filter((one) => !isObject(one))) {
     const webhook = webhooks.find(({ eventType }) => eventType === sample.type);
     if (!webhook) continue;

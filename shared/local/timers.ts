@@ -1,14 +1,13 @@
 import { type CloudEvent, pingOf } from '../function/cloud-event.ts';
-import type { PingSourceTrigger } from '../function/triggers.ts';
-import type { Hosted } from '../host/dispatch.ts';
-import { sleep } from '../host/sleep.ts';
+import type { Clock } from '../function/context.ts';
+import type { BoundHandler } from '../host/context.ts';
 
 export interface TimersOptions {
-  readonly functions: readonly Hosted[];
+  readonly functions: readonly BoundHandler[];
   readonly systemNamespace: string;
-  readonly now: () => number;
+  readonly clock: Clock;
   /** Handles one ping; resolves whatever becomes of it. */
-  readonly ping: (hosted: Hosted, event: CloudEvent) => Promise<void>;
+  readonly ping: (handler: BoundHandler, event: CloudEvent) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -16,15 +15,15 @@ export interface TimersOptions {
  * The PingSource's part in local mode: every function with a schedule is pinged at start and then at its interval.
  * Resolves when each has had its first ping.
  */
-export async function startTimers({ functions, systemNamespace, now, ping, signal }: TimersOptions): Promise<void> {
-  const first = functions.map(async (hosted) => {
-    const trigger = hosted.definition.triggers.find((one): one is PingSourceTrigger => one.type === 'PingSource');
-    if (!trigger) return;
-    const interval = hosted.context.settings[trigger.schedule] * 60_000;
-    const tick = (): Promise<void> => ping(hosted, pingOf(hosted.definition.name, systemNamespace, now()));
+export async function startTimers({ functions, systemNamespace, clock, ping, signal }: TimersOptions): Promise<void> {
+  const first = functions.map(async (handler) => {
+    const trigger = handler.triggers.find(({ type }) => type === 'PingSource');
+    if (trigger?.type !== 'PingSource') return;
+    const interval = trigger.minutes * 60_000;
+    const tick = (): Promise<void> => ping(handler, pingOf(handler.definition.name, systemNamespace, clock.now()));
     await tick();
     void (async () => {
-      for (await sleep(interval, signal); !signal.aborted; await sleep(interval, signal)) await tick();
+      for (await clock.sleep(interval, signal); !signal.aborted; await clock.sleep(interval, signal)) await tick();
     })();
   });
   await Promise.all(first);

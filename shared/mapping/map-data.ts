@@ -1,5 +1,5 @@
 import { canonicalJson } from '../observation/canonical-json.ts';
-import type { Normalized, Observation, ResourceRef } from '../observation/observation.ts';
+import type { Finding, Normalized, ResourceRef } from '../observation/finding.ts';
 import { parseSeverity, type Severity } from '../observation/severity.ts';
 import type { MappingRules } from './mapping-spec.ts';
 import { isPath, type Path, parsePath, scalarText, valueAt } from './path.ts';
@@ -130,13 +130,15 @@ export function compileMapping(rules: MappingRules): MapData {
     );
   }
 
-  function observe(whole: unknown, item: unknown, options: MapOptions): Observation | string {
+  function observe(whole: unknown, item: unknown, options: MapOptions): Finding | string {
     if (!isFinding(whole, item)) return 'when';
     const [foundCategory, foundType] = [slug(category?.(whole, item)), slug(eventType?.(whole, item))];
     if (!foundCategory) return 'no_category';
     if (!foundType) return 'no_event_type';
     return {
-      ...{ category: foundCategory, severity: severity(whole, item), eventType: foundType },
+      category: foundCategory,
+      severity: severity(whole, item),
+      eventType: foundType,
       resource: resource ? resource(whole, item) : options.about,
       identity: identityOf(whole, item, options),
       details: detailsOf(whole, item),
@@ -146,14 +148,14 @@ export function compileMapping(rules: MappingRules): MapData {
 
   return (data, options) => {
     const list = items ? valueAt(items, data, data) : [data];
-    if (!Array.isArray(list)) return { observations: [], skipped: { no_items: 1 } };
-    const observations: Observation[] = [];
+    if (!Array.isArray(list)) return { findings: [], skipped: { no_items: 1 } };
+    const findings: Finding[] = [];
     const skipped: Record<string, number> = {};
     for (const item of list) {
       const observed = observe(data, item, options);
       if (typeof observed === 'string') skipped[observed] = (skipped[observed] ?? 0) + 1;
-      else observations.push(observed);
+      else findings.push(observed);
     }
-    return { observations, skipped };
+    return { findings, skipped };
   };
 }

@@ -1,8 +1,8 @@
 import type * as z from 'zod';
 import { groupVersionOf } from '../function/group-version.ts';
+import { guessedPlural } from '../function/kind-selector.ts';
 import { parseLabelSelector } from '../function/label-selector.ts';
 import { fieldOf } from '../function/refusal.ts';
-import { guessedPlural } from '../function/resource.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
 import { accepted, type Condition, refused } from '../pipeline/conditions.ts';
 import { compileRules, type Rule, sourceKey } from '../pipeline/filters.ts';
@@ -22,7 +22,7 @@ export interface MappedKind {
 }
 
 /** One ObservationMapping or Ingester that is accepted. */
-export interface Mapped {
+export interface AcceptedMapping {
   readonly object: KubernetesObject;
   readonly source: string;
   /** The tenant's namespace, to which it is confined; `undefined` for one in the system namespace. */
@@ -37,11 +37,11 @@ export interface Mapped {
   readonly ttl: number | undefined;
 }
 
-export interface Judged {
+export interface Verdict {
   readonly object: KubernetesObject;
   readonly condition: Condition;
   /** Where it is accepted and enabled. */
-  readonly mapped: Mapped | undefined;
+  readonly mapped: AcceptedMapping | undefined;
 }
 
 export interface JudgeOptions {
@@ -54,15 +54,15 @@ export interface JudgeOptions {
 
 interface Read {
   readonly object: KubernetesObject;
-  readonly mapped: Mapped;
+  readonly mapped: AcceptedMapping;
   readonly isEnabled: boolean;
 }
 
-type Outcome = Read | Judged;
+type Outcome = Read | Verdict;
 
 const passAll: Rule = () => undefined;
 
-function invalid(object: KubernetesObject, error: z.ZodError): Judged {
+function invalid(object: KubernetesObject, error: z.ZodError): Verdict {
   const issue = error.issues[0];
   return { object, condition: refused('Invalid', `${fieldOf(issue)}: ${issue?.message}`), mapped: undefined };
 }
@@ -77,7 +77,7 @@ function readMapping(object: KubernetesObject, systemNamespace: string): Outcome
   const { spec } = parsed.data;
   const tenant = tenantOf(object, systemNamespace);
   const { group, version, kind, resource: plural } = spec;
-  const mapped: Mapped = {
+  const mapped: AcceptedMapping = {
     ...{ object, source: spec.sourceName, tenant, path: undefined, map: compileMapping(spec), filter: passAll },
     ...{ windowSeconds: undefined, ttl: undefined },
     kind: { group, version, kind, plural, namespace: tenant, labelSelector: undefined },
@@ -99,7 +99,7 @@ function readIngester(object: KubernetesObject, systemNamespace: string): Outcom
     ...{ group: informer.gvr.group, version: informer.gvr.version, kind: undefined, plural: informer.gvr.resource },
     ...{ namespace: tenant ?? informer.namespace, labelSelector: informer.labelSelector },
   };
-  const mapped: Mapped = {
+  const mapped: AcceptedMapping = {
     ...{ object, source: spec.source, tenant, kind, path: spec.webhook?.path, map: compileMapping(spec) },
     filter: spec.filters ? compileRules(spec.filters) : passAll,
     ...{ windowSeconds: spec.deduplication?.windowSeconds, ttl: spec.ttl?.default },
@@ -123,7 +123,7 @@ function byAge(a: Outcome, b: Outcome): number {
 }
 
 /** Which ObservationMappings and Ingesters are accepted, and why the others are not. Pure. */
-export function judgeMappings({ mappings, ingesters: all, systemNamespace, functionNames }: JudgeOptions): Judged[] {
+export function judgeMappings({ mappings, ingesters: all, systemNamespace, functionNames }: JudgeOptions): Verdict[] {
   const outcomes = [
     ...mappings.map((object) => readMapping(object, systemNamespace)),
     ...all.map((object) => readIngester(object, systemNamespace)),
@@ -137,7 +137,7 @@ export function judgeMappings({ mappings, ingesters: all, systemNamespace, funct
   );
   const paths = new Map<string, string>();
 
-  function judge({ object, mapped, isEnabled }: Read): Judged {
+  function judge({ object, mapped, isEnabled }: Read): Verdict {
     const key = sourceKey(mapped.source);
     if (builtIn.has(key)) {
       return {

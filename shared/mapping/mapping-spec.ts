@@ -1,16 +1,16 @@
 import * as z from 'zod';
 import { filterRules, sourceName } from '../function/filter-spec.ts';
+import type { KindSelector } from '../function/kind-selector.ts';
 import { parseLabelSelector } from '../function/label-selector.ts';
-import type { Resource } from '../function/resource.ts';
 import { severities } from '../observation/severity.ts';
 import { isPath, parsePath } from './path.ts';
 
-export const observationMappings: Resource = {
+export const observationMappings: KindSelector = {
   ...{ group: 'zen.kube-zen.io', versions: ['v1alpha1'], kind: 'ObservationMapping', plural: 'observationmappings' },
   namespaced: true,
 };
 
-export const ingesters: Resource = {
+export const ingesters: KindSelector = {
   ...{ group: 'zen.kube-zen.io', versions: ['v1alpha1'], kind: 'Ingester', plural: 'ingesters' },
   namespaced: true,
 };

@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import type { Context } from '../function/context.ts';
+import { apiServerSourceName, apiServerSources, guessedPlural, type KindSelector } from '../function/kind-selector.ts';
 import { Refusal } from '../function/refusal.ts';
-import { apiServerSourceName, apiServerSources, guessedPlural, type Resource } from '../function/resource.ts';
 import type { Condition } from '../pipeline/conditions.ts';
-import type { Mapped } from './mapped-sources.ts';
+import type { AcceptedMapping } from './mapped-sources.ts';
 
 export function readyCondition(status: 'True' | 'False', reason: string, message: string): Condition {
   return { type: 'Ready', status, reason, message };
@@ -22,9 +22,9 @@ export function unready({ status }: Condition): Condition {
 
 /** The kind as the cluster serves it, or why there is nothing to be read of it. */
 export async function resolve(
-  { kind, tenant }: Mapped,
-  { discovery, objects, signal }: Context,
-): Promise<Resource | Condition> {
+  { kind, tenant }: AcceptedMapping,
+  { cluster: { kinds: discovery, objects }, event: { signal } }: Context,
+): Promise<KindSelector | Condition> {
   if (!kind) return readyCondition('True', 'Ready', '');
   const { group, version, namespace, labelSelector } = kind;
   const name = `${kind.kind ?? kind.plural} of ${group === '' ? version : `${group}/${version}`}`;
@@ -79,11 +79,11 @@ const sourceSchema = z.object({
 
 /** Without its ApiServerSource a kind is seen by the completeness pass alone. */
 export async function sourceCondition(
-  { kind }: Mapped,
-  { plural, kind: of }: Resource,
-  { discovery, objects, settings: { SYSTEM_NAMESPACE }, signal }: Context,
+  { kind }: AcceptedMapping,
+  { plural, kind: of }: KindSelector,
+  { cluster, settings: { SYSTEM_NAMESPACE }, event }: Context,
 ): Promise<Condition> {
-  if (!discovery || !kind) return readyCondition('True', 'Ready', '');
+  if (!cluster.hasApiServerSources || !kind) return readyCondition('True', 'Ready', '');
   if (plural !== guessedPlural(of))
     return readyCondition(
       'True',
@@ -96,7 +96,7 @@ export async function sourceCondition(
     namespace: SYSTEM_NAMESPACE,
     name: apiServerSourceName('ingest', kind.group),
   };
-  const source = await objects.get(apiServerSources, ref, signal);
+  const source = await cluster.objects.get(apiServerSources, ref, event.signal);
   const condition = sourceSchema.safeParse(source).data?.status.conditions.find(({ type }) => type === 'Ready');
   if (condition?.status === 'True') return readyCondition('True', 'Ready', '');
   return readyCondition(

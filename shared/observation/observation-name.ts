@@ -1,5 +1,5 @@
 import { contentHash } from './canonical-json.ts';
-import type { Observation, ResourceRef } from './observation.ts';
+import type { Finding, ResourceRef } from './finding.ts';
 
 /** Only these members of a resource are hashed: a tool does not always know the apiVersion. */
 function hashed(resource: ResourceRef | undefined): Record<string, string | undefined> | undefined {
@@ -11,7 +11,7 @@ function hashed(resource: ResourceRef | undefined): Record<string, string | unde
  * {source, category, severity, eventType, resource: {kind, namespace, name}, identity}, absent members left out.
  * Equal findings have equal names, so the uniqueness of names in the API server is the deduplication.
  */
-export function observationName(source: string, observation: Observation): string {
+export function observationName(source: string, observation: Finding): string {
   const { category, severity, eventType, resource, identity } = observation;
   return `${source}-${contentHash({ source, category, severity, eventType, resource: hashed(resource), identity })}`;
 }

@@ -1,32 +1,87 @@
+import { cutText, fitDetails } from './bounds.ts';
+import type { Finding, ResourceRef } from './finding.ts';
+import { correlationAnnotation, expiresLabel, group, labels, labelValue, stateSinceLabel } from './labels.ts';
 import type { Severity } from './severity.ts';
+import { detailsOf } from './values.ts';
 
-/** What a finding is about. `name` is absent where the tool gives none (an audit event with generateName). */
-export interface ResourceRef {
-  readonly apiVersion?: string | undefined;
-  readonly kind: string;
-  readonly name?: string | undefined;
-  readonly namespace?: string | undefined;
-}
-
-/** One finding, as a source's `normalize` returns it: not yet named, placed or stored. */
+/** An Observation as it is stored: the object of crds/observations.yaml. */
 export interface Observation {
-  readonly category: string;
-  readonly severity: Severity;
-  /** Lower-case words joined by hyphens, such as `policy-violation`. */
-  readonly eventType: string;
-  readonly resource?: ResourceRef | undefined;
-  /** What makes this finding the same one tomorrow. Part of the name; nothing volatile may be in it. */
-  readonly identity: Readonly<Record<string, string>>;
-  /** What a person wants to read about it. Not part of the name. */
-  readonly details: Readonly<Record<string, unknown>>;
-  /** RFC 3339: when the tool saw it, by the tool's own clock. */
-  readonly detectedAt: string;
+  readonly apiVersion: 'zen.kube-zen.io/v1';
+  readonly kind: 'Observation';
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
+    readonly uid?: string;
+    readonly creationTimestamp?: string;
+  };
+  readonly spec: {
+    readonly source: string;
+    readonly category: string;
+    readonly severity: Severity;
+    readonly eventType: string;
+    readonly resource?: ResourceRef;
+    readonly details: Readonly<Record<string, unknown>>;
+    readonly detectedAt: string;
+    readonly ttlSecondsAfterCreation: number;
+  };
 }
 
-/** Why data gave no Observation, counted by a short reason in snake_case. */
-export type Counts = Readonly<Record<string, number>>;
+export interface ObservationOptions {
+  readonly name: string;
+  readonly namespace: string;
+  readonly source: string;
+  /** Of findings that have a state. */
+  readonly subject: string | undefined;
+  readonly correlationId: string;
+  /** Seconds. */
+  readonly ttl: number;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+  readonly now: number;
+}
 
-export interface Normalized {
-  readonly observations: readonly Observation[];
-  readonly skipped: Counts;
+function boundedResource(resource: ResourceRef): ResourceRef {
+  const { apiVersion, kind, name, namespace } = resource;
+  return {
+    ...(apiVersion !== undefined && { apiVersion: cutText(apiVersion, 253) }),
+    kind: cutText(kind, 253),
+    ...(name !== undefined && { name: cutText(name, 512) }),
+    ...(namespace !== undefined && { namespace: cutText(namespace, 253) }),
+  };
+}
+
+/** The Observation of a finding, within the bounds of its CRD and below 8 KiB. */
+export function observationOf(finding: Finding, options: ObservationOptions): Observation {
+  const { category, severity, eventType, resource, details, detectedAt } = finding;
+  const state = options.subject
+    ? { [labels.subject]: options.subject, [labels.state]: 'open', [labels.stateSince]: stateSinceLabel(options.now) }
+    : {};
+  return {
+    apiVersion: `${group}/v1`,
+    kind: 'Observation',
+    metadata: {
+      name: options.name,
+      namespace: options.namespace,
+      labels: {
+        [labels.source]: labelValue(options.source),
+        [labels.category]: labelValue(category),
+        [labels.severity]: severity,
+        [labels.expires]: expiresLabel(options.expiresAt),
+        ...state,
+      },
+      annotations: { [correlationAnnotation]: cutText(options.correlationId, 256) },
+    },
+    spec: {
+      source: options.source,
+      category,
+      severity,
+      eventType,
+      ...(resource && { resource: boundedResource(resource) }),
+      details: fitDetails(detailsOf(details)),
+      detectedAt,
+      ttlSecondsAfterCreation: options.ttl,
+    },
+  };
 }

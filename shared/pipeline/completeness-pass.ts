@@ -1,26 +1,17 @@
 import type { Context } from '../function/context.ts';
-import { namespaceOf, type Resource } from '../function/resource.ts';
-import type { SourceDefinition } from '../function/source-definition.ts';
+import type { SourceDefinition } from '../function/definitions.ts';
+import type { KindSelector } from '../function/kind-selector.ts';
 import type { KubernetesObject, Stored } from '../function/stores.ts';
-import { addSummaries, emptySummary, type Summary, summaryOf } from '../function/summary.ts';
-import { resourcesOf } from '../function/triggers.ts';
+import { kindsIn } from '../function/triggers.ts';
 import { labels } from '../observation/labels.ts';
-import type { ResourceRef } from '../observation/observation.ts';
-import type { Derived } from './derive.ts';
-import { notSeen } from './lifecycle.ts';
+import { labelsWhenUnreported } from './lifecycle.ts';
 import { mergeByNamespace, type NamespaceGroup } from './merge-by-namespace.ts';
 import { recordUnreadable } from './operations.ts';
-import { type Change, listKnown, reconcileFindings, relabelAll } from './reconcile.ts';
-import { deriveObject, isUnreadable, isWanted, resourceRefOf } from './state-source.ts';
-import { withSummary } from './write.ts';
+import { type Change, listKnown, type Reported, reconcileFindings, relabelAll } from './reconcile.ts';
+import { findingsIn, isRelevant, isUnreadable, resourceRefOf } from './state-source.ts';
 
 /** How many findings are compared and written together: enough to keep the API calls in flight, little to hold. */
 const batchSize = 500;
-
-interface Reported {
-  readonly derived: Derived;
-  readonly about: ResourceRef;
-}
 
 /** The namespace that a pass is at. */
 interface Here {
@@ -35,7 +26,6 @@ interface Here {
 interface Progress {
   /** When the pass began, in milliseconds since 1970. */
   readonly began: number;
-  summary: Summary;
   /** False once an object could not be read: what it reported must not be taken for gone. */
   complete: boolean;
   /** What the system namespace holds of this source: cluster-scoped findings, and those whose namespace was full. */
@@ -56,42 +46,37 @@ export async function reconcilePass<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   context: Context<Settings>,
   isComplete = true,
-): Promise<Summary> {
+): Promise<void> {
   const { SYSTEM_NAMESPACE: system, WATCH_NAMESPACE: watched } = context.settings;
-  const began = context.now();
+  const began = context.clock.now();
   const inSystem = new Map<string, Stored>();
-  for await (const stored of context.store.names({ source: source.name, namespace: system }, context.signal)) {
+  for await (const stored of context.store.names({ source: source.name, namespace: system }, context.event.signal)) {
     if (stored.labels[labels.state] !== undefined) inSystem.set(stored.ref.name, stored);
   }
   const progress: Progress = {
     began,
-    summary: emptySummary,
     complete: isComplete,
     inSystem,
     elsewhere: new Set(),
     unseen: new Map(inSystem),
   };
-  try {
-    const query = { source: source.name, ...(watched !== undefined && { namespace: watched }) };
-    // A tenant's zen-watcher may read its own namespace and nothing else.
-    const resources = resourcesOf(source).filter(({ namespaced }) => namespaced || watched === undefined);
-    const lists = resources.map((resource) => wantedObjects(resource, context));
-    const merged = mergeByNamespace(context.store.names(query, context.signal), lists);
-    for await (const group of merged) await reconcileNamespace(source, group, progress, context);
-    if (progress.complete) await ageUnseen(progress, context);
-    return progress.summary;
-  } catch (error) {
-    throw withSummary(error, progress.summary);
-  }
+  const query = { source: source.name, ...(watched !== undefined && { namespace: watched }) };
+  // A tenant's zen-watcher may read its own namespace and nothing else.
+  const kinds = kindsIn(source.triggers(context.settings)).filter(
+    ({ namespaced }) => namespaced || watched === undefined,
+  );
+  const lists = kinds.map((kind) => relevantObjects(kind, context));
+  const merged = mergeByNamespace(context.store.names(query, context.event.signal), lists);
+  for await (const group of merged) await reconcileNamespace(source, group, progress, context);
+  if (progress.complete) await ageUnseen(progress, context);
 }
 
-async function* wantedObjects<Settings>(
-  resource: Resource,
+async function* relevantObjects<Settings>(
+  kind: KindSelector,
   context: Context<Settings>,
 ): AsyncGenerator<KubernetesObject> {
-  const namespace = namespaceOf(resource, context.settings);
-  for await (const object of context.objects.list(resource, namespace, context.signal)) {
-    if (!object.metadata.deletionTimestamp && isWanted(resource, namespace, object)) yield object;
+  for await (const object of context.cluster.objects.list(kind, kind.namespace, context.event.signal)) {
+    if (!object.metadata.deletionTimestamp && isRelevant(kind, object)) yield object;
   }
 }
 
@@ -126,16 +111,12 @@ async function readInPass<Data, Settings>(
 ): Promise<Reported[]> {
   const about = resourceRefOf(object);
   try {
-    const { derived, summary } = deriveObject(source, object, new Date(context.now()).toISOString(), context);
-    progress.summary = addSummaries(progress.summary, summary);
-    return derived.map((finding) => ({ derived: finding, about }));
+    const findings = findingsIn(source, object, new Date(context.clock.now()).toISOString(), context);
+    return findings.map((finding) => ({ finding, about }));
   } catch (error) {
     if (!isUnreadable(error)) throw error;
-    const recorded = await recordUnreadable(source.name, about, error.message, error.path, context);
-    progress.summary = addSummaries(
-      progress.summary,
-      addSummaries(recorded, summaryOf({ skipped: { unreadable: 1 } })),
-    );
+    await recordUnreadable(source.name, about, error.message, error.path, context);
+    context.event.tally.skipped('unreadable');
     progress.complete = false;
     return [];
   }
@@ -148,19 +129,18 @@ async function reconcileBatch(
   progress: Progress,
   context: Context,
 ): Promise<void> {
-  const fresh = batch.filter(({ derived }) => !done.has(derived.name));
-  const away = fresh.map(({ derived }) => derived).filter(({ namespace }) => !namespaces.includes(namespace));
+  const fresh = batch.filter(({ finding }) => !done.has(finding.name));
+  const away = fresh.map(({ finding }) => finding).filter(({ namespace }) => !namespaces.includes(namespace));
   if (away.length > 0) {
     for (const [name, stored] of await listKnown(source, away, context)) known.set(name, stored);
     for (const { name } of away) progress.elsewhere.add(name);
   }
-  for (const { derived } of fresh) {
-    progress.unseen.delete(derived.name);
-    done.add(derived.name);
+  for (const { finding } of fresh) {
+    progress.unseen.delete(finding.name);
+    done.add(finding.name);
   }
   const lookUp = { get: (name: string) => known.get(name) ?? progress.inSystem.get(name) };
-  const { summary } = await reconcileFindings(source, fresh, lookUp, context);
-  progress.summary = addSummaries(progress.summary, summary);
+  await reconcileFindings(source, fresh, lookUp, context);
 }
 
 /** Written or opened since the pass began, by an event about an object that the pass may have listed before. */
@@ -172,25 +152,23 @@ async function ageUnseen(progress: Progress, context: Context): Promise<void> {
   const changes: Change[] = [];
   for (const stored of progress.unseen.values()) {
     if (isNewer(stored, progress.began)) continue;
-    const relabelling = notSeen(stored.labels, context.now(), context.settings);
+    const relabelling = labelsWhenUnreported(stored.labels, context.clock.now(), context.settings);
     if (relabelling) changes.push({ stored, relabelling });
   }
-  const { relabelled } = await relabelAll(changes, context);
-  progress.summary = addSummaries(progress.summary, summaryOf({ relabelled }));
+  await relabelAll(changes, context);
 }
 
 /**
  * Ages findings with a state that no pass looks at any more, since nothing maps to their source: what is stored is asked
  * for whole, namespace by namespace.
  */
-export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context: Context): Promise<Summary> {
+export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context: Context): Promise<void> {
   const { WATCH_NAMESPACE: namespace } = context.settings;
   const changes: Change[] = [];
-  for await (const stored of context.store.names(namespace === undefined ? {} : { namespace }, context.signal)) {
+  for await (const stored of context.store.names(namespace === undefined ? {} : { namespace }, context.event.signal)) {
     if (stored.labels[labels.state] === undefined || !isOrphan(stored)) continue;
-    const relabelling = notSeen(stored.labels, context.now(), context.settings);
+    const relabelling = labelsWhenUnreported(stored.labels, context.clock.now(), context.settings);
     if (relabelling) changes.push({ stored, relabelling });
   }
-  const { relabelled } = await relabelAll(changes, context);
-  return summaryOf({ relabelled });
+  await relabelAll(changes, context);
 }

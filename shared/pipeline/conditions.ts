@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Context } from '../function/context.ts';
-import type { Resource } from '../function/resource.ts';
+import type { KindSelector } from '../function/kind-selector.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 
 /** https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties */
@@ -37,10 +37,10 @@ const statusSchema = z.object({
 
 /** Writes these conditions of an object and leaves its others; nothing where they say so already. */
 export async function setConditions(
-  resource: Resource,
+  resource: KindSelector,
   object: KubernetesObject,
   conditions: readonly Condition[],
-  { objects, now, signal }: Pick<Context, 'objects' | 'now' | 'signal'>,
+  { cluster, clock, event }: Pick<Context, 'cluster' | 'clock' | 'event'>,
 ): Promise<void> {
   const before = statusSchema.safeParse(object).data?.status.conditions ?? [];
   const { generation } = object.metadata;
@@ -50,10 +50,10 @@ export async function setConditions(
     const isSame = old?.status === condition.status && old.reason === condition.reason && old.message === message;
     if (isSame && old.observedGeneration === generation) return old;
     const lastTransitionTime =
-      old?.status === condition.status ? old.lastTransitionTime : new Date(now()).toISOString();
+      old?.status === condition.status ? old.lastTransitionTime : new Date(clock.now()).toISOString();
     return { ...condition, message, lastTransitionTime, observedGeneration: generation };
   });
   if (after.every((condition) => before.some((old) => old === condition))) return;
   const others = before.filter(({ type }) => conditions.every((condition) => condition.type !== type));
-  await objects.setStatus(resource, object, { conditions: [...others, ...after] }, signal);
+  await cluster.objects.setStatus(resource, object, { conditions: [...others, ...after] }, event.signal);
 }

@@ -1,21 +1,23 @@
+import type { Context } from '../function/context.ts';
+import type { SourceDefinition } from '../function/definitions.ts';
 import type { Filter } from '../function/filter.ts';
 import { canonicalJson } from '../observation/canonical-json.ts';
-import type { Counts, Observation, ResourceRef } from '../observation/observation.ts';
+import type { Counts, Finding, ResourceRef } from '../observation/finding.ts';
 import { observationName, subjectOf } from '../observation/observation-name.ts';
+import { normalizeData } from './parse.ts';
 
 /** A finding that is kept, under the name it will be stored by. */
-export interface Derived {
+export interface NamedFinding {
   readonly name: string;
   /** Value of the label `subject`. */
   readonly subject: string;
   /** Where it belongs, if that namespace can take it. */
   readonly namespace: string;
-  readonly observation: Observation;
+  readonly finding: Finding;
 }
 
 export interface Derivation {
-  readonly observed: number;
-  readonly derived: readonly Derived[];
+  readonly findings: readonly NamedFinding[];
   readonly filtered: Counts;
 }
 
@@ -33,25 +35,25 @@ const ownGroup = 'zen.kube-zen.io/';
 const namespacePattern = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** Findings about a namespaced resource live with it; all others, and those in no possible namespace, with the system. */
-function placeOf(observation: Observation, systemNamespace: string): string {
-  const namespace = observation.resource?.namespace;
+function namespaceFor(finding: Finding, systemNamespace: string): string {
+  const namespace = finding.resource?.namespace;
   return namespace !== undefined && namespacePattern.test(namespace) ? namespace : systemNamespace;
 }
 
-function dropReason(observation: Observation, options: DeriveOptions): string | undefined {
-  if (options.dropOwn && observation.resource?.apiVersion?.startsWith(ownGroup)) return 'self';
-  const namespace = placeOf(observation, options.systemNamespace);
+function dropReason(finding: Finding, options: DeriveOptions): string | undefined {
+  if (options.dropOwn && finding.resource?.apiVersion?.startsWith(ownGroup)) return 'self';
+  const namespace = namespaceFor(finding, options.systemNamespace);
   if (options.watchNamespace !== undefined && namespace !== options.watchNamespace) return 'outside_namespace';
-  return options.filter(options.source, observation, namespace);
+  return options.filter(options.source, finding, namespace);
 }
 
-function messagesOf(rows: readonly Observation[]): string[] {
+function messagesOf(rows: readonly Finding[]): string[] {
   const messages = rows.map(({ details }) => details.message).filter((message) => typeof message === 'string');
   return [...new Set(messages)].sort();
 }
 
 /** Rows that are one finding become one Observation, whatever their order: messages united, the rest from the first. */
-function unite(rows: readonly [Observation, ...Observation[]]): Observation {
+function unite(rows: readonly [Finding, ...Finding[]]): Finding {
   if (rows.length === 1) return rows[0];
   const sorted = rows
     .map((row) => ({ row, key: canonicalJson(row.details) }))
@@ -64,19 +66,19 @@ function unite(rows: readonly [Observation, ...Observation[]]): Observation {
 }
 
 /** The pure middle of the pipeline: self, filter, name. Drops are counted by their reason, equal findings united. */
-export function derive(observations: readonly Observation[], options: DeriveOptions): Derivation {
+export function derive(findings: readonly Finding[], options: DeriveOptions): Derivation {
   const filtered: Record<string, number> = {};
-  const byName = new Map<string, [Observation, ...Observation[]]>();
-  for (const observation of observations) {
-    const reason = dropReason(observation, options);
+  const byName = new Map<string, [Finding, ...Finding[]]>();
+  for (const finding of findings) {
+    const reason = dropReason(finding, options);
     if (reason !== undefined) {
       filtered[reason] = (filtered[reason] ?? 0) + 1;
       continue;
     }
-    const name = observationName(options.source, observation);
+    const name = observationName(options.source, finding);
     const rows = byName.get(name);
-    if (rows) rows.push(observation);
-    else byName.set(name, [observation]);
+    if (rows) rows.push(finding);
+    else byName.set(name, [finding]);
   }
   // One hash for all findings about a resource, and none where it is not asked for: events are stored without.
   const subjects = new Map<ResourceRef | undefined, string>();
@@ -85,16 +87,38 @@ export function derive(observations: readonly Observation[], options: DeriveOpti
     subjects.set(resource, subject);
     return subject;
   };
-  const derived = [...byName].map(([name, rows]) => {
-    const observation = unite(rows);
+  const named = [...byName].map(([name, rows]) => {
+    const finding = unite(rows);
     return {
       name,
       get subject() {
-        return subjectFor(observation.resource);
+        return subjectFor(finding.resource);
       },
-      namespace: placeOf(observation, options.systemNamespace),
-      observation,
+      namespace: namespaceFor(finding, options.systemNamespace),
+      finding,
     };
   });
-  return { observed: observations.length, derived, filtered };
+  return { findings: named, filtered };
+}
+
+/** What data of a source comes to, counted on the way: parse, normalize, filter, name. Throws a Refusal 422, or 503. */
+export function deriveFindings<Data, Settings>(
+  source: SourceDefinition<Data, Settings>,
+  data: unknown,
+  time: string,
+  { dropOwn }: Pick<DeriveOptions, 'dropOwn'>,
+  { settings, filter, event: { tally } }: Context<Settings>,
+): readonly NamedFinding[] {
+  const { findings, skipped } = normalizeData(source, data, time, settings);
+  const derivation = derive(findings, {
+    source: source.name,
+    dropOwn,
+    filter,
+    systemNamespace: settings.SYSTEM_NAMESPACE,
+    watchNamespace: settings.WATCH_NAMESPACE,
+  });
+  tally.observed(findings.length);
+  for (const [reason, count] of Object.entries(skipped)) tally.skipped(reason, count);
+  for (const [reason, count] of Object.entries(derivation.filtered)) tally.filtered(reason, count);
+  return derivation.findings;
 }

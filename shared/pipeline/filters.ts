@@ -2,11 +2,11 @@ import type { Filter, FilterReason } from '../function/filter.ts';
 import { type FilterRules, filterObject } from '../function/filter-spec.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import type { Observation } from '../observation/observation.ts';
+import type { Finding } from '../observation/finding.ts';
 import { severities } from '../observation/severity.ts';
 
 /** Asks one filter about an Observation. */
-export type Rule = (observation: Observation) => FilterReason | undefined;
+export type Rule = (observation: Finding) => FilterReason | undefined;
 
 /** What tools call the rule, check or policy that found something, in identity or details. */
 const ruleKeys = ['rule', 'ruleID', 'policy', 'checkID', 'checkId', 'testNumber', 'vulnerabilityID', 'control'];
@@ -22,7 +22,7 @@ function among(words: readonly string[] | undefined): ((text: string | undefined
   return (text) => text !== undefined && set.has(text.toLowerCase());
 }
 
-function rulesOf({ identity, details }: Observation): string[] {
+function rulesOf({ identity, details }: Finding): string[] {
   return ruleKeys.flatMap((key) => [identity[key], details[key]]).filter((value) => typeof value === 'string');
 }
 
@@ -30,7 +30,7 @@ function rulesOf({ identity, details }: Observation): string[] {
 export function compileRules(rules: FilterRules): Rule {
   if (!rules.enabled) return () => 'source_disabled';
   const checks: Rule[] = [];
-  type Field = (observation: Observation) => string | undefined;
+  type Field = (observation: Finding) => string | undefined;
   const ask = (reason: FilterReason, words: readonly string[] | undefined, of: Field, mustBeIn: boolean): void => {
     const isIn = among(words);
     if (isIn) checks.push((observation) => (isIn(of(observation)) === mustBeIn ? undefined : reason));

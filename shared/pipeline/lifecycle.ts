@@ -24,7 +24,7 @@ export interface Relabelling {
 }
 
 /** What the labels of a finding must become that is reported (still, or again); `undefined`: they are right. */
-export function seenAgain(stored: Labels, now: number, settings: LifecycleSettings): Relabelling | undefined {
+export function labelsWhenReported(stored: Labels, now: number, settings: LifecycleSettings): Relabelling | undefined {
   const expires = expiresLabel(expiry(now, true, settings));
   if (stored[labels.state] !== 'open') {
     const reopened = { [labels.state]: 'open', [labels.stateSince]: stateSinceLabel(now), [labels.expires]: expires };
@@ -38,7 +38,11 @@ export function seenAgain(stored: Labels, now: number, settings: LifecycleSettin
 }
 
 /** What the labels of a finding must become that a complete pass did not see; `undefined`: they are right. */
-export function notSeen(stored: Labels, now: number, settings: LifecycleSettings): Relabelling | undefined {
+export function labelsWhenUnreported(
+  stored: Labels,
+  now: number,
+  settings: LifecycleSettings,
+): Relabelling | undefined {
   const state = stored[labels.state];
   const since = Number(stored[labels.stateSince] ?? 0) * 1000;
   if (state === 'open') return changed('missing', now);

@@ -1,8 +1,8 @@
 import type * as z from 'zod';
+import type { SourceDefinition } from '../function/definitions.ts';
 import { Refusal, schemaRefusal } from '../function/refusal.ts';
 import type { CommonSettings } from '../function/settings.ts';
-import type { SourceDefinition } from '../function/source-definition.ts';
-import type { Normalized } from '../observation/observation.ts';
+import type { Normalized } from '../observation/finding.ts';
 
 /** Data as its schema has it, or a Refusal 422 that names the field. */
 export function parseData<Data>(schema: z.ZodType<Data>, data: unknown): Data {
@@ -20,12 +20,10 @@ export function normalizeData<Data, Settings>(
 ): Normalized {
   try {
     const normalized = source.normalize(parseData(source.schema, data), { time, settings });
-    const saysWhy = normalized.observations.length > 0 || Object.keys(normalized.skipped).length > 0;
-    return saysWhy ? normalized : { observations: [], skipped: { nothing_reported: 1 } };
+    const saysWhy = normalized.findings.length > 0 || Object.keys(normalized.skipped).length > 0;
+    return saysWhy ? normalized : { findings: [], skipped: { nothing_reported: 1 } };
   } catch (cause) {
     // Anything else is a fault of ours (or a stack that data nested too deeply has used up): retrying can't mend it.
-    throw cause instanceof Refusal
-      ? cause
-      : new Refusal(422, 'the data could not be normalized', { path: 'data', cause });
+    throw Refusal.from(cause, 422, 'the data could not be normalized', 'data');
   }
 }

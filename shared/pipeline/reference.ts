@@ -1,17 +1,15 @@
 import * as z from 'zod';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { Context } from '../function/context.ts';
+import type { SourceDefinition } from '../function/definitions.ts';
 import { groupVersionOf } from '../function/group-version.ts';
-import { namespaceOf } from '../function/resource.ts';
-import type { SourceDefinition } from '../function/source-definition.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
-import { addSummaries, type Summary, summaryOf } from '../function/summary.ts';
-import { resourcesOf } from '../function/triggers.ts';
+import { kindsIn } from '../function/triggers.ts';
+import type { NamedFinding } from './derive.ts';
 import { recordUnreadable } from './operations.ts';
 import { parseData } from './parse.ts';
 import { listKnown, reconcileFindings } from './reconcile.ts';
-import { deriveObject, isUnreadable, isWanted, resourceRefOf } from './state-source.ts';
-import { withSummary } from './write.ts';
+import { findingsIn, isRelevant, isUnreadable, resourceRefOf } from './state-source.ts';
 
 const reference = z.object({
   apiVersion: z.string().min(1),
@@ -20,7 +18,7 @@ const reference = z.object({
   name: z.string().min(1),
 });
 
-/** ApiServerSource sends references, or (mode Resource) whole objects; those are read anew, since events are hints. */
+/** ApiServerSource sends references, or (mode KindSelector) whole objects; those are read anew, since events are hints. */
 const referenceSchema = z.union([
   reference,
   z
@@ -38,36 +36,23 @@ export async function reconcileReference<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   event: CloudEvent,
   context: Context<Settings>,
-): Promise<Summary> {
+): Promise<void> {
+  const { tally, signal } = context.event;
   const ref = referenceOf(event);
   const { group } = groupVersionOf(ref.apiVersion);
-  const resource = resourcesOf(source).find((candidate) => candidate.group === group && candidate.kind === ref.kind);
-  if (!resource) return summaryOf({ skipped: { not_wanted: 1 } });
-  const object = await context.objects.get(resource, ref, context.signal);
-  if (!object || object.metadata.deletionTimestamp) return summaryOf({ skipped: { gone: 1 } });
-  if (!isWanted(resource, namespaceOf(resource, context.settings), object))
-    return summaryOf({ skipped: { not_wanted: 1 } });
-  return reconcileObject(source, object, event.time, context);
-}
-
-async function reconcileObject<Data, Settings>(
-  source: SourceDefinition<Data, Settings>,
-  object: KubernetesObject,
-  time: string,
-  context: Context<Settings>,
-): Promise<Summary> {
+  const kinds = kindsIn(source.triggers(context.settings));
+  const kind = kinds.find((candidate) => candidate.group === group && candidate.kind === ref.kind);
+  if (!kind) return tally.skipped('not_wanted');
+  const object = await context.cluster.objects.get(kind, ref, signal);
+  if (!object || object.metadata.deletionTimestamp) return tally.skipped('gone');
+  if (!isRelevant(kind, object)) return tally.skipped('not_wanted');
+  const findings = await readObject(source, object, event.time, context);
+  if (findings.length === 0) return;
   const about = resourceRefOf(object);
-  const { derived, summary } = await readObject(source, object, time, context);
-  if (derived.length === 0) return summary;
-  try {
-    const known = await listKnown(source.name, derived, context);
-    const reported = derived.map((finding) => ({ derived: finding, about }));
-    const reconciled = await reconcileFindings(source.name, reported, known, context);
-    if (reconciled.refused[0]) throw withSummary(reconciled.refused[0], reconciled.summary);
-    return addSummaries(summary, reconciled.summary);
-  } catch (error) {
-    throw withSummary(error, summary);
-  }
+  const known = await listKnown(source.name, findings, context);
+  const reported = findings.map((finding) => ({ finding, about }));
+  const [refusal] = await reconcileFindings(source.name, reported, known, context);
+  if (refusal) throw refusal;
 }
 
 /** ApiServerSource drops what is answered 422 and has no dead-letter sink, so what can't be read is recorded first. */
@@ -76,14 +61,13 @@ async function readObject<Data, Settings>(
   object: KubernetesObject,
   time: string,
   context: Context<Settings>,
-) {
+): Promise<readonly NamedFinding[]> {
   try {
-    return deriveObject(source, object, time, context);
+    return findingsIn(source, object, time, context);
   } catch (error) {
-    if (!isUnreadable(error)) throw error;
-    throw withSummary(
-      error,
-      await recordUnreadable(source.name, resourceRefOf(object), error.message, error.path, context),
-    );
+    if (isUnreadable(error)) {
+      await recordUnreadable(source.name, resourceRefOf(object), error.message, error.path, context);
+    }
+    throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { isPing, isReference } from '../function/cloud-event.ts';
+import type { SourceDefinition, SourceFunction } from '../function/definitions.ts';
 import { observationFilters } from '../function/filter-spec.ts';
-import { defineFunction, type FunctionDefinition } from '../function/function-definition.ts';
-import type { SourceDefinition } from '../function/source-definition.ts';
+import { selectIn } from '../function/kind-selector.ts';
 import { reconcilePass } from './completeness-pass.ts';
 import { observeEvent } from './observe.ts';
 import { reconcileReference } from './reference.ts';
@@ -11,22 +11,20 @@ import { reconcileReference } from './reference.ts';
  * read objects, and its Observations are open, missing or resolved. Without one it is an event source.
  */
 export function defineSource<Data, Settings>(source: SourceDefinition<Data, Settings>): SourceFunction {
-  const definition = defineFunction<Settings, Data>({
+  // The host hands a function only what its own schemas have parsed, so forgetting their types is safe.
+  const definition = source as unknown as SourceDefinition<unknown, unknown>;
+  return {
+    kind: 'source',
     name: source.name,
-    triggers: source.triggers,
-    settings: source.settings,
+    triggers: (settings) => definition.triggers(settings),
+    settings: definition.settings,
     permissions: [],
-    watches: [observationFilters],
+    watches: (settings) => [selectIn(observationFilters, settings)],
     handle(event, context) {
-      if (isReference(event)) return reconcileReference(source, event, context);
-      if (isPing(event)) return reconcilePass(source, context);
-      return observeEvent(source, event, context);
+      if (isReference(event)) return reconcileReference(definition, event, context);
+      if (isPing(event)) return reconcilePass(definition, context);
+      return observeEvent(definition, event, context);
     },
-  });
-  return { ...definition, source: source as unknown as SourceDefinition<unknown, unknown> };
-}
-
-/** A function made by `defineSource`; the definition stays visible for the tests that serve all sources. */
-export interface SourceFunction extends FunctionDefinition {
-  readonly source: SourceDefinition<unknown, unknown>;
+    source: definition,
+  };
 }

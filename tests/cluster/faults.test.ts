@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
 import kyverno from '../../functions/kyverno.ts';
+import type { SourceFunction } from '../../shared/function/definitions.ts';
 import { allowAll } from '../../shared/function/filter.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import { derive } from '../../shared/pipeline/derive.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
-import type { SourceFunction } from '../../shared/pipeline/source.ts';
 import { freePort } from '../bench/measure.ts';
 import type { Program } from '../host/program.ts';
 import { createRandom } from '../host/random.ts';
@@ -40,17 +40,15 @@ const table: string[] = [];
 /** Where each finding of an input must be at the end. */
 function expectedOf(definition: SourceFunction, data: unknown): string[] {
   const settings = Object.assign({}, parseSettings({}, definition.settings, []));
-  const { observations } = normalizeData(definition.source, data, '2026-03-01T10:00:00Z', settings);
-  const { derived } = derive(observations, {
-    ...{
-      source: definition.name,
-      dropOwn: true,
-      filter: allowAll,
-      systemNamespace: 'zen-system',
-      watchNamespace: undefined,
-    },
+  const { findings } = normalizeData(definition.source, data, '2026-03-01T10:00:00Z', settings);
+  const derivation = derive(findings, {
+    source: definition.name,
+    dropOwn: true,
+    filter: allowAll,
+    systemNamespace: 'zen-system',
+    watchNamespace: undefined,
   });
-  return derived.map(({ namespace, name }) => `${namespace}/${name}`);
+  return derivation.findings.map(({ namespace, name }) => `${namespace}/${name}`);
 }
 
 async function existing(): Promise<string[]> {

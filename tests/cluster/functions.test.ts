@@ -6,7 +6,7 @@ import gc from '../../functions/gc.ts';
 import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';
 import { type Program, startProgram } from '../host/program.ts';
 import { createRandom } from '../host/random.ts';
-import { createTestContext, ping } from '../pipeline/test-context.ts';
+import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
 import { anObject, anObservation } from '../stores/store-contract.ts';
 import { applyCrds, type Cluster, kubectl, observationColumns, skipWithoutCluster, startCluster } from './cluster.ts';
 import { connectAs } from './connect.ts';
@@ -270,7 +270,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     await forEachConcurrently(all, 16, async (object) => void (await store.create(object, signal)));
     const test = createTestContext(gc, { context: { store, now: () => now } });
     const started = performance.now();
-    const [first, second] = await Promise.all([gc.handle(ping, test.context), gc.handle(ping, test.context)]);
+    const [first, second] = await Promise.all([handled(gc, ping, test.context), handled(gc, ping, test.context)]);
     const seconds = (performance.now() - started) / 1000;
     const deletedBy = (summary: typeof first): number => summary.deleted.reduce((sum, { count }) => sum + count, 0);
     const deleted = deletedBy(first) + deletedBy(second);

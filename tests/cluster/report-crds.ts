@@ -1,4 +1,5 @@
-import type { FunctionDefinition } from '../../shared/function/function-definition.ts';
+import { type FunctionDefinition, triggersOf } from '../../shared/function/definitions.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
 import type { Cluster } from './cluster.ts';
 
 /** The kinds that the tests' reports are of, as loose as an API server allows. */
@@ -51,10 +52,11 @@ export async function applyTriggers(cluster: Cluster, definitions: readonly Func
     if (tries > 200) throw new Error('Triggers are not served');
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  for (const { name, triggers } of definitions) {
-    for (const trigger of triggers) {
-      if (trigger.type !== 'Broker' || !('filter' in trigger)) continue;
-      await cluster.request('POST', path, readyTrigger(name, trigger.filter.type));
+  for (const definition of definitions) {
+    const { name } = definition;
+    for (const trigger of triggersOf(definition, parseSettings({}, definition.settings, []))) {
+      if (trigger.type !== 'Broker') continue;
+      await cluster.request('POST', path, readyTrigger(name, trigger.eventType));
     }
   }
 }

@@ -17,7 +17,7 @@ import {
 import { connectAs } from '../cluster/connect.ts';
 import { writerRules } from '../cluster/rules.ts';
 import { temporaryFolder } from '../host/program.ts';
-import { createTestContext, ping } from '../pipeline/test-context.ts';
+import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
 
 interface Example {
   readonly file: string;
@@ -198,7 +198,7 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     writeFileSync(join(folder, 'ca.crt'), readFileSync(cluster.caFile));
     const { store, close } = connectAs(cluster.server, folder);
     const { context } = createTestContext(gc, { context: { store, now: () => Date.now() + 3_600_000 } });
-    const summary = await gc.handle(ping, context);
+    const summary = await handled(gc, ping, context);
     expect(summary.deleted).toEqual([{ source: 'kubebench', reason: 'ttl', count: 1 }]);
     const { body } = await cluster.request('GET', observations);
     const left: { metadata: { name: string } }[] = body.items;

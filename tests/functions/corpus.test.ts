@@ -4,15 +4,15 @@ import { allowAll } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import { isSource, loadFunction } from '../../shared/host/load-functions.ts';
-import { observationObject } from '../../shared/observation/observation-object.ts';
-import { type Derived, derive } from '../../shared/pipeline/derive.ts';
+import { observationOf } from '../../shared/observation/observation.ts';
+import { derive, type NamedFinding } from '../../shared/pipeline/derive.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
 import { type CorpusFile, corpusFiles, corpusMissing } from '../corpus/corpus.ts';
 
 /** What a payload came to: Observations, and why there are none, or not more. */
 interface Outcome {
   readonly rows: number;
-  readonly derived: readonly Derived[];
+  readonly derived: readonly NamedFinding[];
   readonly reasons: readonly string[];
 }
 
@@ -44,15 +44,15 @@ async function outcomeOf(name: string, payload: unknown): Promise<Outcome> {
   if (!isSource(definition)) throw new Error(`${name} is no source`);
   const settings = Object.assign({}, parseSettings({}, definition.settings, []));
   try {
-    const { observations, skipped } = normalizeData(definition.source, payload, '2026-01-01T00:00:00Z', settings);
-    const { derived, filtered } = derive(observations, {
+    const { findings, skipped } = normalizeData(definition.source, payload, '2026-01-01T00:00:00Z', settings);
+    const { findings: derived, filtered } = derive(findings, {
       source: name,
       dropOwn: true,
       filter: allowAll,
       systemNamespace: 'zen-system',
       watchNamespace: undefined,
     });
-    return { rows: observations.length, derived, reasons: [...Object.keys(skipped), ...Object.keys(filtered)] };
+    return { rows: findings.length, derived, reasons: [...Object.keys(skipped), ...Object.keys(filtered)] };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return { rows: 0, derived: [], reasons: [`${error.message} at ${error.path}`] };
@@ -83,12 +83,18 @@ describe.skipIf(corpusMissing)('payloads of real tools', () => {
     table.push(`| ${file.file} | ${rows} | ${derived.length} | ${reasons.join(', ')} |`);
     expect(derived.length + reasons.length).toBeGreaterThan(0);
     // Rows that are equal in identity are one Observation, which counts them: none is lost.
-    const occurrences = derived.map(({ observation }) => Number(observation.details.occurrences ?? 1));
+    const occurrences = derived.map(({ finding }) => Number(finding.details.occurrences ?? 1));
     expect(occurrences.reduce((sum, count) => sum + count, 0)).toBe(rows);
     for (const one of derived) {
-      const object = observationObject(one.observation, {
-        ...{ name: one.name, namespace: one.namespace, source, subject: one.subject, correlationId: 'corpus' },
-        ...{ ttl: 604_800, expiresAt: 0, now: 0, hasState: true },
+      const object = observationOf(one.finding, {
+        name: one.name,
+        namespace: one.namespace,
+        source,
+        subject: one.subject,
+        correlationId: 'corpus',
+        ttl: 604_800,
+        expiresAt: 0,
+        now: 0,
       });
       expect(Buffer.byteLength(JSON.stringify(object))).toBeLessThan(8192);
       for (const leaf of leavesOf(object.spec)) {

@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import deadletter from '../../functions/deadletter.ts';
-import type { Context } from '../../shared/function/context.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
-import { createTestContext, eventOf } from '../pipeline/test-context.ts';
+import { createTestContext, eventOf, handled, type Overrides } from '../pipeline/test-context.ts';
 
 const url = 'http://falco.zen-system.svc.cluster.local';
-const functions = [{ name: 'falco', url, webhooks: [], resources: [], takesMappedKinds: false }];
+const functions = [{ name: 'falco', url, webhooks: [], kinds: [], takesMappedKinds: false }];
 
 function letter(extensions: Record<string, string>) {
   return eventOf(
@@ -15,7 +14,7 @@ function letter(extensions: Record<string, string>) {
   );
 }
 
-async function handle(extensions: Record<string, string>, answer: number, context: Partial<Context> = {}) {
+async function handle(extensions: Record<string, string>, answer: number, context: Overrides = {}) {
   const delivered: { url: string; extensions: object }[] = [];
   const test = createTestContext(deadletter, {
     context: {
@@ -27,7 +26,7 @@ async function handle(extensions: Record<string, string>, answer: number, contex
       ...context,
     },
   });
-  const summary = await deadletter.handle(letter(extensions), test.context);
+  const summary = await handled(deadletter, letter(extensions), test.context);
   return { summary, delivered, items: (await test.store.read({ limit: 9 })).items };
 }
 
@@ -64,7 +63,7 @@ describe('deadletter', () => {
     const test = createTestContext(deadletter);
     const at = (time: string) => letter({ knativeerrorcode: '400', knativearrivaltime: time });
     for (const time of ['2026-03-01T11:01:00Z', '2026-03-01T11:59:00Z', '2026-03-01T12:00:00Z']) {
-      await deadletter.handle(at(time), { ...test.context });
+      await handled(deadletter, at(time), { ...test.context });
     }
     expect((await test.store.read({ limit: 9 })).items).toHaveLength(2);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import filters from '../../functions/filters.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
-import { createTestContext, ping } from '../pipeline/test-context.ts';
+import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
 
 const name = 'zen-watcher-filter';
 
@@ -24,7 +24,7 @@ function createWorld(environment: Record<string, string> = {}) {
         all.findIndex(({ kind }) => kind === 'ConfigMap'),
         1,
       ),
-    run: () => filters.handle(ping, test.context),
+    run: () => handled(filters, ping, test.context),
     made: () =>
       Object.fromEntries(
         all

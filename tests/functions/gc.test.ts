@@ -4,7 +4,13 @@ import { Refusal } from '../../shared/function/refusal.ts';
 import type { Store } from '../../shared/function/stores.ts';
 import { labels } from '../../shared/observation/labels.ts';
 import type { Severity } from '../../shared/observation/severity.ts';
-import { createTestContext, ping, type TestContext, type TestContextOptions } from '../pipeline/test-context.ts';
+import {
+  createTestContext,
+  handled,
+  ping,
+  type TestContext,
+  type TestContextOptions,
+} from '../pipeline/test-context.ts';
 import { anObject, anObservation } from '../stores/store-contract.ts';
 
 const hour = 3_600_000;
@@ -33,7 +39,7 @@ async function seed(
     ...(source && { [labels.source]: source }),
   };
   const metadata = { ...object.metadata, labels: withState };
-  await test.context.store.create({ ...object, metadata }, test.context.signal);
+  await test.context.store.create({ ...object, metadata }, test.context.event.signal);
   test.clock.now = now;
 }
 
@@ -50,7 +56,7 @@ describe('gc', () => {
     await seed(test, { rule: 'due too', ageHours: 200, state: 'resolved' });
     await seed(test, { rule: 'young', ageHours: 1, ttlHours: 2 });
     await seed(test, { rule: 'week', ageHours: 100, severity: 'LOW' });
-    const summary = await gc.handle(ping, test.context);
+    const summary = await handled(gc, ping, test.context);
     expect(summary.deleted).toEqual([{ source: 'contract', reason: 'ttl', count: 2 }]);
     expect(summary.collection?.live).toEqual(
       expect.arrayContaining([
@@ -74,7 +80,7 @@ describe('gc', () => {
     for (let excess = 1; excess <= 5; excess += 1) {
       const test = context({ environment: { MAX_OBSERVATIONS: String(6 - excess) } });
       for (const one of seeds) await seed(test, one);
-      const summary = await gc.handle(ping, test.context);
+      const summary = await handled(gc, ping, test.context);
       expect(summary.deleted).toEqual([{ source: 'contract', reason: 'limit', count: excess }]);
       const expected = seeds.map(({ rule }) => rule).filter((rule) => !gone.slice(0, excess).includes(rule));
       expect(await rulesIn(test)).toEqual(expected.sort());
@@ -85,7 +91,7 @@ describe('gc', () => {
     const test = context();
     for (let index = 0; index < 1000; index += 1)
       await seed(test, { rule: `r${index}`, source: `s${index}`, namespace: `n${index}` });
-    const { collection } = await gc.handle(ping, test.context);
+    const { collection } = await handled(gc, ping, test.context);
     expect(collection?.live).toHaveLength(31);
     const namespaces = new Set(collection?.open.map(({ namespace }) => namespace));
     expect(namespaces.size).toBe(31);
@@ -95,7 +101,7 @@ describe('gc', () => {
   it('never removes an open finding, and says so when those alone are too many', async () => {
     const test = context({ environment: { MAX_OBSERVATIONS: '1' } });
     for (const rule of ['a', 'b', 'c']) await seed(test, { rule, state: 'open' });
-    const summary = await gc.handle(ping, test.context);
+    const summary = await handled(gc, ping, test.context);
     expect(summary.deleted).toEqual([]);
     expect(summary.warnings.join()).toContain('open findings alone exceed MAX_OBSERVATIONS');
     expect(await rulesIn(test)).toEqual(['a', 'b', 'c']);
@@ -112,7 +118,7 @@ describe('gc', () => {
     });
     const test = context({ wrap });
     for (let index = 0; index < 10; index += 1) await seed(test, { rule: `r${index}`, ageHours: 9, ttlHours: 1 });
-    await expect(gc.handle(ping, test.context)).rejects.toMatchObject({
+    await expect(handled(gc, ping, test.context)).rejects.toMatchObject({
       status: 503,
       summary: { collection: { errors: [{ operation: 'delete', errorType: '503', count: 5 }] } },
     });
@@ -128,7 +134,7 @@ describe('gc', () => {
     });
     const test = context({ wrap });
     for (let index = 0; index < 100; index += 1) await seed(test, { rule: `r${index}`, ageHours: 9, ttlHours: 1 });
-    await expect(gc.handle(ping, test.context)).rejects.toMatchObject({
+    await expect(handled(gc, ping, test.context)).rejects.toMatchObject({
       status: 503,
       summary: {
         deleted: [{ source: 'contract', reason: 'ttl', count: 100 }],
@@ -149,7 +155,7 @@ describe('gc', () => {
     });
     const test = context({ wrap });
     await seed(test, { rule: 'renewed', state: 'open', ageHours: 9, ttlHours: 1 });
-    expect(await gc.handle(ping, test.context)).toMatchObject({ deleted: [] });
+    expect(await handled(gc, ping, test.context)).toMatchObject({ deleted: [] });
     expect(await rulesIn(test)).toEqual(['renewed']);
   });
 
@@ -157,7 +163,7 @@ describe('gc', () => {
     const test = context();
     for (let index = 0; index < 100; index += 1)
       await seed(test, { rule: `r${index}`, ageHours: 9, ttlHours: index % 2 === 0 ? 1 : 99 });
-    const both = await Promise.all([gc.handle(ping, test.context), gc.handle(ping, test.context)]);
+    const both = await Promise.all([handled(gc, ping, test.context), handled(gc, ping, test.context)]);
     const deleted = both.flatMap((summary) => summary.deleted).reduce((sum, { count }) => sum + count, 0);
     expect(deleted).toBe(50);
     expect(await rulesIn(test)).toHaveLength(50);

@@ -1,16 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
+import type { SourceFunction } from '../../shared/function/definitions.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { isSource, loadFunctions } from '../../shared/host/load-functions.ts';
 import { observationName } from '../../shared/observation/observation-name.ts';
-import type { SourceFunction } from '../../shared/pipeline/source.ts';
-import { createTestContext } from '../pipeline/test-context.ts';
+import { createTestContext, handled } from '../pipeline/test-context.ts';
 import { type Fixture, fixturesFolder, loadFixtures } from './fixtures.ts';
 
 const sources = (await loadFunctions()).filter(isSource);
-/** `ingest` has no data of its own to be tried with: its mappings say what it reads. */
-const withFixtures = sources.filter(({ triggers }) => triggers.every(({ type }) => type !== 'MappedKinds'));
 
 function objectIn({ event }: Fixture): KubernetesObject[] {
   return event.type.startsWith('dev.knative.apiserver.') ? [event.data as KubernetesObject] : [];
@@ -21,7 +19,7 @@ async function outcomeOf(definition: SourceFunction, fixture: Fixture) {
   const { context, store, objects } = createTestContext(definition, { environment: fixture.environment });
   objects.all.push(...objectIn(fixture));
   const event: CloudEvent = { ...fixture.event, extensions: {} };
-  const { skipped, filtered } = await definition.handle(event, context);
+  const { skipped, filtered } = await handled(definition, event, context);
   const { items } = await store.read({ limit: 1000 });
   const observations = items.map(({ metadata: { name, namespace }, spec }) => {
     const { category, severity, eventType, resource, details, detectedAt } = spec;
@@ -42,7 +40,7 @@ function byName<Row extends { readonly name: string }>(rows: readonly Row[]): Ro
   return rows.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-describe.each(withFixtures)('$name', (definition) => {
+describe.each(sources)('$name', (definition) => {
   it.each(loadFixtures(definition.name))('makes of $name what its golden file says, whole', async (fixture) => {
     const outcome = await outcomeOf(definition, fixture);
     const expected = expectedOf(definition.name, fixture.expected);
@@ -55,7 +53,7 @@ describe.each(withFixtures)('$name', (definition) => {
 
 describe('the fixtures', () => {
   it('has a folder for each source, and no other', () => {
-    expect(readdirSync(fixturesFolder).sort()).toEqual(withFixtures.map(({ name }) => name).sort());
+    expect(readdirSync(fixturesFolder).sort()).toEqual(sources.map(({ name }) => name).sort());
   });
 
   it.each(readdirSync(fixturesFolder))(

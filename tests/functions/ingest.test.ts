@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import ingest from '../../functions/ingest.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { loadFunctions } from '../../shared/host/load-functions.ts';
-import { peerOf } from '../../shared/host/peers.ts';
-import { createTestContext, eventOf, ping, referenceTo } from '../pipeline/test-context.ts';
+import { createTestContext, eventOf, handled, ping, referenceTo } from '../pipeline/test-context.ts';
 
-const peers = (await loadFunctions()).map((definition) => peerOf(definition, {}, []));
+const peers = (await loadFunctions()).map((definition) => functionInfoOf(definition, {}, []));
 const mappings = { severity: '.severity', category: 'operational', eventType: 'widget-broken', message: '.text' };
 
 function aMapping(name: string, spec: object = {}, namespace = 'zen-system', more: object = {}): KubernetesObject {
@@ -61,10 +61,10 @@ function createWorld(...objects: KubernetesObject[]) {
   return {
     ...test,
     all: test.objects.all,
-    pass: () => ingest.handle(ping, test.context),
-    see: (object: KubernetesObject) => ingest.handle(referenceTo(object), test.context),
+    pass: () => handled(ingest, ping, test.context),
+    see: (object: KubernetesObject) => handled(ingest, referenceTo(object), test.context),
     post: (path: string, data: unknown, time = '2026-03-01T12:00:00Z') =>
-      ingest.handle({ ...eventOf('io.kube-zen.ingest.v1', data), source: path, time }, test.context),
+      handled(ingest, { ...eventOf('io.kube-zen.ingest.v1', data), source: path, time }, test.context),
     async stored() {
       const { items } = await test.store.read({ limit: 100 });
       return items

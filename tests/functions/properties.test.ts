@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
+import type { SourceFunction } from '../../shared/function/definitions.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import { isSource, loadFunctions } from '../../shared/host/load-functions.ts';
-import type { SourceFunction } from '../../shared/pipeline/source.ts';
 import { createRandom } from '../host/random.ts';
-import { createTestContext, eventOf } from '../pipeline/test-context.ts';
+import { createTestContext, eventOf, handled } from '../pipeline/test-context.ts';
 import { loadFixtures } from './fixtures.ts';
 
 const sources = (await loadFunctions()).filter(isSource);
@@ -74,7 +74,7 @@ describe.each(sources)('$name', (definition) => {
         if (!parsed.success) return;
         const normalized = source.normalize(parsed.data, options);
         expect(source.normalize(structuredClone(parsed.data), options)).toEqual(normalized);
-        for (const { identity, eventType, detectedAt } of normalized.observations) {
+        for (const { identity, eventType, detectedAt } of normalized.findings) {
           for (const part of Object.values(identity)) expect(typeof part).toBe('string');
           expect(eventType).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/);
           expect(Date.parse(detectedAt)).not.toBeNaN();
@@ -92,7 +92,7 @@ describe.each(sources)('$name', (definition) => {
         const object: { metadata?: { name: string } } = data ?? {};
         if (event.type.startsWith('dev.'))
           test.objects.all.splice(0, 1, Object.assign({ apiVersion: '', kind: '', metadata: { name: '' } }, object));
-        await definition.handle(event, test.context).catch((error: unknown) => {
+        await handled(definition, event, test.context).catch((error: unknown) => {
           if (!(error instanceof Refusal)) throw error;
         });
       }

@@ -1,17 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import sources from '../../functions/sources.ts';
 import trivy from '../../functions/trivy.ts';
-import type { Context } from '../../shared/function/context.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { Discovery, KubernetesObject, ServedKind } from '../../shared/function/stores.ts';
-import { resourcesOf } from '../../shared/function/triggers.ts';
-import { peerOf } from '../../shared/host/peers.ts';
-import { createTestContext, ping } from '../pipeline/test-context.ts';
+import { functionInfoOf } from '../../shared/host/function-info.ts';
+import { createTestContext, handled, type Overrides, ping } from '../pipeline/test-context.ts';
 
 const group = 'aquasecurity.github.io';
 const name = 'trivy-aquasecurity-github-io';
-const peer = peerOf(trivy, {}, []);
-const kinds = resourcesOf(trivy);
+const peer = functionInfoOf(trivy, {}, []);
+const { kinds } = peer;
 
 /** What a cluster serves, and what of it can't be told now. */
 interface World {
@@ -36,7 +34,7 @@ function crdOf(plural: string): KubernetesObject {
   return { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata };
 }
 
-function createWorld(first: World, context: Partial<Context> = {}, environment: Record<string, string> = {}) {
+function createWorld(first: World, context: Overrides = {}, environment: Record<string, string> = {}) {
   let world = first;
   const pinged: string[] = [];
   const writes: string[] = [];
@@ -50,7 +48,7 @@ function createWorld(first: World, context: Partial<Context> = {}, environment: 
   const test = createTestContext(sources, {
     environment,
     context: {
-      discovery,
+      kinds: discovery,
       functions: [peer],
       async deliver(url) {
         pinged.push(url);
@@ -78,7 +76,7 @@ function createWorld(first: World, context: Partial<Context> = {}, environment: 
     async run() {
       writes.length = 0;
       pinged.length = 0;
-      return sources.handle(ping, test.context);
+      return handled(sources, ping, test.context);
     },
     source: () => test.objects.all.find((object) => object.kind === 'ApiServerSource' && object.metadata.name === name),
   };
@@ -157,7 +155,7 @@ describe('sources', () => {
   it.each<[string, World]>([
     ['its group', nothing],
     ['its kind', { ...served(), kinds: new Map([[`${group}/v1alpha1`, []]]) }],
-  ])('leaves it as it is while a CRD says that there is more than %s that discovery misses', async (_case, partial) => {
+  ])('leaves it as it is while a CRD says that there is more than %s that kinds misses', async (_case, partial) => {
     const { run, writes, become, objects } = createWorld(served(1));
     objects.all.push(crdOf(kinds[0]?.plural ?? ''));
     await run();
@@ -225,7 +223,7 @@ describe('sources', () => {
   });
 
   it('has nothing to do where there are no API groups', async () => {
-    const { run, writes } = createWorld(served(), { discovery: undefined });
+    const { run, writes } = createWorld(served(), { hasApiServerSources: false });
     await run();
     expect(writes).toEqual([]);
   });

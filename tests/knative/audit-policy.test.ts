@@ -95,7 +95,7 @@ describe.skipIf(skipWithoutCluster())('the audit Policy on a real API server', {
     const typesOf = (path: string): (string | undefined)[] =>
       events
         .filter(({ requestURI }) => requestURI === path)
-        .flatMap((event) => normalizeData(audit.source, event, '2026-03-01T10:00:00Z', settings).observations)
+        .flatMap((event) => normalizeData(audit.source, event, '2026-03-01T10:00:00Z', settings).findings)
         .map(({ eventType }) => eventType);
     for (const { path, eventType } of deeds) {
       if (eventType !== undefined) expect(typesOf(path), path).toContain(eventType);

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import ingest from '../../functions/ingest.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { loadFunctions } from '../../shared/host/load-functions.ts';
-import { peerOf } from '../../shared/host/peers.ts';
 import { parseObjects } from '../../shared/local/object-folder.ts';
 import { corpusFiles, corpusMissing } from '../corpus/corpus.ts';
 import { createTestContext, eventOf, ping } from '../pipeline/test-context.ts';
 
 const folder = join(import.meta.dirname, '..', '..', 'knative', 'examples');
-const peers = (await loadFunctions()).map((definition) => peerOf(definition, {}, []));
+const peers = (await loadFunctions()).map((definition) => functionInfoOf(definition, {}, []));
 
 function example(file: string): KubernetesObject[] {
   return parseObjects(readFileSync(join(folder, file), 'utf8'), file);

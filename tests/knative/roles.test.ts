@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { manifestsOf, rolesOf, sharedManifests } from '../../knative/manifests.ts';
-import type { FunctionDefinition } from '../../shared/function/function-definition.ts';
+import type { FunctionDefinition } from '../../shared/function/definitions.ts';
 import { loadFunctions } from '../../shared/host/load-functions.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { eventHeaders, startFunction } from '../cluster/functions.ts';

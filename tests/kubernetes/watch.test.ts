@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import type { Resource } from '../../shared/function/resource.ts';
+import type { KindSelector } from '../../shared/function/kind-selector.ts';
 import type { ApiClient, ApiRequest, ApiResponse } from '../../shared/kubernetes/api-client.ts';
 import { startWatch, type Watch } from '../../shared/kubernetes/watch.ts';
 
-const things: Resource = { group: 'example.com', versions: ['v1'], kind: 'Thing', plural: 'things', namespaced: true };
+const things: KindSelector = {
+  group: 'example.com',
+  versions: ['v1'],
+  kind: 'Thing',
+  plural: 'things',
+  namespaced: true,
+};
 
 function thing(name: string, resourceVersion: string) {
   return { apiVersion: 'example.com/v1', kind: 'Thing', metadata: { namespace: 'shop', name, resourceVersion } };

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { bySeverity, countsOf, tableOf } from '../../shared/local/observations-table.ts';
-import type { ObservationObject } from '../../shared/observation/observation-object.ts';
+import type { Observation } from '../../shared/observation/observation.ts';
 import type { Severity } from '../../shared/observation/severity.ts';
 
-function observation(source: string, severity: Severity, name = 'n'): ObservationObject {
+function observation(source: string, severity: Severity, name = 'n'): Observation {
   return {
     ...{ apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation' },
     metadata: { name, namespace: 'shop', labels: {}, annotations: {}, creationTimestamp: '2026-03-01T10:00:00Z' },
@@ -11,7 +11,7 @@ function observation(source: string, severity: Severity, name = 'n'): Observatio
       ...{ source, category: 'security', severity, eventType: 'vulnerability', details: {} },
       ...{ detectedAt: '2026-03-01T10:00:00Z', ttlSecondsAfterCreation: 60 },
     },
-  } as ObservationObject;
+  } as Observation;
 }
 
 const now = Date.parse('2026-03-01T10:00:30Z');

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compileMapping } from '../../shared/mapping/map-data.ts';
 import { mappingObject, parseDuration } from '../../shared/mapping/mapping-spec.ts';
+import { observationOf } from '../../shared/observation/observation.ts';
 import { observationName } from '../../shared/observation/observation-name.ts';
-import { observationObject } from '../../shared/observation/observation-object.ts';
 
 const time = '2026-03-01T10:00:00Z';
 const about = { apiVersion: 'example.com/v1', kind: 'Widget', namespace: 'shop', name: 'w' };
@@ -33,7 +33,7 @@ describe('a mapping', () => {
     ['a number of its map', { severityMap: { '1': 'HIGH' } }, 1, 'HIGH'],
     ['nothing', {}, undefined, 'UNKNOWN'],
   ])('takes the severity from %s', (_case, spec, severity, expected) => {
-    expect(map(spec, { severity }).observations[0]?.severity).toBe(expected);
+    expect(map(spec, { severity }).findings[0]?.severity).toBe(expected);
   });
 
   it('takes literals, paths, and objects as details', () => {
@@ -49,7 +49,7 @@ describe('a mapping', () => {
       owner: { team: 'a' },
       list: [1, 2],
     };
-    expect(map(spec, data).observations).toEqual([
+    expect(map(spec, data).findings).toEqual([
       {
         ...{ severity: 'HIGH', category: 'cost-control', eventType: 'back-off-limit', identity: {}, detectedAt: time },
         resource: { apiVersion: undefined, kind: 'Job', name: 'j', namespace: 'literal' },
@@ -59,20 +59,20 @@ describe('a mapping', () => {
   });
 
   it('is about the object itself where it names no resource, and about nothing where that leads nowhere', () => {
-    expect(map({}, {}).observations[0]?.resource).toEqual(about);
-    expect(map(withMappings({ resource: { kind: '.nowhere' } }), {}).observations[0]?.resource).toBeUndefined();
+    expect(map({}, {}).findings[0]?.resource).toEqual(about);
+    expect(map(withMappings({ resource: { kind: '.nowhere' } }), {}).findings[0]?.resource).toBeUndefined();
   });
 
   it('gives one finding an item, with $ for the whole', () => {
     const spec = { ...withMappings({ message: '.m', details: { of: '$.name' } }), items: '.list', identity: ['.id'] };
-    const { observations } = map(spec, {
+    const { findings } = map(spec, {
       name: 'all',
       list: [
         { m: 'a', id: 1 },
         { m: 'b', id: 2 },
       ],
     });
-    expect(observations.map(({ identity, details }) => [identity['.id'], details.message, details.of])).toEqual([
+    expect(findings.map(({ identity, details }) => [identity['.id'], details.message, details.of])).toEqual([
       ['1', 'a', 'all'],
       ['2', 'b', 'all'],
     ]);
@@ -83,7 +83,7 @@ describe('a mapping', () => {
     ['it is no list', { list: { a: 1 } }],
     ['it is null', { list: null }],
   ])('counts that there are no items where %s', (_case, data) => {
-    expect(map({ items: '.list' }, data)).toEqual({ observations: [], skipped: { no_items: 1 } });
+    expect(map({ items: '.list' }, data)).toEqual({ findings: [], skipped: { no_items: 1 } });
   });
 
   it.each<[string, object[], unknown, number]>([
@@ -113,8 +113,8 @@ describe('a mapping', () => {
       0,
     ],
   ])('holds when %s', (_case, when, data, count) => {
-    const { observations, skipped } = map({ when }, data);
-    expect([observations.length, skipped]).toEqual([count, count === 1 ? {} : { when: 1 }]);
+    const { findings, skipped } = map({ when }, data);
+    expect([findings.length, skipped]).toEqual([count, count === 1 ? {} : { when: 1 }]);
   });
 
   it('counts what has no category or event type', () => {
@@ -124,9 +124,9 @@ describe('a mapping', () => {
   });
 
   it('puts the window of its time into the identity, so that a redelivery is the same', () => {
-    const windows = [300, 300, 3600].map((seconds) => map({}, {}, seconds).observations[0]?.identity.window);
+    const windows = [300, 300, 3600].map((seconds) => map({}, {}, seconds).findings[0]?.identity.window);
     expect(windows).toEqual(['5907864', '5907864', '492322']);
-    expect(map({}, {}).observations[0]?.identity).toEqual({});
+    expect(map({}, {}).findings[0]?.identity).toEqual({});
   });
 
   it('makes a storable Observation of any JSON, the same one every time', () => {
@@ -160,11 +160,11 @@ describe('a mapping', () => {
           const once = compileMapping(rules)(data, { about, time, windowSeconds: undefined });
           const again = compileMapping(rules)(structuredClone(data), { about, time, windowSeconds: undefined });
           expect(again).toEqual(once);
-          for (const observation of once.observations) {
+          for (const observation of once.findings) {
             expect(observation.eventType).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/);
             expect(observation.category).toMatch(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
             const name = observationName('widgets', observation);
-            observationObject(observation, {
+            observationOf(observation, {
               ...{ name, namespace: 'shop', source: 'widgets', subject: 's', correlationId: 'c' },
               ttl: 60,
               now: 0,
@@ -179,7 +179,7 @@ describe('a mapping', () => {
   it('takes data nested 100,000 levels deep', () => {
     let deep: unknown = 1;
     for (let level = 0; level < 100_000; level += 1) deep = { a: deep };
-    expect(map({ identity: ['.a'] }, { a: deep }).observations[0]?.identity).toEqual({ '.a': 'nested too deeply' });
+    expect(map({ identity: ['.a'] }, { a: deep }).findings[0]?.identity).toEqual({ '.a': 'nested too deeply' });
   });
 });
 

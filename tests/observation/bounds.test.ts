@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cutText, fitDetails, maxObjectBytes } from '../../shared/observation/bounds.ts';
-import { observationObject } from '../../shared/observation/observation-object.ts';
+import { observationOf } from '../../shared/observation/observation.ts';
 import { timeOf } from '../../shared/observation/values.ts';
 
 const long = fc.oneof(
@@ -16,7 +16,7 @@ describe('an Observation', () => {
     });
     fc.assert(
       fc.property(details, long, long, long, (given, name, namespace, correlationId) => {
-        const object = observationObject(
+        const object = observationOf(
           {
             ...{ category: 'security', severity: 'HIGH', eventType: 'vulnerability', identity: {}, details: given },
             ...{

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../shared/observation/canonical-json.ts';
-import type { Observation } from '../../shared/observation/observation.ts';
+import type { Finding } from '../../shared/observation/finding.ts';
 import { observationName, subjectOf } from '../../shared/observation/observation-name.ts';
 import { severities } from '../../shared/observation/severity.ts';
 
-const base: Observation = {
+const base: Finding = {
   category: 'security',
   severity: 'HIGH',
   eventType: 'vulnerability',
@@ -16,7 +16,7 @@ const base: Observation = {
 };
 
 /** The scheme is public, so other programs compute names too: these must never change. */
-const golden: [string, Partial<Observation>, string][] = [
+const golden: [string, Partial<Finding>, string][] = [
   ['trivy', {}, 'trivy-3e079a629601b0bb243596ce71ff413d'],
   ['kyverno', {}, 'kyverno-d1ad229bf9810ea8606fe0dd3dfe8ac6'],
   ['trivy', { category: 'compliance' }, 'trivy-ddf1e1d0d6814d8693b8c640d38549d3'],

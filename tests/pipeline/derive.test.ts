@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { allowAll } from '../../shared/function/filter.ts';
-import type { Observation } from '../../shared/observation/observation.ts';
+import type { Finding } from '../../shared/observation/finding.ts';
 import { type DeriveOptions, derive } from '../../shared/pipeline/derive.ts';
 
 const options: DeriveOptions = {
   ...{ source: 'tool', dropOwn: true, filter: allowAll, systemNamespace: 'zen-system', watchNamespace: undefined },
 };
 
-function row(fields: Partial<Observation>): Observation {
+function row(fields: Partial<Finding>): Finding {
   return {
     ...{ category: 'security', severity: 'HIGH', eventType: 'vulnerability', identity: { id: '1' }, details: {} },
     ...{ resource: { kind: 'Pod', namespace: 'shop', name: 'p' }, detectedAt: '2026-03-01T10:00:00Z' },
@@ -28,20 +28,20 @@ describe('derive', () => {
     );
     fc.assert(
       fc.property(rows, fc.infiniteStream(fc.nat()), (given, random) => {
-        const observations = given.map(({ message, score, minute }) =>
+        const rowsOfOne = given.map(({ message, score, minute }) =>
           row({ details: { message, score }, detectedAt: `2026-03-01T10:${minute}:00Z` }),
         );
-        const shuffled = observations
-          .map((observation) => ({ observation, at: random.next().value }))
+        const shuffled = rowsOfOne
+          .map((finding) => ({ finding, at: random.next().value }))
           .sort((a, b) => a.at - b.at)
-          .map(({ observation }) => observation);
-        const { derived } = derive(observations, options);
-        expect(derive(shuffled, options).derived).toEqual(derived);
+          .map(({ finding }) => finding);
+        const { findings: derived } = derive(rowsOfOne, options);
+        expect(derive(shuffled, options).findings).toEqual(derived);
         expect(derived).toHaveLength(1);
-        const { details, detectedAt } = derived[0]?.observation ?? row({});
+        const { details, detectedAt } = derived[0]?.finding ?? row({});
         expect(details.occurrences).toBe(given.length);
         expect(details.message).toBe([...new Set(given.map(({ message }) => message))].sort().join('\n'));
-        expect(detectedAt).toBe(observations.map((one) => one.detectedAt).sort()[0]);
+        expect(detectedAt).toBe(rowsOfOne.map((one) => one.detectedAt).sort()[0]);
       }),
     );
   });
@@ -54,7 +54,7 @@ describe('derive', () => {
     [{ kind: 'Pod', namespace: `${'x'.repeat(64)}`, name: 'p' }, 'zen-system'],
     [undefined, 'zen-system'],
   ])('puts a finding about %j into %s', (resource, namespace) => {
-    expect(derive([row({ resource })], options).derived[0]?.namespace).toBe(namespace);
+    expect(derive([row({ resource })], options).findings[0]?.namespace).toBe(namespace);
   });
 
   it('drops what is about zen-watcher itself, from state sources alone', () => {
@@ -62,7 +62,7 @@ describe('derive', () => {
       resource: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'x' },
     });
     expect(derive([own], options)).toMatchObject({ derived: [], filtered: { self: 1 }, observed: 1 });
-    expect(derive([own], { ...options, dropOwn: false }).derived).toHaveLength(1);
+    expect(derive([own], { ...options, dropOwn: false }).findings).toHaveLength(1);
   });
 
   it('drops what lies outside the one namespace that is watched', () => {
@@ -71,7 +71,7 @@ describe('derive', () => {
     const node = row({ resource: { kind: 'Node', name: 'n' } });
     const result = derive([row({}), elsewhere, node], watching);
     expect(result.filtered).toEqual({ outside_namespace: 1 });
-    expect(result.derived.map(({ namespace }) => namespace)).toEqual(['shop', 'shop']);
+    expect(result.findings.map(({ namespace }) => namespace)).toEqual(['shop', 'shop']);
   });
 
   it("counts what the filter drops by the filter's reason", () => {
@@ -82,6 +82,6 @@ describe('derive', () => {
       filter,
     });
     expect(result.filtered).toEqual({ min_severity: 2 });
-    expect(result.derived).toHaveLength(1);
+    expect(result.findings).toHaveLength(1);
   });
 });

@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type FilterReason, filterReasons } from '../../shared/function/filter.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
-import type { Observation } from '../../shared/observation/observation.ts';
+import type { Finding } from '../../shared/observation/finding.ts';
 import { severities } from '../../shared/observation/severity.ts';
 import { compileFilters, compileRules } from '../../shared/pipeline/filters.ts';
 
-function anObservation(fields: Partial<Observation> = {}): Observation {
+function aFinding(fields: Partial<Finding> = {}): Finding {
   return {
     ...{
       category: 'security',
@@ -26,77 +26,67 @@ function aFilter(spec: object, name = 'f', namespace = 'zen-system'): Kubernetes
   return { ...object, spec: { targetSource: 'kyverno', ...spec } } as KubernetesObject;
 }
 
-function ask(
-  filters: readonly KubernetesObject[],
-  observation = anObservation(),
-  source = 'kyverno',
-  namespace = 'shop',
-) {
+function ask(filters: readonly KubernetesObject[], observation = aFinding(), source = 'kyverno', namespace = 'shop') {
   return compileFilters(filters, 'zen-system')(source, observation, namespace);
 }
 
-const clusterScoped = anObservation({ resource: { kind: 'Namespace', name: 'shop' } });
-const aboutNothing = anObservation({ resource: undefined });
+const clusterScoped = aFinding({ resource: { kind: 'Namespace', name: 'shop' } });
+const aboutNothing = aFinding({ resource: undefined });
 
 /** Each reason, both sides of its edge. */
-const table: [string, object, Observation, FilterReason | undefined][] = [
-  ['no field', {}, anObservation(), undefined],
-  ['disabled', { enabled: false }, anObservation(), 'source_disabled'],
-  ['enabled', { enabled: true }, anObservation(), undefined],
-  ['minSeverity below', { minSeverity: 'LOW' }, anObservation(), undefined],
-  ['minSeverity at', { minSeverity: 'medium' }, anObservation(), undefined],
-  ['minSeverity above', { minSeverity: 'High' }, anObservation(), 'min_severity'],
-  ['minSeverity, unknown', { minSeverity: 'LOW' }, anObservation({ severity: 'UNKNOWN' }), 'min_severity'],
-  ['minSeverity UNKNOWN', { minSeverity: 'UNKNOWN' }, anObservation({ severity: 'UNKNOWN' }), undefined],
-  ['minSeverity CRITICAL', { minSeverity: 'CRITICAL' }, anObservation({ severity: 'CRITICAL' }), undefined],
-  ['includeSeverity with it', { includeSeverity: ['low', 'Medium'] }, anObservation(), undefined],
-  ['includeSeverity without', { includeSeverity: ['LOW'] }, anObservation(), 'include_severity'],
-  ['includeSeverity wins', { includeSeverity: ['MEDIUM'], minSeverity: 'CRITICAL' }, anObservation(), undefined],
-  [
-    'includeSeverity wins, too',
-    { includeSeverity: ['CRITICAL'], minSeverity: 'LOW' },
-    anObservation(),
-    'include_severity',
-  ],
-  ['includeSeverity empty', { includeSeverity: [], minSeverity: 'HIGH' }, anObservation(), 'min_severity'],
-  ['excludeEventTypes', { excludeEventTypes: ['Policy-Violation'] }, anObservation(), 'exclude_event_type'],
-  ['excludeEventTypes others', { excludeEventTypes: ['policy'] }, anObservation(), undefined],
-  ['includeEventTypes', { includeEventTypes: ['POLICY-VIOLATION'] }, anObservation(), undefined],
-  ['includeEventTypes others', { includeEventTypes: ['pod-exec'] }, anObservation(), 'include_event_type'],
+const table: [string, object, Finding, FilterReason | undefined][] = [
+  ['no field', {}, aFinding(), undefined],
+  ['disabled', { enabled: false }, aFinding(), 'source_disabled'],
+  ['enabled', { enabled: true }, aFinding(), undefined],
+  ['minSeverity below', { minSeverity: 'LOW' }, aFinding(), undefined],
+  ['minSeverity at', { minSeverity: 'medium' }, aFinding(), undefined],
+  ['minSeverity above', { minSeverity: 'High' }, aFinding(), 'min_severity'],
+  ['minSeverity, unknown', { minSeverity: 'LOW' }, aFinding({ severity: 'UNKNOWN' }), 'min_severity'],
+  ['minSeverity UNKNOWN', { minSeverity: 'UNKNOWN' }, aFinding({ severity: 'UNKNOWN' }), undefined],
+  ['minSeverity CRITICAL', { minSeverity: 'CRITICAL' }, aFinding({ severity: 'CRITICAL' }), undefined],
+  ['includeSeverity with it', { includeSeverity: ['low', 'Medium'] }, aFinding(), undefined],
+  ['includeSeverity without', { includeSeverity: ['LOW'] }, aFinding(), 'include_severity'],
+  ['includeSeverity wins', { includeSeverity: ['MEDIUM'], minSeverity: 'CRITICAL' }, aFinding(), undefined],
+  ['includeSeverity wins, too', { includeSeverity: ['CRITICAL'], minSeverity: 'LOW' }, aFinding(), 'include_severity'],
+  ['includeSeverity empty', { includeSeverity: [], minSeverity: 'HIGH' }, aFinding(), 'min_severity'],
+  ['excludeEventTypes', { excludeEventTypes: ['Policy-Violation'] }, aFinding(), 'exclude_event_type'],
+  ['excludeEventTypes others', { excludeEventTypes: ['policy'] }, aFinding(), undefined],
+  ['includeEventTypes', { includeEventTypes: ['POLICY-VIOLATION'] }, aFinding(), undefined],
+  ['includeEventTypes others', { includeEventTypes: ['pod-exec'] }, aFinding(), 'include_event_type'],
   [
     'both, exclude first',
     { includeEventTypes: ['x'], excludeEventTypes: ['policy-violation'] },
-    anObservation(),
+    aFinding(),
     'exclude_event_type',
   ],
-  ['excludeNamespaces', { excludeNamespaces: ['shop'] }, anObservation(), 'exclude_namespace'],
-  ['excludeNamespaces, a prefix', { excludeNamespaces: ['sho'] }, anObservation(), undefined],
+  ['excludeNamespaces', { excludeNamespaces: ['shop'] }, aFinding(), 'exclude_namespace'],
+  ['excludeNamespaces, a prefix', { excludeNamespaces: ['sho'] }, aFinding(), undefined],
   ['excludeNamespaces, cluster-scoped', { excludeNamespaces: ['shop', 'zen-system'] }, clusterScoped, undefined],
-  ['includeNamespaces', { includeNamespaces: ['shop'] }, anObservation(), undefined],
-  ['includeNamespaces others', { includeNamespaces: ['pay'] }, anObservation(), 'include_namespace'],
+  ['includeNamespaces', { includeNamespaces: ['shop'] }, aFinding(), undefined],
+  ['includeNamespaces others', { includeNamespaces: ['pay'] }, aFinding(), 'include_namespace'],
   ['includeNamespaces, cluster-scoped', { includeNamespaces: ['shop'] }, clusterScoped, 'include_namespace'],
-  ['includeNamespaces empty', { includeNamespaces: [] }, anObservation(), undefined],
-  ['excludeKinds', { excludeKinds: ['deployment'] }, anObservation(), 'exclude_kind'],
-  ['ignoreKinds', { ignoreKinds: ['DEPLOYMENT'] }, anObservation(), 'exclude_kind'],
-  ['both of these', { excludeKinds: ['Pod'], ignoreKinds: ['Deployment'] }, anObservation(), 'exclude_kind'],
-  ['excludeKinds others', { excludeKinds: ['Pod'] }, anObservation(), undefined],
+  ['includeNamespaces empty', { includeNamespaces: [] }, aFinding(), undefined],
+  ['excludeKinds', { excludeKinds: ['deployment'] }, aFinding(), 'exclude_kind'],
+  ['ignoreKinds', { ignoreKinds: ['DEPLOYMENT'] }, aFinding(), 'exclude_kind'],
+  ['both of these', { excludeKinds: ['Pod'], ignoreKinds: ['Deployment'] }, aFinding(), 'exclude_kind'],
+  ['excludeKinds others', { excludeKinds: ['Pod'] }, aFinding(), undefined],
   ['excludeKinds, about nothing', { excludeKinds: ['Pod'] }, aboutNothing, undefined],
-  ['includeKinds', { includeKinds: ['Deployment'] }, anObservation(), undefined],
-  ['includeKinds others', { includeKinds: ['Pod'] }, anObservation(), 'include_kind'],
+  ['includeKinds', { includeKinds: ['Deployment'] }, aFinding(), undefined],
+  ['includeKinds others', { includeKinds: ['Pod'] }, aFinding(), 'include_kind'],
   ['includeKinds, about nothing', { includeKinds: ['Pod'] }, aboutNothing, 'include_kind'],
-  ['excludeCategories', { excludeCategories: ['Security'] }, anObservation(), 'exclude_category'],
-  ['excludeCategories others', { excludeCategories: ['compliance'] }, anObservation(), undefined],
-  ['includeCategories', { includeCategories: ['security'] }, anObservation(), undefined],
-  ['includeCategories others', { includeCategories: ['compliance'] }, anObservation(), 'include_category'],
-  ['excludeRules by rule', { excludeRules: ['Check-Team'] }, anObservation(), 'exclude_rule'],
-  ['excludeRules by policy', { excludeRules: ['require-labels'] }, anObservation(), 'exclude_rule'],
+  ['excludeCategories', { excludeCategories: ['Security'] }, aFinding(), 'exclude_category'],
+  ['excludeCategories others', { excludeCategories: ['compliance'] }, aFinding(), undefined],
+  ['includeCategories', { includeCategories: ['security'] }, aFinding(), undefined],
+  ['includeCategories others', { includeCategories: ['compliance'] }, aFinding(), 'include_category'],
+  ['excludeRules by rule', { excludeRules: ['Check-Team'] }, aFinding(), 'exclude_rule'],
+  ['excludeRules by policy', { excludeRules: ['require-labels'] }, aFinding(), 'exclude_rule'],
   [
     'excludeRules by what details say',
     { excludeRules: ['AVD-1'] },
-    anObservation({ identity: {}, details: { checkID: 'avd-1' } }),
+    aFinding({ identity: {}, details: { checkID: 'avd-1' } }),
     'exclude_rule',
   ],
-  ['excludeRules others', { excludeRules: ['check'] }, anObservation(), undefined],
+  ['excludeRules others', { excludeRules: ['check'] }, aFinding(), undefined],
 ];
 
 describe('a filter', () => {
@@ -133,7 +123,7 @@ describe('several filters', () => {
 
   it('of a namespace decide about that namespace alone, those of the system namespace about all', () => {
     const local = aFilter({ minSeverity: 'HIGH' }, 'f', 'shop');
-    expect([ask([local]), ask([local], anObservation(), 'kyverno', 'pay')]).toEqual(['min_severity', undefined]);
+    expect([ask([local]), ask([local], aFinding(), 'kyverno', 'pay')]).toEqual(['min_severity', undefined]);
     expect(ask([aFilter({ minSeverity: 'HIGH' })], clusterScoped, 'kyverno', 'zen-system')).toBe('min_severity');
     expect(ask([local], clusterScoped, 'kyverno', 'zen-system')).toBeUndefined();
   });
@@ -153,13 +143,13 @@ describe('several filters', () => {
   ])('stop their source where one has %s, and no other', (_case, spec) => {
     const filters = [aFilter(spec)];
     expect(() => ask(filters)).toThrow(expect.objectContaining({ status: 503 }));
-    expect(ask(filters, anObservation(), 'trivy')).toBeUndefined();
+    expect(ask(filters, aFinding(), 'trivy')).toBeUndefined();
   });
 
   it('stop every source where one does not say which it is for, but in its namespace alone', () => {
     const filters = [aFilter({ targetSource: 7 }, 'f', 'shop')];
-    for (const source of ['kyverno', 'trivy']) expect(() => ask(filters, anObservation(), source)).toThrow();
-    expect(ask(filters, anObservation(), 'trivy', 'pay')).toBeUndefined();
+    for (const source of ['kyverno', 'trivy']) expect(() => ask(filters, aFinding(), source)).toThrow();
+    expect(ask(filters, aFinding(), 'trivy', 'pay')).toBeUndefined();
   });
 
   const words = fc.constantFrom(
@@ -206,7 +196,7 @@ describe('several filters', () => {
   it('let nothing pass that one of them stops, whatever their order', () => {
     fc.assert(
       fc.property(filters, observations, places, fc.infiniteStream(fc.nat()), (all, fields, place, order) => {
-        const observation = anObservation(fields);
+        const observation = aFinding(fields);
         const together = ask(all, observation, 'kyverno', place);
         const alone = all.map((one) => ask([one], observation, 'kyverno', place));
         expect(together === undefined).toBe(alone.every((reason) => reason === undefined));
@@ -227,7 +217,7 @@ describe('several filters', () => {
   it('a finding that passes without an include or a minimum passes with nothing else changed', () => {
     fc.assert(
       fc.property(observations, (fields) => {
-        expect(compileRules({ enabled: true })(anObservation(fields))).toBeUndefined();
+        expect(compileRules({ enabled: true })(aFinding(fields))).toBeUndefined();
       }),
     );
   });

@@ -3,7 +3,7 @@ import checkov from '../../functions/checkov.ts';
 import kyverno from '../../functions/kyverno.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { labels } from '../../shared/observation/labels.ts';
-import { aReport, createTestContext, ping, referenceTo, type TestContext } from './test-context.ts';
+import { aReport, createTestContext, handled, ping, referenceTo, type TestContext } from './test-context.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -29,18 +29,18 @@ describe('a reference event', () => {
     const test = createTestContext(kyverno);
     const report = aReport('web', ['a', 'b']);
     test.objects.all.push(report);
-    expect(await kyverno.handle(referenceTo(report), test.context)).toMatchObject({ observed: 2, unchanged: 0 });
-    expect(await kyverno.handle(referenceTo(report), test.context)).toMatchObject({ created: [], unchanged: 2 });
+    expect(await handled(kyverno, referenceTo(report), test.context)).toMatchObject({ observed: 2, unchanged: 0 });
+    expect(await handled(kyverno, referenceTo(report), test.context)).toMatchObject({ created: [], unchanged: 2 });
     expect(await statesOf(test)).toEqual({ a: 'open', b: 'open' });
   });
 
   it('is done when the object is gone or being deleted', async () => {
     const test = createTestContext(kyverno);
     const report = aReport('web', ['a']);
-    expect(await kyverno.handle(referenceTo(report), test.context)).toMatchObject({ skipped: { gone: 1 } });
+    expect(await handled(kyverno, referenceTo(report), test.context)).toMatchObject({ skipped: { gone: 1 } });
     const dying = { ...report, metadata: { ...report.metadata, deletionTimestamp: '2026-03-01T11:30:00Z' } };
     test.objects.all.push(dying);
-    expect(await kyverno.handle(referenceTo(report), test.context)).toMatchObject({ skipped: { gone: 1 } });
+    expect(await handled(kyverno, referenceTo(report), test.context)).toMatchObject({ skipped: { gone: 1 } });
     expect(await statesOf(test)).toEqual({});
   });
 
@@ -48,8 +48,8 @@ describe('a reference event', () => {
     const test = createTestContext(kyverno);
     const report = { ...aReport('web', []), results: [{ result: 'fail' }] };
     test.objects.all.push(report);
-    const handled = kyverno.handle(referenceTo(report), test.context);
-    await expect(handled).rejects.toMatchObject({ status: 422, path: 'data.results[0].policy' });
+    const refused = handled(kyverno, referenceTo(report), test.context);
+    await expect(refused).rejects.toMatchObject({ status: 422, path: 'data.results[0].policy' });
     expect(await statesOf(test)).toEqual({ 'unreadable-object': 'none' });
   });
 
@@ -65,7 +65,7 @@ describe('a reference event', () => {
       const test = createTestContext(kyverno, { context: { filter } });
       const report = aReport('web', ['a']);
       test.objects.all.push(report);
-      await expect(kyverno.handle(eventFor(report), test.context)).rejects.toMatchObject({ status: 503 });
+      await expect(handled(kyverno, eventFor(report), test.context)).rejects.toMatchObject({ status: 503 });
       expect(await statesOf(test)).toEqual({});
     },
   );
@@ -84,7 +84,7 @@ describe('a reference event', () => {
     const objects = [configMap('a', 'checkov', 'other'), configMap('b', 'elsewhere', 'checkov')];
     test.objects.all.push(...objects);
     for (const object of objects) {
-      expect(await checkov.handle(referenceTo(object), test.context)).toMatchObject({ skipped: { not_wanted: 1 } });
+      expect(await handled(checkov, referenceTo(object), test.context)).toMatchObject({ skipped: { not_wanted: 1 } });
     }
     expect(await statesOf(test)).toEqual({});
   });
@@ -92,13 +92,13 @@ describe('a reference event', () => {
   it('opens what was missing', async () => {
     const test = createTestContext(kyverno);
     test.objects.all.push(aReport('web', ['a']));
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     test.objects.all.length = 0;
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     expect(await statesOf(test)).toEqual({ a: 'missing' });
     const report = aReport('web', ['a']);
     test.objects.all.push(report);
-    expect(await kyverno.handle(referenceTo(report), test.context)).toMatchObject({ relabelled: { reopened: 1 } });
+    expect(await handled(kyverno, referenceTo(report), test.context)).toMatchObject({ relabelled: { reopened: 1 } });
     expect(await statesOf(test)).toEqual({ a: 'open' });
   });
 });
@@ -108,80 +108,80 @@ describe('the completeness pass', () => {
     const test = createTestContext(kyverno);
     for (const namespace of ['a', 'a-b', 'b', 'z'])
       test.objects.all.push(aReport(`web-${namespace}`, ['1', '2'], namespace));
-    const first = await kyverno.handle(ping, test.context);
+    const first = await handled(kyverno, ping, test.context);
     expect(first.created).toEqual([{ category: 'security', severity: 'UNKNOWN', count: 8 }]);
-    expect(await kyverno.handle(ping, test.context)).toMatchObject({ created: [], unchanged: 8, duplicate: 0 });
+    expect(await handled(kyverno, ping, test.context)).toMatchObject({ created: [], unchanged: 8, duplicate: 0 });
   });
 
   it('takes a finding from open to missing to resolved, never in one step', async () => {
     const test = createTestContext(kyverno);
     test.objects.all.push(aReport('web', ['stays', 'goes']));
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     test.objects.all.splice(0, 1, aReport('web', ['stays']));
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     expect(await statesOf(test)).toEqual({ stays: 'open', goes: 'missing' });
     test.clock.now += 29 * minute;
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     expect(await statesOf(test)).toEqual({ stays: 'open', goes: 'missing' });
     test.clock.now += minute;
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     expect(await statesOf(test)).toEqual({ stays: 'open', goes: 'resolved' });
     test.objects.all.splice(0, 1, aReport('web', ['stays', 'goes']));
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     expect(await statesOf(test)).toEqual({ stays: 'open', goes: 'open' });
   });
 
   it('changes no state when a list fails, and none when an object cannot be read', async () => {
     const test = createTestContext(kyverno);
     test.objects.all.push(aReport('web', ['a']));
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     test.objects.all.length = 0;
     test.objects.failing = true;
-    await expect(kyverno.handle(ping, test.context)).rejects.toMatchObject({ status: 503 });
+    await expect(handled(kyverno, ping, test.context)).rejects.toMatchObject({ status: 503 });
     expect(await statesOf(test)).toEqual({ a: 'open' });
     test.objects.failing = false;
     const broken = { ...aReport('broken', []), results: [{}] };
     test.objects.all.push(broken);
-    expect(await kyverno.handle(ping, test.context)).toMatchObject({ skipped: { unreadable: 1 } });
+    expect(await handled(kyverno, ping, test.context)).toMatchObject({ skipped: { unreadable: 1 } });
     expect(await statesOf(test)).toEqual({ a: 'open', 'unreadable-object': 'none' });
   });
 
   it('keeps what is still reported whatever its TTL, and lets go what is not', async () => {
     const test = createTestContext(kyverno, { environment: { OBSERVATION_TTL_SECONDS: '60' } });
     test.objects.all.push(aReport('web', ['a']));
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     for (let pass = 0; pass < 30; pass += 1) {
       test.clock.now += hour;
-      expect(await Array.fromAsync(test.store.expired(test.clock.now, test.context.signal))).toEqual([]);
-      await kyverno.handle(ping, test.context);
+      expect(await Array.fromAsync(test.store.expired(test.clock.now, test.context.event.signal))).toEqual([]);
+      await handled(kyverno, ping, test.context);
       for (const expires of await expiresOf(test))
         expect(expires * hour).toBeGreaterThanOrEqual(test.clock.now + 3 * hour);
     }
     test.objects.all.length = 0;
     for (let pass = 0; pass < 6; pass += 1) {
-      await kyverno.handle(ping, test.context);
+      await handled(kyverno, ping, test.context);
       test.clock.now += hour;
     }
-    expect(await Array.fromAsync(test.store.expired(test.clock.now, test.context.signal))).toHaveLength(1);
+    expect(await Array.fromAsync(test.store.expired(test.clock.now, test.context.event.signal))).toHaveLength(1);
   });
 
   it('renews by a label, not by a new object', async () => {
     const test = createTestContext(kyverno);
     test.objects.all.push(aReport('web', ['a']));
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     const uid = async () => (await test.store.read({ limit: 1 })).items[0]?.metadata.uid;
     const before = await uid();
     test.clock.now += 4 * 24 * hour;
-    expect(await kyverno.handle(ping, test.context)).toMatchObject({ created: [], relabelled: { renewed: 1 } });
+    expect(await handled(kyverno, ping, test.context)).toMatchObject({ created: [], relabelled: { renewed: 1 } });
     expect(await uid()).toBe(before);
   });
 
   it('counts what a filter drops as not seen', async () => {
     const test = createTestContext(kyverno);
     test.objects.all.push(aReport('web', ['a']));
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     const filtered = { ...test.context, filter: () => 'exclude_rule' as const };
-    expect(await kyverno.handle(ping, filtered)).toMatchObject({
+    expect(await handled(kyverno, ping, filtered)).toMatchObject({
       filtered: { exclude_rule: 1 },
       relabelled: { missing: 1 },
     });
@@ -197,12 +197,12 @@ describe('the completeness pass', () => {
       })),
     });
     test.objects.all.push(elsewhere('x'), aReport('local', ['y'], 'aaa'), aReport('late', ['z'], 'zzz'));
-    await kyverno.handle(ping, test.context);
-    const again = await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
+    const again = await handled(kyverno, ping, test.context);
     expect(again).toMatchObject({ created: [], unchanged: 4 });
     expect(again.relabelled).toEqual({});
     test.objects.all.shift();
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     expect(await statesOf(test)).toEqual({ 'x-aaa': 'missing', 'x-zzz': 'missing', y: 'open', z: 'open' });
   });
 
@@ -218,8 +218,8 @@ describe('the completeness pass', () => {
         },
       },
     };
-    await kyverno.handle(ping, context);
-    const again = await kyverno.handle(ping, context);
+    await handled(kyverno, ping, context);
+    const again = await handled(kyverno, ping, context);
     expect(again).toMatchObject({ created: [], unchanged: 4, duplicate: 0 });
     expect(again.relabelled).toEqual({});
     expect(Object.values(await statesOf(test))).toEqual(['open', 'open', 'open', 'open']);
@@ -229,7 +229,7 @@ describe('the completeness pass', () => {
     const test = createTestContext(kyverno);
     const rules = Array.from({ length: 100 }, (_, index) => `r${index}`);
     for (let index = 0; index < 6; index += 1) test.objects.all.push(aReport(`w${index}`, rules, 'aaa'));
-    await kyverno.handle(ping, test.context);
+    await handled(kyverno, ping, test.context);
     test.clock.now += hour;
     const late = aReport('late', ['late'], 'zzz');
     const objects = {
@@ -244,12 +244,15 @@ describe('the completeness pass', () => {
           // After the list was read, and before the names of its namespace are.
           test.objects.all.push(late);
           test.clock.now += 1000;
-          await kyverno.handle(referenceTo(late), test.context);
+          await handled(kyverno, referenceTo(late), test.context);
         }
         yield* listed;
       },
     };
-    const summary = await kyverno.handle(ping, { ...test.context, objects });
+    const summary = await handled(kyverno, ping, {
+      ...test.context,
+      cluster: { ...test.context.cluster, objects },
+    });
     expect(summary.relabelled).toEqual({});
     expect((await statesOf(test)).late).toBe('open');
   });
@@ -257,10 +260,10 @@ describe('the completeness pass', () => {
   it('does no harm when two run at once', async () => {
     const test = createTestContext(kyverno);
     for (let index = 0; index < 50; index += 1) test.objects.all.push(aReport(`web-${index}`, ['a', 'b']));
-    await Promise.all([kyverno.handle(ping, test.context), kyverno.handle(ping, test.context)]);
+    await Promise.all([handled(kyverno, ping, test.context), handled(kyverno, ping, test.context)]);
     expect((await test.store.read({ limit: 1000 })).items).toHaveLength(100);
     test.objects.all.length = 10;
-    await Promise.all([kyverno.handle(ping, test.context), kyverno.handle(ping, test.context)]);
+    await Promise.all([handled(kyverno, ping, test.context), handled(kyverno, ping, test.context)]);
     const states = (await test.store.read({ limit: 1000 })).items.map(({ metadata }) => metadata.labels[labels.state]);
     expect(states.filter((state) => state === 'missing')).toHaveLength(80);
     expect(states.filter((state) => state === 'resolved')).toHaveLength(0);

@@ -3,8 +3,8 @@ import falco from '../../functions/falco.ts';
 import kyverno from '../../functions/kyverno.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
-import type { ObservationObject } from '../../shared/observation/observation-object.ts';
-import { aReport, createTestContext, eventOf, referenceTo } from './test-context.ts';
+import type { Observation } from '../../shared/observation/observation.ts';
+import { aReport, createTestContext, eventOf, handled, referenceTo } from './test-context.ts';
 
 const alert = (fields: Record<string, unknown> = {}) =>
   eventOf('falco.rule.output.v1', {
@@ -14,7 +14,7 @@ const alert = (fields: Record<string, unknown> = {}) =>
   });
 
 /** A store that refuses what `refuse` says. */
-function refusing(refuse: (object: ObservationObject) => Error | undefined) {
+function refusing(refuse: (object: Observation) => Error | undefined) {
   return (store: Store): Partial<Store> => ({
     async create(object, signal) {
       const error = refuse(object);
@@ -32,7 +32,7 @@ describe('writing', () => {
         metadata.namespace === 'shop' ? new NamespaceRefusal(reason) : undefined,
       );
       const { context, store } = createTestContext(falco, { wrap });
-      expect(await falco.handle(alert(), context)).toMatchObject({ created: [{ count: 1 }] });
+      expect(await handled(falco, alert(), context)).toMatchObject({ created: [{ count: 1 }] });
       const [object] = (await store.read({ limit: 2 })).items;
       expect(object?.metadata.namespace).toBe('zen-system');
       expect(object?.spec.resource).toEqual({ apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'p' });
@@ -41,7 +41,7 @@ describe('writing', () => {
 
   it('answers 503 when the system namespace cannot take it either', async () => {
     const { context } = createTestContext(falco, { wrap: refusing(() => new NamespaceRefusal('full')) });
-    await expect(falco.handle(alert(), context)).rejects.toMatchObject({
+    await expect(handled(falco, alert(), context)).rejects.toMatchObject({
       status: 503,
       message: 'the system namespace is full',
     });
@@ -55,10 +55,10 @@ describe('writing', () => {
     const { context, store, objects } = createTestContext(kyverno, { wrap });
     const report = aReport('web', ['a']);
     objects.all.push(report);
-    await kyverno.handle(referenceTo(report), context);
+    await handled(kyverno, referenceTo(report), context);
     isFull = false;
-    expect(await kyverno.handle(referenceTo(report), context)).toMatchObject({ created: [], unchanged: 1 });
-    expect(await kyverno.handle(eventOf('dev.knative.sources.ping', undefined), context)).toMatchObject({
+    expect(await handled(kyverno, referenceTo(report), context)).toMatchObject({ created: [], unchanged: 1 });
+    expect(await handled(kyverno, eventOf('dev.knative.sources.ping', undefined), context)).toMatchObject({
       unchanged: 1,
       created: [],
     });
@@ -74,10 +74,10 @@ describe('writing', () => {
       Array.from({ length: 40 }, (_, index) => `r${index}`),
     );
     objects.all.push(report);
-    const failed = kyverno.handle(referenceTo(report), context);
+    const failed = handled(kyverno, referenceTo(report), context);
     await expect(failed).rejects.toMatchObject({ status: 503, summary: { created: [{ count: 5 }] } });
     left = 1000;
-    expect(await kyverno.handle(referenceTo(report), context)).toMatchObject({
+    expect(await handled(kyverno, referenceTo(report), context)).toMatchObject({
       created: [{ count: 35 }],
       unchanged: 5,
     });
@@ -88,34 +88,34 @@ describe('writing', () => {
     let isAway = true;
     const wrap = refusing(() => (isAway ? new Refusal(503, 'away') : undefined));
     const { context, store } = createTestContext(falco, { wrap });
-    await expect(falco.handle(alert(), context)).rejects.toMatchObject({ status: 503 });
+    await expect(handled(falco, alert(), context)).rejects.toMatchObject({ status: 503 });
     isAway = false;
-    expect(await falco.handle(alert(), context)).toMatchObject({ created: [{ count: 1 }], duplicate: 0 });
-    expect(await falco.handle(alert(), context)).toMatchObject({ created: [], duplicate: 1 });
+    expect(await handled(falco, alert(), context)).toMatchObject({ created: [{ count: 1 }], duplicate: 0 });
+    expect(await handled(falco, alert(), context)).toMatchObject({ created: [], duplicate: 1 });
     expect((await store.read({ limit: 9 })).items).toHaveLength(1);
   });
 
   it('writes the rest of a report when one finding is invalid, records that one, and answers 422', async () => {
-    const isBad = ({ spec }: ObservationObject): boolean => spec.details.rule === 'r3';
+    const isBad = ({ spec }: Observation): boolean => spec.details.rule === 'r3';
     const wrap = refusing((object) =>
       isBad(object) ? new Refusal(422, 'invalid', { cause: 'spec.details: too long' }) : undefined,
     );
     const { context, store, objects } = createTestContext(kyverno, { wrap });
     const report = aReport('web', ['r1', 'r2', 'r3', 'r4']);
     objects.all.push(report);
-    await expect(kyverno.handle(referenceTo(report), context)).rejects.toMatchObject({ status: 422 });
+    await expect(handled(kyverno, referenceTo(report), context)).rejects.toMatchObject({ status: 422 });
     const written = (await store.read({ limit: 9 })).items.map(({ spec }) => spec.details.rule ?? spec.eventType);
     expect(written.sort()).toEqual(['r1', 'r2', 'r4', 'unreadable-object']);
   });
 
   it('forgets after ten minutes that a name was known', async () => {
     const { context, store, clock } = createTestContext(falco);
-    await falco.handle(alert(), context);
-    const [stored] = await Array.fromAsync(store.names({}, context.signal));
+    await handled(falco, alert(), context);
+    const [stored] = await Array.fromAsync(store.names({}, context.event.signal));
     if (!stored) throw new Error('not stored');
-    await store.delete(stored.ref, context.signal);
-    expect(await falco.handle(alert(), context)).toMatchObject({ duplicate: 1 });
+    await store.delete(stored.ref, context.event.signal);
+    expect(await handled(falco, alert(), context)).toMatchObject({ duplicate: 1 });
     clock.now += 10 * 60_000;
-    expect(await falco.handle(alert(), context)).toMatchObject({ created: [{ count: 1 }] });
+    expect(await handled(falco, alert(), context)).toMatchObject({ created: [{ count: 1 }] });
   });
 });

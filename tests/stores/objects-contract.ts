@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Resource } from '../../shared/function/resource.ts';
+import type { KindSelector } from '../../shared/function/kind-selector.ts';
 import type { KubernetesObject, Objects } from '../../shared/function/stores.ts';
 
 export interface ObjectsUnderTest {
@@ -7,7 +7,7 @@ export interface ObjectsUnderTest {
   close(): Promise<void>;
 }
 
-export const filters: Resource = {
+export const filters: KindSelector = {
   ...{ group: 'zen.kube-zen.io', versions: ['v1alpha1'], kind: 'ObservationFilter', plural: 'observationfilters' },
   namespaced: true,
 };
@@ -58,12 +58,12 @@ export function objectsContract(name: string, open: () => Promise<ObjectsUnderTe
     });
 
     it('deletes, and does not mind that it is gone', async () => {
-      await under.objects.apply(filters, aFilter('doomed', 'HIGH'), signal);
-      const doomed = await get('doomed');
-      if (!doomed) throw new Error('it was not applied');
-      await under.objects.delete(filters, doomed, signal);
-      expect(await get('doomed')).toBeUndefined();
-      await under.objects.delete(filters, doomed, signal);
+      await under.objects.apply(filters, aFilter('toDelete', 'HIGH'), signal);
+      const toDelete = await get('toDelete');
+      if (!toDelete) throw new Error('it was not applied');
+      await under.objects.delete(filters, toDelete, signal);
+      expect(await get('toDelete')).toBeUndefined();
+      await under.objects.delete(filters, toDelete, signal);
     });
 
     it('sets a status, and does not mind that the object is gone', async () => {

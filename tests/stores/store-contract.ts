@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Store, Stored } from '../../shared/function/stores.ts';
+import type { Finding } from '../../shared/observation/finding.ts';
 import { labels } from '../../shared/observation/labels.ts';
 import type { Observation } from '../../shared/observation/observation.ts';
+import { observationOf } from '../../shared/observation/observation.ts';
 import { observationName, subjectOf } from '../../shared/observation/observation-name.ts';
-import type { ObservationObject } from '../../shared/observation/observation-object.ts';
-import { observationObject } from '../../shared/observation/observation-object.ts';
 
 export interface StoreUnderTest {
   readonly store: Store;
@@ -17,7 +17,7 @@ export interface StoreUnderTest {
 
 const signal = AbortSignal.timeout(600_000);
 
-export function anObservation(rule: string, namespace: string, resource = 'web'): Observation {
+export function anObservation(rule: string, namespace: string, resource = 'web'): Finding {
   return {
     category: 'security',
     severity: 'HIGH',
@@ -30,11 +30,11 @@ export function anObservation(rule: string, namespace: string, resource = 'web')
 }
 
 export function anObject(
-  observation: Observation,
+  observation: Finding,
   options: { source?: string; now?: number; ttl?: number; hasState?: boolean } = {},
-): ObservationObject {
+): Observation {
   const { source = 'contract', now = Date.now(), ttl = 3600, hasState = true } = options;
-  return observationObject(observation, {
+  return observationOf(observation, {
     name: observationName(source, observation),
     namespace: observation.resource?.namespace ?? 'zen-system',
     source,

@@ -1,7 +1,7 @@
 import type { CommonSettings } from './settings.ts';
 
-/** A kind of Kubernetes object that a function wants to know of. */
-export interface Resource {
+/** A kind of Kubernetes object, and which objects of it are meant. */
+export interface KindSelector {
   /** API group, empty for core. */
   readonly group: string;
   /** Versions that the function can read, best first: the first one that the cluster serves is used. */
@@ -14,10 +14,21 @@ export interface Resource {
   readonly labels?: Readonly<Record<string, string>>;
   /** Only objects that a selector picks: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ */
   readonly labelSelector?: string;
-  /** The one namespace to look in. */
+  /** The one namespace to look in; without it, all of them. */
   readonly namespace?: string;
-  /** The setting that names the one namespace to look in (not set: the system namespace); without it, all of them. */
-  readonly namespaceSetting?: string;
+}
+
+/**
+ * The kind where a function is to look: in `namespace`, or wherever it is where that is not given. A zen-watcher that
+ * watches one namespace looks there, whatever is given.
+ */
+export function selectIn(
+  kind: KindSelector,
+  { WATCH_NAMESPACE: watched }: Pick<CommonSettings, 'WATCH_NAMESPACE'>,
+  namespace?: string,
+): KindSelector {
+  const one = watched ?? namespace;
+  return one === undefined ? kind : { ...kind, namespace: one };
 }
 
 /**
@@ -32,8 +43,11 @@ export const alwaysServed: ReadonlySet<string> = new Set([
 ]);
 
 /** What tells functions of changes: https://knative.dev/docs/eventing/sources/apiserversource/ */
-export const apiServerSources: Resource = {
-  ...{ group: 'sources.knative.dev', versions: ['v1'], kind: 'ApiServerSource', plural: 'apiserversources' },
+export const apiServerSources: KindSelector = {
+  group: 'sources.knative.dev',
+  versions: ['v1'],
+  kind: 'ApiServerSource',
+  plural: 'apiserversources',
   namespaced: true,
 };
 
@@ -51,25 +65,18 @@ export function guessedPlural(kind: string): string {
 }
 
 /** What gives a Broker's events to functions: https://knative.dev/docs/eventing/triggers/ */
-export const knativeTriggers: Resource = {
-  ...{ group: 'eventing.knative.dev', versions: ['v1'], kind: 'Trigger', plural: 'triggers', namespaced: true },
-  namespaceSetting: 'SYSTEM_NAMESPACE',
+export const knativeTriggers: KindSelector = {
+  group: 'eventing.knative.dev',
+  versions: ['v1'],
+  kind: 'Trigger',
+  plural: 'triggers',
+  namespaced: true,
 };
 
-/** The one namespace in which to look for a kind; `undefined` for all. */
-export function namespaceOf(
-  { namespace: fixed, namespaceSetting }: Resource,
-  settings: CommonSettings,
-): string | undefined {
-  if (fixed !== undefined) return fixed;
-  if (namespaceSetting === undefined || settings.WATCH_NAMESPACE !== undefined) return settings.WATCH_NAMESPACE;
-  const all: Readonly<Record<string, unknown>> = { ...settings };
-  const namespace = all[namespaceSetting];
-  return typeof namespace === 'string' ? namespace : settings.SYSTEM_NAMESPACE;
-}
-
-/** ConfigMaps in which a tool's output is kept: with the label `app`, in the namespace that a setting names. */
-export function labelledConfigMaps(app: string, namespaceSetting: string): Resource {
-  const configMaps = { group: '', versions: ['v1'], kind: 'ConfigMap', plural: 'configmaps', namespaced: true };
-  return { ...configMaps, labels: { app }, namespaceSetting };
-}
+export const configMaps: KindSelector = {
+  group: '',
+  versions: ['v1'],
+  kind: 'ConfigMap',
+  plural: 'configmaps',
+  namespaced: true,
+};

@@ -1,5 +1,5 @@
 /** Counts requests in flight by key: `undefined` when `limit` are, else the function that gives the place back. */
-export function createAdmission(): (key: string, limit: number) => (() => void) | undefined {
+export function createInFlight(): (key: string, limit: number) => (() => void) | undefined {
   const inFlight = new Map<string, number>();
   return (key, limit) => {
     const count = inFlight.get(key) ?? 0;
