@@ -56,8 +56,9 @@ describe.each(readKinds)('the CRD of $kind', ({ kind, spec, file }) => {
       return undefined;
     }
     if (keyword === 'default' && said === undefined && isEmpty(found)) return undefined;
-    const [here = 'absent', there = 'absent'] = [said, found].map((value) => JSON.stringify(value));
-    return `${path}: ${keyword} is ${here} in ${crd.file}, and ${there} in ${file}`;
+    const [here = 'absent', there] = [said, found].map((value) => JSON.stringify(value));
+    const other = there === undefined ? `; ${file} does not keep to it` : `, and ${there} in ${file}`;
+    return `${path}: ${keyword} is ${here} in ${crd.file}${other}`;
   }
 
   it('says the same of each', () => {

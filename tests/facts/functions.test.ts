@@ -1,7 +1,7 @@
 import { describe, it } from 'vitest';
 import { functionNames } from '../../shared/host/load-functions.ts';
 import { differences, expectNone, repeated } from './faults.ts';
-import { codeIn, tablesOf } from './markdown.ts';
+import { nameIn, tablesOf } from './markdown.ts';
 
 const readme = "functions/README.md's table";
 
@@ -9,7 +9,7 @@ describe(readme, () => {
   const rows = tablesOf('functions/README.md')
     .filter(({ header }) => header[0] === 'function')
     .flatMap((table) => table.rows);
-  const names = rows.map(([name = '']) => codeIn(name).join());
+  const names = rows.map(nameIn);
 
   it('has every function in the folder, and no other', () => {
     expectNone(

@@ -28,6 +28,11 @@ export function tablesOf(file: string): Table[] {
   });
 }
 
+/** The name that a row begins with. */
+export function nameIn([cell = '']: readonly string[]): string {
+  return codeIn(cell)[0] ?? cell;
+}
+
 /** What stands in backticks. */
 export function codeIn(cell: string): string[] {
   return [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);

@@ -6,14 +6,14 @@ import { loadFunctions } from '../../shared/host/load-functions.ts';
 import { createMetrics, type Metrics } from '../../shared/host/metrics.ts';
 import { type Program, startProgram, temporaryFolder, within } from '../host/program.ts';
 import { differences, expectNone, repeated } from './faults.ts';
-import { codeIn, tablesOf } from './markdown.ts';
+import { codeIn, nameIn, tablesOf } from './markdown.ts';
 
 const table = "knative/MONITORING.md's table of metrics";
 
 const rows = tablesOf('knative/MONITORING.md')
   .filter(({ header }) => header[0] === 'metric' && header[1] === 'labels')
   .flatMap((found) => found.rows);
-const names = rows.map(([name = '']) => `zen_watcher_${codeIn(name).join()}`);
+const names = rows.map((row) => `zen_watcher_${nameIn(row)}`);
 const documented = new Map(rows.map(([, labels = ''], index) => [names[index] ?? '', codeIn(labels).sort()]));
 
 /** As the page says it. */

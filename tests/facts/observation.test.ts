@@ -6,13 +6,17 @@ import { crdOf, fieldsOf } from './crds.ts';
 import { differences, expectNone } from './faults.ts';
 import { observed } from './observed.ts';
 
-const long = 'x'.repeat(9999);
+/** Named as long as something may be, and longer. */
+const longNames = [253, 254, 317, 318, 512, 513, 9999].map((length): [string, Partial<Observation>] => {
+  const name = 'x'.repeat(length);
+  return [`about names of ${length} characters`, { resource: { apiVersion: name, kind: name, name, namespace: name } }];
+});
 
 const cases: readonly [string, Partial<Observation>][] = [
   ['with all that it can say', {}],
   ['about nothing', { resource: undefined }],
   ['about a kind alone', { resource: { kind: 'Pod' } }],
-  ['about endless names', { resource: { apiVersion: long, kind: long, name: long, namespace: long } }],
+  ...longNames,
   ['with many details', { details: Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`d${index}`, 1])) }],
 ];
 

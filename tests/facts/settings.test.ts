@@ -5,7 +5,7 @@ import * as z from 'zod';
 import { commonSchema, parseSettings } from '../../shared/function/settings.ts';
 import { loadFunctions } from '../../shared/host/load-functions.ts';
 import { differences, expectNone, repeated } from './faults.ts';
-import { codeIn, root, tablesOf } from './markdown.ts';
+import { codeIn, nameIn, root, tablesOf } from './markdown.ts';
 
 const readme = "README.md's tables of settings";
 
@@ -26,7 +26,12 @@ const declared = [commonSchema.in, ...definitions.map(({ settings }) => settings
 const documented = tablesOf('README.md')
   .filter(({ header }) => header[0] === 'setting' && header[1] === 'default')
   .flatMap(({ rows }) => rows)
-  .map(([name = '', text = '']): [name: string, text: string] => [codeIn(name).join(), codeIn(text).join()]);
+  .map((row): [name: string, text: string] => [nameIn(row), codeIn(row[1] ?? '').join()]);
+
+/** A default in a message. */
+function quoted(text: string | undefined): string {
+  return text === '' ? 'none' : `\`${text}\``;
+}
 
 describe(readme, () => {
   const [inCode, inReadme] = [new Map(declared), new Map(documented)];
@@ -34,7 +39,7 @@ describe(readme, () => {
   it('have every setting, and no other', () => {
     expectNone(
       differences(inCode.keys(), inReadme.keys(), {
-        onlyHere: (name) => `${readme} lack ${name}, with its default \`${inCode.get(name)}\``,
+        onlyHere: (name) => `${readme} lack ${name}, with its default: ${quoted(inCode.get(name))}`,
         onlyThere: (name) => `${readme} have ${name}, which neither shared/function/settings.ts nor a function reads`,
       }),
     );
@@ -52,7 +57,8 @@ describe(readme, () => {
       [...inReadme]
         .filter(([name, text]) => inCode.has(name) && inCode.get(name) !== text)
         .map(
-          ([name, text]) => `${readme} say that ${name} is \`${text}\`, the code that it is \`${inCode.get(name)}\``,
+          ([name, text]) =>
+            `${readme} have this default for ${name}: ${quoted(text)}; the code: ${quoted(inCode.get(name))}`,
         ),
     );
   });
