@@ -108,13 +108,14 @@ describe('sending to an address', () => {
     expect(await deliver(url, event, AbortSignal.abort())).toBe(503);
   });
 
-  it('sends nothing that was given up while it waited for a connection', async () => {
-    const paths: (string | undefined)[] = [];
+  /** So many events to a server that answers none that one between them waits for a connection. */
+  async function crowd() {
+    const seen: (string | undefined)[] = [];
     const held: ServerResponse[] = [];
     let isBusy = true;
     const server = createHttpServer((request, response) => {
       request.resume();
-      paths.push(request.url);
+      seen.push(request.url);
       if (isBusy) held.push(response);
       else response.writeHead(204).end();
     });
@@ -123,15 +124,31 @@ describe('sending to an address', () => {
       Array.from({ length: 100 }, (_, index) => deliver(`${origin}/${path}/${index}`, event, signal));
     const deadline = new AbortController();
     const before = sendMany('before');
-    const givenUp = deliver(`${origin}/given-up`, event, deadline.signal);
-    const after = sendMany('after');
+    const waiting = deliver(`${origin}/waiting`, event, deadline.signal);
+    const others = Promise.all([...before, ...sendMany('after')]);
     while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
-    deadline.abort();
-    expect(await givenUp).toBe(503);
-    isBusy = false;
-    for (const response of held) response.writeHead(204).end();
-    expect(await Promise.all([...before, ...after])).toEqual(Array(200).fill(204));
-    expect(paths).toHaveLength(200);
-    expect(paths).not.toContain('/given-up');
+    const answerAll = (): void => {
+      isBusy = false;
+      for (const response of held) response.writeHead(204).end();
+    };
+    return { seen, waiting, others, answerAll, giveUp: () => deadline.abort() };
+  }
+
+  it('sends nothing that was given up while it waited for a connection', async () => {
+    const { seen, waiting, others, answerAll, giveUp } = await crowd();
+    giveUp();
+    answerAll();
+    expect(await waiting).toBe(503);
+    expect(await others).toEqual(Array(200).fill(204));
+    expect(seen).toHaveLength(200);
+    expect(seen).not.toContain('/waiting');
+  });
+
+  it('gives up at once what waits for a connection, however long the others take', async () => {
+    const { waiting, others, answerAll, giveUp } = await crowd();
+    giveUp();
+    expect(await waiting).toBe(503);
+    answerAll();
+    await others;
   });
 });

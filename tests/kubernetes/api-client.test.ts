@@ -194,34 +194,47 @@ describe('the client of the API server', () => {
     await closed;
   });
 
-  it('sends nothing that was given up while it waited for a connection', async () => {
+  /** So many calls at a server that answers none that one between them waits for a connection. */
+  async function crowd() {
     const seen: (string | undefined)[] = [];
     const held: ServerResponse[] = [];
     let isBusy = true;
-    const { client } = await connect(
-      [
-        ({ url }, response) => {
-          seen.push(url);
-          if (isBusy) held.push(response);
-          else response.end('{}');
-        },
-      ],
-      60_000,
-    );
+    const answer: Answer = ({ url }, response) => {
+      seen.push(url);
+      if (isBusy) held.push(response);
+      else response.end('{}');
+    };
+    const { client } = await connect([answer], 60_000);
     const ask = (path: string, signal = AbortSignal.timeout(20_000)) => client.request({ method: 'GET', path, signal });
     const askMany = (path: string) => Array.from({ length: 100 }, (_, index) => ask(`${path}-${index}`));
     const deadline = new AbortController();
     const before = askMany('/before');
-    const givenUp = ask('/given-up', deadline.signal);
-    const after = askMany('/after');
+    const waiting = ask('/waiting', deadline.signal).catch((error: unknown) => error);
+    const others = Promise.all([...before, ...askMany('/after')]);
     while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
-    deadline.abort();
-    await expect(givenUp).rejects.toMatchObject({ status: 503 });
-    isBusy = false;
-    for (const response of held) response.end('{}');
-    await Promise.all([...before, ...after]);
+    const answerAll = (): void => {
+      isBusy = false;
+      for (const response of held) response.end('{}');
+    };
+    return { seen, waiting, others, answerAll, giveUp: () => deadline.abort() };
+  }
+
+  it('sends nothing that was given up while it waited for a connection', async () => {
+    const { seen, waiting, others, answerAll, giveUp } = await crowd();
+    giveUp();
+    answerAll();
+    expect(await waiting).toMatchObject({ name: 'Refusal', status: 503 });
+    await others;
     expect(seen).toHaveLength(200);
-    expect(seen).not.toContain('/given-up');
+    expect(seen).not.toContain('/waiting');
+  });
+
+  it('gives up at once what waits for a connection, however long the others take', async () => {
+    const { waiting, others, answerAll, giveUp } = await crowd();
+    giveUp();
+    expect(await waiting).toMatchObject({ name: 'Refusal', status: 503 });
+    answerAll();
+    await others;
   });
 
   it('leaves alone what came after a call, when the time of that call is over', async () => {
