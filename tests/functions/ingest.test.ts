@@ -55,7 +55,7 @@ const groups = new Map([['example.com', ['v1']]]);
 function createWorld(...objects: KubernetesObject[]) {
   const test = createTestContext(ingest, { context: { functions: peers } });
   test.objects.all.push(...objects);
-  Object.assign(test.context, {
+  Object.assign(test.context.cluster, {
     watched: ({ kind }: { kind: string }) => test.objects.all.filter((one) => one.kind === kind),
   });
   return {
@@ -381,7 +381,7 @@ describe('a tenant’s mapping', () => {
       kinds: async () => [{ kind: 'Widget', plural: 'widgets', namespaced: false }],
     };
     const { pass, context, conditionsOf } = createWorld(aMapping('m', {}, 'shop'));
-    Object.assign(context, { discovery });
+    Object.assign(context.cluster, { kinds: discovery, hasApiServerSources: true });
     await pass();
     expect(conditionsOf('m')).toEqual({ Accepted: 'Valid', Ready: 'NamespaceNotAllowed' });
   });
@@ -408,7 +408,10 @@ describe('what can not be read in a cluster', () => {
     ['a kind whose plural Knative misses', [{ ...served[0], plural: 'widgetry' }], [], 'PassOnly'],
   ])('%s is told', async (_case, kinds, objects, reason) => {
     const { pass, context, conditionsOf } = createWorld(aMapping('m'), ...objects);
-    Object.assign(context, { discovery: { groups: async () => groups, kinds: async () => kinds } });
+    Object.assign(context.cluster, {
+      kinds: { groups: async () => groups, kinds: async () => kinds },
+      hasApiServerSources: true,
+    });
     await pass();
     expect(conditionsOf('m').Ready).toBe(reason);
   });
@@ -420,7 +423,10 @@ describe('what can not be read in a cluster', () => {
   ])('findings of a kind %s are aged, or not', async (_case, known, kinds, state) => {
     const { pass, context, store, clock } = createWorld(aMapping('m'), aWidget('a'));
     await pass();
-    Object.assign(context, { discovery: { groups: async () => known, kinds: async () => kinds } });
+    Object.assign(context.cluster, {
+      kinds: { groups: async () => known, kinds: async () => kinds },
+      hasApiServerSources: true,
+    });
     clock.now += 60_000;
     await pass();
     expect(
@@ -437,7 +443,10 @@ describe('what can not be read in a cluster', () => {
     );
     await pass();
     const kinds = [...served, { kind: 'Gadget', plural: 'gadgets', namespaced: true }];
-    Object.assign(context, { discovery: { groups: async () => groups, kinds: async () => kinds } });
+    Object.assign(context.cluster, {
+      kinds: { groups: async () => groups, kinds: async () => kinds },
+      hasApiServerSources: true,
+    });
     const { list } = objects;
     objects.list = (resource, ...rest) => {
       if (resource.kind === 'Gadget')

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
 import webhook from '../../functions/webhook.ts';
@@ -167,18 +167,63 @@ describe('what travels from a webhook to the Broker', () => {
     for (const { text } of corpusFiles('falco').filter(({ file }) => file.endsWith('.json'))) {
       const raw: unknown = JSON.parse(text);
       const settings = Object.assign({}, parseSettings({}, falco.source.settings, []));
-      const [item] = falcoWebhook.split(raw).items;
-      const sent: unknown = JSON.parse(JSON.stringify(item?.data));
       const time = '2026-03-01T10:00:00Z';
-      expect(normalizeData(falco.source, sent, time, settings)).toEqual(
-        normalizeData(falco.source, raw, time, settings),
-      );
+      const expected = normalizeData(falco.source, raw, time, settings);
+      const sent: unknown[] = JSON.parse(JSON.stringify(falcoWebhook.split(raw).items.map(({ data }) => data)));
+      expect(sent).toHaveLength(expected.findings.length);
+      for (const data of sent) expect(normalizeData(falco.source, data, time, settings)).toEqual(expected);
     }
   });
 });
 
+/** A clock that only sleeping moves, and by which time runs out. */
+function sleeper() {
+  const clock = { now: 0 };
+  const deadlines: { readonly at: number; readonly end: AbortController }[] = [];
+  vi.spyOn(AbortSignal, 'timeout').mockImplementation((milliseconds) => {
+    const end = new AbortController();
+    deadlines.push({ at: clock.now + milliseconds, end });
+    return end.signal;
+  });
+  const sleep = async (milliseconds: number, signal: AbortSignal): Promise<void> => {
+    const until = clock.now + milliseconds;
+    for (const { at, end } of deadlines.filter((deadline) => deadline.at <= until).sort((a, b) => a.at - b.at)) {
+      clock.now = Math.max(clock.now, at);
+      end.abort();
+      if (signal.aborted) return;
+    }
+    clock.now = until;
+  };
+  return { clock, context: { now: () => clock.now, sleep } };
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
 describe('a webhook whose Broker is away', () => {
   const away = async (): Promise<void> => Promise.reject(new Refusal(503, 'no Broker'));
+  const alert = { rule: 'r', priority: 'Error' };
+  const minute = 60_000;
+
+  it.each([
+    ['Falco, which does not send again, for as long as Knative lets a request be', '/falco/webhook', alert, 9, 10],
+    ['the API server, which sends again, for less time than it waits', '/audit/webhook', audited(), 0.3, 0.5],
+  ])('holds %s, and then answers 503', async (_case, path, body, least, most) => {
+    const { clock, context } = sleeper();
+    await expect(receive(body, path, { ...context, publish: away })).rejects.toMatchObject({ status: 503 });
+    expect(clock.now).toBeGreaterThan(least * minute);
+    expect(clock.now).toBeLessThan(most * minute);
+  });
+
+  it('has an alert of Falco delivered by a Broker that comes back after minutes', async () => {
+    const { clock, context } = sleeper();
+    const publish = async (): Promise<void> => {
+      if (clock.now < 9 * minute) await away();
+    };
+    const { summary } = await receive(alert, '/falco/webhook', { ...context, publish });
+    expect(summary.observed).toBe(1);
+  });
 
   it('holds a sender that would not try again, until the Broker has the event', async () => {
     let tries = 0;
@@ -210,15 +255,6 @@ describe('a webhook whose Broker is away', () => {
 
 describe('a webhook whose Trigger is not ready', () => {
   const alert = { rule: 'r', priority: 'Error' };
-
-  /** A clock that only sleeping moves. */
-  function sleeper() {
-    const clock = { now: 0 };
-    const sleep = async (milliseconds: number): Promise<void> => {
-      clock.now += milliseconds;
-    };
-    return { clock, context: { now: () => clock.now, sleep } };
-  }
 
   it.each([
     ['/falco/webhook', alert],

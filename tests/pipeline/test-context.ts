@@ -130,14 +130,18 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
   return { context, store, objects, clock };
 }
 
-/** Has a function handle an event; resolves to what it has done. */
+/** Has a function handle an event, as the dispatcher does; resolves to what it has done, which a Refusal has as its `summary`. */
 export async function handled(
   { handle }: Pick<HandlerDefinition, 'handle'>,
   event: CloudEvent,
   context: Context,
 ): Promise<Summary> {
   const tally = createTally();
-  await handle(event, { ...context, event: { ...context.event, tally } });
+  try {
+    await handle(event, { ...context, event: { ...context.event, tally } });
+  } catch (error) {
+    throw Object.assign(Refusal.from(error), { summary: tally.read() });
+  }
   return tally.read();
 }
 

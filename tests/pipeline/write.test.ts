@@ -4,7 +4,7 @@ import kyverno from '../../functions/kyverno.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
 import type { Observation } from '../../shared/observation/observation.ts';
-import { aReport, createTestContext, eventOf, handled, referenceTo } from './test-context.ts';
+import { aReport, createTestContext, eventOf, handled, ping, referenceTo } from './test-context.ts';
 
 const alert = (fields: Record<string, unknown> = {}) =>
   eventOf('falco.rule.output.v1', {
@@ -117,5 +117,20 @@ describe('writing', () => {
     expect(await handled(falco, alert(), context)).toMatchObject({ duplicate: 1 });
     clock.now += 10 * 60_000;
     expect(await handled(falco, alert(), context)).toMatchObject({ created: [{ count: 1 }] });
+  });
+
+  it.each([
+    ['a reference', referenceTo],
+    ['a pass', () => ping],
+  ])('believes the store alone about what has a state: %s brings back what was deleted', async (_case, eventFor) => {
+    const { context, store, objects } = createTestContext(kyverno);
+    const report = aReport('web', ['a']);
+    objects.all.push(report);
+    await handled(kyverno, eventFor(report), context);
+    const [stored] = await Array.fromAsync(store.names({}, context.event.signal));
+    if (!stored) throw new Error('not stored');
+    await store.delete(stored.ref, context.event.signal);
+    expect(await handled(kyverno, eventFor(report), context)).toMatchObject({ created: [{ count: 1 }], duplicate: 0 });
+    expect(await Array.fromAsync(store.names({}, context.event.signal))).toHaveLength(1);
   });
 });
