@@ -1,12 +1,13 @@
 import * as z from 'zod';
-import { descriptiveText } from '../shared/function/object-schema.ts';
+import { group } from '../shared/api/group.ts';
+import { contentHash } from '../shared/finding/canonical-json.ts';
+import type { ResourceRef } from '../shared/finding/finding.ts';
+import { kindOf } from '../shared/finding/kubernetes-kinds.ts';
+import { descriptiveText } from '../shared/finding/object-schema.ts';
+import { detailsOf, identityOf, isPresent, timeOf } from '../shared/finding/values.ts';
 import { pathOf, Refusal, schemaRefusal } from '../shared/function/refusal.ts';
 import { type CommonSettings, commaList, integer } from '../shared/function/settings.ts';
 import type { RefusedItem, SplitBody } from '../shared/function/triggers.ts';
-import { kindOf } from '../shared/observation/built-in-kinds.ts';
-import { contentHash } from '../shared/observation/canonical-json.ts';
-import type { ResourceRef } from '../shared/observation/finding.ts';
-import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 const container = z.object({
@@ -77,7 +78,6 @@ const settings = z.object({
 type Settings = z.infer<typeof settings> & CommonSettings;
 
 const rbacGroup = 'rbac.authorization.k8s.io';
-const ownGroup = 'zen.kube-zen.io';
 
 const rbacVerbs: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
 const writeVerbs: ReadonlySet<string> = new Set(['create', 'update', 'patch']);
@@ -189,7 +189,7 @@ function matches(patterns: readonly string[], user: string): boolean {
 
 function isOurs({ user, objectRef }: AuditEvent, { SYSTEM_NAMESPACE, ownUsers }: Settings): boolean {
   const ours = [`system:serviceaccount:${SYSTEM_NAMESPACE}:*`, ...ownUsers];
-  return objectRef?.apiGroup === ownGroup && matches(ours, user?.username ?? '');
+  return objectRef?.apiGroup === group && matches(ours, user?.username ?? '');
 }
 
 /** The first rule that an event matches; `undefined` for noise. */

@@ -1,12 +1,12 @@
 import * as z from 'zod';
-import { configMaps } from '../shared/function/kind-selector.ts';
-import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/function/object-schema.ts';
+import { configMaps } from '../shared/api/kind-selector.ts';
+import type { Finding, ResourceRef } from '../shared/finding/finding.ts';
+import { isClusterScoped } from '../shared/finding/kubernetes-kinds.ts';
+import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/finding/object-schema.ts';
+import { parseSeverity, type Severity } from '../shared/finding/severity.ts';
+import { detailsOf, identityOf, isPresent } from '../shared/finding/values.ts';
 import { namespaceName } from '../shared/function/settings.ts';
 import { objects } from '../shared/function/triggers.ts';
-import { isClusterScoped } from '../shared/observation/built-in-kinds.ts';
-import type { Finding, ResourceRef } from '../shared/observation/finding.ts';
-import { parseSeverity, type Severity } from '../shared/observation/severity.ts';
-import { detailsOf, identityOf, isPresent } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 /** `code_block` and `fixed_definition` are left out on purpose: they may hold secrets. */

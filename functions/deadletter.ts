@@ -1,8 +1,8 @@
 import * as z from 'zod';
+import { timeOf } from '../shared/finding/values.ts';
 import type { CloudEvent } from '../shared/function/cloud-event.ts';
 import type { Context, FunctionInfo } from '../shared/function/context.ts';
 import { defineDeadLetterSink, observationWrites } from '../shared/function/definitions.ts';
-import { timeOf } from '../shared/observation/values.ts';
 import { recordOperations } from '../shared/pipeline/operations.ts';
 
 /**

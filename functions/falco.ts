@@ -1,13 +1,13 @@
 import * as z from 'zod';
-import { descriptiveText } from '../shared/function/object-schema.ts';
+import { canonicalJson, contentHash } from '../shared/finding/canonical-json.ts';
+import type { ResourceRef } from '../shared/finding/finding.ts';
+import { isClusterScoped, kindOf } from '../shared/finding/kubernetes-kinds.ts';
+import { descriptiveText } from '../shared/finding/object-schema.ts';
+import type { Severity } from '../shared/finding/severity.ts';
+import { detailsOf, identityOf, text, timeOf } from '../shared/finding/values.ts';
 import { schemaRefusal } from '../shared/function/refusal.ts';
 import { integer } from '../shared/function/settings.ts';
 import type { SplitBody } from '../shared/function/triggers.ts';
-import { isClusterScoped, kindOf } from '../shared/observation/built-in-kinds.ts';
-import { canonicalJson, contentHash } from '../shared/observation/canonical-json.ts';
-import type { ResourceRef } from '../shared/observation/finding.ts';
-import type { Severity } from '../shared/observation/severity.ts';
-import { detailsOf, identityOf, text, timeOf } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 /** In the order of their numbers in syslog, which Falco's gRPC clients send. */

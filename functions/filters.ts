@@ -1,15 +1,17 @@
 import * as z from 'zod';
-import { parseJson } from '../shared/function/cloud-event.ts';
+import { accepted, refused } from '../shared/api/condition.ts';
+import { group } from '../shared/api/group.ts';
+import { configMaps, type KindSelector, selectIn } from '../shared/api/kind-selector.ts';
+import { filterRules, filterSpec, observationFilters, sourceName } from '../shared/api/observation-filter.ts';
+import { objectMetadata } from '../shared/finding/object-schema.ts';
 import type { Context } from '../shared/function/context.ts';
 import { defineTask, observationWrites } from '../shared/function/definitions.ts';
-import { filterRules, filterSpec, observationFilters, sourceName } from '../shared/function/filter-spec.ts';
-import { configMaps, type KindSelector, selectIn } from '../shared/function/kind-selector.ts';
-import { objectMetadata } from '../shared/function/object-schema.ts';
+import { parseJson } from '../shared/function/json.ts';
 import { fieldOf, Refusal } from '../shared/function/refusal.ts';
 import type { CommonSettings } from '../shared/function/settings.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
-import { accepted, refused, setConditions } from '../shared/pipeline/conditions.ts';
+import { setConditions } from '../shared/pipeline/conditions.ts';
 import { recordOperations } from '../shared/pipeline/operations.ts';
 
 const settings = z.object({
@@ -21,7 +23,7 @@ const settings = z.object({
 type Settings = z.infer<typeof settings>;
 
 /** On the ObservationFilters that a ConfigMap has become, with its name; all others are their users'. */
-const ownLabel = 'zen.kube-zen.io/filter-configmap';
+const ownLabel = `${group}/filter-configmap`;
 
 /** An entry's own targetSource, where it has one, must not say something else than its key. */
 const configuration = z.strictObject({ sources: z.record(sourceName, filterRules) });
@@ -43,10 +45,10 @@ export default defineTask<Settings>({
   settings,
   permissions: [
     observationWrites,
-    { group: 'zen.kube-zen.io', resources: ['observationfilters'], verbs: ['list'] },
-    { group: 'zen.kube-zen.io', resources: ['observationfilters/status'], verbs: ['patch'] },
+    { group, resources: ['observationfilters'], verbs: ['list'] },
+    { group, resources: ['observationfilters/status'], verbs: ['patch'] },
     {
-      group: 'zen.kube-zen.io',
+      group,
       resources: ['observationfilters'],
       verbs: ['create', 'patch', 'delete'],
       scope: 'system',
@@ -95,7 +97,8 @@ function filtersIn(configMap: KubernetesObject, { settings: set }: Context<Setti
     throw new Refusal(422, issue?.message ?? 'is invalid', { path: fieldOf(issue) || key });
   }
   return Object.entries(parsed.data.sources).map(([source, rules]) => ({
-    ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: observationFilters.kind },
+    apiVersion: `${group}/v1alpha1`,
+    kind: observationFilters.kind,
     metadata: {
       ...{ name: `${set.FILTER_CONFIGMAP_NAME}-${source}`, namespace: set.SYSTEM_NAMESPACE },
       labels: { [ownLabel]: set.FILTER_CONFIGMAP_NAME },

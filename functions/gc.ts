@@ -1,4 +1,7 @@
 import * as z from 'zod';
+import { group } from '../shared/api/group.ts';
+import { expiresAt, labels } from '../shared/api/labels.ts';
+import { severities } from '../shared/finding/severity.ts';
 import type { Context } from '../shared/function/context.ts';
 import { boundLabel, createCounts } from '../shared/function/count-rows.ts';
 import { defineTask } from '../shared/function/definitions.ts';
@@ -6,8 +9,6 @@ import { Refusal } from '../shared/function/refusal.ts';
 import { integer } from '../shared/function/settings.ts';
 import type { Stored, StoredRef } from '../shared/function/stores.ts';
 import type { Collection } from '../shared/function/tally.ts';
-import { expiresAt, labels } from '../shared/observation/labels.ts';
-import { severities } from '../shared/observation/severity.ts';
 import { forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 
 /** Measured best for deletes on a real API server. */
@@ -29,7 +30,7 @@ export default defineTask<z.infer<typeof settings>>({
   name: 'gc',
   triggers: ({ GC_INTERVAL_MINUTES: minutes }) => [{ type: 'PingSource', minutes }],
   settings,
-  permissions: [{ group: 'zen.kube-zen.io', resources: ['observations'], verbs: ['list', 'delete'] }],
+  permissions: [{ group, resources: ['observations'], verbs: ['list', 'delete'] }],
   async handle(_event, context) {
     const census = createCensus(context);
     try {

@@ -1,30 +1,32 @@
 import * as z from 'zod';
+import type { Condition } from '../shared/api/condition.ts';
+import { ingesters } from '../shared/api/ingester.ts';
+import { groupVersionOf, type KindSelector, selectIn } from '../shared/api/kind-selector.ts';
+import { apiServerSources, guessedPlural } from '../shared/api/knative-kinds.ts';
+import { labels } from '../shared/api/labels.ts';
+import { observationFilters } from '../shared/api/observation-filter.ts';
+import { observationMappings } from '../shared/api/observation-mapping.ts';
+import { contentHash } from '../shared/finding/canonical-json.ts';
+import type { Finding, Normalized } from '../shared/finding/finding.ts';
 import { type CloudEvent, isPing, isReference } from '../shared/function/cloud-event.ts';
 import type { Context } from '../shared/function/context.ts';
 import type { SourceDefinition } from '../shared/function/definitions.ts';
 import { defineTask, observationWrites } from '../shared/function/definitions.ts';
-import { observationFilters } from '../shared/function/filter-spec.ts';
-import { groupVersionOf } from '../shared/function/group-version.ts';
-import { apiServerSources, guessedPlural, type KindSelector, selectIn } from '../shared/function/kind-selector.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import type { KubernetesObject, Stored } from '../shared/function/stores.ts';
 import { objects, type Watching } from '../shared/function/triggers.ts';
+import { setConditions } from '../shared/pipeline/conditions.ts';
+import { observeEvent } from '../shared/pipeline/observe.ts';
+import { ageOrphans, reconcilePass } from '../shared/pipeline/pass.ts';
+import { mayBeMore, readyCondition, resolve, sourceCondition, unready } from '../shared/pipeline/readiness.ts';
+import { reconcileReference, referenceOf } from '../shared/pipeline/reference.ts';
 import {
   type AcceptedMapping,
   isFor,
   judgeMappings,
   mappingKinds,
   type Verdict,
-} from '../shared/mapping/mapped-sources.ts';
-import { ingesters, observationMappings } from '../shared/mapping/mapping-spec.ts';
-import { mayBeMore, readyCondition, resolve, sourceCondition, unready } from '../shared/mapping/readiness.ts';
-import { contentHash } from '../shared/observation/canonical-json.ts';
-import type { Finding, Normalized } from '../shared/observation/finding.ts';
-import { labels } from '../shared/observation/labels.ts';
-import { ageOrphans, reconcilePass } from '../shared/pipeline/completeness-pass.ts';
-import { type Condition, setConditions } from '../shared/pipeline/conditions.ts';
-import { observeEvent } from '../shared/pipeline/observe.ts';
-import { reconcileReference, referenceOf } from '../shared/pipeline/reference.ts';
+} from '../shared/rules/accepted-mappings.ts';
 
 const eventType = 'io.kube-zen.ingest.v1';
 const settings = z.object({});
@@ -59,7 +61,7 @@ export default defineTask({
   permissions: [
     { ...observationWrites, verbs: [...observationWrites.verbs, 'list', 'patch'] },
     {
-      group: 'zen.kube-zen.io',
+      group: ingesters.group,
       resources: [`${ingesters.plural}/status`, `${observationMappings.plural}/status`],
       verbs: ['patch'],
     },

@@ -1,11 +1,11 @@
 import * as z from 'zod';
-import { configMaps } from '../shared/function/kind-selector.ts';
-import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/function/object-schema.ts';
+import { configMaps } from '../shared/api/kind-selector.ts';
+import type { Finding, ResourceRef } from '../shared/finding/finding.ts';
+import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/finding/object-schema.ts';
+import { cutText } from '../shared/finding/size-limits.ts';
+import { detailsOf, identityOf, isPresent } from '../shared/finding/values.ts';
 import { namespaceName } from '../shared/function/settings.ts';
 import { objects } from '../shared/function/triggers.ts';
-import { cutText } from '../shared/observation/bounds.ts';
-import type { Finding, ResourceRef } from '../shared/observation/finding.ts';
-import { detailsOf, identityOf, isPresent } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 const testResult = z.object({

@@ -1,12 +1,12 @@
 import * as z from 'zod';
-import type { KindSelector } from '../shared/function/kind-selector.ts';
-import { descriptiveText, namespaceText, objectMetadata, ownerOf, rowsOf } from '../shared/function/object-schema.ts';
+import type { KindSelector } from '../shared/api/kind-selector.ts';
+import { canonicalJson } from '../shared/finding/canonical-json.ts';
+import type { Finding, ResourceRef } from '../shared/finding/finding.ts';
+import { isClusterScoped } from '../shared/finding/kubernetes-kinds.ts';
+import { descriptiveText, namespaceText, objectMetadata, ownerOf, rowsOf } from '../shared/finding/object-schema.ts';
+import { parseSeverity } from '../shared/finding/severity.ts';
+import { detailsOf, identityOf, isPresent, timeOf } from '../shared/finding/values.ts';
 import { objects } from '../shared/function/triggers.ts';
-import { isClusterScoped } from '../shared/observation/built-in-kinds.ts';
-import { canonicalJson } from '../shared/observation/canonical-json.ts';
-import type { Finding, ResourceRef } from '../shared/observation/finding.ts';
-import { parseSeverity } from '../shared/observation/severity.ts';
-import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 const reference = z.object({

@@ -1,21 +1,17 @@
 import * as z from 'zod';
+import { ingesters } from '../shared/api/ingester.ts';
+import type { KindSelector } from '../shared/api/kind-selector.ts';
+import { alwaysServed, apiServerSourceName, apiServerSources, guessedPlural } from '../shared/api/knative-kinds.ts';
+import { observationMappings } from '../shared/api/observation-mapping.ts';
 import { retry } from '../shared/function/backoff.ts';
 import { pingOf } from '../shared/function/cloud-event.ts';
 import type { Context, FunctionInfo } from '../shared/function/context.ts';
 import { defineTask } from '../shared/function/definitions.ts';
-import {
-  alwaysServed,
-  apiServerSourceName,
-  apiServerSources,
-  guessedPlural,
-  type KindSelector,
-} from '../shared/function/kind-selector.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import type { Tally } from '../shared/function/tally.ts';
 import { objects } from '../shared/function/triggers.ts';
-import { judgeMappings, mappingKinds } from '../shared/mapping/mapped-sources.ts';
-import { ingesters, observationMappings } from '../shared/mapping/mapping-spec.ts';
+import { judgeMappings, mappingKinds } from '../shared/rules/accepted-mappings.ts';
 
 const crds: KindSelector = {
   group: 'apiextensions.k8s.io',
@@ -34,7 +30,7 @@ const apiServices: KindSelector = {
 };
 
 /** On what this function makes; anything else is left alone. */
-const ownLabel = 'zen.kube-zen.io/made-by';
+const ownLabel = `${ingesters.group}/made-by`;
 
 /** An installation brings dozens of CRDs at a time: they are looked at together. */
 const intervalMilliseconds = 10_000;

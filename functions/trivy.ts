@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import type { KindSelector } from '../shared/function/kind-selector.ts';
+import type { KindSelector } from '../shared/api/kind-selector.ts';
+import type { Finding, Normalized, ResourceRef } from '../shared/finding/finding.ts';
 import {
   descriptiveText,
   namespaceText,
@@ -7,11 +8,10 @@ import {
   objectMetadata,
   ownerOf,
   rowsOf,
-} from '../shared/function/object-schema.ts';
+} from '../shared/finding/object-schema.ts';
+import { parseSeverity } from '../shared/finding/severity.ts';
+import { detailsOf, identityOf, isPresent, timeOf } from '../shared/finding/values.ts';
 import { objects } from '../shared/function/triggers.ts';
-import type { Finding, Normalized, ResourceRef } from '../shared/observation/finding.ts';
-import { parseSeverity } from '../shared/observation/severity.ts';
-import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 const artifact = z

@@ -1,16 +1,18 @@
 import * as z from 'zod';
+import { selectIn } from '../shared/api/kind-selector.ts';
+import { knativeTriggers } from '../shared/api/knative-kinds.ts';
+import { readJsonList } from '../shared/edge/json-list.ts';
 import { isAddressOrCidr, linesOf } from '../shared/function/access-options.ts';
 import { retry } from '../shared/function/backoff.ts';
-import { type CloudEvent, parseJson } from '../shared/function/cloud-event.ts';
+import type { CloudEvent } from '../shared/function/cloud-event.ts';
 import type { Context } from '../shared/function/context.ts';
 import { defineGateway, type RawRequest } from '../shared/function/definitions.ts';
-import { readJsonList } from '../shared/function/json-list.ts';
-import { knativeTriggers, selectIn } from '../shared/function/kind-selector.ts';
+import { parseJson } from '../shared/function/json.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import { commaList, integer } from '../shared/function/settings.ts';
 import type { RefusedItem, SplitBody, WebhookTrigger } from '../shared/function/triggers.ts';
-import { mappingKinds } from '../shared/mapping/mapped-sources.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
+import { mappingKinds } from '../shared/rules/accepted-mappings.ts';
 
 /** A sender that tries again is answered before it gives up by itself (kube-apiserver: 30 s). */
 const deadlineMilliseconds = 25_000;

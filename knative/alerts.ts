@@ -1,7 +1,7 @@
 import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
 import { parseSettings } from '../shared/function/settings.ts';
 import type { Trigger } from '../shared/function/triggers.ts';
-import { isSource } from '../shared/host/load-functions.ts';
+import { isSource } from '../shared/host/function-list.ts';
 import type { Manifest } from './manifests.ts';
 
 /** https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/ */

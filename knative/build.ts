@@ -24,11 +24,11 @@ function filesIn(folder: string, pattern: RegExp): string[] {
 
 const functionFiles = filesIn(join(root, 'functions'), /\.ts$/);
 
-/** Stands in for shared/host/load-functions.ts: the same folder, listed now instead of at run time. */
+/** Stands in for shared/host/function-list.ts: the same folder, listed now instead of at run time. */
 const listFunctions: Plugin = {
   name: 'list-functions',
   setup({ onLoad }) {
-    onLoad({ filter: /load-functions\.ts$/ }, () => {
+    onLoad({ filter: /function-list\.ts$/ }, () => {
       const imports = functionFiles.map((file, index) => `import f${index} from ${JSON.stringify(file)};`);
       const members = functionFiles.map((file, index) => `${JSON.stringify(basename(file, '.ts'))}: f${index}`);
       const contents = `
@@ -45,7 +45,7 @@ const listFunctions: Plugin = {
 
 /**
  * What a function never runs. Express comes with parsers of bodies, and tables of all character sets: ours are read in
- * host/body.ts. Local mode, with client-node for its kubeconfigs, runs from the sources.
+ * edge/body.ts. Local mode, with client-node for its kubeconfigs, runs from the sources.
  */
 const leaveOut: Plugin = {
   name: 'leave-out',

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
 import type { FunctionDefinition } from '../shared/function/definitions.ts';
-import { loadFunctions } from '../shared/host/load-functions.ts';
+import { loadFunctions } from '../shared/host/function-list.ts';
 import { alertRules, monitoringManifests, ruleGroups } from './alerts.ts';
 import { dashboards, dashboardsManifest } from './dashboards.ts';
 import {

@@ -1,14 +1,16 @@
+import { group } from '../shared/api/group.ts';
+import type { KindSelector } from '../shared/api/kind-selector.ts';
+import { alwaysServed } from '../shared/api/knative-kinds.ts';
+import { labels } from '../shared/api/labels.ts';
 import {
   type FunctionDefinition,
   observationWrites,
   type Permission,
   triggersOf,
 } from '../shared/function/definitions.ts';
-import { alwaysServed, type KindSelector } from '../shared/function/kind-selector.ts';
 import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
 import { type BrokerTrigger, kindsIn, type PingSourceTrigger, type Trigger } from '../shared/function/triggers.ts';
-import { isSource } from '../shared/host/load-functions.ts';
-import { labels } from '../shared/observation/labels.ts';
+import { isSource } from '../shared/host/function-list.ts';
 import { scaling } from './scaling.ts';
 
 /** A Kubernetes object that is to be applied. */
@@ -29,7 +31,7 @@ export const systemNamespace = 'zen-system';
 export const brokerName = 'zen-watcher';
 const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
-const observationRule = { apiGroups: ['zen.kube-zen.io'], apiVersions: ['v1'], resources: ['observations'] };
+const observationRule = { apiGroups: [group], apiVersions: ['v1'], resources: ['observations'] };
 
 /** `<source>-<32 hex digits>`, as observationName makes them. */
 const ownNames = '^[a-z0-9-]+-[0-9a-f]{32}$';
@@ -413,8 +415,7 @@ function admissionPolicy(): Manifest[] {
           },
           {
             name: 'mayRecord',
-            expression:
-              "authorizer.group('zen.kube-zen.io').resource('observations').namespace(request.namespace).check('record').allowed()",
+            expression: `authorizer.group('${group}').resource('observations').namespace(request.namespace).check('record').allowed()`,
           },
         ],
         validations: [

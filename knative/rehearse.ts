@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
-import { decodeRequest } from '../shared/function/cloud-event.ts';
+import { createBodyReader } from '../shared/edge/body.ts';
+import { decodeRequest } from '../shared/edge/cloud-event-http.ts';
 import { parseSettings } from '../shared/function/settings.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import { createApp } from '../shared/host/app.ts';
-import { createBodyReader } from '../shared/host/body.ts';
 import { bindFunctions, isHandler, type Ports } from '../shared/host/context.ts';
 import { createDispatcher } from '../shared/host/dispatch.ts';
-import { isSource, loadFunctions } from '../shared/host/load-functions.ts';
+import { wants } from '../shared/host/event-routing.ts';
+import { isSource, loadFunctions } from '../shared/host/function-list.ts';
 import { createLog } from '../shared/host/log.ts';
 import { createMetrics, type Metrics } from '../shared/host/metrics.ts';
-import { wants } from '../shared/host/routes.ts';
 import { objectSchema } from '../shared/kubernetes/kubernetes-objects.ts';
 
 const never = (): never => {

@@ -1,5 +1,5 @@
 import { SettingsError } from './function/settings.ts';
-import { functionNames, loadFunctions } from './host/load-functions.ts';
+import { functionNames, loadFunctions } from './host/function-list.ts';
 import { createLog, type ProcessLog } from './host/log.ts';
 import { parseStartArguments, UsageError } from './local/arguments.ts';
 

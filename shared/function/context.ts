@@ -1,6 +1,6 @@
+import type { KindSelector } from '../api/kind-selector.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Filter } from './filter.ts';
-import type { KindSelector } from './kind-selector.ts';
 import type { CommonSettings } from './settings.ts';
 import type { Discovery, KubernetesObject, Objects, Store } from './stores.ts';
 import type { Tally } from './tally.ts';

@@ -1,9 +1,10 @@
 import type * as z from 'zod';
-import type { Normalized } from '../observation/finding.ts';
+import { group } from '../api/group.ts';
+import type { KindSelector } from '../api/kind-selector.ts';
+import type { Normalized } from '../finding/finding.ts';
 import type { AccessOptions } from './access-options.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Context } from './context.ts';
-import type { KindSelector } from './kind-selector.ts';
 import type { CommonSettings } from './settings.ts';
 import type { Trigger } from './triggers.ts';
 
@@ -21,7 +22,7 @@ export interface Permission {
  * whether the name is there or not. `record`: what the admission policy asks of whoever writes in our name.
  */
 export const observationWrites: Permission = {
-  group: 'zen.kube-zen.io',
+  group,
   resources: ['observations'],
   verbs: ['create', 'get', 'record'],
 };

@@ -1,4 +1,4 @@
-import type { Finding } from '../observation/finding.ts';
+import type { Finding } from '../finding/finding.ts';
 
 /** Why a filter drops an Observation; the order is the order in which a filter's fields are asked. */
 export const filterReasons = [

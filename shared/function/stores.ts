@@ -1,5 +1,5 @@
-import type { Observation } from '../observation/observation.ts';
-import type { KindSelector } from './kind-selector.ts';
+import type { KindSelector } from '../api/kind-selector.ts';
+import type { Observation } from '../api/observation.ts';
 
 /** Any Kubernetes object, checked only as far as its address goes. */
 export interface KubernetesObject {

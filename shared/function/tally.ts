@@ -1,5 +1,5 @@
-import type { Counts } from '../observation/finding.ts';
-import type { Severity } from '../observation/severity.ts';
+import type { Counts } from '../finding/finding.ts';
+import type { Severity } from '../finding/severity.ts';
 import { type CountRow, createCounts } from './count-rows.ts';
 
 /** What came of one event: values for the log line and the metrics, nothing else. */

@@ -1,5 +1,5 @@
+import { type KindSelector, selectIn } from '../api/kind-selector.ts';
 import type { Cluster } from './context.ts';
-import { type KindSelector, selectIn } from './kind-selector.ts';
 import type { CommonSettings } from './settings.ts';
 
 /** What a path that ends with `/*` is judged by. */

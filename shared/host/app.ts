@@ -1,12 +1,13 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import express, { type Request, type Response } from 'express';
-import { type CloudEvent, type Decoded, decodeRequest } from '../function/cloud-event.ts';
+import type { RequestHead } from '../edge/access.ts';
+import type { Body, BodyReader } from '../edge/body.ts';
+import { type Decoded, decodeRequest } from '../edge/cloud-event-http.ts';
+import type { CloudEvent } from '../function/cloud-event.ts';
 import type { RawRequest } from '../function/definitions.ts';
 import { Refusal, type RefusalStatus } from '../function/refusal.ts';
 import { continueTrace } from '../function/trace-context.ts';
 import { callsInFlight, forEachConcurrently } from '../pipeline/concurrency.ts';
-import type { RequestHead } from './access.ts';
-import type { Body, BodyReader } from './body.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 

@@ -1,3 +1,4 @@
+import { createInFlight } from '../edge/in-flight.ts';
 import type { Broker, Clock, Cluster, FunctionContext, FunctionInfo } from '../function/context.ts';
 import { type FunctionDefinition, type HandlerDefinition, triggersOf } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
@@ -5,7 +6,6 @@ import type { Store } from '../function/stores.ts';
 import type { Trigger } from '../function/triggers.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
 import { createCoalescer } from './coalesce.ts';
-import { createInFlight } from './in-flight.ts';
 import { createLiveFilter } from './live-filter.ts';
 import type { Metrics } from './metrics.ts';
 

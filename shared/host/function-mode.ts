@@ -1,22 +1,22 @@
 import * as z from 'zod';
+import { knativeTriggers } from '../api/knative-kinds.ts';
 import { retry } from '../function/backoff.ts';
 import { pingOf } from '../function/cloud-event.ts';
 import type { Broker, Clock, FunctionInfo } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
-import { knativeTriggers } from '../function/kind-selector.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
 import { connectCluster } from '../kubernetes/cluster.ts';
 import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
+import { createPublisher, createSender } from '../transport/event-sender.ts';
 import { type BoundHandler, bindFunctions, isHandler } from './context.ts';
 import { createDispatcher } from './dispatch.ts';
+import { wants } from './event-routing.ts';
 import { functionInfoOf } from './function-info.ts';
+import { loadFunction, loadFunctions } from './function-list.ts';
 import { checkSettings, type Host, startHost } from './host.ts';
-import { loadFunction, loadFunctions } from './load-functions.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
-import { wants } from './routes.ts';
-import { isRoutedBy } from './routing.ts';
-import { createPublisher, createSender } from './sender.ts';
+import { isRoutedBy } from './ready-triggers.ts';
 import { sleep } from './sleep.ts';
 import { startWatches, type Watches } from './watches.ts';
 

@@ -1,16 +1,16 @@
 import * as z from 'zod';
+import { createAccess } from '../edge/access.ts';
+import { createBodyReader } from '../edge/body.ts';
 import { type CloudEvent, isPing } from '../function/cloud-event.ts';
 import type { FunctionDefinition, GatewayDefinition } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings, SettingsError } from '../function/settings.ts';
-import { createAccess } from './access.ts';
 import { type AppOptions, createApp } from './app.ts';
-import { createBodyReader } from './body.ts';
 import type { BoundFunction } from './context.ts';
 import type { Dispatcher } from './dispatch.ts';
+import { type Served, serve } from './listen.ts';
 import type { Log } from './log.ts';
 import { memoryLimit } from './memory.ts';
 import type { Metrics } from './metrics.ts';
-import { type Served, serve } from './serve.ts';
 
 /** What a function may take for one event; a completeness pass and gc may take as long as Knative lets a request be. */
 const eventMilliseconds = 60_000;

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from 'prom-client';
+import type { Counts } from '../finding/finding.ts';
 import type { CountRow } from '../function/count-rows.ts';
 import type { Collection, Summary } from '../function/tally.ts';
-import type { Counts } from '../observation/finding.ts';
 
 export interface Metrics {
   countSummary(source: string, summary: Summary): void;

@@ -1,4 +1,4 @@
-import type { KindSelector } from '../function/kind-selector.ts';
+import type { KindSelector } from '../api/kind-selector.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import type { connectCluster } from '../kubernetes/cluster.ts';

@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import type { KindSelector } from '../function/kind-selector.ts';
-import type { ObservationReader } from '../function/observation-reader.ts';
+import type { KindSelector } from '../api/kind-selector.ts';
 import type { Discovery, Objects, Store } from '../function/stores.ts';
+import type { ObservationReader } from '../view/observation-reader.ts';
 import { createApiClient, setUpFault } from './api-client.ts';
 import type { Credentials } from './credentials.ts';
 import { createDiscovery } from './discovery.ts';

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { groupVersionOf } from '../function/group-version.ts';
-import type { KindSelector } from '../function/kind-selector.ts';
+import type { KindSelector } from '../api/kind-selector.ts';
+import { groupVersionOf } from '../api/kind-selector.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
 import { type ApiClient, type ApiResponse, setUpFault, statusOf } from './api-client.ts';

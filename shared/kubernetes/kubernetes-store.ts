@@ -1,5 +1,8 @@
 import * as z from 'zod';
-import type { ObservationList, ObservationReader, ReadQuery } from '../function/observation-reader.ts';
+import { group } from '../api/group.ts';
+import { labels as labelNames } from '../api/labels.ts';
+import type { Observation } from '../api/observation.ts';
+import { severities } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import {
   type Expired,
@@ -9,9 +12,7 @@ import {
   type Stored,
   type StoredRef,
 } from '../function/stores.ts';
-import { group, labels as labelNames } from '../observation/labels.ts';
-import type { Observation } from '../observation/observation.ts';
-import { severities } from '../observation/severity.ts';
+import type { ObservationList, ObservationReader, ReadQuery } from '../view/observation-reader.ts';
 import { type ApiClient, type ApiResponse, type Status, setUpFault, statusOf } from './api-client.ts';
 import { type ListOptions, listPages, readJson } from './list-pages.ts';
 import { decodeMetadataList, type Metadata, metadataOfMany, metadataOfOne } from './metadata-list.ts';

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { KindSelector } from '../function/kind-selector.ts';
+import type { KindSelector } from '../api/kind-selector.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { type ApiClient, setUpFault, statusOf } from './api-client.ts';
 import { listedObject, objectSchema, pathOf, selectorOf, what } from './kubernetes-objects.ts';

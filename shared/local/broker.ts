@@ -4,8 +4,8 @@ import type { Broker, Clock } from '../function/context.ts';
 import { Refusal, type RefusalStatus } from '../function/refusal.ts';
 import type { BoundHandler } from '../host/context.ts';
 import type { Dispatcher } from '../host/dispatch.ts';
+import { comesFromBroker, wants } from '../host/event-routing.ts';
 import { functionUrl } from '../host/function-info.ts';
-import { comesFromBroker, wants } from '../host/routes.ts';
 
 /** Knative's default delivery: https://knative.dev/docs/eventing/event-delivery/ */
 const retries = 10;

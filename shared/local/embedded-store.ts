@@ -3,12 +3,13 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
-import type { ObservationList, ObservationReader, ReadQuery } from '../function/observation-reader.ts';
+import { group } from '../api/group.ts';
+import { expiresAt, labels as labelNames } from '../api/labels.ts';
+import type { Observation } from '../api/observation.ts';
+import { severities } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { Expired, NamesQuery, Store, Stored, StoredRef } from '../function/stores.ts';
-import { expiresAt, labels as labelNames } from '../observation/labels.ts';
-import type { Observation } from '../observation/observation.ts';
-import { severities } from '../observation/severity.ts';
+import type { ObservationList, ObservationReader, ReadQuery } from '../view/observation-reader.ts';
 
 /**
  * With row ids: the key is a hash, so rows that are as large as these would be inserted all over a tree of their own. No
@@ -48,7 +49,7 @@ const objectRowSchema = rowSchema.extend({ object: z.string() });
 
 /** What was stored by `create`; it was checked then, so only its outline is checked now. */
 const objectSchema = z.looseObject({
-  apiVersion: z.literal('zen.kube-zen.io/v1'),
+  apiVersion: z.literal(`${group}/v1`),
   kind: z.literal('Observation'),
   metadata: z.object({
     name: z.string(),

@@ -1,25 +1,26 @@
 import { randomUUID } from 'node:crypto';
+import type { KindSelector } from '../api/kind-selector.ts';
+import { knativeTriggers } from '../api/knative-kinds.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { Clock } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
-import { type KindSelector, knativeTriggers } from '../function/kind-selector.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { type BoundHandler, bindFunctions, isHandler } from '../host/context.ts';
 import { createDispatcher } from '../host/dispatch.ts';
+import { wants } from '../host/event-routing.ts';
 import { functionInfoOf } from '../host/function-info.ts';
 import { checkSettings, startHost } from '../host/host.ts';
 import type { ProcessLog } from '../host/log.ts';
 import { createMetrics } from '../host/metrics.ts';
-import { wants } from '../host/routes.ts';
 import { sleep } from '../host/sleep.ts';
+import { observationList } from '../view/list.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createLocalBroker } from './broker.ts';
-import { openLocalStores } from './local-stores.ts';
-import type { ObjectChange } from './object-folder.ts';
-import { observationList } from './observations-query.ts';
+import { startTimers } from './clock.ts';
+import type { ObjectChange } from './folders.ts';
 import { playSamples } from './samples.ts';
-import { startTimers } from './timers.ts';
+import { openLocalStores } from './stores.ts';
 
 export interface LocalMode {
   readonly url: string;

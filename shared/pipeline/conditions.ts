@@ -1,22 +1,8 @@
 import * as z from 'zod';
+import type { Condition } from '../api/condition.ts';
+import type { KindSelector } from '../api/kind-selector.ts';
 import type { Context } from '../function/context.ts';
-import type { KindSelector } from '../function/kind-selector.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-
-/** https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties */
-export interface Condition {
-  readonly type: 'Accepted' | 'Ready';
-  readonly status: 'True' | 'False';
-  /** One word in CamelCase. */
-  readonly reason: string;
-  readonly message: string;
-}
-
-export const accepted: Condition = { type: 'Accepted', status: 'True', reason: 'Valid', message: '' };
-
-export function refused(reason: string, message: string): Condition {
-  return { type: 'Accepted', status: 'False', reason, message };
-}
 
 const longestMessage = 1024;
 

@@ -1,9 +1,10 @@
+import { group } from '../api/group.ts';
+import { canonicalJson } from '../finding/canonical-json.ts';
+import type { Counts, Finding, ResourceRef } from '../finding/finding.ts';
+import { observationName, subjectOf } from '../finding/name.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import type { Filter } from '../function/filter.ts';
-import { canonicalJson } from '../observation/canonical-json.ts';
-import type { Counts, Finding, ResourceRef } from '../observation/finding.ts';
-import { observationName, subjectOf } from '../observation/observation-name.ts';
 import { normalizeData } from './parse.ts';
 
 /** A finding that is kept, under the name it will be stored by. */
@@ -31,7 +32,6 @@ export interface DeriveOptions {
   readonly watchNamespace: string | undefined;
 }
 
-const ownGroup = 'zen.kube-zen.io/';
 const namespacePattern = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** Findings about a namespaced resource live with it; all others, and those in no possible namespace, with the system. */
@@ -41,7 +41,7 @@ function namespaceFor(finding: Finding, systemNamespace: string): string {
 }
 
 function dropReason(finding: Finding, options: DeriveOptions): string | undefined {
-  if (options.dropOwn && finding.resource?.apiVersion?.startsWith(ownGroup)) return 'self';
+  if (options.dropOwn && finding.resource?.apiVersion?.startsWith(`${group}/`)) return 'self';
   const namespace = namespaceFor(finding, options.systemNamespace);
   if (options.watchNamespace !== undefined && namespace !== options.watchNamespace) return 'outside_namespace';
   return options.filter(options.source, finding, namespace);

@@ -1,5 +1,5 @@
+import { expiresAt, expiresLabel, labels, stateSinceLabel } from '../api/labels.ts';
 import type { CommonSettings } from '../function/settings.ts';
-import { expiresAt, expiresLabel, labels, stateSinceLabel } from '../observation/labels.ts';
 
 type Labels = Readonly<Record<string, string>>;
 type LifecycleSettings = Pick<CommonSettings, 'OBSERVATION_TTL_SECONDS' | 'RESYNC_INTERVAL_MINUTES'>;

@@ -1,7 +1,7 @@
+import type { Finding, ResourceRef } from '../finding/finding.ts';
+import { observationName, subjectOf } from '../finding/name.ts';
+import { identityOf } from '../finding/values.ts';
 import type { Context } from '../function/context.ts';
-import type { Finding, ResourceRef } from '../observation/finding.ts';
-import { observationName, subjectOf } from '../observation/observation-name.ts';
-import { identityOf } from '../observation/values.ts';
 import { writeFindings } from './write.ts';
 
 /** What zen-watcher has to say about itself. Never filtered. */

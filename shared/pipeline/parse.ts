@@ -1,8 +1,8 @@
 import type * as z from 'zod';
+import type { Normalized } from '../finding/finding.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import { Refusal, schemaRefusal } from '../function/refusal.ts';
 import type { CommonSettings } from '../function/settings.ts';
-import type { Normalized } from '../observation/finding.ts';
 
 /** Data as its schema has it, or a Refusal 422 that names the field. */
 export function parseData<Data>(schema: z.ZodType<Data>, data: unknown): Data {

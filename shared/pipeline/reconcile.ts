@@ -1,7 +1,7 @@
+import type { ResourceRef } from '../finding/finding.ts';
 import type { Context } from '../function/context.ts';
 import type { Refusal } from '../function/refusal.ts';
 import type { Stored } from '../function/stores.ts';
-import type { ResourceRef } from '../observation/finding.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
 import { labelsWhenReported, type Relabelling } from './lifecycle.ts';

@@ -1,8 +1,8 @@
 import * as z from 'zod';
+import { groupVersionOf } from '../api/kind-selector.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
-import { groupVersionOf } from '../function/group-version.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
 import { kindsIn } from '../function/triggers.ts';
 import type { NamedFinding } from './derive.ts';

@@ -1,9 +1,9 @@
+import { selectIn } from '../api/kind-selector.ts';
+import { observationFilters } from '../api/observation-filter.ts';
 import { isPing, isReference } from '../function/cloud-event.ts';
 import type { SourceDefinition, SourceFunction } from '../function/definitions.ts';
-import { observationFilters } from '../function/filter-spec.ts';
-import { selectIn } from '../function/kind-selector.ts';
-import { reconcilePass } from './completeness-pass.ts';
 import { observeEvent } from './observe.ts';
+import { reconcilePass } from './pass.ts';
 import { reconcileReference } from './reference.ts';
 
 /**

@@ -1,10 +1,10 @@
+import type { KindSelector } from '../api/kind-selector.ts';
+import type { ResourceRef } from '../finding/finding.ts';
+import { timeOf } from '../finding/values.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
-import type { KindSelector } from '../function/kind-selector.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import type { ResourceRef } from '../observation/finding.ts';
-import { timeOf } from '../observation/values.ts';
 import { deriveFindings, type NamedFinding } from './derive.ts';
 
 /** Whether a selector picks the object: labels and namespace can change while an event is under way. */

@@ -1,9 +1,9 @@
+import { observationOf } from '../api/observation.ts';
+import type { Finding } from '../finding/finding.ts';
+import { maskSecrets } from '../finding/mask-secrets.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
 import { NamespaceRefusal } from '../function/stores.ts';
-import type { Finding } from '../observation/finding.ts';
-import { maskSecrets } from '../observation/mask-secrets.ts';
-import { observationOf } from '../observation/observation.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
 import { expiry } from './lifecycle.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AlertRule, alertRules } from '../../knative/alerts.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import type { Program } from '../host/program.ts';
 import { type Prometheus, repeatUntil, startPrometheus } from '../host/prometheus.ts';
 import { skipWithout } from '../host/skip-without.ts';

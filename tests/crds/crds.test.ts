@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type * as z from 'zod';
 import gc from '../../functions/gc.ts';
-import { filterObject } from '../../shared/function/filter-spec.ts';
-import { ingesterObject, mappingObject } from '../../shared/mapping/mapping-spec.ts';
+import { ingesterObject } from '../../shared/api/ingester.ts';
+import { filterObject } from '../../shared/api/observation-filter.ts';
+import { mappingObject } from '../../shared/api/observation-mapping.ts';
 import {
   applyCrds,
   type Cluster,

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { tableOf } from '../../shared/local/observations-table.ts';
-import type { Condition } from '../../shared/pipeline/conditions.ts';
+import type { Condition } from '../../shared/api/condition.ts';
+import { tableOf } from '../../shared/view/table.ts';
 import { crdOf, fieldsRead, readKinds } from './crds.ts';
 import { differences, expectNone } from './faults.ts';
 import { root } from './markdown.ts';
@@ -28,7 +28,7 @@ const headers = header.split(/\s{2,}/);
 
 describe('the columns of npm run observations', () => {
   const { file, columns } = crdOf('Observation');
-  const table = 'shared/local/observations-table.ts';
+  const table = 'shared/view/table.ts';
   const printed = columns.filter(({ priority }) => priority === 0).map(({ name }) => name.toUpperCase());
 
   it("are kubectl's", () => {

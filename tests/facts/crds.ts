@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { filterSpec } from '../../shared/function/filter-spec.ts';
-import { ingesterObject, mappingObject } from '../../shared/mapping/mapping-spec.ts';
+import { ingesterObject } from '../../shared/api/ingester.ts';
+import { filterSpec } from '../../shared/api/observation-filter.ts';
+import { mappingObject } from '../../shared/api/observation-mapping.ts';
 import { root } from './markdown.ts';
 
 /** A bound or a default: what JSON Schema and a CRD's schema say by the same keyword. */
@@ -105,9 +106,9 @@ export function fieldsOf(of: Schema, path = 'spec', isRequired = true): Fields {
 
 /** The kinds that functions read, each with its schema and the file that holds it. */
 export const readKinds = [
-  { kind: 'ObservationFilter', file: 'shared/function/filter-spec.ts', spec: filterSpec },
-  { kind: 'ObservationMapping', file: 'shared/mapping/mapping-spec.ts', spec: mappingObject.shape.spec },
-  { kind: 'Ingester', file: 'shared/mapping/mapping-spec.ts', spec: ingesterObject.shape.spec },
+  { kind: 'ObservationFilter', file: 'shared/api/observation-filter.ts', spec: filterSpec },
+  { kind: 'ObservationMapping', file: 'shared/api/mapping.ts', spec: mappingObject.shape.spec },
+  { kind: 'Ingester', file: 'shared/api/mapping.ts', spec: ingesterObject.shape.spec },
 ];
 
 /** All fields that a schema of ours reads, as far as JSON Schema shows them. */

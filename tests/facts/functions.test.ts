@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest';
-import { functionNames } from '../../shared/host/load-functions.ts';
+import { functionNames } from '../../shared/host/function-list.ts';
 import { differences, expectNone, repeated } from './faults.ts';
 import { nameIn, tablesOf } from './markdown.ts';
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { alertRules } from '../../knative/alerts.ts';
 import { dashboards } from '../../knative/dashboards.ts';
 import type { Summary } from '../../shared/function/tally.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import { createMetrics, type Metrics } from '../../shared/host/metrics.ts';
 import { type Program, startProgram, temporaryFolder, within } from '../host/program.ts';
 import { differences, expectNone, repeated } from './faults.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import type { Finding } from '../../shared/observation/finding.ts';
-import { severities } from '../../shared/observation/severity.ts';
+import type { Finding } from '../../shared/finding/finding.ts';
+import { severities } from '../../shared/finding/severity.ts';
 import { crdOf, fieldsOf } from './crds.ts';
 import { differences, expectNone } from './faults.ts';
 import { observed } from './observed.ts';
@@ -34,7 +34,7 @@ describe('the CRD of Observation', () => {
   const taken = z.fromJSONSchema(JSON.parse(JSON.stringify(spec)));
 
   it('has every field that is written, and no other', () => {
-    const writer = 'shared/observation/observation.ts';
+    const writer = 'shared/api/observation.ts';
     expectNone(
       differences(pathsIn(observed().spec), fieldsOf(spec).keys(), {
         onlyHere: (path) => `${file} lacks ${path}, which ${writer} writes`,

@@ -1,5 +1,5 @@
-import type { Finding, ResourceRef } from '../../shared/observation/finding.ts';
-import { type Observation, observationOf } from '../../shared/observation/observation.ts';
+import { type Observation, observationOf } from '../../shared/api/observation.ts';
+import type { Finding, ResourceRef } from '../../shared/finding/finding.ts';
 
 const resource: Required<ResourceRef> = {
   apiVersion: 'apps/v1',

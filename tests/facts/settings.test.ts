@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { commonSchema, parseSettings } from '../../shared/function/settings.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import { differences, expectNone, repeated } from './faults.ts';
 import { codeIn, nameIn, root, tablesOf } from './markdown.ts';
 

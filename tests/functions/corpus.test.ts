@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { observationOf } from '../../shared/api/observation.ts';
 import { allowAll } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
-import { isSource, loadFunction } from '../../shared/host/load-functions.ts';
-import { observationOf } from '../../shared/observation/observation.ts';
+import { isSource, loadFunction } from '../../shared/host/function-list.ts';
 import { derive, type NamedFinding } from '../../shared/pipeline/derive.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
 import { type CorpusFile, corpusFiles, corpusMissing } from '../corpus/corpus.ts';

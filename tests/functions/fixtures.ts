@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import * as z from 'zod';
-import { severities } from '../../shared/observation/severity.ts';
+import { severities } from '../../shared/finding/severity.ts';
 
 export const fixturesFolder = join(import.meta.dirname, '..', 'fixtures');
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import gc from '../../functions/gc.ts';
+import { labels } from '../../shared/api/labels.ts';
+import type { Severity } from '../../shared/finding/severity.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { Store } from '../../shared/function/stores.ts';
-import { labels } from '../../shared/observation/labels.ts';
-import type { Severity } from '../../shared/observation/severity.ts';
 import {
   createTestContext,
   handled,

@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { observationName } from '../../shared/finding/name.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { SourceFunction } from '../../shared/function/definitions.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
-import { isSource, loadFunctions } from '../../shared/host/load-functions.ts';
-import { observationName } from '../../shared/observation/observation-name.ts';
+import { isSource, loadFunctions } from '../../shared/host/function-list.ts';
 import { createTestContext, handled } from '../pipeline/test-context.ts';
 import { type Fixture, fixturesFolder, loadFixtures } from './fixtures.ts';
 

@@ -3,7 +3,7 @@ import ingest from '../../functions/ingest.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { functionInfoOf } from '../../shared/host/function-info.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import { createTestContext, eventOf, handled, ping, referenceTo } from '../pipeline/test-context.ts';
 
 const peers = (await loadFunctions()).map((definition) => functionInfoOf(definition, {}, []));

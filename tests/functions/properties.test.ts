@@ -4,7 +4,7 @@ import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { SourceFunction } from '../../shared/function/definitions.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
-import { isSource, loadFunctions } from '../../shared/host/load-functions.ts';
+import { isSource, loadFunctions } from '../../shared/host/function-list.ts';
 import { createRandom } from '../host/random.ts';
 import { createTestContext, eventOf, handled } from '../pipeline/test-context.ts';
 import { loadFixtures } from './fixtures.ts';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { alertRules } from '../../knative/alerts.ts';
 import { dashboards } from '../../knative/dashboards.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import { freePort } from '../bench/measure.ts';
 import { type Program, startProgram, temporaryFolder, within } from './program.ts';
 import { type Prometheus, repeatUntil, startPrometheus } from './prometheus.ts';

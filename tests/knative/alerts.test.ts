@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { alertRules } from '../../knative/alerts.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import { temporaryFolder } from '../host/program.ts';
 import { skipWithout } from '../host/skip-without.ts';
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { manifestsOf, rolesOf, sharedManifests } from '../../knative/manifests.ts';
 import type { FunctionDefinition } from '../../shared/function/definitions.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { eventHeaders, startFunction } from '../cluster/functions.ts';
 import { postTo } from '../cluster/proxy.ts';

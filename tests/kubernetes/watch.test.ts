@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { KindSelector } from '../../shared/function/kind-selector.ts';
+import type { KindSelector } from '../../shared/api/kind-selector.ts';
 import type { ApiClient, ApiRequest, ApiResponse } from '../../shared/kubernetes/api-client.ts';
 import { startWatch, type Watch } from '../../shared/kubernetes/watch.ts';
 

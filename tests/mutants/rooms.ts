@@ -11,7 +11,7 @@ export interface Room {
 
 /** What serves all of them: sources by their golden files, the pipeline by a store in memory. */
 const sources = ['tests/functions/*.test.ts', 'tests/knative/generated.test.ts'];
-const pipeline = ['tests/pipeline/*.test.ts', 'tests/functions/golden.test.ts', 'tests/observation/name.test.ts'];
+const pipeline = ['tests/pipeline/*.test.ts', 'tests/functions/golden.test.ts', 'tests/finding/name.test.ts'];
 
 export const rooms: readonly Room[] = [
   { name: 'functions', files: ['functions/*.ts'], tests: sources, least: 90 },
@@ -23,13 +23,13 @@ export const rooms: readonly Room[] = [
   },
   {
     name: 'filter',
-    files: ['shared/function/filter*.ts', 'shared/pipeline/filters.ts'],
-    tests: ['tests/pipeline/filters.test.ts', 'tests/functions/filters.test.ts'],
+    files: ['shared/function/filter*.ts', 'shared/rules/filter.ts'],
+    tests: ['tests/rules/filter.test.ts', 'tests/functions/filters.test.ts'],
     least: 90,
   },
   {
     name: 'pipeline',
-    files: ['shared/pipeline/*.ts', '!shared/pipeline/filters.ts'],
+    files: ['shared/pipeline/*.ts', '!shared/rules/filter.ts'],
     tests: [...pipeline, 'tests/functions/{ingest,deadletter}.test.ts'],
     least: 90,
   },
@@ -41,7 +41,7 @@ export const rooms: readonly Room[] = [
   {
     name: 'shared/function',
     files: ['shared/function/*.ts', '!shared/function/filter*.ts'],
-    tests: ['tests/function/*.test.ts', ...sources, ...pipeline, 'tests/host/routing.test.ts'],
+    tests: ['tests/function/*.test.ts', ...sources, ...pipeline, 'tests/host/ready-triggers.test.ts'],
   },
   {
     name: 'shared/mapping',

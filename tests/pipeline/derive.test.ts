@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Finding } from '../../shared/finding/finding.ts';
 import { allowAll } from '../../shared/function/filter.ts';
-import type { Finding } from '../../shared/observation/finding.ts';
 import { type DeriveOptions, derive } from '../../shared/pipeline/derive.ts';
 
 const options: DeriveOptions = {

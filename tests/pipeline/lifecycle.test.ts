@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import checkov from '../../functions/checkov.ts';
 import kyverno from '../../functions/kyverno.ts';
+import { labels } from '../../shared/api/labels.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { Store } from '../../shared/function/stores.ts';
-import { labels } from '../../shared/observation/labels.ts';
 import {
   aReport,
   createTestContext,

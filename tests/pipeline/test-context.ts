@@ -1,10 +1,10 @@
 import * as z from 'zod';
+import { groupVersionOf, type KindSelector } from '../../shared/api/kind-selector.ts';
+import { guessedPlural } from '../../shared/api/knative-kinds.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { Broker, Clock, Cluster, Context } from '../../shared/function/context.ts';
 import type { FunctionDefinition, HandlerDefinition } from '../../shared/function/definitions.ts';
 import { allowAll } from '../../shared/function/filter.ts';
-import { groupVersionOf } from '../../shared/function/group-version.ts';
-import { guessedPlural, type KindSelector } from '../../shared/function/kind-selector.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { type Environment, parseSettings } from '../../shared/function/settings.ts';
 import type { KubernetesObject, Objects, Store } from '../../shared/function/stores.ts';

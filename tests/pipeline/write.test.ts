@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import falco from '../../functions/falco.ts';
 import kyverno from '../../functions/kyverno.ts';
+import type { Observation } from '../../shared/api/observation.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
-import type { Observation } from '../../shared/observation/observation.ts';
 import { aReport, createTestContext, eventOf, handled, ping, referenceTo } from './test-context.ts';
 
 const alert = (fields: Record<string, unknown> = {}) =>

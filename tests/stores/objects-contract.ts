@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { KindSelector } from '../../shared/function/kind-selector.ts';
+import type { KindSelector } from '../../shared/api/kind-selector.ts';
 import type { KubernetesObject, Objects } from '../../shared/function/stores.ts';
 
 export interface ObjectsUnderTest {

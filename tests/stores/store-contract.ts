@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { labels } from '../../shared/api/labels.ts';
+import type { Observation } from '../../shared/api/observation.ts';
+import { observationOf } from '../../shared/api/observation.ts';
+import type { Finding } from '../../shared/finding/finding.ts';
+import { observationName, subjectOf } from '../../shared/finding/name.ts';
 import type { Store, Stored } from '../../shared/function/stores.ts';
-import type { Finding } from '../../shared/observation/finding.ts';
-import { labels } from '../../shared/observation/labels.ts';
-import type { Observation } from '../../shared/observation/observation.ts';
-import { observationOf } from '../../shared/observation/observation.ts';
-import { observationName, subjectOf } from '../../shared/observation/observation-name.ts';
 
 export interface StoreUnderTest {
   readonly store: Store;
