@@ -143,12 +143,14 @@ export default defineSource<AuditEvent, z.infer<typeof settings>>({
 /** One Event or an EventList; in a list the good ones go on, whatever the others are. */
 function split(body: unknown, given: Settings): SplitBody {
   const isList = typeof body === 'object' && body !== null && 'kind' in body && body.kind === 'EventList';
-  if (!isList) {
-    const parsed = schema.safeParse(body);
-    if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
-    const isWanted = ruleOf(parsed.data, given) !== undefined;
-    return { items: isWanted ? [itemOf(parsed.data)] : [], refused: [], unwanted: isWanted ? 0 : 1 };
-  }
+  if (isList) return splitList(body, given);
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
+  const isWanted = ruleOf(parsed.data, given) !== undefined;
+  return { items: isWanted ? [itemOf(parsed.data)] : [], refused: [], unwanted: isWanted ? 0 : 1 };
+}
+
+function splitList(body: object, given: Settings): SplitBody {
   const list = eventList.safeParse(body);
   if (!list.success) throw new Refusal(422, 'the data breaks the schema', { path: 'body.items' });
   const items: ReturnType<typeof itemOf>[] = [];

@@ -7,7 +7,7 @@ import { labels } from '../shared/api/labels.ts';
 import { observationFilters } from '../shared/api/observation-filter.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
 import { contentHash } from '../shared/finding/canonical-json.ts';
-import type { Finding, Normalized } from '../shared/finding/finding.ts';
+import type { Counts, Normalized } from '../shared/finding/finding.ts';
 import { type CloudEvent, isPing, isReference } from '../shared/function/cloud-event.ts';
 import type { Context } from '../shared/function/context.ts';
 import type { SourceDefinition } from '../shared/function/definitions.ts';
@@ -129,6 +129,7 @@ const typed = z.object({
   }),
 });
 
+/** What all of these mappings make of an object, or of what was posted. */
 function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: string): Normalized {
   const object = typed.safeParse(data).data;
   const about = object && {
@@ -138,19 +139,32 @@ function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: stri
     namespace: object.metadata.namespace,
   };
   const labels = object?.metadata.labels ?? {};
-  const findings: Finding[] = [];
-  const skipped: Record<string, number> = {};
-  for (const { kind, map, filter, windowSeconds } of all) {
-    if (kind && !(about && isFor(kind, { ...about, labels }))) continue;
-    const mapped = map(data, { about, time, windowSeconds });
-    for (const [reason, count] of Object.entries(mapped.skipped)) skipped[reason] = (skipped[reason] ?? 0) + count;
-    for (const finding of mapped.findings) {
-      const reason = filter(finding);
-      if (reason === undefined) findings.push(finding);
-      else skipped[reason] = (skipped[reason] ?? 0) + 1;
-    }
-  }
-  return { findings, skipped };
+  const isMeant = ({ kind }: AcceptedMapping): boolean =>
+    kind === undefined || (about !== undefined && isFor(kind, { ...about, labels }));
+  const parts = all
+    .filter(isMeant)
+    .map(({ map, filter, windowSeconds }) => filtered(map(data, { about, time, windowSeconds }), filter));
+  return {
+    findings: parts.flatMap(({ findings }) => findings),
+    skipped: sumOf(parts.map(({ skipped }) => skipped)),
+  };
+}
+
+/** What an Ingester's own filter drops counts as skipped: the findings that go on are asked by the others. */
+function filtered({ findings, skipped }: Normalized, filter: AcceptedMapping['filter']): Normalized {
+  const judged = findings.map((finding) => ({ finding, reason: filter(finding) }));
+  const dropped = judged.flatMap(({ reason }) => (reason === undefined ? [] : [{ [reason]: 1 }]));
+  return {
+    findings: judged.filter(({ reason }) => reason === undefined).map(({ finding }) => finding),
+    skipped: sumOf([skipped, ...dropped]),
+  };
+}
+
+function sumOf(all: readonly Counts[]): Counts {
+  const sum: Record<string, number> = {};
+  for (const counts of all)
+    for (const [reason, count] of Object.entries(counts)) sum[reason] = (sum[reason] ?? 0) + count;
+  return sum;
 }
 
 /** A tenant's mapping reads and writes its namespace alone: the pipeline is told that there is no other. */
@@ -271,10 +285,10 @@ async function passGroup(
   const resolved: AcceptedMapping[] = [];
   for (const mapped of group) {
     if (!mapped.kind) continue;
-    const resolution = await resolve(mapped, context);
+    const resolution = await resolve(mapped, own);
     if ('type' in resolution) ready.set(mapped, resolution);
     else {
-      kinds.push(selectIn(resolution, own.settings, resolution.namespace));
+      kinds.push(resolution);
       resolved.push({ ...mapped, kind: { ...mapped.kind, kind: resolution.kind || mapped.kind.kind } });
       ready.set(mapped, await sourceCondition(mapped, resolution, context));
     }

@@ -8,6 +8,7 @@ import { pingOf } from '../shared/function/cloud-event.ts';
 import type { Context, FunctionInfo } from '../shared/function/context.ts';
 import { defineTask } from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
+import type { CommonSettings } from '../shared/function/settings.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import type { Tally } from '../shared/function/tally.ts';
 import { objects } from '../shared/function/triggers.ts';
@@ -77,35 +78,40 @@ const sourceSchema = z.object({
 
 type WatchedKind = z.infer<typeof sourceSchema>['spec']['resources'][number];
 
+/** The ApiServerSource that one function needs for one API group. */
+interface WantedSource {
+  readonly name: string;
+  readonly info: FunctionInfo;
+  readonly group: string;
+  readonly kinds: readonly WantedKind[];
+}
+
 /** Makes the ApiServerSources what they should be; resolves to the functions whose sources it has made or changed. */
 async function keepSources(context: Context): Promise<readonly FunctionInfo[]> {
-  const { cluster, settings, event, functions } = context;
+  const { cluster, settings, event } = context;
   const there = new Map<string, KubernetesObject>();
   for await (const source of cluster.objects.list(apiServerSources, settings.SYSTEM_NAMESPACE, event.signal)) {
     there.set(source.metadata.name, source);
   }
   const lookUp = await createKindLookup(context);
-  const mapped = await mappedKinds(context);
   const changed = new Set<FunctionInfo>();
-  for (const info of functions) {
-    const own = info.kinds.filter((kind) => isForUs(kind, context));
-    const wanted = [...own, ...(info.takesMappedKinds ? mapped : [])];
-    for (const [group, kinds] of Map.groupBy(wanted, (kind) => kind.group)) {
-      const name = apiServerSourceName(info.name, group);
-      const existing = there.get(name);
-      there.delete(name);
-      if (existing && !isOwn(existing)) {
-        event.tally.warning(`the ApiServerSource ${name} is not ours: nothing is done about ${group} for ${info.name}`);
-        continue;
-      }
-      const watched = await watchedKinds(kinds, existing, lookUp, event.tally);
-      if (await keep(name, info, watched, existing, context)) changed.add(info);
-    }
+  for (const wanted of wantedSources(await mappedKinds(context), context)) {
+    const existing = there.get(wanted.name);
+    there.delete(wanted.name);
+    if (await keep(wanted, existing, lookUp, context)) changed.add(wanted.info);
   }
   for (const source of there.values()) {
     if (isOwn(source)) await cluster.objects.delete(apiServerSources, source, event.signal);
   }
   return [...changed];
+}
+
+function wantedSources(mapped: readonly WantedKind[], context: Context): WantedSource[] {
+  return context.functions.flatMap((info) => {
+    const own: readonly WantedKind[] = info.kinds.filter((kind) => isForUs(kind, context));
+    const byGroup = Map.groupBy([...own, ...(info.takesMappedKinds ? mapped : [])], ({ group }) => group);
+    return [...byGroup].map(([group, kinds]) => ({ name: apiServerSourceName(info.name, group), info, group, kinds }));
+  });
 }
 
 /** A kind of which the kind or the plural is enough. */
@@ -141,42 +147,48 @@ function isOwn({ metadata }: KubernetesObject): boolean {
 
 /** Makes one ApiServerSource what it should be; resolves to whether it was made or changed. */
 async function keep(
-  name: string,
-  info: FunctionInfo,
-  kinds: readonly WatchedKind[],
+  { name, info, group, kinds }: WantedSource,
   existing: KubernetesObject | undefined,
-  { cluster: { objects }, settings, event: { signal } }: Context,
+  lookUp: KindLookup,
+  { cluster: { objects }, settings, event: { signal, tally } }: Context,
 ): Promise<boolean> {
-  if (kinds.length === 0) {
+  if (existing && !isOwn(existing)) {
+    tally.warning(`the ApiServerSource ${name} is not ours: nothing is done about ${group} for ${info.name}`);
+    return false;
+  }
+  const watched = await watchedKinds(kinds, existing, lookUp, tally);
+  if (watched.length === 0) {
     if (existing) await objects.delete(apiServerSources, existing, signal);
     return false;
   }
-  const source = {
+  const source = sourceFor(name, info, watched, settings);
+  if (existing && includesFields(existing, source)) return false;
+  await objects.apply(apiServerSources, source, signal);
+  return true;
+}
+
+function sourceFor(
+  name: string,
+  info: FunctionInfo,
+  resources: readonly WatchedKind[],
+  { SYSTEM_NAMESPACE: namespace, WATCH_NAMESPACE: watched }: CommonSettings,
+): KubernetesObject & { readonly spec: object } {
+  return {
     apiVersion: 'sources.knative.dev/v1',
     kind: 'ApiServerSource',
     metadata: {
       name,
-      namespace: settings.SYSTEM_NAMESPACE,
+      namespace,
       labels: { 'app.kubernetes.io/part-of': 'zen-watcher', [ownLabel]: 'sources' },
     },
     spec: {
       mode: 'Reference',
       serviceAccountName: `${info.name}-source`,
-      ...(settings.WATCH_NAMESPACE === undefined && { namespaceSelector: {} }),
-      resources: kinds,
-      sink: {
-        ref: {
-          apiVersion: 'serving.knative.dev/v1',
-          kind: 'Service',
-          name: info.name,
-          namespace: settings.SYSTEM_NAMESPACE,
-        },
-      },
+      ...(watched === undefined && { namespaceSelector: {} }),
+      resources,
+      sink: { ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name: info.name, namespace } },
     },
   };
-  if (existing && includesFields(existing, source)) return false;
-  await objects.apply(apiServerSources, source, signal);
-  return true;
 }
 
 /** Whether an object has all that is wanted of it; what Knative fills in besides does not count. */
@@ -241,24 +253,28 @@ async function watchedKinds(
 ): Promise<WatchedKind[]> {
   const before = sourceSchema.safeParse(existing).data?.spec.resources ?? [];
   const kinds = new Map<string, WatchedKind>();
-  const add = (kind: WatchedKind): void => void kinds.set(JSON.stringify(kind), kind);
   for (const one of wanted) {
-    const { group, labels } = one;
-    const presence = await lookUp(one);
-    if (presence === 'gone') continue;
-    if (presence === 'unknown') {
-      for (const kind of before) if (isMeant(one, kind)) add(kind);
-    } else if (presence.plural !== guessedPlural(presence.kind)) {
-      tally.warning(
-        `${presence.plural}.${group} are found by the completeness pass only: Knative guesses another plural`,
-      );
-    } else {
-      const selector = labels && { selector: { matchLabels: labels } };
-      const apiVersion = group === '' ? presence.version : `${group}/${presence.version}`;
-      add({ apiVersion, kind: presence.kind, ...selector });
-    }
+    for (const kind of watchedAs(one, await lookUp(one), before, tally)) kinds.set(JSON.stringify(kind), kind);
   }
   return [...kinds.values()];
+}
+
+function watchedAs(
+  wanted: WantedKind,
+  presence: Presence,
+  before: readonly WatchedKind[],
+  tally: Tally,
+): readonly WatchedKind[] {
+  if (presence === 'gone') return [];
+  if (presence === 'unknown') return before.filter((kind) => isMeant(wanted, kind));
+  const { group, labels } = wanted;
+  const { version, kind, plural } = presence;
+  if (plural !== guessedPlural(kind)) {
+    tally.warning(`${plural}.${group} are found by the completeness pass only: Knative guesses another plural`);
+    return [];
+  }
+  const apiVersion = group === '' ? version : `${group}/${version}`;
+  return [{ apiVersion, kind, ...(labels && { selector: { matchLabels: labels } }) }];
 }
 
 function isMeant({ kind, plural }: WantedKind, watched: WatchedKind): boolean {

@@ -27,12 +27,15 @@ export function parsePath(text: string): Path | undefined {
     step.lastIndex = at;
     const match = step.exec(text);
     if (!match) return undefined;
-    const [, key, index, quoted, field, value] = match;
-    if (index !== undefined) steps.push({ type: 'index', index: Number(index) });
-    else if (field !== undefined && value !== undefined) steps.push({ type: 'match', keys: field.split('.'), value });
-    else steps.push({ type: 'key', key: key ?? quoted ?? '' });
+    steps.push(stepOf(match));
   }
   return isWhole || steps.length > 0 ? { isWhole, steps } : undefined;
+}
+
+function stepOf([, key, index, quoted, field, value]: RegExpExecArray): Step {
+  if (index !== undefined) return { type: 'index', index: Number(index) };
+  if (field !== undefined && value !== undefined) return { type: 'match', keys: field.split('.'), value };
+  return { type: 'key', key: key ?? quoted ?? '' };
 }
 
 /** Own fields of plain objects alone: no prototype, no method, no length can be reached. */

@@ -1,10 +1,11 @@
 import * as z from 'zod';
 import type { Condition } from '../api/condition.ts';
-import type { KindSelector } from '../api/kind-selector.ts';
+import { type KindSelector, selectIn } from '../api/kind-selector.ts';
 import { apiServerSourceName, apiServerSources, guessedPlural } from '../api/knative-kinds.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { AcceptedMapping } from '../rules/accepted-mappings.ts';
+import type { ServedKind } from '../function/stores.ts';
+import type { AcceptedMapping, MappedKind } from '../rules/accepted-mappings.ts';
 
 export function readyCondition(status: 'True' | 'False', reason: string, message: string): Condition {
   return { type: 'Ready', status, reason, message };
@@ -21,54 +22,58 @@ export function unready({ status }: Condition): Condition {
     : readyCondition('False', 'NotAccepted', 'see Accepted');
 }
 
-/** The kind as the cluster serves it, or why there is nothing to be read of it. */
-export async function resolve(
-  { kind, tenant }: AcceptedMapping,
-  { cluster: { kinds: discovery, objects }, event: { signal } }: Context,
-): Promise<KindSelector | Condition> {
+/** The kind as the cluster serves it, where a mapping may look, or why there is nothing to be read of it. */
+export async function resolve(mapped: AcceptedMapping, context: Context): Promise<KindSelector | Condition> {
+  const { kind } = mapped;
   if (!kind) return readyCondition('True', 'Ready', '');
-  const { group, version, namespace, labelSelector } = kind;
-  const name = `${kind.kind ?? kind.plural} of ${group === '' ? version : `${group}/${version}`}`;
-  const more = { ...(namespace !== undefined && { namespace }), ...(labelSelector !== undefined && { labelSelector }) };
-  if (!discovery) {
-    const named = kind.kind ?? '';
-    return {
-      group,
-      versions: [version],
-      kind: named,
-      plural: kind.plural ?? guessedPlural(named),
-      namespaced: true,
-      ...more,
-    };
+  const served = await servedKind(kind, context);
+  if ('type' in served) return served;
+  if (!served.namespaced && mapped.tenant !== undefined) {
+    const message = `${nameOf(kind)} has no namespaces: only the system namespace can map it`;
+    return readyCondition('False', 'NamespaceNotAllowed', message);
   }
-  const notServed = readyCondition('False', 'KindNotServed', `the cluster does not serve ${name}`);
-  if (!(await discovery.groups(signal)).get(group)?.includes(version)) return notServed;
-  const kinds = await discovery.kinds(group, version, signal);
-  if (!kinds) return readyCondition('False', 'NotDiscovered', `the server of ${name} does not answer`);
-  const served = kinds.find(
-    (one) =>
-      (kind.kind === undefined || one.kind === kind.kind) && (kind.plural === undefined || one.plural === kind.plural),
+  const selector = selectIn(
+    {
+      ...served,
+      group: kind.group,
+      versions: [kind.version],
+      ...(kind.labelSelector !== undefined && { labelSelector: kind.labelSelector }),
+    },
+    context.settings,
+    kind.namespace,
   );
-  if (!served) return notServed;
-  if (!served.namespaced && tenant !== undefined) {
-    return readyCondition(
-      'False',
-      'NamespaceNotAllowed',
-      `${name} has no namespaces: only the system namespace can map it`,
-    );
+  return (await whyUnreadable(selector, context)) ?? selector;
+}
+
+function nameOf({ group, version, kind, plural }: MappedKind): string {
+  return `${kind ?? plural} of ${group === '' ? version : `${group}/${version}`}`;
+}
+
+/** Kind and plural as the cluster has them; where folders stand for it, as the mapping has them. */
+async function servedKind(wanted: MappedKind, { cluster, event }: Context): Promise<ServedKind | Condition> {
+  const { group, version, kind, plural } = wanted;
+  if (!cluster.kinds) {
+    return { kind: kind ?? '', plural: plural ?? guessedPlural(kind ?? ''), namespaced: true };
   }
-  const resource = { group, versions: [version], ...served, ...more };
+  const notServed = readyCondition('False', 'KindNotServed', `the cluster does not serve ${nameOf(wanted)}`);
+  if (!(await cluster.kinds.groups(event.signal)).get(group)?.includes(version)) return notServed;
+  const kinds = await cluster.kinds.kinds(group, version, event.signal);
+  if (!kinds) return readyCondition('False', 'NotDiscovered', `the server of ${nameOf(wanted)} does not answer`);
+  const isWanted = (one: ServedKind): boolean =>
+    (kind === undefined || one.kind === kind) && (plural === undefined || one.plural === plural);
+  return kinds.find(isWanted) ?? notServed;
+}
+
+/** Lists the first object to see whether that is permitted. */
+async function whyUnreadable(selector: KindSelector, { cluster, event }: Context): Promise<Condition | undefined> {
   try {
-    for await (const _one of objects.list(resource, namespace, signal)) break;
-    return resource;
+    for await (const _one of cluster.objects.list(selector, selector.namespace, event.signal)) break;
+    return undefined;
   } catch (error) {
-    if (!(error instanceof Refusal) || signal.aborted) throw error;
-    const rule = `get, list and watch on ${served.plural}${group === '' ? '' : `.${group}`}`;
-    return readyCondition(
-      'False',
-      'NotReadable',
-      `${error.message}: it needs ${rule}, by a ClusterRole with the label zen.kube-zen.io/aggregate-to-ingest: "true"`,
-    );
+    if (!(error instanceof Refusal) || event.signal.aborted) throw error;
+    const rule = `get, list and watch on ${selector.plural}${selector.group === '' ? '' : `.${selector.group}`}`;
+    const message = `${error.message}: it needs ${rule}, by a ClusterRole with the label zen.kube-zen.io/aggregate-to-ingest: "true"`;
+    return readyCondition('False', 'NotReadable', message);
   }
 }
 
