@@ -1,7 +1,7 @@
-/** How large an Observation may get, so that 200,000 of them fit in an etcd of 2 GiB. */
-export const maxObjectBytes = 8192;
-
-/** What is left for details: the rest of the object (names, labels, resource, metadata of the API server) has its own bounds. */
+/**
+ * Of an Observation of at most 8 KiB, so that 200,000 of them fit in an etcd of 2 GiB, this is left for details: the rest
+ * of the object (names, labels, resource, metadata of the API server) has limits of its own.
+ */
 const maxDetailsBytes = 4096;
 /** One less than the CRD allows, so that there is room for the mark. */
 const maxListItems = 63;

@@ -23,6 +23,3 @@ export type FilterReason = (typeof filterReasons)[number];
  * it. Throws a Refusal 503 where a filter applies that can't be read.
  */
 export type Filter = (source: string, observation: Finding, namespace: string) => FilterReason | undefined;
-
-/** Keeps everything. */
-export const allowAll: Filter = () => undefined;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import gc from '../../functions/gc.ts';
 import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';
-import { type Program, startProgram } from '../host/program.ts';
+import { type Program, startProgram, within } from '../host/program.ts';
 import { createRandom } from '../host/random.ts';
 import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
 import { anObject, anObservation } from '../stores/store-contract.ts';
@@ -376,6 +376,43 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
         /policy-violation\s+local\s+open/,
       );
     }
+    expect(await program.stop()).toBe(0);
+  });
+
+  it('observes on a kubeconfig what an Ingester of kind informer names, and says that it is ready', async () => {
+    await cluster.request('POST', '/api/v1/namespaces/shop/configmaps', {
+      metadata: { name: 'scan', namespace: 'shop', labels: { scan: 'mine' } },
+      data: { risk: 'High', text: 'a port is open' },
+    });
+    const ingesters = '/apis/zen.kube-zen.io/v1alpha1/namespaces/zen-system/ingesters';
+    await cluster.request('POST', ingesters, {
+      apiVersion: 'zen.kube-zen.io/v1alpha1',
+      kind: 'Ingester',
+      metadata: { name: 'my-scans', namespace: 'zen-system' },
+      spec: {
+        source: 'my-scans',
+        ingester: 'informer',
+        informer: { gvr: { group: '', version: 'v1', resource: 'configmaps' }, labelSelector: 'scan=mine' },
+        mappings: { severity: '.data.risk', category: 'security', eventType: 'open-port', message: '.data.text' },
+      },
+    });
+    const program = await startProgram({ args: ['--port', '0', '--kubeconfig', cluster.kubeconfig()] });
+    const [found] = await within('the finding of an Ingester', 5, async () => {
+      const items = await listed('zen.kube-zen.io/source=my-scans');
+      return items.length > 0 ? items : undefined;
+    });
+    expect(found).toMatchObject({
+      metadata: { namespace: 'shop' },
+      spec: { severity: 'HIGH', details: { message: 'a port is open' } },
+    });
+    const conditions = await within('the conditions of an Ingester', 5, async () => {
+      const { body } = await cluster.request('GET', `${ingesters}/my-scans`);
+      return body.status?.conditions?.length > 1 ? body.status.conditions : undefined;
+    });
+    expect(conditions).toEqual([
+      expect.objectContaining({ type: 'Accepted', status: 'True' }),
+      expect.objectContaining({ type: 'Ready', status: 'True' }),
+    ]);
     expect(await program.stop()).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { observationOf } from '../../shared/api/observation.ts';
-import { cutText, fitDetails, maxObjectBytes } from '../../shared/finding/size-limits.ts';
+import { cutText, fitDetails } from '../../shared/finding/size-limits.ts';
 import { timeOf } from '../../shared/finding/values.ts';
 
 const long = fc.oneof(
@@ -29,7 +29,7 @@ describe('an Observation', () => {
             ...{ correlationId, ttl: 604_800, expiresAt: 0, now: 0 },
           },
         );
-        expect(Buffer.byteLength(JSON.stringify(object))).toBeLessThan(maxObjectBytes);
+        expect(Buffer.byteLength(JSON.stringify(object))).toBeLessThan(8192);
         expect(Object.keys(object.spec.details).length).toBeLessThanOrEqual(64);
         expect(JSON.stringify(object)).not.toMatch(/\\ud[89a-f][0-9a-f]{2}/i);
       }),

@@ -1,13 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { observationOf } from '../../shared/api/observation.ts';
-import { allowAll } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import { isSource, loadFunction } from '../../shared/host/function-list.ts';
 import { derive, type NamedFinding } from '../../shared/pipeline/derive.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
 import { type CorpusFile, corpusFiles, corpusMissing } from '../corpus/corpus.ts';
+import { allowAll } from '../pipeline/test-context.ts';
 
 /** What a payload came to: Observations, and why there are none, or not more. */
 interface Outcome {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Finding } from '../../shared/finding/finding.ts';
-import { allowAll } from '../../shared/function/filter.ts';
 import { type DeriveOptions, derive } from '../../shared/pipeline/derive.ts';
+import { allowAll } from './test-context.ts';
 
 const options: DeriveOptions = {
   ...{ source: 'tool', dropOwn: true, filter: allowAll, systemNamespace: 'zen-system', watchNamespace: undefined },

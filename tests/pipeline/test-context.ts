@@ -4,7 +4,7 @@ import { guessedPlural } from '../../shared/api/knative-kinds.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { Broker, Clock, Cluster, Context } from '../../shared/function/context.ts';
 import type { FunctionDefinition, HandlerDefinition } from '../../shared/function/definitions.ts';
-import { allowAll } from '../../shared/function/filter.ts';
+import type { Filter } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { type Environment, parseSettings } from '../../shared/function/settings.ts';
 import type { KubernetesObject, Objects, Store } from '../../shared/function/stores.ts';
@@ -12,6 +12,9 @@ import { createTally, type Summary } from '../../shared/function/tally.ts';
 import { bindFunctions } from '../../shared/host/context.ts';
 import { createMetrics } from '../../shared/host/metrics.ts';
 import { createEmbeddedStore, type EmbeddedStore } from '../../shared/local/embedded-store.ts';
+
+/** Keeps everything. */
+export const allowAll: Filter = () => undefined;
 
 /** Objects in memory, and a switch to make their lists fail. */
 export interface TestObjects extends Objects {
