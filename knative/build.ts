@@ -147,7 +147,7 @@ const loader = `
   });`;
 
 async function makeBlob(): Promise<void> {
-  const samples = filesIn(join(root, 'tests', 'fixtures'), /sample-.*\.event\.json$/);
+  const samples = filesIn(join(root, 'functions', 'samples'), /\.event\.json$/);
   try {
     if (values['without-snapshot']) throw new Error('not asked for');
     takeSnapshot(program, samples);

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import type { FunctionInfo } from '../function/context.ts';
 
-/** The project's own fixtures whose case begins with `sample-`: CloudEvents in structured mode. */
-const fixturesFolder = join(import.meta.dirname, '..', '..', 'tests', 'fixtures');
+/** `<source>/<case>.event.json`: CloudEvents in structured mode. */
+const samplesFolder = join(import.meta.dirname, '..', '..', 'functions', 'samples');
 
 const sampleEvent = z.object({ type: z.string(), data: z.record(z.string(), z.unknown()) });
 
@@ -14,14 +14,14 @@ interface Sample extends z.infer<typeof sampleEvent> {
 }
 
 function samples(): Sample[] {
-  if (!existsSync(fixturesFolder))
+  if (!existsSync(samplesFolder))
     throw new Error('--samples: the sample events are in the repository, not in the image');
-  return readdirSync(fixturesFolder).flatMap((source) =>
-    readdirSync(join(fixturesFolder, source))
-      .filter((file) => /^sample-.*\.event\.json$/.test(file))
+  return readdirSync(samplesFolder).flatMap((source) =>
+    readdirSync(join(samplesFolder, source))
+      .filter((file) => file.endsWith('.event.json'))
       .map((file) => ({
         name: `${source}-${file.replace('.event.json', '')}`,
-        ...sampleEvent.parse(JSON.parse(readFileSync(join(fixturesFolder, source, file), 'utf8'))),
+        ...sampleEvent.parse(JSON.parse(readFileSync(join(samplesFolder, source, file), 'utf8'))),
       })),
   );
 }

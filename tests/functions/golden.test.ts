@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { observationName } from '../../shared/finding/name.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
@@ -6,7 +7,7 @@ import type { SourceFunction } from '../../shared/function/definitions.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { isSource, loadFunctions } from '../../shared/host/function-list.ts';
 import { createTestContext, handled } from '../pipeline/test-context.ts';
-import { type Fixture, fixturesFolder, loadFixtures } from './fixtures.ts';
+import { casesOf, type Fixture, fixturesFolder, loadFixtures } from './fixtures.ts';
 
 const sources = (await loadFunctions()).filter(isSource);
 
@@ -56,15 +57,10 @@ describe('the fixtures', () => {
     expect(readdirSync(fixturesFolder).sort()).toEqual(sources.map(({ name }) => name).sort());
   });
 
-  it.each(readdirSync(fixturesFolder))(
-    '%s/ holds an event and a golden file for each case, and nothing else',
-    (folder) => {
-      const files = readdirSync(`${fixturesFolder}/${folder}`);
-      const cases = files.filter((file) => file.endsWith('.event.json')).map((file) => file.replace('.event.json', ''));
-      const known = cases.flatMap((one) => [`${one}.event.json`, `${one}.observations.json`, `${one}.settings.json`]);
-      expect(cases.length).toBeGreaterThan(0);
-      expect(files.filter((file) => !known.includes(file))).toEqual([]);
-      for (const one of cases) expect(files).toContain(`${one}.observations.json`);
-    },
-  );
+  it.each(readdirSync(fixturesFolder))('%s/ holds the files of its cases, and nothing else', (source) => {
+    const suffixes = ['event', 'observations', 'settings'].map((kind) => `.${kind}.json`);
+    const files = readdirSync(join(fixturesFolder, source));
+    expect(casesOf(source).length).toBeGreaterThan(0);
+    expect(files.filter((file) => !suffixes.some((suffix) => file.endsWith(suffix)))).toEqual([]);
+  });
 });
