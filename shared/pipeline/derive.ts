@@ -1,11 +1,9 @@
 import { group } from '../api/group.ts';
 import { canonicalJson } from '../finding/canonical-json.ts';
-import type { Counts, Finding, ResourceRef } from '../finding/finding.ts';
+import type { Counts, Finding, Normalized, ResourceRef } from '../finding/finding.ts';
 import { observationName, subjectOf } from '../finding/name.ts';
 import type { Context } from '../function/context.ts';
-import type { SourceDefinition } from '../function/definitions.ts';
 import type { Filter } from '../function/filter.ts';
-import { normalizeData } from './parse.ts';
 
 /** A finding that is kept, under the name it will be stored by. */
 export interface NamedFinding {
@@ -101,17 +99,15 @@ export function derive(findings: readonly Finding[], options: DeriveOptions): De
   return { findings: named, filtered };
 }
 
-/** What data of a source comes to, counted on the way: parse, normalize, filter, name. Throws a Refusal 422, or 503. */
-export function deriveFindings<Data, Settings>(
-  source: SourceDefinition<Data, Settings>,
-  data: unknown,
-  time: string,
+/** Filters and names what was normalized, and counts what comes of it. Throws a Refusal 503 where a filter can't be asked. */
+export function deriveFindings<Settings>(
+  source: string,
+  { findings, skipped }: Normalized,
   { dropOwn }: Pick<DeriveOptions, 'dropOwn'>,
   { settings, filter, event: { tally } }: Context<Settings>,
 ): readonly NamedFinding[] {
-  const { findings, skipped } = normalizeData(source, data, time, settings);
   const derivation = derive(findings, {
-    source: source.name,
+    source,
     dropOwn,
     filter,
     systemNamespace: settings.SYSTEM_NAMESPACE,

@@ -6,6 +6,7 @@ import type { SourceDefinition } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { deriveFindings, type NamedFinding } from './derive.ts';
+import { normalizeData } from './parse.ts';
 
 /** Whether a selector picks the object: labels and namespace can change while an event is under way. */
 export function isRelevant(selector: KindSelector, { metadata }: KubernetesObject): boolean {
@@ -26,7 +27,8 @@ export function findingsIn<Data, Settings>(
   context: Context<Settings>,
 ): readonly NamedFinding[] {
   const created = timeOf(object.metadata.creationTimestamp, time);
-  return deriveFindings(source, object, created, { dropOwn: true }, context);
+  const normalized = normalizeData(source, object, created, context.settings);
+  return deriveFindings(source.name, normalized, { dropOwn: true }, context);
 }
 
 /** Whether the object itself is at fault; all else (a filter that can't be asked) passes, and the object is read again. */
