@@ -149,6 +149,17 @@ export async function within<Value>(
   }
 }
 
+/**
+ * Polls until it is so: for what nobody is promised a time for, with a limit that tells late on a loaded machine from never.
+ */
+export async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
+  const deadline = performance.now() + 45_000;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
 export interface ShownObservation {
   readonly metadata: {
     readonly name: string;
