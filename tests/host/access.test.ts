@@ -80,13 +80,13 @@ describe('access to the webhooks', () => {
     const access = createAccess({ ...open, tokenFile }, () => clock.now);
     expect(answerOf(access, bearer('old'))).toBe(204);
     writeFileSync(tokenFile, 'old\nnew\n');
-    clock.now += 1000;
+    clock.now += 5000;
     expect([answerOf(access, bearer('old')), answerOf(access, bearer('new'))]).toEqual([204, 204]);
     writeFileSync(tokenFile, 'new\n');
-    clock.now += 1000;
+    clock.now += 5000;
     expect([answerOf(access, bearer('old')), answerOf(access, bearer('new'))]).toEqual([401, 204]);
     writeFileSync(tokenFile, '');
-    clock.now += 1000;
+    clock.now += 5000;
     expect([answerOf(access, bearer('new')), answerOf(access, {})]).toEqual([401, 401]);
   });
 
