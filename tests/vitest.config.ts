@@ -6,8 +6,10 @@ export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
     globalSetup: ['tests/global-setup.ts'],
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    setupFiles: ['tests/setup.ts'],
+    // So long that a machine whose cores are taken by others still does it: what hangs fails all the same.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     // Two cores: more workers only make the real components slow enough to miss a bound.
     maxWorkers: 2,
   },

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import type { KindSelector } from '../api/kind-selector.ts';
@@ -54,7 +54,7 @@ async function openFolders(args: LocalArguments, settings: CommonSettings, log: 
   const { createObjectFolder } = await import('./folders.ts');
   const { sampleObjects } = await import('./samples.ts');
   const store = createEmbeddedStore({ data: args.data, now: Date.now });
-  const data = args.data === ':memory:' ? mkdtempSync(join(tmpdir(), 'zen-watcher-')) : args.data;
+  const data = args.data === ':memory:' ? folderOfProcess() : args.data;
   const own = join(data, 'objects');
   mkdirSync(own, { recursive: true });
   const folders = [args.objects, args.samples ? sampleObjects(data) : undefined, args.config, own];
@@ -91,6 +91,13 @@ async function openFolders(args: LocalArguments, settings: CommonSettings, log: 
       store.close();
     },
   };
+}
+
+/** A folder that is gone when the process ends, also where it ends because it can't start. */
+function folderOfProcess(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'zen-watcher-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 function isBelow(folder: string, file: string): boolean {

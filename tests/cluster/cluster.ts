@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpsRequest } from 'node:https';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
+import { atEnd } from '../host/at-end.ts';
+import { temporaryFolder, until } from '../host/program.ts';
 import { clusterUnavailable, findBinaries } from './binaries.ts';
 
 export interface Answer {
@@ -78,7 +79,7 @@ export function skipWithoutCluster(): boolean {
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const binaries = findBinaries();
-  const folder = mkdtempSync(join(tmpdir(), 'zen-watcher-cluster-'));
+  const folder = temporaryFolder();
   const [etcdPort, peerPort, apiPort] = [await freePort(), await freePort(), await freePort()];
   const adminToken = randomBytes(16).toString('hex');
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -127,7 +128,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const end = (): void => {
     for (const child of running) child.kill('SIGKILL');
   };
-  process.once('exit', end);
+  const hasEnded = atEnd(end);
 
   const request: Cluster['request'] = (
     method,
@@ -152,7 +153,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     });
 
   async function ready(): Promise<void> {
-    const deadline = Date.now() + 60_000;
+    // Long: with both cores taken an API server needs most of a minute.
+    const deadline = Date.now() + 180_000;
     for (;;) {
       const answer = await request('GET', '/readyz').catch(() => undefined);
       if (answer?.status === 200) return;
@@ -244,8 +246,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       await ready();
     },
     async stop() {
-      process.off('exit', end);
       await kill();
+      hasEnded();
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -258,22 +260,14 @@ export async function applyCrds(cluster: Cluster): Promise<void> {
   for (const file of files) {
     const plural = file.replace('.yaml', '');
     const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${plural}.zen.kube-zen.io`;
-    for (let tries = 0; ; tries += 1) {
+    await until(`${plural} is established`, async () => {
       const { body } = await cluster.request('GET', path);
       const conditions: { type: string; status: string }[] = body.status?.conditions ?? [];
-      if (conditions.some(({ type, status }) => type === 'Established' && status === 'True')) break;
-      if (tries > 200) throw new Error(`${plural} is not established: ${JSON.stringify(conditions)}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+      return conditions.some(({ type, status }) => type === 'Established' && status === 'True');
+    });
     // Established is a little earlier than served.
-    for (
-      let tries = 0;
-      (await cluster.request('GET', `/apis/zen.kube-zen.io/${versionOf(file)}/${plural}`)).status !== 200;
-      tries += 1
-    ) {
-      if (tries > 200) throw new Error(`${plural} is not served`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const served = `/apis/zen.kube-zen.io/${versionOf(file)}/${plural}`;
+    await until(`${plural} is served`, async () => (await cluster.request('GET', served)).status === 200);
   }
 }
 

@@ -139,8 +139,9 @@ describe.skipIf(skipWithoutCluster())('faults between senders, functions and a r
       const random = createRandom(seed);
       let isDown = killsCluster;
       let isSent = false;
-      const started = performance.now();
-      const isStormy = (): boolean => !isSent && (isDown || performance.now() - started < stormSeconds * 1000);
+      let isCalm = false;
+      let stormEnds = Number.POSITIVE_INFINITY;
+      const isStormy = (): boolean => !isSent && (isDown || performance.now() < stormEnds);
       const likelihood = 0.1 + random.random() * 0.25;
       const fault = () => (isStormy() && random.random() < likelihood ? random.pick(faults) : undefined);
       const proxy: FaultProxy = await startProxy({ target: cluster.server, certificates: cluster.certificates, fault });
@@ -152,17 +153,18 @@ describe.skipIf(skipWithoutCluster())('faults between senders, functions and a r
           folder,
           environment: { PORT: String(port), API_TIMEOUT_SECONDS: '1', LOG_LEVEL: 'ERROR', ...environment },
         });
-      const killables: Killable[] = [];
-      for (const name of ['falco', 'audit', 'kyverno', 'deadletter']) {
-        const port = await freePort();
-        killables.push({ name, port, program: await start(name, port) });
-      }
+      const killables: Killable[] = await Promise.all(
+        ['falco', 'audit', 'kyverno', 'deadletter'].map(async (name) => {
+          const port = await freePort();
+          return { name, port, program: await start(name, port) };
+        }),
+      );
       const urlOf = (name: string): string => killables.find((one) => one.name === name)?.program.url ?? '';
       const subscribers = new Map([
         ['falco.rule.output.v1', urlOf('falco')],
         ['io.kube-zen.audit.v1', urlOf('audit')],
       ]);
-      const broker = await startBroker({ subscribers, deadLetterSink: urlOf('deadletter') });
+      const broker = await startBroker({ subscribers, deadLetterSink: urlOf('deadletter'), isCalm: () => isCalm });
       const webhook = await startFunction('webhook', {
         server: proxy.server,
         folder,
@@ -212,7 +214,10 @@ describe.skipIf(skipWithoutCluster())('faults between senders, functions and a r
 
       const alerts = alertsOf(seed, random);
       const batches = auditBatchesOf(seed, random);
-      const storm = misfortunes();
+      stormEnds = performance.now() + stormSeconds * 1000;
+      const storm = misfortunes().then(() => {
+        isCalm = true;
+      });
       const [, lostBatches, reports] = await Promise.all([
         sendAsFalco(webhook.url, alerts),
         sendAsApiServer(webhook.url, batches),

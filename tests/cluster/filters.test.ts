@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Program, temporaryFolder } from '../host/program.ts';
+import { type Program, temporaryFolder, until, within } from '../host/program.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
 import { eventHeaders, startFunction } from './functions.ts';
 import { type FaultProxy, postTo, startProxy } from './proxy.ts';
@@ -16,7 +16,7 @@ function aFilter(name: string, spec: object) {
   return { ...typed, metadata: { name }, spec: { targetSource: 'falco', ...spec } };
 }
 
-describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout: 90_000 }, () => {
+describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout: 180_000 }, () => {
   let cluster: Cluster;
   let proxy: FaultProxy;
   let folder: string;
@@ -46,16 +46,10 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
   };
   const start = (server = cluster.server): Promise<Program> => startFunction('falco', { server, folder });
   const statusOf = async ({ url }: Program): Promise<number> => (await fetch(`${url}/ready`)).status;
-  /** Milliseconds until it is so; the promise is two seconds. */
-  const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
-    const started = performance.now();
-    for (let tries = 0; !(await isSo()); tries += 1) {
-      if (tries > 400) throw new Error(`never: ${what}`);
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    console.log(`${what}: ${Math.round(performance.now() - started)} ms (promised: 2000 ms)`);
-  };
-  const ready = (program: Program): Promise<void> => until('ready', async () => (await statusOf(program)) === 200);
+  const acts = (what: string, isSo: () => Promise<boolean>): Promise<unknown> =>
+    within(what, 2, async () => (await isSo()) || undefined);
+  const ready = (program: Program): Promise<void> =>
+    until('it is ready', async () => (await statusOf(program)) === 200);
 
   beforeAll(async () => {
     cluster = await startCluster();
@@ -103,7 +97,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
       { spec: { minSeverity: 'HIGH' } },
       { contentType: 'application/merge-patch+json' },
     );
-    await until('a changed filter', async () => !(await passes(program, 'Warning')));
+    await acts('a changed filter', async () => !(await passes(program, 'Warning')));
     isChanged = true;
     const before = (await stored()).length;
     await until('more load', async () => after.length > 100);
@@ -116,7 +110,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     expect(after.filter((rule) => rules.has(rule))).toEqual([]);
     expect(before).toBeGreaterThan(50);
     await cluster.request('DELETE', `${filtersPath}/load`);
-    await until('a deleted filter', () => passes(program, 'Warning'));
+    await acts('a deleted filter', () => passes(program, 'Warning'));
     await program.stop();
   });
 
@@ -149,7 +143,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     await ready(program);
     expect(await passes(program)).toBe(false);
     await cluster.request('DELETE', `${filtersPath}/many-777`);
-    await until('one of 1,000 filters', () => passes(program));
+    await acts('one of 1,000 filters', () => passes(program));
     expect(await send(program, 'rule 999')).toBe(204);
     expect(await stored()).not.toContain('rule 999');
     const metrics = await (await fetch(`${program.url}/metrics`)).text();
@@ -235,7 +229,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     };
     const path = '/apis/zen.kube-zen.io/v1alpha1/namespaces/zen-system/ingesters';
     expect((await cluster.request('POST', path, { ...typed, metadata: { name: 'ci' }, spec })).status).toBe(201);
-    await until('a new Ingester', async () => (await post('Bearer good-token')) === 204);
+    await acts('a new Ingester', async () => (await post('Bearer good-token')) === 204);
     expect([await post(), await post('Bearer other')]).toEqual([401, 401]);
     expect(await stored('ci')).toEqual(['posted']);
     await until('its conditions', async () => {

@@ -1,10 +1,9 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import gc from '../../functions/gc.ts';
 import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';
-import { type Program, startProgram, within } from '../host/program.ts';
+import { type Program, startProgram, temporaryFolder, until, within } from '../host/program.ts';
 import { createRandom } from '../host/random.ts';
 import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
 import { anObject, anObservation } from '../stores/store-contract.ts';
@@ -20,7 +19,7 @@ let cluster: Cluster;
 let proxy: FaultProxy;
 let folder: string;
 let token: string;
-const auditLog = join(mkdtempSync(join(tmpdir(), 'zen-watcher-audit-')), 'audit.log');
+const auditLog = join(temporaryFolder(), 'audit.log');
 
 const observations = '/apis/zen.kube-zen.io/v1/observations';
 
@@ -66,7 +65,7 @@ async function remove(object: ReturnType<typeof policyReport>): Promise<void> {
 
 describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeout: 120_000 }, () => {
   beforeAll(async () => {
-    const policy = join(mkdtempSync(join(tmpdir(), 'zen-watcher-audit-')), 'policy.yaml');
+    const policy = join(temporaryFolder(), 'policy.yaml');
     writeFileSync(
       policy,
       'apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{ level: Metadata }]\n',
@@ -78,13 +77,11 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
       await cluster.namespace(name);
     ({ folder, token } = await cluster.serviceAccount('functions', writerRules));
     proxy = await startProxy({ target: cluster.server, certificates: cluster.certificates, fault: () => undefined });
-    for (let tries = 0; tries < 100; tries += 1) {
-      const { status } = await cluster.request('GET', '/apis/wgpolicyk8s.io/v1alpha2/policyreports', undefined, {
-        token,
-      });
-      if (status === 200) break;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const reports = '/apis/wgpolicyk8s.io/v1alpha2/policyreports';
+    await until(
+      'reports may be listed',
+      async () => (await cluster.request('GET', reports, undefined, { token })).status === 200,
+    );
   }, 900_000);
 
   afterAll(async () => {
@@ -303,9 +300,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
       // The log is written behind: it is whole when it has what was just asked for.
       const marker = `/api/v1/namespaces/marker-${round}`;
       await cluster.request('GET', marker);
-      for (let tries = 0; tries < 200 && !readFileSync(auditLog, 'utf8').includes(marker); tries += 1) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
+      await until('the audit log is whole', () => readFileSync(auditLog, 'utf8').includes(marker));
       const log = readFileSync(auditLog);
       const lines = log
         .subarray(offset)
@@ -365,13 +360,9 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
         .split('\n');
       expect(header.split(/\s+/)).toEqual(observationColumns);
       expect(lines.join('\n')).toMatch(/falco-[0-9a-f]{32}\s+falco\s+security\s+HIGH\s+runtime-security\s+p/);
-      for (let tries = 0; tries < 200; tries += 1) {
-        if (
-          (await listed('zen.kube-zen.io/source=kyverno')).some(({ spec }) => spec.details.rule === 'seen by kubectl')
-        )
-          break;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
+      await until('the report is observed', async () =>
+        (await listed('zen.kube-zen.io/source=kyverno')).some(({ spec }) => spec.details.rule === 'seen by kubectl'),
+      );
       expect(run(['get', 'obs', '-n', 'shop', '-l', 'zen.kube-zen.io/source=kyverno'])).toMatch(
         /policy-violation\s+local\s+open/,
       );

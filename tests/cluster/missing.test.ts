@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { Program } from '../host/program.ts';
+import { type Program, until } from '../host/program.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
 import { eventHeaders, startFunction } from './functions.ts';
 import { writerRules } from './rules.ts';
@@ -29,21 +29,18 @@ describe.skipIf(skipWithoutCluster())('what is missing', { timeout: 120_000 }, (
 
   /** The sender tries again, as all but Falco do, until what was missing is there. */
   async function sendUntilTaken(body: string): Promise<void> {
-    for (let tries = 0; tries < 200; tries += 1) {
-      if ((await send(body)).status === 204) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    throw new Error('never taken');
+    await until('it is taken', async () => (await send(body)).status === 204);
   }
 
   /** The answer once it no longer says this. */
   async function untilOther(reason: string): ReturnType<typeof send> {
-    for (let tries = 0; tries < 200; tries += 1) {
-      const answer = await send(alert('not ready', 'shop'));
-      if (!answer.error?.includes(reason)) return answer;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    throw new Error(`it goes on saying ${reason}`);
+    const ask = () => send(alert('not ready', 'shop'));
+    let answer = await ask();
+    await until(`it no longer says ${reason}`, async () => {
+      answer = await ask();
+      return !answer.error?.includes(reason);
+    });
+    return answer;
   }
 
   async function rulesStored(): Promise<string[]> {

@@ -1,5 +1,6 @@
 import { type FunctionDefinition, triggersOf } from '../../shared/function/definitions.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
+import { until } from '../host/program.ts';
 import type { Cluster } from './cluster.ts';
 
 /** The kinds that the tests' reports are of, as loose as an API server allows. */
@@ -48,10 +49,7 @@ export function readyTrigger(functionName: string, type: string, isReady = true)
 export async function applyTriggers(cluster: Cluster, definitions: readonly FunctionDefinition[]): Promise<void> {
   await cluster.apply(knativeCrds);
   const path = '/apis/eventing.knative.dev/v1/namespaces/zen-system/triggers';
-  for (let tries = 0; (await cluster.request('GET', path)).status !== 200; tries += 1) {
-    if (tries > 200) throw new Error('Triggers are not served');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  await until('Triggers are served', async () => (await cluster.request('GET', path)).status === 200);
   for (const definition of definitions) {
     const { name } = definition;
     for (const trigger of triggersOf(definition, parseSettings({}, definition.settings, []))) {

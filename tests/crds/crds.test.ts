@@ -17,7 +17,7 @@ import {
 } from '../cluster/cluster.ts';
 import { connectAs } from '../cluster/connect.ts';
 import { writerRules } from '../cluster/rules.ts';
-import { temporaryFolder } from '../host/program.ts';
+import { temporaryFolder, until } from '../host/program.ts';
 import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
 
 interface Example {
@@ -111,10 +111,7 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     await cluster.namespace('examples');
     await cluster.namespace('zen-system');
     await cluster.apply(looseCrd);
-    for (let tries = 0; (await cluster.request('GET', observations)).status !== 200; tries += 1) {
-      if (tries > 200) throw new Error('not served');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until('the loose CRD is served', async () => (await cluster.request('GET', observations)).status === 200);
     const metadata = { name: 'written-by-another-program' };
     const answer = await cluster.request('POST', observations, {
       apiVersion: 'zen.kube-zen.io/v1',
@@ -125,17 +122,17 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     expect(answer.status).toBe(201);
     await applyCrds(cluster);
     // The new schema takes a moment to act after it is applied.
-    for (let tries = 0; tries < 200; tries += 1) {
+    await until('the new schema acts', async () => {
       const probe = {
         apiVersion: 'zen.kube-zen.io/v1',
         kind: 'Observation',
-        metadata: { name: `probe-${tries}` },
+        metadata: { name: 'probe' },
         spec: oddSpec,
       };
-      if ((await cluster.request('POST', observations, probe)).status === 422) break;
-      await cluster.request('DELETE', `${observations}/probe-${tries}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+      if ((await cluster.request('POST', observations, probe)).status === 422) return true;
+      await cluster.request('DELETE', `${observations}/probe`);
+      return false;
+    });
   }, 900_000);
 
   afterAll(() => cluster.stop());

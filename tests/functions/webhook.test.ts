@@ -226,14 +226,17 @@ describe('a webhook whose Broker is away', () => {
   });
 
   it('holds a sender that would not try again, until the Broker has the event', async () => {
-    let tries = 0;
+    let refusals = 0;
+    let taken = 0;
     const publish = async (): Promise<void> => {
-      tries += 1;
-      if (tries < 20) await away();
+      if (refusals < 20) {
+        refusals += 1;
+        await away();
+      }
+      taken += 1;
     };
     const { summary } = await receive({ rule: 'r', priority: 'Error' }, '/falco/webhook', { publish });
-    expect(tries).toBe(20);
-    expect(summary.observed).toBe(1);
+    expect([refusals, taken, summary.observed]).toEqual([20, 1, 1]);
   });
 
   it('answers 503 when the process shuts down', async () => {
@@ -266,20 +269,23 @@ describe('a webhook whose Trigger is not ready', () => {
     const received = receive(body, path, { ...context, publish, isRouted: () => false });
     await expect(received).rejects.toMatchObject({ status: 503 });
     expect(published).toEqual([]);
-    expect(clock.now).toBeGreaterThanOrEqual(25_000);
-    expect(clock.now).toBeLessThan(27_000);
+    // The API server's patience, the shorter one.
+    expect(clock.now).toBeLessThan(30_000);
   });
 
-  it('takes what came before it, once it is', async () => {
+  it('takes what came in the moment before it is', async () => {
     const { clock, context } = sleeper();
-    const { published } = await receive(alert, '/falco/webhook', { ...context, isRouted: () => clock.now > 5000 });
-    expect(published).toHaveLength(1);
+    const isRouted = (): boolean => clock.now > 20_000;
+    expect((await receive(alert, '/falco/webhook', { ...context, isRouted })).published).toHaveLength(1);
+    clock.now = 0;
+    expect((await receive(audited(), '/audit/webhook', { ...context, isRouted })).published).toHaveLength(1);
   });
 
   it('holds what came before it was known, in an outage, for longer', async () => {
     const { clock, context } = sleeper();
     const isRouted = (): boolean | undefined => (clock.now > 100_000 ? true : undefined);
     expect((await receive(alert, '/falco/webhook', { ...context, isRouted })).published).toHaveLength(1);
+    expect(clock.now).toBeGreaterThan(100_000);
   });
 
   it('goes on at the other paths', async () => {

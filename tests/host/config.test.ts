@@ -1,21 +1,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Program, runProgram, startProgram, temporaryFolder } from './program.ts';
+import { within as inTime, type Program, runProgram, startProgram, temporaryFolder } from './program.ts';
 
-/** The promise is two seconds; here it is only asked whether it comes at all, and how long it took is printed. */
-async function within<Value>(what: string, get: () => Promise<Value | undefined>): Promise<Value> {
-  const started = performance.now();
-  for (let tries = 0; tries < 400; tries += 1) {
-    const value = await get();
-    if (value !== undefined) {
-      console.log(`${what}: ${((performance.now() - started) / 1000).toFixed(2)} s`);
-      return value;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  throw new Error(`never: ${what}`);
-}
+const within = <Value>(what: string, get: () => Promise<Value | undefined>): Promise<Value> => inTime(what, 2, get);
 
 const filter = (name: string, spec: string) => `apiVersion: zen.kube-zen.io/v1alpha1
 kind: ObservationFilter

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { freePort } from '../bench/measure.ts';
+import { atEnd } from './at-end.ts';
 import { observationsOf, sources, startProgram, temporaryFolder, within } from './program.ts';
 
 const correlation = 'zen.kube-zen.io/correlation-id';
@@ -58,6 +59,7 @@ describe('the log', () => {
     const args = [sources, '--port', port, '--data', temporaryFolder()];
     const child = spawn(process.execPath, args, { stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'] });
     const exited = once(child, 'exit');
+    atEnd(() => child.kill('SIGKILL'));
     let errors = '';
     child.stderr?.on('data', (chunk) => {
       errors += chunk;

@@ -4,6 +4,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { atEnd } from './at-end.ts';
 import { type ControlGroup, image } from './container.ts';
 
 /** The built program, running. */
@@ -42,7 +43,12 @@ function commandOf({ args, environment = {} }: StartOptions) {
   const isFunction = args[0] !== undefined && !args[0].startsWith('-');
   return {
     command: [process.execPath, ...(isFunction ? image.arguments() : [sources]), ...args],
-    env: { PATH: process.env.PATH, ...(isFunction && image.environment), ...environment },
+    env: {
+      PATH: process.env.PATH,
+      TMPDIR: process.env.TMPDIR,
+      ...(isFunction && image.environment),
+      ...environment,
+    },
   };
 }
 
@@ -56,10 +62,9 @@ export async function startProgram(options: StartOptions): Promise<Program> {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const end = (): void => void child.kill('SIGKILL');
-  process.once('exit', end);
+  const hasEnded = atEnd(() => child.kill('SIGKILL'));
   const exited = once(child, 'exit').then(([code]): number | null => {
-    process.off('exit', end);
+    hasEnded();
     return typeof code === 'number' ? code : null;
   });
   const log: string[] = [];
@@ -99,17 +104,20 @@ export async function runProgram(options: StartOptions) {
   const { command, env } = commandOf(options);
   const [file = '', ...rest] = command;
   const child = spawn(file, rest, { env });
+  const hasEnded = atEnd(() => child.kill('SIGKILL'));
   const output: string[] = [];
   child.stdout.on('data', (chunk) => output.push(String(chunk)));
   child.stderr.on('data', (chunk) => output.push(String(chunk)));
   const [code] = await once(child, 'close');
+  hasEnded();
   return { code, output: output.join('') };
 }
 
-/** A folder that is gone after the tests of this process. */
+/** A folder that is gone after the tests of a file. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'zen-watcher-test-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  // A program that was killed a moment ago may still be writing there.
+  atEnd(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
   return folder;
 }
 
@@ -138,6 +146,17 @@ export async function within<Value>(
     }
     if (took > seconds * 5) throw new Error(`${promise}: not within ${seconds * 5} s`);
     await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/**
+ * Polls until it is so: for what nobody is promised a time for, with a limit that tells late on a loaded machine from never.
+ */
+export async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
+  const deadline = performance.now() + 45_000;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 

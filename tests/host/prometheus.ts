@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AlertRule, ruleGroups } from '../../knative/alerts.ts';
 import { freePort } from '../bench/measure.ts';
+import { atEnd } from './at-end.ts';
 import { temporaryFolder, within } from './program.ts';
 
 export interface Prometheus {
@@ -37,8 +38,7 @@ export async function startPrometheus(
   const api = `http://127.0.0.1:${port}/api/v1`;
   const args = [`--config.file=${file}`, `--storage.tsdb.path=${join(folder, 'tsdb')}`];
   const child = spawn('prometheus', [...args, `--web.listen-address=127.0.0.1:${port}`], { stdio: 'ignore' });
-  const end = (): void => void child.kill('SIGKILL');
-  process.once('exit', end);
+  const hasEnded = atEnd(() => child.kill('SIGKILL'));
 
   const query: Prometheus['query'] = async (text, label) => {
     const response = await fetch(`${api}/query?query=${encodeURIComponent(text)}`).catch(() => undefined);
@@ -62,10 +62,10 @@ export async function startPrometheus(
       return data.activeTargets.find(({ scrapePool }) => scrapePool === job)?.lastError;
     },
     async stop() {
-      process.off('exit', end);
       const ended = once(child, 'exit');
       child.kill('SIGTERM');
       await ended;
+      hasEnded();
     },
   };
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { observationsOf, runProgram, startProgram, temporaryFolder, within } from './program.ts';
@@ -70,6 +70,21 @@ describe('stopping', () => {
     const statuses = new Set(await Promise.all(answers));
     for (const status of statuses) expect([204, 503, 'refused']).toContain(status);
     expect(statuses).toContain(204);
+  });
+});
+
+describe('--data :memory:', () => {
+  it('leaves nothing in the temporary folder, whether it has run or could not start', async () => {
+    const temporary = temporaryFolder();
+    const start = (port: string) => ({
+      args: ['--port', port, '--data', ':memory:', '--samples'],
+      environment: { TMPDIR: temporary },
+    });
+    const program = await startProgram(start('0'));
+    const second = await runProgram(start(new URL(program.url).port));
+    expect([second.code, second.output]).toEqual([1, expect.stringContaining('EADDRINUSE')]);
+    expect(await program.stop()).toBe(0);
+    expect(readdirSync(temporary)).toEqual([]);
   });
 });
 

@@ -1,11 +1,11 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
 import { type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
+import { temporaryFolder, until } from '../host/program.ts';
 
 const policy = join(import.meta.dirname, '..', '..', 'knative', 'audit-policy.yaml');
 
@@ -65,7 +65,7 @@ const deeds: readonly Deed[] = [
 ];
 
 describe.skipIf(skipWithoutCluster())('the audit Policy on a real API server', { timeout: 60_000 }, () => {
-  const log = join(mkdtempSync(join(tmpdir(), 'zen-watcher-policy-')), 'audit.log');
+  const log = join(temporaryFolder(), 'audit.log');
   let cluster: Cluster;
 
   beforeAll(async () => {
@@ -82,9 +82,7 @@ describe.skipIf(skipWithoutCluster())('the audit Policy on a real API server', {
     }
     // The last deed is in the log when all of them are.
     await cluster.request('DELETE', `${shop}/services/last`);
-    for (let tries = 0; tries < 200 && !readFileSync(log, 'utf8').includes('services/last'); tries += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until('the last deed is logged', () => readFileSync(log, 'utf8').includes('services/last'));
     const text = readFileSync(log, 'utf8');
     const settings = Object.assign({}, parseSettings({}, audit.source.settings, []));
     const events: { requestURI: string; user: { username: string } }[] = text

@@ -2,8 +2,9 @@ import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { postTo } from '../cluster/proxy.ts';
+import { atEnd } from '../host/at-end.ts';
 import { type ControlGroup, createControlGroup, image, memoryMiB } from '../host/container.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -50,6 +51,7 @@ async function contain(folder: string, name: string, group: ControlGroup | undef
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = new Promise<number | null>((resolve) => program.once('exit', resolve));
+  atEnd(() => program.kill('SIGKILL'));
   const log: string[] = [];
   program.stderr.on('data', (chunk: Buffer) => log.push(String(chunk)));
   const url = await new Promise<string>((resolve, reject) => {
@@ -72,15 +74,16 @@ async function contain(folder: string, name: string, group: ControlGroup | undef
 
 describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }, () => {
   const folder = mkdtempSync('/var/tmp/zen-watcher-image-');
-  const group = createControlGroup('image', { memoryMiB });
-  cpSync(join(root, 'dist'), join(folder, 'app'), { recursive: true });
-  cpSync(process.execPath, join(folder, 'node'));
-  chmodSync(folder, 0o755);
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
+  const group = reason === undefined ? createControlGroup('image', { memoryMiB }) : undefined;
 
-  afterAll(() => {
-    group?.remove();
-    rmSync(folder, { recursive: true, force: true });
+  beforeAll(() => {
+    cpSync(join(root, 'dist'), join(folder, 'app'), { recursive: true });
+    cpSync(process.execPath, join(folder, 'node'));
+    chmodSync(folder, 0o755);
   });
+
+  afterAll(() => group?.remove());
 
   it.each(['falco', 'webhook', 'sources', 'trivy', 'gc'])(
     'serves %s alone, without a right and with nothing to write to',

@@ -6,6 +6,7 @@ import { parseAllDocuments } from 'yaml';
 import type { Manifest } from '../../knative/manifests.ts';
 import { type Cluster, hasKubectl, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { corpusFiles, corpusMissing } from '../corpus/corpus.ts';
+import { until } from '../host/program.ts';
 import { applyManifest, pathOf } from './apply.ts';
 
 const overlays = ['default', 'production', 'kafka', 'constrained', 'namespaced'] as const;
@@ -153,10 +154,7 @@ describe.skipIf(skipWithoutCluster() || built.size === 0)('on a real API server'
   async function applyAll(manifests: readonly Manifest[]): Promise<void> {
     for (const manifest of manifests) {
       const list = pathOf(manifest).replace(/\/[^/]+$/, '');
-      for (let tries = 0; (await cluster.request('GET', list)).status === 404; tries += 1) {
-        if (tries > 200) throw new Error(`${list} is not served`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
+      await until(`${list} is served`, async () => (await cluster.request('GET', list)).status !== 404);
       await applyManifest(cluster, manifest);
     }
   }
@@ -242,10 +240,11 @@ describe.skipIf(skipWithoutCluster() || built.size === 0)('on a real API server'
     const patch = async (name: string, body: object, token?: string): Promise<number> =>
       (await cluster.request('PATCH', `${path}/${name}`, body, as(token))).status;
     // The policy acts some seconds after it was applied.
-    for (let tries = 0; (await create({ name: `probe-${tries}`, labels: label }, tenant.token)) === 201; tries += 1) {
-      if (tries > 400) throw new Error('the policy never acts');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    let probes = 0;
+    await until('the policy acts', async () => {
+      probes += 1;
+      return (await create({ name: `probe-${probes}`, labels: label }, tenant.token)) !== 201;
+    });
     expect(await create({ name: ours }, tenant.token)).toBe(403);
     expect(await create({ name: 'labelled', labels: label }, tenant.token)).toBe(403);
     expect(await create({ name: 'by-hand' }, tenant.token)).toBe(201);

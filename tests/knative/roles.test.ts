@@ -16,6 +16,7 @@ import {
   reportCrds,
   vulnerabilityReport,
 } from '../cluster/report-crds.ts';
+import { within } from '../host/program.ts';
 import { applyManifest } from './apply.ts';
 
 const definitions = await loadFunctions();
@@ -253,13 +254,13 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
     const definition = definitions.find((one) => one.name === name);
     const roles = (definition ? rolesOf(definition) : []).filter(({ kind }) => kind.endsWith('Role'));
 
-    /** Knative sends nothing before it is; what a function watches it can read at once or never. */
-    async function isReady(url: string): Promise<boolean> {
-      for (let tries = 0; tries < 40; tries += 1) {
-        if ((await fetch(`${url}/ready`)).status === 200) return true;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-      return false;
+    /** Knative sends nothing before it is; what a function watches it can read, or it says that it may not. */
+    function isReady(url: string): Promise<boolean> {
+      return within(`${name} is ready, or says why not`, 5, async () => {
+        const response = await fetch(`${url}/ready`);
+        if (response.status === 200) return true;
+        return (await response.text()).includes('check the Role') ? false : undefined;
+      });
     }
 
     async function doesItsJob(): Promise<boolean> {

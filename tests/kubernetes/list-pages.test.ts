@@ -2,20 +2,22 @@ import { describe, expect, it } from 'vitest';
 import type { ApiClient, ApiRequest, ApiResponse } from '../../shared/kubernetes/api-client.ts';
 import { listPages, readJson } from '../../shared/kubernetes/list-pages.ts';
 
-/** A client that gives these answers, and notes what it was asked. */
-function scripted(answers: readonly Omit<ApiResponse, 'bytes'>[]): { client: ApiClient; asked: ApiRequest[] } {
-  const asked: ApiRequest[] = [];
-  const client: ApiClient = {
-    async request(request) {
-      asked.push(request);
-      const answer = answers[asked.length - 1];
-      if (!answer) throw new Error('asked too often');
+type Answer = Omit<ApiResponse, 'bytes'>;
+
+/** A server that has an answer for each place in a list, once: the empty one is its beginning. */
+function serving(answers: Readonly<Record<string, Answer>>): ApiClient {
+  const left = new Map(Object.entries(answers));
+  return {
+    async request({ query }: ApiRequest) {
+      const place = query?.continue ?? '';
+      const answer = left.get(place);
+      left.delete(place);
+      if (!answer) throw new Error(`nothing is left at ${place}`);
       return { ...answer, bytes: 1 };
     },
     stream: async () => ({ status: 404, body: undefined, bytes: 0 }),
     close: () => undefined,
   };
-  return { client, asked };
 }
 
 const options = {
@@ -32,33 +34,30 @@ const expired = (token?: string) => ({
   body: { kind: 'Status', reason: 'Expired', metadata: token === undefined ? {} : { continue: token } },
 });
 
-async function itemsOf(client: ApiClient): Promise<unknown[]> {
-  return (await Array.fromAsync(listPages(client, options))).flatMap(({ items }) => items);
+async function itemsOf(answers: Readonly<Record<string, Answer>>): Promise<unknown[]> {
+  return (await Array.fromAsync(listPages(serving(answers), options))).flatMap(({ items }) => items);
 }
 
 describe('listPages', () => {
   it('follows the pages to the end', async () => {
-    const { client, asked } = scripted([page([1, 2], 'a'), page([3], '')]);
-    expect(await itemsOf(client)).toEqual([1, 2, 3]);
-    expect(asked.map(({ query }) => query?.continue)).toEqual([undefined, 'a']);
+    expect(await itemsOf({ '': page([1, 2], 'a'), a: page([3, 4], 'b'), b: page([5], '') })).toEqual([1, 2, 3, 4, 5]);
   });
 
   it('goes on from the next key when the list has expired', async () => {
-    const { client, asked } = scripted([page([1, 2], 'a'), expired('b'), page([3, 4], 'c'), page([5])]);
-    expect(await itemsOf(client)).toEqual([1, 2, 3, 4, 5]);
-    expect(asked.map(({ query }) => query?.continue)).toEqual([undefined, 'a', 'b', 'c']);
+    const answers = { '': page([1, 2], 'a'), a: expired('b'), b: page([3, 4], 'c'), c: page([5]) };
+    expect(await itemsOf(answers)).toEqual([1, 2, 3, 4, 5]);
   });
 
-  it('concludes nothing from a list that it cannot read to its end', async () => {
-    await expect(itemsOf(scripted([page([1, 2], 'a'), expired()]).client)).rejects.toMatchObject({ status: 503 });
-    await expect(itemsOf(scripted([page([1, 2], 'a'), { status: 403, body: {} }]).client)).rejects.toMatchObject({
-      status: 503,
-    });
-    await expect(itemsOf(scripted([{ status: 404, body: {} }]).client)).rejects.toMatchObject({ status: 503 });
+  it.each<[string, Readonly<Record<string, Answer>>]>([
+    ['that has expired without an offer to go on', { '': page([1, 2], 'a'), a: expired() }],
+    ['that is refused in the middle', { '': page([1, 2], 'a'), a: { status: 403, body: {} } }],
+    ['of a kind that is not served', { '': { status: 404, body: {} } }],
+  ])('concludes nothing from a list %s', async (_case, answers) => {
+    await expect(itemsOf(answers)).rejects.toMatchObject({ status: 503 });
   });
 
   it('takes a kind that is not served for an empty list, where that is allowed', async () => {
-    const pages = listPages(scripted([{ status: 404, body: {} }]).client, { ...options, isOptional: true });
+    const pages = listPages(serving({ '': { status: 404, body: {} } }), { ...options, isOptional: true });
     expect(await Array.fromAsync(pages)).toEqual([]);
   });
 });

@@ -11,7 +11,7 @@ storeContract('embedded, on disk', async () => {
 });
 
 describe('embedded store', () => {
-  const signal = AbortSignal.timeout(60_000);
+  const signal = AbortSignal.timeout(600_000);
 
   it('has what was stored after it is opened again', async () => {
     const data = temporaryFolder();

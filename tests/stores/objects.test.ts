@@ -4,7 +4,7 @@ import { createObjectFolder } from '../../shared/local/folders.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { connectAs } from '../cluster/connect.ts';
 import { reportCrds } from '../cluster/report-crds.ts';
-import { temporaryFolder } from '../host/program.ts';
+import { temporaryFolder, until } from '../host/program.ts';
 import { filters, objectsContract } from './objects-contract.ts';
 
 const signal = AbortSignal.timeout(600_000);
@@ -96,33 +96,27 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
     const { objects, watch, close } = connectAs(cluster.server, folder);
     const stop = new AbortController();
     const seen = watch(filters, 'shopping', () => undefined, stop.signal);
-    const until = async (isThere: () => boolean): Promise<void> => {
-      for (let tries = 0; !isThere(); tries += 1) {
-        if (tries > 200) throw new Error(`it sees ${JSON.stringify(seen.objects())}`);
-        await new Promise((resolve) => setTimeout(resolve, 25));
-      }
-    };
     const names = (): string[] => (seen.objects() ?? []).map(({ metadata }) => metadata.name);
     const aFilter = (name: string) => ({
       ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationFilter' },
       ...{ metadata: { name, namespace: 'shopping' }, spec: { targetSource: 'falco' } },
     });
-    await until(() => names().includes('there') && seen.isSynced());
+    await until('it sees what is there', () => names().includes('there') && seen.isSynced());
     await objects.apply(filters, aFilter('later'), signal);
-    await until(() => names().includes('later'));
+    await until('it sees what comes', () => names().includes('later'));
     await cluster.kill();
-    await until(() => !seen.isSynced());
+    await until('it knows that it sees nothing', () => !seen.isSynced());
     expect(names()).toContain('later');
     await cluster.restart();
     const again = connectAs(cluster.server, folder);
     await again.objects.apply(filters, aFilter('after'), signal);
-    await until(() => names().includes('after') && seen.isSynced());
+    await until('it sees again', () => names().includes('after') && seen.isSynced());
     await again.objects.delete(filters, aFilter('after'), signal);
-    await until(() => !names().includes('after'));
+    await until('it sees what goes', () => !names().includes('after'));
     stop.abort();
     again.close();
     close();
-  }, 120_000);
+  }, 300_000);
 
   it('discovery tells what is served, what is not, and what can not be told', async () => {
     const { discovery } = connectAs(cluster.server, folder);
@@ -133,10 +127,10 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
     const down = apiService('v1', 'down.example.com', { namespace: 'shop', name: 'nobody', port: 443 });
     await cluster.request('POST', '/apis/apiregistration.k8s.io/v1/apiservices', down);
     let groups = await discovery.groups(signal);
-    for (let tries = 0; tries < 200 && !groups.has('down.example.com'); tries += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    await until('the group is known', async () => {
       groups = await discovery.groups(signal);
-    }
+      return groups.has('down.example.com');
+    });
     expect([...groups.keys()]).toEqual(expect.arrayContaining(['', 'apps', 'wgpolicyk8s.io', 'down.example.com']));
     expect(groups.get('wgpolicyk8s.io')).toEqual(['v1alpha2']);
     expect(await discovery.kinds('wgpolicyk8s.io', 'v1alpha2', signal)).toEqual([

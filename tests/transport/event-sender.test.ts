@@ -15,7 +15,7 @@ import { temporaryFolder } from '../host/program.ts';
 import { eventOf } from '../pipeline/test-context.ts';
 import { selfSigned } from './certificate.ts';
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(600_000);
 const event = eventOf('x.y', { a: 1 });
 const closing: (() => void)[] = [];
 const seen: IncomingHttpHeaders[] = [];

@@ -8,7 +8,7 @@ import { createHttpClient, type HttpClient } from '../../shared/transport/http-c
 import { temporaryFolder } from '../host/program.ts';
 import { selfSigned } from './certificate.ts';
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(600_000);
 const closing: (() => void)[] = [];
 
 afterEach(() => {
