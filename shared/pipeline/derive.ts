@@ -53,10 +53,9 @@ function messagesOf(rows: readonly Observation[]): string[] {
 /** Rows that are one finding become one Observation, whatever their order: messages united, the rest from the first. */
 function unite(rows: readonly [Observation, ...Observation[]]): Observation {
   if (rows.length === 1) return rows[0];
-  const sorted = rows
+  const first = rows
     .map((row) => ({ row, key: canonicalJson(row.details) }))
-    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  const first = sorted[0]?.row ?? rows[0];
+    .reduce((a, b) => (b.key < a.key ? b : a)).row;
   const messages = messagesOf(rows);
   const detectedAt = rows.map((row) => row.detectedAt).reduce((a, b) => (Date.parse(b) < Date.parse(a) ? b : a));
   const message = messages.length > 0 ? { message: messages.join('\n') } : {};
