@@ -122,6 +122,21 @@ describe('derive', () => {
     expect(derived[0]?.observation.detectedAt).toBe('2026-03-01T12:00:00+02:00');
   });
 
+  it('is the same for rows in any order that differ in what is no part of a name', () => {
+    const resources = ['apps/v1', undefined, 'apps/v1beta1'].map((apiVersion) => ({
+      apiVersion,
+      kind: 'Pod',
+      name: 'p',
+    }));
+    const times = ['2026-03-01T12:00:00+02:00', '2026-03-01T10:00:00Z', '2026-03-01T10:00:00.0Z'];
+    const rows = times.map((detectedAt, index) => row({ detectedAt, resource: resources[index] }));
+    const [a = row({}), b = row({}), c = row({})] = rows;
+    const orders = [rows, [a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]];
+    const united = orders.map((order) => derive(order, options).derived.map(({ observation }) => observation));
+    for (const one of united) expect(one).toEqual(united[0]);
+    expect(united[0]).toHaveLength(1);
+  });
+
   it('has of equal rows the messages that are text, and none where none is', () => {
     const messagesOf = (...messages: unknown[]): unknown => {
       const rows = messages.map((message, index) => row({ details: { index, message } }));
