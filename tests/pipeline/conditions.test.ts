@@ -63,6 +63,21 @@ describe('setConditions', () => {
     },
   );
 
+  it('writes of what is refused that it is not accepted, and why', async () => {
+    expect((await createWorld().set(refused('Invalid', 'spec: is none'))).status).toEqual({
+      conditions: [
+        {
+          type: 'Accepted',
+          status: 'False',
+          reason: 'Invalid',
+          message: 'spec: is none',
+          lastTransitionTime: at,
+          observedGeneration: 1,
+        },
+      ],
+    });
+  });
+
   it('writes nothing that stands there already', async () => {
     const { set, clock } = createWorld();
     const { status } = await set(accepted, ready);
