@@ -72,7 +72,7 @@ export async function reconcilePass<Data, Settings>(
     unseen: new Map(inSystem),
   };
   try {
-    const query = { source: source.name, ...(watched !== undefined && { namespace: watched }) };
+    const query = { source: source.name, namespace: watched };
     // A tenant's zen-watcher may read its own namespace and nothing else.
     const resources = resourcesOf(source).filter(({ namespaced }) => namespaced || watched === undefined);
     const lists = resources.map((resource) => wantedObjects(resource, context));
@@ -164,7 +164,7 @@ async function reconcileBatch(
 }
 
 /** Written or opened since the pass began, by an event about an object that the pass may have listed before. */
-function isNewer({ createdAt, labels: { [labels.stateSince]: since = '0' } }: Stored, began: number): boolean {
+function isNewer({ createdAt, labels: { [labels.stateSince]: since } }: Stored, began: number): boolean {
   return createdAt > began || Number(since) * 1000 > began;
 }
 
@@ -186,7 +186,7 @@ async function ageUnseen(progress: Progress, context: Context): Promise<void> {
 export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context: Context): Promise<Summary> {
   const { WATCH_NAMESPACE: namespace } = context.settings;
   const changes: Change[] = [];
-  for await (const stored of context.store.names(namespace === undefined ? {} : { namespace }, context.signal)) {
+  for await (const stored of context.store.names({ namespace }, context.signal)) {
     if (stored.labels[labels.state] === undefined || !isOrphan(stored)) continue;
     const relabelling = notSeen(stored.labels, context.now(), context.settings);
     if (relabelling) changes.push({ stored, relabelling });

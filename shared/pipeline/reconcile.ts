@@ -40,12 +40,12 @@ export interface Change {
 }
 
 /** Writes label changes; resolves to those whose object was gone, or had changed, by then. */
-export async function relabelAll(
-  changes: readonly Change[],
+export async function relabelAll<Wanted extends Change>(
+  changes: readonly Wanted[],
   context: Context,
-): Promise<{ readonly relabelled: Record<string, number>; readonly gone: readonly Change[] }> {
+): Promise<{ readonly relabelled: Record<string, number>; readonly gone: readonly Wanted[] }> {
   const relabelled: Record<string, number> = {};
-  const gone: Change[] = [];
+  const gone: Wanted[] = [];
   await forEachConcurrently(changes, callsInFlight, async (change) => {
     const { stored, relabelling } = change;
     if (await context.store.relabel(stored.ref, relabelling.labels, context.signal)) {
@@ -72,22 +72,20 @@ export async function reconcileFindings(
   context: Context,
 ): Promise<Reconciled> {
   const missing: Derived[] = [];
-  const changes: Change[] = [];
+  const changes: (Change & { readonly derived: Derived })[] = [];
   const about = new Map(reported.map((finding) => [finding.derived.name, finding]));
   for (const { derived } of about.values()) {
     const stored = known.get(derived.name);
     const relabelling = stored && seenAgain(stored.labels, context.now(), context.settings);
     if (!stored) missing.push(derived);
-    else if (relabelling) changes.push({ stored, relabelling });
+    else if (relabelling) changes.push({ stored, relabelling, derived });
   }
   const unchanged = about.size - missing.length - changes.length;
   let summary = summaryOf({ unchanged });
   try {
     const { relabelled, gone } = await relabelAll(changes, context);
     summary = addSummaries(summary, summaryOf({ relabelled }));
-    const again = gone
-      .map(({ stored }) => about.get(stored.ref.name)?.derived)
-      .filter((derived) => derived !== undefined);
+    const again = gone.map(({ derived }) => derived);
     const written = await writeObservations([...missing, ...again], { source, hasState: true }, context);
     summary = addSummaries(summary, written.summary);
     for (const { derived, refusal } of written.invalid) {

@@ -212,6 +212,17 @@ describe('every ObservationFilter', () => {
     ]);
   });
 
+  it.each<[string, object, string]>([
+    ['a severity', { minSeverity: 'hgih' }, 'critical, high, medium, low or unknown'],
+    ['a namespace', { excludeNamespaces: ['kube-*'] }, 'the name of a namespace'],
+    ['a source', { targetSource: 'Falco' }, 'lower-case letters, digits and hyphens'],
+  ])('says what %s may be where it is none', async (_case, spec, hint) => {
+    const { run, all } = createWorld();
+    all.push(aFilter('bad', { targetSource: 'falco', ...spec }));
+    await run();
+    expect(conditionsOf(all[0])).toMatchObject([{ status: 'False', message: expect.stringContaining(hint) }]);
+  });
+
   it('is written to when that changes, and only then', async () => {
     const { run, all, objects, clock } = createWorld();
     const filter = aFilter('f', { targetSource: 'falco' });
