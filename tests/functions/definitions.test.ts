@@ -1,0 +1,11 @@
+import { describe, expect, it } from 'vitest';
+import { loadFunctions } from '../../shared/host/load-functions.ts';
+
+describe('the functions', async () => {
+  const functions = await loadFunctions();
+
+  it('see each other where they ask which there are, or where they are, and nowhere else', () => {
+    const seeing = functions.filter(({ seesOthers }) => seesOthers).map(({ name }) => name);
+    expect(seeing.sort()).toEqual(['deadletter', 'ingest', 'sources', 'webhook']);
+  });
+});
