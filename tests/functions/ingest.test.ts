@@ -5,6 +5,7 @@ import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { loadFunctions } from '../../shared/host/load-functions.ts';
 import { peerOf } from '../../shared/host/peers.ts';
 import { createTestContext, eventOf, ping, referenceTo } from '../pipeline/test-context.ts';
+import { anObject, anObservation } from '../stores/store-contract.ts';
 
 const peers = (await loadFunctions()).map((definition) => peerOf(definition, {}, []));
 const mappings = { severity: '.severity', category: 'operational', eventType: 'widget-broken', message: '.text' };
@@ -463,6 +464,115 @@ describe('what is accepted', () => {
     const { pass, conditionsOf } = createWorld(...objects);
     await pass();
     expect(conditionsOf(name)).toEqual(expected);
+  });
+});
+
+describe('a pass', () => {
+  const open = { source: 'x', now: Date.parse('2026-03-01T11:00:00Z') };
+  const statesIn = async ({ store }: ReturnType<typeof createWorld>): Promise<string[]> => {
+    const { items } = await store.read({ limit: 100 });
+    return items
+      .map(({ metadata, spec }) => `${metadata.namespace} ${spec.source} ${metadata.labels['zen.kube-zen.io/state']}`)
+      .sort();
+  };
+
+  it('ages what no mapping makes, and nothing of a built-in source or of one that may be mended', async () => {
+    const broken = { mappings: { ...mappings, colour: 'red' } };
+    const world = createWorld(
+      aMapping('m', { ...broken, sourceName: 'of-mapping' }),
+      anIngester('i', { ...broken, source: 'of-ingester' }),
+      anIngester('t', { ...broken, source: 'of-tenant' }, 'pay'),
+    );
+    for (const source of ['trivy', 'of-mapping', 'of-ingester', 'of-tenant', 'of-nothing']) {
+      const object = anObject(anObservation('r', 'shop'), { ...open, source });
+      await world.store.create(object, world.context.signal);
+    }
+    expect((await world.pass()).relabelled).toEqual({ missing: 1 });
+    expect(await statesIn(world)).toEqual([
+      'shop of-ingester open',
+      'shop of-mapping open',
+      'shop of-nothing missing',
+      'shop of-tenant open',
+      'shop trivy open',
+    ]);
+  });
+
+  it('ages what a tenant’s mapping makes elsewhere, and not what it makes at home', async () => {
+    const world = createWorld(anIngester('t', { source: 'of-tenant' }, 'pay'));
+    for (const namespace of ['pay', 'shop']) {
+      const object = anObject(anObservation('r', namespace), { ...open, source: 'of-tenant' });
+      await world.store.create(object, world.context.signal);
+    }
+    await world.pass();
+    expect(await statesIn(world)).toEqual(['pay of-tenant open', 'shop of-tenant missing']);
+  });
+
+  it('leaves what a source has found, where it is only posted to now', async () => {
+    const world = createWorld(anIngester('i'));
+    await world.store.create(anObject(anObservation('r', 'shop'), { ...open, source: 'hooks' }), world.context.signal);
+    await world.pass();
+    expect(await statesIn(world)).toEqual(['shop hooks open']);
+  });
+
+  it('ages the findings of a source that is posted to as well as read', async () => {
+    const both = { ...informer(), source: 'hooks' };
+    const world = createWorld(anIngester('i', {}, 'zen-system', earlier), anIngester('j', both, 'zen-system', later));
+    world.all.push(aWidget('a', 'shop', {}, 'Gadget'));
+    await world.pass();
+    expect(await statesIn(world)).toEqual(['shop hooks open']);
+    world.all.pop();
+    world.clock.now += 60_000;
+    await world.pass();
+    expect(await statesIn(world)).toEqual(['shop hooks missing']);
+    expect(world.conditionsOf('i')).toEqual({ Accepted: 'Valid', Ready: 'Ready' });
+  });
+
+  it('says what it has done, also where it could not do all', async () => {
+    const broken = aMapping('broken', { sourceName: 'broken', kind: 'Broken' }, 'zen-system', later);
+    const world = createWorld(aMapping('m', {}, 'zen-system', earlier), broken, aWidget('a'));
+    const { list } = world.objects;
+    world.objects.list = (resource, ...rest) => {
+      if (resource.kind === 'Broken') throw new Refusal(503, 'away');
+      return list(resource, ...rest);
+    };
+    const created = [{ category: 'operational', severity: 'HIGH', count: 1 }];
+    await expect(world.pass()).rejects.toMatchObject({ status: 503, summary: { created } });
+    world.objects.list = list;
+    expect(await world.pass()).toMatchObject({ created: [], unchanged: 1 });
+  });
+
+  it('gives each mapping and Ingester its conditions, with words where there is something to say', async () => {
+    const world = createWorld(aMapping('m'), anIngester('i'), aMapping('off', { enabled: false, sourceName: 'off' }));
+    await world.pass();
+    const conditions = (of: string): unknown => world.all.find(({ metadata }) => metadata.name === of);
+    for (const of of ['m', 'i']) {
+      expect(conditions(of)).toMatchObject({
+        status: {
+          conditions: [
+            { type: 'Accepted', status: 'True', reason: 'Valid', message: '', observedGeneration: 1 },
+            { type: 'Ready', status: 'True', reason: 'Ready', message: '', observedGeneration: 1 },
+          ],
+        },
+      });
+    }
+    expect(conditions('off')).toMatchObject({
+      status: { conditions: [{ status: 'True' }, { status: 'False', reason: 'Disabled' }] },
+    });
+  });
+
+  it('looks at its own namespace alone, where it is a tenant’s zen-watcher', async () => {
+    const world = createWorld(aMapping('mine', {}, 'shop'), aMapping('theirs', {}, 'pay'), anIngester('i', {}, 'pay'));
+    Object.assign(world.context.settings, { WATCH_NAMESPACE: 'shop', SYSTEM_NAMESPACE: 'shop' });
+    await world.pass();
+    expect(world.conditionsOf('mine')).toEqual({ Accepted: 'Valid', Ready: 'Ready' });
+    expect([world.conditionsOf('theirs'), world.conditionsOf('i')]).toEqual([{}, {}]);
+  });
+
+  it('waits for the next one where there was one just now, and says that', async () => {
+    const world = createWorld(aMapping('m'), aWidget('a'));
+    Object.assign(world.context, { coalesce: async () => undefined });
+    expect((await world.pass()).skipped).toEqual({ coalesced: 1 });
+    expect((await world.see(aMapping('m'))).skipped).toEqual({ coalesced: 1 });
   });
 });
 
