@@ -25,7 +25,11 @@ function listOf<Item extends z.ZodType>(item: Item, most: number) {
 }
 
 const word = z.string().min(1).max(63);
-const namespace = word.regex(nameOfSource, { error: 'must be the name of a namespace: patterns are not known' });
+
+/** The name of one namespace. */
+export const exactNamespace = word.regex(nameOfSource, {
+  error: 'must be the name of a namespace: patterns are not known',
+});
 
 /** What of a source passes; the same bounds as the CRD's. A field that is not known could restrict: it is refused. */
 export const filterRules = z.strictObject({
@@ -33,8 +37,8 @@ export const filterRules = z.strictObject({
   includeSeverity: listOf(severity, 5),
   includeEventTypes: listOf(word, 64),
   excludeEventTypes: listOf(word, 64),
-  includeNamespaces: listOf(namespace, 256),
-  excludeNamespaces: listOf(namespace, 256),
+  includeNamespaces: listOf(exactNamespace, 256),
+  excludeNamespaces: listOf(exactNamespace, 256),
   includeKinds: listOf(word, 64),
   excludeKinds: listOf(word, 64),
   ignoreKinds: listOf(word, 64),

@@ -25,7 +25,8 @@ export const namespaceName = z
 
 const secondsADay = 86_400;
 
-const commonSchema = z
+/** The environment variables that every function reads. Its `in` is what may be set, before one decides about another. */
+export const commonSchema = z
   .object({
     LOG_LEVEL: z
       .string()

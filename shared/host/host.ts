@@ -15,6 +15,9 @@ import { type Served, serve } from './serve.ts';
 const eventMilliseconds = 60_000;
 const pingMilliseconds = 590_000;
 
+/** A process that was told to stop must be gone after ten seconds. */
+const longestDrainMilliseconds = 9000;
+
 export interface HostOptions {
   readonly functions: readonly Hosted[];
   readonly dispatcher: Dispatcher;
@@ -28,6 +31,8 @@ export interface HostOptions {
   route(event: CloudEvent, signal: AbortSignal): Promise<void>;
   notReady(): string | undefined;
   readonly observations?: NonNullable<AppOptions['observations']>;
+  /** How long what is in flight has when the process is told to stop. */
+  readonly drainMilliseconds?: number;
 }
 
 export interface Host extends Served {
@@ -81,7 +86,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
     },
     ...(options.observations && { observations: options.observations }),
   });
-  const served = await serve({ listener: app, port: options.port, hostname: options.hostname, log, abort });
+  const { port, hostname, drainMilliseconds = longestDrainMilliseconds } = options;
+  const served = await serve({ listener: app, port, hostname, log, abort, drainMilliseconds });
   return {
     url: served.url,
     deadlineFor,

@@ -13,12 +13,9 @@ const limits = {
 };
 const connections = 1000;
 
-/** A process that was told to stop must be gone after ten seconds; what is in flight has this long. */
-const drainMilliseconds = 9000;
-
 export interface Served {
   readonly url: string;
-  /** Stops accepting, waits for what is in flight, at most nine seconds; then `abort` ends the rest. */
+  /** Stops accepting, waits for what is in flight as long as draining may take; then `abort` ends the rest. */
   stop(): Promise<void>;
 }
 
@@ -30,9 +27,11 @@ export interface ServeOptions {
   readonly log: Log;
   /** Ends what the time for draining was too short for: those requests answer 503. */
   readonly abort: AbortController;
+  readonly drainMilliseconds: number;
 }
 
-export async function serve({ listener, port, hostname, log, abort }: ServeOptions): Promise<Served> {
+export async function serve(options: ServeOptions): Promise<Served> {
+  const { listener, port, hostname, log, abort, drainMilliseconds } = options;
   const server = createServer(limits, listener);
   server.maxConnections = connections;
   await new Promise<void>((resolve, reject) => {

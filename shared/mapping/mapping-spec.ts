@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { filterRules, sourceName } from '../function/filter-spec.ts';
+import { exactNamespace, filterRules, sourceName } from '../function/filter-spec.ts';
 import { parseLabelSelector } from '../function/label-selector.ts';
 import type { Resource } from '../function/resource.ts';
 import { severities } from '../observation/severity.ts';
@@ -64,7 +64,7 @@ export type MappingRules = z.infer<typeof rules>;
 const groupName = z
   .string()
   .max(253)
-  .regex(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$/, { error: 'must be an API group' });
+  .regex(/^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$/, { error: 'must be an API group' });
 const version = z.string().regex(/^v[0-9]+((alpha|beta)[0-9]+)?$/, { error: 'must be a version such as v1beta1' });
 const plural = z
   .string()
@@ -142,7 +142,7 @@ export const ingesterObject = z.object({
       informer: z
         .strictObject({
           gvr: z.strictObject({ group: groupName, version, resource: plural }),
-          namespace: z.string().max(63).optional(),
+          namespace: exactNamespace.optional(),
           labelSelector: labelSelector.optional(),
         })
         .optional(),
@@ -156,7 +156,7 @@ export const ingesterObject = z.object({
         .optional(),
       filters: filterRules.optional(),
       ttl: z.strictObject({ default: duration }).optional(),
-      deduplication: z.strictObject({ windowSeconds: z.int().min(1) }).optional(),
+      deduplication: z.strictObject({ windowSeconds: z.int().min(1).max(31_536_000) }).optional(),
     })
     .refine((spec) => (spec.ingester === 'informer') === (spec.informer !== undefined), {
       error: 'informer is needed for ingester: informer, and for it alone',

@@ -1,6 +1,11 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer as createHttpServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type IncomingHttpHeaders,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -78,5 +83,72 @@ describe('publishing to the Broker', () => {
     await expect(publisherTo(sink)(event, signal)).rejects.toMatchObject({ status: 503 });
     await publisherTo(sink, tls.cert)(event, signal);
     expect(seen).toHaveLength(1);
+  });
+});
+
+describe('sending to an address', () => {
+  const { deliver } = createSender();
+
+  it('is answered 503 for what was given up, whatever comes of it later', async () => {
+    const held: ServerResponse[] = [];
+    const url = await listen(
+      createHttpServer((_request, response) => void held.push(response)),
+      'http',
+    );
+    const deadline = new AbortController();
+    const delivered = deliver(url, event, deadline.signal);
+    while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    deadline.abort();
+    held[0]?.writeHead(204).end();
+    expect(await delivered).toBe(503);
+  });
+
+  it('is answered 503 for what was given up before', async () => {
+    const url = await listen(createHttpServer(answerWith(204)), 'http');
+    expect(await deliver(url, event, AbortSignal.abort())).toBe(503);
+  });
+
+  /** So many events to a server that answers none that one between them waits for a connection. */
+  async function crowd() {
+    const seen: (string | undefined)[] = [];
+    const held: ServerResponse[] = [];
+    let isBusy = true;
+    const server = createHttpServer((request, response) => {
+      request.resume();
+      seen.push(request.url);
+      if (isBusy) held.push(response);
+      else response.writeHead(204).end();
+    });
+    const { origin } = new URL(await listen(server, 'http'));
+    const sendMany = (path: string) =>
+      Array.from({ length: 100 }, (_, index) => deliver(`${origin}/${path}/${index}`, event, signal));
+    const deadline = new AbortController();
+    const before = sendMany('before');
+    const waiting = deliver(`${origin}/waiting`, event, deadline.signal);
+    const others = Promise.all([...before, ...sendMany('after')]);
+    while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const answerAll = (): void => {
+      isBusy = false;
+      for (const response of held) response.writeHead(204).end();
+    };
+    return { seen, waiting, others, answerAll, giveUp: () => deadline.abort() };
+  }
+
+  it('sends nothing that was given up while it waited for a connection', async () => {
+    const { seen, waiting, others, answerAll, giveUp } = await crowd();
+    giveUp();
+    answerAll();
+    expect(await waiting).toBe(503);
+    expect(await others).toEqual(Array(200).fill(204));
+    expect(seen).toHaveLength(200);
+    expect(seen).not.toContain('/waiting');
+  });
+
+  it('gives up at once what waits for a connection, however long the others take', async () => {
+    const { waiting, others, answerAll, giveUp } = await crowd();
+    giveUp();
+    expect(await waiting).toBe(503);
+    answerAll();
+    await others;
   });
 });

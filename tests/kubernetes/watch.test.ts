@@ -128,11 +128,16 @@ describe('a watch', () => {
     expect(watch.objects()?.map(({ metadata }) => metadata.name)).toEqual(['b']);
   });
 
-  it('takes one that is silent for dead', async () => {
-    const { asked, watch, finished } = scripted([listOf('5', 'a'), listOf('6', 'a', 'b')], [{ end: 'hangs' }]);
+  it.each<[string, unknown[]]>([
+    ['from its beginning', []],
+    ['after a change', [added('c', '6')]],
+    ['after a bookmark', [bookmark('6')]],
+  ])('takes one that is silent %s for dead', async (_case, changes) => {
+    const lists = [listOf('5', 'a'), listOf('7', 'a', 'b')];
+    const { asked, watch, finished } = scripted(lists, [{ changes, end: 'hangs' }]);
     await finished;
-    expect(asked).toEqual(['list', 'watch from 5', 'list', 'watch from 6']);
-    expect(watch.objects()).toHaveLength(2);
+    expect(asked).toEqual(['list', 'watch from 5', 'list', 'watch from 7']);
+    expect(watch.objects()?.map(({ metadata }) => metadata.name)).toEqual(['a', 'b']);
   });
 
   it('keeps what it has while it may not watch, says why, and is not synced', async () => {

@@ -2,8 +2,16 @@ import { describe, expect, it } from 'vitest';
 import checkov from '../../functions/checkov.ts';
 import kyverno from '../../functions/kyverno.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
+import type { Store } from '../../shared/function/stores.ts';
 import { labels } from '../../shared/observation/labels.ts';
-import { aReport, createTestContext, ping, referenceTo, type TestContext } from './test-context.ts';
+import {
+  aReport,
+  createTestContext,
+  ping,
+  referenceTo,
+  type TestContext,
+  type TestContextOptions,
+} from './test-context.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -103,6 +111,48 @@ describe('a reference event', () => {
   });
 });
 
+describe.each([
+  ['a reference event', referenceTo],
+  ['the completeness pass', () => ping],
+])('what %s finds reported again', (_case, eventFor) => {
+  const report = aReport('web', ['a']);
+
+  /** A finding that passes have not seen until it was in that state. */
+  async function absent(state: 'missing' | 'resolved', options: TestContextOptions = {}): Promise<TestContext> {
+    const test = createTestContext(kyverno, options);
+    test.objects.all.push(report);
+    await kyverno.handle(ping, test.context);
+    test.objects.all.length = 0;
+    await kyverno.handle(ping, test.context);
+    test.clock.now += hour;
+    if (state === 'resolved') await kyverno.handle(ping, test.context);
+    expect(await statesOf(test)).toEqual({ a: state });
+    test.objects.all.push(report);
+    return test;
+  }
+
+  it.each(['missing', 'resolved'] as const)('lives on, though it was about to end while it was %s', async (state) => {
+    const test = await absent(state);
+    const [expires = 0] = await expiresOf(test);
+    test.clock.now = expires * hour - minute;
+    expect(await kyverno.handle(eventFor(report), test.context)).toMatchObject({ relabelled: { reopened: 1 } });
+    // Three passes later, in case the next two fail.
+    expect(await Array.fromAsync(test.store.expired(test.clock.now + 3 * hour, test.context.signal))).toEqual([]);
+  });
+
+  it('is written again where it was deleted while it was being opened', async () => {
+    const wrap = (store: Store): Partial<Store> => ({
+      async relabel(ref, changed, signal) {
+        if (changed[labels.state] === 'open') await store.delete(ref, signal);
+        return store.relabel(ref, changed, signal);
+      },
+    });
+    const test = await absent('missing', { wrap });
+    expect(await kyverno.handle(eventFor(report), test.context)).toMatchObject({ created: [{ count: 1 }] });
+    expect(await statesOf(test)).toEqual({ a: 'open' });
+  });
+});
+
 describe('the completeness pass', () => {
   it('creates what events have not brought, namespace by namespace, and nothing twice', async () => {
     const test = createTestContext(kyverno);
@@ -174,6 +224,19 @@ describe('the completeness pass', () => {
     test.clock.now += 4 * 24 * hour;
     expect(await kyverno.handle(ping, test.context)).toMatchObject({ created: [], relabelled: { renewed: 1 } });
     expect(await uid()).toBe(before);
+  });
+
+  it('takes what is being deleted for gone', async () => {
+    const test = createTestContext(kyverno);
+    test.objects.all.push(aReport('web', ['a']));
+    await kyverno.handle(ping, test.context);
+    const dying = ['web', 'api'].map((name) => {
+      const report = aReport(name, ['a', 'b']);
+      return { ...report, metadata: { ...report.metadata, deletionTimestamp: '2026-03-01T11:30:00Z' } };
+    });
+    test.objects.all.splice(0, 1, ...dying);
+    expect(await kyverno.handle(ping, test.context)).toMatchObject({ observed: 0, created: [] });
+    expect(await statesOf(test)).toEqual({ a: 'missing' });
   });
 
   it('counts what a filter drops as not seen', async () => {

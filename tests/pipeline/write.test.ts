@@ -4,7 +4,7 @@ import kyverno from '../../functions/kyverno.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
 import type { ObservationObject } from '../../shared/observation/observation-object.ts';
-import { aReport, createTestContext, eventOf, referenceTo } from './test-context.ts';
+import { aReport, createTestContext, eventOf, ping, referenceTo } from './test-context.ts';
 
 const alert = (fields: Record<string, unknown> = {}) =>
   eventOf('falco.rule.output.v1', {
@@ -117,5 +117,20 @@ describe('writing', () => {
     expect(await falco.handle(alert(), context)).toMatchObject({ duplicate: 1 });
     clock.now += 10 * 60_000;
     expect(await falco.handle(alert(), context)).toMatchObject({ created: [{ count: 1 }] });
+  });
+
+  it.each([
+    ['a reference', referenceTo],
+    ['a pass', () => ping],
+  ])('believes the store alone about what has a state: %s brings back what was deleted', async (_case, eventFor) => {
+    const { context, store, objects } = createTestContext(kyverno);
+    const report = aReport('web', ['a']);
+    objects.all.push(report);
+    await kyverno.handle(eventFor(report), context);
+    const [stored] = await Array.fromAsync(store.names({}, context.signal));
+    if (!stored) throw new Error('not stored');
+    await store.delete(stored.ref, context.signal);
+    expect(await kyverno.handle(eventFor(report), context)).toMatchObject({ created: [{ count: 1 }], duplicate: 0 });
+    expect(await Array.fromAsync(store.names({}, context.signal))).toHaveLength(1);
   });
 });

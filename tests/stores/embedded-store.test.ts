@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it, vi } from 'vitest';
 import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
 import { temporaryFolder } from '../host/program.ts';
 import { anObject, anObservation, storeContract } from './store-contract.ts';
@@ -42,6 +44,38 @@ describe('embedded store', () => {
     );
     expect((await store.read({ limit: 9, severity: 'LOW' })).items).toEqual([]);
     store.close();
+  });
+
+  it('has on the disk what it says is created: a power failure takes nothing back', () => {
+    // How much SQLite waits for belongs to a connection, so it is the store's own that is asked.
+    const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare');
+    const store = createEmbeddedStore({ data: temporaryFolder(), now: Date.now });
+    const database = prepare.mock.contexts.find((context) => context instanceof DatabaseSync);
+    prepare.mockRestore();
+    const full = 2;
+    expect(database?.prepare('PRAGMA synchronous').get()?.synchronous).toBeGreaterThanOrEqual(full);
+    store.close();
+  });
+
+  it('has nothing of what it refuses when its disk fails in between, and takes all of it afterwards', async () => {
+    const data = temporaryFolder();
+    const store = createEmbeddedStore({ data, now: Date.now });
+    const objects = ['first', 'second', 'third'].map((rule) => anObject(anObservation(rule, 'shop')));
+    const namesIn = async (of: typeof store) =>
+      (await Array.fromAsync(of.names({}, signal))).map(({ ref }) => ref.name).sort();
+    const disk = new DatabaseSync(join(data, 'observations.sqlite'));
+    disk.exec(`CREATE TRIGGER fault BEFORE INSERT ON observations WHEN NEW.name = '${objects[1]?.metadata.name}'
+               BEGIN SELECT RAISE(FAIL, 'no space is left'); END`);
+    const refused = await Promise.allSettled(objects.map((object) => store.create(object, signal)));
+    expect(refused).toEqual(Array(3).fill({ status: 'rejected', reason: expect.objectContaining({ status: 503 }) }));
+    expect(await namesIn(store)).toEqual([]);
+    disk.exec('DROP TRIGGER fault');
+    disk.close();
+    for (const object of objects) expect(await store.create(object, signal)).toBe('created');
+    store.close();
+    const after = createEmbeddedStore({ data, now: Date.now });
+    expect(await namesIn(after)).toEqual(objects.map(({ metadata }) => metadata.name).sort());
+    after.close();
   });
 
   it('answers 503 when its disk fails', async () => {
