@@ -184,9 +184,12 @@ function itemOf(data: AuditEvent): { readonly id: string; readonly data: AuditEv
   return { id: `${id}/${data.stage.slice(0, 32)}`, data };
 }
 
+/** Everybody is also who has no name. */
 function isOneOf(patterns: readonly string[], { user }: AuditEvent): boolean {
-  const name = user?.username ?? '';
-  return patterns.some((pattern) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
+  const name = user?.username;
+  const isMeant = (pattern: string) =>
+    pattern.endsWith('*') ? name?.startsWith(pattern.slice(0, -1)) : name === pattern;
+  return patterns.some((pattern) => pattern === '*' || isMeant(pattern));
 }
 
 function isOurs(event: AuditEvent, { apiGroup }: About, { SYSTEM_NAMESPACE, ownUsers }: Settings): boolean {
