@@ -201,7 +201,7 @@ async function lookAround({ objects, settings, signal }: Context, discovery: Dis
   };
 
   /** A server that has just started does not serve all its kinds yet: gone is what has no definition either. */
-  async function isDefined({ kind = '', plural = guessedPlural(kind), group }: WantedKind): Promise<boolean> {
+  async function isDefined({ kind, plural = guessedPlural(String(kind)), group }: WantedKind): Promise<boolean> {
     if (settings.WATCH_NAMESPACE !== undefined || alwaysServed.has(group)) return false;
     const ref = { apiVersion: 'apiextensions.k8s.io/v1', kind: crds.kind, name: `${plural}.${group}` };
     return (await objects.get(crds, ref, signal)) !== undefined;

@@ -39,6 +39,7 @@ function createWorld(environment: Record<string, string> = {}) {
         name: metadata.name,
         namespace: metadata.namespace,
         type: spec.eventType,
+        resource: spec.resource,
         field: spec.details.field,
         message: spec.details.message,
       }));
@@ -209,6 +210,7 @@ describe('the filter ConfigMap', () => {
       {
         namespace: 'zen-system',
         type: 'invalid-configuration',
+        resource: { apiVersion: 'v1', kind: 'ConfigMap', namespace: 'zen-system', name },
         field,
         message: expect.stringContaining(`the filters stay as they were: ${field}: `),
       },

@@ -6,7 +6,7 @@ import sources from '../../functions/sources.ts';
 import trivy from '../../functions/trivy.ts';
 import type { Context } from '../../shared/function/context.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
-import type { Discovery, KubernetesObject, ServedKind } from '../../shared/function/stores.ts';
+import type { Discovery, KubernetesObject, ObjectRef, ServedKind } from '../../shared/function/stores.ts';
 import { resourcesOf } from '../../shared/function/triggers.ts';
 import { peerOf } from '../../shared/host/peers.ts';
 import { createTestContext, ping } from '../pipeline/test-context.ts';
@@ -81,7 +81,12 @@ function createWorld(first: World, context: Partial<Context> = {}, environment: 
       ...context,
     },
   });
-  const { apply, delete: remove } = test.objects;
+  const asked: ObjectRef[] = [];
+  const { apply, delete: remove, get } = test.objects;
+  test.objects.get = async (resource, ref, signal) => {
+    asked.push(ref);
+    return get(resource, ref, signal);
+  };
   test.objects.apply = async (resource, object, signal) => {
     writes.push(`apply ${object.metadata.name}`);
     await apply(resource, object, signal);
@@ -94,6 +99,7 @@ function createWorld(first: World, context: Partial<Context> = {}, environment: 
     ...test,
     pinged,
     writes,
+    asked,
     become: (next: World) => {
       world = next;
     },
@@ -190,12 +196,17 @@ describe('sources', () => {
     ['its group', nothing],
     ['its kind', { ...served(), kinds: new Map([[`${group}/v1alpha1`, []]]) }],
   ])('leaves it as it is while a CRD says that there is more than %s that discovery misses', async (_case, partial) => {
-    const { run, writes, become, objects } = createWorld(served(1));
+    const { run, writes, asked, become, objects } = createWorld(served(1));
     objects.all.push(crdOf(kinds[0]?.plural ?? ''));
     await run();
     become(partial);
     await run();
     expect(writes).toEqual([]);
+    expect(asked).toContainEqual({
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      name: `${kinds[0]?.plural}.${group}`,
+    });
   });
 
   it('answers 503 when the API server cannot tell what there is, so that the event comes again', async () => {
@@ -340,6 +351,19 @@ describe('sources', () => {
     test.become(nothing);
     await test.run();
     expect(test.writes).toEqual([`delete ${name}`]);
+  });
+
+  it('asks for no CRD in a group that every cluster serves', async () => {
+    const of = 'zen.kube-zen.io';
+    const world = { groups: new Map([[of, ['v1']]]), kinds: new Map([[`${of}/v1`, [widget, gadget]]]) };
+    const test = createWorld(world, { functions: [peerOf(ingest, {}, [])] });
+    const crd = crdOf('widgets');
+    test.objects.all.push(...mappingsOf(of), { ...crd, metadata: { name: `widgets.${of}` } });
+    await test.run();
+    expect(test.writes).toEqual(['apply ingest-zen-kube-zen-io']);
+    test.become({ ...world, kinds: new Map([[`${of}/v1`, [gadget]]]) });
+    await test.run();
+    expect(kindsIn(test.made('ingest-zen-kube-zen-io'))).toEqual(['Gadget']);
   });
 
   it('keeps of what it can not tell now no kind that nobody wants any more', async () => {
