@@ -150,7 +150,8 @@ function splitAll(webhook: PeerWebhook, bytes: Uint8Array): Split {
   const wanted: Split['wanted'][number][] = [];
   const refused: Split['refused'][number][] = [];
   let unwanted = 0;
-  const take = (body: unknown, placed: (path: string) => string): void => {
+  /** Says how many items there were in it, good or bad. */
+  const take = (body: unknown, placed: (path: string) => string): number => {
     const parts = webhook.split(body);
     refused.push(...parts.refused.map(({ path, message }) => ({ path: placed(path), message })));
     unwanted += parts.unwanted ?? 0;
@@ -158,15 +159,17 @@ function splitAll(webhook: PeerWebhook, bytes: Uint8Array): Split {
       if (webhook.wanted(item.data)) wanted.push(item);
       else unwanted += 1;
     }
+    return parts.items.length + parts.refused.length;
   };
   const asItIs = (path: string): string => path;
   const long = longListIn(bytes, webhook.list);
   if (!long) take(parseJson(bytes, 'body'), asItIs);
   else {
     const { list, rest, elements } = long;
-    take(rest, asItIs);
+    // One item may have a member of that name, too: it is one all the same.
+    const isItem = take(rest, asItIs) > 0;
     let index = 0;
-    for (const element of elements) {
+    for (const element of isItem ? [] : elements) {
       const at = `${list}[${index}]`;
       take({ ...rest, [list]: [element] }, (path) => path.replace(`${list}[0]`, at));
       index += 1;
