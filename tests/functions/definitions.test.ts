@@ -8,4 +8,11 @@ describe('the functions', async () => {
     const seeing = functions.filter(({ seesOthers }) => seesOthers).map(({ name }) => name);
     expect(seeing.sort()).toEqual(['deadletter', 'ingest', 'sources', 'webhook']);
   });
+
+  it('leave dead letters to one of them', () => {
+    const takers = functions.filter(({ triggers }) =>
+      triggers.some((trigger) => 'deadLetters' in trigger && trigger.deadLetters),
+    );
+    expect(takers.map(({ name }) => name)).toEqual(['deadletter']);
+  });
 });
