@@ -247,7 +247,7 @@ function orphansOf(judged: readonly Judged[], { functions }: Context): (stored: 
     judged.flatMap(({ object, condition, mapped }) => {
       if (mapped) return [scopeOf(mapped.tenant, mapped.source)];
       const source = condition.status === 'True' ? undefined : namedSource.safeParse(object).data;
-      return source === undefined ? [] : [scopeOf(undefined, source), scopeOf(object.metadata.namespace, source)];
+      return source === undefined ? [] : [scopeOf(undefined, source)];
     }),
   );
   return ({ ref, labels: { [labels.source]: source } }) =>
