@@ -84,7 +84,7 @@ function isDue({ labels: { [labels.expires]: label } }: Stored, now: number): bo
 }
 
 function all({ store, settings: { WATCH_NAMESPACE: namespace }, signal }: Context): AsyncIterable<Stored> {
-  return store.names(namespace === undefined ? {} : { namespace }, signal);
+  return store.names({ namespace }, signal);
 }
 
 /** Smaller goes first: by kind, then severity, then age. */

@@ -85,7 +85,7 @@ export interface NamesQuery {
   readonly source?: string;
   /** Any of these values of the label `subject`. */
   readonly subjects?: readonly string[];
-  readonly namespace?: string;
+  readonly namespace?: string | undefined;
 }
 
 /** Where Observations are kept. Two implementations, one contract test. */

@@ -28,11 +28,15 @@ async function seed(
   const now = test.clock.now;
   test.clock.now = now - ageHours * hour;
   const observation = { ...anObservation(rule, namespace), severity };
-  const object = anObject(observation, { now: test.clock.now, ttl: ttlHours * 3600, hasState: state !== undefined });
+  const object = anObject(observation, {
+    now: test.clock.now,
+    ttl: ttlHours * 3600,
+    hasState: state !== undefined,
+    ...(source !== undefined && { source }),
+  });
   const withState = {
     ...object.metadata.labels,
     ...(state && { [labels.state]: state }),
-    ...(source && { [labels.source]: source }),
   };
   const present = Object.entries({ ...withState, ...odd }).filter(([, value]) => value !== undefined);
   const metadata = { ...object.metadata, labels: Object.fromEntries(present) as typeof object.metadata.labels };
@@ -153,7 +157,17 @@ describe('gc', () => {
     expect(collection?.live).toHaveLength(31);
     const namespaces = new Set(collection?.open.map(({ namespace }) => namespace));
     expect(namespaces.size).toBe(31);
+    expect(new Set(collection?.open.map(({ source }) => source)).size).toBe(31);
     expect(collection?.live.reduce((sum, { count }) => sum + count, 0)).toBe(1000);
+  });
+
+  it('counts what it deletes of forty sources in a few series', async () => {
+    const test = context();
+    for (let index = 0; index < 40; index += 1)
+      await seed(test, { rule: `r${index}`, source: `s${index}`, ageHours: 9, ttlHours: 1 });
+    const { deleted } = await gc.handle(ping, test.context);
+    expect(deleted).toHaveLength(31);
+    expect(deleted).toContainEqual({ source: 'other', reason: 'ttl', count: 10 });
   });
 
   it('never removes an open finding, and says so when those alone are too many', async () => {
