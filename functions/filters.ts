@@ -3,13 +3,12 @@ import { parseJson } from '../shared/function/cloud-event.ts';
 import type { Context } from '../shared/function/context.ts';
 import { filterRules, filterSpec, observationFilters, sourceName } from '../shared/function/filter-spec.ts';
 import { defineFunction, observationWrites } from '../shared/function/function-definition.ts';
-import { objectMetadata } from '../shared/function/object-schema.ts';
-import { fieldOf, Refusal } from '../shared/function/refusal.ts';
+import { faultyField, Refusal } from '../shared/function/refusal.ts';
 import { namespaceOf, type Resource } from '../shared/function/resource.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import { addSummaries, emptySummary, type Summary, summaryOf } from '../shared/function/summary.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
-import { accepted, refused, setConditions } from '../shared/pipeline/conditions.ts';
+import { accepted, type Condition, refused, setConditions } from '../shared/pipeline/conditions.ts';
 import { recordOperations } from '../shared/pipeline/operations.ts';
 
 const configMaps: Resource = {
@@ -86,13 +85,13 @@ async function applyConfigMap(context: Context<Settings>): Promise<Summary> {
 /** The ObservationFilters that a ConfigMap asks for. Throws a Refusal 422 that names the field. */
 function filtersIn(configMap: KubernetesObject, { settings: set }: Context<Settings>): KubernetesObject[] {
   const key = set.FILTER_CONFIGMAP_KEY;
-  const schema = z.object({ metadata: objectMetadata, data: z.object({ [key]: z.string() }) });
+  const schema = z.object({ data: z.object({ [key]: z.string() }) });
   const data = schema.safeParse(configMap).data?.data[key];
   if (data === undefined) throw new Refusal(422, 'the ConfigMap has no such key', { path: `data.${key}` });
   const parsed = configuration.safeParse(parseJson(new TextEncoder().encode(data), key));
   if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new Refusal(422, issue?.message ?? 'is invalid', { path: fieldOf(issue) || key });
+    const { field, message } = faultyField(parsed.error);
+    throw new Refusal(422, message, { path: field || key });
   }
   return Object.entries(parsed.data.sources).map(([source, rules]) => ({
     ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: observationFilters.kind },
@@ -128,12 +127,12 @@ async function makeEqual(wanted: readonly KubernetesObject[], context: Context<S
 const withSpec = z.object({ spec: filterSpec });
 
 function isSame(existing: KubernetesObject | undefined, wanted: KubernetesObject): boolean {
-  const [a, b] = [existing, wanted].map((object) => withSpec.safeParse(object).data);
-  return a !== undefined && b !== undefined && canonical(a.spec) === canonical(b.spec);
+  return canonical(existing) === canonical(wanted);
 }
 
-function canonical(spec: object): string {
-  return JSON.stringify(Object.entries(spec).sort(([a], [b]) => (a < b ? -1 : 1)));
+/** What an ObservationFilter says, its fields in the schema's order; nothing of one that is not there or is invalid. */
+function canonical(filter: KubernetesObject | undefined): string {
+  return JSON.stringify(withSpec.safeParse(filter).data ?? {});
 }
 
 function reportInvalid(
@@ -160,14 +159,18 @@ function reportInvalid(
   );
 }
 
+function conditionOf(filter: KubernetesObject): Condition {
+  const parsed = withSpec.safeParse(filter);
+  if (parsed.success) return accepted;
+  const { field, message } = faultyField(parsed.error);
+  return refused('Invalid', `${field}: ${message}`);
+}
+
 /** Says of each ObservationFilter whether it can be read: one that can't stops its source. */
 async function judgeAll(context: Context<Settings>): Promise<Summary> {
   const { objects, settings: set, signal } = context;
   const judged = async (filter: KubernetesObject): Promise<void> => {
-    const parsed = withSpec.safeParse(filter);
-    const issue = parsed.error?.issues[0];
-    const condition = parsed.success ? accepted : refused('Invalid', `${fieldOf(issue)}: ${issue?.message}`);
-    await setConditions(observationFilters, filter, [condition], context);
+    await setConditions(observationFilters, filter, [conditionOf(filter)], context);
   };
   await forEachConcurrently(objects.list(observationFilters, set.WATCH_NAMESPACE, signal), callsInFlight, judged);
   return emptySummary;

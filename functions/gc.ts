@@ -47,8 +47,8 @@ export default defineFunction({
       tally.fail('list', error);
     }
     const summary = tally.summary();
-    if (summary.collection?.errors.length === 0) return summary;
-    throw new Refusal(503, 'the garbage collection is not complete', { summary });
+    if (tally.hasFailed()) throw new Refusal(503, 'the garbage collection is not complete', { summary });
+    return summary;
   },
 });
 
@@ -84,19 +84,19 @@ function isDue({ labels: { [labels.expires]: label } }: Stored, now: number): bo
 }
 
 function all({ store, settings: { WATCH_NAMESPACE: namespace }, signal }: Context): AsyncIterable<Stored> {
-  return store.names(namespace === undefined ? {} : { namespace }, signal);
+  return store.names({ namespace }, signal);
 }
 
 /** Smaller goes first: by kind, then severity, then age. */
 function rankOf({ labels: { [labels.state]: state, [labels.severity]: severity }, createdAt }: Stored): number[] {
   const kind = state === 'resolved' ? 0 : state === 'missing' ? 1 : 2;
-  const rank = severities.map(String).indexOf(severity ?? '');
+  const rank = severities.map(String).indexOf(String(severity));
   return [kind, rank === -1 ? 0 : severities.length - rank, createdAt];
 }
 
 function compareRanks(a: readonly number[], b: readonly number[]): number {
   const at = a.findIndex((value, index) => value !== b[index]);
-  return at === -1 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
+  return (a[at] ?? 0) - (b[at] ?? 0);
 }
 
 async function enforceLimit(excess: number, tally: Tally, context: Context): Promise<void> {
@@ -135,6 +135,7 @@ function createTally(limit: number) {
     },
     fail: (operation: string, error: unknown) =>
       errors.add(operation, error instanceof Refusal ? String(error.status) : 'unexpected'),
+    hasFailed: () => errors.rows().length > 0,
     warn: (warning: string) => warnings.push(warning),
     summary: (): Summary =>
       summaryOf({

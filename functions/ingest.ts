@@ -10,7 +10,14 @@ import type { SourceDefinition } from '../shared/function/source-definition.ts';
 import type { KubernetesObject, Stored } from '../shared/function/stores.ts';
 import { addSummaries, emptySummary, type Summary, summaryOf } from '../shared/function/summary.ts';
 import type { Watching } from '../shared/function/triggers.ts';
-import { isFor, type Judged, judgeMappings, type Mapped, mappingKinds } from '../shared/mapping/mapped-sources.ts';
+import {
+  isFor,
+  type Judged,
+  judgeMappings,
+  type Mapped,
+  type MappedKind,
+  mappingKinds,
+} from '../shared/mapping/mapped-sources.ts';
 import { ingesters, observationMappings } from '../shared/mapping/mapping-spec.ts';
 import { mayBeMore, readyCondition, resolve, sourceCondition, unready } from '../shared/mapping/readiness.ts';
 import { contentHash } from '../shared/observation/canonical-json.ts';
@@ -145,8 +152,8 @@ function confined(context: Context, { tenant }: Mapped, all: readonly Mapped[]):
 }
 
 /** What maps to the same name in the same scope. */
-function groupsOf(all: readonly Mapped[]): [Mapped, ...Mapped[]][] {
-  const groups = new Map<string, [Mapped, ...Mapped[]]>();
+function groupsOf<Some extends Mapped>(all: readonly Some[]): [Some, ...Some[]][] {
+  const groups = new Map<string, [Some, ...Some[]]>();
   for (const mapped of all) {
     const key = JSON.stringify([mapped.tenant, mapped.source]);
     const group = groups.get(key);
@@ -168,10 +175,12 @@ async function handleReference(event: CloudEvent, context: Context): Promise<Sum
   const ref = referenceOf(event);
   const { group, version } = groupVersionOf(ref.apiVersion);
   if (mappingKinds.some((resource) => resource.group === group && resource.kind === ref.kind)) return passAll(context);
-  const wanted = acceptedNow(context).filter(({ kind }) => kind && isFor(kind, ref));
+  const wanted = acceptedNow(context)
+    .filter(hasKind)
+    .filter(({ kind }) => isFor(kind, ref));
   let summary = emptySummary;
   for (const all of groupsOf(wanted)) {
-    const plural = all[0].kind?.plural ?? pluralIn(event) ?? guessedPlural(ref.kind);
+    const plural = all[0].kind.plural ?? pluralIn(event) ?? guessedPlural(ref.kind);
     const resource = { group, versions: [version], kind: ref.kind, plural, namespaced: Boolean(ref.namespace) };
     try {
       const one = await reconcileReference(
@@ -185,6 +194,10 @@ async function handleReference(event: CloudEvent, context: Context): Promise<Sum
     }
   }
   return wanted.length > 0 ? summary : summaryOf({ skipped: { not_wanted: 1 } });
+}
+
+function hasKind(mapped: Mapped): mapped is Mapped & { readonly kind: MappedKind } {
+  return mapped.kind !== undefined;
 }
 
 /** ApiServerSource's subject is the object's path: `/apis/<group>/<version>/namespaces/<namespace>/<plural>/<name>`. */
@@ -229,20 +242,20 @@ async function passOnce(context: Context): Promise<Summary> {
 
 /** What no mapping makes any more. One that is not accepted keeps its findings: somebody may be about to mend it. */
 function orphansOf(judged: readonly Judged[], { functions }: Context): (stored: Stored) => boolean {
-  const builtIn = new Set(functions.map(({ name }) => name));
+  const builtIn = new Set<string | undefined>(functions.map(({ name }) => name));
   const kept = new Set(
     judged.flatMap(({ object, condition, mapped }) => {
       if (mapped) return [scopeOf(mapped.tenant, mapped.source)];
       const source = condition.status === 'True' ? undefined : namedSource.safeParse(object).data;
-      return source === undefined ? [] : [scopeOf(undefined, source), scopeOf(object.metadata.namespace, source)];
+      return source === undefined ? [] : [scopeOf(undefined, source)];
     }),
   );
-  return ({ ref, labels: { [labels.source]: source = '' } }) =>
+  return ({ ref, labels: { [labels.source]: source } }) =>
     !builtIn.has(source) && !kept.has(scopeOf(undefined, source)) && !kept.has(scopeOf(ref.namespace, source));
 }
 
-function scopeOf(tenant: string | undefined, source: string): string {
-  return JSON.stringify([tenant ?? null, source]);
+function scopeOf(tenant: string | undefined, source: string | undefined): string {
+  return JSON.stringify([tenant, source]);
 }
 
 /** The source that an object names, though it is not accepted. */
@@ -264,7 +277,7 @@ async function passGroup(
     if ('type' in resource) ready.set(mapped, resource);
     else {
       resources.push(resource);
-      resolved.push({ ...mapped, kind: { ...mapped.kind, kind: resource.kind || mapped.kind.kind } });
+      resolved.push({ ...mapped, kind: { ...mapped.kind, kind: resource.kind || undefined } });
       ready.set(mapped, await sourceCondition(mapped, resource, context));
     }
   }

@@ -4,7 +4,7 @@ import { labelledConfigMaps } from '../shared/function/resource.ts';
 import { namespaceName } from '../shared/function/settings.ts';
 import { cutText } from '../shared/observation/bounds.ts';
 import type { Observation, ResourceRef } from '../shared/observation/observation.ts';
-import { detailsOf, identityOf, isPresent } from '../shared/observation/values.ts';
+import { detailsOf, identityOf, isPresent, text } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 const testResult = z.object({
@@ -73,8 +73,9 @@ function observationOf(
   resource: ResourceRef,
   time: string,
 ): Observation {
-  const { testnumber: testNumber, testdesc: testDesc, remediation, scored, actualvalue } = result;
-  const actualValue = isPresent(actualvalue) ? cutText(actualvalue ?? '', maxActualValueBytes) : undefined;
+  const { testnumber: testNumber, testdesc: testDesc, remediation, scored } = result;
+  const actual = text(result.actualvalue);
+  const actualValue = actual === undefined ? undefined : cutText(actual, maxActualValueBytes);
   const identity = { testNumber, nodeType, version };
   return {
     category: 'compliance',
@@ -96,11 +97,11 @@ function subjectOf({ name, namespace, labels, annotations }: ConfigMap['metadata
 }
 
 /** One JSON document, or one control object a line (several targets in one run). */
-function parseOutput(text: string): unknown[] {
+function parseOutput(output: string): unknown[] {
   try {
-    return controlsIn(foldKeys(JSON.parse(text), maxDepth));
+    return controlsIn(foldKeys(JSON.parse(output), maxDepth));
   } catch {
-    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    const lines = output.split('\n').filter((line) => line.trim() !== '');
     return lines.flatMap((line) => controlsIn(foldKeys(JSON.parse(line), maxDepth)));
   }
 }

@@ -9,7 +9,7 @@ import {
   guessedPlural,
   type Resource,
 } from '../shared/function/resource.ts';
-import type { KubernetesObject } from '../shared/function/stores.ts';
+import type { Discovery, KubernetesObject } from '../shared/function/stores.ts';
 import { type Summary, summaryOf } from '../shared/function/summary.ts';
 import { judgeMappings, mappingKinds } from '../shared/mapping/mapped-sources.ts';
 import { ingesters, observationMappings } from '../shared/mapping/mapping-spec.ts';
@@ -57,8 +57,9 @@ export default defineFunction({
   ],
   seesOthers: true,
   async handle(_event, context) {
-    if (!context.discovery) return summaryOf({ skipped: { no_api_groups: 1 } });
-    const changed = await context.coalesce(intervalMilliseconds, () => keepSources(context));
+    const { discovery } = context;
+    if (!discovery) return summaryOf({ skipped: { no_api_groups: 1 } });
+    const changed = await context.coalesce(intervalMilliseconds, () => keepSources(context, discovery));
     return changed ? pingAll(changed, context) : summaryOf({ skipped: { coalesced: 1 } });
   },
 });
@@ -78,13 +79,13 @@ interface Changed {
 }
 
 /** Makes the ApiServerSources what they should be; resolves to the functions whose sources it has made or changed. */
-async function keepSources(context: Context): Promise<Changed> {
+async function keepSources(context: Context, discovery: Discovery): Promise<Changed> {
   const there = new Map<string, KubernetesObject>();
   const namespace = context.settings.SYSTEM_NAMESPACE;
   for await (const source of context.objects.list(apiServerSources, namespace, context.signal)) {
     there.set(source.metadata.name, source);
   }
-  const look = await lookAround(context);
+  const look = await lookAround(context, discovery);
   const mapped = await mappedKinds(context);
   const peers = new Set<Peer>();
   const warnings: string[] = [];
@@ -118,11 +119,10 @@ interface WantedKind extends Pick<Resource, 'group' | 'versions' | 'labels'> {
 /** What the accepted ObservationMappings and Ingesters name. */
 async function mappedKinds({ objects, functions, settings, signal }: Context): Promise<WantedKind[]> {
   const { WATCH_NAMESPACE, SYSTEM_NAMESPACE: systemNamespace } = settings;
-  const [mappings, all] = await Promise.all(
-    [observationMappings, ingesters].map((kind) => Array.fromAsync(objects.list(kind, WATCH_NAMESPACE, signal))),
-  );
+  const mappings = await Array.fromAsync(objects.list(observationMappings, WATCH_NAMESPACE, signal));
+  const all = await Array.fromAsync(objects.list(ingesters, WATCH_NAMESPACE, signal));
   const functionNames = functions.map(({ name }) => name);
-  const judged = judgeMappings({ mappings: mappings ?? [], ingesters: all ?? [], systemNamespace, functionNames });
+  const judged = judgeMappings({ mappings, ingesters: all, systemNamespace, functionNames });
   return judged
     .map(({ mapped }) => mapped?.kind)
     .filter((kind) => kind !== undefined)
@@ -190,11 +190,10 @@ type Presence = { readonly version: string; readonly kind: string; readonly plur
 
 type Look = (wanted: WantedKind) => Promise<Presence>;
 
-async function lookAround({ discovery, objects, settings, signal }: Context): Promise<Look> {
-  if (!discovery) return async () => 'unknown';
+async function lookAround({ objects, settings, signal }: Context, discovery: Discovery): Promise<Look> {
   const groups = await discovery.groups(signal);
-  const kinds = new Map<string, ReturnType<typeof discovery.kinds>>();
-  const kindsIn = (group: string, version: string): ReturnType<typeof discovery.kinds> => {
+  const kinds = new Map<string, ReturnType<Discovery['kinds']>>();
+  const kindsIn = (group: string, version: string): ReturnType<Discovery['kinds']> => {
     const key = `${group}/${version}`;
     const asked = kinds.get(key) ?? discovery.kinds(group, version, signal);
     kinds.set(key, asked);
@@ -202,7 +201,7 @@ async function lookAround({ discovery, objects, settings, signal }: Context): Pr
   };
 
   /** A server that has just started does not serve all its kinds yet: gone is what has no definition either. */
-  async function isDefined({ kind = '', plural = guessedPlural(kind), group }: WantedKind): Promise<boolean> {
+  async function isDefined({ kind, plural = guessedPlural(String(kind)), group }: WantedKind): Promise<boolean> {
     if (settings.WATCH_NAMESPACE !== undefined || alwaysServed.has(group)) return false;
     const ref = { apiVersion: 'apiextensions.k8s.io/v1', kind: crds.kind, name: `${plural}.${group}` };
     return (await objects.get(crds, ref, signal)) !== undefined;

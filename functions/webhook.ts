@@ -3,7 +3,7 @@ import { isAddressOrCidr, linesOf } from '../shared/function/access-options.ts';
 import { type CloudEvent, parseJson } from '../shared/function/cloud-event.ts';
 import type { Context, PeerWebhook } from '../shared/function/context.ts';
 import { defineFunction, type RawRequest } from '../shared/function/function-definition.ts';
-import { readJsonList } from '../shared/function/json-list.ts';
+import { type JsonList, readJsonList } from '../shared/function/json-list.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import { knativeTriggers } from '../shared/function/resource.ts';
 import { commaList, integer } from '../shared/function/settings.ts';
@@ -59,14 +59,15 @@ export default defineFunction<z.infer<typeof settings>>({
 async function receive(request: RawRequest, context: Context): Promise<Summary> {
   const isAsked = ({ path }: PeerWebhook): boolean =>
     path.endsWith('/*') ? request.path.startsWith(path.slice(0, -1)) : path === request.path;
-  const peer = context.functions.find(({ webhooks }) => webhooks.some(isAsked));
-  const webhook = peer?.webhooks.find(isAsked);
-  if (!peer || !webhook) throw new Refusal(404, 'no such path');
-  if (webhook.isServed && !webhook.isServed(request.path, context)) throw new Refusal(404, 'no such path');
+  const [asked] = context.functions.flatMap(({ name: to, webhooks }) =>
+    webhooks.filter(isAsked).map((webhook) => ({ to, webhook })),
+  );
+  if (!asked || asked.webhook.isServed?.(request.path, context) === false) throw new Refusal(404, 'no such path');
+  const { to, webhook } = asked;
   const leave = context.admit(webhook.path, webhook.inFlight);
   if (!leave) throw new Refusal(503, 'too many requests are in flight');
   try {
-    return await forward(webhook, peer.name, request, context);
+    return await forward(webhook, to, request, context);
   } finally {
     leave();
   }
@@ -149,7 +150,8 @@ function splitAll(webhook: PeerWebhook, bytes: Uint8Array): Split {
   const wanted: Split['wanted'][number][] = [];
   const refused: Split['refused'][number][] = [];
   let unwanted = 0;
-  const take = (body: unknown, placed: (path: string) => string): void => {
+  /** Says how many items there were in it, good or bad. */
+  const take = (body: unknown, placed: (path: string) => string): number => {
     const parts = webhook.split(body);
     refused.push(...parts.refused.map(({ path, message }) => ({ path: placed(path), message })));
     unwanted += parts.unwanted ?? 0;
@@ -157,20 +159,29 @@ function splitAll(webhook: PeerWebhook, bytes: Uint8Array): Split {
       if (webhook.wanted(item.data)) wanted.push(item);
       else unwanted += 1;
     }
+    return parts.items.length + parts.refused.length;
   };
-  const { list } = webhook;
-  const many = list === undefined || isSmall(bytes, list) ? undefined : readJsonList(bytes, list);
-  if (!many || list === undefined) take(parseJson(bytes, 'body'), (path) => path);
+  const asItIs = (path: string): string => path;
+  const long = longListIn(bytes, webhook.list);
+  if (!long) take(parseJson(bytes, 'body'), asItIs);
   else {
-    take(many.rest, (path) => path);
+    const { list, rest, elements } = long;
+    // One item may have a member of that name, too: it is one all the same.
+    const isItem = take(rest, asItIs) > 0;
     let index = 0;
-    for (const element of many.elements) {
+    for (const element of isItem ? [] : elements) {
       const at = `${list}[${index}]`;
-      take({ ...many.rest, [list]: [element] }, (path) => path.replace(`${list}[0]`, at));
+      take({ ...rest, [list]: [element] }, (path) => path.replace(`${list}[0]`, at));
       index += 1;
     }
   }
   return { wanted, refused, unwanted };
+}
+
+function longListIn(bytes: Uint8Array, list: string | undefined): (JsonList & { readonly list: string }) | undefined {
+  if (list === undefined || isSmall(bytes, list)) return undefined;
+  const found = readJsonList(bytes, list);
+  return found && { ...found, list };
 }
 
 /** What takes little memory once it is parsed as a whole, and holds no list twice, of which one would be lost. */

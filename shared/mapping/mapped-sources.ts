@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import { groupVersionOf } from '../function/group-version.ts';
 import { parseLabelSelector } from '../function/label-selector.ts';
-import { fieldOf } from '../function/refusal.ts';
+import { faultyField } from '../function/refusal.ts';
 import { guessedPlural } from '../function/resource.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
 import { accepted, type Condition, refused } from '../pipeline/conditions.ts';
@@ -63,8 +63,8 @@ type Outcome = Read | Judged;
 const passAll: Rule = () => undefined;
 
 function invalid(object: KubernetesObject, error: z.ZodError): Judged {
-  const issue = error.issues[0];
-  return { object, condition: refused('Invalid', `${fieldOf(issue)}: ${issue?.message}`), mapped: undefined };
+  const { field, message } = faultyField(error);
+  return { object, condition: refused('Invalid', `${field}: ${message}`), mapped: undefined };
 }
 
 function tenantOf({ metadata: { namespace } }: KubernetesObject, systemNamespace: string): string | undefined {

@@ -1,7 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
+import { groupVersionOf } from '../../shared/function/group-version.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { resourcesOf } from '../../shared/function/triggers.ts';
 import { isSource, loadFunctions } from '../../shared/host/load-functions.ts';
 import { observationName } from '../../shared/observation/observation-name.ts';
 import type { SourceFunction } from '../../shared/pipeline/source.ts';
@@ -43,6 +45,15 @@ function byName<Row extends { readonly name: string }>(rows: readonly Row[]): Ro
 }
 
 describe.each(withFixtures)('$name', (definition) => {
+  it('watches each kind that a fixture of it is of, in its version', () => {
+    const objects = loadFixtures(definition.name).flatMap(objectIn);
+    for (const { apiVersion, kind } of objects) {
+      const { group, version } = groupVersionOf(apiVersion);
+      const watched = resourcesOf(definition).filter((resource) => resource.group === group && resource.kind === kind);
+      expect(watched.flatMap(({ versions }) => versions)).toContain(version);
+    }
+  });
+
   it.each(loadFixtures(definition.name))('makes of $name what its golden file says, whole', async (fixture) => {
     const outcome = await outcomeOf(definition, fixture);
     const expected = expectedOf(definition.name, fixture.expected);
