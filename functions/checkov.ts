@@ -106,10 +106,9 @@ function severityOf({ severity, check_id: id }: FailedCheck): Severity {
 /** `Kind.namespace.name` or `Kind.name`; anything else (Terraform, CloudFormation, a file) is no Kubernetes resource. */
 function resourceOf(text: string): ResourceRef | undefined {
   const [kind = '', ...rest] = text.split('.');
-  if (!kindPattern.test(kind) || rest.length === 0) return undefined;
   const isNamespaced = rest.length > 1 && !isClusterScoped(kind);
   const namespace = isNamespaced ? rest[0] : undefined;
   const name = (isNamespaced ? rest.slice(1) : rest).join('.');
-  if (!namePattern.test(name) || (namespace !== undefined && !namespacePattern.test(namespace))) return undefined;
-  return { kind, namespace, name };
+  const isPossible = kindPattern.test(kind) && namespacePattern.test(namespace ?? 'none') && namePattern.test(name);
+  return isPossible ? { kind, namespace, name } : undefined;
 }

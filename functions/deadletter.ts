@@ -34,8 +34,7 @@ function mayPass(code: string | undefined): boolean {
 
 /** Only our own functions are delivered to: anyone who can post here could else make us call any address. */
 function isAt(destination: string | undefined, { url }: FunctionInfo): boolean {
-  if (destination === undefined) return false;
-  return URL.parse(destination)?.origin === URL.parse(url)?.origin;
+  return URL.parse(String(destination))?.origin === new URL(url).origin;
 }
 
 function asItWas(event: CloudEvent): CloudEvent {

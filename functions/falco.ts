@@ -13,24 +13,16 @@ import { defineSource } from '../shared/pipeline/source.ts';
 /** In the order of their numbers in syslog, which Falco's gRPC clients send. */
 const priorities = ['Emergency', 'Alert', 'Critical', 'Error', 'Warning', 'Notice', 'Informational', 'Debug'] as const;
 
-const prioritySchema = z.union([z.string(), z.number()]).transform((value, context) => {
+function parsePriority(value: string | number, context: z.RefinementCtx) {
   const index = typeof value === 'number' ? value : priorityIndex(value);
   const priority = priorities[index];
   if (priority !== undefined) return priority;
-  context.addIssue({ code: 'custom', message: `must be one of ${priorities.join(', ')}` });
+  context.addIssue(`must be one of ${priorities.join(', ')}`);
   return z.NEVER;
-});
+}
 
 const settings = z.object({
-  FALCO_MINIMUM_PRIORITY: z
-    .string()
-    .transform((word, context) => {
-      const priority = priorities[priorityIndex(word)];
-      if (priority !== undefined) return priority;
-      context.addIssue({ code: 'custom', message: `must be one of ${priorities.join(', ')}` });
-      return z.NEVER;
-    })
-    .default('Warning'),
+  FALCO_MINIMUM_PRIORITY: z.string().transform(parsePriority).default('Warning'),
   DEDUP_WINDOW_SECONDS: integer(1, 31_536_000).default(300),
   FALCO_BUFFER_SIZE: integer(1, 100_000).default(100),
 });
@@ -43,7 +35,7 @@ const protobufTime = z
 
 const schema = z.object({
   rule: z.string().min(1),
-  priority: prioritySchema,
+  priority: z.union([z.string(), z.number()]).transform(parsePriority),
   output: descriptiveText,
   source: descriptiveText,
   hostname: descriptiveText,
@@ -167,8 +159,7 @@ function placeAndActor({ rule, source, hostname }: Alert, fields: Fields): Recor
 /** Integers over 2^53 have been rounded by now, each sender's differently. */
 function stableFields(fields: Fields): string {
   const isStable = ([name, value]: readonly [string, unknown]): boolean =>
-    !volatileField.test(name) &&
-    !(typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value));
+    !volatileField.test(name) && !(Number.isInteger(value) && !Number.isSafeInteger(value));
   return canonicalJson(Object.fromEntries([...fields].filter(isStable)));
 }
 

@@ -1,13 +1,12 @@
 import * as z from 'zod';
-import { accepted, refused } from '../shared/api/condition.ts';
+import { accepted, type Condition, refused } from '../shared/api/condition.ts';
 import { group } from '../shared/api/group.ts';
 import { configMaps, type KindSelector, selectIn } from '../shared/api/kind-selector.ts';
 import { filterRules, filterSpec, observationFilters, sourceName } from '../shared/api/observation-filter.ts';
-import { objectMetadata } from '../shared/finding/object-schema.ts';
 import type { Context } from '../shared/function/context.ts';
 import { defineTask, observationWrites } from '../shared/function/definitions.ts';
 import { parseJson } from '../shared/function/json.ts';
-import { fieldOf, Refusal } from '../shared/function/refusal.ts';
+import { faultyField, Refusal } from '../shared/function/refusal.ts';
 import type { CommonSettings } from '../shared/function/settings.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
@@ -88,13 +87,13 @@ async function applyConfigMap(context: Context<Settings>): Promise<void> {
 /** The ObservationFilters that a ConfigMap asks for. Throws a Refusal 422 that names the field. */
 function filtersIn(configMap: KubernetesObject, { settings: set }: Context<Settings>): KubernetesObject[] {
   const key = set.FILTER_CONFIGMAP_KEY;
-  const schema = z.object({ metadata: objectMetadata, data: z.object({ [key]: z.string() }) });
+  const schema = z.object({ data: z.object({ [key]: z.string() }) });
   const data = schema.safeParse(configMap).data?.data[key];
   if (data === undefined) throw new Refusal(422, 'the ConfigMap has no such key', { path: `data.${key}` });
   const parsed = configuration.safeParse(parseJson(new TextEncoder().encode(data), key));
   if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new Refusal(422, issue?.message ?? 'is invalid', { path: fieldOf(issue) || key });
+    const { field, message } = faultyField(parsed.error);
+    throw new Refusal(422, message, { path: field || key });
   }
   return Object.entries(parsed.data.sources).map(([source, rules]) => ({
     apiVersion: `${group}/v1alpha1`,
@@ -135,12 +134,12 @@ async function makeEqual(wanted: readonly KubernetesObject[], context: Context<S
 const withSpec = z.object({ spec: filterSpec });
 
 function isSame(existing: KubernetesObject | undefined, wanted: KubernetesObject): boolean {
-  const [a, b] = [existing, wanted].map((object) => withSpec.safeParse(object).data);
-  return a !== undefined && b !== undefined && canonical(a.spec) === canonical(b.spec);
+  return canonical(existing) === canonical(wanted);
 }
 
-function canonical(spec: object): string {
-  return JSON.stringify(Object.entries(spec).sort(([a], [b]) => (a < b ? -1 : 1)));
+/** What an ObservationFilter says, its fields in the schema's order; nothing of one that is not there or is invalid. */
+function canonical(filter: KubernetesObject | undefined): string {
+  return JSON.stringify(withSpec.safeParse(filter).data ?? {});
 }
 
 function reportInvalid(
@@ -167,14 +166,18 @@ function reportInvalid(
   );
 }
 
+function conditionOf(filter: KubernetesObject): Condition {
+  const parsed = withSpec.safeParse(filter);
+  if (parsed.success) return accepted;
+  const { field, message } = faultyField(parsed.error);
+  return refused('Invalid', `${field}: ${message}`);
+}
+
 /** Says of each ObservationFilter whether it can be read: one that can't stops its source. */
 async function judgeAll(context: Context<Settings>): Promise<void> {
   const { cluster, settings: set, event } = context;
   const judged = async (filter: KubernetesObject): Promise<void> => {
-    const parsed = withSpec.safeParse(filter);
-    const issue = parsed.error?.issues[0];
-    const condition = parsed.success ? accepted : refused('Invalid', `${fieldOf(issue)}: ${issue?.message}`);
-    await setConditions(observationFilters, filter, [condition], context);
+    await setConditions(observationFilters, filter, [conditionOf(filter)], context);
   };
   await forEachConcurrently(
     cluster.objects.list(observationFilters, set.WATCH_NAMESPACE, event.signal),

@@ -82,19 +82,19 @@ function isDue({ labels: { [labels.expires]: label } }: Stored, now: number): bo
 }
 
 function all({ store, settings: { WATCH_NAMESPACE: namespace }, event: { signal } }: Context): AsyncIterable<Stored> {
-  return store.names(namespace === undefined ? {} : { namespace }, signal);
+  return store.names({ namespace }, signal);
 }
 
 /** Smaller goes first: by kind, then severity, then age. */
 function rankOf({ labels: { [labels.state]: state, [labels.severity]: severity }, createdAt }: Stored): number[] {
   const kind = state === 'resolved' ? 0 : state === 'missing' ? 1 : 2;
-  const rank = severities.map(String).indexOf(severity ?? '');
+  const rank = severities.map(String).indexOf(String(severity));
   return [kind, rank === -1 ? 0 : severities.length - rank, createdAt];
 }
 
 function compareRanks(a: readonly number[], b: readonly number[]): number {
   const at = a.findIndex((value, index) => value !== b[index]);
-  return at === -1 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
+  return (a[at] ?? 0) - (b[at] ?? 0);
 }
 
 async function enforceLimit(excess: number, census: Census, context: Context): Promise<void> {

@@ -24,6 +24,7 @@ import {
   type AcceptedMapping,
   isFor,
   judgeMappings,
+  type MappedKind,
   mappingKinds,
   type Verdict,
 } from '../shared/rules/accepted-mappings.ts';
@@ -176,8 +177,8 @@ function confined(context: Context, { tenant }: AcceptedMapping, all: readonly A
 }
 
 /** What maps to the same name in the same scope. */
-function groupsOf(all: readonly AcceptedMapping[]): [AcceptedMapping, ...AcceptedMapping[]][] {
-  const groups = new Map<string, [AcceptedMapping, ...AcceptedMapping[]]>();
+function groupsOf<Some extends AcceptedMapping>(all: readonly Some[]): [Some, ...Some[]][] {
+  const groups = new Map<string, [Some, ...Some[]]>();
   for (const mapped of all) {
     const key = JSON.stringify([mapped.tenant, mapped.source]);
     const group = groups.get(key);
@@ -198,7 +199,9 @@ async function handleReference(event: CloudEvent, context: Context): Promise<voi
   const ref = referenceOf(event);
   const { group, version } = groupVersionOf(ref.apiVersion);
   if (mappingKinds.some((kind) => kind.group === group && kind.kind === ref.kind)) return passAll(context);
-  const wanted = acceptedNow(context).filter(({ kind }) => kind && isFor(kind, ref));
+  const wanted = acceptedNow(context)
+    .filter(hasKind)
+    .filter(({ kind }) => isFor(kind, ref));
   if (wanted.length === 0) return context.event.tally.skipped('not_wanted');
   for (const all of groupsOf(wanted)) {
     const own = confined(context, all[0], all);
@@ -206,11 +209,15 @@ async function handleReference(event: CloudEvent, context: Context): Promise<voi
       group,
       versions: [version],
       kind: ref.kind,
-      plural: all[0].kind?.plural ?? pluralIn(event) ?? guessedPlural(ref.kind),
+      plural: all[0].kind.plural ?? pluralIn(event) ?? guessedPlural(ref.kind),
       namespaced: Boolean(ref.namespace),
     };
     await reconcileReference(sourceOf(all[0].source, all, [selectIn(kind, own.settings)]), event, own);
   }
+}
+
+function hasKind(mapped: AcceptedMapping): mapped is AcceptedMapping & { readonly kind: MappedKind } {
+  return mapped.kind !== undefined;
 }
 
 /** ApiServerSource's subject is the object's path: `/apis/<group>/<version>/namespaces/<namespace>/<plural>/<name>`. */
@@ -253,20 +260,20 @@ async function passOnce(context: Context): Promise<void> {
 
 /** What no mapping makes any more. One that is not accepted keeps its findings: somebody may be about to mend it. */
 function orphansOf(verdicts: readonly Verdict[], { functions }: Context): (stored: Stored) => boolean {
-  const builtIn = new Set(functions.map(({ name }) => name));
+  const builtIn = new Set<string | undefined>(functions.map(({ name }) => name));
   const kept = new Set(
     verdicts.flatMap(({ object, condition, mapped }) => {
       if (mapped) return [scopeOf(mapped.tenant, mapped.source)];
       const source = condition.status === 'True' ? undefined : namedSource.safeParse(object).data;
-      return source === undefined ? [] : [scopeOf(undefined, source), scopeOf(object.metadata.namespace, source)];
+      return source === undefined ? [] : [scopeOf(undefined, source)];
     }),
   );
-  return ({ ref, labels: { [labels.source]: source = '' } }) =>
+  return ({ ref, labels: { [labels.source]: source } }) =>
     !builtIn.has(source) && !kept.has(scopeOf(undefined, source)) && !kept.has(scopeOf(ref.namespace, source));
 }
 
-function scopeOf(tenant: string | undefined, source: string): string {
-  return JSON.stringify([tenant ?? null, source]);
+function scopeOf(tenant: string | undefined, source: string | undefined): string {
+  return JSON.stringify([tenant, source]);
 }
 
 /** The source that an object names, though it is not accepted. */
@@ -289,7 +296,7 @@ async function passGroup(
     if ('type' in resolution) ready.set(mapped, resolution);
     else {
       kinds.push(resolution);
-      resolved.push({ ...mapped, kind: { ...mapped.kind, kind: resolution.kind || mapped.kind.kind } });
+      resolved.push({ ...mapped, kind: { ...mapped.kind, kind: resolution.kind || undefined } });
       ready.set(mapped, await sourceCondition(mapped, resolution, context));
     }
   }

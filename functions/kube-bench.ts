@@ -3,7 +3,7 @@ import { configMaps } from '../shared/api/kind-selector.ts';
 import type { Finding, ResourceRef } from '../shared/finding/finding.ts';
 import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/finding/object-schema.ts';
 import { cutText } from '../shared/finding/size-limits.ts';
-import { detailsOf, identityOf, isPresent } from '../shared/finding/values.ts';
+import { detailsOf, identityOf, isPresent, text } from '../shared/finding/values.ts';
 import { namespaceName } from '../shared/function/settings.ts';
 import { objects } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
@@ -74,8 +74,9 @@ function findingOf(
   resource: ResourceRef,
   time: string,
 ): Finding {
-  const { testnumber: testNumber, testdesc: testDesc, remediation, scored, actualvalue } = result;
-  const actualValue = isPresent(actualvalue) ? cutText(actualvalue ?? '', maxActualValueBytes) : undefined;
+  const { testnumber: testNumber, testdesc: testDesc, remediation, scored } = result;
+  const actual = text(result.actualvalue);
+  const actualValue = actual === undefined ? undefined : cutText(actual, maxActualValueBytes);
   const identity = { testNumber, nodeType, version };
   return {
     category: 'compliance',
@@ -97,11 +98,11 @@ function subjectOf({ name, namespace, labels, annotations }: ConfigMap['metadata
 }
 
 /** One JSON document, or one control object a line (several targets in one run). */
-function parseOutput(text: string): unknown[] {
+function parseOutput(output: string): unknown[] {
   try {
-    return controlsIn(foldKeys(JSON.parse(text), maxDepth));
+    return controlsIn(foldKeys(JSON.parse(output), maxDepth));
   } catch {
-    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    const lines = output.split('\n').filter((line) => line.trim() !== '');
     return lines.flatMap((line) => controlsIn(foldKeys(JSON.parse(line), maxDepth)));
   }
 }

@@ -5,7 +5,7 @@ import type { Finding, ResourceRef } from '../shared/finding/finding.ts';
 import { isClusterScoped } from '../shared/finding/kubernetes-kinds.ts';
 import { descriptiveText, namespaceText, objectMetadata, ownerOf, rowsOf } from '../shared/finding/object-schema.ts';
 import { parseSeverity } from '../shared/finding/severity.ts';
-import { detailsOf, identityOf, isPresent, timeOf } from '../shared/finding/values.ts';
+import { detailsOf, identityOf, text, timeOf } from '../shared/finding/values.ts';
 import { objects } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
@@ -43,15 +43,12 @@ const schema = z.object({
 type Report = z.infer<typeof schema>;
 type Result = z.infer<typeof resultSchema>;
 
-const eventTypes: ReadonlyMap<string, string> = new Map([
-  ['fail', 'policy-violation'],
-  ['warn', 'policy-warning'],
-]);
+const findings: ReadonlySet<string> = new Set(['fail', 'warn']);
 
 const noFindings: ReadonlySet<string> = new Set(['pass', 'skip', 'error']);
 
 /** Tools with sources of their own, whose findings adapters copy into policy reports. */
-const copied = /^(falco|trivy|kube-bench)(\b|-)/i;
+const copied = /^(falco|trivy|kube-bench)\b/i;
 
 /** Kyverno's own engines, and the API server's policies that Kyverno reports on: their properties tell how, not what. */
 const kyvernoEngine = /^kyverno|^(validating|mutating)admissionpolicy$/i;
@@ -93,20 +90,21 @@ export default defineSource({
   },
 });
 
+/** Of a result that is absent some word that means nothing. */
 function wordOf({ result }: Result): string {
-  return result?.trim().toLowerCase() ?? '';
+  return String(result).trim().toLowerCase();
 }
 
-function engineOf({ source }: Result, report: Report): string | undefined {
-  const engine = isPresent(source) ? source : report.source;
-  return isPresent(engine) ? (engine ?? undefined) : undefined;
+/** Empty where neither the result nor the report says it. */
+function engineOf({ source }: Result, report: Report): string {
+  return text(source) ?? text(report.source) ?? '';
 }
 
 function skipReason(result: Result, report: Report): string | undefined {
   const word = wordOf(result);
   if (noFindings.has(word)) return word;
-  if (!eventTypes.has(word)) return 'unknown_result';
-  return copied.test(engineOf(result, report) ?? '') ? 'has_own_source' : undefined;
+  if (!findings.has(word)) return 'unknown_result';
+  return copied.test(engineOf(result, report)) ? 'has_own_source' : undefined;
 }
 
 function findingsOf(result: Result, report: Report, time: string): Finding[] {
@@ -116,7 +114,7 @@ function findingsOf(result: Result, report: Report, time: string): Finding[] {
   return subjectsOf(result, report).map((resource) => ({
     category: 'security',
     severity: parseSeverity(severity),
-    eventType: eventTypes.get(wordOf(result)) ?? 'policy-violation',
+    eventType: wordOf(result) === 'warn' ? 'policy-warning' : 'policy-violation',
     resource,
     identity: identityOf({ policy, rule, engine, properties }),
     details: detailsOf({ policy, rule, message, result: wordOf(result), category, engine }),
@@ -125,29 +123,27 @@ function findingsOf(result: Result, report: Report, time: string): Finding[] {
 }
 
 /** An image scanner reports every package under one policy: only the properties tell those findings apart. */
-function isForeign(engine: string | undefined, { metadata }: Report): boolean {
-  if (engine !== undefined) return !kyvernoEngine.test(engine);
+function isForeign(engine: string, { metadata }: Report): boolean {
+  if (engine !== '') return !kyvernoEngine.test(engine);
   return metadata.labels?.['app.kubernetes.io/managed-by'] !== 'kyverno';
 }
 
 /** Each result stands for itself: its own resources, else the report's scope, its owner, or the report. */
 function subjectsOf({ resources }: Result, report: Report): ResourceRef[] {
-  const own = (resources ?? []).map((one) => refOf(one, report)).filter((ref) => ref !== undefined);
-  if (own.length > 0) return own;
+  const own = resources?.map((one) => refOf(one, report)).filter((ref) => ref !== undefined);
+  if (own?.length) return own;
   const { apiVersion, kind, metadata } = report;
   const itself = refOf({ apiVersion, kind, name: metadata.name, namespace: metadata.namespace }, report);
   const subject = (report.scope && refOf(report.scope, report)) ?? ownerOf(metadata) ?? itself;
   return subject ? [subject] : [{ apiVersion, kind }];
 }
 
-function refOf(
-  { apiVersion, kind, namespace, name }: z.infer<typeof reference>,
-  report: Report,
-): ResourceRef | undefined {
-  if (!kind || !isPresent(kind) || !isPresent(name)) return undefined;
+function refOf({ apiVersion, namespace, ...one }: z.infer<typeof reference>, report: Report): ResourceRef | undefined {
+  const [kind, name] = [text(one.kind), text(one.name)];
+  if (kind === undefined || name === undefined) return undefined;
   const given = namespaceText(namespace);
   const inherited = isClusterScoped(kind) ? undefined : namespaceText(report.metadata.namespace);
-  return { apiVersion: apiVersion ?? undefined, kind, namespace: given ?? inherited, name: name ?? undefined };
+  return { apiVersion: apiVersion ?? undefined, kind, namespace: given ?? inherited, name };
 }
 
 function isoOf(stamp: z.infer<typeof timestamp>): string | undefined {

@@ -123,13 +123,10 @@ interface WantedKind extends Pick<KindSelector, 'group' | 'versions' | 'labels'>
 /** What the accepted ObservationMappings and Ingesters name. */
 async function mappedKinds({ cluster, functions, settings, event }: Context): Promise<WantedKind[]> {
   const { WATCH_NAMESPACE, SYSTEM_NAMESPACE: systemNamespace } = settings;
-  const [mappings, all] = await Promise.all(
-    [observationMappings, ingesters].map((kind) =>
-      Array.fromAsync(cluster.objects.list(kind, WATCH_NAMESPACE, event.signal)),
-    ),
-  );
+  const mappings = await Array.fromAsync(cluster.objects.list(observationMappings, WATCH_NAMESPACE, event.signal));
+  const all = await Array.fromAsync(cluster.objects.list(ingesters, WATCH_NAMESPACE, event.signal));
   const functionNames = functions.map(({ name }) => name);
-  const judged = judgeMappings({ mappings: mappings ?? [], ingesters: all ?? [], systemNamespace, functionNames });
+  const judged = judgeMappings({ mappings, ingesters: all, systemNamespace, functionNames });
   return judged
     .map(({ mapped }) => mapped?.kind)
     .filter((kind) => kind !== undefined)
@@ -223,7 +220,7 @@ async function createKindLookup({ cluster, settings, event: { signal } }: Contex
   };
 
   /** A server that has just started does not serve all its kinds yet: gone is what has no definition either. */
-  async function isDefined({ kind = '', plural = guessedPlural(kind), group }: WantedKind): Promise<boolean> {
+  async function isDefined({ kind, plural = guessedPlural(String(kind)), group }: WantedKind): Promise<boolean> {
     if (settings.WATCH_NAMESPACE !== undefined || alwaysServed.has(group)) return false;
     const ref = { apiVersion: 'apiextensions.k8s.io/v1', kind: crds.kind, name: `${plural}.${group}` };
     return (await objects.get(crds, ref, signal)) !== undefined;

@@ -183,13 +183,14 @@ function imageOf({
   registry,
 }: z.infer<typeof vulnerabilityReport>['report'] | SecretReport): string | undefined {
   if (!artifact || !isPresent(artifact.repository)) return undefined;
-  const server = isPresent(registry?.server) ? `${registry?.server}/` : '';
+  const server = registry?.server;
+  const host = isPresent(server) ? `${server}/` : '';
   const version = isPresent(artifact.tag)
     ? `:${artifact.tag}`
     : isPresent(artifact.digest)
       ? `@${artifact.digest}`
       : '';
-  return `${server}${artifact.repository}${version}`;
+  return `${host}${artifact.repository}${version}`;
 }
 
 type SecretReport = z.infer<typeof exposedSecretReport>['report'];
@@ -285,6 +286,7 @@ function fromCompliance(
   time: string,
 ): Normalized {
   const controls = status ? controlsOf(status) : [];
+  const detectedAt = timeOf(status?.updateTimestamp, time);
   if (controls.length === 0) return { findings: [], skipped: { no_result: 1 } };
   const failed = controls.filter((row) => row.failed > 0);
   const passed = controls.length - failed.length;
@@ -296,7 +298,7 @@ function fromCompliance(
       resource: { apiVersion: apiVersion ?? undefined, kind, name: metadata.name },
       identity: identityOf({ compliance: metadata.name, control: id }),
       details: detailsOf({ compliance: metadata.name, control: id, title: name, failedTargets: count }),
-      detectedAt: timeOf(status?.updateTimestamp, time),
+      detectedAt,
     }),
   );
   return { findings, skipped: passed > 0 ? { passed } : {} };

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { selectIn } from '../shared/api/kind-selector.ts';
 import { knativeTriggers } from '../shared/api/knative-kinds.ts';
-import { readJsonList } from '../shared/edge/json-list.ts';
+import { type JsonList, readJsonList } from '../shared/edge/json-list.ts';
 import { isAddressOrCidr, linesOf } from '../shared/function/access-options.ts';
 import { retry } from '../shared/function/backoff.ts';
 import type { CloudEvent } from '../shared/function/cloud-event.ts';
@@ -63,14 +63,15 @@ export default defineGateway<z.infer<typeof settings>>({
 async function receive(request: RawRequest, context: Context): Promise<void> {
   const isAsked = ({ path }: WebhookTrigger): boolean =>
     path.endsWith('/*') ? request.path.startsWith(path.slice(0, -1)) : path === request.path;
-  const owner = context.functions.find(({ webhooks }) => webhooks.some(isAsked));
-  const webhook = owner?.webhooks.find(isAsked);
-  if (!owner || !webhook) throw new Refusal(404, 'no such path');
-  if (webhook.isServed && !webhook.isServed(request.path, context)) throw new Refusal(404, 'no such path');
+  const [asked] = context.functions.flatMap(({ name: to, webhooks }) =>
+    webhooks.filter(isAsked).map((webhook) => ({ to, webhook })),
+  );
+  if (!asked || asked.webhook.isServed?.(request.path, context) === false) throw new Refusal(404, 'no such path');
+  const { to, webhook } = asked;
   const release = context.acquire(webhook.path, webhook.inFlight);
   if (!release) throw new Refusal(503, 'too many requests are in flight');
   try {
-    await forward(webhook, owner.name, request, context);
+    await forward(webhook, to, request, context);
   } finally {
     release();
   }
@@ -144,25 +145,31 @@ function split(webhook: WebhookTrigger, body: Uint8Array): SplitBody {
 
 /** Keeps what is wanted, reduced to what may travel, and of all else the number. */
 function splitAll(webhook: WebhookTrigger, bytes: Uint8Array): SplitBody {
-  const { list } = webhook;
-  const many = list === undefined || isSmall(bytes, list) ? undefined : readJsonList(bytes, list);
-  if (!many || list === undefined) return webhook.split(parseJson(bytes, 'body'));
+  const long = longListIn(bytes, webhook.list);
+  if (!long) return webhook.split(parseJson(bytes, 'body'));
+  const { list, rest, elements } = long;
+  const whole = webhook.split(rest);
+  // One item may have a member of that name, too: it is one all the same.
+  if (whole.items.length + whole.refused.length > 0) return whole;
   const items: SplitBody['items'][number][] = [];
   const refused: RefusedItem[] = [];
-  let unwanted = 0;
-  const take = (parts: SplitBody, placed: (path: string) => string): void => {
-    items.push(...parts.items);
-    refused.push(...parts.refused.map(({ path, message }) => ({ path: placed(path), message })));
-    unwanted += parts.unwanted;
-  };
-  take(webhook.split(many.rest), (path) => path);
+  let unwanted = whole.unwanted;
   let index = 0;
-  for (const element of many.elements) {
+  for (const element of elements) {
     const at = `${list}[${index}]`;
-    take(webhook.split({ ...many.rest, [list]: [element] }), (path) => path.replace(`${list}[0]`, at));
+    const parts = webhook.split({ ...rest, [list]: [element] });
+    items.push(...parts.items);
+    refused.push(...parts.refused.map(({ path, message }) => ({ path: path.replace(`${list}[0]`, at), message })));
+    unwanted += parts.unwanted;
     index += 1;
   }
   return { items, refused, unwanted };
+}
+
+function longListIn(bytes: Uint8Array, list: string | undefined): (JsonList & { readonly list: string }) | undefined {
+  if (list === undefined || isSmall(bytes, list)) return undefined;
+  const found = readJsonList(bytes, list);
+  return found && { ...found, list };
 }
 
 /** What takes little memory once it is parsed as a whole, and holds no list twice, of which one would be lost. */

@@ -50,11 +50,19 @@ export function fieldOf(issue: z.core.$ZodIssue | undefined): string {
   return pathOf(issue?.code === 'unrecognized_keys' ? [...path, issue.keys[0] ?? ''] : path);
 }
 
+/** The field of a configuration's first fault, as its user wrote it, and what is wrong with it. */
+export function faultyField({ issues: [issue] }: z.ZodError): { readonly field: string; readonly message: string } {
+  return { field: fieldOf(issue), message: issue?.message ?? 'is invalid' };
+}
+
+/** Where the data's first fault is, and what it is. */
+export function firstFault(error: z.ZodError, root: string): { readonly path: string; readonly message: string } {
+  const issue = error.issues[0];
+  return { path: pathOf(issue?.path ?? [], root), message: issue?.message ?? 'is invalid' };
+}
+
 /** The data's first fault, as the sender should read it. */
 export function schemaRefusal(error: z.ZodError, root: string): Refusal {
-  const issue = error.issues[0];
-  return new Refusal(422, 'the data breaks the schema', {
-    path: pathOf(issue?.path ?? [], root),
-    cause: issue?.message,
-  });
+  const { path, message } = firstFault(error, root);
+  return new Refusal(422, 'the data breaks the schema', { path, cause: message });
 }

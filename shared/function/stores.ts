@@ -85,7 +85,8 @@ export interface NamesQuery {
   readonly source?: string;
   /** Any of these values of the label `subject`. */
   readonly subjects?: readonly string[];
-  readonly namespace?: string;
+  /** `undefined`: in all of them. */
+  readonly namespace?: string | undefined;
 }
 
 /** Where Observations are kept. Two implementations, one contract test. */

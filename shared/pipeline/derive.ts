@@ -50,15 +50,18 @@ function messagesOf(rows: readonly Finding[]): string[] {
   return [...new Set(messages)].sort();
 }
 
-/** Rows that are one finding become one Observation, whatever their order: messages united, the rest from the first. */
+/**
+ * Rows that are one finding become one Observation, whatever their order: messages united, the first moment, the rest
+ * from the row whose JSON comes first.
+ */
 function unite(rows: readonly [Finding, ...Finding[]]): Finding {
   if (rows.length === 1) return rows[0];
-  const sorted = rows
-    .map((row) => ({ row, key: canonicalJson(row.details) }))
-    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  const first = sorted[0]?.row ?? rows[0];
+  const first = rows
+    .map((row) => ({ row, key: canonicalJson({ details: row.details, resource: row.resource }) }))
+    .reduce((a, b) => (b.key < a.key ? b : a)).row;
   const messages = messagesOf(rows);
-  const detectedAt = rows.map((row) => row.detectedAt).reduce((a, b) => (Date.parse(b) < Date.parse(a) ? b : a));
+  const times = rows.map((row) => row.detectedAt).sort();
+  const detectedAt = times.reduce((a, b) => (Date.parse(b) < Date.parse(a) ? b : a));
   const message = messages.length > 0 ? { message: messages.join('\n') } : {};
   return { ...first, detectedAt, details: { ...first.details, ...message, occurrences: rows.length } };
 }

@@ -32,8 +32,7 @@ export function labelsWhenReported(stored: Labels, now: number, settings: Lifecy
   }
   const left = (expiresAt(stored[labels.expires]) ?? 0) - now;
   const needed = Math.max((settings.OBSERVATION_TTL_SECONDS * 1000) / 2, 3 * passInterval(settings));
-  // The label counts whole hours: with the same hour there is nothing to renew, however short the TTL.
-  if (left >= needed || stored[labels.expires] === expires) return undefined;
+  if (left >= needed) return undefined;
   return { labels: { [labels.expires]: expires }, change: 'renewed' };
 }
 

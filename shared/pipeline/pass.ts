@@ -60,7 +60,7 @@ export async function reconcilePass<Data, Settings>(
     elsewhere: new Set(),
     unseen: new Map(inSystem),
   };
-  const query = { source: source.name, ...(watched !== undefined && { namespace: watched }) };
+  const query = { source: source.name, namespace: watched };
   // A tenant's zen-watcher may read its own namespace and nothing else.
   const kinds = kindsIn(source.triggers(context.settings)).filter(
     ({ namespaced }) => namespaced || watched === undefined,
@@ -144,7 +144,7 @@ async function reconcileBatch(
 }
 
 /** Written or opened since the pass began, by an event about an object that the pass may have listed before. */
-function isNewer({ createdAt, labels: { [labels.stateSince]: since = '0' } }: Stored, began: number): boolean {
+function isNewer({ createdAt, labels: { [labels.stateSince]: since } }: Stored, began: number): boolean {
   return createdAt > began || Number(since) * 1000 > began;
 }
 
@@ -165,7 +165,7 @@ async function ageUnseen(progress: Progress, context: Context): Promise<void> {
 export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context: Context): Promise<void> {
   const { WATCH_NAMESPACE: namespace } = context.settings;
   const changes: Change[] = [];
-  for await (const stored of context.store.names(namespace === undefined ? {} : { namespace }, context.event.signal)) {
+  for await (const stored of context.store.names({ namespace }, context.event.signal)) {
     if (stored.labels[labels.state] === undefined || !isOrphan(stored)) continue;
     const relabelling = labelsWhenUnreported(stored.labels, context.clock.now(), context.settings);
     if (relabelling) changes.push({ stored, relabelling });

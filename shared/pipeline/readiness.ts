@@ -42,7 +42,8 @@ export async function resolve(mapped: AcceptedMapping, context: Context): Promis
     context.settings,
     kind.namespace,
   );
-  return (await whyUnreadable(selector, context)) ?? selector;
+  const fault = context.cluster.kinds && (await whyUnreadable(selector, context));
+  return fault ?? selector;
 }
 
 function nameOf({ group, version, kind, plural }: MappedKind): string {

@@ -39,8 +39,11 @@ export interface Change {
 }
 
 /** Writes label changes; resolves to those whose object was gone, or had changed, by then. */
-export async function relabelAll(changes: readonly Change[], { store, event }: Context): Promise<readonly Change[]> {
-  const gone: Change[] = [];
+export async function relabelAll<Wanted extends Change>(
+  changes: readonly Wanted[],
+  { store, event }: Context,
+): Promise<readonly Wanted[]> {
+  const gone: Wanted[] = [];
   await forEachConcurrently(changes, callsInFlight, async (change) => {
     const { stored, relabelling } = change;
     if (await store.relabel(stored.ref, relabelling.labels, event.signal)) event.tally.relabelled(relabelling.change);
@@ -66,17 +69,17 @@ export async function reconcileFindings(
   context: Context,
 ): Promise<readonly Refusal[]> {
   const missing: NamedFinding[] = [];
-  const changes: Change[] = [];
+  const changes: (Change & { readonly finding: NamedFinding })[] = [];
   const byName = new Map(reported.map((one) => [one.finding.name, one]));
   for (const { finding } of byName.values()) {
     const stored = known.get(finding.name);
     const relabelling = stored && labelsWhenReported(stored.labels, context.clock.now(), context.settings);
     if (!stored) missing.push(finding);
-    else if (relabelling) changes.push({ stored, relabelling });
+    else if (relabelling) changes.push({ stored, relabelling, finding });
   }
   context.event.tally.unchanged(byName.size - missing.length - changes.length);
   const gone = await relabelAll(changes, context);
-  const again = gone.map(({ stored }) => byName.get(stored.ref.name)?.finding).filter((one) => one !== undefined);
+  const again = gone.map(({ finding }) => finding);
   const invalid = await writeFindings([...missing, ...again], { source, hasState: true }, context);
   for (const { finding, refusal } of invalid) {
     const about = byName.get(finding.name)?.about;

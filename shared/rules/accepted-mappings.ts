@@ -5,7 +5,7 @@ import { groupVersionOf } from '../api/kind-selector.ts';
 import { guessedPlural } from '../api/knative-kinds.ts';
 import { parseLabelSelector } from '../api/label-selector.ts';
 import { mappingObject, observationMappings } from '../api/observation-mapping.ts';
-import { fieldOf } from '../function/refusal.ts';
+import { faultyField } from '../function/refusal.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
 import { compileRules, type Rule, sourceKey } from './filter.ts';
 import { compileMapping, type MapData } from './mapping.ts';
@@ -64,8 +64,8 @@ type Outcome = Read | Verdict;
 const passAll: Rule = () => undefined;
 
 function invalid(object: KubernetesObject, error: z.ZodError): Verdict {
-  const issue = error.issues[0];
-  return { object, condition: refused('Invalid', `${fieldOf(issue)}: ${issue?.message}`), mapped: undefined };
+  const { field, message } = faultyField(error);
+  return { object, condition: refused('Invalid', `${field}: ${message}`), mapped: undefined };
 }
 
 function tenantOf({ metadata: { namespace } }: KubernetesObject, systemNamespace: string): string | undefined {

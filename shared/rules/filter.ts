@@ -39,7 +39,7 @@ export function compileRules(rules: FilterRules): Rule {
     ask(reason, words, of, true);
   const exclude = (reason: FilterReason, words: readonly string[] | undefined, of: Field) =>
     ask(reason, words, of, false);
-  const { minSeverity, includeSeverity = [], excludeKinds = [], ignoreKinds = [] } = rules;
+  const { minSeverity, includeSeverity = [] } = rules;
   if (includeSeverity.length > 0) include('include_severity', includeSeverity, ({ severity }) => severity);
   else if (minSeverity !== undefined) {
     include('min_severity', severities.slice(0, severities.indexOf(minSeverity) + 1), ({ severity }) => severity);
@@ -48,7 +48,8 @@ export function compileRules(rules: FilterRules): Rule {
   include('include_event_type', rules.includeEventTypes, ({ eventType }) => eventType);
   exclude('exclude_namespace', rules.excludeNamespaces, ({ resource }) => resource?.namespace);
   include('include_namespace', rules.includeNamespaces, ({ resource }) => resource?.namespace);
-  exclude('exclude_kind', [...excludeKinds, ...ignoreKinds], ({ resource }) => resource?.kind);
+  exclude('exclude_kind', rules.excludeKinds, ({ resource }) => resource?.kind);
+  exclude('exclude_kind', rules.ignoreKinds, ({ resource }) => resource?.kind);
   include('include_kind', rules.includeKinds, ({ resource }) => resource?.kind);
   exclude('exclude_category', rules.excludeCategories, ({ category }) => category);
   include('include_category', rules.includeCategories, ({ category }) => category);
@@ -69,7 +70,10 @@ export function sourceKey(source: string): string {
 }
 
 interface Named {
+  /** `<namespace>/<name>` */
   readonly name: string;
+  /** The key of the one source whose findings it is asked about; `undefined` for all. */
+  readonly source: string | undefined;
   /** The one namespace whose findings it is asked about; `undefined` for all. */
   readonly namespace: string | undefined;
   readonly ask: Rule;
@@ -86,23 +90,20 @@ export function isReadable(object: KubernetesObject): boolean {
   return filterObject.safeParse(object).success;
 }
 
-/** The filter under its source; one whose source can't be read under the empty name, for all. */
-function compileObject(
-  object: KubernetesObject,
-  systemNamespace: string,
-): { readonly source: string; readonly named: Named } {
-  const { name, namespace } = object.metadata;
-  const isGlobal = namespace === undefined || namespace === systemNamespace;
-  const place = { name: `${namespace}/${name}`, namespace: isGlobal ? undefined : namespace };
+/** One that can't be read stops its source, or all where that can't be read either. */
+function compileObject(object: KubernetesObject, systemNamespace: string): Named {
+  const { name: ownName, namespace } = object.metadata;
+  const name = `${namespace}/${ownName}`;
+  const place = { name, namespace: namespace === systemNamespace ? undefined : namespace };
   const parsed = filterObject.safeParse(object);
   if (parsed.success) {
     const { targetSource, ...rules } = parsed.data.spec;
-    return { source: sourceKey(targetSource), named: { ...place, ask: compileRules(rules) } };
+    return { ...place, source: sourceKey(targetSource), ask: compileRules(rules) };
   }
   const target = filterObject.shape.spec.shape.targetSource;
   const { spec } = object as { readonly spec?: { readonly targetSource?: unknown } };
   const source = target.safeParse(spec?.targetSource);
-  return { source: source.success ? sourceKey(source.data) : '', named: { ...place, ask: unreadable(place.name) } };
+  return { ...place, source: source.success ? sourceKey(source.data) : undefined, ask: unreadable(name) };
 }
 
 /**
@@ -111,20 +112,15 @@ function compileObject(
  * its namespace; one that can't be read stops what it applies to.
  */
 export function compileFilters(objects: readonly KubernetesObject[], systemNamespace: string): Filter {
-  const bySource = new Map<string, Named[]>();
-  for (const object of objects) {
-    const { source, named } = compileObject(object, systemNamespace);
-    bySource.set(source, [...(bySource.get(source) ?? []), named]);
-  }
-  const forAll = bySource.get('') ?? [];
-  const sorted = new Map(
-    [...bySource].map(([source, named]): [string, Named[]] => [
-      source,
-      [...named, ...(source === '' ? [] : forAll)].sort((a, b) => (a.name < b.name ? -1 : 1)),
-    ]),
-  );
+  const all = objects
+    .map((object) => compileObject(object, systemNamespace))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const asked = (about: string | undefined): Named[] =>
+    all.filter(({ source }) => source === undefined || source === about);
+  const bySource = new Map([...new Set(all.map(({ source }) => source))].map((source) => [source, asked(source)]));
+  const forAll = asked(undefined);
   return (source, observation, namespace) => {
-    for (const filter of sorted.get(sourceKey(source)) ?? forAll) {
+    for (const filter of bySource.get(sourceKey(source)) ?? forAll) {
       if (filter.namespace !== undefined && filter.namespace !== namespace) continue;
       const reason = filter.ask(observation);
       if (reason !== undefined) return reason;

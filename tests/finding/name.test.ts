@@ -108,4 +108,22 @@ describe('canonicalJson', () => {
     );
     expect(canonicalJson(JSON.parse('{"n":1.0,"m":1e2}'))).toBe(canonicalJson({ m: 100, n: 1 }));
   });
+
+  it.each<[unknown, string]>([
+    [{ b: 1, a: 2, B: 3, '': 4, ä: 5, '10': 6, '9': 7 }, '{"":4,"10":6,"9":7,"B":3,"a":2,"b":1,"ä":5}'],
+    [{ a: undefined, b: null, c: undefined }, '{"b":null}'],
+    [[undefined, null, [], {}], '[null,null,[],{}]'],
+    [undefined, 'null'],
+    [[true, 1.5, 'x'], '[true,1.5,"x"]'],
+    [' !"#[\\]~', '" !\\"#[\\\\]~"'],
+    ['"', '"\\""'],
+    ['\\', '"\\\\"'],
+    ['\n', '"\\n"'],
+    ['x\n', '"x\\n"'],
+    ['\nx', '"\\nx"'],
+    ['\u007f é', '"\u007f é"'],
+    ['\ud800', '"\\ud800"'],
+  ])('of %j is %s', (value, json) => {
+    expect(canonicalJson(value)).toBe(json);
+  });
 });

@@ -1,10 +1,12 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { groupVersionOf } from '../../shared/api/kind-selector.ts';
 import { observationName } from '../../shared/finding/name.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { SourceFunction } from '../../shared/function/definitions.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { isSource, loadFunctions } from '../../shared/host/function-list.ts';
 import { createTestContext, handled } from '../pipeline/test-context.ts';
 import { casesOf, type Fixture, fixturesFolder, loadFixtures } from './fixtures.ts';
@@ -42,6 +44,16 @@ function byName<Row extends { readonly name: string }>(rows: readonly Row[]): Ro
 }
 
 describe.each(sources)('$name', (definition) => {
+  it('watches each kind that a fixture of it is of, in its version', () => {
+    const objects = loadFixtures(definition.name).flatMap(objectIn);
+    for (const { apiVersion, kind } of objects) {
+      const { group, version } = groupVersionOf(apiVersion);
+      const { kinds } = functionInfoOf(definition, {}, []);
+      const watched = kinds.filter((one) => one.group === group && one.kind === kind);
+      expect(watched.flatMap(({ versions }) => versions)).toContain(version);
+    }
+  });
+
   it.each(loadFixtures(definition.name))('makes of $name what its golden file says, whole', async (fixture) => {
     const outcome = await outcomeOf(definition, fixture);
     const expected = expectedOf(definition.name, fixture.expected);

@@ -59,8 +59,8 @@ interface Outcome {
 }
 
 async function tryRoom(room: Room, mutate: readonly string[]): Promise<Outcome> {
-  process.env.MUTANTS_TESTS = room.tests.join(',');
-  process.env.MUTANTS_EXCLUDE = slowTests.join(',');
+  process.env.MUTANTS_TESTS = room.tests.join(' ');
+  process.env.MUTANTS_EXCLUDE = slowTests.join(' ');
   const started = performance.now();
   const stryker = new Stryker({
     mutate: [...mutate],
@@ -87,14 +87,14 @@ function shareOf({ killed, survivors }: Outcome): number {
   return killed + survivors.length === 0 ? 100 : (100 * killed) / (killed + survivors.length);
 }
 
-/** The text that a mutant replaces, read from the file. */
+/** The text that a mutant replaces, read from the file; its lines and columns are counted from one. */
 function originalOf({ fileName, location: { start, end } }: Mutant): string {
   const lines = readFileSync(fileName, 'utf8')
     .split('\n')
-    .slice(start.line, end.line + 1);
+    .slice(start.line - 1, end.line);
   const last = lines.length - 1;
   return lines
-    .map((line, index) => line.slice(index === 0 ? start.column : 0, index === last ? end.column : undefined))
+    .map((line, index) => line.slice(index === 0 ? start.column - 1 : 0, index === last ? end.column - 1 : undefined))
     .join('\n');
 }
 
@@ -102,7 +102,7 @@ function printSurvivor(mutant: Mutant): boolean {
   const file = relative(root, mutant.fileName);
   const key = survivorKey(file, originalOf(mutant), mutant.replacement);
   const isListed = listed.has(key);
-  console.log(`  ${isListed ? 'listed  ' : 'survived'} ${file}:${mutant.location.start.line + 1} ${key}`);
+  console.log(`  ${isListed ? 'listed  ' : 'survived'} ${file}:${mutant.location.start.line} ${key}`);
   return isListed;
 }
 

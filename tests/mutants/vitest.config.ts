@@ -5,8 +5,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   root: join(import.meta.dirname, '..', '..'),
   test: {
-    include: (process.env.MUTANTS_TESTS ?? 'tests/**/*.test.ts').split(','),
-    exclude: (process.env.MUTANTS_EXCLUDE ?? '').split(','),
+    include: (process.env.MUTANTS_TESTS ?? 'tests/**/*.test.ts').split(' '),
+    exclude: (process.env.MUTANTS_EXCLUDE ?? '').split(' '),
     testTimeout: 20_000,
   },
 });

@@ -134,14 +134,19 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
 }
 
 /** Has a function handle an event, as the dispatcher does; resolves to what it has done, which a Refusal has as its `summary`. */
-export async function handled(
+export function handled(
   { handle }: Pick<HandlerDefinition, 'handle'>,
   event: CloudEvent,
   context: Context,
 ): Promise<Summary> {
+  return tallied(context, (own) => handle(event, own));
+}
+
+/** Does some work in the context of an event, and resolves to what it has done. */
+export async function tallied(context: Context, work: (context: Context) => Promise<unknown>): Promise<Summary> {
   const tally = createTally();
   try {
-    await handle(event, { ...context, event: { ...context.event, tally } });
+    await work({ ...context, event: { ...context.event, tally } });
   } catch (error) {
     throw Object.assign(Refusal.from(error), { summary: tally.read() });
   }
