@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import { Refusal } from '../function/refusal.ts';
 import type { Discovery } from '../function/stores.ts';
-import { type ApiClient, setUpFault } from './api-client.ts';
+import type { ApiClient } from './api-client.ts';
+import { setUpFault } from './api-status.ts';
 
 /** An aggregated API server that is down is not waited for: what it serves can't be told now. */
 const kindsMilliseconds = 5000;

@@ -97,8 +97,10 @@ describe('a list of metadata in protobuf', () => {
   });
 
   it('is refused where it is something else', () => {
-    expect(() => decodeMetadataList(Buffer.from('{"kind":"PartialObjectMetadataList"}'))).toThrow('no protobuf');
-    expect(() => decodeMetadataList(Buffer.alloc(0))).toThrow('no protobuf');
+    expect(() => decodeMetadataList(Buffer.from('{"kind":"PartialObjectMetadataList"}'))).toThrow(
+      "not Kubernetes' protobuf",
+    );
+    expect(() => decodeMetadataList(Buffer.alloc(0))).toThrow("not Kubernetes' protobuf");
   });
 
   it('comes to an end with any bytes', () => {

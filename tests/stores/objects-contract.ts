@@ -58,11 +58,11 @@ export function objectsContract(name: string, open: () => Promise<ObjectsUnderTe
     });
 
     it('deletes, and does not mind that it is gone', async () => {
-      await under.objects.apply(filters, aFilter('toDelete', 'HIGH'), signal);
-      const toDelete = await get('toDelete');
+      await under.objects.apply(filters, aFilter('doomed', 'HIGH'), signal);
+      const toDelete = await get('doomed');
       if (!toDelete) throw new Error('it was not applied');
       await under.objects.delete(filters, toDelete, signal);
-      expect(await get('toDelete')).toBeUndefined();
+      expect(await get('doomed')).toBeUndefined();
       await under.objects.delete(filters, toDelete, signal);
     });
 
