@@ -19,7 +19,10 @@ function scripted(answers: readonly Omit<ApiResponse, 'bytes'>[]): { client: Api
 }
 
 const options = {
-  ...{ path: '/apis/x/v1/things', limit: 2, what: 'listing things', read: readJson },
+  path: '/apis/x/v1/things',
+  limit: 2,
+  what: 'listing things',
+  read: readJson,
   signal: new AbortController().signal,
 };
 

@@ -71,7 +71,11 @@ const lists: fc.Arbitrary<List> = fc.record({
   continue: text,
   items: fc.array(
     fc.record({
-      ...{ name: text, namespace: text, uid: text, resourceVersion: text, other: text },
+      name: text,
+      namespace: text,
+      uid: text,
+      resourceVersion: text,
+      other: text,
       seconds: fc.integer({ min: 0, max: 4_102_444_800 }),
       // No label of Kubernetes has that name.
       labels: fc.dictionary(
@@ -89,7 +93,8 @@ describe('a list of metadata in protobuf', () => {
     fc.assert(
       fc.property(lists, (list) => {
         expect(decodeMetadataList(Buffer.from(encode(list)))).toEqual({
-          ...{ resourceVersion: list.resourceVersion, continue: list.continue },
+          resourceVersion: list.resourceVersion,
+          continue: list.continue,
           items: list.items.map(({ seconds, other, ...rest }) => ({ ...rest, createdAt: seconds * 1000 })),
         });
       }),

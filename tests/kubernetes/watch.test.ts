@@ -84,7 +84,11 @@ function scripted(lists: Omit<ApiResponse, 'bytes'>[], sessions: (Session | Omit
   };
   watch = startWatch(
     {
-      ...{ client, resource: things, namespace: undefined, random: () => 0, silenceMilliseconds: 20 },
+      client,
+      resource: things,
+      namespace: undefined,
+      random: () => 0,
+      silenceMilliseconds: 20,
       sleep: async () => undefined,
       onFault: (reason) => faults.push(reason),
     },
