@@ -5,7 +5,7 @@ import { BlockList, isIP } from 'node:net';
 import { type AccessOptions, linesOf } from '../function/access-options.ts';
 import { Refusal } from '../function/refusal.ts';
 
-/** What of a request is known before its body. */
+/** What is known of a request before its body. */
 export interface RequestHead {
   readonly headers: IncomingHttpHeaders;
   readonly remoteAddress: string | undefined;
@@ -14,17 +14,17 @@ export interface RequestHead {
 export interface Access {
   /** Throws a Refusal 401, 403 or 429. */
   check(head: RequestHead): void;
-  /** Whether neither a token nor an address is asked for. */
+  /** Whether neither a token nor an address is required. */
   readonly isOpen: boolean;
 }
 
 const rereadMilliseconds = 1000;
 const minute = 60_000;
 
-/** As many clients are remembered; the one that has been silent longest is forgotten first. */
+/** How many clients are remembered; the one that has been silent longest is forgotten first. */
 const maxClients = 10_000;
 
-/** An address without port, brackets, zone and v4-mapping; `undefined` if it is none. */
+/** The address without port, brackets, zone and v4-mapping; `undefined` if the text is no address. */
 export function plainAddress(text: string | undefined): string | undefined {
   const match =
     /^\[([0-9a-f:.]+)(?:%[\w.]+)?\](?::\d{1,5})?$|^(\d[\d.]*)(?::\d{1,5})?$|^([0-9a-f:.]+)(?:%[\w.]+)?$/i.exec(
@@ -54,9 +54,9 @@ function header({ headers }: RequestHead, name: string): string | undefined {
   return Array.isArray(value) ? value.join(',') : value;
 }
 
-/** The hops that proxies tell of, client first: https://www.rfc-editor.org/rfc/rfc7239 */
+/** The hops that proxies report, client first: https://www.rfc-editor.org/rfc/rfc7239 */
 function hops(head: RequestHead): string[] | undefined {
-  // A proxy that appends to X-Forwarded-For may leave alone the Forwarded that a client made up.
+  // A proxy that appends to X-Forwarded-For may pass on a Forwarded header that the client made up.
   const list = header(head, 'x-forwarded-for');
   if (list !== undefined) return list.split(',');
   return header(head, 'forwarded')
@@ -68,7 +68,7 @@ function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
-/** Compares with every token, in a time that tells nothing of any. */
+/** Compares with every token, so that the time taken reveals nothing about any of them. */
 function isOneOf(tokens: readonly string[], given: string): boolean {
   const digested = digest(given);
   let found = false;
@@ -76,7 +76,7 @@ function isOneOf(tokens: readonly string[], given: string): boolean {
   return found;
 }
 
-/** Checks requests before their bodies are read. Throws where the token file can't be read. */
+/** Checks requests before their bodies are read. Throws if the token file can't be read, or is empty. */
 export function createAccess(options: AccessOptions, now: () => number): Access {
   const { tokens, tokenFile, allowedAddresses, trustedProxies, requestsPerMinute } = options;
   const allowed = listOf(allowedAddresses);
@@ -94,7 +94,7 @@ export function createAccess(options: AccessOptions, now: () => number): Access 
     return [...tokens, ...fromFile];
   }
 
-  /** The first address from the right that no trusted proxy has; `undefined` where a hop is no address. */
+  /** The rightmost address that is not a trusted proxy's; `undefined` if a hop before it is no address. */
   function clientOf(head: RequestHead): string | undefined {
     let client = plainAddress(head.remoteAddress);
     for (const hop of (hops(head) ?? []).reverse()) {
@@ -104,7 +104,7 @@ export function createAccess(options: AccessOptions, now: () => number): Access 
     return client;
   }
 
-  /** A bucket that holds a minute's requests and fills evenly. */
+  /** Takes from the client's bucket, which holds a minute's requests and fills evenly. */
   function checkRate(client: string, limit: number): void {
     const bucket = clients.get(client) ?? { left: limit, at: now() };
     const left = Math.min(limit, bucket.left + ((now() - bucket.at) * limit) / minute);
@@ -117,7 +117,9 @@ export function createAccess(options: AccessOptions, now: () => number): Access 
 
   function checkToken(head: RequestHead): void {
     const given = /^Bearer +([^\s]+) *$/i.exec(header(head, 'authorization') ?? '')?.[1];
-    if (given === undefined || !isOneOf(validTokens(), given)) throw new Refusal(401, 'a valid Bearer token is needed');
+    if (given === undefined || !isOneOf(validTokens(), given)) {
+      throw new Refusal(401, 'a valid Bearer token is required');
+    }
   }
 
   const needsToken = tokens.length > 0 || tokenFile !== undefined;

@@ -17,7 +17,9 @@ function atIndex(refusal: Refusal, index: number): Refusal {
   return new Refusal(status, message, { path: at, retryAfter, cause });
 }
 
-/** Delivers every readable member of a batch. Throws the most important Refusal, with its member's index in the path. */
+/**
+ * Delivers every readable member of a batch. Throws the most important Refusal, with its member's index in the path.
+ */
 export async function deliverBatch(
   members: readonly Decoded[],
   deliver: (event: CloudEvent) => Promise<void>,

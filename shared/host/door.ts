@@ -46,7 +46,9 @@ export function answerRefusal(response: ServerResponse, refusal: Refusal, correl
     .end(text);
 }
 
-/** Reads the body, does the work, and answers 204 or what the Refusal says: the one place where faults become answers. */
+/**
+ * Reads the body, does the work, and answers 204 or what the Refusal says: the one place where faults become answers.
+ */
 export async function serveDoor<Message extends IncomingMessage>(
   { bodies, metrics, log, isStopping }: DoorOptions,
   { endpoint, check, work, countRefused }: Door<Message>,

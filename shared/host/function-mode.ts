@@ -37,7 +37,7 @@ function overridesOf(text: string | undefined): Readonly<Record<string, string>>
   return text === undefined ? {} : (overridesSchema.parse(JSON.parse(text)).extensions ?? {});
 }
 
-/** Most functions know of no other; those that do need the triggers of all of them. */
+/** Most functions know no others; those that do need the triggers of all of them. */
 async function othersFor({ seesOthers }: FunctionDefinition, environment: Environment): Promise<FunctionInfo[]> {
   if (!seesOthers) return [];
   return (await loadFunctions()).map((definition) => functionInfoOf(definition, environment, []));
@@ -56,7 +56,7 @@ function connect(settings: CommonSettings, { now }: Clock): Connection {
   });
 }
 
-/** The Broker whose address Knative puts into the environment. */
+/** The Broker at the address that Knative puts into the environment. */
 function brokerOf(settings: CommonSettings, { watched, unread }: Watches): Broker {
   const sender = createSender(settings.K_CA_CERTS);
   return {

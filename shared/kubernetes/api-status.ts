@@ -1,7 +1,9 @@
 import * as z from 'zod';
 import { Refusal } from '../function/refusal.ts';
 
-/** How the API server reports a fault: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/ */
+/**
+ * How the API server reports a fault: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
+ */
 const statusSchema = z.object({
   kind: z.literal('Status'),
   message: z.string().optional(),
@@ -27,7 +29,9 @@ export function statusMessage(status: Status | undefined): string | undefined {
   return status?.message?.slice(0, 1024);
 }
 
-/** A fault in the set-up, such as a missing CRD or Role: somebody must mend it, and then the sender's next try succeeds. */
+/**
+ * A fault in the set-up, such as a missing CRD or Role: somebody must mend it, and then the sender's next try succeeds.
+ */
 export function setUpFault(
   what: string,
   { status, body }: { readonly status: number; readonly body: unknown },

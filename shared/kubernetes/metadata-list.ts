@@ -145,9 +145,9 @@ const magic = 'k8s\0';
 
 /**
  * Reads a PartialObjectMetadataList in protobuf. The field numbers are those of
- * https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/generated.proto and, for the message `Unknown`
- * around it, https://github.com/kubernetes/apimachinery/blob/master/pkg/runtime/generated.proto. Throws an Error if the
- * bytes are anything else.
+ * https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/generated.proto and, for the message
+ * `Unknown` around it, https://github.com/kubernetes/apimachinery/blob/master/pkg/runtime/generated.proto. Throws an
+ * Error if the bytes are anything else.
  */
 export function decodeMetadataList(bytes: Buffer): List<Metadata> {
   if (bytes.toString('latin1', 0, magic.length) !== magic) throw new Error("not Kubernetes' protobuf");

@@ -7,8 +7,8 @@ import { metadataOfOne } from './metadata-list.ts';
 import { observationPath } from './observation-path.ts';
 
 /**
- * After this many taken names in a row the events are being redelivered. From then on each name is looked up first, which
- * costs the API server half as much as a create.
+ * After this many taken names in a row the events are being redelivered. From then on each name is looked up first,
+ * which costs the API server half as much as a create.
  */
 const takenInARow = 8;
 

@@ -138,7 +138,9 @@ async function* expiredBySpec(
   }
 }
 
-/** The Observations that have outlived their TTL: those with a label that says so, then those without it by their specs. */
+/**
+ * The Observations that have outlived their TTL: those with a label that says so, then those without it by their specs.
+ */
 export async function* listExpired(
   options: ObservationListsOptions,
   now: number,

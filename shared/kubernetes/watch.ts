@@ -167,9 +167,9 @@ async function follow(target: Target, resourceVersion: string, options: FollowOp
 }
 
 /**
- * Lists the objects and watches them from there, again and again until `signal` aborts. A watch that ends is not resumed:
- * a list is always whole, while a watch that was open when a CRD changed shows objects without their new fields.
- * What was read last stays while the API server can't be reached.
+ * Lists the objects and watches them from there, again and again until `signal` aborts. A watch that ends is not
+ * resumed: a list is always whole, while a watch that was open when a CRD changed shows objects without their new
+ * fields. What was read last stays while the API server can't be reached.
  */
 export function startWatch(options: WatchOptions, signal: AbortSignal): Watch {
   const { sleep, random, silenceMilliseconds, onFault } = options;
