@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import express, { type Express, type Request, type Response } from 'express';
-import type { RequestHead } from '../edge/access.ts';
 import { decodeRequest } from '../edge/cloud-event-http.ts';
+import type { RequestHead } from '../edge/request-head.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { RawRequest } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { RequestHead } from '../edge/access.ts';
 import type { Body, BodyReader } from '../edge/body.ts';
+import type { RequestHead } from '../edge/request-head.ts';
 import { Refusal } from '../function/refusal.ts';
 import { continueTrace } from '../function/trace-context.ts';
 import type { Log } from './log.ts';
