@@ -15,7 +15,7 @@ export interface Dispatcher {
 }
 
 /** The sender's trace id if there is one, else the event's id. */
-export function correlationIdOf({ id, extensions }: CloudEvent): string {
+function correlationIdOf({ id, extensions }: CloudEvent): string {
   return traceIdOf(extensions.traceparent) ?? id;
 }
 
@@ -64,6 +64,21 @@ interface Job {
   readonly endpoint?: string;
 }
 
+function logRefusal(log: Log, refusal: Refusal, error: unknown, fields: LogFields): void {
+  const { status, message: reason, path, cause } = refusal;
+  const why = { ...fields, status, reason, path, cause: causeOf(cause) };
+  if (refusal === error) log.warn(why, 'refused');
+  else log.error({ ...why, at: stackOf(error) }, 'refused');
+}
+
+/** Counts what came of the work, whether it succeeded or not. */
+function countOutcome(metrics: Metrics, { name, endpoint }: Job, summary: Summary, seconds: number): void {
+  metrics.countSummary(name, summary);
+  metrics.observeDuration(name, seconds);
+  if (summary.collection) metrics.observeCollection(seconds);
+  if (endpoint !== undefined && summary.dropped > 0) metrics.countDropped(endpoint, summary.dropped);
+}
+
 /** Hands functions their events and requests; logs and counts the outcome, whatever it is. */
 export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
   async function run(job: Job, work: (event: EventContext) => Promise<void>): Promise<void> {
@@ -83,23 +98,13 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
     } catch (error) {
       const refusal = Refusal.from(error);
       metrics.countError(name, String(refusal.status));
-      logRefusal(refusal, error, { ...fields, ...fieldsOf(tally.read()) });
+      logRefusal(log, refusal, error, { ...fields, ...fieldsOf(tally.read()) });
       throw refusal;
     } finally {
       const summary = tally.read();
-      metrics.countSummary(name, summary);
-      metrics.observeDuration(name, seconds());
-      if (summary.collection) metrics.observeCollection(seconds());
-      if (endpoint !== undefined && summary.dropped > 0) metrics.countDropped(endpoint, summary.dropped);
+      countOutcome(metrics, job, summary, seconds());
       for (const warning of summary.warnings) log.warn(fields, warning);
     }
-  }
-
-  function logRefusal(refusal: Refusal, error: unknown, fields: LogFields): void {
-    const { status, message: reason, path, cause } = refusal;
-    const why = { ...fields, status, reason, path, cause: causeOf(cause) };
-    if (refusal === error) log.warn(why, 'refused');
-    else log.error({ ...why, at: stackOf(error) }, 'refused');
   }
 
   return {

@@ -6,7 +6,7 @@ import { continueTrace } from '../function/trace-context.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 
-export type Trace = ReturnType<typeof continueTrace>;
+type Trace = ReturnType<typeof continueTrace>;
 
 /** A way in for events. */
 export interface Door<Message extends IncomingMessage> {

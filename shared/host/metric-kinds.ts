@@ -4,7 +4,7 @@ import type { CountRow } from '../function/count-rows.ts';
 /** The help text of each metric, by its name without `zen_watcher_`. */
 type HelpTexts<Name extends string> = Readonly<Record<Name, string>>;
 
-export type LabelValues = Readonly<Record<string, string>>;
+type LabelValues = Readonly<Record<string, string>>;
 
 const prefix = 'zen_watcher_';
 
@@ -15,7 +15,7 @@ const durations = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 
 const mostSeries = 5000;
 
 /** One registry for each format, since a counter is named differently in OpenMetrics. */
-export interface Registries {
+interface Registries {
   readonly plain: Registry;
   readonly open: Registry<OpenMetricsContentType>;
 }
@@ -60,7 +60,7 @@ export function createCounters<Name extends string>({ plain, open }: Registries,
   };
 }
 
-export type Observe<Name extends string> = (name: Name, labels: LabelValues, seconds: number) => void;
+type Observe<Name extends string> = (name: Name, labels: LabelValues, seconds: number) => void;
 
 /** Histograms of durations. Each is registered when it first observes one. */
 export function createHistograms<Name extends string>(
