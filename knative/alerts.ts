@@ -150,7 +150,7 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
       'ZenWatcherWebhookOpen',
       'warning',
       'max(zen_watcher_webhook_open) > 0',
-      ['Whoever reaches the webhooks may post to them', 'Neither a token nor an address is asked for.'],
+      ['The webhooks accept posts from anyone who can reach them', 'Neither a token nor an address is asked for.'],
       { for: five },
     ),
   ];

@@ -4,21 +4,19 @@ import { createGunzip, createInflate } from 'node:zlib';
 import { Refusal } from '../function/refusal.ts';
 
 export interface BodyLimits {
-  /** Of one body. */
+  /** For one body. */
   readonly maxBytes: number;
-  /** Of all bodies that are being read or handled at one time. */
+  /** For all bodies together that are being read or handled. */
   readonly maxBytesInFlight: number;
 }
 
 export interface BodyReader {
-  /**
-   * Reads a request's body. Throws a Refusal 413, or 503 when too much is in flight.
-   */
+  /** Reads a request's body. Throws a Refusal: 413, 415, 400 if it was cut off, or 503 if too much is in flight. */
   read(request: IncomingMessage): Promise<Body>;
 }
 
 export interface Body {
-  /** The bytes, once: from then on they are held only by whoever took them. */
+  /** The bytes, once: afterwards only the caller holds them. */
   take(): Buffer;
   /** Must be called when the request has been answered: until then the bytes count as in flight. */
   release(): void;
@@ -29,8 +27,8 @@ function declaredLength(request: IncomingMessage): number {
 }
 
 /**
- * The pieces of a body as one. What has a known length is copied as it arrives, so that it is never held twice; memory
- * that nothing was written to yet is only an address.
+ * Joins the chunks of a body. A body of known length is copied as it arrives, so that it is never held twice; its
+ * buffer takes no memory before it is written to.
  */
 function createJoiner(length: number): { add(chunk: Buffer): void; join(): Buffer } {
   const whole = Buffer.allocUnsafeSlow(length);
@@ -46,7 +44,7 @@ function createJoiner(length: number): { add(chunk: Buffer): void; join(): Buffe
   };
 }
 
-/** The body as it was before the sender compressed it: what comes out is counted, not what comes in. */
+/** The body as it was before the sender compressed it, since that is what the limits are for. */
 function decode(request: IncomingMessage): Readable {
   const encoding = request.headers['content-encoding']?.trim().toLowerCase();
   if (encoding === undefined || encoding === '' || encoding === 'identity') return request;
@@ -61,50 +59,75 @@ function decode(request: IncomingMessage): Readable {
   return request.pipe(decoder);
 }
 
-export function createBodyReader({ maxBytes, maxBytesInFlight }: BodyLimits): BodyReader {
+/** The bytes that one body takes of the limits. */
+interface Reservation {
+  /** Throws a Refusal 413 or 503. */
+  add(bytes: number): void;
+  release(): void;
+}
+
+/** Makes the reservations of bodies that share their limits. */
+function createReservations({ maxBytes, maxBytesInFlight }: BodyLimits): () => Reservation {
   let inFlight = 0;
+  return () => {
+    let reserved = 0;
+    return {
+      add(bytes) {
+        if (reserved + bytes > maxBytes) throw new Refusal(413, 'the body is too large');
+        // A body that is alone always fits, however little memory there is: otherwise it would never get through.
+        const isAlone = inFlight === reserved;
+        if (!isAlone && inFlight + bytes > maxBytesInFlight) throw new Refusal(503, 'too much is in flight');
+        reserved += bytes;
+        inFlight += bytes;
+      },
+      release() {
+        inFlight -= reserved;
+        reserved = 0;
+      },
+    };
+  };
+}
+
+async function readAll(request: IncomingMessage, decoded: Readable, reservation: Reservation): Promise<Buffer> {
+  const joiner = createJoiner(decoded === request ? declaredLength(request) : 0);
+  for await (const chunk of decoded.iterator({ destroyOnReturn: false })) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    reservation.add(chunk.length);
+    joiner.add(chunk);
+  }
+  return joiner.join();
+}
+
+/** Reads past the rest of a refused body: a connection that is broken off carries no answer. */
+function discard(request: IncomingMessage, decoded: Readable): void {
+  request.unpipe();
+  if (decoded !== request) decoded.destroy();
+  request.resume();
+}
+
+export function createBodyReader(limits: BodyLimits): BodyReader {
+  const createReservation = createReservations(limits);
 
   return {
     async read(request) {
       const decoded = decode(request);
-      if (declaredLength(request) > maxBytes) throw new Refusal(413, 'the body is too large');
-      let reserved = 0;
-      const reserve = (bytes: number): void => {
-        if (reserved + bytes > maxBytes) throw new Refusal(413, 'the body is too large');
-        // One body always fits, however small the memory: it would never get through otherwise.
-        if (inFlight > 0 && inFlight + bytes > maxBytesInFlight && inFlight > reserved) {
-          throw new Refusal(503, 'too much is in flight');
-        }
-        reserved += bytes;
-        inFlight += bytes;
-      };
-      const release = (): void => {
-        inFlight -= reserved;
-        reserved = 0;
-      };
-      const joiner = createJoiner(decoded === request ? declaredLength(request) : 0);
+      if (declaredLength(request) > limits.maxBytes) throw new Refusal(413, 'the body is too large');
+      const reservation = createReservation();
+      let whole: Buffer;
       try {
-        for await (const chunk of decoded.iterator({ destroyOnReturn: false })) {
-          if (!Buffer.isBuffer(chunk)) continue;
-          reserve(chunk.length);
-          joiner.add(chunk);
-        }
+        whole = await readAll(request, decoded, reservation);
       } catch (error) {
-        release();
-        // What is left of a body that is refused is read past: a connection that is broken off carries no answer.
-        request.unpipe();
-        if (decoded !== request) decoded.destroy();
-        request.resume();
-        throw error instanceof Refusal ? error : new Refusal(400, 'the body was cut off', { cause: error });
+        reservation.release();
+        discard(request, decoded);
+        throw Refusal.from(error, 400, 'the body was cut off');
       }
-      let whole = joiner.join();
       return {
         take() {
           const taken = whole;
           whole = Buffer.alloc(0);
           return taken;
         },
-        release,
+        release: reservation.release,
       };
     },
   };

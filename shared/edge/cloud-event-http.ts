@@ -3,7 +3,7 @@ import type { CloudEvent } from '../function/cloud-event.ts';
 import { parseJson } from '../function/json.ts';
 import { Refusal } from '../function/refusal.ts';
 
-/** What of an HTTP request matters here; header names in lower case. */
+/** The parts of an HTTP request that matter here; header names in lower case. */
 export interface HttpMessage {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body: Uint8Array;
@@ -38,12 +38,20 @@ function optional(attributes: Readonly<Record<string, unknown>>, name: string, a
   const value = attributes[name];
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'string' && value !== '') return value;
-  throw new Refusal(400, 'not a CloudEvent: an attribute is empty or no string', { path: `${at}${name}` });
+  throw new Refusal(400, 'not a CloudEvent: an attribute is empty or not a string', { path: `${at}${name}` });
 }
 
 const known: ReadonlySet<string> = new Set([
-  ...['id', 'source', 'type', 'specversion', 'subject', 'time'],
-  ...['datacontenttype', 'dataschema', 'data', 'data_base64'],
+  'id',
+  'source',
+  'type',
+  'specversion',
+  'subject',
+  'time',
+  'datacontenttype',
+  'dataschema',
+  'data',
+  'data_base64',
 ]);
 
 function extensionsOf(attributes: Readonly<Record<string, unknown>>, at: string): Record<string, string> {
@@ -54,7 +62,7 @@ function extensionsOf(attributes: Readonly<Record<string, unknown>>, at: string)
       throw new Refusal(400, 'not a CloudEvent: an attribute has a bad name', { path: `${at}${name.slice(0, 64)}` });
     }
     if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
-      throw new Refusal(400, 'not a CloudEvent: an attribute is no scalar', { path: `${at}${name}` });
+      throw new Refusal(400, 'not a CloudEvent: an attribute is not a scalar', { path: `${at}${name}` });
     }
     extensions[name] = String(value);
   }
@@ -80,7 +88,7 @@ function fromAttributes(
   if (sent !== undefined && (!time.test(sent) || Number.isNaN(Date.parse(sent)))) {
     throw new Refusal(400, 'not a CloudEvent: time is not RFC 3339', { path: `${at}time` });
   }
-  // Without a time of its own an event must have the same one at every redelivery, or it would get another name.
+  // An event without a time must get the same one at every redelivery, or its Observation would get another name.
   const arrived = extensions.knativearrivaltime;
   return {
     id: required(attributes, 'id', at),
@@ -133,7 +141,9 @@ function structuredPayload(attributes: Readonly<Record<string, unknown>>, at: st
   const base64 = attributes.data_base64;
   if (base64 === undefined || base64 === null) return { data: attributes.data ?? undefined };
   if (typeof base64 !== 'string' || attributes.data !== undefined) {
-    throw new Refusal(400, 'not a CloudEvent: data_base64 must be a string, and alone', { path: `${at}data_base64` });
+    throw new Refusal(400, 'not a CloudEvent: data_base64 must be a string, without data', {
+      path: `${at}data_base64`,
+    });
   }
   const type = typeof attributes.datacontenttype === 'string' ? attributes.datacontenttype : 'application/json';
   return binaryPayload(type.split(';', 1).join('').trim().toLowerCase(), Buffer.from(base64, 'base64'));
@@ -148,17 +158,17 @@ function decodeObject(value: unknown, received: string, at: string): CloudEvent 
   return fromAttributes(attributes, structuredPayload(attributes, prefix), received, prefix);
 }
 
-/** Senders batch hundreds; each member that is none costs an error to say so. */
+/** Senders batch hundreds of events; more are refused, since each member that is no event costs an error. */
 const longestBatch = 10_000;
 
-/** One member of a batch: an event, or why it is none. */
+/** One member of a batch: an event, or the reason why it is none. */
 export type Decoded = CloudEvent | Refusal;
 
 /**
  * Decodes an HTTP request in binary, structured or batch content mode (CloudEvents HTTP binding 1.0.2), more strictly
- * than the SDK: no id is invented, no bad time replaced, header values are percent-decoded. `received` (RFC 3339) is
- * used where neither sender nor Broker gave a time. Throws a Refusal 400 that names the attribute; in a batch a bad
- * member takes its place in the list instead.
+ * than the SDK: no id is invented, no bad time replaced, and header values are percent-decoded. `received` (RFC 3339)
+ * is used if neither the sender nor a Broker gave a time. Throws a Refusal 400 that names the attribute; in a batch a
+ * bad member takes its place in the list instead.
  */
 export function decodeRequest(message: HttpMessage, received: string): CloudEvent | readonly Decoded[] {
   const type = mediaType(message);
@@ -177,7 +187,7 @@ export function decodeRequest(message: HttpMessage, received: string): CloudEven
   });
 }
 
-/** An HTTP request that carries the event: structured where data is JSON, binary where it is bytes we can't read. */
+/** An HTTP request that carries the event: structured if its data is JSON, binary if it is unreadable bytes. */
 export function encodeRequest(event: CloudEvent): { headers: Record<string, string>; body: string | Uint8Array } {
   const { id, source, type, time, subject, datacontenttype, extensions, data } = event;
   const attributes = { ...extensions, specversion: '1.0', id, source, type, time, ...(subject && { subject }) };
@@ -192,7 +202,7 @@ export function encodeRequest(event: CloudEvent): { headers: Record<string, stri
   return { headers, body: bytes ?? String(message.body) };
 }
 
-/** Percent-encodes what the HTTP binding wants encoded: what is not printable ASCII, space, double quote and percent. */
+/** Percent-encodes what the HTTP binding asks for: space, double quote, percent, and all but printable ASCII. */
 function encodeHeader(value: string): string {
   return value
     .toWellFormed()

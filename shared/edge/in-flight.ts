@@ -1,4 +1,7 @@
-/** Counts requests in flight by key: `undefined` when `limit` are, else the function that gives the place back. */
+/**
+ * Limits requests in flight, by key. What it returns gives the function that releases the place, or `undefined` if
+ * `limit` requests are in flight already.
+ */
 export function createInFlight(): (key: string, limit: number) => (() => void) | undefined {
   const inFlight = new Map<string, number>();
   return (key, limit) => {

@@ -1,10 +1,10 @@
 import { parseJson } from '../function/json.ts';
 import { Refusal } from '../function/refusal.ts';
 
-/** A JSON object that holds a long list: the object with the list empty, and the list's elements, one at a time. */
+/** A JSON object with a long list in it: the object with the list emptied, and the list's elements, one at a time. */
 export interface JsonList {
   readonly rest: Readonly<Record<string, unknown>>;
-  /** Throws a Refusal 400 where the JSON is malformed. */
+  /** Throws a Refusal 400 if the JSON is malformed. */
   readonly elements: Iterable<unknown>;
 }
 
@@ -25,7 +25,7 @@ function skipSpace(bytes: Uint8Array, from: number): number {
   return at;
 }
 
-/** Behind the string that begins at `from`. */
+/** Index just past the string that starts at `from`. */
 function skipString(bytes: Uint8Array, from: number): number {
   for (let at = from + 1; at < bytes.length; at += 1) {
     if (bytes[at] === backslash) at += 1;
@@ -34,7 +34,7 @@ function skipString(bytes: Uint8Array, from: number): number {
   throw malformed();
 }
 
-/** Behind the list or object that begins at `from`; that its brackets match is for JSON.parse to say. */
+/** Index just past the list or object that starts at `from`. Whether its brackets match is left to JSON.parse. */
 function skipNested(bytes: Uint8Array, from: number): number {
   let depth = 0;
   for (let at = from; at < bytes.length; at += 1) {
@@ -47,7 +47,7 @@ function skipNested(bytes: Uint8Array, from: number): number {
   throw malformed();
 }
 
-/** Behind the value that begins at `from`. */
+/** Index just past the value that starts at `from`. */
 function skipValue(bytes: Uint8Array, from: number): number {
   const first = bytes[from];
   if (first === quote) return skipString(bytes, from);
@@ -71,7 +71,7 @@ function* elementsOf(bytes: Uint8Array, list: number): Generator<unknown> {
   }
 }
 
-/** Where the values of the object's members of this name begin. */
+/** The indexes at which the values of the object's members of this name start. */
 function membersNamed(bytes: Uint8Array, key: string): number[] {
   const found: number[] = [];
   let at = skipSpace(bytes, skipSpace(bytes, 0) + 1);
@@ -89,14 +89,14 @@ function membersNamed(bytes: Uint8Array, key: string): number[] {
 }
 
 /**
- * Reads a JSON object whose member `key` is a list without ever holding all its elements: a batch of 10 MiB is many
- * times that once it is parsed. `undefined` where the text is another. Throws a Refusal 400 where it is malformed.
+ * Reads a JSON object whose member `key` is a list, without ever holding all its elements: once parsed, a batch of 10
+ * MiB is many times as large. `undefined` if the text is anything else. Throws a Refusal 400 if it is malformed.
  */
 export function readJsonList(bytes: Uint8Array, key: string): JsonList | undefined {
   if (bytes[skipSpace(bytes, 0)] !== openObject) return undefined;
   const [list, again] = membersNamed(bytes, key);
   if (list === undefined || bytes[list] !== openList) return undefined;
-  if (again !== undefined) throw new Refusal(400, 'a member is there twice', { path: `body.${key}` });
+  if (again !== undefined) throw new Refusal(400, 'a member occurs twice', { path: `body.${key}` });
   const end = skipNested(bytes, list);
   const around = Buffer.concat([bytes.subarray(0, list), Buffer.from('[]'), bytes.subarray(end)]);
   return {

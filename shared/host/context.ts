@@ -12,7 +12,7 @@ import type { Metrics } from './metrics.ts';
 /** What a process gives to the functions that it hosts. */
 export interface Ports {
   readonly environment: Environment;
-  /** What all functions are told alike. */
+  /** The settings that all functions share. */
   readonly settings: CommonSettings;
   /** The user names under which zen-watcher itself calls the API. */
   readonly ownUsers: readonly string[];
@@ -29,19 +29,19 @@ export interface Ports {
 /** A function with all that it needs from outside, except what belongs to one event. */
 export interface BoundFunction<Definition extends FunctionDefinition = FunctionDefinition> {
   readonly definition: Definition;
-  /** By its settings. */
+  /** According to its settings. */
   readonly triggers: readonly Trigger[];
   readonly context: FunctionContext;
 }
 
 export type BoundHandler = BoundFunction<HandlerDefinition>;
 
-/** Whether it takes events: all functions do but the gateway. */
+/** Whether it takes events, as all functions but the gateway do. */
 export function isHandler(bound: BoundFunction): bound is BoundHandler {
   return bound.definition.kind !== 'gateway';
 }
 
-/** Makes the contexts of all functions of a process: here and nowhere else. Throws a SettingsError. */
+/** Makes the contexts of all functions of a process; nothing else makes one. Throws a SettingsError. */
 export function bindFunctions(definitions: readonly FunctionDefinition[], ports: Ports): BoundFunction[] {
   const { environment, ownUsers, store, cluster, broker, clock, functions, metrics, stopping } = ports;
   const { DEDUP_CACHE_SIZE: size, SYSTEM_NAMESPACE: systemNamespace } = ports.settings;
@@ -67,7 +67,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
       },
     };
   });
-  // Only what comes by the Broker is looked up in the cache.
+  // Only events from the Broker are looked up in the cache.
   if (bound.some(({ triggers }) => triggers.some(({ type }) => type === 'Broker'))) {
     metrics.watchKnownNames(() => known.count());
   }

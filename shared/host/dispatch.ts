@@ -14,8 +14,8 @@ export interface Dispatcher {
   receive(gateway: BoundFunction<GatewayDefinition>, request: RawRequest, signal: AbortSignal): Promise<void>;
 }
 
-/** The trace where the sender says one, else the event's id. */
-export function correlationIdOf({ id, extensions }: CloudEvent): string {
+/** The sender's trace id if there is one, else the event's id. */
+function correlationIdOf({ id, extensions }: CloudEvent): string {
   return traceIdOf(extensions.traceparent) ?? id;
 }
 
@@ -38,7 +38,9 @@ function fieldsOf(summary: Summary): LogFields {
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
 }
 
-/** What of a fault's cause may be logged: the words of our own errors, never a message that could quote a body. */
+/**
+ * What may be logged about a fault's cause: our own words, or an error's name and code; its message could quote a body.
+ */
 function causeOf(cause: unknown): string | undefined {
   if (typeof cause === 'string') return cause;
   if (!(cause instanceof Error)) return undefined;
@@ -46,23 +48,38 @@ function causeOf(cause: unknown): string | undefined {
   return `${cause.name}${code}`;
 }
 
-/** Where an unexpected fault was thrown; its message stays out of the log, since it could quote a body. */
+/** Where an unexpected error was thrown. Its message stays out of the log, since it could quote a body. */
 function stackOf(error: unknown): string | undefined {
   return error instanceof Error ? error.stack?.split('\n    at ').slice(1, 4).join(' < ') : undefined;
 }
 
-/** What is known of the work before it begins. */
+/** What is known about the work before it begins. */
 interface Job {
   /** The function's name. */
   readonly name: string;
   readonly operation: string;
   readonly correlationId: string;
   readonly signal: AbortSignal;
-  /** Of a raw request: the trigger's path. */
+  /** The trigger's path, if this is a raw request. */
   readonly endpoint?: string;
 }
 
-/** Gives functions what they are to handle; logs and counts what came of it, whatever that is. */
+function logRefusal(log: Log, refusal: Refusal, error: unknown, fields: LogFields): void {
+  const { status, message: reason, path, cause } = refusal;
+  const why = { ...fields, status, reason, path, cause: causeOf(cause) };
+  if (refusal === error) log.warn(why, 'refused');
+  else log.error({ ...why, at: stackOf(error) }, 'refused');
+}
+
+/** Counts what came of the work, whether it succeeded or not. */
+function countOutcome(metrics: Metrics, { name, endpoint }: Job, summary: Summary, seconds: number): void {
+  metrics.countSummary(name, summary);
+  metrics.observeDuration(name, seconds);
+  if (summary.collection) metrics.observeCollection(seconds);
+  if (endpoint !== undefined && summary.dropped > 0) metrics.countDropped(endpoint, summary.dropped);
+}
+
+/** Hands functions their events and requests; logs and counts the outcome, whatever it is. */
 export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
   async function run(job: Job, work: (event: EventContext) => Promise<void>): Promise<void> {
     const { name, operation, correlationId, signal, endpoint } = job;
@@ -81,23 +98,13 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
     } catch (error) {
       const refusal = Refusal.from(error);
       metrics.countError(name, String(refusal.status));
-      logRefusal(refusal, error, { ...fields, ...fieldsOf(tally.read()) });
+      logRefusal(log, refusal, error, { ...fields, ...fieldsOf(tally.read()) });
       throw refusal;
     } finally {
       const summary = tally.read();
-      metrics.countSummary(name, summary);
-      metrics.observeDuration(name, seconds());
-      if (summary.collection) metrics.observeCollection(seconds());
-      if (endpoint !== undefined && summary.dropped > 0) metrics.countDropped(endpoint, summary.dropped);
+      countOutcome(metrics, job, summary, seconds());
       for (const warning of summary.warnings) log.warn(fields, warning);
     }
-  }
-
-  function logRefusal(refusal: Refusal, error: unknown, fields: LogFields): void {
-    const { status, message: reason, path, cause } = refusal;
-    const why = { ...fields, status, reason, path, cause: causeOf(cause) };
-    if (refusal === error) log.warn(why, 'refused');
-    else log.error({ ...why, at: stackOf(error) }, 'refused');
   }
 
   return {
@@ -105,7 +112,7 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
       const { name } = definition;
       const job = { name, operation: event.type, correlationId: correlationIdOf(event), signal };
       await run(job, async (eventContext) => {
-        // Only dead letters may be unreadable: they are about the fact that somebody could not read them.
+        // Only a dead-letter sink takes unreadable events: that nobody could read them is what it reports.
         if (event.fault && definition.kind !== 'dead-letter-sink' && !isPing(event)) throw event.fault;
         await definition.handle(event, { ...context, event: eventContext });
       });

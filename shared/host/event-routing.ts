@@ -4,8 +4,8 @@ import type { Trigger } from '../function/triggers.ts';
 import { referenceOf } from '../pipeline/reference.ts';
 import type { BoundFunction } from './context.ts';
 
-/** Whether a trigger would be given this event. Throws a Refusal 422 if a reference can't be read. */
-function brings(trigger: Trigger, event: CloudEvent): boolean {
+/** Whether a trigger asks for this event. Throws a Refusal 422 if a reference can't be read. */
+function matches(trigger: Trigger, event: CloudEvent): boolean {
   switch (trigger.type) {
     case 'ApiServerSource': {
       if (!isReference(event)) return false;
@@ -25,12 +25,12 @@ function brings(trigger: Trigger, event: CloudEvent): boolean {
   }
 }
 
-/** Whether a function has asked for such an event. What only a dead-letter sink is given is not asked for here. */
+/** Whether a function asks for this event by one of its triggers. A dead-letter sink also gets others. */
 export function wants({ triggers }: Pick<BoundFunction, 'triggers'>, event: CloudEvent): boolean {
-  return triggers.some((trigger) => brings(trigger, event));
+  return triggers.some((trigger) => matches(trigger, event));
 }
 
-/** Whether a Broker delivers the event, so that it dead-letters what is refused. */
+/** Whether a Broker delivers the event, and so dead-letters it if it is refused. */
 export function comesFromBroker(event: CloudEvent): boolean {
   return !isPing(event) && !isReference(event);
 }

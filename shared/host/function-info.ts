@@ -3,12 +3,12 @@ import { type FunctionDefinition, triggersOf } from '../function/definitions.ts'
 import { type Environment, parseSettings } from '../function/settings.ts';
 import { kindsIn } from '../function/triggers.ts';
 
-/** Where a function answers in a cluster; local mode uses the same addresses, and resolves them in the process. */
+/** The address of a function in a cluster. Local mode uses the same addresses and resolves them within the process. */
 export function functionUrl(name: string, systemNamespace: string): string {
   return `http://${name}.${systemNamespace}.svc.cluster.local`;
 }
 
-/** What others may know of a function, by its own settings. Throws a SettingsError. */
+/** What other functions may know about a function, according to its own settings. Throws a SettingsError. */
 export function functionInfoOf(
   definition: FunctionDefinition,
   environment: Environment,

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { FunctionDefinition, SourceFunction } from '../function/definitions.ts';
 
-/** The folder is the list: one file, one function, named for it. The bundle's build replaces this module. */
+/** The folder is the list: each file is one function and has its name. The bundle's build replaces this module. */
 const folder = join(import.meta.dirname, '..', '..', 'functions');
 
 export function functionNames(): string[] {
@@ -12,7 +12,7 @@ export function functionNames(): string[] {
     .sort();
 }
 
-/** Loads one function's file and nothing of the others. */
+/** Loads one function's file, and none of the others. */
 export async function loadFunction(name: string): Promise<FunctionDefinition> {
   const module: { readonly default: FunctionDefinition } = await import(`../../functions/${name}.ts`);
   return module.default;

@@ -8,14 +8,14 @@ import { type CommonSettings, type Environment, parseSettings } from '../functio
 import { connectCluster } from '../kubernetes/cluster.ts';
 import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
 import { createPublisher, createSender } from '../transport/event-sender.ts';
-import { type BoundHandler, bindFunctions, isHandler } from './context.ts';
-import { createDispatcher } from './dispatch.ts';
+import { type BoundFunction, type BoundHandler, bindFunctions, isHandler } from './context.ts';
+import { createDispatcher, type Dispatcher } from './dispatch.ts';
 import { wants } from './event-routing.ts';
 import { functionInfoOf } from './function-info.ts';
 import { loadFunction, loadFunctions } from './function-list.ts';
-import { checkSettings, type Host, startHost } from './host.ts';
+import { checkSettings, type Host, type HostOptions, startHost } from './host.ts';
 import type { Log } from './log.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import { isRoutedBy } from './ready-triggers.ts';
 import { sleep } from './sleep.ts';
 import { startWatches, type Watches } from './watches.ts';
@@ -37,13 +37,15 @@ function overridesOf(text: string | undefined): Readonly<Record<string, string>>
   return text === undefined ? {} : (overridesSchema.parse(JSON.parse(text)).extensions ?? {});
 }
 
-/** Most functions know of no other; those that do need the triggers of all of them. */
+/** Most functions know no others; those that do need the triggers of all of them. */
 async function othersFor({ seesOthers }: FunctionDefinition, environment: Environment): Promise<FunctionInfo[]> {
   if (!seesOthers) return [];
   return (await loadFunctions()).map((definition) => functionInfoOf(definition, environment, []));
 }
 
-function connect(settings: CommonSettings, { now }: Clock): ReturnType<typeof connectCluster> {
+type Connection = ReturnType<typeof connectCluster>;
+
+function connect(settings: CommonSettings, { now }: Clock): Connection {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = settings;
   return connectCluster({
     credentials: serviceAccountCredentials({ server: `${host}:${port}`, folder: settings.SERVICE_ACCOUNT_DIR, now }),
@@ -54,7 +56,7 @@ function connect(settings: CommonSettings, { now }: Clock): ReturnType<typeof co
   });
 }
 
-/** The Broker whose address Knative puts into the environment. */
+/** The Broker at the address that Knative puts into the environment. */
 function brokerOf(settings: CommonSettings, { watched, unread }: Watches): Broker {
   const sender = createSender(settings.K_CA_CERTS);
   return {
@@ -72,6 +74,64 @@ function brokerOf(settings: CommonSettings, { watched, unread }: Watches): Broke
   };
 }
 
+/** What the parts of a process share. */
+interface Shared {
+  readonly environment: Environment;
+  readonly settings: CommonSettings;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Aborted when the process stops. */
+  readonly stopping: AbortSignal;
+}
+
+/** Watches what the function, by its settings, needs to know before it can answer. */
+function watchesFor(
+  definition: FunctionDefinition,
+  cluster: Connection,
+  { environment, log, metrics, stopping: signal }: Shared,
+): Watches {
+  const settings = Object.assign({}, parseSettings(environment, definition.settings, []));
+  return startWatches({ cluster, kinds: definition.watches?.(settings) ?? [], log, metrics, signal });
+}
+
+async function bind(
+  definition: FunctionDefinition,
+  connection: Connection,
+  watches: Watches,
+  shared: Shared,
+): Promise<BoundFunction> {
+  const [bound] = bindFunctions([definition], {
+    ...shared,
+    ownUsers: [],
+    store: connection.store,
+    cluster: {
+      objects: connection.objects,
+      kinds: connection.discovery,
+      watched: watches.watched,
+      hasApiServerSources: true,
+    },
+    broker: brokerOf(shared.settings, watches),
+    functions: await othersFor(definition, shared.environment),
+  });
+  if (!bound) throw new Error(`${definition.name} was not bound`);
+  return bound;
+}
+
+function whyNotReady({ unread }: Watches): string | undefined {
+  const reasons = unread();
+  return reasons.length > 0 ? reasons.join('; ') : undefined;
+}
+
+/** Hands the function the events that its triggers ask for; a dead-letter sink gets whatever there is. */
+function routeTo(handler: BoundHandler | undefined, dispatcher: Dispatcher, metrics: Metrics): HostOptions['route'] {
+  return async (event, signal) => {
+    const isForUs = handler && (handler.definition.kind === 'dead-letter-sink' || wants(handler, event));
+    if (isForUs) await dispatcher.handle(handler, event, signal);
+    else metrics.countUnwanted();
+  };
+}
+
 /** Serves one function, as a container of a Knative Service. Throws a SettingsError. */
 export async function startFunctionMode({ name, environment, log }: FunctionModeOptions): Promise<FunctionMode> {
   const definition = await loadFunction(name);
@@ -81,31 +141,9 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
   const dispatcher = createDispatcher(log, metrics);
   const connection = connect(settings, clock);
   const stopping = new AbortController();
-  const watches = startWatches({
-    cluster: connection,
-    kinds: definition.watches?.(Object.assign({}, parseSettings(environment, definition.settings, []))) ?? [],
-    log,
-    metrics,
-    signal: stopping.signal,
-  });
-  const [bound] = bindFunctions([definition], {
-    environment,
-    settings,
-    ownUsers: [],
-    store: connection.store,
-    cluster: {
-      objects: connection.objects,
-      kinds: connection.discovery,
-      watched: watches.watched,
-      hasApiServerSources: true,
-    },
-    broker: brokerOf(settings, watches),
-    clock,
-    functions: await othersFor(definition, environment),
-    metrics,
-    stopping: stopping.signal,
-  });
-  if (!bound) throw new Error(`${name} was not bound`);
+  const shared = { environment, settings, clock, log, metrics, stopping: stopping.signal };
+  const watches = watchesFor(definition, connection, shared);
+  const bound = await bind(definition, connection, watches, shared);
   const handler = isHandler(bound) ? bound : undefined;
   const host = await startHost({
     functions: [bound],
@@ -116,18 +154,11 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
     now: clock.now,
     hostname: undefined,
     port: settings.PORT,
-    notReady() {
-      const reasons = watches.unread();
-      return reasons.length > 0 ? reasons.join('; ') : undefined;
-    },
-    async route(event, signal) {
-      const isForUs = handler && (handler.definition.kind === 'dead-letter-sink' || wants(handler, event));
-      if (isForUs) await dispatcher.handle(handler, event, signal);
-      else metrics.countUnwanted();
-    },
+    notReady: () => whyNotReady(watches),
+    route: routeTo(handler, dispatcher, metrics),
   });
   if (handler?.triggers.some(({ type }) => type === 'Start')) {
-    void handleStart(handler, (event, signal) => dispatcher.handle(handler, event, signal), host, stopping.signal);
+    void handleStart(handler, dispatcher, host, stopping.signal);
   }
   return {
     url: host.url,
@@ -139,17 +170,18 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
   };
 }
 
-/** Gives a function the event of its own start, again and again until it has dealt with it. */
+/** Hands a function the event of its own start, again and again until it has dealt with it. */
 async function handleStart(
-  { definition, context }: BoundHandler,
-  handle: (event: ReturnType<typeof pingOf>, signal: AbortSignal) => Promise<void>,
+  handler: BoundHandler,
+  dispatcher: Dispatcher,
   host: Host,
   stopping: AbortSignal,
 ): Promise<void> {
+  const { definition, context } = handler;
   const { settings, clock } = context;
   const attempt = (): Promise<void> => {
     const event = pingOf(definition.name, settings.SYSTEM_NAMESPACE, clock.now());
-    return handle(event, AbortSignal.any([host.deadlineFor(event), stopping]));
+    return dispatcher.handle(handler, event, AbortSignal.any([host.deadlineFor(event), stopping]));
   };
   // The dispatcher logs each failure; only the end of the process ends the attempts.
   await retry(attempt, { first: 1000, longest: 30_000, sleep: clock.sleep, signal: stopping }).catch(() => undefined);

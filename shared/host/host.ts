@@ -12,11 +12,13 @@ import type { Log } from './log.ts';
 import { memoryLimit } from './memory.ts';
 import type { Metrics } from './metrics.ts';
 
-/** What a function may take for one event; a completeness pass and gc may take as long as Knative lets a request be. */
+/**
+ * How long a function may take for one event. A completeness pass or gc may take as long as Knative lets a request run.
+ */
 const eventMilliseconds = 60_000;
 const pingMilliseconds = 590_000;
 
-/** A process that was told to stop must be gone after ten seconds. */
+/** A process must be gone ten seconds after it was told to stop. */
 const longestDrainMilliseconds = 9000;
 
 export interface HostOptions {
@@ -28,20 +30,23 @@ export interface HostOptions {
   readonly hostname: string | undefined;
   readonly port: number;
   readonly now: () => number;
-  /** Gives an event to whom it is for. Throws a Refusal. */
+  /** Hands an event to the functions that it is for. Throws a Refusal. */
   route(event: CloudEvent, signal: AbortSignal): Promise<void>;
   notReady(): string | undefined;
   readonly observations?: NonNullable<AppOptions['observations']>;
-  /** How long what is in flight has when the process is told to stop. */
+  /** How long requests in flight may still take once the process is told to stop. */
   readonly drainMilliseconds?: number;
 }
 
 export interface Host extends Served {
-  /** A signal for the handling of one event: its deadline, and the end of the process. */
+  /** Aborts at the event's deadline, or when the process ends. */
   deadlineFor(event: CloudEvent): AbortSignal;
 }
 
-/** Deadlines, to the second: what begins within one shares its signal, since to make one costs as much as to read an event. */
+/**
+ * Deadlines to the second: events of the same second share a signal, since making one costs as much as reading an
+ * event.
+ */
 function createDeadline(milliseconds: number, end: AbortSignal): () => AbortSignal {
   let second = -1;
   let signal = end;
@@ -59,7 +64,7 @@ function isGateway(bound: BoundFunction): bound is BoundFunction<GatewayDefiniti
   return bound.definition.kind === 'gateway';
 }
 
-/** Listens for the given functions. */
+/** Serves the given functions over HTTP. */
 export async function startHost(options: HostOptions): Promise<Host> {
   const { functions, dispatcher, settings, log, metrics, now, notReady } = options;
   const abort = new AbortController();
@@ -74,7 +79,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   if (checked) metrics.showAccess(checked.isOpen);
   if (checked?.isOpen) {
     const advice = 'set WEBHOOK_AUTH_TOKEN_FILE or WEBHOOK_ALLOWED_IPS';
-    log.warn({ operation: 'start' }, `whoever reaches the webhooks may post to them: ${advice}`);
+    log.warn({ operation: 'start' }, `the webhooks accept posts from anyone who can reach them: ${advice}`);
   }
   const app = createApp({
     bodies: createBodyReader({ maxBytes: settings.MAX_REQUEST_BYTES, maxBytesInFlight: memoryLimit() / 4 }),
@@ -104,7 +109,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   };
 }
 
-/** One error for all bad settings of all functions that a process hosts. Throws a SettingsError. */
+/** The settings that all functions share. Throws one SettingsError for all bad settings of all of these functions. */
 export function checkSettings(definitions: readonly FunctionDefinition[], environment: Environment): CommonSettings {
   const faults = new Set<string>();
   for (const { settings } of definitions) {

@@ -2,8 +2,8 @@ import { createServer, type RequestListener } from 'node:http';
 import type { Log } from './log.ts';
 
 /**
- * The activator's connections are kept longer than its own 60 s between two requests, or it would run into a closed one.
- * Whoever sends too slowly is closed: headers have 10 s, a whole request 60 s. An idle connection takes some 20 KiB.
+ * Knative's activator keeps idle connections for 60 s. They are kept longer here, or it would use one that was just
+ * closed. Slow senders are cut off: after 10 s for the headers, 60 s for a whole request.
  */
 const limits = {
   keepAliveTimeout: 75_000,
@@ -11,46 +11,49 @@ const limits = {
   requestTimeout: 60_000,
   connectionsCheckingInterval: 2000,
 };
-const connections = 1000;
+
+/** An idle connection takes about 20 KiB. */
+const maxConnections = 1000;
 
 export interface Served {
   readonly url: string;
-  /** Stops accepting, waits for what is in flight as long as draining may take; then `abort` ends the rest. */
+  /** Stops accepting connections and waits for requests in flight; after `drainMilliseconds`, `abort` ends the rest. */
   stop(): Promise<void>;
 }
 
 export interface ServeOptions {
   readonly listener: RequestListener;
   readonly port: number;
-  /** Local mode is for this machine alone; in a container, without one, every address is listened on. */
+  /** Local mode listens on this machine's own address; a container, where it is undefined, on every address. */
   readonly hostname: string | undefined;
   readonly log: Log;
-  /** Ends what the time for draining was too short for: those requests answer 503. */
+  /** Aborted when the drain time is over; the requests that are left then answer 503. */
   readonly abort: AbortController;
   readonly drainMilliseconds: number;
 }
 
+/** Listens, and resolves once it does. Throws an Error if it can't. */
 export async function serve(options: ServeOptions): Promise<Served> {
   const { listener, port, hostname, log, abort, drainMilliseconds } = options;
   const server = createServer(limits, listener);
-  server.maxConnections = connections;
+  server.maxConnections = maxConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ port, ...(hostname !== undefined && { host: hostname }) }, resolve);
   });
   const address = server.address();
-  const actual = typeof address === 'object' && address !== null ? address.port : port;
+  const actualPort = typeof address === 'object' && address !== null ? address.port : port;
   return {
-    url: `http://${hostname ?? '127.0.0.1'}:${actual}`,
+    url: `http://${hostname ?? '127.0.0.1'}:${actualPort}`,
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       const timer = setTimeout(() => {
-        log.warn({ operation: 'stop' }, 'requests in flight are given up');
+        log.warn({ operation: 'stop' }, 'the requests still in flight are ended');
         abort.abort();
         setTimeout(() => server.closeAllConnections(), 500).unref();
       }, drainMilliseconds);
       server.closeIdleConnections();
-      // A connection becomes idle when its last request has been answered; nothing says when, so look.
+      // A connection becomes idle when its last request has been answered. There is no event for that, so poll.
       const sweep = setInterval(() => server.closeIdleConnections(), 50);
       await closed;
       clearTimeout(timer);

@@ -4,7 +4,7 @@ import type { Filter } from '../function/filter.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { compileFilters, isReadable } from '../rules/filter.ts';
 
-/** The ObservationFilters that are watched, as one filter: compiled anew when one of them has changed. */
+/** The watched ObservationFilters as one filter, compiled anew when one of them has changed. */
 export function createLiveFilter(
   watched: (resource: KindSelector) => readonly KubernetesObject[],
   systemNamespace: string,

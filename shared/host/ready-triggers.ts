@@ -18,8 +18,8 @@ const triggerSchema = z.object({
 });
 
 /**
- * Whether one of these Triggers is ready and gives events of the type to the function. A Broker says 202 to an event
- * that no ready Trigger wants, and drops it.
+ * Whether one of these Triggers is ready and delivers events of the type to the function. A Broker answers 202 to an
+ * event that no ready Trigger asks for, and drops it.
  */
 export function isRoutedBy(triggers: readonly KubernetesObject[], functionName: string, eventType: string): boolean {
   return triggers.some((object) => {

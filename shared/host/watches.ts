@@ -16,7 +16,7 @@ export interface WatchesOptions {
 export interface Watches {
   /** Throws a Refusal 503, with the reason, until the kind has been read once. */
   watched(kind: KindSelector): readonly KubernetesObject[];
-  /** Why each of the kinds that have not been read yet has not. */
+  /** For each kind that has not been read yet, the reason. */
   unread(): string[];
 }
 
@@ -38,7 +38,7 @@ export function startWatches({ cluster, kinds, log, metrics, signal }: WatchesOp
     }),
   );
   for (const [key, watch] of watches) metrics.watchSynced(key, watch.isSynced);
-  const whyUnread = (key: string): string => faults.get(key) ?? `${key} not read yet`;
+  const whyUnread = (key: string): string => faults.get(key) ?? `${key} has not been read yet`;
   return {
     watched(kind) {
       const key = keyOf(kind);

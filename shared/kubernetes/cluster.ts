@@ -2,7 +2,8 @@ import * as z from 'zod';
 import type { KindSelector } from '../api/kind-selector.ts';
 import type { Discovery, Objects, Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
-import { createApiClient, setUpFault } from './api-client.ts';
+import { createApiClient } from './api-client.ts';
+import { setUpFault } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
 import { createDiscovery } from './discovery.ts';
 import { createKubernetesObjects } from './kubernetes-objects.ts';
@@ -19,7 +20,7 @@ export interface ClusterOptions {
   readonly attemptSeconds: number;
 }
 
-/** A bookmark comes about once a minute. */
+/** The API server sends a bookmark about once a minute. */
 const silenceMilliseconds = 150_000;
 
 const reviewSchema = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });
@@ -29,7 +30,7 @@ export function connectCluster({ credentials, sleep, attemptSeconds, ...options 
   readonly store: Store & ObservationReader;
   readonly objects: Objects;
   readonly discovery: Discovery;
-  /** Keeps the objects of a kind, in one namespace or in all, until `signal` aborts. */
+  /** Holds the current objects of a kind, in one namespace or in all, until `signal` aborts. */
   watch(
     resource: KindSelector,
     namespace: string | undefined,
@@ -57,7 +58,7 @@ export function connectCluster({ credentials, sleep, attemptSeconds, ...options 
       const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
       const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
       const response = await client.request({ method: 'POST', path, body, signal });
-      if (response.status !== 201) throw setUpFault('asking who we are', response);
+      if (response.status !== 201) throw setUpFault('asking for our own user name', response);
       return reviewSchema.parse(response.body).status.userInfo.username;
     },
     close: () => client.close(),

@@ -7,21 +7,21 @@ import { traceIdOf } from '../function/trace-context.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 
 export interface Sender {
-  /** The status that an address answers to an event, 503 if it answers none. */
+  /** Resolves to the status of the answer, 503 if there is none. */
   deliver(url: string, event: CloudEvent, signal: AbortSignal, token?: string): Promise<number>;
 }
 
-/** The Broker is synchronous: its answer comes when every subscriber has the event, retries included. */
-const connections = 64;
+/** Many to one address, since a Broker answers only when every subscriber has got the event, retries included. */
+const maxConnections = 64;
 
-/** Sends events over keep-alive connections; `caCerts` (PEM) are trusted beside what Node trusts. */
+/** Sends events over keep-alive connections; `caCerts` (PEM) are trusted in addition to Node's own. */
 export function createSender(caCerts?: string): Sender {
   const tls = caCerts ? { ca: [...rootCertificates, caCerts] } : {};
-  /** By origin: the Broker, and the functions that dead letters were for. */
+  /** By origin: the Broker's, and those of the functions that dead letters were for. */
   const clients = new Map<string, HttpClient>();
 
   function clientFor(url: URL): HttpClient {
-    const client = clients.get(url.origin) ?? createHttpClient({ server: url, tls: () => tls, limit: connections });
+    const client = clients.get(url.origin) ?? createHttpClient({ server: url, tls: () => tls, limit: maxConnections });
     clients.set(url.origin, client);
     return client;
   }
@@ -39,7 +39,7 @@ export function createSender(caCerts?: string): Sender {
       body,
       signal,
     });
-    // Nobody reads the body, but the connection is free for the next event only at its end.
+    // The body is of no use, but the connection is free for the next event only once it has been read.
     answer.on('error', () => undefined).resume();
     return answer.statusCode ?? 503;
   }
@@ -50,7 +50,7 @@ export function createSender(caCerts?: string): Sender {
       const { traceparent } = event.extensions;
       const more = {
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        // What stands between looks for the trace here, and not in the event.
+        // Proxies on the way look for the trace here, and not in the event.
         ...(traceIdOf(traceparent) !== undefined && { traceparent }),
       };
       return post(new URL(url), { ...headers, ...more }, body, signal).catch(() => 503);
@@ -60,20 +60,20 @@ export function createSender(caCerts?: string): Sender {
 
 export interface PublisherOptions {
   readonly sender: Sender;
-  /** K_SINK: absent until the Broker is addressable, so that is no reason not to start. */
+  /** K_SINK. It is absent until the Broker is addressable, so a process starts without it. */
   readonly sink: string | undefined;
   /** K_CE_OVERRIDES: https://knative.dev/docs/eventing/custom-event-source/sinkbinding/reference/ */
   readonly extensions: Readonly<Record<string, string>>;
-  /** Where a SinkBinding mounts the token that a Broker with OIDC asks for; without the file none is sent. */
+  /** Where a SinkBinding mounts the token for a Broker with OIDC. Without the file, no token is sent. */
   readonly tokenFile: string;
 }
 
-/** The kubelet replaces the file while the process runs. */
+/** Read each time, since the kubelet replaces the file while the process runs. */
 function tokenIn(file: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }
 
-/** Publishes to the Broker. Throws a Refusal 503 unless the Broker has taken the event. */
+/** Publishes to the Broker. Throws a Refusal 503 unless the Broker has accepted the event. */
 export function createPublisher({ sender, sink, extensions, tokenFile }: PublisherOptions) {
   return async (event: CloudEvent, signal: AbortSignal): Promise<void> => {
     if (sink === undefined) throw new Refusal(503, 'there is no Broker yet: K_SINK is not set', { retryAfter: 5 });

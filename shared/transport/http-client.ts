@@ -9,27 +9,27 @@ export interface HttpRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
-  /** Ends the request and its answer, however far they have got. */
+  /** Ends the request and its answer, whatever stage they are at. */
   readonly signal: AbortSignal;
-  /** Milliseconds from now to the last byte of the answer; without it only the signal bounds it. */
+  /** Milliseconds until the last byte of the answer; without it, only the signal limits the request. */
   readonly timeout?: number;
 }
 
 export interface HttpClient {
   /**
-   * Resolves to the answer when its head has arrived; its body is read from it as from any stream. Throws an Error where
-   * the connection can't be made or breaks, or the signal aborts.
+   * Resolves to the answer when its head has arrived; the answer is the stream of its body. Throws an Error if the
+   * connection can't be made or breaks, or the signal aborts.
    */
   send(request: HttpRequest): Promise<IncomingMessage>;
   close(): void;
 }
 
 export interface HttpClientOptions {
-  /** Scheme, host and port; the rest of it is ignored. */
+  /** Its scheme, host and port; the rest is ignored. */
   readonly server: URL;
   /** The current TLS options. When they change, new connections are made. */
   tls(): Tls | Promise<Tls>;
-  /** How many connections there may be. */
+  /** The maximum number of connections. */
   readonly limit: number;
 }
 
@@ -38,7 +38,7 @@ function isSame(a: Tls, b: Tls): boolean {
   return keys.every((key) => a[key] === b[key] || JSON.stringify(a[key]) === JSON.stringify(b[key]));
 }
 
-/** Lets what is in flight finish and closes each connection after it. */
+/** Closes idle connections at once, and the others when their requests are done. */
 function retire(agent: PlainAgent): void {
   agent.maxFreeSockets = 0;
   for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
@@ -47,13 +47,13 @@ function retire(agent: PlainAgent): void {
 /** Keep-alive connections to one server. */
 export function createHttpClient({ server, tls, limit }: HttpClientOptions): HttpClient {
   const isTls = server.protocol === 'https:';
-  // The connection used last is used next, so that those that are not needed time out.
+  // The connection that was used last is used next, so that connections that are not needed time out.
   const pooling = { keepAlive: true, maxSockets: limit, maxFreeSockets: limit, scheduling: 'lifo' } as const;
   let agent: PlainAgent | undefined;
   let agentIsFor: Tls = {};
 
-  /** A rotated CA needs new connections. */
-  async function current(): Promise<PlainAgent> {
+  /** The agent for the current TLS options: a rotated CA needs new connections. */
+  async function currentAgent(): Promise<PlainAgent> {
     const options = isTls ? await tls() : {};
     if (agent && isSame(options, agentIsFor)) return agent;
     if (agent) retire(agent);
@@ -64,11 +64,11 @@ export function createHttpClient({ server, tls, limit }: HttpClientOptions): Htt
 
   return {
     async send(request) {
-      const to = await current();
+      const to = await currentAgent();
       try {
         return await exchange(server, to, request);
       } catch (error) {
-        // The server closed an idle connection at the moment it was used: nothing was read of the request.
+        // The server closed an idle connection just as it was used, and has read nothing of the request.
         if (!(error instanceof StaleConnection)) throw error;
         return await exchange(server, to, request);
       }
@@ -79,8 +79,10 @@ export function createHttpClient({ server, tls, limit }: HttpClientOptions): Htt
   };
 }
 
+/** A connection turned out to be closed when it was used again. */
 class StaleConnection extends Error {}
 
+/** Sends a request over one of the agent's connections. */
 function exchange(server: URL, agent: PlainAgent, request: HttpRequest): Promise<IncomingMessage> {
   const { method, path, headers, body, signal, timeout } = request;
   const isTls = server.protocol === 'https:';
@@ -93,14 +95,14 @@ function exchange(server: URL, agent: PlainAgent, request: HttpRequest): Promise
     host: server.hostname.replace(/^\[|\]$/g, ''),
     port: server.port || (isTls ? 443 : 80),
     headers: {
-      // Audit logs and managedFields name whoever writes by it.
+      // The name that audit logs and managedFields show for the writer.
       'User-Agent': 'zen-watcher',
       ...headers,
-      // Node leaves it out of a DELETE with a body, which the API server then misreads.
+      // Node omits it from a DELETE with a body, which the API server then misreads.
       ...(body !== undefined && { 'Content-Length': Buffer.byteLength(body) }),
     },
   });
-  // A request that waits for a connection emits nothing before it gets one, so the promise is told as well.
+  // A request that is waiting for a connection emits nothing, not even this error, so the promise is rejected as well.
   const giveUp = (reason: string): void => {
     const error = new Error(reason);
     cleanUp();

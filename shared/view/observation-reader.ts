@@ -5,7 +5,7 @@ export interface ReadQuery {
   readonly severity?: string | undefined;
   readonly namespace?: string | undefined;
   readonly limit: number;
-  /** From the page before. Throws a Refusal 400 where it is none of this store's. */
+  /** From the page before; one that this store did not give is refused with 400. */
   readonly continue?: string | undefined;
 }
 
@@ -14,7 +14,7 @@ export interface ObservationList {
   readonly continue?: string | undefined;
 }
 
-/** Whole Observations, for people: what `GET /observations` and `npm run observations` show. */
+/** Reads whole Observations for people, as `GET /observations` and `npm run observations` show them. */
 export interface ObservationReader {
   read(query: ReadQuery): Promise<ObservationList>;
 }

@@ -19,7 +19,7 @@ function ageOf(timestamp: string | undefined, now: number): string {
   return unit ? `${Math.floor(seconds / unit[1])}${unit[0]}` : `${seconds}s`;
 }
 
-/** What of the details a person recognizes the finding by. */
+/** The detail by which a person recognizes the finding. */
 function messageOf({ spec: { details } }: Observation): string {
   const keys = ['output', 'message', 'title', 'testDesc', 'verb'];
   const value = keys.map((key) => details[key]).find((candidate) => typeof candidate === 'string');
@@ -40,7 +40,7 @@ const columns: readonly Column[] = [
 
 const wideColumns: readonly Column[] = [...columns, ['MESSAGE', messageOf]];
 
-/** Worst first, then by source and place. */
+/** For sorting: the most severe first, then by source, namespace and name. */
 export function bySeverity(a: Observation, b: Observation): number {
   const worse = severities.indexOf(a.spec.severity) - severities.indexOf(b.spec.severity);
   const keyOf = ({ spec, metadata }: Observation): string =>
@@ -48,7 +48,7 @@ export function bySeverity(a: Observation, b: Observation): number {
   return worse !== 0 ? worse : keyOf(a) < keyOf(b) ? -1 : 1;
 }
 
-/** A terminal must not be told what to do by what a tool wrote. */
+/** Without control characters: a tool's text must not give orders to the terminal. */
 function printable(text: string): string {
   return text.replaceAll(/\p{Cc}|\p{Cf}/gu, '?');
 }
@@ -60,7 +60,7 @@ const colours: Readonly<Record<string, Parameters<typeof styleText>[0]>> = {
   LOW: 'cyan',
 };
 
-/** A severity in its colour, where the terminal takes colours and nobody has said otherwise (NO_COLOR, FORCE_COLOR). */
+/** A severity in its colour, if the terminal shows colours; NO_COLOR and FORCE_COLOR override that. */
 function coloured(cell: string): string {
   const colour = colours[cell.trimEnd()];
   return colour === undefined ? cell : styleText(colour, cell, { stream: process.stdout });
@@ -88,7 +88,9 @@ export function tableOf(objects: readonly Observation[], now: number, isWide: bo
   ]);
 }
 
-/** How many of each severity each source has, the source with most first, and in all. */
+/**
+ * The lines of a table of how many Observations each source has of each severity, the largest source first, and in all.
+ */
 export function countsOf(objects: readonly Observation[]): string[] {
   const bySource = [...Map.groupBy(objects, ({ spec }) => spec.source)].sort(([, a], [, b]) => b.length - a.length);
   const row = (name: string, group: readonly Observation[]): string[] => [

@@ -62,7 +62,7 @@ describe.skipIf(skipWithoutCluster())('what is missing', { timeout: 120_000 }, (
   });
 
   it('is the permission', async () => {
-    expect(await untilOther('not read yet')).toEqual({
+    expect(await untilOther('has not been read yet')).toEqual({
       ...{ status: 503, retryAfter: '5' },
       error: 'not ready: listing observationfilters.zen.kube-zen.io was refused (Forbidden): check the Role',
     });

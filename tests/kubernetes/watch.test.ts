@@ -94,7 +94,11 @@ function scripted(
   };
   watch = startWatch(
     {
-      ...{ client, resource: things, namespace: undefined, random: () => 0, silenceMilliseconds },
+      client,
+      resource: things,
+      namespace: undefined,
+      random: () => 0,
+      silenceMilliseconds,
       sleep: async () => undefined,
       onFault: (reason) => faults.push(reason),
     },
