@@ -100,7 +100,8 @@ function filtersIn(configMap: KubernetesObject, { settings: set }: Context<Setti
     apiVersion: `${group}/v1alpha1`,
     kind: observationFilters.kind,
     metadata: {
-      ...{ name: `${set.FILTER_CONFIGMAP_NAME}-${source}`, namespace: set.SYSTEM_NAMESPACE },
+      name: `${set.FILTER_CONFIGMAP_NAME}-${source}`,
+      namespace: set.SYSTEM_NAMESPACE,
       labels: { [ownLabel]: set.FILTER_CONFIGMAP_NAME },
     },
     spec: { targetSource: source, ...rules },

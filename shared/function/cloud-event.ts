@@ -23,7 +23,11 @@ const apiServerTypes = /^dev\.knative\.apiserver\.(ref|resource)\.(add|update|de
 /** What a PingSource sends that is named for the function that it wakes. */
 export function pingOf(functionName: string, namespace: string, now: number): CloudEvent {
   return {
-    ...{ id: crypto.randomUUID(), type: pingType, time: new Date(now).toISOString(), extensions: {}, data: undefined },
+    id: crypto.randomUUID(),
+    type: pingType,
+    time: new Date(now).toISOString(),
+    extensions: {},
+    data: undefined,
     source: `/apis/v1/namespaces/${namespace}/pingsources/${functionName}`,
   };
 }

@@ -79,8 +79,14 @@ function readMapping(object: KubernetesObject, systemNamespace: string): Outcome
   const tenant = tenantOf(object, systemNamespace);
   const { group, version, kind, resource: plural } = spec;
   const mapped: AcceptedMapping = {
-    ...{ object, source: spec.sourceName, tenant, path: undefined, map: compileMapping(spec), filter: passAll },
-    ...{ windowSeconds: undefined, ttl: undefined },
+    object,
+    source: spec.sourceName,
+    tenant,
+    path: undefined,
+    map: compileMapping(spec),
+    filter: passAll,
+    windowSeconds: undefined,
+    ttl: undefined,
     kind: { group, version, kind, plural, namespace: tenant, labelSelector: undefined },
   };
   return { object, mapped, isEnabled: spec.enabled };
@@ -97,13 +103,23 @@ function readIngester(object: KubernetesObject, systemNamespace: string): Outcom
     return { object, condition: refused('NamespaceNotAllowed', message), mapped: undefined };
   }
   const kind = informer && {
-    ...{ group: informer.gvr.group, version: informer.gvr.version, kind: undefined, plural: informer.gvr.resource },
-    ...{ namespace: tenant ?? informer.namespace, labelSelector: informer.labelSelector },
+    group: informer.gvr.group,
+    version: informer.gvr.version,
+    kind: undefined,
+    plural: informer.gvr.resource,
+    namespace: tenant ?? informer.namespace,
+    labelSelector: informer.labelSelector,
   };
   const mapped: AcceptedMapping = {
-    ...{ object, source: spec.source, tenant, kind, path: spec.webhook?.path, map: compileMapping(spec) },
+    object,
+    source: spec.source,
+    tenant,
+    kind,
+    path: spec.webhook?.path,
+    map: compileMapping(spec),
     filter: spec.filters ? compileRules(spec.filters) : passAll,
-    ...{ windowSeconds: spec.deduplication?.windowSeconds, ttl: spec.ttl?.default },
+    windowSeconds: spec.deduplication?.windowSeconds,
+    ttl: spec.ttl?.default,
   };
   return { object, mapped, isEnabled: true };
 }

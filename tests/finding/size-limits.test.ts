@@ -18,15 +18,23 @@ describe('an Observation', () => {
       fc.property(details, long, long, long, (given, name, namespace, correlationId) => {
         const object = observationOf(
           {
-            ...{ category: 'security', severity: 'HIGH', eventType: 'vulnerability', identity: {}, details: given },
-            ...{
-              resource: { apiVersion: name, kind: name || 'Kind', name, namespace },
-              detectedAt: '2026-03-01T10:00:00Z',
-            },
+            category: 'security',
+            severity: 'HIGH',
+            eventType: 'vulnerability',
+            identity: {},
+            details: given,
+            resource: { apiVersion: name, kind: name || 'Kind', name, namespace },
+            detectedAt: '2026-03-01T10:00:00Z',
           },
           {
-            ...{ name: `trivy-${'0'.repeat(32)}`, namespace: 'zen-system', source: 'trivy', subject: '0'.repeat(32) },
-            ...{ correlationId, ttl: 604_800, expiresAt: 0, now: 0 },
+            name: `trivy-${'0'.repeat(32)}`,
+            namespace: 'zen-system',
+            source: 'trivy',
+            subject: '0'.repeat(32),
+            correlationId,
+            ttl: 604_800,
+            expiresAt: 0,
+            now: 0,
           },
         );
         expect(Buffer.byteLength(JSON.stringify(object))).toBeLessThan(8192);

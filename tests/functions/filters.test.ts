@@ -182,7 +182,9 @@ describe('the filter ConfigMap', () => {
       all,
       made: filtersMade,
     } = createWorld({
-      ...{ FILTER_CONFIGMAP_NAME: 'noise', FILTER_CONFIGMAP_NAMESPACE: 'config', FILTER_CONFIGMAP_KEY: 'f' },
+      FILTER_CONFIGMAP_NAME: 'noise',
+      FILTER_CONFIGMAP_NAMESPACE: 'config',
+      FILTER_CONFIGMAP_KEY: 'f',
     });
     const metadata = { name: 'noise', namespace: 'config' };
     all.push({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { f: JSON.stringify(good) } } as KubernetesObject);

@@ -12,11 +12,9 @@ const mappings = { severity: '.severity', category: 'operational', eventType: 'w
 function aMapping(name: string, spec: object = {}, namespace = 'zen-system', more: object = {}): KubernetesObject {
   const base = { sourceName: 'widgets', group: 'example.com', version: 'v1', kind: 'Widget', mappings };
   return {
-    ...{
-      apiVersion: 'zen.kube-zen.io/v1alpha1',
-      kind: 'ObservationMapping',
-      metadata: { name, namespace, generation: 1, ...more },
-    },
+    apiVersion: 'zen.kube-zen.io/v1alpha1',
+    kind: 'ObservationMapping',
+    metadata: { name, namespace, generation: 1, ...more },
     spec: { ...base, ...spec },
   } as KubernetesObject;
 }
@@ -24,17 +22,17 @@ function aMapping(name: string, spec: object = {}, namespace = 'zen-system', mor
 function anIngester(name: string, spec: object = {}, namespace = 'zen-system', more: object = {}): KubernetesObject {
   const base = { source: 'hooks', ingester: 'webhook', webhook: { path: 'hooks' }, mappings };
   return {
-    ...{
-      apiVersion: 'zen.kube-zen.io/v1alpha1',
-      kind: 'Ingester',
-      metadata: { name, namespace, generation: 1, ...more },
-    },
+    apiVersion: 'zen.kube-zen.io/v1alpha1',
+    kind: 'Ingester',
+    metadata: { name, namespace, generation: 1, ...more },
     spec: { ...base, ...spec },
   } as KubernetesObject;
 }
 
 const informer = (more: object = {}) => ({
-  ...{ source: 'gadgets', ingester: 'informer', webhook: undefined },
+  source: 'gadgets',
+  ingester: 'informer',
+  webhook: undefined,
   informer: { gvr: { group: 'example.com', version: 'v1', resource: 'gadgets' }, ...more },
 });
 
@@ -391,11 +389,9 @@ describe('what can not be read in a cluster', () => {
   const served = [{ kind: 'Widget', plural: 'widgets', namespaced: true }];
   const source = (status: string): KubernetesObject =>
     ({
-      ...{
-        apiVersion: 'sources.knative.dev/v1',
-        kind: 'ApiServerSource',
-        metadata: { name: 'ingest-example-com', namespace: 'zen-system' },
-      },
+      apiVersion: 'sources.knative.dev/v1',
+      kind: 'ApiServerSource',
+      metadata: { name: 'ingest-example-com', namespace: 'zen-system' },
       status: { conditions: [{ type: 'Ready', status, message: 'because' }] },
     }) as KubernetesObject;
 

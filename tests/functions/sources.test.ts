@@ -172,7 +172,9 @@ describe('sources', () => {
   it('leaves alone what it does not own, and says so', async () => {
     const { run, writes, objects, pinged } = createWorld(served());
     const others = [name, 'somebodys'].map((of) => ({
-      ...{ apiVersion: 'sources.knative.dev/v1', kind: 'ApiServerSource', spec: { resources: [] } },
+      apiVersion: 'sources.knative.dev/v1',
+      kind: 'ApiServerSource',
+      spec: { resources: [] },
       metadata: { name: of, namespace: 'zen-system' },
     }));
     objects.all.push(...others);

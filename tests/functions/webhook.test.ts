@@ -26,9 +26,14 @@ const falcoWebhook = webhookOf('/falco/webhook');
 
 function audited(fields: Record<string, unknown> = {}) {
   return {
-    ...{ kind: 'Event', apiVersion: 'audit.k8s.io/v1', auditID: '0f0f0f0f-1111-4222-8333-444444444444' },
-    ...{ stage: 'ResponseComplete', verb: 'delete', user: { username: 'eve', extra: { token: ['PLANTED-SECRET'] } } },
-    ...{ objectRef: { resource: 'pods', namespace: 'shop', name: 'p' }, annotations: { a: 'PLANTED-SECRET' } },
+    kind: 'Event',
+    apiVersion: 'audit.k8s.io/v1',
+    auditID: '0f0f0f0f-1111-4222-8333-444444444444',
+    stage: 'ResponseComplete',
+    verb: 'delete',
+    user: { username: 'eve', extra: { token: ['PLANTED-SECRET'] } },
+    objectRef: { resource: 'pods', namespace: 'shop', name: 'p' },
+    annotations: { a: 'PLANTED-SECRET' },
     ...fields,
   };
 }

@@ -10,7 +10,9 @@ it('reports a change that a list has seen before', async () => {
   const [folder, own] = [temporaryFolder(), temporaryFolder()];
   const changes: ObjectChange[] = [];
   const objects = createObjectFolder({
-    ...{ folders: [folder, own], own, defaultNamespace: 'zen-system' },
+    folders: [folder, own],
+    own,
+    defaultNamespace: 'zen-system',
     onChange: (change) => changes.push(change),
     onFault: () => undefined,
     check: () => undefined,

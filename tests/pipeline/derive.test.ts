@@ -5,13 +5,22 @@ import { type DeriveOptions, derive } from '../../shared/pipeline/derive.ts';
 import { allowAll } from './test-context.ts';
 
 const options: DeriveOptions = {
-  ...{ source: 'tool', dropOwn: true, filter: allowAll, systemNamespace: 'zen-system', watchNamespace: undefined },
+  source: 'tool',
+  dropOwn: true,
+  filter: allowAll,
+  systemNamespace: 'zen-system',
+  watchNamespace: undefined,
 };
 
 function row(fields: Partial<Finding>): Finding {
   return {
-    ...{ category: 'security', severity: 'HIGH', eventType: 'vulnerability', identity: { id: '1' }, details: {} },
-    ...{ resource: { kind: 'Pod', namespace: 'shop', name: 'p' }, detectedAt: '2026-03-01T10:00:00Z' },
+    category: 'security',
+    severity: 'HIGH',
+    eventType: 'vulnerability',
+    identity: { id: '1' },
+    details: {},
+    resource: { kind: 'Pod', namespace: 'shop', name: 'p' },
+    detectedAt: '2026-03-01T10:00:00Z',
     ...fields,
   };
 }

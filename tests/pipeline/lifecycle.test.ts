@@ -87,7 +87,9 @@ describe('a reference event', () => {
     };
     const data = { 'results.json': JSON.stringify(report) };
     const configMap = (name: string, namespace: string, app: string) => ({
-      ...{ apiVersion: 'v1', kind: 'ConfigMap', data },
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      data,
       metadata: { name, namespace, labels: { app } },
     });
     const objects = [configMap('a', 'checkov', 'other'), configMap('b', 'elsewhere', 'checkov')];
@@ -256,7 +258,10 @@ describe('the completeness pass', () => {
     const elsewhere = (rule: string) => ({
       ...aReport('central', [], 'policies'),
       results: ['aaa', 'zzz'].map((namespace) => ({
-        ...{ policy: 'p', rule: `${rule}-${namespace}`, result: 'fail', source: 'kyverno' },
+        policy: 'p',
+        rule: `${rule}-${namespace}`,
+        result: 'fail',
+        source: 'kyverno',
         resources: [{ apiVersion: 'v1', kind: 'Pod', name: 'p', namespace }],
       })),
     });

@@ -8,7 +8,9 @@ import { aReport, createTestContext, eventOf, handled, ping, referenceTo } from 
 
 const alert = (fields: Record<string, unknown> = {}) =>
   eventOf('falco.rule.output.v1', {
-    ...{ rule: 'r', priority: 'Error', time: '2026-03-01T12:00:00Z' },
+    rule: 'r',
+    priority: 'Error',
+    time: '2026-03-01T12:00:00Z',
     output_fields: { 'k8s.ns.name': 'shop', 'k8s.pod.name': 'p' },
     ...fields,
   });

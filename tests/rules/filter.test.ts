@@ -8,13 +8,11 @@ import { compileFilters, compileRules } from '../../shared/rules/filter.ts';
 
 function aFinding(fields: Partial<Finding> = {}): Finding {
   return {
-    ...{
-      category: 'security',
-      severity: 'MEDIUM',
-      eventType: 'policy-violation',
-      details: {},
-      detectedAt: '2026-03-01T10:00:00Z',
-    },
+    category: 'security',
+    severity: 'MEDIUM',
+    eventType: 'policy-violation',
+    details: {},
+    detectedAt: '2026-03-01T10:00:00Z',
     resource: { kind: 'Deployment', namespace: 'shop', name: 'web' },
     identity: { policy: 'require-labels', rule: 'check-team' },
     ...fields,
@@ -100,9 +98,16 @@ describe('a filter', () => {
 
   it('asks its fields in the order of the reasons', () => {
     const all = {
-      ...{ minSeverity: 'CRITICAL', excludeEventTypes: ['policy-violation'], includeEventTypes: ['x'] },
-      ...{ excludeNamespaces: ['shop'], includeNamespaces: ['x'], excludeKinds: ['Deployment'], includeKinds: ['x'] },
-      ...{ excludeCategories: ['security'], includeCategories: ['x'], excludeRules: ['check-team'] },
+      minSeverity: 'CRITICAL',
+      excludeEventTypes: ['policy-violation'],
+      includeEventTypes: ['x'],
+      excludeNamespaces: ['shop'],
+      includeNamespaces: ['x'],
+      excludeKinds: ['Deployment'],
+      includeKinds: ['x'],
+      excludeCategories: ['security'],
+      includeCategories: ['x'],
+      excludeRules: ['check-team'],
     };
     const fields = Object.keys(all);
     const seen = fields.map((_field, index) => ask([aFilter(Object.fromEntries(Object.entries(all).slice(index)))]));
@@ -167,17 +172,20 @@ describe('several filters', () => {
   const severity = fc.constantFrom(...severities, ...severities.map((word) => word.toLowerCase()));
   const spec = fc.record(
     {
-      ...{ targetSource: fc.constantFrom('kyverno', 'kyver-no', 'trivy'), minSeverity: severity },
+      targetSource: fc.constantFrom('kyverno', 'kyver-no', 'trivy'),
+      minSeverity: severity,
       includeSeverity: fc.uniqueArray(severity, { maxLength: 3 }),
-      ...{ includeEventTypes: list, excludeEventTypes: list, includeNamespaces: list, excludeNamespaces: list },
-      ...{
-        includeKinds: list,
-        excludeKinds: list,
-        ignoreKinds: list,
-        includeCategories: list,
-        excludeCategories: list,
-      },
-      ...{ excludeRules: list, enabled: fc.boolean() },
+      includeEventTypes: list,
+      excludeEventTypes: list,
+      includeNamespaces: list,
+      excludeNamespaces: list,
+      includeKinds: list,
+      excludeKinds: list,
+      ignoreKinds: list,
+      includeCategories: list,
+      excludeCategories: list,
+      excludeRules: list,
+      enabled: fc.boolean(),
     },
     { requiredKeys: ['targetSource'] },
   );
@@ -185,7 +193,9 @@ describe('several filters', () => {
     .array(fc.tuple(spec, fc.constantFrom('zen-system', 'shop', 'pay')), { maxLength: 6 })
     .map((all) => all.map(([one, namespace], index) => aFilter(one, `f${index}`, namespace)));
   const observations = fc.record({
-    ...{ severity: fc.constantFrom(...severities), category: words, eventType: words },
+    severity: fc.constantFrom(...severities),
+    category: words,
+    eventType: words,
     resource: fc.option(fc.record({ kind: words, namespace: fc.option(words, { nil: undefined }), name: words }), {
       nil: undefined,
     }),

@@ -39,7 +39,9 @@ describe('a mapping', () => {
 
   it('takes literals, paths, and objects as details', () => {
     const spec = withMappings({
-      ...{ message: '.text', eventType: '.reason', category: 'Cost Control' },
+      message: '.text',
+      eventType: '.reason',
+      category: 'Cost Control',
       resource: { kind: '.ref.kind', name: '.ref.name', namespace: 'literal' },
       details: { owner: '.owner', list: '.list', missing: '.missing', plain: 'text' },
     });
@@ -52,7 +54,11 @@ describe('a mapping', () => {
     };
     expect(map(spec, data).findings).toEqual([
       {
-        ...{ severity: 'HIGH', category: 'cost-control', eventType: 'back-off-limit', identity: {}, detectedAt: time },
+        severity: 'HIGH',
+        category: 'cost-control',
+        eventType: 'back-off-limit',
+        identity: {},
+        detectedAt: time,
         resource: { apiVersion: undefined, kind: 'Job', name: 'j', namespace: 'literal' },
         details: { message: 'it broke', owner: { team: 'a' }, list: [1, 2], plain: 'text' },
       },
@@ -166,7 +172,11 @@ describe('a mapping', () => {
             expect(observation.category).toMatch(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
             const name = observationName('widgets', observation);
             observationOf(observation, {
-              ...{ name, namespace: 'shop', source: 'widgets', subject: 's', correlationId: 'c' },
+              name,
+              namespace: 'shop',
+              source: 'widgets',
+              subject: 's',
+              correlationId: 'c',
               ttl: 60,
               now: 0,
               expiresAt: 1,

@@ -8,7 +8,10 @@ export interface ObjectsUnderTest {
 }
 
 export const filters: KindSelector = {
-  ...{ group: 'zen.kube-zen.io', versions: ['v1alpha1'], kind: 'ObservationFilter', plural: 'observationfilters' },
+  group: 'zen.kube-zen.io',
+  versions: ['v1alpha1'],
+  kind: 'ObservationFilter',
+  plural: 'observationfilters',
   namespaced: true,
 };
 
@@ -16,7 +19,8 @@ const signal = AbortSignal.timeout(600_000);
 
 function aFilter(name: string, minSeverity: string, namespace = 'shop') {
   return {
-    ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationFilter' },
+    apiVersion: 'zen.kube-zen.io/v1alpha1',
+    kind: 'ObservationFilter',
     metadata: { name, namespace, labels: { mine: 'yes' } },
     spec: { targetSource: 'falco', minSeverity },
   };

@@ -11,7 +11,10 @@ const signal = AbortSignal.timeout(600_000);
 
 function openFolder(own: string, statuses: object[] = []) {
   const objects = createObjectFolder({
-    ...{ folders: [own], own, defaultNamespace: 'zen-system', onChange: () => undefined },
+    folders: [own],
+    own,
+    defaultNamespace: 'zen-system',
+    onChange: () => undefined,
     onFault: (file, reason) => {
       throw new Error(`${file}: ${reason}`);
     },
@@ -31,7 +34,8 @@ describe('a folder of objects', () => {
   it('has what was applied after it is opened again', async () => {
     const own = temporaryFolder();
     const object: KubernetesObject = {
-      ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationFilter' },
+      apiVersion: 'zen.kube-zen.io/v1alpha1',
+      kind: 'ObservationFilter',
       metadata: { name: 'kept', namespace: 'shop' },
     };
     const before = openFolder(own);
@@ -71,8 +75,10 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
   it('says why what was applied is invalid', async () => {
     const { objects } = connectAs(cluster.server, folder);
     const bad = {
-      ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationFilter' },
-      ...{ metadata: { name: 'bad', namespace: 'shop' }, spec: { targetSource: 'falco', minSeverity: 'hgih' } },
+      apiVersion: 'zen.kube-zen.io/v1alpha1',
+      kind: 'ObservationFilter',
+      metadata: { name: 'bad', namespace: 'shop' },
+      spec: { targetSource: 'falco', minSeverity: 'hgih' },
     };
     await expect(objects.apply(filters, bad, signal)).rejects.toMatchObject({
       status: 422,
@@ -104,8 +110,10 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
     };
     const names = (): string[] => (seen.objects() ?? []).map(({ metadata }) => metadata.name);
     const aFilter = (name: string) => ({
-      ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationFilter' },
-      ...{ metadata: { name, namespace: 'shopping' }, spec: { targetSource: 'falco' } },
+      apiVersion: 'zen.kube-zen.io/v1alpha1',
+      kind: 'ObservationFilter',
+      metadata: { name, namespace: 'shopping' },
+      spec: { targetSource: 'falco' },
     });
     await until(() => names().includes('there') && seen.isSynced());
     await objects.apply(filters, aFilter('later'), signal);
@@ -127,7 +135,9 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
   it('discovery tells what is served, what is not, and what can not be told', async () => {
     const { discovery } = connectAs(cluster.server, folder);
     const apiService = (version: string, group: string, service?: object) => ({
-      ...{ apiVersion: 'apiregistration.k8s.io/v1', kind: 'APIService', metadata: { name: `${version}.${group}` } },
+      apiVersion: 'apiregistration.k8s.io/v1',
+      kind: 'APIService',
+      metadata: { name: `${version}.${group}` },
       spec: { group, version, groupPriorityMinimum: 100, versionPriority: 100, insecureSkipTLSVerify: true, service },
     });
     const down = apiService('v1', 'down.example.com', { namespace: 'shop', name: 'nobody', port: 443 });
