@@ -1,5 +1,5 @@
 import type { Finding, ResourceRef } from '../finding/finding.ts';
-import { observationName, subjectOf } from '../finding/name.ts';
+import { observationName, subjectLabel } from '../finding/name.ts';
 import { identityOf } from '../finding/values.ts';
 import type { Context } from '../function/context.ts';
 import { writeFindings } from './write.ts';
@@ -27,7 +27,7 @@ export async function recordOperations(source: string, report: OperationsReport,
   };
   const named = {
     name: observationName(source, finding),
-    subject: subjectOf(source, report.resource),
+    subject: subjectLabel(source, report.resource),
     namespace: report.resource?.namespace ?? context.settings.SYSTEM_NAMESPACE,
     finding,
   };

@@ -10,7 +10,7 @@ const long = fc.oneof(
 );
 
 describe('an Observation', () => {
-  it('stays below 8 KiB and within the bounds of its CRD, whatever a tool says', () => {
+  it('stays below 8 KiB and within the bounds of its CRD, whatever a tool reports', () => {
     const details = fc.dictionary(long, fc.oneof(long, fc.jsonValue(), fc.array(long, { maxLength: 200 })), {
       maxKeys: 100,
     });
@@ -47,7 +47,7 @@ describe('an Observation', () => {
 });
 
 describe('fitDetails', () => {
-  it('leaves alone what fits', () => {
+  it('leaves details that fit unchanged', () => {
     const details = { message: 'short', score: 9.8, tags: ['a'], nested: { ok: true } };
     expect(fitDetails(details)).toEqual(details);
   });
@@ -59,7 +59,7 @@ describe('fitDetails', () => {
     expect(String(fitted.message)).toMatch(/^x+… \(cut\)$/);
   });
 
-  it('gives the same for the same', () => {
+  it('is deterministic', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), long), (details) => {
         expect(fitDetails(structuredClone(details))).toEqual(fitDetails(details));
@@ -93,7 +93,7 @@ describe('timeOf', () => {
     ['2026-03-01T10:00:00.1234567890Z', false],
     [1772359200, false],
     [null, false],
-  ])('takes %j for a time: %s', (value, isTime) => {
+  ])('accepts %j as a time: %s', (value, isTime) => {
     expect(timeOf(value, 'fallback')).toBe(isTime ? value : 'fallback');
   });
 });

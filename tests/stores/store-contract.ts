@@ -3,7 +3,7 @@ import { labels } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
 import { observationOf } from '../../shared/api/observation.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
-import { observationName, subjectOf } from '../../shared/finding/name.ts';
+import { observationName, subjectLabel } from '../../shared/finding/name.ts';
 import type { Store, Stored } from '../../shared/function/stores.ts';
 
 export interface StoreUnderTest {
@@ -38,7 +38,7 @@ export function anObject(
     name: observationName(source, observation),
     namespace: observation.resource?.namespace ?? 'zen-system',
     source,
-    subject: hasState ? subjectOf(source, observation.resource) : undefined,
+    subject: hasState ? subjectLabel(source, observation.resource) : undefined,
     correlationId: 'contract-test',
     ttl,
     now,
@@ -98,10 +98,10 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       expect(all.map(({ ref }) => ref.namespace)).toEqual([first, first, second]);
       expect(namesOf(all)).toEqual([a, b, c].sort());
       expect(namesOf(await collect(under.store.names({ source, namespace: first }, signal)))).toEqual([b, c].sort());
-      const subjects = [subjectOf(source, anObservation('3', first, 'b').resource)];
+      const subjects = [subjectLabel(source, anObservation('3', first, 'b').resource)];
       expect(namesOf(await collect(under.store.names({ subjects, namespace: first }, signal)))).toEqual([c]);
       expect(namesOf(await collect(under.store.names({ subjects, namespace: second }, signal)))).toEqual([]);
-      const both = [...subjects, subjectOf(source, anObservation('2', first, 'a').resource)];
+      const both = [...subjects, subjectLabel(source, anObservation('2', first, 'a').resource)];
       expect(namesOf(await collect(under.store.names({ subjects: both, namespace: first }, signal)))).toEqual(
         [b, c].sort(),
       );
