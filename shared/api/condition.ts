@@ -2,7 +2,7 @@
 export interface Condition {
   readonly type: 'Accepted' | 'Ready';
   readonly status: 'True' | 'False';
-  /** One word in CamelCase. */
+  /** One CamelCase word. */
   readonly reason: string;
   readonly message: string;
 }
