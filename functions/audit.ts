@@ -5,7 +5,7 @@ import type { ResourceRef } from '../shared/finding/finding.ts';
 import { kindOf } from '../shared/finding/kubernetes-kinds.ts';
 import { descriptiveText } from '../shared/finding/object-schema.ts';
 import { detailsOf, identityOf, isPresent, timeOf } from '../shared/finding/values.ts';
-import { pathOf, Refusal, schemaRefusal } from '../shared/function/refusal.ts';
+import { formatPath, Refusal, schemaRefusal } from '../shared/function/refusal.ts';
 import { type CommonSettings, commaList, integer } from '../shared/function/settings.ts';
 import type { RefusedItem, SplitBody } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
@@ -29,7 +29,9 @@ const jsonPatch = z
   .transform((operations) => z.array(container).safeParse(operations.flatMap(({ value }) => value)).data ?? [])
   .transform((added) => ({ spec: { ephemeralContainers: added } }));
 
-/** Of a request's body nothing is kept but the containers' names and whether they are privileged: bodies hold secrets. */
+/**
+ * Of a request's body nothing is kept but the containers' names and whether they are privileged: bodies hold secrets.
+ */
 const requestObject = z
   .union([z.object({ spec: podSpec }), jsonPatch])
   .nullish()
@@ -166,7 +168,9 @@ function splitList(body: object, given: Settings): SplitBody {
 
 const readVerbs: ReadonlySet<unknown> = new Set(['get', 'list', 'watch']);
 
-/** A read of anything but a subresource matches no rule; that is seen without a schema, and most of what comes is one. */
+/**
+ * A read of anything but a subresource matches no rule; that is seen without a schema, and most of what comes is one.
+ */
 function isPlainRead(item: unknown): boolean {
   if (typeof item !== 'object' || item === null || !('verb' in item) || !readVerbs.has(item.verb)) return false;
   if (!('auditID' in item && item.auditID && 'stage' in item && item.stage)) return false;
@@ -182,7 +186,7 @@ function itemOf(data: AuditEvent): { readonly id: string; readonly data: AuditEv
 
 function refusedItem(error: z.ZodError, index: number): RefusedItem {
   const issue = error.issues[0];
-  return { path: pathOf(issue?.path ?? [], `items[${index}]`), message: issue?.message ?? 'not an audit event' };
+  return { path: formatPath(issue?.path ?? [], `items[${index}]`), message: issue?.message ?? 'not an audit event' };
 }
 
 function matches(patterns: readonly string[], user: string): boolean {

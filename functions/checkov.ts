@@ -103,7 +103,9 @@ function severityOf({ severity, check_id: id }: FailedCheck): Severity {
   return highChecks.has(id) ? 'HIGH' : 'MEDIUM';
 }
 
-/** `Kind.namespace.name` or `Kind.name`; anything else (Terraform, CloudFormation, a file) is no Kubernetes resource. */
+/**
+ * `Kind.namespace.name` or `Kind.name`; anything else (Terraform, CloudFormation, a file) is no Kubernetes resource.
+ */
 function resourceOf(text: string): ResourceRef | undefined {
   const [kind = '', ...rest] = text.split('.');
   if (!kindPattern.test(kind) || rest.length === 0) return undefined;

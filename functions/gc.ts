@@ -114,7 +114,9 @@ async function enforceLimit(excess: number, census: Census, context: Context): P
   await forEachConcurrently(toDelete, deletesInFlight, (one) => remove(one, census, context));
 }
 
-/** Who may write Observations chooses their sources, and there are as many namespaces as users like: metrics have these. */
+/**
+ * Who may write Observations chooses their sources, and there are as many namespaces as users like: metrics have these.
+ */
 const mostSources = 30;
 const mostNamespaces = 30;
 

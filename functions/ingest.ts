@@ -14,7 +14,7 @@ import type { SourceDefinition } from '../shared/function/definitions.ts';
 import { defineTask, observationWrites } from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import type { KubernetesObject, Stored } from '../shared/function/stores.ts';
-import { objects, type Watching } from '../shared/function/triggers.ts';
+import { objects, type PathContext } from '../shared/function/triggers.ts';
 import { setConditions } from '../shared/pipeline/conditions.ts';
 import { observeEvent } from '../shared/pipeline/observe.ts';
 import { ageOrphans, reconcilePass } from '../shared/pipeline/pass.ts';
@@ -36,8 +36,8 @@ const inFlight = 100;
 const intervalMilliseconds = 500;
 
 /**
- * Any other tool: what ObservationMapping and Ingester objects say about kinds of objects, and about what is posted below
- * `/ingest/`. Outside the system namespace they see and write their own namespace alone.
+ * Any other tool: what ObservationMapping and Ingester objects say about kinds of objects, and about what is posted
+ * below `/ingest/`. Outside the system namespace they see and write their own namespace alone.
  */
 export default defineTask({
   name: 'ingest',
@@ -88,7 +88,11 @@ function pathOf({ path }: AcceptedMapping): string | undefined {
   return path === undefined ? undefined : `/ingest/${path}`;
 }
 
-function judge(mappings: readonly KubernetesObject[], all: readonly KubernetesObject[], context: Watching): Verdict[] {
+function judge(
+  mappings: readonly KubernetesObject[],
+  all: readonly KubernetesObject[],
+  context: PathContext,
+): Verdict[] {
   return judgeMappings({
     mappings,
     ingesters: all,
@@ -98,7 +102,7 @@ function judge(mappings: readonly KubernetesObject[], all: readonly KubernetesOb
 }
 
 /** What is accepted by the objects that are watched. */
-function acceptedNow(context: Watching): AcceptedMapping[] {
+function acceptedNow(context: PathContext): AcceptedMapping[] {
   return judge(context.cluster.watched(observationMappings), context.cluster.watched(ingesters), context)
     .map(({ mapped }) => mapped)
     .filter((mapped) => mapped !== undefined);

@@ -53,7 +53,9 @@ const noFindings: ReadonlySet<string> = new Set(['pass', 'skip', 'error']);
 /** Tools with sources of their own, whose findings adapters copy into policy reports. */
 const copied = /^(falco|trivy|kube-bench)(\b|-)/i;
 
-/** Kyverno's own engines, and the API server's policies that Kyverno reports on: their properties tell how, not what. */
+/**
+ * Kyverno's own engines, and the API server's policies that Kyverno reports on: their properties tell how, not what.
+ */
 const kyvernoEngine = /^kyverno|^(validating|mutating)admissionpolicy$/i;
 
 function kindsOf(group: string, versions: readonly string[], kinds: readonly string[]): KindSelector[] {

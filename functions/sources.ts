@@ -244,7 +244,9 @@ async function createKindLookup({ cluster, settings, event: { signal } }: Contex
   };
 }
 
-/** What an ApiServerSource is to watch of these kinds; of those that can't be looked up now, what it watches already. */
+/**
+ * What an ApiServerSource is to watch of these kinds; of those that can't be looked up now, what it watches already.
+ */
 async function watchedKinds(
   wanted: readonly WantedKind[],
   existing: KubernetesObject | undefined,
@@ -297,7 +299,7 @@ async function pingAll(changed: readonly FunctionInfo[], context: Context): Prom
 /** Whether the function has taken a ping, after a few attempts: its first start may take seconds. */
 async function ping({ name, url }: FunctionInfo, { broker, clock, settings, event }: Context): Promise<boolean> {
   const attempt = async (): Promise<void> => {
-    const status = await broker.deliver(url, pingOf(name, settings.SYSTEM_NAMESPACE, clock.now()), event.signal);
+    const status = await broker.sendTo(url, pingOf(name, settings.SYSTEM_NAMESPACE, clock.now()), event.signal);
     if (status < 200 || status >= 300) throw new Refusal(503, 'a ping was not taken', { cause: `status ${status}` });
   };
   const options = { first: 1000, longest: 8000, attempts: 5, sleep: clock.sleep, signal: event.signal };

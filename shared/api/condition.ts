@@ -1,4 +1,6 @@
-/** https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties */
+/**
+ * https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties
+ */
 export interface Condition {
   readonly type: 'Accepted' | 'Ready';
   readonly status: 'True' | 'False';

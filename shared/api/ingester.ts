@@ -18,8 +18,8 @@ const secondsPerUnit: Readonly<Record<string, number>> = {
 };
 
 /**
- * The seconds in `7d`, `12h` or a Go duration such as `1h30m` (https://pkg.go.dev/time#ParseDuration); `undefined` if the
- * text is not a duration, or is shorter than a second.
+ * The seconds in `7d`, `12h` or a Go duration such as `1h30m` (https://pkg.go.dev/time#ParseDuration); `undefined` if
+ * the text is not a duration, or is shorter than a second.
  */
 export function parseDuration(text: string): number | undefined {
   const part = /(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|ns|d|h|m|s)/y;

@@ -10,15 +10,17 @@ export interface KindSelector {
   readonly namespaced: boolean;
   /** Only objects with all of these labels. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** Only objects that match a label selector: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ */
+  /**
+   * Only objects that match a label selector: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
+   */
   readonly labelSelector?: string;
   /** Only objects in this namespace; `undefined` for all namespaces. */
   readonly namespace?: string;
 }
 
 /**
- * Restricts a kind to `namespace`, if one is given. A zen-watcher that watches a single namespace may read nothing outside
- * it, so that namespace wins.
+ * Restricts a kind to `namespace`, if one is given. A zen-watcher that watches a single namespace may read nothing
+ * outside it, so that namespace wins.
  */
 export function selectIn(
   kind: KindSelector,

@@ -2,8 +2,8 @@ import { group } from './group.ts';
 import type { KindSelector } from './kind-selector.ts';
 
 /**
- * The API groups that every cluster serves, and our own. Their ApiServerSources can be part of the generated manifests. The
- * adapter of an ApiServerSource crashes if the group is not served, so all others are created once their group is.
+ * The API groups that every cluster serves, and our own. Their ApiServerSources can be part of the generated manifests.
+ * The adapter of an ApiServerSource crashes if the group is not served, so all others are created once their group is.
  */
 export const alwaysServed: ReadonlySet<string> = new Set(['', 'apiextensions.k8s.io', 'apiregistration.k8s.io', group]);
 

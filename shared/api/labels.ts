@@ -4,7 +4,9 @@ export const labels = {
   source: `${group}/source`,
   category: `${group}/category`,
   severity: `${group}/severity`,
-  /** The hour since 1970, rounded up, at which the TTL ends. An integer, so that the selector `expires<495000` works. */
+  /**
+   * The hour since 1970, rounded up, at which the TTL ends. An integer, so that the selector `expires<495000` works.
+   */
   expires: `${group}/expires`,
   /** A hash of the source and the affected resource; on findings of state sources only. */
   subject: `${group}/subject`,
@@ -23,7 +25,9 @@ export function expiresLabel(time: number): string {
   return String(Math.ceil(time / hour));
 }
 
-/** When the TTL ends according to a label `expires`, in milliseconds since 1970; `undefined` if the value is not valid. */
+/**
+ * When the TTL ends according to a label `expires`, in milliseconds since 1970; `undefined` if the value is not valid.
+ */
 export function expiresAt(label: string | undefined): number | undefined {
   return label !== undefined && /^\d{1,12}$/.test(label) ? Number(label) * hour : undefined;
 }

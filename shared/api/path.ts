@@ -10,7 +10,9 @@ type Step =
   | { readonly type: 'index'; readonly index: number }
   | { readonly type: 'match'; readonly keys: readonly string[]; readonly value: string };
 
-/** `.key`, `[0]`, `['a.b/c']` or `[type=Ready]`. Sticky, so that each step starts exactly where the previous one ended. */
+/**
+ * `.key`, `[0]`, `['a.b/c']` or `[type=Ready]`. Sticky, so that each step starts exactly where the previous one ended.
+ */
 const step = /\.([A-Za-z0-9_-]+)|\[(\d{1,9})\]|\['([^']+)'\]|\[([A-Za-z0-9_.-]+)=([^\]]+)\]/y;
 const maxPathLength = 512;
 

@@ -7,8 +7,8 @@ const maxTextLength = 16_384;
 const secretNames = `(?:[a-z0-9_.-]{0,48})(?:passwords?|passwd|passphrase|pwd|secrets?|tokens?|api[-_]?keys?|access[-_]?keys?|private[-_]?keys?|credentials?|authorization)`;
 
 /**
- * Each match is a prefix (the first group, which is kept) and a secret (which is masked). Every repetition is bounded, so
- * that hostile input can't make them slow.
+ * Each match is a prefix (the first group, which is kept) and a secret (which is masked). Every repetition is bounded,
+ * so that hostile input can't make them slow.
  */
 const patterns: readonly RegExp[] = [
   // Authorization: Bearer x; -H "Authorization: Basic x"
@@ -42,11 +42,15 @@ const formats: readonly RegExp[] = [
 const databaseClient = /\b(?:mysql|mariadb)/;
 const databasePassword = /(\s-p)(?![\s-])\S{1,255}/g;
 
-/** A text that has none of these holds no secret that we recognize: one quick test instead of a dozen for most texts. */
+/**
+ * A text that has none of these holds no secret that we recognize: one quick test instead of a dozen for most texts.
+ */
 const hint =
   /pass|pwd|secret|token|key|credential|authorization|bearer|:\/\/|-u|mysql|mariadb|AKIA|ASIA|gh[opusr]_|github_pat_|glpat-|xox|eyJ/i;
 
-/** Masks the secrets in a text: whatever follows a name like `password`, and whatever has the format of a known token. */
+/**
+ * Masks the secrets in a text: whatever follows a name like `password`, and whatever has the format of a known token.
+ */
 export function maskText(text: string): string {
   return hint.test(text) ? maskMatches(text) : text.slice(0, maxTextLength);
 }

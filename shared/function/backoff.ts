@@ -1,24 +1,24 @@
 export interface BackoffOptions {
-  /** Milliseconds before the second attempt; each pause after it is twice as long. */
+  /** Milliseconds before the second attempt. Each later pause is twice as long as the one before. */
   readonly first: number;
-  /** Milliseconds that no pause exceeds. */
+  /** The longest pause, in milliseconds. */
   readonly longest: number;
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
 export interface RetryOptions extends BackoffOptions {
-  /** How many attempts there are at most; without it, as many as fit before the signal aborts. */
+  /** The maximum number of attempts; without it, attempts go on until the signal aborts. */
   readonly attempts?: number;
-  /** Whether another attempt may mend this fault; without it, any. */
+  /** Whether another attempt may succeed after this error; without it, every error is retried. */
   readonly isRetried?: (error: unknown) => boolean;
-  /** The pause after a fault, made of the one that would follow; without it, that one. */
+  /** Adjusts the pause after an error, such as to a Retry-After header. */
   readonly pauseAfter?: (error: unknown, pause: number) => number;
 }
 
 /**
- * Makes attempts, with pauses that double, until one succeeds. Throws the last fault when the signal has aborted, the
- * attempts are used up, or the fault is none that an attempt may mend.
+ * Calls `attempt`, with pauses that double, until it succeeds. Throws the last error once the signal has aborted, the
+ * attempts are used up, or the error is not one to retry.
  */
 export async function retry<Result>(attempt: () => Promise<Result>, options: RetryOptions): Promise<Result> {
   const { first, longest, sleep, signal, attempts = Number.POSITIVE_INFINITY } = options;

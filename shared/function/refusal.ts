@@ -1,19 +1,21 @@
 import type * as z from 'zod';
 
-/** The statuses that a door may answer beside 204; DESIGN.md's table says which sender does what with each. */
+/**
+ * The statuses that refuse a request. 429 and 503 ask the sender to try again; after any other, a retry would not help.
+ */
 export type RefusalStatus = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429 | 503;
 
 export interface RefusalOptions {
-  /** Where in the input, such as `data.items[3].verb`. */
+  /** Where in the input the fault is, such as `data.items[3].verb`. */
   readonly path?: string | undefined;
-  /** Seconds, for 429 and 503. */
+  /** In seconds, for 429 and 503. */
   readonly retryAfter?: number | undefined;
   readonly cause?: unknown;
 }
 
 /**
- * Why an event or a request is not acknowledged. The message is short and constant and goes to the sender; whatever
- * varies is in `path` (sent too) and `cause` (logged only).
+ * Why an event or a request is not acknowledged. The message is short, constant, and sent to the sender. Whatever
+ * varies belongs in `path` (sent too) or `cause` (logged only).
  */
 export class Refusal extends Error {
   readonly status: RefusalStatus;
@@ -28,14 +30,14 @@ export class Refusal extends Error {
     this.retryAfter = options.retryAfter ?? (status === 503 || status === 429 ? 1 : undefined);
   }
 
-  /** A Refusal as it is; any other error as one with this status and message, and the error as its cause. */
+  /** Returns a Refusal unchanged, and wraps any other error in one with this status and message. */
   static from(error: unknown, status: RefusalStatus = 503, message = 'an unexpected fault', path?: string): Refusal {
     return error instanceof Refusal ? error : new Refusal(status, message, { path, cause: error });
   }
 }
 
-/** `items[3].verb` from a zod issue's path. */
-export function pathOf(path: readonly PropertyKey[], root = ''): string {
+/** Formats the path of a zod issue, such as `items[3].verb`. */
+export function formatPath(path: readonly PropertyKey[], root = ''): string {
   let text = root;
   for (const key of path) {
     if (typeof key === 'number') text += `[${key}]`;
@@ -44,17 +46,17 @@ export function pathOf(path: readonly PropertyKey[], root = ''): string {
   return text;
 }
 
-/** The field that a zod issue is about, such as `sources.falco.minSeverity`; of one that is not known, its own name. */
+/** The field that a zod issue is about, such as `sources.falco.minSeverity`. An unknown field is named itself. */
 export function fieldOf(issue: z.core.$ZodIssue | undefined): string {
   const path = issue?.path ?? [];
-  return pathOf(issue?.code === 'unrecognized_keys' ? [...path, issue.keys[0] ?? ''] : path);
+  return formatPath(issue?.code === 'unrecognized_keys' ? [...path, issue.keys[0] ?? ''] : path);
 }
 
-/** The data's first fault, as the sender should read it. */
+/** A Refusal for the first fault in some data. */
 export function schemaRefusal(error: z.ZodError, root: string): Refusal {
   const issue = error.issues[0];
   return new Refusal(422, 'the data breaks the schema', {
-    path: pathOf(issue?.path ?? [], root),
+    path: formatPath(issue?.path ?? [], root),
     cause: issue?.message,
   });
 }

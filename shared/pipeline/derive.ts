@@ -32,7 +32,9 @@ export interface DeriveOptions {
 
 const namespacePattern = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 
-/** Findings about a namespaced resource live with it; all others, and those in no possible namespace, with the system. */
+/**
+ * Findings about a namespaced resource live with it; all others, and those in no possible namespace, with the system.
+ */
 function namespaceFor(finding: Finding, systemNamespace: string): string {
   const namespace = finding.resource?.namespace;
   return namespace !== undefined && namespacePattern.test(namespace) ? namespace : systemNamespace;
@@ -99,7 +101,10 @@ export function derive(findings: readonly Finding[], options: DeriveOptions): De
   return { findings: named, filtered };
 }
 
-/** Filters and names what was normalized, and counts what comes of it. Throws a Refusal 503 where a filter can't be asked. */
+/**
+ * Filters and names what was normalized, and counts what comes of it. Throws a Refusal 503 where a filter can't be
+ * asked.
+ */
 export function deriveFindings<Settings>(
   source: string,
   { findings, skipped }: Normalized,

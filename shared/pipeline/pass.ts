@@ -159,8 +159,8 @@ async function ageUnseen(progress: Progress, context: Context): Promise<void> {
 }
 
 /**
- * Ages findings with a state that no pass looks at any more, since nothing maps to their source: what is stored is asked
- * for whole, namespace by namespace.
+ * Ages findings with a state that no pass looks at any more, since nothing maps to their source: what is stored is
+ * asked for whole, namespace by namespace.
  */
 export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context: Context): Promise<void> {
   const { WATCH_NAMESPACE: namespace } = context.settings;

@@ -18,7 +18,9 @@ const reference = z.object({
   name: z.string().min(1),
 });
 
-/** ApiServerSource sends references, or (mode KindSelector) whole objects; those are read anew, since events are hints. */
+/**
+ * ApiServerSource sends references, or (mode KindSelector) whole objects; those are read anew, since events are hints.
+ */
 const referenceSchema = z.union([
   reference,
   z

@@ -31,7 +31,9 @@ export function findingsIn<Data, Settings>(
   return deriveFindings(source.name, normalized, { dropOwn: true }, context);
 }
 
-/** Whether the object itself is at fault; all else (a filter that can't be asked) passes, and the object is read again. */
+/**
+ * Whether the object itself is at fault; all else (a filter that can't be asked) passes, and the object is read again.
+ */
 export function isUnreadable(error: unknown): error is Refusal {
   return error instanceof Refusal && error.status === 422;
 }

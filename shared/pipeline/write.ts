@@ -59,7 +59,9 @@ async function create(named: NamedFinding, writer: Writer, context: Context): Pr
   }
 }
 
-/** Where the system namespace itself can't take it there is nowhere else: somebody must mend that, then it is retried. */
+/**
+ * Where the system namespace itself can't take it there is nowhere else: somebody must mend that, then it is retried.
+ */
 function setUpFault(error: unknown): unknown {
   if (!(error instanceof NamespaceRefusal)) return error;
   return new Refusal(503, `the system namespace is ${error.reason}`, { cause: error.cause, retryAfter: 5 });

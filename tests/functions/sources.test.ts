@@ -50,7 +50,7 @@ function createWorld(first: World, context: Overrides = {}, environment: Record<
     context: {
       kinds: discovery,
       functions: [peer],
-      async deliver(url) {
+      async sendTo(url) {
         pinged.push(url);
         return 204;
       },
@@ -208,10 +208,10 @@ describe('sources', () => {
 
   it('asks a function again that does not take its first ping, and says so in the end', async () => {
     const statuses = [503, 503, 204];
-    const first = createWorld(served(), { deliver: async () => statuses.shift() ?? 500 });
+    const first = createWorld(served(), { sendTo: async () => statuses.shift() ?? 500 });
     expect((await first.run()).warnings).toEqual([]);
     expect(statuses).toEqual([]);
-    const never = createWorld(served(), { deliver: async () => 503 });
+    const never = createWorld(served(), { sendTo: async () => 503 });
     expect((await never.run()).warnings).toEqual([expect.stringContaining('trivy did not take its first ping')]);
   });
 
