@@ -22,7 +22,7 @@ import { mayBeMore, readyCondition, resolve, sourceCondition, unready } from '..
 import { reconcileReference, referenceOf } from '../shared/pipeline/reference.ts';
 import {
   type AcceptedMapping,
-  isFor,
+  appliesTo,
   judgeMappings,
   mappingKinds,
   type Verdict,
@@ -52,7 +52,7 @@ export default defineTask({
       path: '/ingest/*',
       eventType,
       split: (body) => ({ items: [{ id: idOf(body), data: body }], refused: [], unwanted: 0 }),
-      isServed: (path, watching) => acceptedNow(watching).some((mapped) => pathOf(mapped) === path),
+      isServed: (path, watching) => acceptedNow(watching).some((mapping) => pathOf(mapping) === path),
       inFlight,
       senderRetries: true,
     },
@@ -104,8 +104,8 @@ function judge(
 /** What is accepted by the objects that are watched. */
 function acceptedNow(context: PathContext): AcceptedMapping[] {
   return judge(context.cluster.watched(observationMappings), context.cluster.watched(ingesters), context)
-    .map(({ mapped }) => mapped)
-    .filter((mapped) => mapped !== undefined);
+    .map(({ mapping }) => mapping)
+    .filter((mapping) => mapping !== undefined);
 }
 
 /** A source as the pipeline knows it, of all that maps to one name: they share the lifecycle of its findings. */
@@ -144,7 +144,7 @@ function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: stri
   };
   const labels = object?.metadata.labels ?? {};
   const isMeant = ({ kind }: AcceptedMapping): boolean =>
-    kind === undefined || (about !== undefined && isFor(kind, { ...about, labels }));
+    kind === undefined || (about !== undefined && appliesTo(kind, { ...about, labels }));
   const parts = all
     .filter(isMeant)
     .map(({ map, filter, windowSeconds }) => filtered(map(data, { about, time, windowSeconds }), filter));
@@ -173,7 +173,7 @@ function sumOf(all: readonly Counts[]): Counts {
 
 /** A tenant's mapping reads and writes its namespace alone: the pipeline is told that there is no other. */
 function confined(context: Context, { tenant }: AcceptedMapping, all: readonly AcceptedMapping[]): Context {
-  const ttl = all.find((mapped) => mapped.ttl !== undefined)?.ttl;
+  const ttl = all.find((mapping) => mapping.ttl !== undefined)?.ttl;
   const place = tenant === undefined ? {} : { WATCH_NAMESPACE: tenant, SYSTEM_NAMESPACE: tenant };
   const changed = { ...place, ...(ttl !== undefined && { OBSERVATION_TTL_SECONDS: ttl }) };
   return { ...context, settings: { ...context.settings, ...changed } };
@@ -182,27 +182,27 @@ function confined(context: Context, { tenant }: AcceptedMapping, all: readonly A
 /** What maps to the same name in the same scope. */
 function groupsOf(all: readonly AcceptedMapping[]): [AcceptedMapping, ...AcceptedMapping[]][] {
   const groups = new Map<string, [AcceptedMapping, ...AcceptedMapping[]]>();
-  for (const mapped of all) {
-    const key = JSON.stringify([mapped.tenant, mapped.source]);
+  for (const mapping of all) {
+    const key = JSON.stringify([mapping.tenant, mapping.source]);
     const group = groups.get(key);
-    if (group) group.push(mapped);
-    else groups.set(key, [mapped]);
+    if (group) group.push(mapping);
+    else groups.set(key, [mapping]);
   }
   return [...groups.values()];
 }
 
 async function handlePosted(event: CloudEvent, context: Context): Promise<void> {
-  const mapped = acceptedNow(context).find((one) => pathOf(one) === event.source);
+  const mapping = acceptedNow(context).find((one) => pathOf(one) === event.source);
   // Its Ingester may be about to be seen here, too; if it is not, the Broker gives up in the end and it is recorded.
-  if (!mapped) throw new Refusal(503, 'no Ingester has this path', { retryAfter: 2 });
-  await observeEvent(sourceOf(mapped.source, [mapped], []), event, confined(context, mapped, [mapped]));
+  if (!mapping) throw new Refusal(503, 'no Ingester has this path', { retryAfter: 2 });
+  await observeEvent(sourceOf(mapping.source, [mapping], []), event, confined(context, mapping, [mapping]));
 }
 
 async function handleReference(event: CloudEvent, context: Context): Promise<void> {
   const ref = referenceOf(event);
   const { group, version } = groupVersionOf(ref.apiVersion);
   if (mappingKinds.some((kind) => kind.group === group && kind.kind === ref.kind)) return passAll(context);
-  const wanted = acceptedNow(context).filter(({ kind }) => kind && isFor(kind, ref));
+  const wanted = acceptedNow(context).filter(({ kind }) => kind && appliesTo(kind, ref));
   if (wanted.length === 0) return context.event.tally.skipped('not_wanted');
   for (const all of groupsOf(wanted)) {
     const own = confined(context, all[0], all);
@@ -238,7 +238,7 @@ async function passOnce(context: Context): Promise<void> {
   const verdicts = judge(await listed(observationMappings), await listed(ingesters), context);
   const ready = new Map<AcceptedMapping, Condition>();
   const failed: unknown[] = [];
-  for (const group of groupsOf(verdicts.map(({ mapped }) => mapped).filter((mapped) => mapped !== undefined))) {
+  for (const group of groupsOf(verdicts.map(({ mapping }) => mapping).filter((mapping) => mapping !== undefined))) {
     try {
       await passGroup(group, ready, context);
     } catch (error) {
@@ -246,9 +246,9 @@ async function passOnce(context: Context): Promise<void> {
       failed.push(error);
     }
   }
-  for (const { object, condition, mapped } of verdicts) {
+  for (const { object, condition, mapping } of verdicts) {
     const kind = object.kind === ingesters.kind ? ingesters : observationMappings;
-    const own = mapped && (ready.get(mapped) ?? readyCondition('True', 'Ready', ''));
+    const own = mapping && (ready.get(mapping) ?? readyCondition('True', 'Ready', ''));
     await setConditions(kind, object, [condition, own ?? unready(condition)], context);
   }
   if (failed.length > 0) throw failed[0];
@@ -259,8 +259,8 @@ async function passOnce(context: Context): Promise<void> {
 function orphansOf(verdicts: readonly Verdict[], { functions }: Context): (stored: Stored) => boolean {
   const builtIn = new Set(functions.map(({ name }) => name));
   const kept = new Set(
-    verdicts.flatMap(({ object, condition, mapped }) => {
-      if (mapped) return [scopeOf(mapped.tenant, mapped.source)];
+    verdicts.flatMap(({ object, condition, mapping }) => {
+      if (mapping) return [scopeOf(mapping.tenant, mapping.source)];
       const source = condition.status === 'True' ? undefined : namedSource.safeParse(object).data;
       return source === undefined ? [] : [scopeOf(undefined, source), scopeOf(object.metadata.namespace, source)];
     }),
@@ -287,17 +287,17 @@ async function passGroup(
   const own = confined(context, group[0], group);
   const kinds: KindSelector[] = [];
   const resolved: AcceptedMapping[] = [];
-  for (const mapped of group) {
-    if (!mapped.kind) continue;
-    const resolution = await resolve(mapped, own);
-    if ('type' in resolution) ready.set(mapped, resolution);
+  for (const mapping of group) {
+    if (!mapping.kind) continue;
+    const resolution = await resolve(mapping, own);
+    if ('type' in resolution) ready.set(mapping, resolution);
     else {
       kinds.push(resolution);
-      resolved.push({ ...mapped, kind: { ...mapped.kind, kind: resolution.kind || mapped.kind.kind } });
-      ready.set(mapped, await sourceCondition(mapped, resolution, context));
+      resolved.push({ ...mapping, kind: { ...mapping.kind, kind: resolution.kind || mapping.kind.kind } });
+      ready.set(mapping, await sourceCondition(mapping, resolution, context));
     }
   }
-  const conditions = group.map((mapped) => ready.get(mapped)).filter((condition) => condition !== undefined);
+  const conditions = group.map((mapping) => ready.get(mapping)).filter((condition) => condition !== undefined);
   const isComplete = !conditions.some(mayBeMore);
   if (kinds.length === 0 && !(isComplete && conditions.length > 0)) return;
   await reconcilePass(sourceOf(group[0].source, resolved, kinds), own, isComplete);

@@ -131,7 +131,7 @@ async function mappedKinds({ cluster, functions, settings, event }: Context): Pr
   const functionNames = functions.map(({ name }) => name);
   const judged = judgeMappings({ mappings: mappings ?? [], ingesters: all ?? [], systemNamespace, functionNames });
   return judged
-    .map(({ mapped }) => mapped?.kind)
+    .map(({ mapping }) => mapping?.kind)
     .filter((kind) => kind !== undefined)
     .map(({ group, version, kind, plural }) => ({ group, versions: [version], kind, plural }));
 }

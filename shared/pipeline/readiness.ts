@@ -23,12 +23,12 @@ export function unready({ status }: Condition): Condition {
 }
 
 /** The kind as the cluster serves it, where a mapping may look, or why there is nothing to be read of it. */
-export async function resolve(mapped: AcceptedMapping, context: Context): Promise<KindSelector | Condition> {
-  const { kind } = mapped;
+export async function resolve(mapping: AcceptedMapping, context: Context): Promise<KindSelector | Condition> {
+  const { kind } = mapping;
   if (!kind) return readyCondition('True', 'Ready', '');
   const served = await servedKind(kind, context);
   if ('type' in served) return served;
-  if (!served.namespaced && mapped.tenant !== undefined) {
+  if (!served.namespaced && mapping.tenant !== undefined) {
     const message = `${nameOf(kind)} has no namespaces: only the system namespace can map it`;
     return readyCondition('False', 'NamespaceNotAllowed', message);
   }

@@ -24,14 +24,14 @@ function aFilter(spec: object, name = 'f', namespace = 'zen-system'): Kubernetes
   return { ...object, spec: { targetSource: 'kyverno', ...spec } } as KubernetesObject;
 }
 
-function ask(filters: readonly KubernetesObject[], observation = aFinding(), source = 'kyverno', namespace = 'shop') {
-  return compileFilters(filters, 'zen-system')(source, observation, namespace);
+function decide(filters: readonly KubernetesObject[], finding = aFinding(), source = 'kyverno', namespace = 'shop') {
+  return compileFilters(filters, 'zen-system')(source, finding, namespace);
 }
 
 const clusterScoped = aFinding({ resource: { kind: 'Namespace', name: 'shop' } });
-const aboutNothing = aFinding({ resource: undefined });
+const withoutResource = aFinding({ resource: undefined });
 
-/** Each reason, both sides of its edge. */
+/** Every reason, with cases on both sides of its boundary. */
 const table: [string, object, Finding, FilterReason | undefined][] = [
   ['no field', {}, aFinding(), undefined],
   ['disabled', { enabled: false }, aFinding(), 'source_disabled'],
@@ -52,7 +52,7 @@ const table: [string, object, Finding, FilterReason | undefined][] = [
   ['includeEventTypes', { includeEventTypes: ['POLICY-VIOLATION'] }, aFinding(), undefined],
   ['includeEventTypes others', { includeEventTypes: ['pod-exec'] }, aFinding(), 'include_event_type'],
   [
-    'both, exclude first',
+    'include and exclude, exclude first',
     { includeEventTypes: ['x'], excludeEventTypes: ['policy-violation'] },
     aFinding(),
     'exclude_event_type',
@@ -66,12 +66,12 @@ const table: [string, object, Finding, FilterReason | undefined][] = [
   ['includeNamespaces empty', { includeNamespaces: [] }, aFinding(), undefined],
   ['excludeKinds', { excludeKinds: ['deployment'] }, aFinding(), 'exclude_kind'],
   ['ignoreKinds', { ignoreKinds: ['DEPLOYMENT'] }, aFinding(), 'exclude_kind'],
-  ['both of these', { excludeKinds: ['Pod'], ignoreKinds: ['Deployment'] }, aFinding(), 'exclude_kind'],
+  ['excludeKinds and ignoreKinds', { excludeKinds: ['Pod'], ignoreKinds: ['Deployment'] }, aFinding(), 'exclude_kind'],
   ['excludeKinds others', { excludeKinds: ['Pod'] }, aFinding(), undefined],
-  ['excludeKinds, about nothing', { excludeKinds: ['Pod'] }, aboutNothing, undefined],
+  ['excludeKinds, no resource', { excludeKinds: ['Pod'] }, withoutResource, undefined],
   ['includeKinds', { includeKinds: ['Deployment'] }, aFinding(), undefined],
   ['includeKinds others', { includeKinds: ['Pod'] }, aFinding(), 'include_kind'],
-  ['includeKinds, about nothing', { includeKinds: ['Pod'] }, aboutNothing, 'include_kind'],
+  ['includeKinds, no resource', { includeKinds: ['Pod'] }, withoutResource, 'include_kind'],
   ['excludeCategories', { excludeCategories: ['Security'] }, aFinding(), 'exclude_category'],
   ['excludeCategories others', { excludeCategories: ['compliance'] }, aFinding(), undefined],
   ['includeCategories', { includeCategories: ['security'] }, aFinding(), undefined],
@@ -79,7 +79,7 @@ const table: [string, object, Finding, FilterReason | undefined][] = [
   ['excludeRules by rule', { excludeRules: ['Check-Team'] }, aFinding(), 'exclude_rule'],
   ['excludeRules by policy', { excludeRules: ['require-labels'] }, aFinding(), 'exclude_rule'],
   [
-    'excludeRules by what details say',
+    'excludeRules by details',
     { excludeRules: ['AVD-1'] },
     aFinding({ identity: {}, details: { checkID: 'avd-1' } }),
     'exclude_rule',
@@ -88,15 +88,15 @@ const table: [string, object, Finding, FilterReason | undefined][] = [
 ];
 
 describe('a filter', () => {
-  it.each(table)('%s', (_case, spec, observation, reason) => {
-    expect(ask([aFilter(spec)], observation)).toBe(reason);
+  it.each(table)('%s', (_case, spec, finding, reason) => {
+    expect(decide([aFilter(spec)], finding)).toBe(reason);
   });
 
   it('has a case for every reason', () => {
     expect(new Set(table.map(([, , , reason]) => reason).filter((reason) => reason))).toEqual(new Set(filterReasons));
   });
 
-  it('asks its fields in the order of the reasons', () => {
+  it('checks its fields in the order of the reasons', () => {
     const all = {
       minSeverity: 'CRITICAL',
       excludeEventTypes: ['policy-violation'],
@@ -110,7 +110,7 @@ describe('a filter', () => {
       excludeRules: ['check-team'],
     };
     const fields = Object.keys(all);
-    const seen = fields.map((_field, index) => ask([aFilter(Object.fromEntries(Object.entries(all).slice(index)))]));
+    const seen = fields.map((_field, index) => decide([aFilter(Object.fromEntries(Object.entries(all).slice(index)))]));
     expect(seen).toEqual(
       filterReasons.filter((reason) => reason !== 'source_disabled' && reason !== 'include_severity'),
     );
@@ -119,42 +119,42 @@ describe('a filter', () => {
 
 describe('several filters', () => {
   it.each([
-    ['of its source', 'kyverno', undefined, 'min_severity'],
-    ['in another spelling', 'ky-verno', undefined, 'min_severity'],
-    ['of another source', 'trivy', undefined, undefined],
-  ])('ask about a finding %s', (_case, targetSource, _none, reason) => {
-    expect(ask([aFilter({ targetSource, minSeverity: 'HIGH' })])).toBe(reason);
+    ['if they are for its source', 'kyverno', undefined, 'min_severity'],
+    ['if they spell its source differently', 'ky-verno', undefined, 'min_severity'],
+    ['but not if they are for another source', 'trivy', undefined, undefined],
+  ])('decide about a finding, %s', (_case, targetSource, _none, reason) => {
+    expect(decide([aFilter({ targetSource, minSeverity: 'HIGH' })])).toBe(reason);
   });
 
-  it('of a namespace decide about that namespace alone, those of the system namespace about all', () => {
+  it('apply to their own namespace only, or to all if they are in the system namespace', () => {
     const local = aFilter({ minSeverity: 'HIGH' }, 'f', 'shop');
-    expect([ask([local]), ask([local], aFinding(), 'kyverno', 'pay')]).toEqual(['min_severity', undefined]);
-    expect(ask([aFilter({ minSeverity: 'HIGH' })], clusterScoped, 'kyverno', 'zen-system')).toBe('min_severity');
-    expect(ask([local], clusterScoped, 'kyverno', 'zen-system')).toBeUndefined();
+    expect([decide([local]), decide([local], aFinding(), 'kyverno', 'pay')]).toEqual(['min_severity', undefined]);
+    expect(decide([aFilter({ minSeverity: 'HIGH' })], clusterScoped, 'kyverno', 'zen-system')).toBe('min_severity');
+    expect(decide([local], clusterScoped, 'kyverno', 'zen-system')).toBeUndefined();
   });
 
-  it('drop for the reason of the first, by namespace and name', () => {
+  it('drop a finding for the reason of the first one by namespace and name', () => {
     const a = aFilter({ minSeverity: 'HIGH' }, 'a');
     const b = aFilter({ excludeKinds: ['Deployment'] }, 'b');
-    expect([ask([a, b]), ask([b, a])]).toEqual(['min_severity', 'min_severity']);
+    expect([decide([a, b]), decide([b, a])]).toEqual(['min_severity', 'min_severity']);
   });
 
   it.each<[string, object]>([
-    ['a word that is no severity', { minSeverity: 'hgih' }],
+    ['a word that is not a severity', { minSeverity: 'hgih' }],
     ['a field of a newer version', { onlyOnTuesdays: true }],
-    ['a list that is none', { excludeKinds: 'Pod' }],
+    ['text instead of a list', { excludeKinds: 'Pod' }],
     ['a pattern for namespaces', { excludeNamespaces: ['kube-*'] }],
-    ['enabled as text', { enabled: 'false' }],
-  ])('stop their source where one has %s, and no other', (_case, spec) => {
+    ['text for enabled', { enabled: 'false' }],
+  ])('stop their source, and no other, if one of them has %s', (_case, spec) => {
     const filters = [aFilter(spec)];
-    expect(() => ask(filters)).toThrow(expect.objectContaining({ status: 503 }));
-    expect(ask(filters, aFinding(), 'trivy')).toBeUndefined();
+    expect(() => decide(filters)).toThrow(expect.objectContaining({ status: 503 }));
+    expect(decide(filters, aFinding(), 'trivy')).toBeUndefined();
   });
 
-  it('stop every source where one does not say which it is for, but in its namespace alone', () => {
+  it('stop every source in its namespace if one of them does not say which source it is for', () => {
     const filters = [aFilter({ targetSource: 7 }, 'f', 'shop')];
-    for (const source of ['kyverno', 'trivy']) expect(() => ask(filters, aFinding(), source)).toThrow();
-    expect(ask(filters, aFinding(), 'trivy', 'pay')).toBeUndefined();
+    for (const source of ['kyverno', 'trivy']) expect(() => decide(filters, aFinding(), source)).toThrow();
+    expect(decide(filters, aFinding(), 'trivy', 'pay')).toBeUndefined();
   });
 
   const words = fc.constantFrom(
@@ -192,7 +192,7 @@ describe('several filters', () => {
   const filters = fc
     .array(fc.tuple(spec, fc.constantFrom('zen-system', 'shop', 'pay')), { maxLength: 6 })
     .map((all) => all.map(([one, namespace], index) => aFilter(one, `f${index}`, namespace)));
-  const observations = fc.record({
+  const findings = fc.record({
     severity: fc.constantFrom(...severities),
     category: words,
     eventType: words,
@@ -201,32 +201,32 @@ describe('several filters', () => {
     }),
     identity: fc.dictionary(fc.constantFrom('rule', 'policy', 'other'), words),
   });
-  const places = fc.constantFrom('shop', 'pay', 'zen-system');
+  const namespaces = fc.constantFrom('shop', 'pay', 'zen-system');
 
-  it('let nothing pass that one of them stops, whatever their order', () => {
+  it('let a finding pass if and only if each of them does, in any order', () => {
     fc.assert(
-      fc.property(filters, observations, places, fc.infiniteStream(fc.nat()), (all, fields, place, order) => {
-        const observation = aFinding(fields);
-        const together = ask(all, observation, 'kyverno', place);
-        const alone = all.map((one) => ask([one], observation, 'kyverno', place));
+      fc.property(filters, findings, namespaces, fc.infiniteStream(fc.nat()), (all, fields, namespace, order) => {
+        const finding = aFinding(fields);
+        const together = decide(all, finding, 'kyverno', namespace);
+        const alone = all.map((one) => decide([one], finding, 'kyverno', namespace));
         expect(together === undefined).toBe(alone.every((reason) => reason === undefined));
         expect(together).toBe(alone.find((reason) => reason !== undefined && reason === together));
         const shuffled = all.map((one) => ({ one, key: order.next().value })).sort((a, b) => a.key - b.key);
         expect(
-          ask(
+          decide(
             shuffled.map(({ one }) => one),
-            observation,
+            finding,
             'kyverno',
-            place,
+            namespace,
           ),
         ).toBe(together);
       }),
     );
   });
 
-  it('a finding that passes without an include or a minimum passes with nothing else changed', () => {
+  it('let everything pass if no field is set', () => {
     fc.assert(
-      fc.property(observations, (fields) => {
+      fc.property(findings, (fields) => {
         expect(compileRules({ enabled: true })(aFinding(fields))).toBeUndefined();
       }),
     );
