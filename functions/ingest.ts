@@ -18,7 +18,13 @@ import { objects, type PathContext } from '../shared/function/triggers.ts';
 import { setConditions } from '../shared/pipeline/conditions.ts';
 import { observeEvent } from '../shared/pipeline/observe.ts';
 import { ageOrphans, reconcilePass } from '../shared/pipeline/pass.ts';
-import { mayBeMore, readyCondition, resolve, sourceCondition, unready } from '../shared/pipeline/readiness.ts';
+import {
+  apiServerSourceCondition,
+  isIncomplete,
+  notReadyCondition,
+  readyCondition,
+  resolveKind,
+} from '../shared/pipeline/readiness.ts';
 import { reconcileReference, referenceOf } from '../shared/pipeline/reference.ts';
 import {
   type AcceptedMapping,
@@ -249,7 +255,7 @@ async function passOnce(context: Context): Promise<void> {
   for (const { object, condition, mapping } of verdicts) {
     const kind = object.kind === ingesters.kind ? ingesters : observationMappings;
     const own = mapping && (ready.get(mapping) ?? readyCondition('True', 'Ready', ''));
-    await setConditions(kind, object, [condition, own ?? unready(condition)], context);
+    await setConditions(kind, object, [condition, own ?? notReadyCondition(condition)], context);
   }
   if (failed.length > 0) throw failed[0];
   await ageOrphans(orphansOf(verdicts, context), context);
@@ -289,16 +295,16 @@ async function passGroup(
   const resolved: AcceptedMapping[] = [];
   for (const mapping of group) {
     if (!mapping.kind) continue;
-    const resolution = await resolve(mapping, own);
+    const resolution = await resolveKind(mapping, own);
     if ('type' in resolution) ready.set(mapping, resolution);
     else {
       kinds.push(resolution);
       resolved.push({ ...mapping, kind: { ...mapping.kind, kind: resolution.kind || mapping.kind.kind } });
-      ready.set(mapping, await sourceCondition(mapping, resolution, context));
+      ready.set(mapping, await apiServerSourceCondition(mapping, resolution, context));
     }
   }
   const conditions = group.map((mapping) => ready.get(mapping)).filter((condition) => condition !== undefined);
-  const isComplete = !conditions.some(mayBeMore);
+  const isComplete = !conditions.some(isIncomplete);
   if (kinds.length === 0 && !(isComplete && conditions.length > 0)) return;
   await reconcilePass(sourceOf(group[0].source, resolved, kinds), own, isComplete);
 }

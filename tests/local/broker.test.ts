@@ -9,7 +9,7 @@ import { createMetrics } from '../../shared/host/metrics.ts';
 import { createLocalBroker } from '../../shared/local/broker.ts';
 import { createTestContext, eventOf } from '../pipeline/test-context.ts';
 
-/** A broker with one subscriber, which answers with these statuses in turn, and a dead-letter sink that does so too. */
+/** A Broker with a subscriber and a dead-letter sink, each of which answers with the given statuses in turn. */
 function create(answers: readonly (RefusalStatus | 204)[], sinkAnswers: readonly (RefusalStatus | 204)[] = []) {
   const letters: CloudEvent[] = [];
   const pauses: number[] = [];
@@ -54,7 +54,7 @@ const { signal } = new AbortController();
 const wanted = eventOf('wanted', { secret: 1 });
 
 describe('the local Broker', () => {
-  it('delivers to who has asked for the type, and to nobody else', async () => {
+  it('delivers an event to the subscribers of its type only', async () => {
     const { broker, tries, letters } = create([204]);
     await broker.publish(wanted, signal);
     await broker.publish(eventOf('unwanted', {}), signal);
@@ -62,25 +62,28 @@ describe('the local Broker', () => {
     expect(letters).toEqual([]);
   });
 
-  it('tries again with growing pauses what may pass', async () => {
+  it('retries temporary faults, with growing pauses', async () => {
     const { broker, pauses, letters } = create([503, 429, 503, 204]);
     await broker.publish(wanted, signal);
     expect(pauses).toEqual([200, 400, 800]);
     expect(letters).toEqual([]);
   });
 
-  it.each([400, 413, 415, 422] as const)('dead-letters %i at once, with the reason', async (status) => {
-    const { broker, pauses, letters } = create([status]);
-    await broker.publish(wanted, signal);
-    expect(pauses).toEqual([]);
-    expect(letters.map(({ extensions }) => extensions)).toEqual([
-      {
-        knativeerrorcode: String(status),
-        knativeerrordest: 'http://subscriber.zen-system.svc.cluster.local',
-        knativearrivaltime: '2026-03-01T12:00:00.000Z',
-      },
-    ]);
-  });
+  it.each([400, 413, 415, 422] as const)(
+    'dead-letters an event that is answered %i at once, with the reason',
+    async (status) => {
+      const { broker, pauses, letters } = create([status]);
+      await broker.publish(wanted, signal);
+      expect(pauses).toEqual([]);
+      expect(letters.map(({ extensions }) => extensions)).toEqual([
+        {
+          knativeerrorcode: String(status),
+          knativeerrordest: 'http://subscriber.zen-system.svc.cluster.local',
+          knativearrivaltime: '2026-03-01T12:00:00.000Z',
+        },
+      ]);
+    },
+  );
 
   it('dead-letters after 10 retries', async () => {
     const { broker, pauses, letters } = create(Array.from({ length: 11 }, () => 503 as const));
@@ -89,13 +92,13 @@ describe('the local Broker', () => {
     expect(letters).toHaveLength(1);
   });
 
-  it('does not take an event that nobody could store', async () => {
+  it('does not accept an event that neither the subscriber nor the dead-letter sink could store', async () => {
     const never = Array.from({ length: 30 }, () => 503 as const);
     const { broker } = create(never, never);
     await expect(broker.publish(wanted, signal)).rejects.toMatchObject({ status: 503 });
   });
 
-  it('stops when who published gives up, without a dead letter', async () => {
+  it('stops without a dead letter when the publisher gives up', async () => {
     const stopping = new AbortController();
     const { broker, letters } = create([503]);
     stopping.abort();
@@ -103,7 +106,7 @@ describe('the local Broker', () => {
     expect(letters).toEqual([]);
   });
 
-  it('answers an event over HTTP as the function does, and dead-letters it too', async () => {
+  it('answers an event over HTTP as the function does, and dead-letters it as well', async () => {
     const refused = create([422]);
     await expect(refused.broker.route(wanted, signal)).rejects.toMatchObject({ status: 422 });
     expect(refused.letters).toHaveLength(1);

@@ -26,7 +26,7 @@ function row(fields: Partial<Finding>): Finding {
 }
 
 describe('derive', () => {
-  it('makes one Observation of equal rows, the same in whatever order they come', () => {
+  it('merges equal findings into one, independently of their order', () => {
     const rows = fc.array(
       fc.record({
         message: fc.constantFrom('a', 'b', 'c'),
@@ -66,7 +66,7 @@ describe('derive', () => {
     expect(derive([row({ resource })], options).findings[0]?.namespace).toBe(namespace);
   });
 
-  it('drops what is about zen-watcher itself, from state sources alone', () => {
+  it('drops findings about zen-watcher itself, from state sources only', () => {
     const own = row({
       resource: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'x' },
     });
@@ -74,7 +74,7 @@ describe('derive', () => {
     expect(derive([own], { ...options, dropOwn: false }).findings).toHaveLength(1);
   });
 
-  it('drops what lies outside the one namespace that is watched', () => {
+  it('drops findings outside the watched namespace', () => {
     const watching = { ...options, watchNamespace: 'shop', systemNamespace: 'shop' };
     const elsewhere = row({ resource: { kind: 'Pod', namespace: 'other', name: 'p' } });
     const node = row({ resource: { kind: 'Node', name: 'n' } });
@@ -83,7 +83,7 @@ describe('derive', () => {
     expect(result.findings.map(({ namespace }) => namespace)).toEqual(['shop', 'shop']);
   });
 
-  it("counts what the filter drops by the filter's reason", () => {
+  it("counts what the filter drops, by the filter's reason", () => {
     const filter: DeriveOptions['filter'] = (source, { severity }) =>
       source === 'tool' && severity === 'LOW' ? 'min_severity' : undefined;
     const result = derive([row({}), row({ severity: 'LOW' }), row({ severity: 'LOW', identity: { id: '2' } })], {

@@ -3,10 +3,10 @@ import { mergeByNamespace } from '../../shared/pipeline/merge-by-namespace.ts';
 import { createTestObjects } from './test-context.ts';
 
 describe('mergeByNamespace', () => {
-  it('begins to list objects only after the stored items have been listed', async () => {
+  it('starts to list objects only after the list of stored items has arrived', async () => {
     const order: string[] = [];
     async function* stored() {
-      // As a call to the API server does, it answers later than it is asked.
+      // Responds later, like a call to the API server.
       await new Promise((resolve) => setImmediate(resolve));
       order.push('stored');
       yield* [];

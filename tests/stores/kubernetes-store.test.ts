@@ -4,7 +4,7 @@ import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cl
 import { connectAs } from '../cluster/connect.ts';
 import { startProxy } from '../cluster/proxy.ts';
 import { writerRules } from '../cluster/rules.ts';
-import { anObject, anObservation, storeContract } from './store-contract.ts';
+import { aFinding, anObservationOf, storeContract } from './store-contract.ts';
 
 let cluster: Cluster;
 let folder: string;
@@ -30,9 +30,9 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
   });
 
   describe('Kubernetes store', () => {
-    it('leaves the API server little to keep of who wrote what', async () => {
+    it('keeps managedFields small', async () => {
       const { store } = connect();
-      const object = anObject(anObservation('managed', 'shop'));
+      const object = anObservationOf(aFinding('managed', 'shop'));
       await store.create(object, signal);
       const path = `/apis/zen.kube-zen.io/v1/namespaces/shop/observations/${object.metadata.name}`;
       const { body } = await cluster.request('GET', path);
@@ -40,17 +40,17 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
       expect(body.metadata.managedFields[0].fieldsV1['f:spec']).toEqual({});
     });
 
-    it('says that a namespace is missing', async () => {
+    it('reports a missing namespace', async () => {
       const { store } = connect();
-      const created = store.create(anObject(anObservation('x', 'nowhere')), signal);
+      const created = store.create(anObservationOf(aFinding('x', 'nowhere')), signal);
       await expect(created).rejects.toMatchObject({ name: 'NamespaceRefusal', reason: 'missing' });
     });
 
-    it('asks before it creates where name after name is taken, until one is not', async () => {
+    it('looks a name up before it creates it if many names in a row were taken, until one is not', async () => {
       const { certificates, server } = cluster;
       const proxy = await startProxy({ target: server, certificates, fault: () => undefined });
       const { store, close } = connectAs(proxy.server, folder);
-      const objects = Array.from({ length: 22 }, (_, index) => anObject(anObservation(`again ${index}`, 'shop')));
+      const objects = Array.from({ length: 22 }, (_, index) => anObservationOf(aFinding(`again ${index}`, 'shop')));
       const [news, later] = [objects.slice(0, 20), objects.slice(20)];
       const results: string[] = [];
       for (const object of [...news, ...news, ...later]) results.push(await store.create(object, signal));
@@ -61,21 +61,21 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
       await proxy.stop();
     });
 
-    it('says that a namespace is closing', async () => {
+    it('reports a namespace that is closing', async () => {
       const { store } = connect();
       await cluster.request('DELETE', '/api/v1/namespaces/closing');
-      const created = store.create(anObject(anObservation('x', 'closing')), signal);
+      const created = store.create(anObservationOf(aFinding('x', 'closing')), signal);
       await expect(created).rejects.toMatchObject({ name: 'NamespaceRefusal', reason: 'closing' });
     });
 
-    it('says that a namespace is full, but knows what is in it', async () => {
+    it('reports a full namespace, but recognizes what is already in it', async () => {
       const { store } = connect();
-      const object = anObject(anObservation('before', 'full'));
+      const object = anObservationOf(aFinding('before', 'full'));
       await store.create(object, signal);
       const hard = { 'count/observations.zen.kube-zen.io': '0' };
       const quotas = '/api/v1/namespaces/full/resourcequotas';
       await cluster.request('POST', quotas, { metadata: { name: 'none' }, spec: { hard } });
-      // Without a controller manager nobody computes the status that admission reads.
+      // There is no controller manager to compute the status that admission reads.
       const status = {
         apiVersion: 'v1',
         kind: 'ResourceQuota',
@@ -84,30 +84,30 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
       };
       await cluster.request('PATCH', `${quotas}/none/status`, status, { contentType: 'application/merge-patch+json' });
       for (let tries = 0; tries < 200; tries += 1) {
-        const probe = anObject(anObservation(`probe ${tries}`, 'full'));
+        const probe = anObservationOf(aFinding(`probe ${tries}`, 'full'));
         const result = await store.create(probe, signal).catch((error: unknown) => error);
         if (result instanceof NamespaceRefusal) break;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
-      await expect(store.create(anObject(anObservation('after', 'full')), signal)).rejects.toMatchObject({
+      await expect(store.create(anObservationOf(aFinding('after', 'full')), signal)).rejects.toMatchObject({
         reason: 'full',
       });
       expect(await store.create(object, signal)).toBe('exists');
     });
 
-    it("gives the server's reason for what it calls invalid", async () => {
+    it("gives the server's reason for refusing an invalid object", async () => {
       const { store } = connect();
-      const object = anObject(anObservation('x', 'shop'));
+      const object = anObservationOf(aFinding('x', 'shop'));
       const bad = { ...object, spec: { ...object.spec, eventType: 'Not Hyphenated' } };
       const error = await store.create(bad, signal).catch((cause: unknown) => cause);
       expect(error).toMatchObject({ status: 422 });
       expect(String((error as Error).cause)).toContain('spec.eventType');
     });
 
-    it('says which permission is missing, and what is not served', async () => {
+    it('says which permission is missing', async () => {
       const { folder: powerless } = await cluster.serviceAccount('powerless', []);
       const { store, objects } = connectAs(cluster.server, powerless);
-      await expect(store.create(anObject(anObservation('x', 'shop')), signal)).rejects.toMatchObject({
+      await expect(store.create(anObservationOf(aFinding('x', 'shop')), signal)).rejects.toMatchObject({
         status: 503,
         message: 'creating Observations was refused (Forbidden): check the Role',
       });
@@ -118,7 +118,7 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
       });
     });
 
-    it('gives nothing of a kind that is not served, and the best version of one that is', async () => {
+    it('lists nothing of a kind that is not served, and the best version of one that is', async () => {
       const { objects } = connect();
       const base = { kind: 'Thing', plural: 'things', namespaced: true };
       const unserved = { ...base, group: 'example.com', versions: ['v1'] };

@@ -31,7 +31,7 @@ objectsContract('a folder', async () => {
 });
 
 describe('a folder of objects', () => {
-  it('has what was applied after it is opened again', async () => {
+  it('still has what was applied after it is reopened', async () => {
     const own = temporaryFolder();
     const object: KubernetesObject = {
       apiVersion: 'zen.kube-zen.io/v1alpha1',
@@ -72,7 +72,7 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
     return { objects, close: async () => close() };
   });
 
-  it('says why what was applied is invalid', async () => {
+  it('says why an applied object is invalid', async () => {
     const { objects } = connectAs(cluster.server, folder);
     const bad = {
       apiVersion: 'zen.kube-zen.io/v1alpha1',
@@ -86,7 +86,7 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
     });
   });
 
-  it('has a status where one was set', async () => {
+  it('returns a status that was set', async () => {
     const { objects } = connectAs(cluster.server, folder);
     const path = '/apis/zen.kube-zen.io/v1alpha1/namespaces/shop/observationfilters/judged';
     const judged = await objects.get(
@@ -98,13 +98,13 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
     expect((await cluster.request('GET', path)).body.metadata.generation).toBe(1);
   });
 
-  it('a watch sees what is there and what changes, and one whose connections were cut goes on', async () => {
+  it('a watch sees what exists and what changes, and continues after its connections were cut', async () => {
     const { objects, watch, close } = connectAs(cluster.server, folder);
     const stop = new AbortController();
     const seen = watch(filters, 'shopping', () => undefined, stop.signal);
     const until = async (isThere: () => boolean): Promise<void> => {
       for (let tries = 0; !isThere(); tries += 1) {
-        if (tries > 200) throw new Error(`it sees ${JSON.stringify(seen.objects())}`);
+        if (tries > 200) throw new Error(`the watch sees ${JSON.stringify(seen.objects())}`);
         await new Promise((resolve) => setTimeout(resolve, 25));
       }
     };
@@ -132,7 +132,7 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
     close();
   }, 120_000);
 
-  it('discovery tells what is served, what is not, and what can not be told', async () => {
+  it('discovery tells what is served, what is not, and what cannot be determined', async () => {
     const { discovery } = connectAs(cluster.server, folder);
     const apiService = (version: string, group: string, service?: object) => ({
       apiVersion: 'apiregistration.k8s.io/v1',
