@@ -22,16 +22,14 @@ const containers = z.array(container).nullish().catch(undefined);
 
 const podSpec = z.object({ containers, initContainers: containers, ephemeralContainers: containers });
 
-/** A JSON patch (RFC 6902) adds ephemeral containers one by one, or all of them at once. */
+/** A JSON patch (RFC 6902), which can add ephemeral containers one by one or all at once. */
 const jsonPatch = z
   .array(z.object({ path: z.string(), value: z.unknown() }))
   .transform((operations) => operations.filter(({ path }) => path.startsWith('/spec/ephemeralContainers')))
   .transform((operations) => z.array(container).safeParse(operations.flatMap(({ value }) => value)).data ?? [])
   .transform((added) => ({ spec: { ephemeralContainers: added } }));
 
-/**
- * Of a request's body nothing is kept but the containers' names and whether they are privileged: bodies hold secrets.
- */
+/** Keeps only the containers' names and whether they are privileged, since the bodies of requests hold secrets. */
 const requestObject = z
   .union([z.object({ spec: podSpec }), jsonPatch])
   .nullish()
@@ -72,22 +70,22 @@ const eventList = z.object({ kind: z.literal('EventList'), items: z.array(z.unkn
 
 type AuditEvent = z.infer<typeof schema>;
 
-const settings = z.object({
+const settingsSchema = z.object({
   AUDIT_IGNORE_USERS: commaList.default(['system:node:*', 'system:serviceaccount:kube-system:*']),
   AUDIT_BUFFER_SIZE: integer(1, 100_000).default(200),
 });
 
-type Settings = z.infer<typeof settings> & CommonSettings;
+type Settings = z.infer<typeof settingsSchema> & CommonSettings;
 
 const rbacGroup = 'rbac.authorization.k8s.io';
 
 const rbacVerbs: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
 const writeVerbs: ReadonlySet<string> = new Set(['create', 'update', 'patch']);
 const deleteVerbs: ReadonlySet<string> = new Set(['delete', 'deletecollection']);
-const secretive: ReadonlySet<string> = new Set(['secrets', 'configmaps']);
-const sessions: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
+const secretResources: ReadonlySet<string> = new Set(['secrets', 'configmaps']);
+const sessionSubresources: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
 
-/** Tools and controllers delete these all day: that is no news. */
+/** Tools and controllers delete these all the time, which means nothing. */
 const noisyGroups: ReadonlySet<string> = new Set([
   'aquasecurity.github.io',
   'wgpolicyk8s.io',
@@ -101,34 +99,34 @@ const eventType = 'io.kube-zen.audit.v1';
 const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 /**
- * The API server's audit events, from its webhook backend: one Observation per request that a rule matches.
+ * The API server's audit events, from its webhook backend: one Observation per request that matches a rule.
  * https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/
  */
-export default defineSource<AuditEvent, z.infer<typeof settings>>({
+export default defineSource<AuditEvent, z.infer<typeof settingsSchema>>({
   name: 'audit',
-  triggers: (given) => [
+  triggers: (settings) => [
     { type: 'Broker', eventType },
     {
       type: 'Webhook',
       path: '/audit/webhook',
       eventType,
       list: 'items',
-      split: (body) => split(body, given),
-      inFlight: given.AUDIT_BUFFER_SIZE,
+      split: (body) => split(body, settings),
+      inFlight: settings.AUDIT_BUFFER_SIZE,
       senderRetries: true,
     },
   ],
-  settings,
+  settings: settingsSchema,
   schema,
-  normalize(event, { time, settings: given }) {
-    const rule = ruleOf(event, given);
+  normalize(event, { time, settings }) {
+    const rule = ruleOf(event, settings);
     if (rule === undefined) return { findings: [], skipped: { no_rule: 1 } };
     const isDenied = (event.responseStatus?.code ?? 0) >= 400;
     const finding = {
       category: 'compliance',
       severity: isDenied ? ('MEDIUM' as const) : ('HIGH' as const),
       eventType: rule,
-      resource: subjectOf(event),
+      resource: affectedResource(event),
       identity: identityOf({
         auditID: event.auditID,
         verb: event.verb,
@@ -142,17 +140,17 @@ export default defineSource<AuditEvent, z.infer<typeof settings>>({
   },
 });
 
-/** One Event or an EventList; in a list the good ones go on, whatever the others are. */
-function split(body: unknown, given: Settings): SplitBody {
+/** Splits an Event or an EventList. A bad item in a list does not hold up the others. */
+function split(body: unknown, settings: Settings): SplitBody {
   const isList = typeof body === 'object' && body !== null && 'kind' in body && body.kind === 'EventList';
-  if (isList) return splitList(body, given);
+  if (isList) return splitList(body, settings);
   const parsed = schema.safeParse(body);
   if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
-  const isWanted = ruleOf(parsed.data, given) !== undefined;
+  const isWanted = ruleOf(parsed.data, settings) !== undefined;
   return { items: isWanted ? [itemOf(parsed.data)] : [], refused: [], unwanted: isWanted ? 0 : 1 };
 }
 
-function splitList(body: object, given: Settings): SplitBody {
+function splitList(body: object, settings: Settings): SplitBody {
   const list = eventList.safeParse(body);
   if (!list.success) throw new Refusal(422, 'the data breaks the schema', { path: 'body.items' });
   const items: ReturnType<typeof itemOf>[] = [];
@@ -161,7 +159,7 @@ function splitList(body: object, given: Settings): SplitBody {
     if (isPlainRead(item)) continue;
     const parsed = schema.safeParse(item);
     if (!parsed.success) refused.push(refusedItem(parsed.error, index));
-    else if (ruleOf(parsed.data, given) !== undefined) items.push(itemOf(parsed.data));
+    else if (ruleOf(parsed.data, settings) !== undefined) items.push(itemOf(parsed.data));
   }
   return { items, refused, unwanted: list.data.items.length - items.length - refused.length };
 }
@@ -169,7 +167,8 @@ function splitList(body: object, given: Settings): SplitBody {
 const readVerbs: ReadonlySet<unknown> = new Set(['get', 'list', 'watch']);
 
 /**
- * A read of anything but a subresource matches no rule; that is seen without a schema, and most of what comes is one.
+ * Whether an item is a read of something other than a subresource, which matches no rule. Most items are, and this
+ * spares them the schema.
  */
 function isPlainRead(item: unknown): boolean {
   if (typeof item !== 'object' || item === null || !('verb' in item) || !readVerbs.has(item.verb)) return false;
@@ -178,7 +177,7 @@ function isPlainRead(item: unknown): boolean {
   return typeof ref === 'object' && !('subresource' in ref);
 }
 
-/** The client chooses the auditID, unchecked and of any length; a CloudEvent's id must stay short. */
+/** The client chooses the auditID, of any length and unchecked, but a CloudEvent's id must be short. */
 function itemOf(data: AuditEvent): { readonly id: string; readonly data: AuditEvent } {
   const id = uuid.test(data.auditID) ? data.auditID : contentHash(data.auditID);
   return { id: `${id}/${data.stage.slice(0, 32)}`, data };
@@ -186,7 +185,7 @@ function itemOf(data: AuditEvent): { readonly id: string; readonly data: AuditEv
 
 function refusedItem(error: z.ZodError, index: number): RefusedItem {
   const issue = error.issues[0];
-  return { path: formatPath(issue?.path ?? [], `items[${index}]`), message: issue?.message ?? 'not an audit event' };
+  return { path: formatPath(issue?.path ?? [], `items[${index}]`), message: issue?.message ?? 'is not an audit event' };
 }
 
 function matches(patterns: readonly string[], user: string): boolean {
@@ -198,26 +197,31 @@ function isOurs({ user, objectRef }: AuditEvent, { SYSTEM_NAMESPACE, ownUsers }:
   return objectRef?.apiGroup === group && matches(ours, user?.username ?? '');
 }
 
-/** The first rule that an event matches; `undefined` for noise. */
-function ruleOf(event: AuditEvent, given: Settings): string | undefined {
+/** The first rule that an event matches, if any. */
+function ruleOf(event: AuditEvent, settings: Settings): string | undefined {
   const { verb, objectRef } = event;
-  if (!verb || !objectRef?.resource || !isHeard(event) || isOurs(event, given)) return undefined;
+  if (!verb || !objectRef?.resource || !isRelevantStage(event) || isOurs(event, settings)) return undefined;
   const { resource, apiGroup } = objectRef;
   if (isPrivilegedPod(event)) return 'privileged-pod-creation';
   if (apiGroup === rbacGroup && rbacVerbs.has(verb)) return 'rbac-change';
-  if (secretive.has(resource) && !apiGroup && writeVerbs.has(verb)) return 'secret-access';
+  if (secretResources.has(resource) && !apiGroup && writeVerbs.has(verb)) return 'secret-access';
   if (isSession(event)) return 'pod-exec';
-  return deleteVerbs.has(verb) && !isNoise(event, given) ? 'resource-deletion' : undefined;
+  return deleteVerbs.has(verb) && !isNoise(event, settings) ? 'resource-deletion' : undefined;
 }
 
 function isSession({ verb, objectRef }: AuditEvent): boolean {
   return (
-    objectRef?.resource === 'pods' && sessions.has(objectRef.subresource ?? '') && (verb === 'get' || verb === 'create')
+    objectRef?.resource === 'pods' &&
+    sessionSubresources.has(objectRef.subresource ?? '') &&
+    (verb === 'get' || verb === 'create')
   );
 }
 
-/** A session is complete when it ends, which may be tomorrow, so it is heard of when it starts, too. */
-function isHeard(event: AuditEvent): boolean {
+/**
+ * Whether a stage says what came of a request. A session is complete only when it ends, maybe tomorrow, so its start
+ * counts.
+ */
+function isRelevantStage(event: AuditEvent): boolean {
   return event.stage === 'ResponseComplete' || (event.stage === 'ResponseStarted' && isSession(event));
 }
 
@@ -246,7 +250,7 @@ function userOf({ user, impersonatedUser }: AuditEvent): string | undefined {
   return impersonatedUser?.username ?? user?.username ?? undefined;
 }
 
-function subjectOf({ objectRef }: AuditEvent): ResourceRef | undefined {
+function affectedResource({ objectRef }: AuditEvent): ResourceRef | undefined {
   if (!objectRef?.resource) return undefined;
   const { resource, apiGroup, apiVersion, namespace, name } = objectRef;
   const version = apiVersion ? (apiGroup ? `${apiGroup}/${apiVersion}` : apiVersion) : undefined;

@@ -58,14 +58,14 @@ function aFilter(of: string, spec: object, namespace = 'zen-system'): Kubernetes
 }
 
 describe('the filter ConfigMap', () => {
-  it('becomes an ObservationFilter a source', async () => {
+  it('becomes an ObservationFilter for each source', async () => {
     const { set, run, made: filtersMade } = createWorld();
     set(good);
     await run();
     expect(filtersMade()).toEqual(made);
   });
 
-  it('changes what it has become when it changes, and nothing when it does not', async () => {
+  it('changes its filters when it changes, and writes nothing when it does not', async () => {
     const { set, run, made: filtersMade, objects } = createWorld();
     set(good);
     await run();
@@ -89,7 +89,7 @@ describe('the filter ConfigMap', () => {
     });
   });
 
-  it('takes what it has become along when it is deleted, and nothing else', async () => {
+  it('takes its filters with it when it is deleted, and no others', async () => {
     const { set, unset, run, all, made: filtersMade } = createWorld();
     all.push(aFilter('mine', { targetSource: 'falco' }));
     set(good);
@@ -122,8 +122,8 @@ describe('the filter ConfigMap', () => {
       { sources: { falco: { includeNamespaces: ['kube-.*'] } } },
       'sources.falco.includeNamespaces[0]',
     ],
-    ['a source that can have no name', { sources: { 'Fal co': {} } }, 'sources.Fal co'],
-    ['enabled as text', { sources: { falco: { enabled: 'no' } } }, 'sources.falco.enabled'],
+    ['an invalid name of a source', { sources: { 'Fal co': {} } }, 'sources.Fal co'],
+    ['text for enabled', { sources: { falco: { enabled: 'no' } } }, 'sources.falco.enabled'],
     [
       '10,000 entries',
       { sources: { falco: { excludeRules: Array.from({ length: 10_000 }, (_, i) => `r${i}`) } } },
@@ -135,7 +135,7 @@ describe('the filter ConfigMap', () => {
       { sources: { trivy: { minSeverity: 'LOW' }, falco: { enabled: 1 } } },
       'sources.falco.enabled',
     ],
-  ])('that holds %s changes nothing, and is reported with its field', async (_case, bad, field) => {
+  ])('with %s changes nothing, and is reported with the field', async (_case, bad, field) => {
     const { set, run, made: filtersMade, reports } = createWorld();
     set(good);
     await run();
@@ -146,7 +146,7 @@ describe('the filter ConfigMap', () => {
     expect(await reports()).toEqual([{ namespace: 'zen-system', type: 'invalid-configuration', field }]);
   });
 
-  it('without the key that it should have changes nothing', async () => {
+  it('without its key changes nothing', async () => {
     const { set, run, made: filtersMade, reports } = createWorld();
     set(good);
     await run();
@@ -156,7 +156,7 @@ describe('the filter ConfigMap', () => {
     expect(await reports()).toMatchObject([{ field: 'data.filter.json' }]);
   });
 
-  it('may filter a source that nobody knows', async () => {
+  it('may filter an unknown source', async () => {
     const { set, run, made: filtersMade, reports } = createWorld();
     set({ sources: { 'my-own-tool': { minSeverity: 'LOW' } } });
     await run();
@@ -164,7 +164,7 @@ describe('the filter ConfigMap', () => {
     expect(await reports()).toEqual([]);
   });
 
-  it('never touches a filter that somebody else wrote under such a name', async () => {
+  it('never touches a filter with the same name that somebody else has written', async () => {
     const { set, run, all, reports } = createWorld();
     const theirs = aFilter('zen-watcher-filter-falco', { targetSource: 'falco', minSeverity: 'LOW' });
     all.push(theirs);
@@ -176,7 +176,7 @@ describe('the filter ConfigMap', () => {
     expect(await reports()).toMatchObject([{ field: 'zen-watcher-filter-falco' }]);
   });
 
-  it('is where the settings say', async () => {
+  it('has the name, namespace and key in the settings', async () => {
     const {
       run,
       all,
@@ -197,7 +197,7 @@ describe('every ObservationFilter', () => {
   const conditionsOf = (object: KubernetesObject | undefined) =>
     (object as unknown as { status?: { conditions: object[] } })?.status?.conditions;
 
-  it('says whether it is accepted, and why not', async () => {
+  it('gets a condition that says whether it is accepted, and if not, why', async () => {
     const { run, all } = createWorld();
     all.push(
       aFilter('good', { targetSource: 'falco' }),
@@ -212,7 +212,7 @@ describe('every ObservationFilter', () => {
     ]);
   });
 
-  it('is written to when that changes, and only then', async () => {
+  it('is written to only if that condition changes', async () => {
     const { run, all, objects, clock } = createWorld();
     const filter = aFilter('f', { targetSource: 'falco' });
     all.push(filter);

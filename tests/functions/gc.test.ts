@@ -54,7 +54,7 @@ async function rulesIn({ store }: TestContext): Promise<unknown[]> {
 const context = (options?: TestContextOptions): TestContext => createTestContext(gc, options);
 
 describe('gc', () => {
-  it('deletes what is past its hour and nothing else, and counts what lives', async () => {
+  it('deletes what has expired and nothing else, and counts the rest', async () => {
     const test = context();
     await seed(test, { rule: 'due', ageHours: 10, ttlHours: 2 });
     await seed(test, { rule: 'due too', ageHours: 200, state: 'resolved' });
@@ -71,7 +71,7 @@ describe('gc', () => {
     expect(await rulesIn(test)).toEqual(['week', 'young']);
   });
 
-  it('above the limit spares resolved, then missing, then events: lowest severity and oldest first', async () => {
+  it('above the limit deletes resolved findings, then missing ones, then events: lowest severity and oldest first', async () => {
     const seeds: Seed[] = [
       { rule: 'open low', state: 'open', severity: 'LOW', ageHours: 90 },
       { rule: 'resolved critical', state: 'resolved', severity: 'CRITICAL' },
@@ -102,7 +102,7 @@ describe('gc', () => {
     expect(collection?.live.reduce((sum, { count }) => sum + count, 0)).toBe(1000);
   });
 
-  it('never removes an open finding, and says so when those alone are too many', async () => {
+  it('never deletes an open finding, and warns if those alone exceed the limit', async () => {
     const test = context({ environment: { MAX_OBSERVATIONS: '1' } });
     for (const rule of ['a', 'b', 'c']) await seed(test, { rule, state: 'open' });
     const summary = await handled(gc, ping, test.context);
@@ -111,7 +111,7 @@ describe('gc', () => {
     expect(await rulesIn(test)).toEqual(['a', 'b', 'c']);
   });
 
-  it('counts every failure, goes on with the others, and does not say that it is done', async () => {
+  it('counts every failure, goes on, and answers 503', async () => {
     let calls = 0;
     const wrap = (store: Store): Partial<Store> => ({
       async delete(ref, signal) {
@@ -129,9 +129,9 @@ describe('gc', () => {
     expect(await rulesIn(test)).toHaveLength(5);
   });
 
-  it('counts what it deletes while what lives can not be counted', async () => {
+  it('counts what it deletes even if it cannot count the rest', async () => {
     const wrap = (): Partial<Store> => ({
-      // biome-ignore lint/correctness/useYield: it fails before its first one.
+      // biome-ignore lint/correctness/useYield: it fails before the first item.
       async *names() {
         throw new Refusal(503, 'away');
       },
@@ -148,7 +148,7 @@ describe('gc', () => {
     expect(await rulesIn(test)).toEqual([]);
   });
 
-  it('leaves what was renewed after it was listed', async () => {
+  it('keeps what was renewed after it was listed', async () => {
     const wrap = (store: Store): Partial<Store> => ({
       async *expired(now, signal) {
         for await (const stored of store.expired(now, signal)) {
@@ -163,7 +163,7 @@ describe('gc', () => {
     expect(await rulesIn(test)).toEqual(['renewed']);
   });
 
-  it('does no harm when two run at once', async () => {
+  it('is correct when two run at the same time', async () => {
     const test = context();
     for (let index = 0; index < 100; index += 1)
       await seed(test, { rule: `r${index}`, ageHours: 9, ttlHours: index % 2 === 0 ? 1 : 99 });

@@ -79,7 +79,7 @@ function createWorld(...objects: KubernetesObject[]) {
 }
 
 describe('a mapped kind', () => {
-  it('is observed by a reference and by a pass, once', async () => {
+  it('is observed through a reference and a pass, but only once', async () => {
     const { see, pass, stored } = createWorld(aMapping('m'), aWidget('a'), aWidget('b'));
     await see(aWidget('a'));
     expect(await stored()).toEqual(['shop: widgets HIGH a broke']);
@@ -88,7 +88,7 @@ describe('a mapped kind', () => {
     expect(await stored()).toEqual(['shop: widgets HIGH a broke', 'shop: widgets HIGH b broke']);
   });
 
-  it('is observed at once when its mapping comes or changes', async () => {
+  it('is observed as soon as its mapping is created or changed', async () => {
     const { see, all, stored } = createWorld(aWidget('a'));
     const mapping = aMapping('m');
     all.push(mapping);
@@ -99,7 +99,7 @@ describe('a mapped kind', () => {
     expect(await stored()).toContain('shop: widgets HIGH changed');
   });
 
-  it('is no longer observed once its mapping is gone or disabled', async () => {
+  it('is not observed if its mapping is gone or disabled', async () => {
     const { all, see, stored } = createWorld(aMapping('m', { enabled: false }), aWidget('a'));
     expect((await see(aWidget('a'))).skipped).toEqual({ not_wanted: 1 });
     all.splice(0, 1);
@@ -110,9 +110,9 @@ describe('a mapped kind', () => {
   it.each<[string, (all: KubernetesObject[]) => void, string]>([
     ['gone', (all) => void all.splice(0, 1), 'missing'],
     ['disabled', (all) => void all.splice(0, 1, aMapping('m', { enabled: false })), 'missing'],
-    ['not accepted any more', (all) => void all.splice(0, 1, aMapping('m', { items: '..' })), 'open'],
+    ['no longer accepted', (all) => void all.splice(0, 1, aMapping('m', { items: '..' })), 'open'],
     ['still there', () => undefined, 'open'],
-  ])('whose mapping is %s has its findings aged, or not', async (_case, change, state) => {
+  ])('whose mapping is %s has findings that become, or stay, as they should', async (_case, change, state) => {
     const { all, pass, store, clock } = createWorld(aMapping('m'), aWidget('a'));
     await pass();
     change(all);
@@ -123,7 +123,7 @@ describe('a mapped kind', () => {
     ).toEqual([state]);
   });
 
-  it('may be mapped twice: each mapping makes its own findings, and neither ages the other’s', async () => {
+  it('may have two mappings: each makes its own findings, and does not age those of the other', async () => {
     const second = aMapping('n', { mappings: { ...mappings, eventType: 'second', message: 'twice' } });
     const { pass, stored, store } = createWorld(aMapping('m'), second, aWidget('a'));
     await pass();
@@ -135,14 +135,14 @@ describe('a mapped kind', () => {
     expect(states).toEqual(['open', 'open']);
   });
 
-  it('may feed one source with another kind', async () => {
+  it('may share a source with another kind', async () => {
     const gadget = aMapping('n', { kind: 'Gadget' });
     const { pass, stored } = createWorld(aMapping('m'), gadget, aWidget('a'), aWidget('g', 'shop', {}, 'Gadget'));
     await pass();
     expect(await stored()).toEqual(['shop: widgets HIGH a broke', 'shop: widgets HIGH g broke']);
   });
 
-  it('whose finding ends is missing', async () => {
+  it('has a finding that becomes missing when it is no longer reported', async () => {
     const { pass, all, store, clock } = createWorld(
       aMapping('m', { when: [{ path: '.severity', in: ['HIGH'] }] }),
       aWidget('a'),
@@ -154,7 +154,7 @@ describe('a mapped kind', () => {
     expect((await store.read({ limit: 9 })).items[0]?.metadata.labels['zen.kube-zen.io/state']).toBe('missing');
   });
 
-  it('is picked by an Ingester’s namespace and labels, filtered, and kept for its time', async () => {
+  it('is selected by an Ingester’s namespace and labels, filtered, and kept for its TTL', async () => {
     const more = { filters: { minSeverity: 'HIGH' }, ttl: { default: '12h' }, deduplication: { windowSeconds: 300 } };
     const spec = { ...informer({ namespace: 'shop', labelSelector: 'tier in (a),!skip' }), ...more };
     const low = aWidget('low', 'shop', { severity: 'LOW' }, 'Gadget');
@@ -173,7 +173,7 @@ describe('a mapped kind', () => {
     expect((await store.read({ limit: 1 })).items[0]?.spec.ttlSecondsAfterCreation).toBe(43_200);
   });
 
-  it('that can not be listed leaves the other sources to their pass', async () => {
+  it('that cannot be listed does not stop the pass of other sources', async () => {
     const broken = aMapping('broken', { sourceName: 'broken', kind: 'Broken' }, 'zen-system', {
       creationTimestamp: '2020-01-01T00:00:00Z',
     });
@@ -188,7 +188,7 @@ describe('a mapped kind', () => {
   });
 });
 
-describe('what is posted', () => {
+describe('a post', () => {
   it('is observed by its Ingester', async () => {
     const { post, stored } = createWorld(anIngester('i', { items: '.list' }));
     await post('/ingest/hooks', {
@@ -200,7 +200,7 @@ describe('what is posted', () => {
     expect(await stored()).toEqual(['zen-system: hooks HIGH b', 'zen-system: hooks LOW a']);
   });
 
-  it('is the same finding when it is delivered again, and in its window', async () => {
+  it('makes the same finding if it is repeated within the window', async () => {
     const { post, stored } = createWorld(anIngester('i', { deduplication: { windowSeconds: 60 } }));
     const body = { severity: 'low', text: 'a' };
     await post('/ingest/hooks', body, '2026-03-01T12:00:01Z');
@@ -210,7 +210,7 @@ describe('what is posted', () => {
     expect(await stored()).toHaveLength(2);
   });
 
-  it('without an Ingester is not acknowledged', async () => {
+  it('is not acknowledged without an Ingester', async () => {
     const { post } = createWorld();
     await expect(post('/ingest/hooks', {})).rejects.toMatchObject({ status: 503 });
   });
@@ -220,8 +220,8 @@ describe('what is posted', () => {
     ['null', null],
     ['text', 'text'],
     ['a list', [1, 2]],
-    ['items that are none', { list: 'no' }],
-  ])('may be %s', async (_case, data) => {
+    ['text for items', { list: 'no' }],
+  ])('may contain %s', async (_case, data) => {
     const { post } = createWorld(anIngester('i', { items: '.list' }));
     expect((await post('/ingest/hooks', data)).skipped).toEqual({ no_items: 1 });
   });
@@ -230,7 +230,7 @@ describe('what is posted', () => {
 const later = { creationTimestamp: '2026-02-01T00:00:00Z' };
 const earlier = { creationTimestamp: '2026-01-01T00:00:00Z' };
 
-describe('what is accepted', () => {
+describe('the conditions of', () => {
   it.each<[string, KubernetesObject[], string, object]>([
     ['a mapping', [aMapping('it')], 'it', { Accepted: 'Valid', Ready: 'Ready' }],
     ['a disabled mapping', [aMapping('it', { enabled: false })], 'it', { Accepted: 'Valid', Ready: 'Disabled' }],
@@ -243,7 +243,7 @@ describe('what is accepted', () => {
       { Accepted: 'SourceTaken', Ready: 'NotAccepted' },
     ],
     [
-      'a built-in source, spelt otherwise',
+      'a built-in source in another spelling',
       [aMapping('it', { sourceName: 'kubebench' })],
       'it',
       { Accepted: 'SourceTaken', Ready: 'NotAccepted' },
@@ -279,7 +279,7 @@ describe('what is accepted', () => {
       { Accepted: 'PathTaken', Ready: 'NotAccepted' },
     ],
     [
-      'a path that somebody later takes',
+      'a path that a newer Ingester wants, too',
       [anIngester('it', {}, 'shop', earlier), anIngester('theirs', { source: 'x' }, 'zen-system', later)],
       'it',
       { Accepted: 'Valid', Ready: 'Ready' },
@@ -296,7 +296,7 @@ describe('what is accepted', () => {
       'it',
       { Accepted: 'Valid', Ready: 'Ready' },
     ],
-    ['a path that is none', [aMapping('it', { items: '..x' })], 'it', { Accepted: 'Invalid', Ready: 'NotAccepted' }],
+    ['an invalid path', [aMapping('it', { items: '..x' })], 'it', { Accepted: 'Invalid', Ready: 'NotAccepted' }],
     [
       'a field of a newer version',
       [aMapping('it', { mappings: { ...mappings, colour: 'red' } })],
@@ -304,13 +304,13 @@ describe('what is accepted', () => {
       { Accepted: 'Invalid', Ready: 'NotAccepted' },
     ],
     [
-      'a duration that is none',
+      'an invalid duration',
       [anIngester('it', { ttl: { default: 'soon' } })],
       'it',
       { Accepted: 'Invalid', Ready: 'NotAccepted' },
     ],
     [
-      'a selector that is none',
+      'an invalid selector',
       [anIngester('it', informer({ labelSelector: 'a in b' }))],
       'it',
       { Accepted: 'Invalid', Ready: 'NotAccepted' },
@@ -329,14 +329,14 @@ describe('what is accepted', () => {
 });
 
 describe('a tenant’s mapping', () => {
-  it('sees its own namespace alone', async () => {
+  it('sees only its own namespace', async () => {
     const { pass, see, stored } = createWorld(aMapping('m', {}, 'shop'), aWidget('mine'), aWidget('theirs', 'pay'));
     await pass();
     await see(aWidget('theirs', 'pay'));
     expect(await stored()).toEqual(['shop: widgets HIGH mine broke']);
   });
 
-  it('writes into its own namespace alone, whatever it says', async () => {
+  it('writes only into its own namespace, whatever it says', async () => {
     const elsewhere = { ...mappings, resource: { kind: 'Pod', namespace: 'pay', name: 'p' } };
     const nowhere = { ...mappings, resource: { kind: 'Node', name: 'n' } };
     const { pass, post, stored } = createWorld(
@@ -353,7 +353,7 @@ describe('a tenant’s mapping', () => {
     expect(await stored()).toEqual(['shop: nodes HIGH mine broke']);
   });
 
-  it('ages nothing of another tenant’s with the same source', async () => {
+  it('does not age findings of another tenant with the same source', async () => {
     const { pass, all, store, clock } = createWorld(
       aMapping('m', {}, 'shop'),
       aMapping('n', {}, 'pay'),
@@ -373,7 +373,7 @@ describe('a tenant’s mapping', () => {
     expect(states).toEqual(['pay open', 'shop missing']);
   });
 
-  it('of a kind without namespaces is told that it can not', async () => {
+  it('cannot use a cluster-scoped kind, and says so', async () => {
     const discovery = {
       groups: async () => groups,
       kinds: async () => [{ kind: 'Widget', plural: 'widgets', namespaced: false }],
@@ -385,7 +385,7 @@ describe('a tenant’s mapping', () => {
   });
 });
 
-describe('what can not be read in a cluster', () => {
+describe('in a cluster', () => {
   const served = [{ kind: 'Widget', plural: 'widgets', namespaced: true }];
   const source = (status: string): KubernetesObject =>
     ({
@@ -397,12 +397,12 @@ describe('what can not be read in a cluster', () => {
 
   it.each<[string, object[] | undefined, KubernetesObject[], string]>([
     ['a kind that is not served', [], [], 'KindNotServed'],
-    ['a group that can not be asked', undefined, [], 'NotDiscovered'],
-    ['a kind without its source', served, [], 'SourceNotReady'],
-    ['a kind whose source is not ready', served, [source('False')], 'SourceNotReady'],
-    ['a kind whose source is ready', served, [source('True')], 'Ready'],
-    ['a kind whose plural Knative misses', [{ ...served[0], plural: 'widgetry' }], [], 'PassOnly'],
-  ])('%s is told', async (_case, kinds, objects, reason) => {
+    ['a group whose server does not respond', undefined, [], 'NotDiscovered'],
+    ['a kind without its ApiServerSource', served, [], 'SourceNotReady'],
+    ['a kind whose ApiServerSource is not ready', served, [source('False')], 'SourceNotReady'],
+    ['a kind whose ApiServerSource is ready', served, [source('True')], 'Ready'],
+    ['a kind whose plural Knative guesses wrongly', [{ ...served[0], plural: 'widgetry' }], [], 'PassOnly'],
+  ])('the condition Ready reports %s', async (_case, kinds, objects, reason) => {
     const { pass, context, conditionsOf } = createWorld(aMapping('m'), ...objects);
     Object.assign(context.cluster, {
       kinds: { groups: async () => groups, kinds: async () => kinds },
@@ -413,10 +413,10 @@ describe('what can not be read in a cluster', () => {
   });
 
   it.each<[string, Map<string, string[]>, object[] | undefined, string]>([
-    ['whose server does not answer', groups, undefined, 'open'],
-    ['that is served no more', groups, [], 'missing'],
+    ['whose server does not respond', groups, undefined, 'open'],
+    ['that is no longer served', groups, [], 'missing'],
     ['whose group is gone', new Map(), undefined, 'missing'],
-  ])('findings of a kind %s are aged, or not', async (_case, known, kinds, state) => {
+  ])('a finding of a kind %s becomes, or stays, as it should', async (_case, known, kinds, state) => {
     const { pass, context, store, clock } = createWorld(aMapping('m'), aWidget('a'));
     await pass();
     Object.assign(context.cluster, {
@@ -430,7 +430,7 @@ describe('what can not be read in a cluster', () => {
     ).toEqual([state]);
   });
 
-  it('a kind that we may not list is told with the rule that is missing, and nothing of its source becomes missing', async () => {
+  it('the condition Ready names the rule that is missing to list a kind, and no finding of its source becomes missing', async () => {
     const { pass, context, objects, conditionsOf, all, store, clock } = createWorld(
       aMapping('m'),
       aMapping('n', { kind: 'Gadget' }),

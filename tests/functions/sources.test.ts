@@ -11,7 +11,7 @@ const name = 'trivy-aquasecurity-github-io';
 const peer = functionInfoOf(trivy, {}, []);
 const { kinds } = peer;
 
-/** What a cluster serves, and what of it can't be told now. */
+/** What a cluster serves, as far as it can be discovered. */
 interface World {
   groups: Map<string, string[]> | 'unreachable';
   kinds: Map<string, ServedKind[]>;
@@ -88,13 +88,13 @@ function kindsIn(object: KubernetesObject | undefined): string[] {
 }
 
 describe('sources', () => {
-  it('makes nothing for a group that is not served', async () => {
+  it('creates nothing for a group that is not served', async () => {
     const { run, writes, pinged } = createWorld(nothing);
     await run();
     expect([writes, pinged]).toEqual([[], []]);
   });
 
-  it('makes one source for a function and group, pings the function once, and then leaves both alone', async () => {
+  it('creates one source per function and group, pings the function once, and then leaves both alone', async () => {
     const { run, writes, pinged, become, source } = createWorld(nothing);
     await run();
     become(served());
@@ -115,7 +115,7 @@ describe('sources', () => {
     expect([writes, pinged]).toEqual([[], []]);
   });
 
-  it('changes it when a kind comes or goes', async () => {
+  it('changes the source when a kind is added or removed', async () => {
     const { run, writes, pinged, become, source } = createWorld(served(2));
     await run();
     become(served(3));
@@ -130,7 +130,7 @@ describe('sources', () => {
     expect([writes, kindsIn(source())]).toEqual([[`apply ${name}`], kinds.slice(0, 1).map(({ kind }) => kind)]);
   });
 
-  it('removes it when the group is gone', async () => {
+  it('deletes the source when the group is gone', async () => {
     const { run, writes, become, source } = createWorld(served());
     await run();
     become(nothing);
@@ -143,7 +143,7 @@ describe('sources', () => {
   it.each<[string, World]>([
     ['nothing can be discovered', { groups: 'unreachable', kinds: new Map() }],
     ["the group's own server is down", { ...served(), kinds: new Map() }],
-  ])('leaves it as it is while %s', async (_case, broken) => {
+  ])('leaves the source as it is while %s', async (_case, broken) => {
     const { run, writes, become, source } = createWorld(served());
     await run();
     const before = structuredClone(source());
@@ -155,7 +155,7 @@ describe('sources', () => {
   it.each<[string, World]>([
     ['its group', nothing],
     ['its kind', { ...served(), kinds: new Map([[`${group}/v1alpha1`, []]]) }],
-  ])('leaves it as it is while a CRD says that there is more than %s that kinds misses', async (_case, partial) => {
+  ])('leaves the source as it is while discovery does not list %s but a CRD exists', async (_case, partial) => {
     const { run, writes, become, objects } = createWorld(served(1));
     objects.all.push(crdOf(kinds[0]?.plural ?? ''));
     await run();
@@ -164,12 +164,12 @@ describe('sources', () => {
     expect(writes).toEqual([]);
   });
 
-  it('answers 503 when the API server cannot tell what there is, so that the event comes again', async () => {
+  it('answers 503 if the groups cannot be discovered, so that the event is retried', async () => {
     const { run } = createWorld({ groups: 'unreachable', kinds: new Map() });
     await expect(run()).rejects.toMatchObject({ status: 503 });
   });
 
-  it('leaves alone what it does not own, and says so', async () => {
+  it('leaves sources alone that it does not own, and warns', async () => {
     const { run, writes, objects, pinged } = createWorld(served());
     const others = [name, 'somebodys'].map((of) => ({
       apiVersion: 'sources.knative.dev/v1',
@@ -183,7 +183,7 @@ describe('sources', () => {
     expect(warnings).toEqual([expect.stringContaining(`${name} is not ours`)]);
   });
 
-  it('puts right what somebody changed, and minds not what Knative filled in', async () => {
+  it('reverts what somebody has changed, but not what Knative has filled in', async () => {
     const { run, writes, source } = createWorld(served());
     await run();
     const made = source() as unknown as { spec: Record<string, unknown>; status?: unknown };
@@ -196,7 +196,7 @@ describe('sources', () => {
     expect(writes).toEqual([`apply ${name}`]);
   });
 
-  it('leaves a kind whose plural Knative guesses wrongly to the pass, and says so', async () => {
+  it('leaves a kind to the pass if Knative guesses its plural wrongly, and warns', async () => {
     const world = served(2);
     const [first, ...rest] = world.kinds.get(`${group}/v1alpha1`) ?? [];
     world.kinds.set(`${group}/v1alpha1`, [{ ...first, plural: 'oddities' } as ServedKind, ...rest]);
@@ -206,7 +206,7 @@ describe('sources', () => {
     expect(warnings).toEqual([expect.stringContaining('oddities')]);
   });
 
-  it('asks a function again that does not take its first ping, and says so in the end', async () => {
+  it('pings a function again that does not take its first ping, and warns in the end', async () => {
     const statuses = [503, 503, 204];
     const first = createWorld(served(), { sendTo: async () => statuses.shift() ?? 500 });
     expect((await first.run()).warnings).toEqual([]);
@@ -215,7 +215,7 @@ describe('sources', () => {
     expect((await never.run()).warnings).toEqual([expect.stringContaining('trivy did not take its first ping')]);
   });
 
-  it('watches namespaced kinds in its own namespace alone where it is a tenant’s', async () => {
+  it('watches only namespaced kinds, and only in its own namespace, for a tenant', async () => {
     const { run, objects } = createWorld(served(), {}, { WATCH_NAMESPACE: 'tenant-a' });
     await run();
     const made = objects.all.find(({ kind }) => kind === 'ApiServerSource');
@@ -224,7 +224,7 @@ describe('sources', () => {
     expect(kindsIn(made)).toEqual(kinds.filter(({ namespaced }) => namespaced).map(({ kind }) => kind));
   });
 
-  it('has nothing to do where there are no API groups', async () => {
+  it('does nothing without ApiServerSources', async () => {
     const { run, writes } = createWorld(served(), { hasApiServerSources: false });
     await run();
     expect(writes).toEqual([]);
