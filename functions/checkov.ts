@@ -30,7 +30,7 @@ const scan = z.object({
     .nullish(),
 });
 
-/** One report, several (one a framework), or a summary alone when nothing was scanned. */
+/** One report, several (one per framework), or only a summary if nothing was scanned. */
 const output = z.union([z.array(scan), scan.transform((one) => [one])]);
 
 const schema = z.object({
@@ -41,7 +41,7 @@ const schema = z.object({
 type ConfigMap = z.infer<typeof schema>;
 type FailedCheck = z.infer<typeof failedCheck>;
 
-/** Privileged containers, privilege escalation and root: Checkov gives no severity without an API key. */
+/** Checks for privileged containers, privilege escalation and root. Checkov gives no severity without an API key. */
 const highChecks: ReadonlySet<string> = new Set(['CKV_K8S_16', 'CKV_K8S_20', 'CKV_K8S_23']);
 
 const kindPattern = /^[A-Z][a-z]+(?:[A-Z][a-z]*)*$|^[A-Z]{2,}[a-z]+(?:[A-Z][a-z]+)*$/;
@@ -81,7 +81,7 @@ function findingOf(
   time: string,
 ): Finding {
   const { check_id: checkId, check_name: title, resource: text, file_path: file, guideline } = check;
-  const resource = resourceOf(text ?? '') ?? {
+  const resource = parseResource(text ?? '') ?? {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     namespace: metadata.namespace ?? undefined,
@@ -103,8 +103,8 @@ function severityOf({ severity, check_id: id }: FailedCheck): Severity {
   return highChecks.has(id) ? 'HIGH' : 'MEDIUM';
 }
 
-/** `Kind.namespace.name` or `Kind.name`; anything else (Terraform, CloudFormation, a file) is no Kubernetes resource. */
-function resourceOf(text: string): ResourceRef | undefined {
+/** Parses `Kind.namespace.name` or `Kind.name`. Anything else (Terraform, a file) is not a Kubernetes resource. */
+function parseResource(text: string): ResourceRef | undefined {
   const [kind = '', ...rest] = text.split('.');
   const isNamespaced = rest.length > 1 && !isClusterScoped(kind);
   const namespace = isNamespaced ? rest[0] : undefined;

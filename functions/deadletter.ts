@@ -19,7 +19,7 @@ export default defineDeadLetterSink({
     const source = owner?.name ?? 'other';
     const { tally, signal } = context.event;
     if (owner && owner.name !== 'deadletter' && mayPass(event.extensions.knativeerrorcode)) {
-      const status = await context.broker.deliver(owner.url, asItWas(event), signal);
+      const status = await context.broker.sendTo(owner.url, asItWas(event), signal);
       if (status >= 200 && status < 300) return tally.deadLetter(source, 'redelivered');
     }
     await record(event, context);

@@ -14,15 +14,21 @@ import type { SourceDefinition } from '../shared/function/definitions.ts';
 import { defineTask, observationWrites } from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import type { KubernetesObject, Stored } from '../shared/function/stores.ts';
-import { objects, type Watching } from '../shared/function/triggers.ts';
+import { objects, type PathContext } from '../shared/function/triggers.ts';
 import { setConditions } from '../shared/pipeline/conditions.ts';
 import { observeEvent } from '../shared/pipeline/observe.ts';
 import { ageOrphans, reconcilePass } from '../shared/pipeline/pass.ts';
-import { mayBeMore, readyCondition, resolve, sourceCondition, unready } from '../shared/pipeline/readiness.ts';
+import {
+  apiServerSourceCondition,
+  isIncomplete,
+  notReadyCondition,
+  readyCondition,
+  resolveKind,
+} from '../shared/pipeline/readiness.ts';
 import { reconcileReference, referenceOf } from '../shared/pipeline/reference.ts';
 import {
   type AcceptedMapping,
-  isFor,
+  appliesTo,
   judgeMappings,
   type MappedKind,
   mappingKinds,
@@ -89,7 +95,11 @@ function pathOf({ path }: AcceptedMapping): string | undefined {
   return path === undefined ? undefined : `/ingest/${path}`;
 }
 
-function judge(mappings: readonly KubernetesObject[], all: readonly KubernetesObject[], context: Watching): Verdict[] {
+function judge(
+  mappings: readonly KubernetesObject[],
+  all: readonly KubernetesObject[],
+  context: PathContext,
+): Verdict[] {
   return judgeMappings({
     mappings,
     ingesters: all,
@@ -99,7 +109,7 @@ function judge(mappings: readonly KubernetesObject[], all: readonly KubernetesOb
 }
 
 /** What is accepted by the objects that are watched. */
-function acceptedNow(context: Watching): AcceptedMapping[] {
+function acceptedNow(context: PathContext): AcceptedMapping[] {
   return judge(context.cluster.watched(observationMappings), context.cluster.watched(ingesters), context)
     .map(({ mapped }) => mapped)
     .filter((mapped) => mapped !== undefined);
@@ -141,7 +151,7 @@ function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: stri
   };
   const labels = object?.metadata.labels ?? {};
   const isMeant = ({ kind }: AcceptedMapping): boolean =>
-    kind === undefined || (about !== undefined && isFor(kind, { ...about, labels }));
+    kind === undefined || (about !== undefined && appliesTo(kind, { ...about, labels }));
   const parts = all
     .filter(isMeant)
     .map(({ map, filter, windowSeconds }) => filtered(map(data, { about, time, windowSeconds }), filter));
@@ -201,7 +211,7 @@ async function handleReference(event: CloudEvent, context: Context): Promise<voi
   if (mappingKinds.some((kind) => kind.group === group && kind.kind === ref.kind)) return passAll(context);
   const wanted = acceptedNow(context)
     .filter(hasKind)
-    .filter(({ kind }) => isFor(kind, ref));
+    .filter(({ kind }) => appliesTo(kind, ref));
   if (wanted.length === 0) return context.event.tally.skipped('not_wanted');
   for (const all of groupsOf(wanted)) {
     const own = confined(context, all[0], all);
@@ -252,7 +262,7 @@ async function passOnce(context: Context): Promise<void> {
   for (const { object, condition, mapped } of verdicts) {
     const kind = object.kind === ingesters.kind ? ingesters : observationMappings;
     const own = mapped && (ready.get(mapped) ?? readyCondition('True', 'Ready', ''));
-    await setConditions(kind, object, [condition, own ?? unready(condition)], context);
+    await setConditions(kind, object, [condition, own ?? notReadyCondition(condition)], context);
   }
   if (failed.length > 0) throw failed[0];
   await ageOrphans(orphansOf(verdicts, context), context);
@@ -292,16 +302,16 @@ async function passGroup(
   const resolved: AcceptedMapping[] = [];
   for (const mapped of group) {
     if (!mapped.kind) continue;
-    const resolution = await resolve(mapped, own);
+    const resolution = await resolveKind(mapped, own);
     if ('type' in resolution) ready.set(mapped, resolution);
     else {
       kinds.push(resolution);
       resolved.push({ ...mapped, kind: { ...mapped.kind, kind: resolution.kind || undefined } });
-      ready.set(mapped, await sourceCondition(mapped, resolution, context));
+      ready.set(mapped, await apiServerSourceCondition(mapped, resolution, context));
     }
   }
   const conditions = group.map((mapped) => ready.get(mapped)).filter((condition) => condition !== undefined);
-  const isComplete = !conditions.some(mayBeMore);
+  const isComplete = !conditions.some(isIncomplete);
   if (kinds.length === 0 && !(isComplete && conditions.length > 0)) return;
   await reconcilePass(sourceOf(group[0].source, resolved, kinds), own, isComplete);
 }

@@ -294,7 +294,7 @@ async function pingAll(changed: readonly FunctionInfo[], context: Context): Prom
 /** Whether the function has taken a ping, after a few attempts: its first start may take seconds. */
 async function ping({ name, url }: FunctionInfo, { broker, clock, settings, event }: Context): Promise<boolean> {
   const attempt = async (): Promise<void> => {
-    const status = await broker.deliver(url, pingOf(name, settings.SYSTEM_NAMESPACE, clock.now()), event.signal);
+    const status = await broker.sendTo(url, pingOf(name, settings.SYSTEM_NAMESPACE, clock.now()), event.signal);
     if (status < 200 || status >= 300) throw new Refusal(503, 'a ping was not taken', { cause: `status ${status}` });
   };
   const options = { first: 1000, longest: 8000, attempts: 5, sleep: clock.sleep, signal: event.signal };

@@ -141,39 +141,42 @@ export default defineSource({
   schema,
   normalize(report, { time }) {
     if (report.kind === 'ClusterComplianceReport') return fromCompliance(report, time);
-    const subject = subjectOf(report.metadata);
-    if (!subject) return { findings: [], skipped: { no_subject: 1 } };
+    const resource = affectedResource(report.metadata);
+    if (!resource) return { findings: [], skipped: { no_subject: 1 } };
     switch (report.kind) {
       case 'VulnerabilityReport':
       case 'ClusterVulnerabilityReport':
-        return fromVulnerabilities(report, subject, time);
+        return fromVulnerabilities(report, resource, time);
       case 'ExposedSecretReport':
-        return fromSecrets(report, subject, time);
+        return fromSecrets(report, resource, time);
       default:
-        return fromChecks(report, subject, time);
+        return fromChecks(report, resource, time);
     }
   },
 });
 
-/** Reports are re-created every day under other uids, so the labels of the operator say what a report is about. */
-function subjectOf(metadata: ObjectMetadata): ResourceRef | undefined {
+/**
+ * The resource that a report is about: the one in the operator's labels, which stay the same when reports are
+ * re-created; else the report's owner.
+ */
+function affectedResource(metadata: ObjectMetadata): ResourceRef | undefined {
   const owner = ownerOf(metadata);
-  const kind = marked(metadata, 'resource.kind');
-  const name = marked(metadata, 'resource.name');
+  const kind = operatorLabel(metadata, 'resource.kind');
+  const name = operatorLabel(metadata, 'resource.name');
   if (kind === undefined || name === undefined) return owner;
   const isOwner = owner?.kind === kind && owner.name === name;
   const label = metadata.labels?.['trivy-operator.resource.namespace'];
   return {
     apiVersion: isOwner ? owner.apiVersion : undefined,
     kind,
-    // The label is there and empty for what is cluster-scoped.
+    // For a cluster-scoped resource the label exists, but is empty.
     namespace: namespaceText(label ?? metadata.namespace),
     name,
   };
 }
 
-/** A label of the operator, or the annotation of the same key that takes what is no label value. */
-function marked({ labels, annotations }: ObjectMetadata, key: string): string | undefined {
+/** A label of the operator. Values that can't be label values are in an annotation with the same key. */
+function operatorLabel({ labels, annotations }: ObjectMetadata, key: string): string | undefined {
   const value = labels?.[`trivy-operator.${key}`] ?? annotations?.[`trivy-operator.${key}`];
   return isPresent(value) ? value : undefined;
 }
@@ -200,7 +203,7 @@ function fromVulnerabilities(
   resource: ResourceRef,
   time: string,
 ): Normalized {
-  const container = marked(metadata, 'container.name');
+  const container = operatorLabel(metadata, 'container.name');
   const image = imageOf(report);
   const detectedAt = timeOf(report.updateTimestamp, time);
   const findings = report.vulnerabilities.map((row): Finding => {
@@ -224,7 +227,7 @@ function fromSecrets(
   resource: ResourceRef,
   time: string,
 ): Normalized {
-  const container = marked(metadata, 'container.name');
+  const container = operatorLabel(metadata, 'container.name');
   const image = imageOf(report);
   const findings = report.secrets.map((row): Finding => {
     const found = { ruleID: row.ruleID, target: row.target, container };
@@ -252,7 +255,7 @@ function fromChecks({ kind, report }: z.infer<typeof checkReport>, resource: Res
       severity: parseSeverity(row.severity),
       eventType: checkEventTypes[kind],
       resource,
-      // A check without an ID is told apart by its title, or all of them would be one.
+      // A check without an ID is identified by its title; otherwise all of them would be one finding.
       identity: identityOf(isPresent(checkID) ? { checkID } : { title }),
       details: detailsOf({ checkID, title, category, description, remediation, message }),
       detectedAt: timeOf(report.updateTimestamp, time),
@@ -270,7 +273,7 @@ interface FailedControl {
 
 type ComplianceStatus = NonNullable<z.infer<typeof complianceReport>['status']>;
 
-/** An absent totalFail means that the control was not measured, so it is no result. */
+/** Failed counts by control. Without totalFail a control was not measured, so it has not failed. */
 function controlsOf({ summaryReport, detailReport }: ComplianceStatus): FailedControl[] {
   if (summaryReport) {
     return summaryReport.controlCheck.map(({ totalFail, ...row }) => ({ ...row, failed: totalFail ?? 0 }));

@@ -30,7 +30,7 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
       watched: () => [],
       hasApiServerSources: false,
     },
-    broker: { publish: never, deliver: never, isRouted: never },
+    broker: { publish: never, sendTo: never, isRouted: never },
     clock: { now: Date.now, sleep: never },
     functions: [],
     metrics,

@@ -1,8 +1,10 @@
-/** https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties */
+/**
+ * https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties
+ */
 export interface Condition {
   readonly type: 'Accepted' | 'Ready';
   readonly status: 'True' | 'False';
-  /** One word in CamelCase. */
+  /** One CamelCase word. */
   readonly reason: string;
   readonly message: string;
 }

@@ -6,7 +6,7 @@ import { exactNamespace, filterRules, sourceName } from './observation-filter.ts
 
 export const ingesters = configurationKind('Ingester');
 
-const units: Readonly<Record<string, number>> = {
+const secondsPerUnit: Readonly<Record<string, number>> = {
   d: 86_400,
   h: 3600,
   m: 60,
@@ -17,7 +17,10 @@ const units: Readonly<Record<string, number>> = {
   ns: 1e-9,
 };
 
-/** Seconds, of `7d`, `12h` or a Go duration such as `1h30m`: https://pkg.go.dev/time#ParseDuration */
+/**
+ * The seconds in `7d`, `12h` or a Go duration such as `1h30m` (https://pkg.go.dev/time#ParseDuration); `undefined` if
+ * the text is not a duration, or is shorter than a second.
+ */
 export function parseDuration(text: string): number | undefined {
   const part = /(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|ns|d|h|m|s)/y;
   let seconds = 0;
@@ -26,7 +29,7 @@ export function parseDuration(text: string): number | undefined {
     part.lastIndex = at;
     const match = part.exec(text);
     if (!match) return undefined;
-    seconds += Number(match[1]) * (units[match[2] ?? ''] ?? 0);
+    seconds += Number(match[1]) * (secondsPerUnit[match[2] ?? ''] ?? 0);
   }
   return at > 0 && seconds >= 1 ? Math.floor(seconds) : undefined;
 }
@@ -37,14 +40,14 @@ const duration = z
   .transform((text, context) => {
     const seconds = parseDuration(text);
     if (seconds === undefined)
-      context.addIssue({ code: 'custom', message: 'must be a duration of a second at least, such as 7d or 12h' });
+      context.addIssue({ code: 'custom', message: 'must be a duration of at least one second, such as 7d or 12h' });
     return seconds ?? 0;
   });
 
 const labelSelector = z
   .string()
   .max(1024)
-  .refine((text) => parseLabelSelector(text) !== undefined, { error: 'is no label selector' });
+  .refine((text) => parseLabelSelector(text) !== undefined, { error: 'is not a label selector' });
 
 export const ingesterObject = z.object({
   metadata: objectMeta,

@@ -1,8 +1,8 @@
-/** A kind of Kubernetes object, and which objects of it are meant. */
+/** A kind of Kubernetes object, and which objects of that kind are meant. */
 export interface KindSelector {
-  /** API group, empty for core. */
+  /** API group; empty for the core group. */
   readonly group: string;
-  /** Versions that the function can read, best first: the first one that the cluster serves is used. */
+  /** Versions that we can read, best first. The first one that the cluster serves is used. */
   readonly versions: readonly string[];
   readonly kind: string;
   /** Lower-case plural, as in URLs. */
@@ -10,23 +10,25 @@ export interface KindSelector {
   readonly namespaced: boolean;
   /** Only objects with all of these labels. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** Only objects that a selector picks: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ */
+  /**
+   * Only objects that match a label selector: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
+   */
   readonly labelSelector?: string;
-  /** The one namespace to look in; without it, all of them. */
+  /** Only objects in this namespace; `undefined` for all namespaces. */
   readonly namespace?: string;
 }
 
 /**
- * The kind where a function is to look: in `namespace`, or wherever it is where that is not given. A zen-watcher that
- * watches one namespace looks there, whatever is given.
+ * Restricts a kind to `namespace`, if one is given. A zen-watcher that watches a single namespace may read nothing
+ * outside it, so that namespace wins.
  */
 export function selectIn(
   kind: KindSelector,
-  { WATCH_NAMESPACE: watched }: { readonly WATCH_NAMESPACE?: string | undefined },
+  { WATCH_NAMESPACE: watchNamespace }: { readonly WATCH_NAMESPACE?: string | undefined },
   namespace?: string,
 ): KindSelector {
-  const one = watched ?? namespace;
-  return one === undefined ? kind : { ...kind, namespace: one };
+  const only = watchNamespace ?? namespace;
+  return only === undefined ? kind : { ...kind, namespace: only };
 }
 
 export const configMaps: KindSelector = {
@@ -37,7 +39,7 @@ export const configMaps: KindSelector = {
   namespaced: true,
 };
 
-/** The API group and version of an apiVersion; the core group is empty. */
+/** Splits an apiVersion into group and version; the core group is empty. */
 export function groupVersionOf(apiVersion: string): { group: string; version: string } {
   const slash = apiVersion.indexOf('/');
   return { group: apiVersion.slice(0, Math.max(slash, 0)), version: apiVersion.slice(slash + 1) };

@@ -4,13 +4,15 @@ export const labels = {
   source: `${group}/source`,
   category: `${group}/category`,
   severity: `${group}/severity`,
-  /** Hour since 1970, rounded up, at which the TTL ends; an integer, so that `expires<495000` selects. */
+  /**
+   * The hour since 1970, rounded up, at which the TTL ends. An integer, so that the selector `expires<495000` works.
+   */
   expires: `${group}/expires`,
-  /** Hash of source and affected resource; from Kubernetes sources. */
+  /** A hash of the source and the affected resource; on findings of state sources only. */
   subject: `${group}/subject`,
-  /** `open`, `missing` or `resolved`; of state sources. */
+  /** `open`, `missing` or `resolved`; on findings of state sources only. */
   state: `${group}/state`,
-  /** Seconds since 1970. */
+  /** Seconds since 1970 at which the state last changed. */
   stateSince: `${group}/state-since`,
 } as const;
 
@@ -23,7 +25,9 @@ export function expiresLabel(time: number): string {
   return String(Math.ceil(time / hour));
 }
 
-/** Milliseconds since 1970 at which a label `expires` says that the TTL ends; `undefined` if it is no such label. */
+/**
+ * When the TTL ends according to a label `expires`, in milliseconds since 1970; `undefined` if the value is not valid.
+ */
 export function expiresAt(label: string | undefined): number | undefined {
   return label !== undefined && /^\d{1,12}$/.test(label) ? Number(label) * hour : undefined;
 }
@@ -33,7 +37,7 @@ export function stateSinceLabel(time: number): string {
   return String(Math.floor(time / 1000));
 }
 
-/** Text as a label value: at most 63 of the allowed characters, the others replaced by `-`. */
+/** Text as a label value: at most 63 characters, with `-` for each that is not allowed. */
 export function labelValue(text: string): string {
   const value = text.replace(/[^A-Za-z0-9._-]/g, '-').slice(0, 63);
   return value.replace(/^[^A-Za-z0-9]+/, '').replace(/[^A-Za-z0-9]+$/, '');

@@ -5,24 +5,24 @@ import { isPath, parsePath } from './path.ts';
 const path = z
   .string()
   .max(512)
-  .refine((text) => parsePath(text) !== undefined, { error: 'is no path' });
+  .refine((text) => parsePath(text) !== undefined, { error: 'is not a path' });
 
-/** A path where it begins with `.` or `$`, else the text itself. */
+/** A path if it starts with `.` or `$`, else a literal. */
 const value = z
   .string()
   .min(1)
   .max(512)
-  .refine((text) => !isPath(text) || parsePath(text) !== undefined, { error: 'begins like a path, and is none' });
+  .refine((text) => !isPath(text) || parsePath(text) !== undefined, { error: 'starts like a path, but is not one' });
 
 const words = z.array(z.string().max(253)).min(1).max(32);
 
 const condition = z
   .strictObject({ path, in: words.optional(), notIn: words.optional() })
-  .refine((one) => (one.in === undefined) !== (one.notIn === undefined), {
+  .refine((given) => (given.in === undefined) !== (given.notIn === undefined), {
     error: 'exactly one of in and notIn is needed',
   });
 
-/** How the elements of some data become Observations: the same in ObservationMapping and Ingester. */
+/** How some data becomes Observations; part of both ObservationMapping and Ingester. */
 export const mappingRules = z.strictObject({
   items: path.optional(),
   when: z.array(condition).max(16).default([]),
@@ -58,7 +58,7 @@ export const version = z
 export const plural = z
   .string()
   .max(63)
-  .regex(/^[a-z][a-z0-9]*$/, { error: 'must be a lower-case plural' });
+  .regex(/^[a-z][a-z0-9]*$/, { error: 'must be a plural in lower case' });
 
 export const objectMeta = z.object({
   name: z.string(),

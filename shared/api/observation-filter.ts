@@ -9,26 +9,29 @@ const severity = z
   .transform((word) => word.toUpperCase())
   .pipe(z.enum(severities, { error: 'must be critical, high, medium, low or unknown' }));
 
-const nameOfSource = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const rfc1123Label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
-/** The name of a source, as Observations bear it. */
+/** The name of a source, as in an Observation's `spec.source`. */
 export const sourceName = z
   .string()
   .max(63)
-  .regex(nameOfSource, { error: 'must be the name of a source: lower-case letters, digits and hyphens' });
+  .regex(rfc1123Label, { error: 'must be the name of a source: lower-case letters, digits and hyphens' });
 
-function listOf<Item extends z.ZodType>(item: Item, most: number) {
-  return z.array(item).max(most).optional();
+function listOf<Item extends z.ZodType>(item: Item, maxItems: number) {
+  return z.array(item).max(maxItems).optional();
 }
 
 const word = z.string().min(1).max(63);
 
-/** The name of one namespace. */
-export const exactNamespace = word.regex(nameOfSource, {
+/** The name of a namespace, not a pattern. */
+export const exactNamespace = word.regex(rfc1123Label, {
   error: 'must be the name of a namespace: patterns are not known',
 });
 
-/** What of a source passes; the same bounds as the CRD's. A field that is not known could restrict: it is refused. */
+/**
+ * Which findings of a source pass, with the same limits as in the CRD. Unknown fields are refused: one could be a newer
+ * version's restriction, which must not be ignored.
+ */
 export const filterRules = z.strictObject({
   minSeverity: severity.optional(),
   includeSeverity: listOf(severity, 5),
@@ -49,7 +52,7 @@ export type FilterRules = z.infer<typeof filterRules>;
 
 export const filterSpec = filterRules.extend({ targetSource: sourceName });
 
-/** An ObservationFilter, read for what it decides. */
+/** The parts of an ObservationFilter that decide. */
 export const filterObject = z.object({
   metadata: z.object({ name: z.string(), namespace: z.string() }),
   spec: filterSpec,

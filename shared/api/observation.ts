@@ -33,13 +33,14 @@ export interface ObservationOptions {
   readonly name: string;
   readonly namespace: string;
   readonly source: string;
-  /** Of findings that have a state. */
+  /** The value of the label `subject`, for findings that have a state. */
   readonly subject: string | undefined;
   readonly correlationId: string;
-  /** Seconds. */
+  /** In seconds. */
   readonly ttl: number;
-  /** Milliseconds since 1970. */
+  /** In milliseconds since 1970. */
   readonly expiresAt: number;
+  /** In milliseconds since 1970. */
   readonly now: number;
 }
 
@@ -53,7 +54,7 @@ function boundedResource(resource: ResourceRef): ResourceRef {
   };
 }
 
-/** The Observation of a finding, within the bounds of its CRD and below 8 KiB. */
+/** Makes an Observation of a finding, within the limits of the CRD and below 8 KiB. */
 export function observationOf(finding: Finding, options: ObservationOptions): Observation {
   const { category, severity, eventType, resource, details, detectedAt } = finding;
   const state = options.subject

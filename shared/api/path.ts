@@ -1,6 +1,6 @@
-/** What of a value is taken: the text of a path, parsed once. */
+/** Selects a value inside an object, as a parsed path. */
 export interface Path {
-  /** Whether it begins at the whole object, where others begin at one of its items. */
+  /** Whether the path starts at the whole object (`$`). Without `$` it starts at one of the object's items. */
   readonly isWhole: boolean;
   readonly steps: readonly Step[];
 }
@@ -10,21 +10,23 @@ type Step =
   | { readonly type: 'index'; readonly index: number }
   | { readonly type: 'match'; readonly keys: readonly string[]; readonly value: string };
 
-/** `.key`, `[0]`, `['a.b/c']` or `[type=Ready]`, each at the very place where the one before ended. */
+/**
+ * `.key`, `[0]`, `['a.b/c']` or `[type=Ready]`. Sticky, so that each step starts exactly where the previous one ended.
+ */
 const step = /\.([A-Za-z0-9_-]+)|\[(\d{1,9})\]|\['([^']+)'\]|\[([A-Za-z0-9_.-]+)=([^\]]+)\]/y;
-const longestPath = 512;
+const maxPathLength = 512;
 
 export function isPath(text: string): boolean {
   return text.startsWith('.') || text.startsWith('$');
 }
 
-/** `undefined` where the text is no path. */
+/** `undefined` if the text is not a path. */
 export function parsePath(text: string): Path | undefined {
-  if (!isPath(text) || text.length > longestPath) return undefined;
+  if (!isPath(text) || text.length > maxPathLength) return undefined;
   const isWhole = text.startsWith('$');
   const steps: Step[] = [];
-  for (let at = isWhole ? 1 : 0; at < text.length; at = step.lastIndex) {
-    step.lastIndex = at;
+  for (let index = isWhole ? 1 : 0; index < text.length; index = step.lastIndex) {
+    step.lastIndex = index;
     const match = step.exec(text);
     if (!match) return undefined;
     steps.push(stepOf(match));
@@ -38,7 +40,7 @@ function stepOf([, key, index, quoted, field, value]: RegExpExecArray): Step {
   return { type: 'key', key: key ?? quoted ?? '' };
 }
 
-/** Own fields of plain objects alone: no prototype, no method, no length can be reached. */
+/** Reads own data properties of plain objects only, so that a path can't reach a prototype, a method or a length. */
 function field(value: unknown, key: string): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   return Object.getOwnPropertyDescriptor(value, key)?.value;
@@ -49,7 +51,7 @@ function matches(element: unknown, keys: readonly string[], value: string): bool
   return scalarText(found ?? field(element, keys.join('.'))) === value;
 }
 
-/** The value that a path leads to; `undefined` where it leads nowhere. */
+/** The value that a path leads to; `undefined` if there is none. */
 export function valueAt({ isWhole, steps }: Path, whole: unknown, item: unknown): unknown {
   let value = isWhole ? whole : item;
   for (const one of steps) {
@@ -62,7 +64,7 @@ export function valueAt({ isWhole, steps }: Path, whole: unknown, item: unknown)
   return value;
 }
 
-/** The text of a string, number or boolean; `undefined` for all else. */
+/** A string, number or boolean as text; `undefined` for anything else. */
 export function scalarText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 
 /**
- * JSON with one spelling per value: object keys sorted by UTF-16 code unit, no white space, properties that are
- * `undefined` left out. Two values have the same canonical JSON exactly if they are the same JSON value.
+ * JSON with one spelling per value: object keys sorted by UTF-16 code unit, no white space, `undefined` properties
+ * left out. Two values have the same canonical JSON if and only if they are the same JSON value.
  */
 export function canonicalJson(value: unknown): string {
   if (typeof value === 'string') return quoted(value);
@@ -10,7 +10,7 @@ export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   let members = '';
   const object: Readonly<Record<string, unknown>> = { ...value };
-  // Without a function to compare by, texts are sorted by code unit.
+  // Without a compare function, sort() orders strings by code unit.
   for (const key of Object.keys(object).sort()) {
     const member = object[key];
     if (member !== undefined) members += `${members === '' ? '' : ','}${quoted(key)}:${canonicalJson(member)}`;
@@ -18,7 +18,7 @@ export function canonicalJson(value: unknown): string {
   return `{${members}}`;
 }
 
-/** Printable ASCII but for the quote and the backslash: JSON has it as it is. */
+/** Printable ASCII except the quote and the backslash: JSON needs no escapes for it. */
 const plain = /^[ !#-[\]-~]*$/;
 
 function quoted(text: string): string {

@@ -1,4 +1,4 @@
-/** Kubernetes' own kinds by their plural: https://kubernetes.io/docs/reference/kubernetes-api/ */
+/** Kubernetes' built-in kinds, by plural: https://kubernetes.io/docs/reference/kubernetes-api/ */
 const namespacedKinds: Readonly<Record<string, string>> = {
   bindings: 'Binding',
   configmaps: 'ConfigMap',
@@ -78,12 +78,12 @@ const kinds: ReadonlyMap<string, string> = new Map([
 ]);
 const clusterScoped: ReadonlySet<string> = new Set(Object.values(clusterKinds));
 
-/** The kind of a built-in plural (`pods` is Pod); of any other the plural itself. */
+/** The kind of a built-in plural (`pods` is Pod); for any other plural, the plural itself. */
 export function kindOf(plural: string): string {
   return kinds.get(plural) ?? plural;
 }
 
-/** Whether a kind is one of Kubernetes' own that live in no namespace. */
+/** Whether a kind is a built-in one whose objects have no namespace. */
 export function isClusterScoped(kind: string): boolean {
   return clusterScoped.has(kind);
 }

@@ -2,10 +2,10 @@ import * as z from 'zod';
 import type { ResourceRef } from './finding.ts';
 import { isPresent } from './values.ts';
 
-/** Text that only describes: of another type it is left out, rather than lose the report. */
+/** Text for people only. If it has another type it is ignored, since that is no reason to lose the report. */
 export const descriptiveText = z.string().nullish().catch(undefined);
 
-/** A list that may be absent or null. */
+/** A list that may be absent or null; either becomes an empty list. */
 export function rowsOf<Row extends z.ZodType>(row: Row) {
   return z
     .array(row)
@@ -17,7 +17,7 @@ const stringMap = z.record(z.string(), z.string()).nullish().catch(undefined);
 
 const ownerReference = z.object({ apiVersion: descriptiveText, kind: z.string(), name: z.string() });
 
-/** The metadata of a Kubernetes object that sources look at. */
+/** The metadata of a Kubernetes object that sources use. */
 export const objectMetadata = z.object({
   name: descriptiveText,
   namespace: descriptiveText,
@@ -28,12 +28,12 @@ export const objectMetadata = z.object({
 
 export type ObjectMetadata = z.infer<typeof objectMetadata>;
 
-/** A namespace as text, or `undefined` where none is meant: absent, null or empty. */
+/** A namespace, or `undefined` if it is absent, null or empty. */
 export function namespaceText(namespace: string | null | undefined): string | undefined {
   return isPresent(namespace) ? (namespace ?? undefined) : undefined;
 }
 
-/** The first owner of an object, which lives in the same namespace if it is namespaced. */
+/** An object's first owner. If the owner is namespaced, it has the object's namespace. */
 export function ownerOf({ ownerReferences, namespace }: ObjectMetadata): ResourceRef | undefined {
   const owner = ownerReferences?.[0];
   if (!owner || !isPresent(owner.kind) || !isPresent(owner.name)) return undefined;
@@ -45,7 +45,7 @@ export function ownerOf({ ownerReferences, namespace }: ObjectMetadata): Resourc
   };
 }
 
-/** JSON in a string, such as a ConfigMap's value, as another schema has it. */
+/** A string that holds JSON, such as a ConfigMap's value; what it holds is parsed with another schema. */
 export function jsonText<Schema extends z.ZodType>(schema: Schema, parse: (text: string) => unknown = JSON.parse) {
   return z
     .string()
@@ -53,7 +53,7 @@ export function jsonText<Schema extends z.ZodType>(schema: Schema, parse: (text:
       try {
         return parse(text);
       } catch {
-        context.addIssue({ code: 'custom', message: 'not JSON' });
+        context.addIssue({ code: 'custom', message: 'is not valid JSON' });
         return z.NEVER;
       }
     })

@@ -19,7 +19,7 @@ const words: Readonly<Record<string, Severity>> = {
   negligible: 'LOW',
 };
 
-/** Maps a tool's severity word, in any case, to ours; a word that is unknown or absent is `UNKNOWN`. */
+/** Our severity for a tool's word, in any case; `UNKNOWN` if the word is absent or not in the table. */
 export function parseSeverity(word: unknown): Severity {
   if (typeof word !== 'string') return 'UNKNOWN';
   const key = word.trim().toLowerCase();

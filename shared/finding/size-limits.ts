@@ -1,22 +1,22 @@
 /**
- * Of an Observation of at most 8 KiB, so that 200,000 of them fit in an etcd of 2 GiB, this is left for details: the rest
- * of the object (names, labels, resource, metadata of the API server) has limits of its own.
+ * An Observation may take 8 KiB, so that 200,000 of them fit into an etcd of 2 GiB. This much of it is for the details;
+ * the rest (names, labels, resource, the API server's metadata) has limits of its own.
  */
 const maxDetailsBytes = 4096;
-/** One less than the CRD allows, so that there is room for the mark. */
+/** One less than the CRD allows, to leave room for `truncated`. */
 const maxListItems = 63;
 const maxDepth = 8;
-const longestKey = 253;
+const maxKeyBytes = 253;
 const cutMark = '… (cut)';
 
 function bytesOf(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value) ?? '');
 }
 
-/** `value` in at most `max` bytes of JSON, cut between characters, with a mark at its end where it was cut. */
+/** Cuts a string, between characters, to at most `max` bytes of JSON. A cut string ends with a mark. */
 export function cutText(value: string, max: number): string {
   const text = value.toWellFormed();
-  // A character of a string takes six bytes of JSON at most.
+  // A UTF-16 code unit takes at most six bytes of JSON.
   if (text.length * 6 <= max) return text;
   if (bytesOf(text) - 2 <= max) return text;
   let low = 0;
@@ -37,24 +37,24 @@ function cutValue(value: unknown, max: number, depth: number): unknown {
   if (Array.isArray(value)) return value.slice(0, maxListItems).map((item) => cutValue(item, max, depth - 1));
   const members = Object.entries(value).slice(0, maxListItems);
   return Object.fromEntries(
-    members.map(([key, member]) => [cutText(key, longestKey), cutValue(member, max, depth - 1)]),
+    members.map(([key, member]) => [cutText(key, maxKeyBytes), cutValue(member, max, depth - 1)]),
   );
 }
 
-/** Whether `cutValue` would change nothing of a value whose JSON is no longer than it may be. */
+/** Whether `cutValue` would leave a value unchanged, provided that its JSON is short enough. */
 function needsNoCut(value: unknown, depth: number): boolean {
   if (typeof value === 'string') return value.isWellFormed();
   if (typeof value !== 'object' || value === null) return true;
   if (depth === 0) return false;
   const items: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
   if (items.length > maxListItems) return false;
-  const hasShortKeys = Array.isArray(value) || Object.keys(value).every((key) => cutText(key, longestKey) === key);
+  const hasShortKeys = Array.isArray(value) || Object.keys(value).every((key) => cutText(key, maxKeyBytes) === key);
   return hasShortKeys && items.every((item) => needsNoCut(item, depth - 1));
 }
 
 /**
- * Details that fit: long strings are cut with a mark, long lists and deep values shortened, each step with half the
- * bytes of the one before, until all of it fits; `truncated: true` says so. Depends on nothing but its argument.
+ * Makes details fit: cuts long strings, long lists and deep values, to half as many bytes at each attempt, until all of
+ * them fit, and adds `truncated: true`. The result depends on the argument alone.
  */
 export function fitDetails(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
   if (needsNoCut(details, maxDepth) && bytesOf(details) <= maxDetailsBytes) return { ...details };

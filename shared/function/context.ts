@@ -6,7 +6,7 @@ import type { Discovery, KubernetesObject, Objects, Store } from './stores.ts';
 import type { Tally } from './tally.ts';
 import type { WebhookTrigger } from './triggers.ts';
 
-/** What a function may know of another one. */
+/** What a function may know about another one. */
 export interface FunctionInfo {
   readonly name: string;
   /** Its address in the system namespace. */
@@ -14,37 +14,37 @@ export interface FunctionInfo {
   readonly webhooks: readonly WebhookTrigger[];
   /** The kinds that its ApiServerSource triggers name. */
   readonly kinds: readonly KindSelector[];
-  /** Whether it wants the kinds that ObservationMappings and Ingesters name. */
+  /** Whether it also takes the kinds that ObservationMappings and Ingesters name. */
   readonly takesMappedKinds: boolean;
 }
 
-/** The names that a function knows to exist: saves calls, decides nothing. */
+/** A cache of names that exist in the store. It saves calls, and nothing depends on it. */
 export interface KnownNames {
   has(key: string): boolean;
   add(key: string): void;
 }
 
-/** Kubernetes objects other than Observations, and the kinds that there are. */
+/** Kubernetes objects other than Observations, and the kinds that exist. */
 export interface Cluster {
   readonly objects: Objects;
-  /** `undefined` where folders stand for the cluster, which serve whatever lies in them. */
+  /** `undefined` if folders stand in for the cluster: a folder has no kinds, it serves whatever is in it. */
   readonly kinds: Discovery | undefined;
   /**
-   * The objects of a kind that the function watches, as they are now; the same array until one changes. Throws a Refusal
+   * The current objects of a kind that the function watches: the same array until one of them changes. Throws a Refusal
    * 503 until they have been read once.
    */
   watched(kind: KindSelector): readonly KubernetesObject[];
-  /** Whether Knative's ApiServerSources wake functions here; elsewhere changes are seen by watching folders, or by passes. */
+  /** Whether Knative's ApiServerSources report changes. If not, folders are watched, or passes find the changes. */
   readonly hasApiServerSources: boolean;
 }
 
 export interface Broker {
-  /** Resolves when the Broker has the event; throws a Refusal 503 if it has not. */
+  /** Resolves once the Broker has taken the event; throws a Refusal 503 if it has not. */
   publish(event: CloudEvent, signal: AbortSignal): Promise<void>;
-  /** Sends an event to an address; resolves to the status of the answer, 503 if there was none. */
-  deliver(url: string, event: CloudEvent, signal: AbortSignal): Promise<number>;
+  /** Sends an event to an address; resolves to the status of the response, or to 503 if there was none. */
+  sendTo(url: string, event: CloudEvent, signal: AbortSignal): Promise<number>;
   /**
-   * Whether the Broker has a ready Trigger that gives events of this type to that function: without one it drops them.
+   * Whether a ready Trigger delivers events of this type to that function. Without one the Broker drops them.
    * `undefined` until that is known.
    */
   isRouted(functionName: string, eventType: string): boolean | undefined;
@@ -53,39 +53,42 @@ export interface Broker {
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Resolves after so many milliseconds, or at once when `signal` aborts. */
+  /** Resolves after this many milliseconds, or as soon as `signal` aborts. */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
-/** What belongs to the event that is being handled. */
+/** The part of the context that belongs to the current event. */
 export interface EventContext {
-  /** Aborted when the event's deadline has passed or the process shuts down. */
+  /** Aborts when the event's deadline is exceeded or the process shuts down. */
   readonly signal: AbortSignal;
-  /** Goes into the log and into each Observation's annotation. */
+  /** Written to the log and to an annotation of each Observation. */
   readonly correlationId: string;
   readonly tally: Tally;
 }
 
-/** Everything from outside reaches a function by this. */
+/** Everything that a function gets from outside. */
 export interface Context<Settings = unknown> {
   readonly settings: Settings & CommonSettings;
   readonly store: Store;
   readonly cluster: Cluster;
   readonly broker: Broker;
-  /** Empty for a function that does not say `seesOthers`. */
+  /** The other functions; empty unless the function declares `seesOthers`. */
   readonly functions: readonly FunctionInfo[];
   readonly filter: Filter;
   readonly known: KnownNames;
   readonly clock: Clock;
-  /** A place among at most `limit` requests in flight under `key`: the function that releases it, or `undefined`. */
+  /**
+   * Takes one of `limit` slots for requests in flight under `key`. Returns its release function, or `undefined` if all
+   * are taken.
+   */
   acquire(key: string, limit: number): (() => void) | undefined;
   /**
-   * Does the work at most once in so many milliseconds, and never twice at a time: who comes meanwhile waits for the
-   * next run and shares it. Resolves to `undefined` for all but the one whose work was run.
+   * Runs the work at most once in this many milliseconds, and never concurrently: calls that arrive in between wait for
+   * the next run and share it. Resolves to `undefined` for all but the caller whose work was run.
    */
   coalesce<Result>(milliseconds: number, work: () => Promise<Result>): Promise<Result | undefined>;
   readonly event: EventContext;
 }
 
-/** A function's context apart from any event. */
+/** A function's context between events. */
 export type FunctionContext = Omit<Context, 'event'>;

@@ -8,18 +8,19 @@ import type { Context } from './context.ts';
 import type { CommonSettings } from './settings.ts';
 import type { Trigger } from './triggers.ts';
 
-/** One rule of the function's Role, in addition to those that its triggers and writing Observations need. */
+/** A rule of the function's Role, in addition to those that follow from its triggers. */
 export interface Permission {
   readonly group: string;
   readonly resources: readonly string[];
   readonly verbs: readonly string[];
-  /** `system`: in the system namespace alone. `cluster`: a kind without namespaces, which a tenant's roles leave out. */
+  /** `system`: in the system namespace only. `cluster`: for a cluster-scoped kind, which a tenant's Roles leave out. */
   readonly scope?: 'system' | 'cluster';
 }
 
 /**
- * What a function needs that writes Observations, sources aside. `get`: a namespace over its quota answers the same
- * whether the name is there or not. `record`: what the admission policy asks of whoever writes in our name.
+ * What a function needs to write Observations, unless it is a source. `get`, because a namespace over its quota gives
+ * the same answer whether the name exists or not. `record`, because the admission policy requires it of whoever uses
+ * our names.
  */
 export const observationWrites: Permission = {
   group,
@@ -27,21 +28,21 @@ export const observationWrites: Permission = {
   verbs: ['create', 'get', 'record'],
 };
 
-/** What all kinds of functions say of themselves. */
+/** What every kind of function declares. */
 interface Declaration<Settings> {
   readonly name: string;
   /** A zod object whose keys are the names of the function's own environment variables. */
   readonly settings: z.ZodType<Settings>;
   readonly permissions: readonly Permission[];
-  /** Kinds that it reads before it is ready and watches while it runs: `context.cluster.watched`. */
+  /** Kinds that are read before the function is ready, and watched while it runs: `context.cluster.watched`. */
   watches?(settings: Settings & CommonSettings): readonly KindSelector[];
-  /** Whether it needs to know what the other functions declare: `context.functions`. */
+  /** Whether `context.functions` holds what the other functions declare. */
   readonly seesOthers?: boolean;
 }
 
 /**
- * What takes CloudEvents. `handle` resolves only after everything that it derived from the event is stored; it throws a
- * Refusal if something isn't. What it has done by then is in `context.event.tally`.
+ * Handles CloudEvents. `handle` resolves only after everything that it derived from the event is stored, and throws a
+ * Refusal if something could not be. Either way, `context.event.tally` holds what it has done.
  */
 interface Handler<Settings> {
   handle(event: CloudEvent, context: Context<Settings>): Promise<void>;
@@ -51,7 +52,7 @@ interface Triggered<Settings> {
   triggers(settings: Settings & CommonSettings): readonly Trigger[];
 }
 
-/** Work of zen-watcher's own that objects, the clock, a start or events wake. */
+/** Work of zen-watcher itself, started by changes of objects, the clock, the start of its process, or events. */
 export interface TaskDefinition<Settings = unknown>
   extends Declaration<Settings>,
     Handler<Settings>,
@@ -59,34 +60,36 @@ export interface TaskDefinition<Settings = unknown>
   readonly kind: 'task';
 }
 
-/** A source as a function, made by `defineSource`. */
+/** A source, made into a function by `defineSource`. */
 export interface SourceFunction extends Declaration<unknown>, Handler<unknown>, Triggered<unknown> {
   readonly kind: 'source';
   readonly source: SourceDefinition<unknown, unknown>;
 }
 
-/** A request body at a path that is no CloudEvent's door. */
+/** A request to a webhook path, whose body is not a CloudEvent. */
 export interface RawRequest {
-  /** The path alone, without query. */
+  /** The path without the query. */
   readonly path: string;
-  /** The Webhook trigger's path, which may end with `/*`: one of a few. */
+  /**
+   * The path of the Webhook trigger, which may end with `/*`. There are only a few, so it is safe as a metric's label.
+   */
   readonly endpoint: string;
-  /** The decompressed body, once: whoever takes it alone decides how long it is held. */
+  /** Returns the decompressed body, once, so that the caller decides how long it stays in memory. */
   takeBody(): Uint8Array;
-  /** The sender's trace context, or a new one: what is made of the request goes on in it. */
+  /** The sender's trace context, or a new one. Events that are made from the request continue it. */
   readonly traceparent: string;
 }
 
-/** The one function that owns the HTTP paths of Webhook triggers, and turns what is posted there into events. */
+/** The function that serves the paths of Webhook triggers, and turns what is posted there into events. There is one. */
 export interface GatewayDefinition<Settings = unknown> extends Declaration<Settings> {
   readonly kind: 'gateway';
-  /** Who may use the paths. */
+  /** Who may post to the paths. */
   access(settings: Settings): AccessOptions;
-  /** Resolves when the Broker has all that was made of the request; throws a Refusal if not. */
+  /** Resolves once the Broker has every event that was made from the request; throws a Refusal if it doesn't. */
   receive(request: RawRequest, context: Context<Settings>): Promise<void>;
 }
 
-/** The one function that takes what the Broker could not deliver, whatever it is. */
+/** The function that takes events that the Broker could not deliver, whatever they are. There is one. */
 export interface DeadLetterSinkDefinition<Settings = unknown> extends Declaration<Settings>, Handler<Settings> {
   readonly kind: 'dead-letter-sink';
 }
@@ -95,7 +98,7 @@ export type HandlerDefinition = SourceFunction | TaskDefinition | DeadLetterSink
 
 export type FunctionDefinition = HandlerDefinition | GatewayDefinition;
 
-// The host hands each function only what its own schemas have parsed, so forgetting the type of its settings is safe.
+// The host gives a function only settings that its own schema has parsed, so it is safe to forget their type here.
 
 export function defineTask<Settings>(definition: Omit<TaskDefinition<Settings>, 'kind'>): TaskDefinition {
   return { kind: 'task', ...definition } as unknown as TaskDefinition;
@@ -111,7 +114,9 @@ export function defineDeadLetterSink<Settings>(
   return { kind: 'dead-letter-sink', ...definition } as unknown as DeadLetterSinkDefinition;
 }
 
-/** What wakes a function; nothing but the Broker's failures a dead-letter sink, nothing but requests a gateway. */
+/**
+ * What starts a function. Dead-letter sinks and gateways have no triggers: failed deliveries and requests start them.
+ */
 export function triggersOf(definition: FunctionDefinition, settings: CommonSettings): readonly Trigger[] {
   return 'triggers' in definition ? definition.triggers(Object.assign({}, settings)) : [];
 }
@@ -122,13 +127,15 @@ export interface NormalizeOptions<Settings> {
   readonly settings: Settings & CommonSettings;
 }
 
-/** What a source says of itself: the schema of its tool's data and a pure `normalize`. */
+/** What a source declares: the schema of its tool's data, and a pure `normalize`. */
 export interface SourceDefinition<Data, Settings> extends Triggered<Settings> {
   readonly name: string;
   /** A zod object whose keys are the names of the source's own environment variables. */
   readonly settings: z.ZodType<Settings>;
-  /** What the tool sends. Unknown fields are ignored. */
+  /** The schema of what the tool sends. Unknown fields are ignored. */
   readonly schema: z.ZodType<Data>;
-  /** Uses its arguments only: no clock, no random, no environment, no logging; never throws on what `schema` accepts. */
+  /**
+   * Depends on its arguments only: no clock, random numbers, environment or log. Never throws on what `schema` accepts.
+   */
   normalize(data: Data, options: NormalizeOptions<Settings>): Normalized;
 }

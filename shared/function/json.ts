@@ -2,7 +2,7 @@ import { Refusal } from './refusal.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Throws a Refusal 400 that says where. */
+/** Throws a Refusal 400 with this path. */
 export function parseJson(bytes: Uint8Array, path: string): unknown {
   try {
     return JSON.parse(utf8.decode(bytes));

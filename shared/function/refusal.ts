@@ -35,7 +35,7 @@ export class Refusal extends Error {
 }
 
 /** `items[3].verb` from a zod issue's path. */
-export function pathOf(path: readonly PropertyKey[], root = ''): string {
+export function formatPath(path: readonly PropertyKey[], root = ''): string {
   let text = root;
   for (const key of path) {
     if (typeof key === 'number') text += `[${key}]`;
@@ -47,7 +47,7 @@ export function pathOf(path: readonly PropertyKey[], root = ''): string {
 /** The field that a zod issue is about, such as `sources.falco.minSeverity`; of one that is not known, its own name. */
 export function fieldOf(issue: z.core.$ZodIssue | undefined): string {
   const path = issue?.path ?? [];
-  return pathOf(issue?.code === 'unrecognized_keys' ? [...path, issue.keys[0] ?? ''] : path);
+  return formatPath(issue?.code === 'unrecognized_keys' ? [...path, issue.keys[0] ?? ''] : path);
 }
 
 /** The field of a configuration's first fault, as its user wrote it, and what is wrong with it. */
@@ -58,7 +58,7 @@ export function faultyField({ issues: [issue] }: z.ZodError): { readonly field: 
 /** Where the data's first fault is, and what it is. */
 export function firstFault(error: z.ZodError, root: string): { readonly path: string; readonly message: string } {
   const issue = error.issues[0];
-  return { path: pathOf(issue?.path ?? [], root), message: issue?.message ?? 'is invalid' };
+  return { path: formatPath(issue?.path ?? [], root), message: issue?.message ?? 'is invalid' };
 }
 
 /** The data's first fault, as the sender should read it. */

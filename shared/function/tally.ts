@@ -2,46 +2,48 @@ import type { Counts } from '../finding/finding.ts';
 import type { Severity } from '../finding/severity.ts';
 import { type CountRow, createCounts } from './count-rows.ts';
 
-/** What came of one event: values for the log line and the metrics, nothing else. */
+/** What one event came to. Used for its log line and the metrics, and for nothing else. */
 export interface Summary {
-  /** Findings that the event holds, before the filter. */
+  /** Findings in the event, before filtering. */
   readonly observed: number;
-  /** Rows and events that are no findings, by reason. */
+  /** Rows and events that did not become findings, by reason. */
   readonly skipped: Counts;
   /** Findings that were dropped, by the filter's reason. */
   readonly filtered: Counts;
   readonly created: readonly CountRow<'category' | 'severity'>[];
-  /** Creates that found the name taken, and names that the cache knew. */
+  /** Findings whose name was already in the store or in the cache. */
   readonly duplicate: number;
-  /** Known already by a list, so not tried. */
+  /** Findings that were listed as stored and need no change. */
   readonly unchanged: number;
-  /** Labels changed by the lifecycle: renewed, missing, resolved, open again. */
+  /** Observations whose labels were changed, by change: renewed, reopened, missing or resolved. */
   readonly relabelled: Counts;
-  /** Deleted by gc, by source and reason. */
+  /** Observations that gc deleted. */
   readonly deleted: readonly CountRow<'source' | 'reason'>[];
-  /** Items that were refused of a raw body that was taken. */
+  /** Items that were refused, of a body that was accepted. */
   readonly dropped: number;
-  /** What became of dead letters; `source` is the function that they were for. */
+  /** What became of dead letters; `source` is the function that they were meant for. */
   readonly deadLetters: readonly CountRow<'source' | 'reason'>[];
-  /** Only after a garbage collection: what lives, and what went wrong. */
+  /** The result of a garbage collection, if the event started one. */
   readonly collection: Collection | undefined;
-  /** What an operator should read, though the event itself went well. */
+  /** What an operator should know even if the event itself was handled. */
   readonly warnings: readonly string[];
 }
 
 export interface Collection {
-  /** What exists. */
+  /** Observations that exist. */
   readonly live: readonly CountRow<'source' | 'severity'>[];
-  /** What of it is neither missing nor resolved, by the namespaces that have most of it; `other` is the rest of them. */
+  /**
+   * Observations that are neither missing nor resolved. Namespaces with few of them are counted together as `other`.
+   */
   readonly open: readonly CountRow<'source' | 'severity' | 'namespace'>[];
-  /** How many there may be. */
+  /** How many Observations there may be. */
   readonly limit: number;
   readonly errors: readonly CountRow<'operation' | 'errorType'>[];
 }
 
 /**
- * What a function does with one event, written as it happens. Whoever gave the event reads it at the end, whether that
- * end is an answer or a fault.
+ * Records what a function does with one event, as it happens. The dispatcher reads it at the end, whether the function
+ * has succeeded or thrown.
  */
 export interface Tally {
   observed(count: number): void;

@@ -2,36 +2,38 @@ import { type KindSelector, selectIn } from '../api/kind-selector.ts';
 import type { Cluster } from './context.ts';
 import type { CommonSettings } from './settings.ts';
 
-/** What a path that ends with `/*` is judged by. */
-export interface Watching {
+/** What `isServed` may use to decide whether a path exists. */
+export interface PathContext {
   readonly cluster: Pick<Cluster, 'watched'>;
   readonly functions: readonly { readonly name: string }[];
   readonly settings: CommonSettings;
 }
 
-/** Woken by references (never bodies) to objects of these kinds that were added, changed or deleted. */
+/**
+ * Starts a function when objects of these kinds are added, changed or deleted; the events hold references, not objects.
+ */
 export interface ApiServerSourceTrigger {
   readonly type: 'ApiServerSource';
   readonly kinds: readonly KindSelector[];
 }
 
-/** Woken by references to objects of the kinds that ObservationMappings and Ingesters name. */
+/** The same for the kinds that ObservationMappings and Ingesters name. */
 export interface MappedKindsTrigger {
   readonly type: 'MappedKinds';
 }
 
-/** Woken once by each start of its process, by an event like the clock's. */
+/** Starts a function once per start of its process, with the same event as PingSource. */
 export interface StartTrigger {
   readonly type: 'Start';
 }
 
-/** Woken by the clock, every so many minutes. */
+/** Starts a function every so many minutes. */
 export interface PingSourceTrigger {
   readonly type: 'PingSource';
   readonly minutes: number;
 }
 
-/** Woken by events of the Broker of this type. */
+/** Starts a function for each of the Broker's events of this type. */
 export interface BrokerTrigger {
   readonly type: 'Broker';
   readonly eventType: string;
@@ -44,29 +46,36 @@ export interface RefusedItem {
 }
 
 export interface SplitBody {
-  /** `id` is the same whenever the same body is sent again, `data` is reduced to what may travel through a Broker. */
+  /** `id` is the same if the same body is sent again; `data` is reduced to what a Broker may see. */
   readonly items: readonly { readonly id: string; readonly data: unknown }[];
   readonly refused: readonly RefusedItem[];
-  /** How many more there were that can match no rule: seen at a glance, since most of a batch is like that. */
+  /** How many other items there were, which no rule can match. Most items of a batch are like that. */
   readonly unwanted: number;
 }
 
-/** Raw HTTP from a tool that speaks no CloudEvents; the gateway turns it into events of `eventType`. */
+/** Raw HTTP from a tool that does not speak CloudEvents; the gateway turns it into events of `eventType`. */
 export interface WebhookTrigger {
   readonly type: 'Webhook';
   readonly path: `/${string}`;
   readonly eventType: string;
-  /** Where a body may hold many items: the member that lists them. They are then split one at a time. */
+  /**
+   * The member of a body that lists its items, if it may hold many. A long list is split item by item to save memory.
+   */
   readonly list?: string;
-  /** Pure. Leaves out what no rule of the function can match. Throws a Refusal if the body as a whole can't be read. */
+  /**
+   * Splits a body into items, and leaves out those that no rule can match. Pure. Throws a Refusal if the body is
+   * unreadable.
+   */
   split(body: unknown): SplitBody;
-  /** Where the path ends with `/*`: whether there is such a path now. Throws a Refusal 503 while that is not known. */
-  isServed?(path: string, watching: Watching): boolean;
-  /** How many requests may be in flight before the next one is answered 503. */
+  /**
+   * For a path that ends with `/*`: whether a path exists at the moment. Throws a Refusal 503 while that is unknown.
+   */
+  isServed?(path: string, context: PathContext): boolean;
+  /** How many requests may be in flight; more are answered 503. */
   readonly inFlight: number;
   /**
-   * Whether the sender sends again what was not acknowledged. It is answered 503 at the deadline while the Broker can't
-   * be reached; the request of one that does not is held.
+   * Whether the sender retries what was not acknowledged. While the Broker can't be reached, such a sender is answered
+   * 503 after a short deadline; the request of any other sender is held for as long as possible.
    */
   readonly senderRetries: boolean;
 }
@@ -79,7 +88,7 @@ export type Trigger =
   | BrokerTrigger
   | WebhookTrigger;
 
-/** Woken by objects of these kinds: in `namespace`, in the one that is watched, or wherever they are. */
+/** A trigger for objects of these kinds: in the watched namespace if there is one, else in `namespace`, else in all. */
 export function objects(
   kinds: readonly KindSelector[],
   settings: CommonSettings,
@@ -88,7 +97,7 @@ export function objects(
   return { type: 'ApiServerSource', kinds: kinds.map((kind) => selectIn(kind, settings, namespace)) };
 }
 
-/** The kinds whose objects wake a function with these triggers. */
+/** The kinds whose objects start a function with these triggers. */
 export function kindsIn(triggers: readonly Trigger[]): KindSelector[] {
   return triggers.filter((trigger) => trigger.type === 'ApiServerSource').flatMap(({ kinds }) => kinds);
 }

@@ -66,7 +66,7 @@ function brokerOf(settings: CommonSettings, { watched, unread }: Watches): Broke
       extensions: overridesOf(settings.K_CE_OVERRIDES),
       tokenFile: settings.OIDC_TOKEN_FILE,
     }),
-    deliver: sender.deliver,
+    sendTo: sender.sendTo,
     isRouted(functionName, eventType) {
       if (unread().length > 0) return undefined;
       return isRoutedBy(watched(knativeTriggers), functionName, eventType);

@@ -117,7 +117,7 @@ export function createLocalBroker(options: LocalBrokerOptions): LocalBroker {
       return wanting.length;
     },
 
-    async deliver(url, event, signal) {
+    async sendTo(url, event, signal) {
       const target = functions.find((handler) => url === urlOf(handler) || url.startsWith(`${urlOf(handler)}/`));
       if (!target) return 404;
       return (await refusalFrom(target, event, signal))?.status ?? 204;

@@ -5,7 +5,7 @@ import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
 import { groupVersionOf, type KindSelector } from '../api/kind-selector.ts';
 import { guessedPlural } from '../api/knative-kinds.ts';
-import { pathOf } from '../function/refusal.ts';
+import { formatPath } from '../function/refusal.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
 
 /** Checked only as far as an object's address goes; what is in it is for the sources' own schemas to say. */
@@ -79,7 +79,9 @@ export function parseObjects(text: string, file: string): KubernetesObject[] {
     const parsed = objectSchema.safeParse(value);
     if (parsed.success) return parsed.data;
     const issue = parsed.error.issues[0];
-    throw new Error(`${pathOf(issue?.path ?? [], '') || 'document'}: ${issue?.message ?? 'not a Kubernetes object'}`);
+    throw new Error(
+      `${formatPath(issue?.path ?? [], '') || 'document'}: ${issue?.message ?? 'not a Kubernetes object'}`,
+    );
   });
 }
 

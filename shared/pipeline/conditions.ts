@@ -4,7 +4,7 @@ import type { KindSelector } from '../api/kind-selector.ts';
 import type { Context } from '../function/context.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 
-const longestMessage = 1024;
+const maxMessageLength = 1024;
 
 const statusSchema = z.object({
   status: z.object({
@@ -21,7 +21,7 @@ const statusSchema = z.object({
   }),
 });
 
-/** Writes these conditions of an object and leaves its others; nothing where they say so already. */
+/** Sets these conditions of an object and leaves its others alone. Writes nothing if the object has them already. */
 export async function setConditions(
   resource: KindSelector,
   object: KubernetesObject,
@@ -31,7 +31,7 @@ export async function setConditions(
   const before = statusSchema.safeParse(object).data?.status.conditions ?? [];
   const { generation } = object.metadata;
   const after = conditions.map((condition) => {
-    const message = condition.message.slice(0, longestMessage);
+    const message = condition.message.slice(0, maxMessageLength);
     const old = before.find(({ type }) => type === condition.type);
     const isSame = old?.status === condition.status && old.reason === condition.reason && old.message === message;
     if (isSame && old.observedGeneration === generation) return old;

@@ -1,7 +1,7 @@
 import { group } from '../api/group.ts';
 import { canonicalJson } from '../finding/canonical-json.ts';
 import type { Counts, Finding, Normalized, ResourceRef } from '../finding/finding.ts';
-import { observationName, subjectOf } from '../finding/name.ts';
+import { observationName, subjectLabel } from '../finding/name.ts';
 import type { Context } from '../function/context.ts';
 import type { Filter } from '../function/filter.ts';
 
@@ -84,7 +84,7 @@ export function derive(findings: readonly Finding[], options: DeriveOptions): De
   // One hash for all findings about a resource, and none where it is not asked for: events are stored without.
   const subjects = new Map<ResourceRef | undefined, string>();
   const subjectFor = (resource: ResourceRef | undefined): string => {
-    const subject = subjects.get(resource) ?? subjectOf(options.source, resource);
+    const subject = subjects.get(resource) ?? subjectLabel(options.source, resource);
     subjects.set(resource, subject);
     return subject;
   };

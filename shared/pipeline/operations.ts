@@ -1,20 +1,20 @@
 import type { Finding, ResourceRef } from '../finding/finding.ts';
-import { observationName, subjectOf } from '../finding/name.ts';
+import { observationName, subjectLabel } from '../finding/name.ts';
 import { identityOf } from '../finding/values.ts';
 import type { Context } from '../function/context.ts';
 import { writeFindings } from './write.ts';
 
-/** What zen-watcher has to say about itself. Never filtered. */
+/** A finding about zen-watcher itself. It is never filtered. */
 export interface OperationsReport {
   readonly eventType: 'undeliverable-event' | 'unreadable-object' | 'invalid-configuration';
   readonly resource?: ResourceRef | undefined;
   readonly identity: Readonly<Record<string, string | undefined>>;
   readonly details: Readonly<Record<string, unknown>>;
-  /** RFC 3339. */
+  /** RFC 3339: when it happened. */
   readonly detectedAt: string;
 }
 
-/** Stores an Observation of category `operations`, whose source is the function's own name. */
+/** Stores an Observation of category `operations`. Its source is the name of the function that reports it. */
 export async function recordOperations(source: string, report: OperationsReport, context: Context): Promise<void> {
   const finding: Finding = {
     category: 'operations',
@@ -27,7 +27,7 @@ export async function recordOperations(source: string, report: OperationsReport,
   };
   const named = {
     name: observationName(source, finding),
-    subject: subjectOf(source, report.resource),
+    subject: subjectLabel(source, report.resource),
     namespace: report.resource?.namespace ?? context.settings.SYSTEM_NAMESPACE,
     finding,
   };
@@ -35,7 +35,7 @@ export async function recordOperations(source: string, report: OperationsReport,
   if (invalid) throw invalid.refusal;
 }
 
-/** An object that a Kubernetes source could not read, or whose finding the store refused: nobody would retry it. */
+/** Records an object that a source could not read, or whose finding the store refused, since nothing would retry it. */
 export function recordUnreadable(
   source: string,
   resource: ResourceRef,

@@ -82,7 +82,7 @@ async function* relevantObjects<Settings>(
 
 async function reconcileNamespace<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
-  { namespace, stored, objects, late }: NamespaceGroup,
+  { namespace, stored, objects, isLate }: NamespaceGroup,
   progress: Progress,
   context: Context<Settings>,
 ): Promise<void> {
@@ -92,7 +92,11 @@ async function reconcileNamespace<Data, Settings>(
     known.set(item.ref.name, item);
     if (!progress.elsewhere.has(item.ref.name)) progress.unseen.set(item.ref.name, item);
   }
-  const here: Here = { namespaces: late ? [] : [namespace, context.settings.SYSTEM_NAMESPACE], known, done: new Set() };
+  const here: Here = {
+    namespaces: isLate ? [] : [namespace, context.settings.SYSTEM_NAMESPACE],
+    known,
+    done: new Set(),
+  };
   let batch: Reported[] = [];
   for await (const object of objects) {
     batch.push(...(await readInPass(source, object, progress, context)));
@@ -112,7 +116,7 @@ async function readInPass<Data, Settings>(
   const about = resourceRefOf(object);
   try {
     const findings = findingsIn(source, object, new Date(context.clock.now()).toISOString(), context);
-    return findings.map((finding) => ({ finding, about }));
+    return findings.map((finding) => ({ finding, reporter: about }));
   } catch (error) {
     if (!isUnreadable(error)) throw error;
     await recordUnreadable(source.name, about, error.message, error.path, context);

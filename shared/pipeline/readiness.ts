@@ -11,25 +11,28 @@ export function readyCondition(status: 'True' | 'False', reason: string, message
   return { type: 'Ready', status, reason, message };
 }
 
-/** Whether there may be more of a kind than could be read: then nothing may be taken for gone. */
-export function mayBeMore({ reason }: Condition): boolean {
+/** Whether objects of a kind may exist that could not be read. Then nothing may count as gone. */
+export function isIncomplete({ reason }: Condition): boolean {
   return reason === 'NotReadable' || reason === 'NotDiscovered';
 }
 
-export function unready({ status }: Condition): Condition {
+/** The condition Ready of an object that is disabled or not accepted. */
+export function notReadyCondition({ status }: Condition): Condition {
   return status === 'True'
-    ? readyCondition('False', 'Disabled', 'it is not enabled')
-    : readyCondition('False', 'NotAccepted', 'see Accepted');
+    ? readyCondition('False', 'Disabled', 'spec.enabled is false')
+    : readyCondition('False', 'NotAccepted', 'see the condition Accepted');
 }
 
-/** The kind as the cluster serves it, where a mapping may look, or why there is nothing to be read of it. */
-export async function resolve(mapped: AcceptedMapping, context: Context): Promise<KindSelector | Condition> {
-  const { kind } = mapped;
+/**
+ * The objects that a mapping reads, with the kind as the cluster serves it; or, as a condition, why it can't read any.
+ */
+export async function resolveKind(mapping: AcceptedMapping, context: Context): Promise<KindSelector | Condition> {
+  const { kind } = mapping;
   if (!kind) return readyCondition('True', 'Ready', '');
   const served = await servedKind(kind, context);
   if ('type' in served) return served;
-  if (!served.namespaced && mapped.tenant !== undefined) {
-    const message = `${nameOf(kind)} has no namespaces: only the system namespace can map it`;
+  if (!served.namespaced && mapping.tenant !== undefined) {
+    const message = `${describeKind(kind)} is cluster-scoped: only a mapping in the system namespace can use it`;
     return readyCondition('False', 'NamespaceNotAllowed', message);
   }
   const selector = selectIn(
@@ -46,26 +49,26 @@ export async function resolve(mapped: AcceptedMapping, context: Context): Promis
   return fault ?? selector;
 }
 
-function nameOf({ group, version, kind, plural }: MappedKind): string {
+function describeKind({ group, version, kind, plural }: MappedKind): string {
   return `${kind ?? plural} of ${group === '' ? version : `${group}/${version}`}`;
 }
 
-/** Kind and plural as the cluster has them; where folders stand for it, as the mapping has them. */
+/** Kind and plural as the cluster serves them; if folders stand in for it, as the mapping names them. */
 async function servedKind(wanted: MappedKind, { cluster, event }: Context): Promise<ServedKind | Condition> {
   const { group, version, kind, plural } = wanted;
   if (!cluster.kinds) {
     return { kind: kind ?? '', plural: plural ?? guessedPlural(kind ?? ''), namespaced: true };
   }
-  const notServed = readyCondition('False', 'KindNotServed', `the cluster does not serve ${nameOf(wanted)}`);
+  const notServed = readyCondition('False', 'KindNotServed', `the cluster does not serve ${describeKind(wanted)}`);
   if (!(await cluster.kinds.groups(event.signal)).get(group)?.includes(version)) return notServed;
   const kinds = await cluster.kinds.kinds(group, version, event.signal);
-  if (!kinds) return readyCondition('False', 'NotDiscovered', `the server of ${nameOf(wanted)} does not answer`);
+  if (!kinds) return readyCondition('False', 'NotDiscovered', `the server of ${describeKind(wanted)} does not respond`);
   const isWanted = (one: ServedKind): boolean =>
     (kind === undefined || one.kind === kind) && (plural === undefined || one.plural === plural);
   return kinds.find(isWanted) ?? notServed;
 }
 
-/** Lists the first object to see whether that is permitted. */
+/** Tries to list one object, to find out whether that is permitted. */
 async function whyUnreadable(selector: KindSelector, { cluster, event }: Context): Promise<Condition | undefined> {
   try {
     for await (const _one of cluster.objects.list(selector, selector.namespace, event.signal)) break;
@@ -73,7 +76,7 @@ async function whyUnreadable(selector: KindSelector, { cluster, event }: Context
   } catch (error) {
     if (!(error instanceof Refusal) || event.signal.aborted) throw error;
     const rule = `get, list and watch on ${selector.plural}${selector.group === '' ? '' : `.${selector.group}`}`;
-    const message = `${error.message}: it needs ${rule}, by a ClusterRole with the label zen.kube-zen.io/aggregate-to-ingest: "true"`;
+    const message = `${error.message}. Allow ${rule} in a ClusterRole with the label zen.kube-zen.io/aggregate-to-ingest: "true"`;
     return readyCondition('False', 'NotReadable', message);
   }
 }
@@ -84,18 +87,18 @@ const sourceSchema = z.object({
   }),
 });
 
-/** Without its ApiServerSource a kind is seen by the completeness pass alone. */
-export async function sourceCondition(
+/** The condition Ready of a mapping by its ApiServerSource, without which only the completeness pass sees changes. */
+export async function apiServerSourceCondition(
   { kind }: AcceptedMapping,
-  { plural, kind: of }: KindSelector,
+  { plural, kind: servedAs }: KindSelector,
   { cluster, settings: { SYSTEM_NAMESPACE }, event }: Context,
 ): Promise<Condition> {
   if (!cluster.hasApiServerSources || !kind) return readyCondition('True', 'Ready', '');
-  if (plural !== guessedPlural(of))
+  if (plural !== guessedPlural(servedAs))
     return readyCondition(
       'True',
       'PassOnly',
-      `Knative misses the plural ${plural}: changes are seen by the completeness pass`,
+      `Knative does not guess the plural ${plural}: only the completeness pass sees changes`,
     );
   const ref = {
     apiVersion: 'sources.knative.dev/v1',
@@ -109,6 +112,6 @@ export async function sourceCondition(
   return readyCondition(
     'False',
     'SourceNotReady',
-    `ApiServerSource ${ref.name}: ${condition?.message ?? 'not there yet'}`,
+    `ApiServerSource ${ref.name}: ${condition?.message ?? 'does not exist yet'}`,
   );
 }

@@ -55,7 +55,7 @@ export async function relabelAll<Wanted extends Change>(
 /** A finding, and the object that reports it. */
 export interface Reported {
   readonly finding: NamedFinding;
-  readonly about: ResourceRef;
+  readonly reporter: ResourceRef;
 }
 
 /**
@@ -82,10 +82,10 @@ export async function reconcileFindings(
   const again = gone.map(({ finding }) => finding);
   const invalid = await writeFindings([...missing, ...again], { source, hasState: true }, context);
   for (const { finding, refusal } of invalid) {
-    const about = byName.get(finding.name)?.about;
-    if (about === undefined) continue;
+    const reporter = byName.get(finding.name)?.reporter;
+    if (reporter === undefined) continue;
     const reason = refusal.cause instanceof Error ? refusal.cause.message : refusal.message;
-    await recordUnreadable(source, about, reason, refusal.path, context);
+    await recordUnreadable(source, reporter, reason, refusal.path, context);
   }
   return invalid.map(({ refusal }) => refusal);
 }

@@ -18,7 +18,10 @@ const reference = z.object({
   name: z.string().min(1),
 });
 
-/** ApiServerSource sends references, or (mode KindSelector) whole objects; those are read anew, since events are hints. */
+/**
+ * An ApiServerSource sends references or, in mode Resource, whole objects. Those are read again, since events may be
+ * old.
+ */
 const referenceSchema = z.union([
   reference,
   z
@@ -26,12 +29,12 @@ const referenceSchema = z.union([
     .transform(({ apiVersion, kind, metadata }) => ({ apiVersion, kind, ...metadata })),
 ]);
 
-/** Which object a reference event names. Throws a Refusal 422. */
+/** The object that a reference event names. Throws a Refusal 422. */
 export function referenceOf(event: CloudEvent): ObjectRef {
   return parseData(referenceSchema, event.data);
 }
 
-/** Reads the object that an event refers to and makes what is stored of it equal to what it reports. */
+/** Reads the object that an event refers to, and makes what is stored match what the object reports. */
 export async function reconcileReference<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   event: CloudEvent,
@@ -48,14 +51,16 @@ export async function reconcileReference<Data, Settings>(
   if (!isRelevant(kind, object)) return tally.skipped('not_wanted');
   const findings = await readObject(source, object, event.time, context);
   if (findings.length === 0) return;
-  const about = resourceRefOf(object);
+  const reporter = resourceRefOf(object);
   const known = await listKnown(source.name, findings, context);
-  const reported = findings.map((finding) => ({ finding, about }));
+  const reported = findings.map((finding) => ({ finding, reporter }));
   const [refusal] = await reconcileFindings(source.name, reported, known, context);
   if (refusal) throw refusal;
 }
 
-/** ApiServerSource drops what is answered 422 and has no dead-letter sink, so what can't be read is recorded first. */
+/**
+ * Records an object that can't be read: an ApiServerSource drops an event that is answered 422, without a dead letter.
+ */
 async function readObject<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   object: KubernetesObject,

@@ -7,11 +7,11 @@ import { reconcilePass } from './pass.ts';
 import { reconcileReference } from './reference.ts';
 
 /**
- * A source as a function. With an ApiServerSource trigger it is a state source: references and the completeness pass
- * read objects, and its Observations are open, missing or resolved. Without one it is an event source.
+ * Makes a source into a function. A source with an ApiServerSource trigger is a state source: references and the
+ * completeness pass read objects, and its Observations are open, missing or resolved. Any other is an event source.
  */
 export function defineSource<Data, Settings>(source: SourceDefinition<Data, Settings>): SourceFunction {
-  // The host hands a function only what its own schemas have parsed, so forgetting their types is safe.
+  // The host gives a function only what its own schemas have parsed, so it is safe to forget their types here.
   const definition = source as unknown as SourceDefinition<unknown, unknown>;
   return {
     kind: 'source',

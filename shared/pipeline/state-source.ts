@@ -8,7 +8,7 @@ import type { KubernetesObject } from '../function/stores.ts';
 import { deriveFindings, type NamedFinding } from './derive.ts';
 import { normalizeData } from './parse.ts';
 
-/** Whether a selector picks the object: labels and namespace can change while an event is under way. */
+/** Whether an object matches a selector. Its labels may have changed since the event about it was sent. */
 export function isRelevant(selector: KindSelector, { metadata }: KubernetesObject): boolean {
   const { namespace, namespaced, labels = {} } = selector;
   if (namespace !== undefined && namespaced && metadata.namespace !== namespace) return false;
@@ -19,7 +19,7 @@ export function resourceRefOf({ apiVersion, kind, metadata }: KubernetesObject):
   return { apiVersion, kind, namespace: metadata.namespace, name: metadata.name };
 }
 
-/** The findings that an object reports. Throws a Refusal 422 if it can't be read. */
+/** The findings that an object reports. Throws a Refusal 422 if the object can't be read. */
 export function findingsIn<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   object: KubernetesObject,
@@ -31,7 +31,9 @@ export function findingsIn<Data, Settings>(
   return deriveFindings(source.name, normalized, { dropOwn: true }, context);
 }
 
-/** Whether the object itself is at fault; all else (a filter that can't be asked) passes, and the object is read again. */
+/**
+ * Whether the object itself is at fault. Any other error (such as an unreadable filter) is temporary, and is retried.
+ */
 export function isUnreadable(error: unknown): error is Refusal {
   return error instanceof Refusal && error.status === 422;
 }

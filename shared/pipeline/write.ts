@@ -9,13 +9,13 @@ import type { NamedFinding } from './derive.ts';
 import { expiry } from './lifecycle.ts';
 
 export interface Writer {
-  /** The function's name: the source of what it writes. */
+  /** The name of the source, as in `spec.source`. */
   readonly source: string;
   readonly hasState: boolean;
 }
 
-/** A finding whose Observation the store calls invalid, with the store's reason. */
-export interface Invalid {
+/** A finding that the store refused as invalid. */
+export interface InvalidFinding {
   readonly finding: NamedFinding;
   readonly refusal: Refusal;
 }
@@ -28,7 +28,7 @@ async function createIn(namespace: string, named: NamedFinding, writer: Writer, 
   const { settings, clock, event, store } = context;
   const now = clock.now();
   const { finding } = named;
-  // Events tell of command lines and requests; reports of what is wrong, where such words are no secrets.
+  // Events hold command lines and requests. Reports describe faults, and words like `password` in them are not secrets.
   const mustMask = settings.MASK_SECRETS && !writer.hasState;
   const shown = mustMask ? { ...finding, details: maskDetails(finding.details) } : finding;
   const observation = observationOf(shown, {
@@ -44,40 +44,43 @@ async function createIn(namespace: string, named: NamedFinding, writer: Writer, 
   return store.create(observation, event.signal);
 }
 
-/** Evidence must not die with its namespace: where that is gone, closing or full, the system namespace takes it. */
+/**
+ * If the finding's namespace is missing, closing or full, the system namespace takes it: evidence must not be lost with
+ * it.
+ */
 async function create(named: NamedFinding, writer: Writer, context: Context): Promise<'created' | 'exists'> {
-  const system = context.settings.SYSTEM_NAMESPACE;
+  const systemNamespace = context.settings.SYSTEM_NAMESPACE;
   try {
     return await createIn(named.namespace, named, writer, context);
   } catch (error) {
-    if (!(error instanceof NamespaceRefusal) || named.namespace === system) throw setUpFault(error);
+    if (!(error instanceof NamespaceRefusal) || named.namespace === systemNamespace) throw systemNamespaceFault(error);
   }
   try {
-    return await createIn(system, named, writer, context);
+    return await createIn(systemNamespace, named, writer, context);
   } catch (error) {
-    throw setUpFault(error);
+    throw systemNamespaceFault(error);
   }
 }
 
-/** Where the system namespace itself can't take it there is nowhere else: somebody must mend that, then it is retried. */
-function setUpFault(error: unknown): unknown {
+/** If even the system namespace can't take it, the event is retried until somebody has fixed that. */
+function systemNamespaceFault(error: unknown): unknown {
   if (!(error instanceof NamespaceRefusal)) return error;
   return new Refusal(503, `the system namespace is ${error.reason}`, { cause: error.cause, retryAfter: 5 });
 }
 
 /**
- * Creates what is not known to exist, a few at once. An invalid one does not keep the others from being written; any
- * other fault stops it, and is thrown. Resolves to those that the store calls invalid.
+ * Creates Observations of findings, several at a time. Resolves to the findings that the store refused as invalid,
+ * which don't keep the others from being written; any other error stops the writing and is thrown.
  */
 export async function writeFindings(
   findings: readonly NamedFinding[],
   writer: Writer,
   context: Context,
-): Promise<readonly Invalid[]> {
+): Promise<readonly InvalidFinding[]> {
   const { known, event } = context;
-  const invalid: Invalid[] = [];
+  const invalid: InvalidFinding[] = [];
   await forEachConcurrently(findings, callsInFlight, async (named) => {
-    // A state source has compared with what is stored; only events come again and again within minutes.
+    // Findings of state sources have been compared with the store already. Only events repeat within minutes.
     if (!writer.hasState && known.has(named.name)) return event.tally.duplicate();
     try {
       const result = await create(named, writer, context);

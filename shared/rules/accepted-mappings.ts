@@ -7,7 +7,7 @@ import { parseLabelSelector } from '../api/label-selector.ts';
 import { mappingObject, observationMappings } from '../api/observation-mapping.ts';
 import { faultyField } from '../function/refusal.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
-import { compileRules, type Rule, sourceKey } from './filter.ts';
+import { compileRules, type FilterCheck, sourceKey } from './filter.ts';
 import { compileMapping, type MapData } from './mapping.ts';
 
 /** The objects whose findings a mapping is for. */
@@ -32,7 +32,7 @@ export interface AcceptedMapping {
   /** Below `/ingest/`. */
   readonly path: string | undefined;
   readonly map: MapData;
-  readonly filter: Rule;
+  readonly filter: FilterCheck;
   readonly windowSeconds: number | undefined;
   /** Seconds. */
   readonly ttl: number | undefined;
@@ -61,7 +61,7 @@ interface Read {
 
 type Outcome = Read | Verdict;
 
-const passAll: Rule = () => undefined;
+const passAll: FilterCheck = () => undefined;
 
 function invalid(object: KubernetesObject, error: z.ZodError): Verdict {
   const { field, message } = faultyField(error);
@@ -167,7 +167,7 @@ export function judgeMappings({ mappings, ingesters: all, systemNamespace, funct
 }
 
 /** Whether a mapping is for an object, so far as the object is known: labels where it has been read. */
-export function isFor(
+export function appliesTo(
   mapped: MappedKind,
   object: ObjectRef & { readonly labels?: Readonly<Record<string, string>> },
 ): boolean {

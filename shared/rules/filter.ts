@@ -6,7 +6,7 @@ import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 
 /** Asks one filter about an Observation. */
-export type Rule = (observation: Finding) => FilterReason | undefined;
+export type FilterCheck = (observation: Finding) => FilterReason | undefined;
 
 /** What tools call the rule, check or policy that found something, in identity or details. */
 const ruleKeys = ['rule', 'ruleID', 'policy', 'checkID', 'checkId', 'testNumber', 'vulnerabilityID', 'control'];
@@ -27,9 +27,9 @@ function rulesOf({ identity, details }: Finding): string[] {
 }
 
 /** One filter, its lists made ready to be asked, in the order of `filterReasons`. */
-export function compileRules(rules: FilterRules): Rule {
+export function compileRules(rules: FilterRules): FilterCheck {
   if (!rules.enabled) return () => 'source_disabled';
-  const checks: Rule[] = [];
+  const checks: FilterCheck[] = [];
   type Field = (observation: Finding) => string | undefined;
   const ask = (reason: FilterReason, words: readonly string[] | undefined, of: Field, mustBeIn: boolean): void => {
     const isIn = among(words);
@@ -76,10 +76,10 @@ interface Named {
   readonly source: string | undefined;
   /** The one namespace whose findings it is asked about; `undefined` for all. */
   readonly namespace: string | undefined;
-  readonly ask: Rule;
+  readonly ask: FilterCheck;
 }
 
-function unreadable(name: string): Rule {
+function unreadable(name: string): FilterCheck {
   return () => {
     throw new Refusal(503, 'an ObservationFilter can not be read', { cause: name, retryAfter: 5 });
   };

@@ -5,21 +5,21 @@ import type { Finding, Normalized, ResourceRef } from '../finding/finding.ts';
 import { parseSeverity, type Severity } from '../finding/severity.ts';
 
 export interface MapOptions {
-  /** What a finding is about where the mapping does not say. */
+  /** The resource that findings are about if the mapping names none. */
   readonly about: ResourceRef | undefined;
-  /** RFC 3339. */
+  /** RFC 3339: when findings count as detected. */
   readonly time: string;
-  /** Repeats within so many seconds are one finding; without it, all are. */
+  /** Repeats within this many seconds are one finding. Without it, repeats are always one finding. */
   readonly windowSeconds: number | undefined;
 }
 
-/** Turns data into findings. Pure; never throws, whatever the data. */
+/** Turns data into findings. Pure; never throws, whatever the data is. */
 export type MapData = (data: unknown, options: MapOptions) => Normalized;
 
-/** A value of the data, or a literal. */
-type Value = (whole: unknown, item: unknown) => unknown;
+/** Reads a value from the data, or returns a literal. */
+type ReadValue = (whole: unknown, item: unknown) => unknown;
 
-function compileValue(text: string): Value {
+function compileValue(text: string): ReadValue {
   const path = isPath(text) ? parsePath(text) : undefined;
   if (!path) return () => text;
   return (whole, item) => valueAt(path, whole, item);
@@ -29,7 +29,7 @@ function compilePath(text: string): Path {
   return parsePath(text) ?? { isWhole: false, steps: [] };
 }
 
-/** Lower-case words with hyphens between them, as event types and categories are. */
+/** Lower-case words joined by hyphens, as event types and categories are written. */
 function slug(text: string | undefined): string | undefined {
   const words = text
     ?.slice(0, 256)
@@ -39,9 +39,9 @@ function slug(text: string | undefined): string | undefined {
   return words?.join('-').slice(0, 63).replace(/-$/, '');
 }
 
-type Read = (whole: unknown, item: unknown) => string | undefined;
+type ReadText = (whole: unknown, item: unknown) => string | undefined;
 
-function compileText(text: string | undefined): Read {
+function compileText(text: string | undefined): ReadText {
   if (text === undefined) return () => undefined;
   const value = compileValue(text);
   return (whole, item) => {
@@ -83,16 +83,16 @@ function compileResource(resource: MappingRules['mappings']['resource']) {
 }
 
 function compileWhen(conditions: MappingRules['when']): (whole: unknown, item: unknown) => boolean {
-  const compiled = conditions.map(({ path, in: among, notIn }) => ({
+  const compiled = conditions.map(({ path, in: allowed, notIn }) => ({
     path: compilePath(path),
-    isIn: among !== undefined,
-    words: new Set(among ?? notIn),
+    isIn: allowed !== undefined,
+    words: new Set(allowed ?? notIn),
   }));
   return (whole, item) =>
     compiled.every(({ path, isIn, words }) => words.has(scalarText(valueAt(path, whole, item)) ?? '') === isIn);
 }
 
-/** The text of any value that makes two findings different. */
+/** Any value as text, so that different values make different identities. */
 function identityText(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
   try {
@@ -102,7 +102,7 @@ function identityText(value: unknown): string | undefined {
   }
 }
 
-/** Makes a mapping ready for data. */
+/** Compiles a mapping. */
 export function compileMapping(rules: MappingRules): MapData {
   const { mappings } = rules;
   const items = rules.items === undefined ? undefined : compilePath(rules.items);
@@ -130,7 +130,8 @@ export function compileMapping(rules: MappingRules): MapData {
     );
   }
 
-  function observe(whole: unknown, item: unknown, options: MapOptions): Finding | string {
+  /** The finding in an item, or the reason why there is none. */
+  function findingOf(whole: unknown, item: unknown, options: MapOptions): Finding | string {
     if (!isFinding(whole, item)) return 'when';
     const [foundCategory, foundType] = [slug(category?.(whole, item)), slug(eventType?.(whole, item))];
     if (!foundCategory) return 'no_category';
@@ -152,9 +153,9 @@ export function compileMapping(rules: MappingRules): MapData {
     const findings: Finding[] = [];
     const skipped: Record<string, number> = {};
     for (const item of list) {
-      const observed = observe(data, item, options);
-      if (typeof observed === 'string') skipped[observed] = (skipped[observed] ?? 0) + 1;
-      else findings.push(observed);
+      const result = findingOf(data, item, options);
+      if (typeof result === 'string') skipped[result] = (skipped[result] ?? 0) + 1;
+      else findings.push(result);
     }
     return { findings, skipped };
   };

@@ -8,7 +8,7 @@ import { createHttpClient, type HttpClient } from './http-client.ts';
 
 export interface Sender {
   /** Resolves to the status of the answer, 503 if there is none. */
-  deliver(url: string, event: CloudEvent, signal: AbortSignal, token?: string): Promise<number>;
+  sendTo(url: string, event: CloudEvent, signal: AbortSignal, token?: string): Promise<number>;
 }
 
 /** Many to one address, since a Broker answers only when every subscriber has got the event, retries included. */
@@ -45,7 +45,7 @@ export function createSender(caCerts?: string): Sender {
   }
 
   return {
-    async deliver(url, event, signal, token) {
+    async sendTo(url, event, signal, token) {
       const { headers, body } = encodeRequest(event);
       const { traceparent } = event.extensions;
       const more = {
@@ -78,7 +78,7 @@ export function createPublisher({ sender, sink, extensions, tokenFile }: Publish
   return async (event: CloudEvent, signal: AbortSignal): Promise<void> => {
     if (sink === undefined) throw new Refusal(503, 'there is no Broker yet: K_SINK is not set', { retryAfter: 5 });
     const extended = { ...event, extensions: { ...event.extensions, ...extensions } };
-    const status = await sender.deliver(sink, extended, signal, tokenIn(tokenFile));
+    const status = await sender.sendTo(sink, extended, signal, tokenIn(tokenFile));
     if (status < 200 || status >= 300)
       throw new Refusal(503, 'the Broker did not take the event', { cause: `status ${status}` });
   };

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { group } from '../api/group.ts';
-import { pathOf, Refusal } from '../function/refusal.ts';
+import { formatPath, Refusal } from '../function/refusal.ts';
 import type { ObservationReader } from './observation-reader.ts';
 
 const query = z.strictObject({
@@ -16,7 +16,7 @@ export async function observationList(reader: ObservationReader, parameters: Rea
   const parsed = query.safeParse(parameters);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw new Refusal(400, 'a bad query', { path: pathOf(issue?.path ?? []) || issue?.message });
+    throw new Refusal(400, 'a bad query', { path: formatPath(issue?.path ?? []) || issue?.message });
   }
   const { items, continue: token } = await reader.read(parsed.data);
   return {

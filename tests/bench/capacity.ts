@@ -6,7 +6,7 @@ import { postTo, startProxy } from '../cluster/proxy.ts';
 import { applyTriggers } from '../cluster/report-crds.ts';
 import { startBroker } from '../cluster/senders.ts';
 import { memoryOf, type Program } from '../host/program.ts';
-import { anObject, anObservation } from '../stores/store-contract.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { type Bench, startBench } from './cluster-rows.ts';
 import { cpuOf } from './measure.ts';
 import { alert } from './messages.ts';
@@ -98,7 +98,7 @@ async function bytesInEtcd({ cluster, raw }: Bench): Promise<number> {
   };
   const before = await size();
   const objects = Array.from({ length: count }, (_, index) =>
-    anObject(anObservation(`etcd ${index} ${'x'.repeat(500)}`, 'raw'), { source: 'raw' }),
+    anObservationOf(aFinding(`etcd ${index} ${'x'.repeat(500)}`, 'raw'), { source: 'raw' }),
   );
   const path = '/apis/zen.kube-zen.io/v1/namespaces/raw/observations';
   await forEachConcurrently(objects, 16, async (object) => void (await raw('POST', path, object)));

@@ -21,7 +21,7 @@ import {
 import { writerRules } from '../cluster/rules.ts';
 import { createControlGroup, memoryMiB } from '../host/container.ts';
 import { memoryOf, type Program } from '../host/program.ts';
-import { anObject, anObservation } from '../stores/store-contract.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { bare, bareEnvironment } from './local-rows.ts';
 import { cpuOf, firstAnswer, freePort, load, type Row, seconds, start, takeTurns } from './measure.ts';
 import { alert, alertBatch, auditBatch } from './messages.ts';
@@ -175,7 +175,7 @@ async function creates({ raw, start: startFunction }: Bench): Promise<Row[]> {
   await load(port, 8, 500, (index) => alert(-1 - index));
   const floor = async (run: number): Promise<number> => {
     const objects = Array.from({ length: count }, (_, index) =>
-      anObject(anObservation(`raw ${run} ${index} ${'x'.repeat(700)}`, 'raw'), { source: 'raw' }),
+      anObservationOf(aFinding(`raw ${run} ${index} ${'x'.repeat(700)}`, 'raw'), { source: 'raw' }),
     );
     const work = async (object: unknown): Promise<void> =>
       void (await raw('POST', pathIn('raw'), object, metadataOnly));
@@ -200,7 +200,7 @@ async function creates({ raw, start: startFunction }: Bench): Promise<Row[]> {
 /** Of alerts that `creates` has written: what a redelivery, and what a sender that says all twice, comes to. */
 async function duplicates({ raw, start: startFunction }: Bench): Promise<Row[]> {
   const count = 2000;
-  const object = anObject(anObservation('twice', 'raw'), { source: 'raw' });
+  const object = anObservationOf(aFinding('twice', 'raw'), { source: 'raw' });
   await raw('POST', pathIn('raw'), object);
   const objects = Array.from({ length: count }, () => object);
   const floor: number[] = [];
@@ -264,7 +264,7 @@ async function largeReport(bench: Bench): Promise<Row[]> {
   const peaks: number[] = [];
   const floor = async (run: number): Promise<number> => {
     const objects = Array.from({ length: count }, (_, index) =>
-      anObject(anObservation(`finding ${run} ${index} ${'x'.repeat(250)}`, 'raw'), { source: 'raw' }),
+      anObservationOf(aFinding(`finding ${run} ${index} ${'x'.repeat(250)}`, 'raw'), { source: 'raw' }),
     );
     const work = async (object: unknown): Promise<void> =>
       void (await bench.raw('POST', pathIn('raw'), object, metadataOnly));
@@ -376,7 +376,7 @@ async function collections(bench: Bench): Promise<Row[]> {
   const signal = AbortSignal.timeout(longest);
   const create = async (namespace: string, run: number, now: number): Promise<string[]> => {
     const objects = Array.from({ length: count }, (_, index) =>
-      anObject(anObservation(`due ${run} ${index}`, namespace), { source: 'due', now }),
+      anObservationOf(aFinding(`due ${run} ${index}`, namespace), { source: 'due', now }),
     );
     await forEachConcurrently(objects, 16, async (object) => void (await store.create(object, signal)));
     return objects.map(({ metadata }) => metadata.name);

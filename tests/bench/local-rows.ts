@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
 import { type ControlGroup, createControlGroup, image } from '../host/container.ts';
 import { sources } from '../host/program.ts';
-import { anObject, anObservation } from '../stores/store-contract.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { cpuOf, firstAnswer, freePort, load, type Row, seconds, start, takeTurns } from './measure.ts';
 import { alert } from './messages.ts';
 
@@ -128,7 +128,9 @@ async function durable(folder: string): Promise<Row[]> {
   const events = 5000;
   const alone = async (run: number): Promise<number> => {
     const store = createEmbeddedStore({ data: join(folder, `alone-${run}`), now: Date.now });
-    const objects = Array.from({ length: events }, (_, index) => anObject(anObservation(`r${index}`, 'shop'))).values();
+    const objects = Array.from({ length: events }, (_, index) =>
+      anObservationOf(aFinding(`r${index}`, 'shop')),
+    ).values();
     const signal = AbortSignal.timeout(600_000);
     const worker = async (): Promise<void> => {
       for (const object of objects) await store.create(object, signal);

@@ -6,7 +6,7 @@ import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';
 import { type Program, startProgram, temporaryFolder, until, within } from '../host/program.ts';
 import { createRandom } from '../host/random.ts';
 import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
-import { anObject, anObservation } from '../stores/store-contract.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { applyCrds, type Cluster, kubectl, observationColumns, skipWithoutCluster, startCluster } from './cluster.ts';
 import { connectAs } from './connect.ts';
 import { eventHeaders, startFunction, startReadyFunction } from './functions.ts';
@@ -246,7 +246,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     const all = Array.from({ length: 20_000 }, (_, index) => {
       const ttl = (index % 200) + 1;
       const namespace = index % 2 === 0 ? 'many' : 'shop';
-      const object = anObject(anObservation(`gc ${index}`, namespace), {
+      const object = anObservationOf(aFinding(`gc ${index}`, namespace), {
         source: 'ages',
         ttl: ttl * 3600,
         hasState: index % 3 === 0,
@@ -285,7 +285,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     const auditor = await cluster.serviceAccount('audit', writerRules);
     const { store, close } = connectAs(cluster.server, folder);
     for (let index = 0; index < 50; index += 1) {
-      const object = anObject(anObservation(`old ${index}`, 'shop'), { source: 'fed', now: Date.now() - 10 * hour });
+      const object = anObservationOf(aFinding(`old ${index}`, 'shop'), { source: 'fed', now: Date.now() - 10 * hour });
       await store.create(object, AbortSignal.timeout(30_000));
     }
     close();

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { maskMatches, maskSecrets, maskText } from '../../shared/finding/mask-secrets.ts';
 
-describe('masking', () => {
+describe('maskText and maskSecrets', () => {
   it.each([
     ['psql --password PLANTED -h db', 'psql --password *** -h db'],
     ['tool --password=PLANTED next', 'tool --password=*** next'],
@@ -37,16 +37,16 @@ describe('masking', () => {
     'https://example.com:8080/path@here',
     'token refresh done',
     'mysql --protocol tcp',
-  ])('leaves %s', (text) => {
+  ])('leaves %s unchanged', (text) => {
     expect(maskText(text)).toBe(text);
   });
 
-  it('reaches into lists and objects, and leaves all else', () => {
+  it('masks strings inside lists and objects, and changes nothing else', () => {
     const value = { a: ['--token PLANTED', 1, null], b: { c: 'password=PLANTED', d: true } };
     expect(maskSecrets(value)).toEqual({ a: ['--token ***', 1, null], b: { c: 'password=***', d: true } });
   });
 
-  it('masks a member that is named for a secret, and what is too deep to look at', () => {
+  it('masks a member whose key names a secret, and whatever is nested too deeply to check', () => {
     expect(maskSecrets({ password: 'PLANTED', apiToken: 'PLANTED', tokens: 3 })).toEqual({
       password: '***',
       apiToken: '***',
@@ -57,9 +57,9 @@ describe('masking', () => {
     expect(JSON.stringify(maskSecrets(deep))).not.toContain('PLANTED');
   });
 
-  it('passes over no text that a pattern would change', () => {
+  it('gives the same result with and without the quick test', () => {
     const words = ['pass', 'pwd=', 'secret:', 'Token ', 'api_key=', 'credential ', 'Authorization: ', 'Bearer ', '://'];
-    const forms = [
+    const formats = [
       '-u',
       ' -p',
       'mysql',
@@ -74,7 +74,7 @@ describe('masking', () => {
     ];
     const rest = ['--', 'x', ' ', '=', ':', '@', '"', 'a'.repeat(20), 'A1'.repeat(8), '-----BEGIN ', '-----'];
     const text = fc
-      .array(fc.constantFrom(...words, ...forms, ...rest), { maxLength: 12 })
+      .array(fc.constantFrom(...words, ...formats, ...rest), { maxLength: 12 })
       .map((parts) => parts.join(''));
     fc.assert(
       fc.property(text, (one) => maskText(one) === maskMatches(one)),
@@ -82,7 +82,7 @@ describe('masking', () => {
     );
   });
 
-  it('masks the same text the same way, and what is masked no further', () => {
+  it('is deterministic, and masking twice changes nothing', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 300 }), (text) => {
         const once = maskText(text);
@@ -92,7 +92,7 @@ describe('masking', () => {
     );
   });
 
-  it('lets no planted secret through, whatever is around it', () => {
+  it('masks a planted secret whatever surrounds it', () => {
     const before = fc.constantFrom(
       '--password ',
       '--token=',
@@ -110,7 +110,7 @@ describe('masking', () => {
     );
   });
 
-  it('is done with hostile texts before anybody notices', () => {
+  it('finishes on hostile input', () => {
     const hostile = [
       'a',
       'a-',

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../shared/finding/canonical-json.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
-import { observationName, subjectOf } from '../../shared/finding/name.ts';
+import { observationName, subjectLabel } from '../../shared/finding/name.ts';
 import { severities } from '../../shared/finding/severity.ts';
 
 const base: Finding = {
@@ -15,7 +15,7 @@ const base: Finding = {
   detectedAt: '2026-03-01T10:00:00Z',
 };
 
-/** The scheme is public, so other programs compute names too: these must never change. */
+/** The scheme is public and other programs compute names too, so these must never change. */
 const golden: [string, Partial<Finding>, string][] = [
   ['trivy', {}, 'trivy-3e079a629601b0bb243596ce71ff413d'],
   ['kyverno', {}, 'kyverno-d1ad229bf9810ea8606fe0dd3dfe8ac6'],
@@ -48,7 +48,7 @@ describe('observationName', () => {
     expect(observationName(source, { ...base, ...changed })).toBe(name);
   });
 
-  it('knows nothing of details, time or apiVersion', () => {
+  it('ignores details, time and apiVersion', () => {
     const other = { details: { a: 1 }, detectedAt: '2000-01-01T00:00:00Z' };
     const resource = { apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'cart' };
     expect(observationName('trivy', { ...base, ...other, resource })).toBe(observationName('trivy', base));
@@ -56,7 +56,7 @@ describe('observationName', () => {
 
   const identities = fc.dictionary(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), { maxKeys: 6 });
 
-  it('is the same for any order of keys', () => {
+  it('does not depend on the order of keys', () => {
     fc.assert(
       fc.property(identities, fc.infiniteStream(fc.nat()), (identity, random) => {
         const shuffled = Object.entries(identity)
@@ -69,8 +69,8 @@ describe('observationName', () => {
     );
   });
 
-  it('differs where anything that is hashed differs', () => {
-    const observations = fc.record({
+  it('differs if and only if something that is hashed differs', () => {
+    const findings = fc.record({
       category: fc.constantFrom('security', 'compliance'),
       severity: fc.constantFrom(...severities),
       eventType: fc.constantFrom('a', 'a-b', 'b'),
@@ -81,22 +81,26 @@ describe('observationName', () => {
       identity: identities,
     });
     fc.assert(
-      fc.property(fc.tuple(fc.string(), observations), fc.tuple(fc.string(), observations), ([s, a], [t, b]) => {
+      fc.property(fc.tuple(fc.string(), findings), fc.tuple(fc.string(), findings), ([s, a], [t, b]) => {
         const same = canonicalJson([s, a]) === canonicalJson([t, b]);
         expect(observationName(s, { ...base, ...a }) === observationName(t, { ...base, ...b })).toBe(same);
       }),
     );
   });
+});
 
-  it('gives a subject by source and resource alone', () => {
-    expect(subjectOf('a', base.resource)).toMatch(/^[0-9a-f]{32}$/);
-    expect(subjectOf('a', base.resource)).not.toBe(subjectOf('b', base.resource));
-    expect(subjectOf('a', { ...base.resource, kind: 'Pod', apiVersion: 'v1' })).toBe(subjectOf('a', base.resource));
+describe('subjectLabel', () => {
+  it('depends on the source and the resource alone', () => {
+    expect(subjectLabel('a', base.resource)).toMatch(/^[0-9a-f]{32}$/);
+    expect(subjectLabel('a', base.resource)).not.toBe(subjectLabel('b', base.resource));
+    expect(subjectLabel('a', { ...base.resource, kind: 'Pod', apiVersion: 'v1' })).toBe(
+      subjectLabel('a', base.resource),
+    );
   });
 });
 
 describe('canonicalJson', () => {
-  it('has one spelling per JSON value', () => {
+  it('gives one spelling per JSON value', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), (a, b) => {
         expect(JSON.parse(canonicalJson(a))).toEqual(JSON.parse(JSON.stringify(a)));

@@ -23,7 +23,7 @@ async function handle(extensions: Record<string, string>, answer: number, contex
   const test = createTestContext(deadletter, {
     context: {
       functions,
-      async deliver(to, event) {
+      async sendTo(to, event) {
         delivered.push({ url: to, extensions: event.extensions });
         return answer;
       },

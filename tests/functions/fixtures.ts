@@ -6,7 +6,7 @@ import { severities } from '../../shared/finding/severity.ts';
 export const fixturesFolder = join(import.meta.dirname, '..', 'fixtures');
 const samplesFolder = join(import.meta.dirname, '..', '..', 'functions', 'samples');
 
-/** A CloudEvent in structured mode; of a `dev.knative.apiserver.resource` type its data is the object itself. */
+/** A CloudEvent in structured mode. If its type is a `dev.knative.apiserver.resource` one, its data is the object. */
 const fixtureEvent = z.strictObject({
   specversion: z.literal('1.0'),
   id: z.string(),
@@ -49,7 +49,7 @@ export interface Fixture {
   readonly expected: z.infer<typeof expectation>;
 }
 
-/** A file as its schema has it. Throws an Error that names the file, and the field. */
+/** Parses a file with a schema. Throws an Error that names the file and the field. */
 function readAs<Schema extends z.ZodType>(schema: Schema, file: string): z.infer<Schema> {
   const name = relative(join(fixturesFolder, '..', '..'), file);
   if (!existsSync(file)) throw new Error(`${name} is missing: tests/README.md says what a case needs`);
@@ -60,14 +60,14 @@ function readAs<Schema extends z.ZodType>(schema: Schema, file: string): z.infer
   }
 }
 
-/** A case `sample-x` is about the sample event `x`, which has its place beside the functions. */
+/** The event of a case. A case `sample-x` is about the sample event `x`, which is beside the functions. */
 export function eventFile(source: string, name: string): string {
   return name.startsWith('sample-')
     ? join(samplesFolder, source, `${name.slice('sample-'.length)}.event.json`)
     : join(fixturesFolder, source, `${name}.event.json`);
 }
 
-/** The cases in a folder, by any of their files, and those of the samples. */
+/** The names of a source's cases, by any of their files, and of its samples. */
 export function casesOf(source: string): string[] {
   const namesIn = (folder: string): string[] =>
     existsSync(folder)

@@ -11,7 +11,7 @@ import {
   type TestContext,
   type TestContextOptions,
 } from '../pipeline/test-context.ts';
-import { anObject, anObservation } from '../stores/store-contract.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 
 const hour = 3_600_000;
 
@@ -33,8 +33,8 @@ async function seed(
 ): Promise<void> {
   const now = test.clock.now;
   test.clock.now = now - ageHours * hour;
-  const observation = { ...anObservation(rule, namespace), severity };
-  const object = anObject(observation, {
+  const observation = { ...aFinding(rule, namespace), severity };
+  const object = anObservationOf(observation, {
     now: test.clock.now,
     ttl: ttlHours * 3600,
     hasState: state !== undefined,

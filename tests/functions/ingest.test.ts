@@ -5,7 +5,7 @@ import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { createTestContext, eventOf, handled, ping, referenceTo } from '../pipeline/test-context.ts';
-import { anObject, anObservation } from '../stores/store-contract.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 
 const peers = (await loadFunctions()).map((definition) => functionInfoOf(definition, {}, []));
 const mappings = { severity: '.severity', category: 'operational', eventType: 'widget-broken', message: '.text' };
@@ -477,7 +477,7 @@ describe('a pass', () => {
       anIngester('t', { ...broken, source: 'of-tenant' }, 'pay'),
     );
     for (const source of ['trivy', 'of-mapping', 'of-ingester', 'of-tenant', 'of-nothing']) {
-      const object = anObject(anObservation('r', 'shop'), { ...open, source });
+      const object = anObservationOf(aFinding('r', 'shop'), { ...open, source });
       await world.store.create(object, world.context.event.signal);
     }
     expect((await world.pass()).relabelled).toEqual({ missing: 1 });
@@ -493,7 +493,7 @@ describe('a pass', () => {
   it('ages what a tenant’s mapping makes elsewhere, and not what it makes at home', async () => {
     const world = createWorld(anIngester('t', { source: 'of-tenant' }, 'pay'));
     for (const namespace of ['pay', 'shop']) {
-      const object = anObject(anObservation('r', namespace), { ...open, source: 'of-tenant' });
+      const object = anObservationOf(aFinding('r', namespace), { ...open, source: 'of-tenant' });
       await world.store.create(object, world.context.event.signal);
     }
     await world.pass();
@@ -503,7 +503,7 @@ describe('a pass', () => {
   it('leaves what a source has found, where it is only posted to now', async () => {
     const world = createWorld(anIngester('i'));
     await world.store.create(
-      anObject(anObservation('r', 'shop'), { ...open, source: 'hooks' }),
+      anObservationOf(aFinding('r', 'shop'), { ...open, source: 'hooks' }),
       world.context.event.signal,
     );
     await world.pass();

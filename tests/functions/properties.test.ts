@@ -28,7 +28,7 @@ function replaced(value: unknown, [key, ...rest]: Path, by: unknown): unknown {
   );
 }
 
-/** Values that tools should never send, and those that they do. */
+/** Values that tools should never send, but do. */
 const odd = fc.oneof(
   fc.jsonValue(),
   fc.constantFrom<unknown>(
@@ -65,7 +65,7 @@ function mutationsOf(source: SourceFunction): fc.Arbitrary<unknown> {
 describe.each(sources)('$name', (definition) => {
   const { name, source } = definition;
 
-  it('normalizes whatever its schema accepts, the same way every time', () => {
+  it('normalizes whatever its schema accepts, deterministically', () => {
     const settings = Object.assign({}, parseSettings({}, source.settings, []));
     const options = { time: '2026-03-01T10:00:00Z', settings };
     fc.assert(
@@ -84,9 +84,9 @@ describe.each(sources)('$name', (definition) => {
     );
   });
 
-  it('leaves the same Observations, in whatever order and however often its events come', async () => {
+  it('leaves the same Observations, in whatever order and however often events arrive', async () => {
     const fixtures = loadFixtures(name).filter(({ environment }) => Object.keys(environment).length === 0);
-    const deliver = async (events: readonly { event: CloudEvent; data: unknown }[]): Promise<string[]> => {
+    const handleAll = async (events: readonly { event: CloudEvent; data: unknown }[]): Promise<string[]> => {
       const test = createTestContext(definition);
       for (const { event, data } of events) {
         const object: { metadata?: { name: string } } = data ?? {};
@@ -104,14 +104,14 @@ describe.each(sources)('$name', (definition) => {
       event: { ...eventOf(event.type, event.data), time: event.time },
       data: event.data,
     }));
-    const once = await deliver(events);
+    const once = await handleAll(events);
     expect(once.length).toBeGreaterThan(0);
     for (let run = 0; run < 5; run += 1) {
       const { shuffle, pick, seed } = createRandom();
       const [first, ...rest] = events;
       if (!first) throw new Error('no events');
       const repeated = Array.from({ length: events.length }, () => pick([first, ...rest]));
-      expect(await deliver(shuffle([...events, ...repeated])), `seed ${seed}`).toEqual(once);
+      expect(await handleAll(shuffle([...events, ...repeated])), `seed ${seed}`).toEqual(once);
     }
   });
 });

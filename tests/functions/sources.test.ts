@@ -72,7 +72,7 @@ function createWorld(first: World, context: Overrides = {}, environment: Record<
     context: {
       kinds: discovery,
       functions: [peer],
-      async deliver(url) {
+      async sendTo(url) {
         pinged.push(url);
         return 204;
       },
@@ -401,7 +401,7 @@ describe('sources', () => {
     const statuses = [503, 199, 300, 204];
     const events: string[] = [];
     const first = createWorld(served(), {
-      deliver: async (_url, { type, source }) => {
+      sendTo: async (_url, { type, source }) => {
         events.push(`${type} ${source}`);
         return statuses.shift() ?? 500;
       },
@@ -410,7 +410,7 @@ describe('sources', () => {
     expect(statuses).toEqual([]);
     const ofTrivy = 'dev.knative.sources.ping /apis/v1/namespaces/zen-system/pingsources/trivy';
     expect(new Set(events)).toEqual(new Set([ofTrivy]));
-    const never = createWorld(served(), { deliver: async () => 503 });
+    const never = createWorld(served(), { sendTo: async () => 503 });
     expect(await never.run()).toMatchObject({
       observed: 1,
       warnings: [expect.stringContaining('trivy did not take its first ping')],
@@ -423,14 +423,14 @@ describe('sources', () => {
       asked += 1;
       return status;
     };
-    expect((await createWorld(served(), { deliver }).run()).warnings).toEqual([]);
+    expect((await createWorld(served(), { sendTo: deliver }).run()).warnings).toEqual([]);
     expect(asked).toBe(1);
   });
 
   it('asks for a quarter of a minute, which is how long a function may take to start', async () => {
     const pauses: number[] = [];
     const sleep = async (milliseconds: number): Promise<void> => void pauses.push(milliseconds);
-    await createWorld(served(), { deliver: async () => 503, sleep }).run();
+    await createWorld(served(), { sendTo: async () => 503, sleep }).run();
     expect(pauses.reduce((sum, pause) => sum + pause, 0)).toBe(15_000);
   });
 

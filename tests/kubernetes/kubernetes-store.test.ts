@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createApiClient } from '../../shared/kubernetes/api-client.ts';
 import { createKubernetesStore } from '../../shared/kubernetes/kubernetes-store.ts';
-import { anObject, anObservation } from '../stores/store-contract.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 
 interface Answer {
   readonly status: number;
@@ -23,7 +23,7 @@ const found = { status: 200, body: { kind: 'PartialObjectMetadata' } };
 const byProxy = { status: 403, body: 'blocked by policy' };
 
 const signal = AbortSignal.timeout(60_000);
-const object = anObject(anObservation('x', 'shop'));
+const object = anObservationOf(aFinding('x', 'shop'));
 const closing: (() => void)[] = [];
 
 afterEach(() => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Finding } from '../../shared/finding/finding.ts';
-import { observationName, subjectOf } from '../../shared/finding/name.ts';
+import { observationName, subjectLabel } from '../../shared/finding/name.ts';
 import { type DeriveOptions, derive } from '../../shared/pipeline/derive.ts';
 import { allowAll } from './test-context.ts';
 
@@ -108,7 +108,7 @@ describe('derive', () => {
     expect(derived.map(({ finding }) => finding)).toEqual(rows);
     for (const { name, subject, finding } of derived) {
       expect(name).toBe(observationName('tool', finding));
-      expect(subject).toBe(subjectOf('tool', finding.resource));
+      expect(subject).toBe(subjectLabel('tool', finding.resource));
     }
   });
 

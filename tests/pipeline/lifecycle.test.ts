@@ -34,7 +34,7 @@ function expiresOf({ store }: TestContext): Promise<number[]> {
 }
 
 describe('a reference event', () => {
-  it('writes the findings of the object once, and knows them afterwards', async () => {
+  it('writes the findings of an object once, and recognizes them afterwards', async () => {
     const test = createTestContext(kyverno);
     const report = aReport('web', ['a', 'b']);
     test.objects.all.push(report);
@@ -43,7 +43,7 @@ describe('a reference event', () => {
     expect(await statesOf(test)).toEqual({ a: 'open', b: 'open' });
   });
 
-  it('is done when the object is gone or being deleted', async () => {
+  it('does nothing if the object is gone or being deleted', async () => {
     const test = createTestContext(kyverno);
     const report = aReport('web', ['a']);
     expect(await handled(kyverno, referenceTo(report), test.context)).toMatchObject({ skipped: { gone: 1 } });
@@ -53,7 +53,7 @@ describe('a reference event', () => {
     expect(await statesOf(test)).toEqual({});
   });
 
-  it('records an object that it cannot read, and refuses the event with the field', async () => {
+  it('records an object that it cannot read, and refuses the event with the path of the field', async () => {
     const test = createTestContext(kyverno);
     const report = { ...aReport('web', []), results: [{ result: 'fail' }] };
     test.objects.all.push(report);
@@ -66,7 +66,7 @@ describe('a reference event', () => {
     ['a reference', referenceTo],
     ['a pass', () => ping],
   ])(
-    'blames no object for a filter that cannot be asked: %s is answered 503, and nothing is recorded',
+    'does not blame an object for an unreadable filter: %s is answered 503, and nothing is recorded',
     async (_case, eventFor) => {
       const filter = () => {
         throw new Refusal(503, 'an ObservationFilter can not be read');
@@ -79,7 +79,7 @@ describe('a reference event', () => {
     },
   );
 
-  it('leaves alone what no longer bears the label or lies in another namespace', async () => {
+  it('ignores an object that no longer has the label, or is in another namespace', async () => {
     const test = createTestContext(checkov);
     const report = {
       check_type: 'kubernetes',
@@ -87,7 +87,9 @@ describe('a reference event', () => {
     };
     const data = { 'results.json': JSON.stringify(report) };
     const configMap = (name: string, namespace: string, app: string) => ({
-      ...{ apiVersion: 'v1', kind: 'ConfigMap', data },
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      data,
       metadata: { name, namespace, labels: { app } },
     });
     const objects = [configMap('a', 'checkov', 'other'), configMap('b', 'elsewhere', 'checkov')];
@@ -98,7 +100,7 @@ describe('a reference event', () => {
     expect(await statesOf(test)).toEqual({});
   });
 
-  it('opens what was missing', async () => {
+  it('reopens a finding that was missing', async () => {
     const test = createTestContext(kyverno);
     test.objects.all.push(aReport('web', ['a']));
     await handled(kyverno, ping, test.context);
@@ -115,11 +117,11 @@ describe('a reference event', () => {
 describe.each([
   ['a reference event', referenceTo],
   ['the completeness pass', () => ping],
-])('what %s finds reported again', (_case, eventFor) => {
+])('a finding that %s reports again', (_case, eventFor) => {
   const report = aReport('web', ['a']);
 
-  /** A finding that passes have not seen until it was in that state. */
-  async function absent(state: 'missing' | 'resolved', options: TestContextOptions = {}): Promise<TestContext> {
+  /** A context with a finding that passes have taken to this state, and its report, which is back. */
+  async function createAbsent(state: 'missing' | 'resolved', options: TestContextOptions = {}): Promise<TestContext> {
     const test = createTestContext(kyverno, options);
     test.objects.all.push(report);
     await handled(kyverno, ping, test.context);
@@ -132,30 +134,35 @@ describe.each([
     return test;
   }
 
-  it.each(['missing', 'resolved'] as const)('lives on, though it was about to end while it was %s', async (state) => {
-    const test = await absent(state);
-    const [expires = 0] = await expiresOf(test);
-    test.clock.now = expires * hour - minute;
-    expect(await handled(kyverno, eventFor(report), test.context)).toMatchObject({ relabelled: { reopened: 1 } });
-    // Three passes later, in case the next two fail.
-    expect(await Array.fromAsync(test.store.expired(test.clock.now + 3 * hour, test.context.event.signal))).toEqual([]);
-  });
+  it.each(['missing', 'resolved'] as const)(
+    'is kept, even if it was about to expire while it was %s',
+    async (state) => {
+      const test = await createAbsent(state);
+      const [expires = 0] = await expiresOf(test);
+      test.clock.now = expires * hour - minute;
+      expect(await handled(kyverno, eventFor(report), test.context)).toMatchObject({ relabelled: { reopened: 1 } });
+      // For three more passes, in case the next two fail.
+      expect(await Array.fromAsync(test.store.expired(test.clock.now + 3 * hour, test.context.event.signal))).toEqual(
+        [],
+      );
+    },
+  );
 
-  it('is written again where it was deleted while it was being opened', async () => {
+  it('is written again if it was deleted while it was being reopened', async () => {
     const wrap = (store: Store): Partial<Store> => ({
       async relabel(ref, changed, signal) {
         if (changed[labels.state] === 'open') await store.delete(ref, signal);
         return store.relabel(ref, changed, signal);
       },
     });
-    const test = await absent('missing', { wrap });
+    const test = await createAbsent('missing', { wrap });
     expect(await handled(kyverno, eventFor(report), test.context)).toMatchObject({ created: [{ count: 1 }] });
     expect(await statesOf(test)).toEqual({ a: 'open' });
   });
 });
 
 describe('the completeness pass', () => {
-  it('creates what events have not brought, namespace by namespace, and nothing twice', async () => {
+  it('creates what events have not, namespace by namespace, and nothing twice', async () => {
     const test = createTestContext(kyverno);
     for (const namespace of ['a', 'a-b', 'b', 'z'])
       test.objects.all.push(aReport(`web-${namespace}`, ['1', '2'], namespace));
@@ -182,7 +189,7 @@ describe('the completeness pass', () => {
     expect(await statesOf(test)).toEqual({ stays: 'open', goes: 'open' });
   });
 
-  it('changes no state when a list fails, and none when an object cannot be read', async () => {
+  it('changes no state if a list fails or an object cannot be read', async () => {
     const test = createTestContext(kyverno);
     test.objects.all.push(aReport('web', ['a']));
     await handled(kyverno, ping, test.context);
@@ -197,7 +204,7 @@ describe('the completeness pass', () => {
     expect(await statesOf(test)).toEqual({ a: 'open', 'unreadable-object': 'none' });
   });
 
-  it('keeps what is still reported whatever its TTL, and lets go what is not', async () => {
+  it('keeps what is still reported, whatever its TTL is, and lets the rest expire', async () => {
     const test = createTestContext(kyverno, { environment: { OBSERVATION_TTL_SECONDS: '60' } });
     test.objects.all.push(aReport('web', ['a']));
     await handled(kyverno, ping, test.context);
@@ -216,7 +223,7 @@ describe('the completeness pass', () => {
     expect(await Array.fromAsync(test.store.expired(test.clock.now, test.context.event.signal))).toHaveLength(1);
   });
 
-  it('renews by a label, not by a new object', async () => {
+  it('renews a finding by changing a label, not by writing a new object', async () => {
     const test = createTestContext(kyverno);
     test.objects.all.push(aReport('web', ['a']));
     await handled(kyverno, ping, test.context);
@@ -227,7 +234,7 @@ describe('the completeness pass', () => {
     expect(await uid()).toBe(before);
   });
 
-  it('takes what is being deleted for gone', async () => {
+  it('treats an object that is being deleted as gone', async () => {
     const test = createTestContext(kyverno);
     test.objects.all.push(aReport('web', ['a']));
     await handled(kyverno, ping, test.context);
@@ -240,7 +247,7 @@ describe('the completeness pass', () => {
     expect(await statesOf(test)).toEqual({ a: 'missing' });
   });
 
-  it('counts what a filter drops as not seen', async () => {
+  it('treats what a filter drops as not reported', async () => {
     const test = createTestContext(kyverno);
     test.objects.all.push(aReport('web', ['a']));
     await handled(kyverno, ping, test.context);
@@ -251,12 +258,15 @@ describe('the completeness pass', () => {
     });
   });
 
-  it('knows findings that lie elsewhere than the object that reports them', async () => {
+  it('recognizes findings in other namespaces than the object that reports them', async () => {
     const test = createTestContext(kyverno);
     const elsewhere = (rule: string) => ({
       ...aReport('central', [], 'policies'),
       results: ['aaa', 'zzz'].map((namespace) => ({
-        ...{ policy: 'p', rule: `${rule}-${namespace}`, result: 'fail', source: 'kyverno' },
+        policy: 'p',
+        rule: `${rule}-${namespace}`,
+        result: 'fail',
+        source: 'kyverno',
         resources: [{ apiVersion: 'v1', kind: 'Pod', name: 'p', namespace }],
       })),
     });
@@ -270,7 +280,7 @@ describe('the completeness pass', () => {
     expect(await statesOf(test)).toEqual({ 'x-aaa': 'missing', 'x-zzz': 'missing', y: 'open', z: 'open' });
   });
 
-  it('is right, if slower, when a list is out of order', async () => {
+  it('is correct, if slower, when a list is out of order', async () => {
     const test = createTestContext(kyverno);
     const reports = ['b', 'a', 'c', 'a'].map((namespace, index) => aReport(`web-${index}`, [`r${index}`], namespace));
     const objects = {
@@ -287,7 +297,7 @@ describe('the completeness pass', () => {
     expect(Object.values(await statesOf(test))).toEqual(['open', 'open', 'open', 'open']);
   });
 
-  it('takes for missing nothing that an event has brought since it began', async () => {
+  it('does not mark a finding as missing that an event has written since it started', async () => {
     const test = createTestContext(kyverno);
     const rules = Array.from({ length: 100 }, (_, index) => `r${index}`);
     for (let index = 0; index < 6; index += 1) test.objects.all.push(aReport(`w${index}`, rules, 'aaa'));
@@ -303,7 +313,7 @@ describe('the completeness pass', () => {
       ) {
         const listed = await Array.fromAsync(test.objects.list(resource, namespace, signal));
         if (resource.group === 'wgpolicyk8s.io' && resource.kind === 'PolicyReport') {
-          // After the list was read, and before the names of its namespace are.
+          // After this list has been read, and before the names in its namespace are.
           test.objects.all.push(late);
           test.clock.now += 1000;
           await handled(kyverno, referenceTo(late), test.context);
@@ -319,7 +329,7 @@ describe('the completeness pass', () => {
     expect((await statesOf(test)).late).toBe('open');
   });
 
-  it('does no harm when two run at once', async () => {
+  it('is correct when two run at the same time', async () => {
     const test = createTestContext(kyverno);
     for (let index = 0; index < 50; index += 1) test.objects.all.push(aReport(`web-${index}`, ['a', 'b']));
     await Promise.all([handled(kyverno, ping, test.context), handled(kyverno, ping, test.context)]);

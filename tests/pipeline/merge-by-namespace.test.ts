@@ -29,7 +29,7 @@ async function merged(stored: AsyncIterable<Stored>, lists: readonly AsyncIterab
   for await (const group of mergeByNamespace(stored, lists)) {
     const names = (await Array.fromAsync(group.objects)).map(({ metadata }) => metadata.name);
     const known = group.stored.map(({ ref }) => ref.name);
-    groups.push(`${group.namespace}: ${known} | ${names}${group.late ? ' late' : ''}`);
+    groups.push(`${group.namespace}: ${known} | ${names}${group.isLate ? ' late' : ''}`);
   }
   return groups;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { labels } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
-import { observationName, subjectOf } from '../../shared/finding/name.ts';
+import { observationName, subjectLabel } from '../../shared/finding/name.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { KubernetesObject, NamesQuery, Store } from '../../shared/function/stores.ts';
 import { createTestContext, eventOf, handled, ping, referenceTo, type TestContextOptions } from './test-context.ts';
@@ -68,7 +68,7 @@ describe('a reference', () => {
       expect(metadata.labels).toMatchObject({
         [labels.source]: 'boxes',
         [labels.state]: 'open',
-        [labels.subject]: subjectOf('boxes', spec.resource),
+        [labels.subject]: subjectLabel('boxes', spec.resource),
         [labels.expires]: String(492_324 + 7 * 24),
       });
     }

@@ -113,7 +113,7 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
     },
     broker: {
       publish: given.publish ?? (async () => undefined),
-      deliver: given.deliver ?? (async () => 204),
+      sendTo: given.sendTo ?? (async () => 204),
       isRouted: given.isRouted ?? (() => true),
     },
     clock: { now, sleep },

@@ -8,12 +8,14 @@ import { aReport, createTestContext, eventOf, handled, ping, referenceTo } from 
 
 const alert = (fields: Record<string, unknown> = {}) =>
   eventOf('falco.rule.output.v1', {
-    ...{ rule: 'r', priority: 'Error', time: '2026-03-01T12:00:00Z' },
+    rule: 'r',
+    priority: 'Error',
+    time: '2026-03-01T12:00:00Z',
     output_fields: { 'k8s.ns.name': 'shop', 'k8s.pod.name': 'p' },
     ...fields,
   });
 
-/** A store that refuses what `refuse` says. */
+/** Makes a store throw what `refuse` returns. */
 function refusing(refuse: (object: Observation) => Error | undefined) {
   return (store: Store): Partial<Store> => ({
     async create(object, signal) {
@@ -25,21 +27,16 @@ function refusing(refuse: (object: Observation) => Error | undefined) {
 }
 
 describe('writing', () => {
-  it.each(['missing', 'closing', 'full'] as const)(
-    'goes to the system namespace when its own is %s',
-    async (reason) => {
-      const wrap = refusing(({ metadata }) =>
-        metadata.namespace === 'shop' ? new NamespaceRefusal(reason) : undefined,
-      );
-      const { context, store } = createTestContext(falco, { wrap });
-      expect(await handled(falco, alert(), context)).toMatchObject({ created: [{ count: 1 }] });
-      const [object] = (await store.read({ limit: 2 })).items;
-      expect(object?.metadata.namespace).toBe('zen-system');
-      expect(object?.spec.resource).toEqual({ apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'p' });
-    },
-  );
+  it.each(['missing', 'closing', 'full'] as const)('goes to the system namespace if its own is %s', async (reason) => {
+    const wrap = refusing(({ metadata }) => (metadata.namespace === 'shop' ? new NamespaceRefusal(reason) : undefined));
+    const { context, store } = createTestContext(falco, { wrap });
+    expect(await handled(falco, alert(), context)).toMatchObject({ created: [{ count: 1 }] });
+    const [object] = (await store.read({ limit: 2 })).items;
+    expect(object?.metadata.namespace).toBe('zen-system');
+    expect(object?.spec.resource).toEqual({ apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'p' });
+  });
 
-  it('answers 503 when the system namespace cannot take it either', async () => {
+  it('answers 503 if the system namespace cannot take it either', async () => {
     const { context } = createTestContext(falco, { wrap: refusing(() => new NamespaceRefusal('full')) });
     await expect(handled(falco, alert(), context)).rejects.toMatchObject({
       status: 503,
@@ -47,7 +44,7 @@ describe('writing', () => {
     });
   });
 
-  it('knows a finding that an earlier pass put into the system namespace', async () => {
+  it('recognizes a finding that was put into the system namespace earlier', async () => {
     let isFull = true;
     const wrap = refusing(({ metadata }) =>
       isFull && metadata.namespace === 'shop' ? new NamespaceRefusal('full') : undefined,
@@ -65,7 +62,7 @@ describe('writing', () => {
     expect((await store.read({ limit: 9 })).items).toHaveLength(1);
   });
 
-  it('is not acknowledged when the store fails, and is whole after it is sent again', async () => {
+  it('is not acknowledged if the store fails, and is complete after a retry', async () => {
     let left = 5;
     const wrap = refusing(() => (left-- > 0 ? undefined : new Refusal(503, 'the API server is away')));
     const { context, store, objects } = createTestContext(kyverno, { wrap });
@@ -84,7 +81,7 @@ describe('writing', () => {
     expect((await store.read({ limit: 100 })).items).toHaveLength(40);
   });
 
-  it('does not take a name for known whose write failed', async () => {
+  it('does not cache a name whose write failed', async () => {
     let isAway = true;
     const wrap = refusing(() => (isAway ? new Refusal(503, 'away') : undefined));
     const { context, store } = createTestContext(falco, { wrap });
@@ -95,7 +92,7 @@ describe('writing', () => {
     expect((await store.read({ limit: 9 })).items).toHaveLength(1);
   });
 
-  it('writes the rest of a report when one finding is invalid, records that one, and answers 422', async () => {
+  it('writes the rest of a report if one finding is invalid, records that one, and answers 422', async () => {
     const isBad = ({ spec }: Observation): boolean => spec.details.rule === 'r3';
     const wrap = refusing((object) =>
       isBad(object) ? new Refusal(422, 'invalid', { cause: 'spec.details: too long' }) : undefined,
@@ -108,7 +105,7 @@ describe('writing', () => {
     expect(written.sort()).toEqual(['r1', 'r2', 'r4', 'unreadable-object']);
   });
 
-  it('forgets after ten minutes that a name was known', async () => {
+  it('forgets a cached name after ten minutes', async () => {
     const { context, store, clock } = createTestContext(falco);
     await handled(falco, alert(), context);
     const [stored] = await Array.fromAsync(store.names({}, context.event.signal));
@@ -122,7 +119,7 @@ describe('writing', () => {
   it.each([
     ['a reference', referenceTo],
     ['a pass', () => ping],
-  ])('believes the store alone about what has a state: %s brings back what was deleted', async (_case, eventFor) => {
+  ])('trusts only the store about findings with a state: %s restores what was deleted', async (_case, eventFor) => {
     const { context, store, objects } = createTestContext(kyverno);
     const report = aReport('web', ['a']);
     objects.all.push(report);

@@ -26,20 +26,22 @@ const withMappings = (mappings: object) => ({
 
 describe('a mapping', () => {
   it.each<[string, object, string | number | undefined, string]>([
-    ['a word of ours', {}, 'critical', 'CRITICAL'],
-    ['a word of another tool', {}, 'Warning', 'MEDIUM'],
-    ['a word of its map', { severityMap: { Page: 'CRITICAL' } }, 'PAGE', 'CRITICAL'],
-    ['a word of its map that is also ours', { severityMap: { high: 'LOW' } }, 'High', 'LOW'],
-    ['a word outside the map', { severityMap: { page: 'CRITICAL' } }, 'ticket', 'UNKNOWN'],
-    ['a number of its map', { severityMap: { '1': 'HIGH' } }, 1, 'HIGH'],
+    ['one of our words', {}, 'critical', 'CRITICAL'],
+    ['a word that tools use', {}, 'Warning', 'MEDIUM'],
+    ['a word in its severityMap', { severityMap: { Page: 'CRITICAL' } }, 'PAGE', 'CRITICAL'],
+    ['a word in its severityMap that is also ours', { severityMap: { high: 'LOW' } }, 'High', 'LOW'],
+    ['a word outside its severityMap', { severityMap: { page: 'CRITICAL' } }, 'ticket', 'UNKNOWN'],
+    ['a number in its severityMap', { severityMap: { '1': 'HIGH' } }, 1, 'HIGH'],
     ['nothing', {}, undefined, 'UNKNOWN'],
   ])('takes the severity from %s', (_case, spec, severity, expected) => {
     expect(map(spec, { severity }).findings[0]?.severity).toBe(expected);
   });
 
-  it('takes literals, paths, and objects as details', () => {
+  it('reads literals and paths, and details of any type', () => {
     const spec = withMappings({
-      ...{ message: '.text', eventType: '.reason', category: 'Cost Control' },
+      message: '.text',
+      eventType: '.reason',
+      category: 'Cost Control',
       resource: { kind: '.ref.kind', name: '.ref.name', namespace: 'literal' },
       details: { owner: '.owner', list: '.list', missing: '.missing', plain: 'text' },
     });
@@ -52,19 +54,23 @@ describe('a mapping', () => {
     };
     expect(map(spec, data).findings).toEqual([
       {
-        ...{ severity: 'HIGH', category: 'cost-control', eventType: 'back-off-limit', identity: {}, detectedAt: time },
+        severity: 'HIGH',
+        category: 'cost-control',
+        eventType: 'back-off-limit',
+        identity: {},
+        detectedAt: time,
         resource: { apiVersion: undefined, kind: 'Job', name: 'j', namespace: 'literal' },
         details: { message: 'it broke', owner: { team: 'a' }, list: [1, 2], plain: 'text' },
       },
     ]);
   });
 
-  it('is about the object itself where it names no resource, and about nothing where that leads nowhere', () => {
+  it('is about the object itself if it names no resource, and about nothing if the path to the resource leads nowhere', () => {
     expect(map({}, {}).findings[0]?.resource).toEqual(about);
     expect(map(withMappings({ resource: { kind: '.nowhere' } }), {}).findings[0]?.resource).toBeUndefined();
   });
 
-  it('gives one finding an item, with $ for the whole', () => {
+  it('makes one finding per item, where $ is the whole object', () => {
     const spec = { ...withMappings({ message: '.m', details: { of: '$.name' } }), items: '.list', identity: ['.id'] };
     const { findings } = map(spec, {
       name: 'all',
@@ -80,23 +86,23 @@ describe('a mapping', () => {
   });
 
   it.each<[string, unknown]>([
-    ['there is none', {}],
-    ['it is no list', { list: { a: 1 } }],
-    ['it is null', { list: null }],
-  ])('counts that there are no items where %s', (_case, data) => {
+    ['the path leads nowhere', {}],
+    ['it leads to an object', { list: { a: 1 } }],
+    ['it leads to null', { list: null }],
+  ])('counts no_items if %s', (_case, data) => {
     expect(map({ items: '.list' }, data)).toEqual({ findings: [], skipped: { no_items: 1 } });
   });
 
   it.each<[string, object[], unknown, number]>([
     ['in', [{ path: '.phase', in: ['Failed', 'Error'] }], { phase: 'Error' }, 1],
-    ['in, of another value', [{ path: '.phase', in: ['Failed'] }], { phase: 'failed' }, 0],
-    ['in, of nothing', [{ path: '.phase', in: ['Failed'] }], {}, 0],
+    ['in, with another value', [{ path: '.phase', in: ['Failed'] }], { phase: 'failed' }, 0],
+    ['in, without a value', [{ path: '.phase', in: ['Failed'] }], {}, 0],
     ['notIn', [{ path: '.phase', notIn: ['Done'] }], { phase: 'Failed' }, 1],
-    ['notIn, of the value', [{ path: '.phase', notIn: ['Done'] }], { phase: 'Done' }, 0],
-    ['notIn, of nothing', [{ path: '.phase', notIn: ['Done'] }], {}, 1],
+    ['notIn, with the value', [{ path: '.phase', notIn: ['Done'] }], { phase: 'Done' }, 0],
+    ['notIn, without a value', [{ path: '.phase', notIn: ['Done'] }], {}, 1],
     ['a number', [{ path: '.n', in: ['3'] }], { n: 3 }, 1],
     [
-      'both of two',
+      'both of two conditions hold',
       [
         { path: '.a', in: ['1'] },
         { path: '.b', in: ['1'] },
@@ -105,7 +111,7 @@ describe('a mapping', () => {
       1,
     ],
     [
-      'one of two',
+      'one of two conditions holds',
       [
         { path: '.a', in: ['1'] },
         { path: '.b', in: ['1'] },
@@ -113,24 +119,24 @@ describe('a mapping', () => {
       { a: 1, b: 2 },
       0,
     ],
-  ])('holds when %s', (_case, when, data, count) => {
+  ])('checks when: %s', (_case, when, data, count) => {
     const { findings, skipped } = map({ when }, data);
     expect([findings.length, skipped]).toEqual([count, count === 1 ? {} : { when: 1 }]);
   });
 
-  it('counts what has no category or event type', () => {
+  it('counts items without a category or event type', () => {
     expect(map(withMappings({ eventType: '.none' }), {}).skipped).toEqual({ no_event_type: 1 });
     expect(map(withMappings({ eventType: '.odd' }), { odd: '!!' }).skipped).toEqual({ no_event_type: 1 });
     expect(map(withMappings({ category: '.none' }), {}).skipped).toEqual({ no_category: 1 });
   });
 
-  it('puts the window of its time into the identity, so that a redelivery is the same', () => {
+  it('puts the time window into the identity, so that a redelivery is the same finding', () => {
     const windows = [300, 300, 3600].map((seconds) => map({}, {}, seconds).findings[0]?.identity.window);
     expect(windows).toEqual(['5907864', '5907864', '492322']);
     expect(map({}, {}).findings[0]?.identity).toEqual({});
   });
 
-  it('makes a storable Observation of any JSON, the same one every time', () => {
+  it('makes a valid Observation of any JSON, and always the same one', () => {
     const key = fc.constantFrom('severity', 'a', 'b', 'list', '__proto__', 'constructor');
     const json = fc.letrec((tie) => ({
       value: fc.oneof(
@@ -161,12 +167,16 @@ describe('a mapping', () => {
           const once = compileMapping(rules)(data, { about, time, windowSeconds: undefined });
           const again = compileMapping(rules)(structuredClone(data), { about, time, windowSeconds: undefined });
           expect(again).toEqual(once);
-          for (const observation of once.findings) {
-            expect(observation.eventType).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/);
-            expect(observation.category).toMatch(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
-            const name = observationName('widgets', observation);
-            observationOf(observation, {
-              ...{ name, namespace: 'shop', source: 'widgets', subject: 's', correlationId: 'c' },
+          for (const finding of once.findings) {
+            expect(finding.eventType).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/);
+            expect(finding.category).toMatch(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
+            const name = observationName('widgets', finding);
+            observationOf(finding, {
+              name,
+              namespace: 'shop',
+              source: 'widgets',
+              subject: 's',
+              correlationId: 'c',
               ttl: 60,
               now: 0,
               expiresAt: 1,
@@ -177,14 +187,14 @@ describe('a mapping', () => {
     }
   });
 
-  it('takes data nested 100,000 levels deep', () => {
+  it('accepts data that is nested 100,000 levels deep', () => {
     let deep: unknown = 1;
     for (let level = 0; level < 100_000; level += 1) deep = { a: deep };
     expect(map({ identity: ['.a'] }, { a: deep }).findings[0]?.identity).toEqual({ '.a': 'nested too deeply' });
   });
 });
 
-describe('durations', () => {
+describe('parseDuration', () => {
   it.each<[string, number | undefined]>([
     ['7d', 604_800],
     ['12h', 43_200],

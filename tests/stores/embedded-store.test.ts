@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, vi } from 'vitest';
 import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
 import { temporaryFolder } from '../host/program.ts';
-import { anObject, anObservation, storeContract } from './store-contract.ts';
+import { aFinding, anObservationOf, storeContract } from './store-contract.ts';
 
 storeContract('embedded, on disk', async () => {
   const store = createEmbeddedStore({ data: temporaryFolder(), now: Date.now });
@@ -13,20 +13,20 @@ storeContract('embedded, on disk', async () => {
 describe('embedded store', () => {
   const signal = AbortSignal.timeout(600_000);
 
-  it('has what was stored after it is opened again', async () => {
+  it('still has what was stored after it is reopened', async () => {
     const data = temporaryFolder();
     const before = createEmbeddedStore({ data, now: Date.now });
-    await before.create(anObject(anObservation('kept', 'shop')), signal);
+    await before.create(anObservationOf(aFinding('kept', 'shop')), signal);
     before.close();
     const after = createEmbeddedStore({ data, now: Date.now });
     expect((await after.read({ limit: 10 })).items.map(({ spec }) => spec.details.rule)).toEqual(['kept']);
     after.close();
   });
 
-  it('reads pages that follow each other, in the order of namespaces', async () => {
+  it('reads consecutive pages in the order of namespaces', async () => {
     const store = createEmbeddedStore({ data: ':memory:', now: Date.now });
     for (const namespace of ['a', 'a-b', 'b']) {
-      for (const rule of ['1', '2']) await store.create(anObject(anObservation(rule, namespace)), signal);
+      for (const rule of ['1', '2']) await store.create(anObservationOf(aFinding(rule, namespace)), signal);
     }
     const first = await store.read({ limit: 4 });
     const second = await store.read({ limit: 4, continue: first.continue });
@@ -46,8 +46,8 @@ describe('embedded store', () => {
     store.close();
   });
 
-  it('has on the disk what it says is created: a power failure takes nothing back', () => {
-    // How much SQLite waits for belongs to a connection, so it is the store's own that is asked.
+  it('has on disk what it says is created, so that a power failure loses nothing', () => {
+    // The level of durability is a property of a connection, so the store's own connection is asked.
     const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare');
     const store = createEmbeddedStore({ data: temporaryFolder(), now: Date.now });
     const database = prepare.mock.contexts.find((context) => context instanceof DatabaseSync);
@@ -57,10 +57,10 @@ describe('embedded store', () => {
     store.close();
   });
 
-  it('has nothing of what it refuses when its disk fails in between, and takes all of it afterwards', async () => {
+  it('stores nothing of a batch that it refuses when the disk fails in between, and takes all of it afterwards', async () => {
     const data = temporaryFolder();
     const store = createEmbeddedStore({ data, now: Date.now });
-    const objects = ['first', 'second', 'third'].map((rule) => anObject(anObservation(rule, 'shop')));
+    const objects = ['first', 'second', 'third'].map((rule) => anObservationOf(aFinding(rule, 'shop')));
     const namesIn = async (of: typeof store) =>
       (await Array.fromAsync(of.names({}, signal))).map(({ ref }) => ref.name).sort();
     const disk = new DatabaseSync(join(data, 'observations.sqlite'));
@@ -78,9 +78,9 @@ describe('embedded store', () => {
     after.close();
   });
 
-  it('answers 503 when its disk fails', async () => {
+  it('answers 503 if its disk fails', async () => {
     const store = createEmbeddedStore({ data: ':memory:', now: Date.now });
     store.close();
-    await expect(store.create(anObject(anObservation('x', 'shop')), signal)).rejects.toMatchObject({ status: 503 });
+    await expect(store.create(anObservationOf(aFinding('x', 'shop')), signal)).rejects.toMatchObject({ status: 503 });
   });
 });

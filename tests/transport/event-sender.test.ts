@@ -87,7 +87,7 @@ describe('publishing to the Broker', () => {
 });
 
 describe('sending to an address', () => {
-  const { deliver } = createSender();
+  const { sendTo } = createSender();
 
   it('is answered 503 for what was given up, whatever comes of it later', async () => {
     const held: ServerResponse[] = [];
@@ -96,7 +96,7 @@ describe('sending to an address', () => {
       'http',
     );
     const deadline = new AbortController();
-    const delivered = deliver(url, event, deadline.signal);
+    const delivered = sendTo(url, event, deadline.signal);
     while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
     deadline.abort();
     held[0]?.writeHead(204).end();
@@ -105,7 +105,7 @@ describe('sending to an address', () => {
 
   it('is answered 503 for what was given up before', async () => {
     const url = await listen(createHttpServer(answerWith(204)), 'http');
-    expect(await deliver(url, event, AbortSignal.abort())).toBe(503);
+    expect(await sendTo(url, event, AbortSignal.abort())).toBe(503);
   });
 
   /** So many events to a server that answers none that one between them waits for a connection. */
@@ -121,10 +121,10 @@ describe('sending to an address', () => {
     });
     const { origin } = new URL(await listen(server, 'http'));
     const sendMany = (path: string) =>
-      Array.from({ length: 100 }, (_, index) => deliver(`${origin}/${path}/${index}`, event, signal));
+      Array.from({ length: 100 }, (_, index) => sendTo(`${origin}/${path}/${index}`, event, signal));
     const deadline = new AbortController();
     const before = sendMany('before');
-    const waiting = deliver(`${origin}/waiting`, event, deadline.signal);
+    const waiting = sendTo(`${origin}/waiting`, event, deadline.signal);
     const others = Promise.all([...before, ...sendMany('after')]);
     while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
     const answerAll = (): void => {
