@@ -43,7 +43,7 @@ export async function growth(): Promise<{ readonly courses: Course[]; readonly r
   } finally {
     await bench.cluster.stop();
   }
-  console.log('\n| what | of what | 1x | 10x | 100x | grows by the power of |\n|---|---|---|---|---|---|');
+  console.log('\n| cost | depending on | 1x | 10x | 100x | exponent |\n|---|---|---|---|---|---|');
   for (const course of courses) {
     const cells = course.costs.map((cost, index) => `${cost.toPrecision(3)} ${course.unit} (${course.sizes[index]})`);
     console.log(`| ${course.name} | ${course.of} | ${cells.join(' | ')} | ${exponent(course).toFixed(2)} |`);
