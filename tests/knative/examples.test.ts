@@ -21,7 +21,7 @@ async function observe(file: string, objects: readonly KubernetesObject[], poste
   const test = createTestContext(ingest, { context: { functions: peers } });
   const { all } = test.objects;
   all.push(...example(file), ...objects);
-  Object.assign(test.context, { watched: ({ kind }: { kind: string }) => all.filter((one) => one.kind === kind) });
+  Object.assign(test.context.cluster, { watched: ({ kind }: { kind: string }) => all.filter((one) => one.kind === kind) });
   await ingest.handle(ping, test.context);
   for (const object of all) {
     if (!['ObservationMapping', 'Ingester'].includes(object.kind)) continue;
