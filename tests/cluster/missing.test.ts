@@ -9,7 +9,7 @@ const headers = eventHeaders('falco.rule.output.v1');
 
 const refusal = z.object({ error: z.string() });
 
-/** What is missing is named in the answer, nothing is acknowledged, and it goes on by itself once that is mended. */
+/** The answer names what is missing, nothing is acknowledged, and the function recovers by itself once it is there. */
 describe.skipIf(skipWithoutCluster())('what is missing', { timeout: 120_000 }, () => {
   let cluster: Cluster;
   let program: Program;
@@ -27,23 +27,23 @@ describe.skipIf(skipWithoutCluster())('what is missing', { timeout: 120_000 }, (
     return { status: response.status, retryAfter: response.headers.get('retry-after'), error };
   }
 
-  /** The sender tries again, as all but Falco do, until what was missing is there. */
+  /** Tries again until what was missing is there, as all senders but Falco do. */
   async function sendUntilTaken(body: string): Promise<void> {
     for (let tries = 0; tries < 200; tries += 1) {
       if ((await send(body)).status === 204) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    throw new Error('never taken');
+    throw new Error('the event is not accepted');
   }
 
-  /** The answer once it no longer says this. */
+  /** The first answer that no longer says this. */
   async function untilOther(reason: string): ReturnType<typeof send> {
     for (let tries = 0; tries < 200; tries += 1) {
       const answer = await send(alert('not ready', 'shop'));
       if (!answer.error?.includes(reason)) return answer;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    throw new Error(`it goes on saying ${reason}`);
+    throw new Error(`it still says ${reason}`);
   }
 
   async function rulesStored(): Promise<string[]> {
@@ -93,7 +93,7 @@ describe.skipIf(skipWithoutCluster())('what is missing', { timeout: 120_000 }, (
     await sendUntilTaken(alert('no system namespace'));
   });
 
-  it('is room in a namespace: the system namespace takes it', async () => {
+  it('is room in a namespace: the Observation goes to the system namespace', async () => {
     await cluster.namespace('closing');
     await cluster.request('DELETE', '/api/v1/namespaces/closing');
     expect((await send(alert('closing', 'closing'))).status).toBe(204);

@@ -6,20 +6,19 @@ const json = { 'content-type': 'application/json' };
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** What becomes of one delivery by Knative's dispatcher. */
 export interface BrokerOptions {
-  /** Subscriber by CloudEvent type. */
+  /** The subscribers, by type of CloudEvent. */
   readonly subscribers: ReadonlyMap<string, string>;
   readonly deadLetterSink: string;
-  /** Resolves when the Broker gets round to the next event. */
+  /** Called before each event, which waits until it resolves. */
   readonly turn?: () => Promise<void>;
-  /** Without one it has a free port. */
+  /** Unset, a free port is taken. */
   readonly port?: number;
 }
 
 const retriedByBroker = new Set([0, 404, 408, 409, 429]);
 
-/** Delivers as Knative's channel dispatcher does: 10 retries, exponential from 0.2 s; 202 when all of it is over. */
+/** Delivers as Knative's channel dispatcher does: 10 retries, exponential from 0.2 s, and only then 202. */
 async function deliver(url: string, headers: Record<string, string>, body: string): Promise<number> {
   for (let tries = 0; ; tries += 1) {
     const status = await postTo(url, headers, body);
@@ -60,7 +59,7 @@ export async function startBroker({ subscribers, deadLetterSink, turn, port = 0 
   return {
     url: `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
     stop: () => void server.close(),
-    /** Breaks every connection; nobody listens from then on. */
+    /** Breaks every connection and stops listening. */
     async kill() {
       const closed = once(server, 'close');
       server.close();
@@ -70,12 +69,12 @@ export async function startBroker({ subscribers, deadLetterSink, turn, port = 0 
   };
 }
 
-/** Falco's http_output: one after the other, whatever the answer; only a time-out is tried again. */
+/** Sends as Falco's http_output does: one after the other, whatever the answers; only after a time-out it tries again. */
 export async function sendAsFalco(url: string, alerts: readonly string[]): Promise<void> {
   for (const alert of alerts) await postTo(`${url}/falco/webhook`, json, alert, 600_000);
 }
 
-/** kube-apiserver's audit webhook: batches, 30 s a try, 5 tries. Resolves to the batches that it gave up. */
+/** Sends batches as kube-apiserver's audit webhook does: 5 tries of 30 s each. Resolves to the batches that it dropped. */
 export async function sendAsApiServer(url: string, batches: readonly (readonly unknown[])[]): Promise<number> {
   let lost = 0;
   for (const items of batches) {
@@ -92,7 +91,7 @@ export async function sendAsApiServer(url: string, batches: readonly (readonly u
 
 const retriedBySource = new Set([0, 404, 413, 425, 429, 502, 503, 504]);
 
-/** ApiServerSource: 5 retries over 3.1 s, then the event is dropped. Resolves to whether it was delivered. */
+/** Sends as ApiServerSource does: 5 retries over 3.1 s, then it drops the event. Resolves to whether it was delivered. */
 export async function sendAsApiServerSource(
   url: string,
   { headers, body }: { headers: Record<string, string>; body: string },
