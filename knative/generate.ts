@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path';
 import { generatedFiles } from './generated-files.ts';
 
 /**
- * Writes what the functions' declarations make of themselves: base/ for a cluster, components/ for functions that need a
- * namespace of their own, namespaced/ for a tenant. With --check it writes nothing and fails where a file differs.
+ * Writes the manifests: base/ for a cluster, components/ for functions that need a namespace of their own, namespaced/ for a
+ * tenant. With --check it writes nothing, and fails if a file is out of date.
  */
 const root = import.meta.dirname;
 const generated = ['base', 'components', 'namespaced'];
@@ -29,7 +29,7 @@ const expected = await generatedFiles();
 if (process.argv.includes('--check')) {
   const different = differences(expected);
   if (different.length > 0) {
-    process.stderr.write(`not what "npm run generate" writes: ${different.join(', ')}\n`);
+    process.stderr.write(`out of date, run "npm run generate": ${different.join(', ')}\n`);
     process.exit(1);
   }
 } else {

@@ -17,7 +17,7 @@ const never = (): never => {
   throw new Error('not in a rehearsal');
 };
 
-/** A store that forgets, and one object. Whoever asks for more than a rehearsal needs gets an error. */
+/** A store that forgets everything, and a cluster of one object. What a rehearsal doesn't need throws an error. */
 function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports {
   return {
     environment: {},
@@ -38,7 +38,7 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
   };
 }
 
-/** Handles sample events (files with CloudEvents) as functions do, so that what they run is compiled before the first start. */
+/** Handles sample events (files with CloudEvents) as a function would, so that the code is compiled before the first start. */
 export async function rehearse(files: readonly string[]): Promise<void> {
   const log = createLog('INFO', 'rehearsal', { write: () => undefined });
   const metrics = createMetrics();

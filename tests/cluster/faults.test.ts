@@ -19,7 +19,7 @@ import { applyTriggers, pingHeaders, policyReport, referenceTo, reportCrds } fro
 import { writerRules } from './rules.ts';
 import { sendAsApiServer, sendAsApiServerSource, sendAsFalco, startBroker } from './senders.ts';
 
-/** More by FAULT_SEEDS=<count>; the same again by SEED=<number> FAULT_SEEDS=1. */
+/** FAULT_SEEDS=<count> runs more of them; SEED=<number> FAULT_SEEDS=1 repeats one. */
 const count = Number(process.env.FAULT_SEEDS ?? 20);
 const firstSeed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const seeds = Array.from({ length: count }, (_, index) => ({
@@ -30,14 +30,14 @@ const seeds = Array.from({ length: count }, (_, index) => ({
 const namespaces = ['shop', 'payments', 'kube-system-like'] as const;
 const downSeconds = 20;
 
-/** After so long the storm is over, and what it has delayed is delivered. */
+/** How long the faults last. Then everything they delayed is delivered. */
 const stormSeconds = 10;
 
 let cluster: Cluster;
 let folder: string;
 const table: string[] = [];
 
-/** Where each finding of an input must be at the end. */
+/** Where each finding must be at the end. */
 function expectedOf(definition: SourceFunction, data: unknown): string[] {
   const settings = Object.assign({}, parseSettings({}, definition.settings, []));
   const { findings } = normalizeData(definition.source, data, '2026-03-01T10:00:00Z', settings);
@@ -78,7 +78,7 @@ function auditBatchesOf(seed: number, { below }: ReturnType<typeof createRandom>
   );
 }
 
-/** Reports are created and changed while references to them are sent; the last state is what counts. */
+/** Reports are created and changed while references to them are sent. Only the last state counts. */
 async function sendReports(seed: number, url: string, { below }: ReturnType<typeof createRandom>) {
   const final = [];
   let dropped = 0;
@@ -99,7 +99,7 @@ async function sendReports(seed: number, url: string, { below }: ReturnType<type
   return { final, dropped };
 }
 
-/** The tool that writes reports tries until the API server is there. */
+/** Tries until the API server is back, as a tool that writes reports does. */
 async function persistently(method: string, path: string, body: unknown): Promise<void> {
   for (;;) {
     const options = method === 'PATCH' ? { contentType: 'application/merge-patch+json' } : {};
@@ -172,7 +172,7 @@ describe.skipIf(skipWithoutCluster())('faults between senders, functions and a r
       });
 
       let kills = 0;
-      /** The kubelet puts a new token where the old one was, which the API server takes no more. */
+      /** Replaces the token, as the kubelet does. The API server no longer accepts the old one. */
       async function rotateToken(): Promise<void> {
         const path = '/api/v1/namespaces/zen-system/serviceaccounts/functions/token';
         const answer = await cluster

@@ -108,7 +108,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     expect(await listed('zen.kube-zen.io/source=trivy')).toHaveLength(1000);
   });
 
-  it('costs at most 3 lists for each further namespace of a report', async () => {
+  it('lists at most 3 times for each further namespace of a report', async () => {
     const report = policyReport('spread', 'two', []);
     const namespaces = ['shop', 'many', 'two', 'calls'];
     const results = namespaces.flatMap((namespace) =>
@@ -127,7 +127,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     await remove(report);
   });
 
-  it('makes each Observation once, though 4 replicas get the same 2,000 events in different orders', async () => {
+  it('creates each Observation once, though 4 replicas get the same 2,000 events in different orders', async () => {
     const { shuffle, seed } = createRandom();
     const events = Array.from({ length: 2000 }, (_, index) => {
       const fields = { 'k8s.ns.name': 'many', 'k8s.pod.name': `p${index % 50}` };
@@ -179,7 +179,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
       return stopped;
     };
     await forEachConcurrently(alerts, 24, async (body) => {
-      // As the Broker does: until one of the two has said that it has it.
+      // Sends again until one of the two acknowledges it, as the Broker does.
       while ((await postTo(current.url, headers, body)) !== 204) refused += 1;
       answered += 1;
       if (answered === 100) stopping = replace();
@@ -194,7 +194,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     await current.stop();
   });
 
-  it('finds in a pass what existed before, and lets go in two what is gone', async () => {
+  it('finds in a pass what existed before, and resolves in two what is gone', async () => {
     const reports = Array.from({ length: 30 }, (_, index) => policyReport(`w${index}`, 'pass', ['a', 'b']));
     for (const report of reports) await create(report);
     const environment = { RESYNC_INTERVAL_MINUTES: '1' };
@@ -217,7 +217,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     expect(await stateOf()).toEqual({ open: 40, missing: 20 });
     expect(await pass()).toBe(204);
     expect(await stateOf()).toEqual({ open: 40, missing: 20 });
-    // Half an interval later: by the label, since time cannot be passed to another process.
+    // Half an interval later. The label is changed, because another process has its own clock.
     const { body } = await cluster.request(
       'GET',
       `/apis/zen.kube-zen.io/v1/namespaces/pass/observations?labelSelector=${encodeURIComponent('zen.kube-zen.io/state=missing')}`,
@@ -252,7 +252,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
         hasState: index % 3 === 0,
       });
       const ends = Number(object.metadata.labels['zen.kube-zen.io/expires']) * hour;
-      // One in ten has no labels at all: it is judged by its spec, from its creation.
+      // One in ten has no labels, so its TTL is the one in its spec, counted from its creation.
       const isUnlabelled = index % 10 === 0;
       if (isUnlabelled ? ttl > 102 : ends >= now) kept.add(object.metadata.name);
       if (isUnlabelled && ttl >= 99 && ttl <= 102) return undefined;
@@ -280,7 +280,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     close();
   });
 
-  it('adds no Observation by its own deletions, seen through the audit log', { timeout: 240_000 }, async () => {
+  it('makes no Observations of its own deletions in the audit log', { timeout: 240_000 }, async () => {
     const accounts = await cluster.serviceAccount('gc', writerRules);
     const auditor = await cluster.serviceAccount('audit', writerRules);
     const { store, close } = connectAs(cluster.server, folder);
@@ -297,7 +297,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     const rounds: number[] = [];
     for (let round = 0; round < 10 && rounds.at(-1) !== 0; round += 1) {
       const before = (await listed('zen.kube-zen.io/source=audit')).length;
-      // The log is written behind: it is whole when it has what was just asked for.
+      // The log lags behind. Once it has this last request, it has everything.
       const marker = `/api/v1/namespaces/marker-${round}`;
       await cluster.request('GET', marker);
       await until('the audit log is whole', () => readFileSync(auditLog, 'utf8').includes(marker));
@@ -321,7 +321,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     await Promise.all([collector.stop(), audit.stop()]);
   });
 
-  it('reads a token that was replaced', async () => {
+  it('uses a token that was replaced', async () => {
     const account = await cluster.serviceAccount('rotated', writerRules);
     await withFunction('falco', async () => undefined);
     const program = await startFunction('falco', { server: proxy.server, folder: account.folder });
@@ -340,7 +340,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     expect(program.log.join('\n')).not.toContain(account.token);
   });
 
-  it('serves local mode on a kubeconfig, and kubectl shows the columns', async () => {
+  it('run in local mode with a kubeconfig, and kubectl shows the columns', async () => {
     await create(policyReport('local', 'shop', ['seen by kubectl']));
     const kubeconfig = cluster.kubeconfig();
     const program = await startProgram({ args: ['--port', '0', '--kubeconfig', kubeconfig] });
@@ -370,7 +370,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     expect(await program.stop()).toBe(0);
   });
 
-  it('observes on a kubeconfig what an Ingester of kind informer names, and says that it is ready', async () => {
+  it('observe with a kubeconfig what an Ingester for objects names, and mark it as ready', async () => {
     await cluster.request('POST', '/api/v1/namespaces/shop/configmaps', {
       metadata: { name: 'scan', namespace: 'shop', labels: { scan: 'mine' } },
       data: { risk: 'High', text: 'a port is open' },

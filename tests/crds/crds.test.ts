@@ -42,10 +42,10 @@ const ownSchemas: Readonly<Record<string, z.ZodType>> = {
   Ingester: ingesterObject,
 };
 
-/** Harmless: a list as a set, and what stands twice in it. */
+/** Only the API server refuses these, and they are harmless: repeated items in a list that is a set. */
 const onlyTheServer: ReadonlySet<string> = new Set(['observationfilter-twice-the-same.yaml']);
 
-/** Whatever gets past an older or newer CRD must still be read as strictly. */
+/** An older or newer CRD may let other objects through, so the functions must be as strict as the CRD. */
 describe.each(Object.entries(ownSchemas))('the schema of %s', (kind, schema) => {
   const placed = ({ object }: Example) => ({ ...object, metadata: { namespace: 'shop', ...object.metadata } });
   const of = (folder: string): Example[] => examplesIn(folder).filter(({ object }) => object.kind === kind);
@@ -59,7 +59,7 @@ describe.each(Object.entries(ownSchemas))('the schema of %s', (kind, schema) => 
   });
 });
 
-/** What the Go program's CRD demanded: words, whatever they are. */
+/** An older CRD of Observation, as the Go zen-watcher has it: any words are allowed. */
 const looseCrd = `apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: { name: observations.zen.kube-zen.io }
@@ -154,14 +154,14 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     expect(examplesIn('invalid').length).toBeGreaterThanOrEqual(40);
   });
 
-  it('lets no spec be changed', async () => {
+  it('lets nobody change a spec', async () => {
     const changed = { spec: { details: { vulnerabilityID: 'another' } } };
     const { status, body } = await cluster.request('PATCH', `${observations}/whole`, changed, merge);
     expect(status).toBe(422);
     expect(body.message).toContain('spec is immutable');
   });
 
-  it('selects by its fields', async () => {
+  it('lets clients select by field', async () => {
     for (const [field, count] of [
       ['severity=HIGH', 4],
       ['severity=LOW', 0],
@@ -174,7 +174,7 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     }
   });
 
-  it('keeps what the Go program wrote readable, relabelled by kubectl, and unchangeable', async () => {
+  it('keeps Observations of an older CRD readable, lets kubectl label them, and lets nobody change them', async () => {
     const name = 'written-by-another-program';
     expect((await cluster.request('GET', `${observations}/${name}`)).body.spec).toEqual(oddSpec);
     const run = kubectl(cluster.kubeconfig());
@@ -188,7 +188,7 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     expect(status).toBe(422);
   });
 
-  it('lets gc collect what the Go program wrote, by its spec, and nothing else', async () => {
+  it('lets gc delete Observations without labels when the TTL in their spec is over, and nothing else', async () => {
     const { token } = await cluster.serviceAccount('collector', writerRules);
     const folder = temporaryFolder();
     mkdirSync(folder, { recursive: true });

@@ -45,11 +45,11 @@ describe('the columns of npm run observations', () => {
     const value = valueAt(object, keysOf(jsonPath));
     expect(value).toEqual(expect.stringMatching(/./));
     const start = header.indexOf(name.toUpperCase());
-    // Kind, which kubectl shows with -o wide, is a part of ours: Deployment/web.
+    // kubectl shows Kind with -o wide; here it is part of the resource: Deployment/web.
     expect(start < 0 ? row : row.slice(start).split(/\s{2,}/)[0]).toContain(value);
   });
 
-  it("are those of README.md's example", () => {
+  it('are those in the example in README.md', () => {
     const readme = readFileSync(join(root, 'README.md'), 'utf8');
     const example =
       /^ +NAMESPACE .*$/m
@@ -65,7 +65,7 @@ const conditions: Readonly<Record<Condition['type'], true>> = { Accepted: true, 
 describe.each(readKinds)('the printer columns of $kind', ({ kind, spec }) => {
   const { columns, file } = crdOf(kind);
 
-  it('show what is read or written', () => {
+  it('show only fields that are read or written', () => {
     const known = new Set([
       ...[...fieldsRead(spec).keys()].map((path) => `.${path}`),
       ...Object.keys(conditions).map((type) => `.status.conditions[?(@.type=='${type}')].status`),
@@ -73,7 +73,7 @@ describe.each(readKinds)('the printer columns of $kind', ({ kind, spec }) => {
     ]);
     const unknown = columns.filter(({ jsonPath }) => !known.has(jsonPath));
     expectNone(
-      unknown.map(({ name, jsonPath }) => `${file}: the column ${name} shows ${jsonPath}, which is not there`),
+      unknown.map(({ name, jsonPath }) => `${file}: the column ${name} shows ${jsonPath}, but there is no such field`),
     );
   });
 });

@@ -7,7 +7,7 @@ import { filterSpec } from '../../shared/api/observation-filter.ts';
 import { mappingObject } from '../../shared/api/observation-mapping.ts';
 import { root } from './markdown.ts';
 
-/** A bound or a default: what JSON Schema and a CRD's schema say by the same keyword. */
+/** The keywords for limits and defaults that JSON Schema and a CRD's schema share. */
 export const keywords = [
   'type',
   'minLength',
@@ -24,7 +24,7 @@ export const keywords = [
 
 export type Keyword = (typeof keywords)[number];
 
-/** A schema as far as it is compared. */
+/** The parts of a schema that are compared. */
 export interface Schema extends Partial<Readonly<Record<Keyword, unknown>>> {
   readonly required?: readonly string[] | undefined;
   readonly properties?: Readonly<Record<string, Schema>> | undefined;
@@ -60,15 +60,15 @@ const crd = z.object({
 });
 
 export interface Crd {
-  /** Below the project's folder. */
+  /** Its path in the project. */
   readonly file: string;
   readonly kind: string;
   readonly columns: readonly { readonly name: string; readonly jsonPath: string; readonly priority: number }[];
-  /** Of `spec`. */
+  /** The schema of `spec`. */
   readonly spec: Schema;
 }
 
-/** The CRDs, by their kinds. */
+/** The CRDs by kind. */
 export const crds: ReadonlyMap<string, Crd> = new Map(
   readdirSync(join(root, 'crds'))
     .filter((file) => file.endsWith('.yaml'))
@@ -88,7 +88,7 @@ export function crdOf(kind: string): Crd {
   return found;
 }
 
-/** A field and whether it must be there, by its path: `spec.when[].path`, `spec.details.*`. */
+/** Fields by path (`spec.when[].path`, `spec.details.*`), and whether they are required. */
 export type Fields = ReadonlyMap<string, Schema & { readonly isRequired: boolean }>;
 
 /** All fields of a CRD's schema. */
@@ -107,11 +107,11 @@ export function fieldsOf(of: Schema, path = 'spec', isRequired = true): Fields {
 /** The kinds that functions read, each with its schema and the file that holds it. */
 export const readKinds = [
   { kind: 'ObservationFilter', file: 'shared/api/observation-filter.ts', spec: filterSpec },
-  { kind: 'ObservationMapping', file: 'shared/api/mapping.ts', spec: mappingObject.shape.spec },
-  { kind: 'Ingester', file: 'shared/api/mapping.ts', spec: ingesterObject.shape.spec },
+  { kind: 'ObservationMapping', file: 'shared/api/observation-mapping.ts', spec: mappingObject.shape.spec },
+  { kind: 'Ingester', file: 'shared/api/ingester.ts', spec: ingesterObject.shape.spec },
 ];
 
-/** All fields that a schema of ours reads, as far as JSON Schema shows them. */
+/** All fields that one of our schemas reads, as far as JSON Schema shows them. */
 export function fieldsRead(spec: z.ZodType): Fields {
   return fieldsOf(schema.parse(z.toJSONSchema(spec, { io: 'input' })));
 }

@@ -1,11 +1,11 @@
 import { expect } from 'vitest';
 
-/** Fails with all of the faults, each a sentence that says what is missing where. */
+/** Fails with all faults. Each is a sentence that says what is missing, and where. */
 export function expectNone(faults: readonly string[]): void {
   if (faults.length > 0) expect.fail(faults.join('\n'));
 }
 
-/** What only one of two lists has, said of each. */
+/** A sentence for each item that only one of two lists has. */
 export function differences(
   here: Iterable<string>,
   there: Iterable<string>,
@@ -18,7 +18,7 @@ export function differences(
   ];
 }
 
-/** Items that stand in a list more than once. */
+/** Items that a list has more than once. */
 export function repeated(items: readonly string[]): string[] {
   return [...new Set(items.filter((item, index) => items.indexOf(item) !== index))];
 }

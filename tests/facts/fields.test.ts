@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { crdOf, crds, fieldsOf, fieldsRead, type Keyword, keywords, readKinds } from './crds.ts';
 import { differences, expectNone } from './faults.ts';
 
-/** The schema of a field, by its path below another's. */
+/** The schema of a field, by its path in another schema. */
 function schemaAt(of: unknown, [step, ...rest]: readonly string[]): z.ZodType {
   if (of instanceof z.ZodType && step === undefined) return of;
   if (of instanceof z.ZodOptional || of instanceof z.ZodDefault) return schemaAt(of.unwrap(), [step ?? '', ...rest]);
@@ -14,7 +14,7 @@ function schemaAt(of: unknown, [step, ...rest]: readonly string[]): z.ZodType {
   throw new Error(`no schema has ${step}`);
 }
 
-/** For bounds that a schema keeps by code of its own, which JSON Schema does not show: what is just outside of one. */
+/** A value just outside a limit. It finds limits that a schema enforces in code, which JSON Schema doesn't show. */
 const outside: Partial<Readonly<Record<Keyword, (bound: number) => unknown>>> = {
   minLength: (bound) => 'a'.repeat(bound - 1),
   maxLength: (bound) => 'a'.repeat(bound + 1),
@@ -28,7 +28,7 @@ function isKept(keyword: Keyword, bound: unknown, field: z.ZodType): boolean {
   return make !== undefined && !field.safeParse(make(Number(bound))).success;
 }
 
-/** An empty list or map as a default is nothing that a CRD has to say. */
+/** A default that is an empty list or map need not be in the CRD. */
 function isEmpty(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }
@@ -57,11 +57,11 @@ describe.each(readKinds)('the CRD of $kind', ({ kind, spec, file }) => {
     }
     if (keyword === 'default' && said === undefined && isEmpty(found)) return undefined;
     const [here = 'absent', there] = [said, found].map((value) => JSON.stringify(value));
-    const other = there === undefined ? `; ${file} does not keep to it` : `, and ${there} in ${file}`;
+    const other = there === undefined ? `; ${file} does not enforce it` : `, and ${there} in ${file}`;
     return `${path}: ${keyword} is ${here} in ${crd.file}${other}`;
   }
 
-  it('says the same of each', () => {
+  it('says the same about each', () => {
     const shared = [...inCrd.keys()].filter((path) => inCode.has(path));
     const faults = shared.flatMap((path) => ['isRequired' as const, ...keywords].map((one) => disagreement(path, one)));
     expectNone(faults.filter((fault) => fault !== undefined));
@@ -69,7 +69,7 @@ describe.each(readKinds)('the CRD of $kind', ({ kind, spec, file }) => {
 });
 
 describe('crds/', () => {
-  it('has no kind but these', () => {
+  it('has only these kinds', () => {
     expect([...crds.keys()].sort()).toEqual([...readKinds.map(({ kind }) => kind), 'Observation'].sort());
   });
 });

@@ -20,7 +20,7 @@ describe(readme, () => {
     );
   });
 
-  it('describes each, once', () => {
+  it('describes each once', () => {
     expectNone([
       ...repeated(names).map((name) => `${readme} has ${name} more than once`),
       ...rows.filter((cells) => cells.includes('')).map(([name]) => `${readme} does not say what ${name} does`),

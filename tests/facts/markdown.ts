@@ -4,7 +4,7 @@ import { join } from 'node:path';
 /** The project's folder. */
 export const root = join(import.meta.dirname, '..', '..');
 
-/** A table's cells as they are written, without the space around them. */
+/** The cells of a table as written, trimmed. */
 export interface Table {
   readonly header: readonly string[];
   readonly rows: readonly (readonly string[])[];
@@ -28,12 +28,12 @@ export function tablesOf(file: string): Table[] {
   });
 }
 
-/** The name that a row begins with. */
+/** The name at the start of a row. */
 export function nameIn([cell = '']: readonly string[]): string {
   return codeIn(cell)[0] ?? cell;
 }
 
-/** What stands in backticks. */
+/** Everything in backticks. */
 export function codeIn(cell: string): string[] {
   return [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code);
 }

@@ -16,7 +16,7 @@ const rows = tablesOf('knative/MONITORING.md')
 const names = rows.map((row) => `zen_watcher_${nameIn(row)}`);
 const documented = new Map(rows.map(([, labels = ''], index) => [names[index] ?? '', codeIn(labels).sort()]));
 
-/** As the page says it. */
+/** The type of a metric, by the page's rule. */
 function typeOf(name: string): string {
   if (name.endsWith('_total')) return 'counter';
   return name.endsWith('_seconds') ? 'histogram' : 'gauge';
@@ -24,11 +24,11 @@ function typeOf(name: string): string {
 
 interface Shown {
   readonly type: string;
-  /** Of all its series; none where it has none yet. */
+  /** The labels of all its series; `undefined` if there are no series yet. */
   readonly labels: Set<string> | undefined;
 }
 
-/** What a scrape shows: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format */
+/** The metrics of a scrape: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format */
 function metricsIn(text: string): Map<string, Shown> {
   const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
   return new Map(
@@ -41,7 +41,7 @@ function metricsIn(text: string): Map<string, Shown> {
   );
 }
 
-/** Where the page says something else of a metric than a scrape does. */
+/** Where the page and a scrape differ about a metric. */
 function wrongIn(shown: ReadonlyMap<string, Shown>): string[] {
   return [...shown].flatMap(([name, { type, labels }]) => {
     const said = documented.get(name);
@@ -51,14 +51,16 @@ function wrongIn(shown: ReadonlyMap<string, Shown>): string[] {
       ...(found !== undefined && found !== said.join(', ')
         ? [`${table} says that ${name} has the labels ${said.join(', ') || 'none'}, but it has ${found || 'none'}`]
         : []),
-      ...(type === typeOf(name) ? [] : [`knative/MONITORING.md takes ${name} for a ${typeOf(name)}: it is a ${type}`]),
+      ...(type === typeOf(name)
+        ? []
+        : [`knative/MONITORING.md says that ${name} is a ${typeOf(name)}, but it is a ${type}`]),
     ];
   });
 }
 
 const one = { source: 'falco', severity: 'HIGH', category: 'security', reason: 'ttl', count: 1 } as const;
 
-/** With something to count in every part. */
+/** A summary with something to count in every part. */
 const everything: Required<Summary> = {
   observed: 1,
   skipped: { no_rule: 1 },
@@ -79,7 +81,7 @@ const everything: Required<Summary> = {
   warnings: [],
 };
 
-/** A metric shows what it has counted, so each is given something. */
+/** Metrics appear when they first count something, so each gets something to count. */
 const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics) => void>> = {
   countSummary: (metrics) => metrics.countSummary('falco', everything),
   countError: (metrics) => metrics.countError('falco', '503'),
@@ -103,7 +105,7 @@ async function everyMetric(): Promise<Map<string, Shown>> {
 }
 
 describe(table, () => {
-  it('is tried with everything that can be counted', () => {
+  it('is compared with everything that can be counted', () => {
     const methods = Object.keys(createMetrics()).filter((name) => name !== 'render');
     const missing = methods.filter((name) => !Object.hasOwn(uses, name));
     expectNone(missing.map((name) => `tests/facts/metrics.test.ts does not use ${name}`));
@@ -120,18 +122,18 @@ describe(table, () => {
     );
   });
 
-  it('says of each its labels and its type', async () => {
+  it('has the labels and type of each', async () => {
     expectNone(wrongIn(await everyMetric()));
   });
 
-  it('has each once, with what it says', () => {
+  it('has each once, with its meaning', () => {
     expectNone([
       ...repeated(names).map((name) => `${table} has ${name} more than once`),
       ...rows.filter((cells) => cells.slice(2).includes('')).map(([name]) => `${table} does not explain ${name}`),
     ]);
   });
 
-  it('has what the rules and the dashboards ask for', async () => {
+  it('has every metric that the rules and dashboards use', async () => {
     const asked = [
       ...alertRules(await loadFunctions()),
       ...dashboards().flatMap(({ panels }) => panels.flatMap(({ targets }) => targets)),
@@ -140,13 +142,13 @@ describe(table, () => {
       (name) => !documented.has(name) && !documented.has(name.replace(/_(bucket|sum|count)$/, '')),
     );
     expect(asked.length).toBeGreaterThan(10);
-    expectNone(unknown.map((name) => `the rules or the dashboards ask for ${name}, which ${table} lacks`));
+    expectNone(unknown.map((name) => `the rules or the dashboards use ${name}, which ${table} lacks`));
   });
 });
 
 const unreachable = { PORT: '0', KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '9' };
 
-/** Whatever way a metric is made: what is served is what the page has. */
+/** However a metric is made, what a process serves must be on the page. */
 describe.each([
   ['all functions', ['--samples', '--port', '0', '--data', temporaryFolder()], {}, 'samples played'],
   ['one function', ['falco'], unreachable, 'listening on'],

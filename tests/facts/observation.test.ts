@@ -6,14 +6,14 @@ import { crdOf, fieldsOf } from './crds.ts';
 import { differences, expectNone } from './faults.ts';
 import { observed } from './observed.ts';
 
-/** Named as long as something may be, and longer. */
+/** Resources with names at the limits, and longer. */
 const longNames = [253, 254, 317, 318, 512, 513, 9999].map((length): [string, Partial<Finding>] => {
   const name = 'x'.repeat(length);
   return [`about names of ${length} characters`, { resource: { apiVersion: name, kind: name, name, namespace: name } }];
 });
 
 const cases: readonly [string, Partial<Finding>][] = [
-  ['with all that it can say', {}],
+  ['with every field', {}],
   ['about nothing', { resource: undefined }],
   ['about a kind alone', { resource: { kind: 'Pod' } }],
   ...longNames,
@@ -47,7 +47,7 @@ describe('the CRD of Observation', () => {
     expect(taken.safeParse(observed(changes).spec).error).toBeUndefined();
   });
 
-  it('has the severities', () => {
+  it('has all severities', () => {
     expect(spec.properties?.severity?.enum).toEqual(severities);
   });
 });

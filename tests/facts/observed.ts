@@ -8,7 +8,7 @@ const resource: Required<ResourceRef> = {
   namespace: 'shop',
 };
 
-/** With all that it can say. */
+/** A finding with every field. */
 const whole: Required<Finding> = {
   category: 'compliance',
   severity: 'HIGH',
@@ -19,7 +19,7 @@ const whole: Required<Finding> = {
   detectedAt: '2026-03-01T10:00:00Z',
 };
 
-/** A finding as it is stored, changed in parts. */
+/** That finding as it is stored, with some changes. */
 export function observed(changes: Partial<Finding> = {}): Observation {
   return observationOf(
     { ...whole, ...changes },

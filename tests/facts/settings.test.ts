@@ -9,12 +9,12 @@ import { codeIn, nameIn, root, tablesOf } from './markdown.ts';
 
 const readme = "README.md's tables of settings";
 
-/** As one would write it in the environment; empty where nothing is set. */
+/** A value as it is written in the environment; empty if it is unset. */
 function environmentText(value: unknown): string {
   return Array.isArray(value) ? value.join(',') : String(value ?? '');
 }
 
-/** The defaults of the settings that a schema knows, by their names. */
+/** The names and defaults of a schema's settings. */
 function defaultsOf(schema: z.ZodType): [name: string, text: string][] {
   const { properties = {} } = z.toJSONSchema(schema, { io: 'input' });
   const values = new Map(Object.entries(z.record(z.string(), z.unknown()).parse(schema.parse({}))));
@@ -28,7 +28,7 @@ const documented = tablesOf('README.md')
   .flatMap(({ rows }) => rows)
   .map((row): [name: string, text: string] => [nameIn(row), codeIn(row[1] ?? '').join()]);
 
-/** A default in a message. */
+/** A default as messages show it. */
 function quoted(text: string | undefined): string {
   return text === '' ? 'none' : `\`${text}\``;
 }
@@ -63,20 +63,20 @@ describe(readme, () => {
     );
   });
 
-  it('change nothing where what they call the default is set', () => {
+  it('change nothing if their defaults are set', () => {
     const environment = Object.fromEntries(documented);
     for (const { settings } of definitions) {
       expect(parseSettings(environment, settings, [])).toEqual(parseSettings({}, settings, []));
     }
   });
 
-  it('have every setting that other pages name', () => {
+  it('have every setting that other pages mention', () => {
     const pages = readdirSync(join(root, 'knative')).filter((file) => file.endsWith('.md'));
     expectNone(
       pages.flatMap((file) =>
         codeIn(readFileSync(join(root, 'knative', file), 'utf8'))
           .filter((code) => /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/.test(code) && !inReadme.has(code))
-          .map((name) => `knative/${file} names ${name}, which ${readme} lack`),
+          .map((name) => `knative/${file} mentions ${name}, which ${readme} lack`),
       ),
     );
   });

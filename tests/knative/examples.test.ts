@@ -16,12 +16,14 @@ function example(file: string): KubernetesObject[] {
   return parseObjects(readFileSync(join(folder, file), 'utf8'), file);
 }
 
-/** What one example makes of objects, or of what is posted to it. */
+/** The Observations that an example makes of objects, or of what is posted to it. */
 async function observe(file: string, objects: readonly KubernetesObject[], posted: readonly unknown[] = []) {
   const test = createTestContext(ingest, { context: { functions: peers } });
   const { all } = test.objects;
   all.push(...example(file), ...objects);
-  Object.assign(test.context, { watched: ({ kind }: { kind: string }) => all.filter((one) => one.kind === kind) });
+  Object.assign(test.context.cluster, {
+    watched: ({ kind }: { kind: string }) => all.filter((one) => one.kind === kind),
+  });
   await ingest.handle(ping, test.context);
   for (const object of all) {
     if (!['ObservationMapping', 'Ingester'].includes(object.kind)) continue;
@@ -64,7 +66,7 @@ describe('the examples', () => {
     expect(await observe('cert-manager.yaml', [request('Denied')])).toMatchObject([{ severity: 'MEDIUM' }]);
   });
 
-  it('find warnings among Events, one a reason and object', async () => {
+  it('find warnings among Events, one for each reason and object', async () => {
     const event = (type: string, reason: string, name: string) => ({
       ...object('v1', 'Event', {
         type,
@@ -86,7 +88,7 @@ describe('the examples', () => {
     ]);
   });
 
-  it('find each alert that fires, by its fingerprint', async () => {
+  it('find each firing alert, by its fingerprint', async () => {
     const alert = (status: string, fingerprint: string) => ({
       status,
       fingerprint,
@@ -112,7 +114,7 @@ describe('the examples', () => {
     ]);
   });
 
-  it.skipIf(corpusMissing)('make of real payloads what they should', async () => {
+  it.skipIf(corpusMissing)('find what they should in real payloads', async () => {
     const read = (of: string): KubernetesObject[] =>
       corpusFiles(of).flatMap(({ text, file }) => {
         try {

@@ -6,7 +6,7 @@ import { generatedFiles } from '../../knative/generated-files.ts';
 const folder = join(import.meta.dirname, '..', '..', 'knative');
 
 describe('generatedFiles', async () => {
-  it.each([...(await generatedFiles())])('gives %s as it is committed', (file, content) => {
+  it.each([...(await generatedFiles())])('generates %s as it is committed', (file, content) => {
     expect(content).toBe(readFileSync(join(folder, file), 'utf8'));
   });
 });
