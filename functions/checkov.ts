@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { fileOf } from '../shared/function/file-annotation.ts';
 import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/function/object-schema.ts';
 import { labelledConfigMaps } from '../shared/function/resource.ts';
 import { namespaceName } from '../shared/function/settings.ts';
@@ -80,20 +81,27 @@ function observationOf(
   time: string,
 ): Observation {
   const { check_id: checkId, check_name: title, resource: text, file_path: file, guideline } = check;
-  const resource = resourceOf(text ?? '') ?? {
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    namespace: metadata.namespace ?? undefined,
-    name: metadata.name ?? undefined,
-  };
+  const resource = resourceOf(text ?? '') ?? configMapOf(metadata);
+  const reportFile = resource ? undefined : fileOf(metadata);
   return {
     category: 'security',
     severity: severityOf(check),
     eventType: 'static-analysis',
     resource,
-    identity: identityOf({ checkId, resource: text, file }),
-    details: detailsOf({ checkId, title, resource: text, file, guideline, checkType }),
+    identity: identityOf({ checkId, resource: text, file, reportFile }),
+    details: detailsOf({ checkId, title, resource: text, file, guideline, checkType, reportFile }),
     detectedAt: time,
+  };
+}
+
+/** What a finding is about that names no Kubernetes resource: where it was found, if a cluster has that. */
+function configMapOf(metadata: ConfigMap['metadata']): ResourceRef | undefined {
+  if (fileOf(metadata) !== undefined) return undefined;
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    namespace: metadata.namespace ?? undefined,
+    name: metadata.name ?? undefined,
   };
 }
 

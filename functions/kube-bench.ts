@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { fileOf } from '../shared/function/file-annotation.ts';
 import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/function/object-schema.ts';
 import { labelledConfigMaps } from '../shared/function/resource.ts';
 import { namespaceName } from '../shared/function/settings.ts';
@@ -49,11 +50,13 @@ export default defineSource({
     const observations: Observation[] = [];
     const skipped: Record<string, number> = {};
     const resource = subjectOf(metadata);
+    const reportFile = resource ? undefined : fileOf(metadata);
     for (const control of data['results.json']) {
       for (const { section, results } of control.tests ?? []) {
         for (const result of results) {
           const status = result.status.toLowerCase();
-          if (status === 'fail') observations.push(observationOf(result, section, control, resource, time));
+          if (status === 'fail')
+            observations.push(observationOf(result, section, control, { resource, reportFile }, time));
           else skipped[reasonOf(status)] = (skipped[reasonOf(status)] ?? 0) + 1;
         }
       }
@@ -70,12 +73,12 @@ function observationOf(
   result: z.infer<typeof testResult>,
   section: string | null | undefined,
   { version, nodetype: nodeType }: z.infer<typeof controls>,
-  resource: ResourceRef,
+  { resource, reportFile }: { readonly resource: ResourceRef | undefined; readonly reportFile: string | undefined },
   time: string,
 ): Observation {
   const { testnumber: testNumber, testdesc: testDesc, remediation, scored, actualvalue } = result;
   const actualValue = isPresent(actualvalue) ? cutText(actualvalue ?? '', maxActualValueBytes) : undefined;
-  const identity = { testNumber, nodeType, version };
+  const identity = { testNumber, nodeType, version, reportFile };
   return {
     category: 'compliance',
     severity: scored === true ? 'HIGH' : 'MEDIUM',
@@ -88,10 +91,11 @@ function observationOf(
 }
 
 /** The output does not say which node it is of; whoever stores it must, by a label or an annotation. */
-function subjectOf({ name, namespace, labels, annotations }: ConfigMap['metadata']): ResourceRef {
+function subjectOf({ name, namespace, labels, annotations }: ConfigMap['metadata']): ResourceRef | undefined {
   const keys = ['kubernetes.io/hostname', 'node'];
   const node = [labels, annotations].flatMap((map) => keys.map((key) => map?.[key])).find(isPresent);
   if (node !== undefined) return { apiVersion: 'v1', kind: 'Node', name: node };
+  if (fileOf({ annotations }) !== undefined) return undefined;
   return { apiVersion: 'v1', kind: 'ConfigMap', namespace: namespace ?? undefined, name: name ?? undefined };
 }
 

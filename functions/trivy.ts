@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { fileOf } from '../shared/function/file-annotation.ts';
 import {
   descriptiveText,
   namespaceText,
@@ -50,6 +51,7 @@ const check = z.object({
   remediation: descriptiveText,
   messages: z.array(z.string()).nullish().catch(undefined),
   success: z.boolean().nullish(),
+  target: descriptiveText,
 });
 
 const control = z.object({
@@ -90,7 +92,7 @@ const checkReport = z.object({
     'ClusterInfraAssessmentReport',
   ]),
   metadata: objectMetadata,
-  report: z.object({ updateTimestamp: descriptiveText, checks: rowsOf(check) }),
+  report: z.object({ updateTimestamp: descriptiveText, artifact, checks: rowsOf(check) }),
 });
 
 const complianceReport = z.object({
@@ -144,7 +146,7 @@ export default defineSource({
   normalize(report, { time }) {
     if (report.kind === 'ClusterComplianceReport') return fromCompliance(report, time);
     const subject = subjectOf(report.metadata);
-    if (!subject) return { observations: [], skipped: { no_subject: 1 } };
+    if (!subject && fileOf(report.metadata) === undefined) return { observations: [], skipped: { no_subject: 1 } };
     switch (report.kind) {
       case 'VulnerabilityReport':
       case 'ClusterVulnerabilityReport':
@@ -180,6 +182,14 @@ function marked({ labels, annotations }: ObjectMetadata, key: string): string | 
   return isPresent(value) ? value : undefined;
 }
 
+/** What a file of Trivy's command line says in place of a container, and alone where it knows no Kubernetes object. */
+function artifactOf(
+  metadata: ObjectMetadata,
+  { artifact: found }: { readonly artifact?: z.infer<typeof artifact> },
+): string | undefined {
+  return fileOf(metadata) === undefined ? undefined : (found?.repository ?? undefined);
+}
+
 function imageOf({
   artifact,
   registry,
@@ -198,15 +208,16 @@ type SecretReport = z.infer<typeof exposedSecretReport>['report'];
 
 function fromVulnerabilities(
   { metadata, report }: z.infer<typeof vulnerabilityReport>,
-  resource: ResourceRef,
+  resource: ResourceRef | undefined,
   time: string,
 ): Normalized {
   const container = marked(metadata, 'container.name');
   const image = imageOf(report);
+  const foundIn = artifactOf(metadata, report);
   const detectedAt = timeOf(report.updateTimestamp, time);
   const observations = report.vulnerabilities.map((row): Observation => {
     const { vulnerabilityID, resource: pkg, installedVersion, fixedVersion, title, score, primaryLink, target } = row;
-    const found = { vulnerabilityID, package: pkg, installedVersion, target, container };
+    const found = { vulnerabilityID, package: pkg, installedVersion, target, container, artifact: foundIn };
     return {
       category: 'security',
       severity: parseSeverity(row.severity),
@@ -222,13 +233,14 @@ function fromVulnerabilities(
 
 function fromSecrets(
   { metadata, report }: z.infer<typeof exposedSecretReport>,
-  resource: ResourceRef,
+  resource: ResourceRef | undefined,
   time: string,
 ): Normalized {
   const container = marked(metadata, 'container.name');
   const image = imageOf(report);
+  const foundIn = artifactOf(metadata, report);
   const observations = report.secrets.map((row): Observation => {
-    const found = { ruleID: row.ruleID, target: row.target, container };
+    const found = { ruleID: row.ruleID, target: row.target, container, artifact: foundIn };
     return {
       category: 'security',
       severity: parseSeverity(row.severity),
@@ -242,11 +254,17 @@ function fromSecrets(
   return { observations, skipped: {} };
 }
 
-function fromChecks({ kind, report }: z.infer<typeof checkReport>, resource: ResourceRef, time: string): Normalized {
+function fromChecks(
+  { kind, metadata, report }: z.infer<typeof checkReport>,
+  resource: ResourceRef | undefined,
+  time: string,
+): Normalized {
+  const foundIn = resource ? undefined : artifactOf(metadata, report);
   const failed = report.checks.filter(({ success }) => success !== true);
   const passed = report.checks.length - failed.length;
   const observations = failed.map((row): Observation => {
-    const { checkID, title, description, remediation, category } = row;
+    const { checkID, title, description, remediation, category, target } = row;
+    const where = { artifact: foundIn, target };
     const message = (row.messages ?? []).filter(isPresent).sort().join('\n');
     return {
       category: 'security',
@@ -254,8 +272,8 @@ function fromChecks({ kind, report }: z.infer<typeof checkReport>, resource: Res
       eventType: checkEventTypes[kind],
       resource,
       // A check without an ID is told apart by its title, or all of them would be one.
-      identity: identityOf(isPresent(checkID) ? { checkID } : { title }),
-      details: detailsOf({ checkID, title, category, description, remediation, message }),
+      identity: identityOf(isPresent(checkID) ? { checkID, ...where } : { title, ...where }),
+      details: detailsOf({ checkID, title, category, description, remediation, message, ...where }),
       detectedAt: timeOf(report.updateTimestamp, time),
     };
   });

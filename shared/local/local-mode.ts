@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { CloudEvent } from '../function/cloud-event.ts';
+import { type CloudEvent, pingOf } from '../function/cloud-event.ts';
 import type { FunctionDefinition } from '../function/function-definition.ts';
 import { knativeTriggers } from '../function/resource.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
@@ -20,8 +20,10 @@ import { createLocalBroker } from './broker.ts';
 import { openLocalStores } from './local-stores.ts';
 import type { ObjectChange } from './object-folder.ts';
 import { observationList } from './observations-query.ts';
+import { createPassRequests } from './pass-requests.ts';
 import { playSamples } from './samples.ts';
 import { startTimers } from './timers.ts';
+import { createToolFileReader, loadToolFiles } from './tool-files.ts';
 
 export interface LocalMode {
   readonly url: string;
@@ -48,7 +50,8 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   const dispatcher = createDispatcher(log, metrics);
   // Local mode plays the Broker itself, so there are no Triggers to be watched.
   const resources = definitions.flatMap(({ watches = [] }) => watches).filter((kind) => kind !== knativeTriggers);
-  const opened = await openLocalStores(args, settings, { log, metrics, resources });
+  const toolFiles = createToolFileReader(await loadToolFiles(), definitions, environment);
+  const opened = await openLocalStores(args, settings, { log, metrics, resources, toolFiles });
   const { store, objects, watched, ownUsers, ...stores } = opened;
   const known = createKnownNames({ size: settings.DEDUP_CACHE_SIZE, now, onEvict: () => metrics.countEviction() });
   metrics.watchKnownNames(() => known.count());
@@ -91,9 +94,16 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
     await broker.send(hosted, event, signal).catch(() => undefined);
   }
 
+  const passes = createPassRequests((hosted) => send(hosted, pingOf(hosted.definition.name, systemNamespace, now())));
+
   async function observe(change: ObjectChange): Promise<void> {
     const event = referenceEvent(change, now());
-    for (const hosted of functions) if (wants(hosted.definition, event)) await send(hosted, event);
+    for (const hosted of functions) {
+      if (!wants(hosted.definition, event)) continue;
+      await send(hosted, event);
+      // What the object reported before may be gone from it, and nobody here waits an hour for word of that.
+      if (change.type !== 'add') passes.request(hosted);
+    }
   }
 
   stores.start((change) => void observe(change));
@@ -110,6 +120,7 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
     url: host.url,
     async stop() {
       stopping.abort();
+      passes.stop();
       await host.stop();
       stores.stop();
     },

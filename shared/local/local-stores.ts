@@ -11,7 +11,9 @@ import { sleep } from '../host/sleep.ts';
 import { startWatches } from '../host/watches.ts';
 import type { LocalArguments } from './arguments.ts';
 import { checkConfiguration } from './check-configuration.ts';
+import { importsFolder } from './imports.ts';
 import type { ObjectChange } from './object-folder.ts';
+import { readToolFile, type ToolFileReader } from './tool-files.ts';
 
 /** What stands for a cluster in local mode, or the cluster that a kubeconfig names. */
 export interface LocalStores {
@@ -27,6 +29,7 @@ export interface LocalStores {
 }
 
 export interface LocalStoresOptions {
+  readonly toolFiles: ToolFileReader;
   readonly log: Log;
   readonly metrics: Metrics;
   /** The kinds that the functions watch. */
@@ -40,12 +43,14 @@ export async function openLocalStores(
   options: LocalStoresOptions,
 ): Promise<LocalStores> {
   const { kubeconfig } = args;
-  return kubeconfig === undefined
-    ? openFolders(args, settings, options.log)
-    : openCluster(kubeconfig, settings, options);
+  return kubeconfig === undefined ? openFolders(args, settings, options) : openCluster(kubeconfig, settings, options);
 }
 
-async function openFolders(args: LocalArguments, settings: CommonSettings, log: Log): Promise<LocalStores> {
+async function openFolders(
+  args: LocalArguments,
+  settings: CommonSettings,
+  { log, toolFiles }: LocalStoresOptions,
+): Promise<LocalStores> {
   for (const option of ['objects', 'config'] as const) {
     const folder = args[option];
     if (folder !== undefined && !existsSync(folder)) throw new Error(`--${option}: no folder ${folder}`);
@@ -56,8 +61,9 @@ async function openFolders(args: LocalArguments, settings: CommonSettings, log: 
   const store = createEmbeddedStore({ data: args.data, now: Date.now });
   const data = args.data === ':memory:' ? mkdtempSync(join(tmpdir(), 'zen-watcher-')) : args.data;
   const own = join(data, 'objects');
-  mkdirSync(own, { recursive: true });
-  const folders = [args.objects, args.samples ? sampleObjects(data) : undefined, args.config, own];
+  const imports = join(data, importsFolder);
+  for (const folder of [own, imports]) mkdirSync(folder, { recursive: true });
+  const folders = [args.objects, args.samples ? sampleObjects(data) : undefined, args.config, own, imports];
   let notify: (change: ObjectChange) => void = () => undefined;
   let isStarted = false;
   const objects = createObjectFolder({
@@ -66,6 +72,7 @@ async function openFolders(args: LocalArguments, settings: CommonSettings, log: 
     defaultNamespace: settings.SYSTEM_NAMESPACE,
     onChange: (change) => notify(change),
     check: checkConfiguration,
+    readOther: (text, file) => readToolFile(toolFiles, text, file).objects,
     onFault(file, reason) {
       // At the start somebody is there to mend it; later what was read last stays.
       if (!isStarted && args.config !== undefined && isBelow(args.config, file)) {
