@@ -17,7 +17,7 @@ function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessL
 }
 
 async function start(commandLine: readonly string[]): Promise<void> {
-  const args = parseStartArguments(commandLine);
+  const args = parseStartArguments(commandLine, process.env);
   if (args.mode === 'help') {
     process.stdout.write(`${args.usage}\n`);
     return;

@@ -4,15 +4,18 @@ import { loadFunctions } from '../host/load-functions.ts';
 import { UsageError } from './arguments.ts';
 import { keepImport, removeImport } from './imports.ts';
 import { decodeText } from './json-documents.ts';
+import { takenByNpm } from './npm-flags.ts';
+import { endWithReader } from './standard-streams.ts';
 import { createToolFileReader, loadToolFiles, readToolFile, type ToolFileReader } from './tool-files.ts';
 
 const usage = `Usage: npm run import -- [options] FILE...
-  Keeps what a tool printed, as it is, so that "npm start" observes it. The same file again replaces what it said before.
+  Keeps what a tool printed, as it is, for "npm start" to observe. A file of the
+  same name again replaces what it said before.
 
 Options:
   --source S   what the files must be of
   --data DIR   where zen-watcher keeps its store (.data)
-  --remove     forget these files: what only they said becomes missing at once, and then resolved
+  --remove     forget these files: what they said is missing, then resolved
   --help       show this`;
 
 const options = {
@@ -23,6 +26,8 @@ const options = {
 } as const;
 
 function parse(args: readonly string[]) {
+  const taken = takenByNpm(process.env, options, 'npm run import');
+  if (taken !== undefined) throw new UsageError(taken, usage);
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     if (!values.help && positionals.length === 0) throw new UsageError('no file is named', usage);
@@ -65,6 +70,7 @@ function forEachFile(files: readonly string[], work: (file: string) => string): 
 }
 
 async function main(): Promise<void> {
+  endWithReader('import');
   const parsed = parse(process.argv.slice(2));
   if (parsed.help) {
     process.stdout.write(`${usage}\n`);

@@ -4,22 +4,27 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..', '..');
 
-export interface CommandOptions {
-  readonly environment?: Readonly<Record<string, string>>;
-  readonly cwd?: string;
+const scripts = {
+  start: 'main.ts',
+  import: 'local/import-command.ts',
+  observations: 'local/observations-command.ts',
+} as const;
+
+type Command = keyof typeof scripts;
+
+/** What `npm run <name>` runs, without npm. */
+export function commandLine(name: Command): string[] {
+  return [process.execPath, '--disable-warning=ExperimentalWarning', join(root, 'shared', scripts[name])];
 }
 
-/** Runs `npm run import` or `npm run observations` to its end, without npm. */
-export async function runCommand(
-  name: 'import' | 'observations',
-  args: readonly string[],
-  { environment = {}, cwd = root }: CommandOptions = {},
-) {
-  const script = join(root, 'shared', 'local', `${name}-command.ts`);
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...args], {
-    cwd,
-    env: { PATH: process.env.PATH, ...environment },
-  });
+export interface CommandOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Runs one of npm's scripts to its end, without npm. */
+export async function runCommand(name: Command, args: readonly string[], { environment = {} }: CommandOptions = {}) {
+  const [file = '', ...rest] = commandLine(name);
+  const child = spawn(file, [...rest, ...args], { env: { PATH: process.env.PATH, ...environment } });
   const [stdout, stderr]: [string[], string[]] = [[], []];
   child.stdout.on('data', (chunk) => stdout.push(String(chunk)));
   child.stderr.on('data', (chunk) => stderr.push(String(chunk)));
