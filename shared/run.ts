@@ -1,7 +1,7 @@
 import { SettingsError } from './function/settings.ts';
 import { functionNames, loadFunctions } from './host/load-functions.ts';
 import { createLog, type ProcessLog } from './host/log.ts';
-import { parseStartArguments, UsageError } from './local/arguments.ts';
+import { parseStartArguments, type StartArguments, UsageError } from './local/arguments.ts';
 
 /** Ends the process when what was started has stopped, also while it still starts; a second signal ends it at once. */
 function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessLog): void {
@@ -16,13 +16,11 @@ function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessL
   }
 }
 
-async function start(commandLine: readonly string[]): Promise<void> {
-  const args = parseStartArguments(commandLine, process.env);
+async function start(args: StartArguments, log: ProcessLog): Promise<void> {
   if (args.mode === 'help') {
     process.stdout.write(`${args.usage}\n`);
     return;
   }
-  const log = createLog(process.env.LOG_LEVEL || 'INFO', args.mode === 'function' ? args.name : 'local');
   if (args.mode === 'function') {
     const names = functionNames();
     if (!names.includes(args.name)) throw new UsageError(`no function ${args.name}`, `There are: ${names.join(', ')}`);
@@ -42,9 +40,16 @@ async function start(commandLine: readonly string[]): Promise<void> {
 
 /** The program, from its arguments to what it says when it can't start. */
 export async function run(commandLine: readonly string[]): Promise<void> {
+  // Without anybody to take it, a word to a closed standard error would end the process.
+  process.stderr.on('error', () => undefined);
+  process.stdout.on('error', () => undefined);
+  let log: ProcessLog | undefined;
   try {
-    await start(commandLine);
+    const args = parseStartArguments(commandLine, process.env);
+    log = createLog(process.env.LOG_LEVEL || 'INFO', args.mode === 'function' ? args.name : 'local');
+    await start(args, log);
   } catch (error) {
+    await log?.flush();
     const isUsers = error instanceof UsageError || error instanceof SettingsError;
     process.stderr.write(`zen-watcher: ${error instanceof Error ? (isUsers ? error.message : error.stack) : error}\n`);
     process.exit(error instanceof UsageError ? 2 : 1);

@@ -1,4 +1,5 @@
 import pino from 'pino';
+import { createLineWriter } from './line-writer.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
@@ -19,15 +20,9 @@ export interface ProcessLog extends Log {
   flush(): Promise<void>;
 }
 
-/** A log that can't be written (a full disk, a reader that is gone) ends nothing: events are worth more than lines. */
-function tolerant(destination: ReturnType<typeof pino.destination>): typeof destination {
-  destination.once('error', ({ code }: NodeJS.ErrnoException) => {
-    process.stderr.write(`zen-watcher: the log can't be written: ${code}\n`);
-    destination.on('error', () => undefined);
-    // At the end of the process it would try for ever.
-    destination.flushSync = () => undefined;
-  });
-  return destination;
+/** Where standard error is gone, too, nobody is left to be told. */
+function sayUnwritable(code: string): void {
+  process.stderr.write(`zen-watcher: the log can't be written: ${code}\n`);
 }
 
 /** What pino puts into a line for the time; of many lines in a millisecond one is formatted. */
@@ -57,14 +52,11 @@ export function createLog(level: string, component: string, destination?: pino.D
     timestamp: createTimestamp(),
     formatters: { level: (label) => ({ level: label.toUpperCase() }) },
   };
-  // A write a line costs more than the rest of an event: lines go out together, at the latest after a tenth of a
-  // second, and what is left when the process ends is written then.
-  const standardOutput = { dest: 1, sync: false, minLength: 8192, periodicFlush: 100 };
-  const output = destination ? undefined : tolerant(pino.destination(standardOutput));
+  const output = destination ? undefined : createLineWriter(1, sayUnwritable);
   const log = pino(options, destination ?? output);
   const always = log.child({}, { level: 'info' });
   return Object.assign(log, {
     announce: (fields: LogFields, message: string) => always.info(fields, message),
-    flush: () => new Promise<void>((resolve) => (output ? output.flush(() => resolve()) : resolve())),
+    flush: async () => output?.flush(),
   });
 }
