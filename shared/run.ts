@@ -1,7 +1,7 @@
-import { SettingsError } from './function/settings.ts';
 import { functionNames, loadFunctions } from './host/load-functions.ts';
 import { createLog, type ProcessLog } from './host/log.ts';
 import { parseStartArguments, type StartArguments, UsageError } from './local/arguments.ts';
+import { describeStartError } from './local/start-errors.ts';
 
 /** Ends the process when what was started has stopped, also while it still starts; a second signal ends it at once. */
 function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessLog): void {
@@ -50,8 +50,7 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     await start(args, log);
   } catch (error) {
     await log?.flush();
-    const isUsers = error instanceof UsageError || error instanceof SettingsError;
-    process.stderr.write(`zen-watcher: ${error instanceof Error ? (isUsers ? error.message : error.stack) : error}\n`);
+    process.stderr.write(`zen-watcher: ${describeStartError(error)}\n`);
     process.exit(error instanceof UsageError ? 2 : 1);
   }
 }

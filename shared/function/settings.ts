@@ -61,6 +61,8 @@ const commonSchema = z
     SYSTEM_NAMESPACE: settings.WATCH_NAMESPACE ?? settings.SYSTEM_NAMESPACE,
   }));
 
+export const commonSettingNames: readonly string[] = Object.keys(commonSchema.in.shape);
+
 /** What every function can be told, and `ownUsers`: the user names under which zen-watcher itself calls the API. */
 export type CommonSettings = z.infer<typeof commonSchema> & { readonly ownUsers: readonly string[] };
 

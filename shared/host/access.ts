@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { type AccessOptions, linesOf } from '../function/access-options.ts';
 import { Refusal } from '../function/refusal.ts';
+import { UserError } from '../function/user-error.ts';
 
 /** What of a request is known before its body. */
 export interface RequestHead {
@@ -76,6 +77,16 @@ function isOneOf(tokens: readonly string[], given: string): boolean {
   return found;
 }
 
+/** Throws a UserError where the file can't be read. */
+function countTokens(tokenFile: string, read: () => readonly string[]): number {
+  try {
+    return read().length;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : 'unreadable';
+    throw new UserError(`WEBHOOK_AUTH_TOKEN_FILE: ${tokenFile} can't be read (${code})`, { cause: error });
+  }
+}
+
 /** Checks requests before their bodies are read. Throws where the token file can't be read. */
 export function createAccess(options: AccessOptions, now: () => number): Access {
   const { tokens, tokenFile, allowedAddresses, trustedProxies, requestsPerMinute } = options;
@@ -121,7 +132,9 @@ export function createAccess(options: AccessOptions, now: () => number): Access 
   }
 
   const needsToken = tokens.length > 0 || tokenFile !== undefined;
-  if (tokenFile !== undefined && validTokens().length === 0) throw new Error('the token file holds no token');
+  if (tokenFile !== undefined && countTokens(tokenFile, validTokens) === 0) {
+    throw new UserError(`WEBHOOK_AUTH_TOKEN_FILE: ${tokenFile} holds no token`);
+  }
   return {
     isOpen: !needsToken && allowedAddresses.length === 0,
     check(head) {

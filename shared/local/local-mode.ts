@@ -24,6 +24,7 @@ import { createPassRequests } from './pass-requests.ts';
 import { playSamples } from './samples.ts';
 import { startTimers } from './timers.ts';
 import { createToolFileReader, loadToolFiles } from './tool-files.ts';
+import { unknownSettings } from './unknown-settings.ts';
 
 export interface LocalMode {
   readonly url: string;
@@ -44,6 +45,7 @@ export interface LocalModeOptions {
  */
 export async function startLocalMode({ args, definitions, environment, log }: LocalModeOptions): Promise<LocalMode> {
   const settings = checkSettings(definitions, environment);
+  for (const warning of unknownSettings(environment, definitions)) log.warn({ operation: 'start' }, warning);
   const { SYSTEM_NAMESPACE: systemNamespace } = settings;
   const now = Date.now;
   const metrics = createMetrics();

@@ -1,18 +1,22 @@
-import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import type { ObservationReader } from '../function/observation-reader.ts';
 import type { Resource } from '../function/resource.ts';
 import type { CommonSettings } from '../function/settings.ts';
 import type { KubernetesObject, Objects, Store } from '../function/stores.ts';
+import { UserError } from '../function/user-error.ts';
 import type { Log } from '../host/log.ts';
 import type { Metrics } from '../host/metrics.ts';
 import { sleep } from '../host/sleep.ts';
 import { startWatches } from '../host/watches.ts';
 import type { LocalArguments } from './arguments.ts';
-import { checkConfiguration } from './check-configuration.ts';
+import { checkCluster } from './check-cluster.ts';
+import { checkConfiguration, checkMeaning } from './check-configuration.ts';
+import { checkDatabase } from './check-database.ts';
 import { importsFolder } from './imports.ts';
 import type { ObjectChange } from './object-folder.ts';
+import { blaming, firstLine } from './start-errors.ts';
 import { readToolFile, type ToolFileReader } from './tool-files.ts';
 
 /** What stands for a cluster in local mode, or the cluster that a kubeconfig names. */
@@ -53,12 +57,17 @@ async function openFolders(
 ): Promise<LocalStores> {
   for (const option of ['objects', 'config'] as const) {
     const folder = args[option];
-    if (folder !== undefined && !existsSync(folder)) throw new Error(`--${option}: no folder ${folder}`);
+    if (folder === undefined) continue;
+    if (!existsSync(folder)) throw new UserError(`--${option}: no folder ${folder}`);
+    if (!statSync(folder).isDirectory()) throw new UserError(`--${option}: ${folder} is a file, not a folder`);
   }
   const { createEmbeddedStore } = await import('./embedded-store.ts');
   const { createObjectFolder } = await import('./object-folder.ts');
   const { sampleObjects } = await import('./samples.ts');
-  const store = createEmbeddedStore({ data: args.data, now: Date.now });
+  const store = blaming(`--data ${args.data}`, () => {
+    checkDatabase(args.data);
+    return createEmbeddedStore({ data: args.data, now: Date.now });
+  });
   const data = args.data === ':memory:' ? mkdtempSync(join(tmpdir(), 'zen-watcher-')) : args.data;
   const own = join(data, 'objects');
   const imports = join(data, importsFolder);
@@ -71,12 +80,15 @@ async function openFolders(
     own,
     defaultNamespace: settings.SYSTEM_NAMESPACE,
     onChange: (change) => notify(change),
-    check: checkConfiguration,
+    check(object, file) {
+      checkConfiguration(object);
+      if (args.config !== undefined && isBelow(args.config, file)) checkMeaning(object);
+    },
     readOther: (text, file) => readToolFile(toolFiles, text, file).objects,
     onFault(file, reason) {
       // At the start somebody is there to mend it; later what was read last stays.
       if (!isStarted && args.config !== undefined && isBelow(args.config, file)) {
-        throw new Error(`--config: ${file}: ${reason}`);
+        throw new UserError(`--config: ${file}: ${firstLine(reason)}`);
       }
       log.warn({ operation: 'read-objects', file, reason }, 'a file was not read');
     },
@@ -109,20 +121,22 @@ async function openCluster(
   settings: CommonSettings,
   { log, metrics, resources }: LocalStoresOptions,
 ): Promise<LocalStores> {
-  if (!existsSync(file)) throw new Error(`--kubeconfig: no file ${file}`);
+  if (!existsSync(file)) throw new UserError(`--kubeconfig: no file ${file}`);
   const { kubeconfigCredentials } = await import('../kubernetes/kubeconfig.ts');
   const { connectCluster } = await import('../kubernetes/cluster.ts');
+  const credentials = blaming(`--kubeconfig ${file}`, () => kubeconfigCredentials(file));
   const cluster = connectCluster({
-    credentials: kubeconfigCredentials(file),
+    credentials,
     sleep,
     watchNamespace: settings.WATCH_NAMESPACE,
     defaultTtl: settings.OBSERVATION_TTL_SECONDS,
     attemptSeconds: settings.API_TIMEOUT_SECONDS,
   });
+  await checkCluster(cluster, { server: credentials.server, systemNamespace: settings.SYSTEM_NAMESPACE });
   const stopping = new AbortController();
   const { watched, unread } = startWatches({ cluster, resources, settings, log, metrics, signal: stopping.signal });
   for (let tries = 0; unread().length > 0; tries += 1) {
-    if (tries > 200) throw new Error(`--kubeconfig: ${unread().join('; ')}`);
+    if (tries > 200) throw new UserError(`--kubeconfig: ${unread().join('; ')}`);
     await sleep(50, stopping.signal);
   }
   return {

@@ -41,7 +41,7 @@ export interface ObjectFolderOptions {
   /** A file that can't be read as objects; what it held before stays. */
   readonly onFault: (file: string, message: string) => void;
   /** Whether an object can be what it says; throws an Error that names the field. A file with one that can't is not read. */
-  readonly check: (object: KubernetesObject) => void;
+  readonly check: (object: KubernetesObject, file: string) => void;
   /** The objects that JSON without a kind stands for; throws an Error that says why it stands for none. */
   readonly readOther?: (text: string, file: string) => readonly KubernetesObject[];
   /** A status that a function has set: files have none. */
@@ -137,7 +137,7 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
       if (byFile.get(file)?.text === text) return void faults.delete(file);
       if (faults.get(file) === text) return;
       const parsed = parse(text, file);
-      for (const object of parsed) options.check(placed(object));
+      for (const object of parsed) options.check(placed(object), file);
       byFile.set(file, { text, objects: parsed });
       faults.delete(file);
     } catch (error) {
