@@ -5,9 +5,11 @@ import { describeStartError } from './local/start-errors.ts';
 
 /** Ends the process when what was started has stopped, also while it still starts; a second signal ends it at once. */
 function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessLog): void {
+  let isStopping = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      process.once(signal, () => process.exit(1));
+    process.on(signal, () => {
+      if (isStopping) process.exit(1);
+      isStopping = true;
       void started
         .then(({ stop }) => stop())
         .then(() => log.flush())

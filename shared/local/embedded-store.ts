@@ -9,6 +9,7 @@ import type { Expired, NamesQuery, Store, Stored, StoredRef } from '../function/
 import { expiresAt, labels as labelNames } from '../observation/labels.ts';
 import type { ObservationObject } from '../observation/observation-object.ts';
 import { severities } from '../observation/severity.ts';
+import { diskIsFull } from './store-health.ts';
 
 /**
  * With row ids: the key is a hash, so rows that are as large as these would be inserted all over a tree of their own. No
@@ -126,8 +127,12 @@ function conditionsOf(columns: Readonly<Record<string, string | readonly string[
   return { where: conditions.join(' AND '), values };
 }
 
+/** https://www.sqlite.org/rescode.html */
+const fullCode = 13;
+
 function storageFault(cause: unknown): Refusal {
-  return new Refusal(503, 'the embedded store failed', { cause });
+  const isFull = cause instanceof Error && 'errcode' in cause && cause.errcode === fullCode;
+  return new Refusal(503, isFull ? diskIsFull : 'the embedded store failed', { cause });
 }
 
 function placeOf(namespace: string): string {

@@ -22,6 +22,7 @@ import type { ObjectChange } from './object-folder.ts';
 import { observationList } from './observations-query.ts';
 import { createPassRequests } from './pass-requests.ts';
 import { playSamples } from './samples.ts';
+import { createStoreHealth } from './store-health.ts';
 import { startTimers } from './timers.ts';
 import { createToolFileReader, loadToolFiles } from './tool-files.ts';
 import { unknownSettings } from './unknown-settings.ts';
@@ -54,7 +55,20 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   const resources = definitions.flatMap(({ watches = [] }) => watches).filter((kind) => kind !== knativeTriggers);
   const toolFiles = createToolFileReader(await loadToolFiles(), definitions, environment);
   const opened = await openLocalStores(args, settings, { log, metrics, resources, toolFiles });
-  const { store, objects, watched, ownUsers, ...stores } = opened;
+  const { objects, watched, ownUsers, ...stores } = opened;
+  const isOnDisk = args.kubeconfig === undefined && args.data !== ':memory:';
+  const health = isOnDisk
+    ? createStoreHealth({
+        store: opened.store,
+        folder: args.data,
+        onFault: (reason) => log.error({ operation: 'store', reason }, 'nothing can be stored'),
+        onRecovery() {
+          log.info({ operation: 'store' }, 'the store can be written again');
+          for (const hosted of functions) passes.request(hosted);
+        },
+      })
+    : undefined;
+  const store = health?.store ?? opened.store;
   const known = createKnownNames({ size: settings.DEDUP_CACHE_SIZE, now, onEvict: () => metrics.countEviction() });
   metrics.watchKnownNames(() => known.count());
 
@@ -73,14 +87,16 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   for (const definition of definitions) {
     const own = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
     const coalesce = createCoalescer({ now, sleep, signal: stopping.signal });
-    functions.push({ definition, context: { ...shared, coalesce, settings: own } });
+    const receive = definition.receive && health?.guard(definition.receive);
+    const guarded = receive ? { ...definition, receive } : definition;
+    functions.push({ definition: guarded, context: { ...shared, coalesce, settings: own } });
   }
 
   const host = await startHost({
     ...{ functions, dispatcher, settings, log, metrics, now },
     hostname: '127.0.0.1',
     port: args.port ?? settings.PORT,
-    notReady: () => undefined,
+    notReady: () => health?.reason(),
     observations: (query) => observationList(store, query),
     async route(event, signal) {
       const count = await broker.route(event, signal);
@@ -123,6 +139,7 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
     async stop() {
       stopping.abort();
       passes.stop();
+      health?.stop();
       await host.stop();
       stores.stop();
     },

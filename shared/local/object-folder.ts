@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
 import { groupVersionOf } from '../function/group-version.ts';
-import { pathOf } from '../function/refusal.ts';
+import { pathOf, Refusal } from '../function/refusal.ts';
 import { guessedPlural, type Resource } from '../function/resource.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
 import { watchFolders } from './folder-watch.ts';
@@ -218,11 +218,16 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
   reported = objects;
   return {
     async apply(resource, object) {
-      mkdirSync(options.own, { recursive: true });
       const file = ownFileOf(resource, object);
-      // In one step, so that nobody reads half of it.
-      writeFileSync(`${file}.new`, JSON.stringify(object));
-      renameSync(`${file}.new`, file);
+      try {
+        mkdirSync(options.own, { recursive: true });
+        // In one step, so that nobody reads half of it.
+        writeFileSync(`${file}.new`, JSON.stringify(object));
+        renameSync(`${file}.new`, file);
+      } catch (cause) {
+        rmSync(`${file}.new`, { force: true });
+        throw new Refusal(503, 'the data folder can not be written', { cause });
+      }
       readChanges();
     },
 
