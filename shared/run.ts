@@ -1,6 +1,8 @@
+import type { LineWriter } from './host/line-writer.ts';
 import { functionNames, loadFunctions } from './host/load-functions.ts';
-import { createLog, type ProcessLog } from './host/log.ts';
+import { createLog, type ProcessLog, standardOutput } from './host/log.ts';
 import { parseStartArguments, type StartArguments, UsageError } from './local/arguments.ts';
+import { readable } from './local/readable-log.ts';
 import { describeStartError } from './local/start-errors.ts';
 
 /** Ends the process when what was started has stopped, also while it still starts; a second signal ends it at once. */
@@ -18,7 +20,8 @@ function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessL
   }
 }
 
-async function start(args: StartArguments, log: ProcessLog): Promise<void> {
+/** `screen` is for a person; there is none where a program reads the log. */
+async function start(args: StartArguments, log: ProcessLog, screen: LineWriter | undefined): Promise<void> {
   if (args.mode === 'help') {
     process.stdout.write(`${args.usage}\n`);
     return;
@@ -35,7 +38,7 @@ async function start(args: StartArguments, log: ProcessLog): Promise<void> {
   }
   const { startLocalMode } = await import('./local/local-mode.ts');
   const definitions = await loadFunctions();
-  const started = startLocalMode({ args, definitions, environment: process.env, log });
+  const started = startLocalMode({ args, definitions, environment: process.env, log, screen });
   stopOnSignal(started, log);
   await started;
 }
@@ -48,8 +51,11 @@ export async function run(commandLine: readonly string[]): Promise<void> {
   let log: ProcessLog | undefined;
   try {
     const args = parseStartArguments(commandLine, process.env);
-    log = createLog(process.env.LOG_LEVEL || 'INFO', args.mode === 'function' ? args.name : 'local');
-    await start(args, log);
+    const output = standardOutput();
+    const isPerson = args.mode === 'local' && process.stdout.isTTY;
+    const component = args.mode === 'function' ? args.name : 'local';
+    log = createLog(process.env.LOG_LEVEL || 'INFO', component, isPerson ? readable(output) : output);
+    await start(args, log, isPerson ? output : undefined);
   } catch (error) {
     await log?.flush();
     process.stderr.write(`zen-watcher: ${describeStartError(error)}\n`);

@@ -62,7 +62,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const access = receiver?.definition.access?.(receiver.context.settings);
   const checked = access && createAccess(access, now);
   if (checked) metrics.showAccess(checked.isOpen);
-  if (checked?.isOpen) {
+  // Loopback is this machine's own.
+  if (checked?.isOpen && options.hostname !== '127.0.0.1') {
     const advice = 'set WEBHOOK_AUTH_TOKEN_FILE or WEBHOOK_ALLOWED_IPS';
     log.warn({ operation: 'start' }, `whoever reaches the webhooks may post to them: ${advice}`);
   }

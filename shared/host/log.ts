@@ -1,5 +1,5 @@
 import pino from 'pino';
-import { createLineWriter } from './line-writer.ts';
+import { createLineWriter, type LineWriter } from './line-writer.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
@@ -25,6 +25,10 @@ function sayUnwritable(code: string): void {
   process.stderr.write(`zen-watcher: the log can't be written: ${code}\n`);
 }
 
+export function standardOutput(): LineWriter {
+  return createLineWriter(1, sayUnwritable);
+}
+
 /** What pino puts into a line for the time; of many lines in a millisecond one is formatted. */
 function createTimestamp(): () => string {
   let at = -1;
@@ -45,18 +49,21 @@ const levels: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error', '
  * `level` is LOG_LEVEL's value, where it is none INFO (the settings' own check says so to the user); lines go to
  * `destination`, standard output by default.
  */
-export function createLog(level: string, component: string, destination?: pino.DestinationStream): ProcessLog {
+export function createLog(
+  level: string,
+  component: string,
+  destination: Pick<LineWriter, 'write'> & Partial<LineWriter> = standardOutput(),
+): ProcessLog {
   const options: pino.LoggerOptions = {
     level: levels.has(level.toLowerCase()) ? level.toLowerCase() : 'info',
     base: { component },
     timestamp: createTimestamp(),
     formatters: { level: (label) => ({ level: label.toUpperCase() }) },
   };
-  const output = destination ? undefined : createLineWriter(1, sayUnwritable);
-  const log = pino(options, destination ?? output);
+  const log = pino(options, destination);
   const always = log.child({}, { level: 'info' });
   return Object.assign(log, {
     announce: (fields: LogFields, message: string) => always.info(fields, message),
-    flush: async () => output?.flush(),
+    flush: async () => destination.flush?.(),
   });
 }

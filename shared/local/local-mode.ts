@@ -8,6 +8,7 @@ import { createAdmission } from '../host/admission.ts';
 import { createCoalescer } from '../host/coalesce.ts';
 import { createDispatcher, type Hosted } from '../host/dispatch.ts';
 import { checkSettings, startHost } from '../host/host.ts';
+import type { LineWriter } from '../host/line-writer.ts';
 import { createLiveFilter } from '../host/live-filter.ts';
 import type { ProcessLog } from '../host/log.ts';
 import { createMetrics } from '../host/metrics.ts';
@@ -17,6 +18,7 @@ import { sleep } from '../host/sleep.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createLocalBroker } from './broker.ts';
+import { firstScreen } from './first-screen.ts';
 import { openLocalStores } from './local-stores.ts';
 import type { ObjectChange } from './object-folder.ts';
 import { observationList } from './observations-query.ts';
@@ -38,13 +40,16 @@ export interface LocalModeOptions {
   readonly definitions: readonly FunctionDefinition[];
   readonly environment: Environment;
   readonly log: ProcessLog;
+  /** Somebody at a terminal, who is told what to do next; elsewhere a line of the log says where it listens. */
+  readonly screen?: Pick<LineWriter, 'write'> | undefined;
 }
 
 /**
  * Hosts every function in one process, on an embedded store and folders of objects or on a cluster, and plays
  * the Broker, the PingSources and the ApiServerSources. Throws a SettingsError, or an Error for a bad folder.
  */
-export async function startLocalMode({ args, definitions, environment, log }: LocalModeOptions): Promise<LocalMode> {
+export async function startLocalMode(options: LocalModeOptions): Promise<LocalMode> {
+  const { args, definitions, environment, log, screen } = options;
   const settings = checkSettings(definitions, environment);
   for (const warning of unknownSettings(environment, definitions)) log.warn({ operation: 'start' }, warning);
   const { SYSTEM_NAMESPACE: systemNamespace } = settings;
@@ -125,7 +130,15 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   }
 
   stores.start((change) => void observe(change));
-  log.announce({ operation: 'start' }, `listening on ${host.url}`);
+  if (screen)
+    screen.write(
+      firstScreen(
+        args,
+        host.url,
+        definitions.map(({ name }) => name),
+      ),
+    );
+  else log.announce({ operation: 'start' }, `listening on ${host.url}`);
   const firstRound = startTimers({ functions, systemNamespace, now, ping: send, signal: stopping.signal });
   if (args.samples) {
     await Promise.all([firstRound, playSamples(host.url, shared.functions)]);
