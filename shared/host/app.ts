@@ -26,6 +26,8 @@ export interface AppOptions {
   /** Who may use them. Throws a Refusal 401, 403 or 429. */
   checkAccess(head: RequestHead): void;
   receive(request: RawRequest): Promise<void>;
+  /** Local mode only: the answer to `GET /`, for whoever points a browser here. */
+  readonly about?: string;
   /** Local mode only: the answer to `GET /observations`. */
   readonly observations?: (query: Readonly<Record<string, unknown>>) => Promise<unknown>;
 }
@@ -153,7 +155,12 @@ export function createApp(options: AppOptions): RequestListener {
     const { contentType, text } = await metrics.render(request.get('accept') ?? '');
     response.set('Content-Type', contentType).send(text);
   });
-  const { observations } = options;
+  const { about, observations } = options;
+  if (about !== undefined) {
+    app.get('/', (_request, response) => {
+      response.type('text/plain').send(about);
+    });
+  }
   if (observations) {
     app.get('/observations', async (request, response) => {
       response.json(await observations(request.query));

@@ -27,6 +27,7 @@ export interface HostOptions {
   /** Gives an event to whom it is for. Throws a Refusal. */
   route(event: CloudEvent, signal: AbortSignal): Promise<void>;
   notReady(): string | undefined;
+  readonly about?: string;
   readonly observations?: NonNullable<AppOptions['observations']>;
 }
 
@@ -80,6 +81,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     async receive(request) {
       if (receiver) await dispatcher.receive(receiver, request, abort.signal);
     },
+    ...(options.about !== undefined && { about: options.about }),
     ...(options.observations && { observations: options.observations }),
   });
   const served = await serve({ listener: app, port: options.port, hostname: options.hostname, log, abort });

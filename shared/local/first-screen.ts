@@ -2,6 +2,14 @@ import type { LocalArguments } from './arguments.ts';
 
 type Row = readonly [what: string, how: string];
 
+/** For a browser that is pointed at the port. */
+export const about = `This is zen-watcher: it turns what security and compliance tools say into one kind of object, Observation.
+
+What it has found   /observations (JSON), or on the command line: npm run observations
+How it goes         /health, /ready, /metrics
+Tools post to       /falco/webhook, /audit/webhook, / (CloudEvents)
+`;
+
 /** The options that a command must have to mean the same store. */
 function storeOption({ data, kubeconfig }: LocalArguments): string {
   if (kubeconfig !== undefined) return ` -- --kubeconfig ${kubeconfig}`;

@@ -18,7 +18,7 @@ import { sleep } from '../host/sleep.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createLocalBroker } from './broker.ts';
-import { firstScreen } from './first-screen.ts';
+import { about, firstScreen } from './first-screen.ts';
 import { openLocalStores } from './local-stores.ts';
 import type { ObjectChange } from './object-folder.ts';
 import { observationList } from './observations-query.ts';
@@ -102,6 +102,7 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
     hostname: '127.0.0.1',
     port: args.port ?? settings.PORT,
     notReady: () => health?.reason(),
+    about,
     observations: (query) => observationList(store, query),
     async route(event, signal) {
       const count = await broker.route(event, signal);

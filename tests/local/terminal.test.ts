@@ -121,3 +121,25 @@ describe('npm start elsewhere', () => {
     await program.stop();
   });
 });
+
+describe('a browser pointed at the port', () => {
+  it('is told what this is and where to look', async () => {
+    const program = await startProgram({ args: ['--port', '0', '--data', temporaryFolder()] });
+    const response = await fetch(program.url, { headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toMatch(/^text\/plain/);
+    const text = await response.text();
+    expect(text).toMatch(/^This is zen-watcher: /);
+    const paths = [...text.matchAll(/(?<=[ ,])\/[a-z]+(?=[ ,\n])/g)].map(([path]) => path);
+    expect(paths).toEqual(['/observations', '/health', '/ready', '/metrics']);
+    for (const path of paths) expect([path, (await fetch(program.url + path)).status]).toEqual([path, 200]);
+    expect((await fetch(program.url, { method: 'PUT' })).status).toBe(405);
+    await program.stop();
+  });
+
+  it('is told nothing by a function', async () => {
+    const program = await startProgram({ args: ['webhook'], environment: { PORT: '0' } });
+    expect((await fetch(program.url)).status).toBe(405);
+    await program.stop();
+  });
+});
