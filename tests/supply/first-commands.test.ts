@@ -86,7 +86,7 @@ describe("the README's first commands", () => {
       const environment = environmentWith(version);
       expect(execFileSync('node', ['--version'], { env: environment, encoding: 'utf8' })).toMatch(`v${version}.`);
       const program = await runFirst(first, { folder, environment });
-      await within('the samples', 60, () => program.output().includes('samples played') || undefined);
+      await within('the samples', 120, () => program.output().includes('samples played') || undefined);
       const packages = [...program.output().matchAll(/EBADENGINE\s+package: '(@?[^@']+)@/g)].map(([, name]) => name);
       expect(packages).toEqual(warned);
       const { stdout, status } = spawnSync('sh', ['-c', second], { cwd: folder, env: environment, encoding: 'utf8' });
@@ -96,7 +96,7 @@ describe("the README's first commands", () => {
       }
       await program.interrupt();
     },
-    400_000,
+    900_000,
   );
 });
 
