@@ -5,6 +5,7 @@ import { isClusterScoped } from '../shared/finding/kubernetes-kinds.ts';
 import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/finding/object-schema.ts';
 import { parseSeverity, type Severity } from '../shared/finding/severity.ts';
 import { detailsOf, identityOf, isPresent } from '../shared/finding/values.ts';
+import { fileOf } from '../shared/function/file-annotation.ts';
 import { namespaceName } from '../shared/function/settings.ts';
 import { objects } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
@@ -81,20 +82,27 @@ function findingOf(
   time: string,
 ): Finding {
   const { check_id: checkId, check_name: title, resource: text, file_path: file, guideline } = check;
-  const resource = parseResource(text ?? '') ?? {
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    namespace: metadata.namespace ?? undefined,
-    name: metadata.name ?? undefined,
-  };
+  const resource = parseResource(text ?? '') ?? configMapOf(metadata);
+  const reportFile = resource ? undefined : fileOf(metadata);
   return {
     category: 'security',
     severity: severityOf(check),
     eventType: 'static-analysis',
     resource,
-    identity: identityOf({ checkId, resource: text, file }),
-    details: detailsOf({ checkId, title, resource: text, file, guideline, checkType }),
+    identity: identityOf({ checkId, resource: text, file, reportFile }),
+    details: detailsOf({ checkId, title, resource: text, file, guideline, checkType, reportFile }),
     detectedAt: time,
+  };
+}
+
+/** What a finding is about that names no Kubernetes resource: where it was found, if a cluster has that. */
+function configMapOf(metadata: ConfigMap['metadata']): ResourceRef | undefined {
+  if (fileOf(metadata) !== undefined) return undefined;
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    namespace: metadata.namespace ?? undefined,
+    name: metadata.name ?? undefined,
   };
 }
 

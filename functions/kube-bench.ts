@@ -4,6 +4,7 @@ import type { Finding, ResourceRef } from '../shared/finding/finding.ts';
 import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/finding/object-schema.ts';
 import { cutText } from '../shared/finding/size-limits.ts';
 import { detailsOf, identityOf, isPresent, text } from '../shared/finding/values.ts';
+import { fileOf } from '../shared/function/file-annotation.ts';
 import { namespaceName } from '../shared/function/settings.ts';
 import { objects } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
@@ -50,11 +51,12 @@ export default defineSource({
     const findings: Finding[] = [];
     const skipped: Record<string, number> = {};
     const resource = subjectOf(metadata);
+    const reportFile = resource ? undefined : fileOf(metadata);
     for (const control of data['results.json']) {
       for (const { section, results } of control.tests ?? []) {
         for (const result of results) {
           const status = result.status.toLowerCase();
-          if (status === 'fail') findings.push(findingOf(result, section, control, resource, time));
+          if (status === 'fail') findings.push(findingOf(result, section, control, { resource, reportFile }, time));
           else skipped[reasonOf(status)] = (skipped[reasonOf(status)] ?? 0) + 1;
         }
       }
@@ -71,13 +73,13 @@ function findingOf(
   result: z.infer<typeof testResult>,
   section: string | null | undefined,
   { version, nodetype: nodeType }: z.infer<typeof controls>,
-  resource: ResourceRef,
+  { resource, reportFile }: { readonly resource: ResourceRef | undefined; readonly reportFile: string | undefined },
   time: string,
 ): Finding {
   const { testnumber: testNumber, testdesc: testDesc, remediation, scored } = result;
   const actual = text(result.actualvalue);
   const actualValue = actual === undefined ? undefined : cutText(actual, maxActualValueBytes);
-  const identity = { testNumber, nodeType, version };
+  const identity = { testNumber, nodeType, version, reportFile };
   return {
     category: 'compliance',
     severity: scored === true ? 'HIGH' : 'MEDIUM',
@@ -90,10 +92,11 @@ function findingOf(
 }
 
 /** The output does not say which node it is of; whoever stores it must, by a label or an annotation. */
-function subjectOf({ name, namespace, labels, annotations }: ConfigMap['metadata']): ResourceRef {
+function subjectOf({ name, namespace, labels, annotations }: ConfigMap['metadata']): ResourceRef | undefined {
   const keys = ['kubernetes.io/hostname', 'node'];
   const node = [labels, annotations].flatMap((map) => keys.map((key) => map?.[key])).find(isPresent);
   if (node !== undefined) return { apiVersion: 'v1', kind: 'Node', name: node };
+  if (fileOf({ annotations }) !== undefined) return undefined;
   return { apiVersion: 'v1', kind: 'ConfigMap', namespace: namespace ?? undefined, name: name ?? undefined };
 }
 

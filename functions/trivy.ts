@@ -11,6 +11,7 @@ import {
 } from '../shared/finding/object-schema.ts';
 import { parseSeverity } from '../shared/finding/severity.ts';
 import { detailsOf, identityOf, isPresent, timeOf } from '../shared/finding/values.ts';
+import { fileOf } from '../shared/function/file-annotation.ts';
 import { objects } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
@@ -51,6 +52,7 @@ const check = z.object({
   remediation: descriptiveText,
   messages: z.array(z.string()).nullish().catch(undefined),
   success: z.boolean().nullish(),
+  target: descriptiveText,
 });
 
 const control = z.object({
@@ -91,7 +93,7 @@ const checkReport = z.object({
     'ClusterInfraAssessmentReport',
   ]),
   metadata: objectMetadata,
-  report: z.object({ updateTimestamp: descriptiveText, checks: rowsOf(check) }),
+  report: z.object({ updateTimestamp: descriptiveText, artifact, checks: rowsOf(check) }),
 });
 
 const complianceReport = z.object({
@@ -142,7 +144,7 @@ export default defineSource({
   normalize(report, { time }) {
     if (report.kind === 'ClusterComplianceReport') return fromCompliance(report, time);
     const resource = affectedResource(report.metadata);
-    if (!resource) return { findings: [], skipped: { no_subject: 1 } };
+    if (!resource && fileOf(report.metadata) === undefined) return { findings: [], skipped: { no_subject: 1 } };
     switch (report.kind) {
       case 'VulnerabilityReport':
       case 'ClusterVulnerabilityReport':
@@ -181,6 +183,14 @@ function operatorLabel({ labels, annotations }: ObjectMetadata, key: string): st
   return isPresent(value) ? value : undefined;
 }
 
+/** What a file of Trivy's command line says in place of a container, and alone where it knows no Kubernetes object. */
+function artifactOf(
+  metadata: ObjectMetadata,
+  { artifact: found }: { readonly artifact?: z.infer<typeof artifact> },
+): string | undefined {
+  return fileOf(metadata) === undefined ? undefined : (found?.repository ?? undefined);
+}
+
 function imageOf({
   artifact,
   registry,
@@ -200,15 +210,16 @@ type SecretReport = z.infer<typeof exposedSecretReport>['report'];
 
 function fromVulnerabilities(
   { metadata, report }: z.infer<typeof vulnerabilityReport>,
-  resource: ResourceRef,
+  resource: ResourceRef | undefined,
   time: string,
 ): Normalized {
   const container = operatorLabel(metadata, 'container.name');
   const image = imageOf(report);
+  const foundIn = artifactOf(metadata, report);
   const detectedAt = timeOf(report.updateTimestamp, time);
   const findings = report.vulnerabilities.map((row): Finding => {
     const { vulnerabilityID, resource: pkg, installedVersion, fixedVersion, title, score, primaryLink, target } = row;
-    const found = { vulnerabilityID, package: pkg, installedVersion, target, container };
+    const found = { vulnerabilityID, package: pkg, installedVersion, target, container, artifact: foundIn };
     return {
       category: 'security',
       severity: parseSeverity(row.severity),
@@ -224,13 +235,14 @@ function fromVulnerabilities(
 
 function fromSecrets(
   { metadata, report }: z.infer<typeof exposedSecretReport>,
-  resource: ResourceRef,
+  resource: ResourceRef | undefined,
   time: string,
 ): Normalized {
   const container = operatorLabel(metadata, 'container.name');
   const image = imageOf(report);
+  const foundIn = artifactOf(metadata, report);
   const findings = report.secrets.map((row): Finding => {
-    const found = { ruleID: row.ruleID, target: row.target, container };
+    const found = { ruleID: row.ruleID, target: row.target, container, artifact: foundIn };
     return {
       category: 'security',
       severity: parseSeverity(row.severity),
@@ -244,11 +256,17 @@ function fromSecrets(
   return { findings, skipped: {} };
 }
 
-function fromChecks({ kind, report }: z.infer<typeof checkReport>, resource: ResourceRef, time: string): Normalized {
+function fromChecks(
+  { kind, metadata, report }: z.infer<typeof checkReport>,
+  resource: ResourceRef | undefined,
+  time: string,
+): Normalized {
+  const foundIn = resource ? undefined : artifactOf(metadata, report);
   const failed = report.checks.filter(({ success }) => success !== true);
   const passed = report.checks.length - failed.length;
   const findings = failed.map((row): Finding => {
-    const { checkID, title, description, remediation, category } = row;
+    const { checkID, title, description, remediation, category, target } = row;
+    const where = { artifact: foundIn, target };
     const message = (row.messages ?? []).filter(isPresent).sort().join('\n');
     return {
       category: 'security',
@@ -256,8 +274,8 @@ function fromChecks({ kind, report }: z.infer<typeof checkReport>, resource: Res
       eventType: checkEventTypes[kind],
       resource,
       // A check without an ID is identified by its title; otherwise all of them would be one finding.
-      identity: identityOf(isPresent(checkID) ? { checkID } : { title }),
-      details: detailsOf({ checkID, title, category, description, remediation, message }),
+      identity: identityOf(isPresent(checkID) ? { checkID, ...where } : { title, ...where }),
+      details: detailsOf({ checkID, title, category, description, remediation, message, ...where }),
       detectedAt: timeOf(report.updateTimestamp, time),
     };
   });

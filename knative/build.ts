@@ -22,7 +22,8 @@ function filesIn(folder: string, pattern: RegExp): string[] {
     .map((file) => join(folder, file));
 }
 
-const functionFiles = filesIn(join(root, 'functions'), /\.ts$/);
+// Only the folder itself: what lies below is local mode's.
+const functionFiles = filesIn(join(root, 'functions'), /^[^/\\]+\.ts$/);
 
 /** Replaces shared/host/function-list.ts: lists the same folder, but now instead of at run time. */
 const listFunctions: Plugin = {

@@ -1,16 +1,20 @@
-import { SettingsError } from './function/settings.ts';
 import { functionNames, loadFunctions } from './host/function-list.ts';
-import { createLog, type ProcessLog } from './host/log.ts';
-import { parseStartArguments, UsageError } from './local/arguments.ts';
+import type { LineWriter } from './host/line-writer.ts';
+import { createLog, type ProcessLog, standardOutput } from './host/log.ts';
+import { parseStartArguments, type StartArguments, UsageError } from './local/arguments.ts';
+import { readable } from './local/readable-log.ts';
+import { describeStartError } from './local/start-errors.ts';
 
 /**
  * Stops what was started and ends the process, even while it is still starting. A second signal ends the process at
  * once.
  */
 function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessLog): void {
+  let isStopping = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      process.once(signal, () => process.exit(1));
+    process.on(signal, () => {
+      if (isStopping) process.exit(1);
+      isStopping = true;
       void started
         .then(({ stop }) => stop())
         .then(() => log.flush())
@@ -19,13 +23,12 @@ function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessL
   }
 }
 
-async function start(commandLine: readonly string[]): Promise<void> {
-  const args = parseStartArguments(commandLine);
+/** `screen` is for a person; there is none where a program reads the log. */
+async function start(args: StartArguments, log: ProcessLog, screen: LineWriter | undefined): Promise<void> {
   if (args.mode === 'help') {
     process.stdout.write(`${args.usage}\n`);
     return;
   }
-  const log = createLog(process.env.LOG_LEVEL || 'INFO', args.mode === 'function' ? args.name : 'local');
   if (args.mode === 'function') {
     const names = functionNames();
     if (!names.includes(args.name)) throw new UsageError(`no function ${args.name}`, `There are: ${names.join(', ')}`);
@@ -38,20 +41,27 @@ async function start(commandLine: readonly string[]): Promise<void> {
   }
   const { startLocalMode } = await import('./local/local-mode.ts');
   const definitions = await loadFunctions();
-  const started = startLocalMode({ args, definitions, environment: process.env, log });
+  const started = startLocalMode({ args, definitions, environment: process.env, log, screen });
   stopOnSignal(started, log);
   await started;
 }
 
 /** Runs the program with these arguments. If it can't start, prints why and ends the process. */
 export async function run(commandLine: readonly string[]): Promise<void> {
+  // Without anybody to take it, a word to a closed standard error would end the process.
+  process.stderr.on('error', () => undefined);
+  process.stdout.on('error', () => undefined);
+  let log: ProcessLog | undefined;
   try {
-    await start(commandLine);
+    const args = parseStartArguments(commandLine, process.env);
+    const output = standardOutput();
+    const isPerson = args.mode === 'local' && process.stdout.isTTY;
+    const component = args.mode === 'function' ? args.name : 'local';
+    log = createLog(process.env.LOG_LEVEL || 'INFO', component, isPerson ? readable(output) : output);
+    await start(args, log, isPerson ? output : undefined);
   } catch (error) {
-    const isUserError = error instanceof UsageError || error instanceof SettingsError;
-    process.stderr.write(
-      `zen-watcher: ${error instanceof Error ? (isUserError ? error.message : error.stack) : error}\n`,
-    );
+    await log?.flush();
+    process.stderr.write(`zen-watcher: ${describeStartError(error)}\n`);
     process.exit(error instanceof UsageError ? 2 : 1);
   }
 }

@@ -12,7 +12,7 @@ export interface Access {
   readonly isOpen: boolean;
 }
 
-/** Checks requests before their bodies are read. Throws an Error if the token file can't be read, or is empty. */
+/** Checks requests before their bodies are read. Throws a UserError if the token file can't be read, or is empty. */
 export function createAccess(options: AccessOptions, now: () => number): Access {
   const { allowedAddresses, trustedProxies, requestsPerMinute } = options;
   const isAllowed = allowedAddresses.length > 0 ? createAddressList(allowedAddresses) : undefined;

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type AccessOptions, linesOf } from '../function/access-options.ts';
 import { Refusal } from '../function/refusal.ts';
+import { UserError } from '../function/user-error.ts';
 import { headerOf, type RequestHead } from './request-head.ts';
 
 const rereadMilliseconds = 1000;
@@ -32,14 +33,26 @@ function createTokens({ tokens, tokenFile }: AccessOptions, now: () => number): 
   };
 }
 
+/** Throws a UserError if the file can't be read. */
+function countTokens(tokenFile: string, read: () => readonly string[]): number {
+  try {
+    return read().length;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : 'unreadable';
+    throw new UserError(`WEBHOOK_AUTH_TOKEN_FILE: ${tokenFile} can't be read (${code})`, { cause: error });
+  }
+}
+
 /**
- * Throws a Refusal 401 unless the request has a valid token; `undefined` if none is required. Throws an Error if the
- * token file can't be read, or there is no token.
+ * Throws a Refusal 401 unless the request has a valid token; `undefined` if none is required. Throws a UserError if the
+ * token file can't be read, or holds no token.
  */
 export function createTokenCheck(options: AccessOptions, now: () => number): ((head: RequestHead) => void) | undefined {
   if (options.tokens.length === 0 && options.tokenFile === undefined) return undefined;
   const validTokens = createTokens(options, now);
-  if (validTokens().length === 0) throw new Error('the token file holds no token');
+  if (options.tokenFile !== undefined && countTokens(options.tokenFile, validTokens) === 0) {
+    throw new UserError(`WEBHOOK_AUTH_TOKEN_FILE: ${options.tokenFile} holds no token`);
+  }
   return (head) => {
     const given = /^Bearer +([^\s]+) *$/i.exec(headerOf(head, 'authorization') ?? '')?.[1];
     if (given === undefined || !isOneOf(validTokens(), given)) {

@@ -65,6 +65,8 @@ export const commonSchema = z
     SYSTEM_NAMESPACE: settings.WATCH_NAMESPACE ?? settings.SYSTEM_NAMESPACE,
   }));
 
+export const commonSettingNames: readonly string[] = Object.keys(commonSchema.in.shape);
+
 /**
  * The settings of every function, and `ownUsers`: the user names that zen-watcher itself uses to call the API server.
  */

@@ -20,6 +20,8 @@ export interface AppOptions extends DoorOptions {
   /** Who may use them. Throws a Refusal 401, 403 or 429. */
   checkAccess(head: RequestHead): void;
   receive(request: RawRequest): Promise<void>;
+  /** Local mode only: the answer to `GET /`, for whoever points a browser here. */
+  readonly about?: string;
   /** Local mode only: the answer to `GET /observations`. */
   readonly observations?: (query: Readonly<Record<string, unknown>>) => Promise<unknown>;
 }
@@ -54,7 +56,12 @@ function routeOf(path: string): string {
 }
 
 /** The pages that tell about the process. Returns their paths. */
-function addPages(app: Express, { isStopping, notReady, metrics, observations }: AppOptions): string[] {
+function addPages(app: Express, { isStopping, notReady, metrics, about, observations }: AppOptions): string[] {
+  if (about !== undefined) {
+    app.get('/', (_request, response) => {
+      response.type('text/plain').send(about);
+    });
+  }
   app.get('/health', (_request, response) => {
     response.type('text/plain').send('ok\n');
   });

@@ -33,6 +33,7 @@ export interface HostOptions {
   /** Hands an event to the functions that it is for. Throws a Refusal. */
   route(event: CloudEvent, signal: AbortSignal): Promise<void>;
   notReady(): string | undefined;
+  readonly about?: string;
   readonly observations?: NonNullable<AppOptions['observations']>;
   /** How long requests in flight may still take once the process is told to stop. */
   readonly drainMilliseconds?: number;
@@ -77,7 +78,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const access = gateway?.definition.access(gateway.context.settings);
   const checked = access && createAccess(access, now);
   if (checked) metrics.showAccess(checked.isOpen);
-  if (checked?.isOpen) {
+  // Loopback is this machine's own.
+  if (checked?.isOpen && options.hostname !== '127.0.0.1') {
     const advice = 'set WEBHOOK_AUTH_TOKEN_FILE or WEBHOOK_ALLOWED_IPS';
     log.warn({ operation: 'start' }, `the webhooks accept posts from anyone who can reach them: ${advice}`);
   }
@@ -94,6 +96,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     async receive(request) {
       if (gateway) await dispatcher.receive(gateway, request, abort.signal);
     },
+    ...(options.about !== undefined && { about: options.about }),
     ...(options.observations && { observations: options.observations }),
   });
   const { port, hostname, drainMilliseconds = longestDrainMilliseconds } = options;

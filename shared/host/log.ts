@@ -1,4 +1,5 @@
 import pino from 'pino';
+import { createLineWriter, type LineWriter } from './line-writer.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
@@ -19,17 +20,13 @@ export interface ProcessLog extends Log {
   flush(): Promise<void>;
 }
 
-/**
- * Keeps a process alive whose log can't be written (a full disk, a reader that is gone): events matter more than lines.
- */
-function tolerant(destination: ReturnType<typeof pino.destination>): typeof destination {
-  destination.once('error', ({ code }: NodeJS.ErrnoException) => {
-    process.stderr.write(`zen-watcher: the log can't be written: ${code}\n`);
-    destination.on('error', () => undefined);
-    // It would retry forever at the end of the process.
-    destination.flushSync = () => undefined;
-  });
-  return destination;
+/** Where standard error is gone, too, nobody is left to be told. */
+function sayUnwritable(code: string): void {
+  process.stderr.write(`zen-watcher: the log can't be written: ${code}\n`);
+}
+
+export function standardOutput(): LineWriter {
+  return createLineWriter(1, sayUnwritable);
 }
 
 /** The time as pino puts it into a line, formatted once for all lines of the same millisecond. */
@@ -52,21 +49,21 @@ const levels: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error', '
  * `level` is the value of LOG_LEVEL. A bad value means INFO here, and is reported when the settings are checked. Lines
  * go to `destination`, by default standard output.
  */
-export function createLog(level: string, component: string, destination?: pino.DestinationStream): ProcessLog {
+export function createLog(
+  level: string,
+  component: string,
+  destination: Pick<LineWriter, 'write'> & Partial<LineWriter> = standardOutput(),
+): ProcessLog {
   const options: pino.LoggerOptions = {
     level: levels.has(level.toLowerCase()) ? level.toLowerCase() : 'info',
     base: { component },
     timestamp: createTimestamp(),
     formatters: { level: (label) => ({ level: label.toUpperCase() }) },
   };
-  // One write per line would cost more than the rest of an event, so lines are written together: at the latest after a
-  // tenth of a second, and when the process ends.
-  const standardOutput = { dest: 1, sync: false, minLength: 8192, periodicFlush: 100 };
-  const output = destination ? undefined : tolerant(pino.destination(standardOutput));
-  const log = pino(options, destination ?? output);
+  const log = pino(options, destination);
   const always = log.child({}, { level: 'info' });
   return Object.assign(log, {
     announce: (fields: LogFields, message: string) => always.info(fields, message),
-    flush: () => new Promise<void>((resolve) => (output ? output.flush(() => resolve()) : resolve())),
+    flush: async () => destination.flush?.(),
   });
 }

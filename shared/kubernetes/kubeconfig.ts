@@ -7,7 +7,7 @@ export function kubeconfigCredentials(file: string): Credentials {
   const config = new KubeConfig();
   config.loadFromFile(file);
   const cluster = config.getCurrentCluster();
-  if (!cluster) throw new Error(`--kubeconfig: no current context in ${file}`);
+  if (!cluster) throw new Error('it has no current context');
 
   async function options(): Promise<RequestOptions> {
     const applied: RequestOptions = {};

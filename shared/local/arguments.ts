@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util';
+import type { Environment } from '../function/settings.ts';
+import { takenByNpm } from './npm-flags.ts';
 
 /** A wrong command line; the message ends with the usage. */
 export class UsageError extends Error {
@@ -10,12 +12,12 @@ export class UsageError extends Error {
 
 const usage = `Usage:
   npm start -- [options]     host every function in one process
-  npm start -- <function>    serve one function, as in the image (PORT, in-cluster configuration)
+  npm start -- <function>    serve one function, as in the image
 
 Options:
   --port N           listen here (8080; 0 takes a free port)
   --data DIR         where the embedded store is (.data)
-  --objects DIR      Kubernetes objects (YAML, JSON) to observe, now and as they change
+  --objects DIR      Kubernetes objects and tools' JSON, now and as they change
   --config DIR       filters, mappings and ingesters, now and as they change
   --samples          play sample events of every source
   --kubeconfig FILE  read and write that cluster instead
@@ -62,7 +64,9 @@ function portOf(text: string | undefined): number | undefined {
 }
 
 /** Throws a UsageError. */
-export function parseStartArguments(args: readonly string[]): StartArguments {
+export function parseStartArguments(args: readonly string[], environment: Environment): StartArguments {
+  const taken = takenByNpm(environment, options, 'npm start');
+  if (taken !== undefined) throw new UsageError(taken, usage);
   const { values, positionals } = parse(args);
   if (values.help) return { mode: 'help', usage };
   const [name, ...more] = positionals;

@@ -1,14 +1,26 @@
-import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { Observation } from '../api/observation.ts';
 import { severities } from '../finding/severity.ts';
 import { sleep } from '../host/sleep.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
-import { bySeverity, countsOf, tableOf } from '../view/table.ts';
+import { bySeverity } from '../view/table.ts';
 import { UsageError } from './arguments.ts';
+import { takenByNpm } from './npm-flags.ts';
+import { createPrinter, type Output, outputs } from './observations-printer.ts';
+import { endWithReader } from './standard-streams.ts';
 
-const usage = `Usage: npm run observations -- [--data DIR | --kubeconfig FILE] [--source S] [--severity S] [--namespace N]
-                                   [--watch] [-o json|yaml|wide|counts]`;
+const usage = `Usage: npm run observations -- [options]
+  Prints what is stored, worst first.
+
+Options:
+  --source S             of this source only
+  --severity S           ${severities.join(', ')}
+  -n, --namespace N      of this namespace only
+  -o, --output FORMAT    ${outputs.join(', ')}
+  -w, --watch            go on with what comes and what changes
+  --data DIR             where zen-watcher keeps its store (.data)
+  --kubeconfig FILE      read that cluster instead
+  --help                 show this`;
 
 const options = {
   data: { type: 'string' },
@@ -24,15 +36,15 @@ const options = {
 const watchMilliseconds = 1000;
 const pageSize = 500;
 
-type Output = 'table' | 'wide' | 'json' | 'yaml' | 'counts';
-
 function outputOf(word: string | undefined): Output {
-  if (word === undefined) return 'table';
-  if (word === 'json' || word === 'yaml' || word === 'wide' || word === 'counts') return word;
-  throw new UsageError(`-o takes json, yaml, wide or counts, not ${word}`, usage);
+  const output = outputs.find((one) => one === (word ?? 'table'));
+  if (output === undefined) throw new UsageError(`-o takes ${outputs.join(', ')}, not ${word}`, usage);
+  return output;
 }
 
 function parse(args: readonly string[]) {
+  const taken = takenByNpm(process.env, options, 'npm run observations');
+  if (taken !== undefined) throw new UsageError(taken, usage);
   try {
     const { values } = parseArgs({ args: [...args], options });
     const severity = values.severity?.toUpperCase();
@@ -58,11 +70,12 @@ async function openReader({ kubeconfig, data = '.data' }: Parsed): Promise<Obser
     const credentials = kubeconfigCredentials(kubeconfig);
     return connectCluster({ credentials, sleep, watchNamespace: undefined, defaultTtl: 0, attemptSeconds: 30 }).store;
   }
-  if (!existsSync(data)) {
-    throw new UsageError(`no store in ${data}: start zen-watcher first, or name its folder by --data`, usage);
+  const { checkDatabase } = await import('./check-database.ts');
+  if (!checkDatabase(data)) {
+    throw new Error(`no store in ${data}: start zen-watcher first ("npm start"), or name its folder by --data`);
   }
   const { createEmbeddedStore } = await import('./embedded-store.ts');
-  return createEmbeddedStore({ data, now: Date.now });
+  return createEmbeddedStore({ data, now: Date.now, isReadOnly: true });
 }
 
 async function readAll(reader: ObservationReader, { source, severity, namespace }: Parsed): Promise<Observation[]> {
@@ -76,43 +89,24 @@ async function readAll(reader: ObservationReader, { source, severity, namespace 
   return all.sort(bySeverity);
 }
 
-async function print(objects: readonly Observation[], output: Output): Promise<void> {
-  if (output === 'json' || output === 'yaml') {
-    const list = { apiVersion: 'v1', kind: 'List', items: objects };
-    const text = output === 'json' ? JSON.stringify(list, null, 2) : (await import('yaml')).stringify(list);
-    process.stdout.write(`${text.trimEnd()}\n`);
-  } else if (objects.length === 0) process.stderr.write('No observations found\n');
-  else if (output === 'counts') process.stdout.write(`${countsOf(objects).join('\n')}\n`);
-  else process.stdout.write(`${tableOf(objects, Date.now(), output === 'wide').join('\n')}\n`);
-}
-
-/** Prints what comes or changes after the first table, a line each, as kubectl does. */
-async function watch(reader: ObservationReader, parsed: Parsed, first: readonly Observation[]): Promise<void> {
-  const keyOf = ({ metadata }: Observation): string =>
-    JSON.stringify([metadata.namespace, metadata.name, metadata.labels]);
-  let seen = new Set(first.map(keyOf));
-  const stopping = new AbortController();
-  process.once('SIGINT', () => stopping.abort());
-  while (!stopping.signal.aborted) {
-    await sleep(watchMilliseconds, stopping.signal);
-    const all = await readAll(reader, parsed);
-    const changed = all.filter((object) => !seen.has(keyOf(object)));
-    seen = new Set(all.map(keyOf));
-    const [, ...lines] = tableOf(changed, Date.now(), parsed.output === 'wide');
-    if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`);
-  }
-}
-
 async function main(): Promise<void> {
+  endWithReader('observations');
   const parsed = parse(process.argv.slice(2));
   if (parsed.help) {
     process.stdout.write(`${usage}\n`);
     return;
   }
   const reader = await openReader(parsed);
-  const objects = await readAll(reader, parsed);
-  await print(objects, parsed.output);
-  if (parsed.watch) await watch(reader, parsed, objects);
+  const print = createPrinter(parsed.output, parsed.watch ?? false);
+  print(await readAll(reader, parsed));
+  if (!parsed.watch) return;
+  const stopping = new AbortController();
+  process.once('SIGINT', () => stopping.abort());
+  for (;;) {
+    await sleep(watchMilliseconds, stopping.signal);
+    if (stopping.signal.aborted) return;
+    print(await readAll(reader, parsed));
+  }
 }
 
 main().catch((error: unknown) => {

@@ -10,6 +10,7 @@ import { severities } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { Expired, NamesQuery, Store, Stored, StoredRef } from '../function/stores.ts';
 import type { ObservationList, ObservationReader, ReadQuery } from '../view/observation-reader.ts';
+import { diskIsFull } from './store-health.ts';
 
 /**
  * With row ids: the key is a hash, so rows that are as large as these would be inserted all over a tree of their own. No
@@ -76,6 +77,9 @@ const objectSchema = z.looseObject({
   }),
 });
 
+/** In the data folder. */
+export const databaseFile = 'observations.sqlite';
+
 const rowColumns = 'place, name, uid, version, created_at, source, labels';
 
 const rowsAPage = 500;
@@ -90,13 +94,21 @@ export interface EmbeddedStoreOptions {
   /** Folder of the database; `:memory:` keeps everything in memory. */
   readonly data: string;
   readonly now: () => number;
+  /** Changes and creates nothing; the database must be there. */
+  readonly isReadOnly?: boolean;
 }
 
 export type EmbeddedStore = Store & ObservationReader & { close(): void };
 
+function openToRead(data: string): DatabaseSync {
+  const database = new DatabaseSync(join(data, databaseFile), { readOnly: true });
+  database.exec('PRAGMA busy_timeout = 5000');
+  return database;
+}
+
 function open(data: string): DatabaseSync {
   if (data !== ':memory:') mkdirSync(data, { recursive: true });
-  const database = new DatabaseSync(data === ':memory:' ? data : join(data, 'observations.sqlite'));
+  const database = new DatabaseSync(data === ':memory:' ? data : join(data, databaseFile));
   // FULL: a commit is on the disk before it returns, so what was acknowledged outlives kill -9 and a power failure.
   database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
   database.exec(schema);
@@ -116,8 +128,12 @@ function conditionsOf(columns: Readonly<Record<string, string | readonly string[
   return { where: conditions.join(' AND '), values };
 }
 
+/** https://www.sqlite.org/rescode.html */
+const fullCode = 13;
+
 function storageFault(cause: unknown): Refusal {
-  return new Refusal(503, 'the embedded store failed', { cause });
+  const isFull = cause instanceof Error && 'errcode' in cause && cause.errcode === fullCode;
+  return new Refusal(503, isFull ? diskIsFull : 'the embedded store failed', { cause });
 }
 
 function placeOf(namespace: string): string {
@@ -134,8 +150,8 @@ function bind(value: string | number | undefined): SQLInputValue {
 }
 
 /** Observations in SQLite. Creates that arrive together are committed together: one write to the disk for all of them. */
-export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): EmbeddedStore {
-  const database = open(data);
+export function createEmbeddedStore({ data, now, isReadOnly = false }: EmbeddedStoreOptions): EmbeddedStore {
+  const database = isReadOnly ? openToRead(data) : open(data);
   const insert = database.prepare(
     `INSERT INTO observations (place, name, uid, version, created_at, source, severity, subject, expires_at, labels, object)
      VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,

@@ -1,12 +1,14 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, watch, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
 import { groupVersionOf, type KindSelector } from '../api/kind-selector.ts';
 import { guessedPlural } from '../api/knative-kinds.ts';
-import { formatPath } from '../function/refusal.ts';
+import { formatPath, Refusal } from '../function/refusal.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
+import { watchFolders } from './folder-watch.ts';
+import { decodeText } from './json-documents.ts';
 
 /** Checked only as far as an object's address goes; what is in it is for the sources' own schemas to say. */
 const objectSchema = z.looseObject({
@@ -39,7 +41,9 @@ export interface ObjectFolderOptions {
   /** A file that can't be read as objects; what it held before stays. */
   readonly onFault: (file: string, message: string) => void;
   /** Whether an object can be what it says; throws an Error that names the field. A file with one that can't is not read. */
-  readonly check: (object: KubernetesObject) => void;
+  readonly check: (object: KubernetesObject, file: string) => void;
+  /** The objects that JSON without a kind stands for; throws an Error that says why it stands for none. */
+  readonly readOther?: (text: string, file: string) => readonly KubernetesObject[];
   /** A status that a function has set: files have none. */
   readonly onStatus: (object: KubernetesObject, status: object) => void;
 }
@@ -85,6 +89,16 @@ export function parseObjects(text: string, file: string): KubernetesObject[] {
   });
 }
 
+/** Whether JSON is a Kubernetes object, or would be one: with neither a kind nor an apiVersion it is something else. */
+function hasKind(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && ('kind' in value || 'apiVersion' in value);
+  } catch {
+    return false;
+  }
+}
+
 /** Of some kinds the plural alone is known. */
 function isOf({ kind, plural }: KindSelector, found: string): boolean {
   return kind === '' ? guessedPlural(found) === plural : found === kind;
@@ -101,7 +115,8 @@ function* filesBelow(folder: string): Generator<string> {
 /** Folders of files that play the API server's part: objects to get and list, read at once, and word of every change. */
 export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
   const byFile = new Map<string, { readonly text: string; readonly objects: readonly KubernetesObject[] }>();
-  const stopping = new AbortController();
+  /** Files and folders that can't be read, and what was wrong: the text, or the reason where there is none. */
+  const faults = new Map<string, string>();
   /** What functions have said of objects, for as long as the process runs. */
   const statuses = new Map<string, object>();
   const byKind = new Map<string, readonly KubernetesObject[]>();
@@ -110,22 +125,53 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
   let reported = objects;
   let timer: NodeJS.Timeout | undefined;
 
+  function parse(text: string, file: string): readonly KubernetesObject[] {
+    const { readOther } = options;
+    if (!readOther || !/\.json$/i.test(file) || hasKind(text)) return parseObjects(text, file);
+    const folder = options.folders.find((one) => !relative(one, file).startsWith('..')) ?? '';
+    return readOther(text, relative(folder, file).split(sep).join('/'));
+  }
+
   function readFile(file: string): void {
+    let text: string | undefined;
     try {
-      const text = readFileSync(file, 'utf8');
-      if (byFile.get(file)?.text === text) return;
-      const parsed = parseObjects(text, file);
-      for (const object of parsed) options.check(placed(object));
+      text = decodeText(readFileSync(file));
+      if (byFile.get(file)?.text === text) return void faults.delete(file);
+      if (faults.get(file) === text) return;
+      const parsed = parse(text, file);
+      for (const object of parsed) options.check(placed(object), file);
       byFile.set(file, { text, objects: parsed });
+      faults.delete(file);
     } catch (error) {
-      options.onFault(relative(process.cwd(), file), error instanceof Error ? error.message : String(error));
+      report(file, text, error);
+    }
+  }
+
+  /** Says what is wrong once: files are read with every pass. */
+  function report(file: string, text: string | undefined, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    if (faults.get(file) === (text ?? message)) return;
+    faults.set(file, text ?? message);
+    options.onFault(relative(process.cwd(), file), message);
+  }
+
+  /** The files of a folder. Of one that is gone what was read last stays, as of a file that is broken. */
+  function filesOf(folder: string): string[] {
+    try {
+      const files = [...filesBelow(folder)];
+      faults.delete(folder);
+      return files;
+    } catch (error) {
+      report(folder, undefined, error);
+      return [...byFile.keys()].filter((file) => file.startsWith(`${folder}${sep}`));
     }
   }
 
   function readAll(): void {
-    const files = new Set(options.folders.flatMap((folder) => [...filesBelow(folder)]));
+    const files = new Set(options.folders.flatMap(filesOf));
     for (const file of files) readFile(file);
     for (const file of byFile.keys()) if (!files.has(file)) byFile.delete(file);
+    for (const file of faults.keys()) if (!files.has(file) && !options.folders.includes(file)) faults.delete(file);
     const read = new Map([...byFile.values()].flatMap((file) => file.objects).map((object) => [keyOf(object), object]));
     const isSame = read.size === objects.size && [...read].every(([key, object]) => objects.get(key) === object);
     if (isSame) return;
@@ -135,6 +181,7 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
 
   function readChanges(): void {
     timer = undefined;
+    watching.refresh();
     readAll();
     const before = reported;
     reported = objects;
@@ -166,15 +213,23 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
     return join(options.own, `${[kind, group, namespace, name].map(encodeURIComponent).join('_')}.json`);
   }
 
+  const watching = watchFolders(options.folders, () => {
+    timer ??= setTimeout(readChanges, settleMilliseconds);
+  });
   readAll();
   reported = objects;
   return {
     async apply(resource, object) {
-      mkdirSync(options.own, { recursive: true });
       const file = ownFileOf(resource, object);
-      // In one step, so that nobody reads half of it.
-      writeFileSync(`${file}.new`, JSON.stringify(object));
-      renameSync(`${file}.new`, file);
+      try {
+        mkdirSync(options.own, { recursive: true });
+        // In one step, so that nobody reads half of it.
+        writeFileSync(`${file}.new`, JSON.stringify(object));
+        renameSync(`${file}.new`, file);
+      } catch (cause) {
+        rmSync(`${file}.new`, { force: true });
+        throw new Refusal(503, 'the data folder can not be written', { cause });
+      }
       readChanges();
     },
 
@@ -212,17 +267,12 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
     start() {
       readAll();
       reported = objects;
-      for (const folder of options.folders) {
-        const watcher = watch(folder, { recursive: true, signal: stopping.signal }, () => {
-          timer ??= setTimeout(readChanges, settleMilliseconds);
-        });
-        watcher.on('error', (error) => options.onFault(folder, error.message));
-      }
+      watching.refresh();
     },
 
     stop() {
       clearTimeout(timer);
-      stopping.abort();
+      watching.stop();
     },
   };
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { KindSelector } from '../api/kind-selector.ts';
 import { knativeTriggers } from '../api/knative-kinds.ts';
-import type { CloudEvent } from '../function/cloud-event.ts';
+import { type CloudEvent, pingOf } from '../function/cloud-event.ts';
 import type { Clock } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
@@ -11,6 +11,7 @@ import { createDispatcher } from '../host/dispatch.ts';
 import { wants } from '../host/event-routing.ts';
 import { functionInfoOf } from '../host/function-info.ts';
 import { checkSettings, startHost } from '../host/host.ts';
+import type { LineWriter } from '../host/line-writer.ts';
 import type { ProcessLog } from '../host/log.ts';
 import { createMetrics } from '../host/metrics.ts';
 import { sleep } from '../host/sleep.ts';
@@ -18,9 +19,14 @@ import { observationList } from '../view/list.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createLocalBroker } from './broker.ts';
 import { startTimers } from './clock.ts';
+import { about, firstScreen } from './first-screen.ts';
 import type { ObjectChange } from './folders.ts';
+import { createPassRequests } from './pass-requests.ts';
 import { playSamples } from './samples.ts';
+import { createStoreHealth } from './store-health.ts';
 import { openLocalStores } from './stores.ts';
+import { createToolFileReader, loadToolFiles } from './tool-files.ts';
+import { unknownSettings } from './unknown-settings.ts';
 
 export interface LocalMode {
   readonly url: string;
@@ -33,25 +39,47 @@ export interface LocalModeOptions {
   readonly definitions: readonly FunctionDefinition[];
   readonly environment: Environment;
   readonly log: ProcessLog;
+  /** Somebody at a terminal, who is told what to do next; elsewhere a line of the log says where it listens. */
+  readonly screen?: Pick<LineWriter, 'write'> | undefined;
 }
 
 /**
  * Hosts every function in one process, on an embedded store and folders of objects or on a cluster, and plays
  * the Broker, the PingSources and the ApiServerSources. Throws a SettingsError, or an Error for a bad folder.
  */
-export async function startLocalMode({ args, definitions, environment, log }: LocalModeOptions): Promise<LocalMode> {
+export async function startLocalMode(options: LocalModeOptions): Promise<LocalMode> {
+  const { args, definitions, environment, log, screen } = options;
   const settings = checkSettings(definitions, environment);
+  for (const warning of unknownSettings(environment, definitions)) log.warn({ operation: 'start' }, warning);
   const { SYSTEM_NAMESPACE: systemNamespace } = settings;
   const clock: Clock = { now: Date.now, sleep };
   const metrics = createMetrics();
   const dispatcher = createDispatcher(log, metrics);
-  const stores = await openLocalStores(args, settings, { log, metrics, kinds: watchedKinds(definitions, environment) });
-  const { store, cluster, ownUsers } = stores;
+  const toolFiles = createToolFileReader(await loadToolFiles(), definitions, environment);
+  const kinds = watchedKinds(definitions, environment);
+  const stores = await openLocalStores(args, settings, { log, metrics, kinds, toolFiles });
+  const { cluster, ownUsers } = stores;
+  const isOnDisk = args.kubeconfig === undefined && args.data !== ':memory:';
+  const health = isOnDisk
+    ? createStoreHealth({
+        store: stores.store,
+        folder: args.data,
+        onFault: (reason) => log.error({ operation: 'store', reason }, 'nothing can be stored'),
+        onRecovery() {
+          log.info({ operation: 'store' }, 'the store can be written again');
+          for (const handler of handlers) passes.request(handler);
+        },
+      })
+    : undefined;
+  const store = health?.store ?? stores.store;
   const stopping = new AbortController();
   const handlers: BoundHandler[] = [];
   const broker = createLocalBroker({ functions: handlers, dispatcher, systemNamespace, clock });
   const infos = definitions.map((definition) => functionInfoOf(definition, environment, ownUsers));
-  const functions = bindFunctions(definitions, {
+  const guarded = definitions.map((definition) =>
+    health && definition.kind === 'gateway' ? { ...definition, receive: health.guard(definition.receive) } : definition,
+  );
+  const functions = bindFunctions(guarded, {
     environment,
     settings,
     ownUsers,
@@ -74,7 +102,8 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
     now: clock.now,
     hostname: '127.0.0.1',
     port: args.port ?? settings.PORT,
-    notReady: () => undefined,
+    notReady: () => health?.reason(),
+    about,
     observations: (query) => observationList(store, query),
     async route(event, signal) {
       const count = await broker.route(event, signal);
@@ -90,13 +119,24 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
     await broker.send(handler, event, signal).catch(() => undefined);
   }
 
+  const passes = createPassRequests((handler) =>
+    send(handler, pingOf(handler.definition.name, systemNamespace, clock.now())),
+  );
+
   async function observe(change: ObjectChange): Promise<void> {
     const event = referenceEvent(change, clock.now());
-    for (const handler of handlers) if (wants(handler, event)) await send(handler, event);
+    for (const handler of handlers) {
+      if (!wants(handler, event)) continue;
+      await send(handler, event);
+      // What the object reported before may be gone from it, and nobody here waits an hour for word of that.
+      if (change.type !== 'add') passes.request(handler);
+    }
   }
 
   stores.start((change) => void observe(change));
-  log.announce({ operation: 'start' }, `listening on ${host.url}`);
+  const names = definitions.map(({ name }) => name);
+  if (screen) screen.write(firstScreen(args, host.url, names));
+  else log.announce({ operation: 'start' }, `listening on ${host.url}`);
   const firstRound = startTimers({
     functions: handlers,
     systemNamespace,
@@ -115,6 +155,8 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
     url: host.url,
     async stop() {
       stopping.abort();
+      passes.stop();
+      health?.stop();
       await host.stop();
       stores.stop();
     },

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import type { KindSelector } from '../api/kind-selector.ts';
@@ -6,14 +6,20 @@ import { retry } from '../function/backoff.ts';
 import type { Cluster } from '../function/context.ts';
 import type { CommonSettings } from '../function/settings.ts';
 import type { Store } from '../function/stores.ts';
+import { UserError } from '../function/user-error.ts';
 import type { Log } from '../host/log.ts';
 import type { Metrics } from '../host/metrics.ts';
 import { sleep } from '../host/sleep.ts';
 import { startWatches } from '../host/watches.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import type { LocalArguments } from './arguments.ts';
-import { checkConfiguration } from './check-configuration.ts';
+import { checkCluster } from './check-cluster.ts';
+import { checkConfiguration, checkMeaning } from './check-configuration.ts';
+import { checkDatabase } from './check-database.ts';
 import type { ObjectChange } from './folders.ts';
+import { importsFolder } from './imports.ts';
+import { blaming, firstLine } from './start-errors.ts';
+import { readToolFile, type ToolFileReader } from './tool-files.ts';
 
 /** What stands for a cluster in local mode, or the cluster that a kubeconfig names. */
 export interface LocalStores {
@@ -27,6 +33,7 @@ export interface LocalStores {
 }
 
 export interface LocalStoresOptions {
+  readonly toolFiles: ToolFileReader;
   readonly log: Log;
   readonly metrics: Metrics;
   /** The kinds that the functions watch. */
@@ -40,24 +47,32 @@ export async function openLocalStores(
   options: LocalStoresOptions,
 ): Promise<LocalStores> {
   const { kubeconfig } = args;
-  return kubeconfig === undefined
-    ? openFolders(args, settings, options.log)
-    : openCluster(kubeconfig, settings, options);
+  return kubeconfig === undefined ? openFolders(args, settings, options) : openCluster(kubeconfig, settings, options);
 }
 
-async function openFolders(args: LocalArguments, settings: CommonSettings, log: Log): Promise<LocalStores> {
+async function openFolders(
+  args: LocalArguments,
+  settings: CommonSettings,
+  { log, toolFiles }: LocalStoresOptions,
+): Promise<LocalStores> {
   for (const option of ['objects', 'config'] as const) {
     const folder = args[option];
-    if (folder !== undefined && !existsSync(folder)) throw new Error(`--${option}: no folder ${folder}`);
+    if (folder === undefined) continue;
+    if (!existsSync(folder)) throw new UserError(`--${option}: no folder ${folder}`);
+    if (!statSync(folder).isDirectory()) throw new UserError(`--${option}: ${folder} is a file, not a folder`);
   }
   const { createEmbeddedStore } = await import('./embedded-store.ts');
   const { createObjectFolder } = await import('./folders.ts');
   const { sampleObjects } = await import('./samples.ts');
-  const store = createEmbeddedStore({ data: args.data, now: Date.now });
+  const store = blaming(`--data ${args.data}`, () => {
+    checkDatabase(args.data);
+    return createEmbeddedStore({ data: args.data, now: Date.now });
+  });
   const data = args.data === ':memory:' ? folderOfProcess() : args.data;
   const own = join(data, 'objects');
-  mkdirSync(own, { recursive: true });
-  const folders = [args.objects, args.samples ? sampleObjects(data) : undefined, args.config, own];
+  const imports = join(data, importsFolder);
+  for (const folder of [own, imports]) mkdirSync(folder, { recursive: true });
+  const folders = [args.objects, args.samples ? sampleObjects(data) : undefined, args.config, own, imports];
   let notify: (change: ObjectChange) => void = () => undefined;
   let isStarted = false;
   const objects = createObjectFolder({
@@ -65,11 +80,15 @@ async function openFolders(args: LocalArguments, settings: CommonSettings, log: 
     own,
     defaultNamespace: settings.SYSTEM_NAMESPACE,
     onChange: (change) => notify(change),
-    check: checkConfiguration,
+    check(object, file) {
+      checkConfiguration(object);
+      if (args.config !== undefined && isBelow(args.config, file)) checkMeaning(object);
+    },
+    readOther: (text, file) => readToolFile(toolFiles, text, file).objects,
     onFault(file, reason) {
       // At the start somebody is there to mend it; later what was read last stays.
       if (!isStarted && args.config !== undefined && isBelow(args.config, file)) {
-        throw new Error(`--config: ${file}: ${reason}`);
+        throw new UserError(`--config: ${file}: ${firstLine(reason)}`);
       }
       log.warn({ operation: 'read-objects', file, reason }, 'a file was not read');
     },
@@ -109,16 +128,18 @@ async function openCluster(
   settings: CommonSettings,
   { log, metrics, kinds }: LocalStoresOptions,
 ): Promise<LocalStores> {
-  if (!existsSync(file)) throw new Error(`--kubeconfig: no file ${file}`);
+  if (!existsSync(file)) throw new UserError(`--kubeconfig: no file ${file}`);
   const { kubeconfigCredentials } = await import('../kubernetes/kubeconfig.ts');
   const { connectCluster } = await import('../kubernetes/cluster.ts');
+  const credentials = blaming(`--kubeconfig ${file}`, () => kubeconfigCredentials(file));
   const connection = connectCluster({
-    credentials: kubeconfigCredentials(file),
+    credentials,
     sleep,
     watchNamespace: settings.WATCH_NAMESPACE,
     defaultTtl: settings.OBSERVATION_TTL_SECONDS,
     attemptSeconds: settings.API_TIMEOUT_SECONDS,
   });
+  await checkCluster(connection, { server: credentials.server, systemNamespace: settings.SYSTEM_NAMESPACE });
   const stopping = new AbortController();
   const { watched, unread } = startWatches({
     cluster: connection,
@@ -129,7 +150,7 @@ async function openCluster(
   });
   await retry(
     async () => {
-      if (unread().length > 0) throw new Error(`--kubeconfig: ${unread().join('; ')}`);
+      if (unread().length > 0) throw new UserError(`--kubeconfig: ${unread().join('; ')}`);
     },
     { first: 50, longest: 250, attempts: 50, sleep, signal: stopping.signal },
   );

@@ -19,7 +19,7 @@ const reference = z.object({
 });
 
 /**
- * An ApiServerSource sends references or, in mode Resource, whole objects. Those are read again, since events may be
+ * An ApiServerSource sends references or, in mode KindSelector, whole objects. Those are read again, since events may be
  * old.
  */
 const referenceSchema = z.union([

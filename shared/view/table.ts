@@ -26,6 +26,13 @@ function messageOf({ spec: { details } }: Observation): string {
   return typeof value === 'string' ? value.replaceAll(/\s+/g, ' ').slice(0, 100) : '';
 }
 
+/** Where a finding is that is about no Kubernetes resource: an image, a folder, a line of Terraform. */
+function placeIn({ details }: Observation['spec']): string {
+  const keys = ['image', 'artifact', 'resource', 'reportFile'];
+  const value = keys.map((key) => details[key]).find((candidate) => typeof candidate === 'string');
+  return typeof value === 'string' ? value : '';
+}
+
 const columns: readonly Column[] = [
   ['NAMESPACE', ({ metadata }) => metadata.namespace],
   ['NAME', ({ metadata }) => metadata.name],
@@ -33,7 +40,7 @@ const columns: readonly Column[] = [
   ['CATEGORY', ({ spec }) => spec.category],
   ['SEVERITY', ({ spec }) => spec.severity],
   ['TYPE', ({ spec }) => spec.eventType],
-  ['RESOURCE', ({ spec: { resource } }) => (resource ? `${resource.kind}/${resource.name ?? ''}` : '')],
+  ['RESOURCE', ({ spec }) => (spec.resource ? `${spec.resource.kind}/${spec.resource.name ?? ''}` : placeIn(spec))],
   ['STATE', ({ metadata }) => metadata.labels[labels.state] ?? ''],
   ['AGE', ({ metadata }, now) => ageOf(metadata.creationTimestamp, now)],
 ];

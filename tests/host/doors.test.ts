@@ -290,7 +290,7 @@ describe('the doors', () => {
 
   it('answer 405 to a wrong method and 200 to probes', async () => {
     const get = async (path: string): Promise<number> => (await fetch(program.url + path)).status;
-    expect(await get('/')).toBe(405);
+    expect(await get('/')).toBe(200);
     expect(await get('/falco/webhook')).toBe(405);
     expect(await get('/health')).toBe(200);
     expect(await get('/ready')).toBe(200);

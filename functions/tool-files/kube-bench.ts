@@ -1,0 +1,22 @@
+import * as z from 'zod';
+import { configMapOf, type ToolFile } from '../../shared/function/tool-file.ts';
+
+const control = z.looseObject({ node_type: z.string(), tests: z.array(z.unknown()).nullable() });
+
+const output = z.union([
+  z.array(control).min(1),
+  control.transform((one) => [one]),
+  z.object({ Controls: z.array(control), Totals: z.unknown().optional() }).transform(({ Controls }) => Controls),
+]);
+
+const outputs = z.array(output).min(1);
+
+/** `kube-bench --json`: {Controls, Totals}, the controls alone, or one document for each target of the run. */
+export default {
+  source: 'kube-bench',
+  command: 'kube-bench --json',
+  read(documents, file) {
+    const parsed = outputs.safeParse(documents);
+    return parsed.success ? [configMapOf(parsed.data.flat(), file)] : undefined;
+  },
+} satisfies ToolFile;

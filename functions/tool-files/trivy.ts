@@ -1,0 +1,215 @@
+import * as z from 'zod';
+import { descriptiveText, rowsOf } from '../../shared/finding/object-schema.ts';
+import type { ToolFile, ToolObject } from '../../shared/function/tool-file.ts';
+
+/** What becomes of a row is for the source's own schema to say, so its values pass as they are. */
+const row = z.looseObject({});
+
+const result = z.object({
+  Target: descriptiveText,
+  Class: descriptiveText,
+  Vulnerabilities: rowsOf(row),
+  Misconfigurations: rowsOf(row),
+  Secrets: rowsOf(row),
+});
+
+const imageMetadata = z.object({
+  RepoTags: rowsOf(z.string()).catch([]),
+  RepoDigests: rowsOf(z.string()).catch([]),
+});
+
+/** What one scan found: in an image, a folder, a repository. */
+const scan = z.object({
+  SchemaVersion: z.number(),
+  CreatedAt: descriptiveText,
+  ArtifactName: z.string(),
+  ArtifactType: descriptiveText,
+  Results: rowsOf(result),
+});
+
+const clusterResource = z.object({
+  Namespace: descriptiveText,
+  Kind: z.string(),
+  Name: z.string(),
+  // One image's, or a list of them, by the version of Trivy.
+  Metadata: z
+    .union([imageMetadata.transform((one) => [one]), z.array(imageMetadata)])
+    .nullish()
+    .catch(undefined),
+  Results: rowsOf(result),
+});
+
+/** What `trivy k8s` found; the key of the list depends on the version of Trivy and on --report. */
+const clusterScan = z
+  .object({
+    ClusterName: z.string(),
+    Resources: rowsOf(clusterResource),
+    Findings: rowsOf(clusterResource),
+    Vulnerabilities: rowsOf(clusterResource),
+    Misconfigurations: rowsOf(clusterResource),
+  })
+  .transform((all) => [...all.Resources, ...all.Findings, ...all.Vulnerabilities, ...all.Misconfigurations]);
+
+type Result = z.infer<typeof result>;
+type Row = z.infer<typeof row>;
+
+/** What results are about, as the reports of Trivy's operator say it. */
+interface Subject {
+  /** Nothing where no Kubernetes object is known: an image or a folder was scanned. */
+  readonly resource?: { readonly kind: string; readonly namespace: string | undefined; readonly name: string };
+  readonly artifact?: Artifact | undefined;
+  readonly time?: string | null | undefined;
+}
+
+interface Artifact {
+  readonly repository: string;
+  readonly tag?: string;
+  readonly digest?: string;
+}
+
+/** `registry:5000/shop/cart:1.2@sha256:...` in its parts. */
+function imageOf(reference: string): Artifact {
+  const [tagged = reference, digest] = reference.split('@');
+  const colon = tagged.lastIndexOf(':');
+  const hasTag = colon > tagged.lastIndexOf('/');
+  return {
+    repository: hasTag ? tagged.slice(0, colon) : tagged,
+    ...(hasTag && { tag: tagged.slice(colon + 1) }),
+    ...(digest !== undefined && { digest }),
+  };
+}
+
+/** A folder that is only "here" has no name of its own but that of the report. */
+function artifactOf({ ArtifactName: name, ArtifactType: type }: z.infer<typeof scan>, file: string): Artifact {
+  if (type === 'container_image') return imageOf(name);
+  return { repository: name === '' || name === '.' ? file : name };
+}
+
+/** Packages of the operating system have no place in the image: there the target is the image's own name. */
+function vulnerabilityOf(found: Row, { Target: target, Class: type }: Result) {
+  return {
+    vulnerabilityID: found.VulnerabilityID,
+    resource: found.PkgName,
+    installedVersion: found.InstalledVersion,
+    fixedVersion: found.FixedVersion,
+    severity: found.Severity,
+    title: found.Title,
+    primaryLink: found.PrimaryURL,
+    packagePath: found.PkgPath,
+    class: type,
+    target: type === 'os-pkgs' ? undefined : target,
+  };
+}
+
+function secretOf(found: Row, { Target: target }: Result) {
+  return {
+    ruleID: found.RuleID,
+    severity: found.Severity,
+    category: found.Category,
+    title: found.Title,
+    target,
+  };
+}
+
+function checkOf(found: Row, target: string | null | undefined) {
+  return {
+    checkID: found.ID,
+    severity: found.Severity,
+    category: found.Type,
+    title: found.Title,
+    description: found.Description,
+    remediation: found.Resolution,
+    messages: [found.Message],
+    success: found.Status === 'PASS',
+    target,
+  };
+}
+
+const rbacKinds: ReadonlySet<string> = new Set(['Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding']);
+
+/** Trivy's checks of control plane and nodes. */
+function isInfraCheck({ ID: id }: Row): boolean {
+  return typeof id === 'string' && /^(?:AVD-)?KCV/.test(id);
+}
+
+function checkReports(results: readonly Result[], { resource }: Subject): Map<string, readonly object[]> {
+  const rows = results.flatMap((one) => one.Misconfigurations.map((found) => ({ found, target: one.Target })));
+  const kind = (found: Row): string => {
+    if (isInfraCheck(found)) return 'InfraAssessmentReport';
+    return rbacKinds.has(resource?.kind ?? '') ? 'RbacAssessmentReport' : 'ConfigAuditReport';
+  };
+  const byKind = Map.groupBy(rows, ({ found }) => kind(found));
+  // A Kubernetes object is its own target.
+  return new Map(
+    [...byKind].map(([name, all]) => [
+      name,
+      all.map(({ found, target }) => checkOf(found, resource ? undefined : target)),
+    ]),
+  );
+}
+
+/** The reports that Trivy's operator would have written of these results. */
+function reportsOf(results: readonly Result[], subject: Subject, name: string): ToolObject[] {
+  const { resource, artifact, time } = subject;
+  const isClusterScoped = resource !== undefined && resource.namespace === undefined;
+  const report = (kind: string, rows: object): ToolObject => ({
+    apiVersion: 'aquasecurity.github.io/v1alpha1',
+    kind,
+    metadata: {
+      name,
+      ...(resource && { namespace: resource.namespace, labels: labelsOf(resource) }),
+    },
+    ...{ report: { updateTimestamp: time, artifact, ...rows } },
+  });
+  const prefix = isClusterScoped ? 'Cluster' : '';
+  const vulnerabilities = results.flatMap((one) => one.Vulnerabilities.map((found) => vulnerabilityOf(found, one)));
+  const secrets = results.flatMap((one) => one.Secrets.map((found) => secretOf(found, one)));
+  return [
+    ...(vulnerabilities.length > 0 ? [report(`${prefix}VulnerabilityReport`, { vulnerabilities })] : []),
+    ...(secrets.length > 0 ? [report('ExposedSecretReport', { secrets })] : []),
+    ...[...checkReports(results, subject)].map(([kind, checks]) => report(`${prefix}${kind}`, { checks })),
+  ];
+}
+
+function labelsOf({ kind, namespace = '', name }: NonNullable<Subject['resource']>): Record<string, string> {
+  return {
+    'trivy-operator.resource.kind': kind,
+    'trivy-operator.resource.namespace': namespace,
+    'trivy-operator.resource.name': name,
+  };
+}
+
+function fromResource(found: z.infer<typeof clusterResource>, name: string): ToolObject[] {
+  const image = found.Metadata?.flatMap(({ RepoTags: tags, RepoDigests: digests }) => [...tags, ...digests])[0];
+  const subject = {
+    resource: {
+      kind: found.Kind === 'NodeInfo' ? 'Node' : found.Kind,
+      namespace: found.Namespace || undefined,
+      name: found.Name,
+    },
+    artifact: image === undefined ? undefined : imageOf(image),
+  };
+  return reportsOf(found.Results, subject, name);
+}
+
+/**
+ * `trivy k8s|image|fs|repo|config --format json`.
+ * https://trivy.dev/latest/docs/configuration/reporting/#json
+ */
+export default {
+  source: 'trivy',
+  command: 'trivy k8s|image|fs|config --format json',
+  read([document, ...more], file) {
+    if (more.length > 0) return undefined;
+    const one = scan.safeParse(document);
+    if (one.success) {
+      const subject = { artifact: artifactOf(one.data, file), time: one.data.CreatedAt };
+      return reportsOf(one.data.Results, subject, file);
+    }
+    const cluster = clusterScan.safeParse(document);
+    // A workload is there once for each of its images, and once more for its configuration.
+    return cluster.success
+      ? cluster.data.flatMap((found, index) => fromResource(found, `${file}.${index}`))
+      : undefined;
+  },
+} satisfies ToolFile;

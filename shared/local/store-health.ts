@@ -1,0 +1,109 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Context } from '../function/context.ts';
+import type { GatewayDefinition } from '../function/definitions.ts';
+import { Refusal } from '../function/refusal.ts';
+import type { Store } from '../function/stores.ts';
+
+type Receive = GatewayDefinition['receive'];
+
+/** What a store says where that is the reason. */
+export const diskIsFull = 'the disk is full';
+
+const probeMilliseconds = 1000;
+/** A disk with less than this is as good as full. */
+const probeBytes = 1_048_576;
+
+export interface StoreHealth<Observed extends Store> {
+  /** The same store, whose faults are noticed. */
+  readonly store: Observed;
+  /** Why nothing can be stored now; `undefined` while all is well. */
+  reason(): string | undefined;
+  /**
+   * Answers requests at once while nothing can be stored: who waits for a disk to be mended waits long, and each request
+   * that is held takes memory.
+   */
+  guard(receive: Receive): Receive;
+  stop(): void;
+}
+
+export interface StoreHealthOptions<Observed extends Store> {
+  readonly store: Observed;
+  /** Where the store is on the disk. */
+  readonly folder: string;
+  readonly onFault: (reason: string) => void;
+  /** The store can be written again. */
+  readonly onRecovery: () => void;
+}
+
+/** Whether the disk takes what is written to it. */
+function isWritable(folder: string): boolean {
+  const file = join(folder, '.probe');
+  try {
+    writeFileSync(file, Buffer.alloc(probeBytes));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+/** Notices that the disk is full, and that it no longer is. */
+export function createStoreHealth<Observed extends Store>(
+  options: StoreHealthOptions<Observed>,
+): StoreHealth<Observed> {
+  const { store, folder, onFault, onRecovery } = options;
+  let fault: Refusal | undefined;
+  let broken = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+
+  function probe(): void {
+    if (!isWritable(folder)) return;
+    clearInterval(timer);
+    fault = undefined;
+    broken = new AbortController();
+    onRecovery();
+  }
+
+  function note(error: unknown): void {
+    if (fault || !(error instanceof Refusal) || error.status !== 503) return;
+    if (error.message !== diskIsFull && isWritable(folder)) return;
+    fault = error;
+    onFault(error.message);
+    broken.abort();
+    timer = setInterval(probe, probeMilliseconds).unref();
+  }
+
+  const reason = (): string | undefined => fault?.message;
+
+  async function noticing<Result>(work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      note(error);
+      throw error;
+    }
+  }
+
+  return {
+    store: Object.assign({}, store, {
+      create: (...given: Parameters<Store['create']>) => noticing(() => store.create(...given)),
+      relabel: (...given: Parameters<Store['relabel']>) => noticing(() => store.relabel(...given)),
+      delete: (...given: Parameters<Store['delete']>) => noticing(() => store.delete(...given)),
+    }),
+    reason,
+    guard: (receive) => async (request, context: Context) => {
+      if (fault) throw new Refusal(503, fault.message, { retryAfter: 5 });
+      const { signal } = broken;
+      try {
+        const event = { ...context.event, signal: AbortSignal.any([context.event.signal, signal]) };
+        return await receive(request, { ...context, event });
+      } catch (error) {
+        if (!signal.aborted) throw error;
+        throw new Refusal(503, reason() ?? 'the store was away for a moment', { retryAfter: 5, cause: error });
+      }
+    },
+    stop: () => clearInterval(timer),
+  };
+}

@@ -1,0 +1,63 @@
+import type { FunctionDefinition } from '../function/definitions.ts';
+import { commonSettingNames, type Environment } from '../function/settings.ts';
+
+/** What settings of all functions begin with that nobody else's variables are likely to. */
+const ownWords: ReadonlySet<string> = new Set([
+  'OBSERVATION',
+  'OBSERVATIONS',
+  'DEDUP',
+  'GC',
+  'RESYNC',
+  'MASK',
+  'WATCH',
+]);
+
+/** What Kubernetes tells every pod of its Services. */
+const serviceLink = /_(?:SERVICE_(?:HOST|PORT)|PORT)(?:_|$)/;
+
+function namesOf({ settings }: FunctionDefinition): string[] {
+  return 'shape' in settings && typeof settings.shape === 'object' && settings.shape !== null
+    ? Object.keys(settings.shape)
+    : [];
+}
+
+/** How many characters must be added, removed or changed to make one word of another. */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= from.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j += 1) {
+      const change = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[to.length] ?? 0;
+}
+
+function nearest(name: string, known: readonly string[]): { readonly name: string; readonly distance: number } {
+  return known
+    .map((candidate) => ({ name: candidate, distance: distance(name, candidate) }))
+    .reduce((best, one) => (one.distance < best.distance ? one : best), {
+      name: '',
+      distance: Number.POSITIVE_INFINITY,
+    });
+}
+
+/**
+ * What to say of variables that look like settings and are none: those that begin as ours do, and those that are a slip
+ * of the finger away. They change nothing, which nobody would notice.
+ */
+export function unknownSettings(environment: Environment, definitions: readonly FunctionDefinition[]): string[] {
+  const own = definitions.flatMap(namesOf);
+  const known = [...new Set([...own, ...commonSettingNames])];
+  const words = new Set([...ownWords, ...own.map((name) => name.split('_')[0] ?? name)]);
+  return Object.keys(environment)
+    .filter((name) => !known.includes(name) && !serviceLink.test(name))
+    .flatMap((name) => {
+      const near = nearest(name, known);
+      const isSlip = near.distance <= 2 && name.length > 5;
+      if (!isSlip && !words.has(name.split('_')[0] ?? name)) return [];
+      return [`${name} is no setting and changes nothing: is ${near.name} meant?`];
+    });
+}
