@@ -181,7 +181,7 @@ function holds(has: unknown, wants: unknown): boolean {
     return Array.isArray(has) && has.length === wants.length && wants.every((item, index) => holds(has[index], item));
   }
   if (typeof wants !== 'object' || wants === null) return has === wants;
-  const fields = new Map<string, unknown>(typeof has === 'object' && has !== null ? Object.entries(has) : []);
+  const fields = new Map<string, unknown>(Object.entries(has ?? {}));
   return Object.entries(wants).every(([key, value]) => fields.has(key) && holds(fields.get(key), value));
 }
 
