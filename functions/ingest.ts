@@ -232,7 +232,7 @@ function hasKind(mapped: AcceptedMapping): mapped is AcceptedMapping & { readonl
 
 /** ApiServerSource's subject is the object's path: `/apis/<group>/<version>/namespaces/<namespace>/<plural>/<name>`. */
 function pluralIn({ subject }: CloudEvent): string | undefined {
-  return /\/([a-z0-9]+)\/[^/]+$/.exec(subject ?? '')?.[1];
+  return /\/([a-z0-9]+)\/[^/]+$/.exec(String(subject))?.[1];
 }
 
 /** A completeness pass over everything that is mapped, and the conditions of all that maps. */

@@ -198,7 +198,7 @@ function includesFields(has: unknown, wants: unknown): boolean {
     );
   }
   if (typeof wants !== 'object' || wants === null) return has === wants;
-  const fields = new Map<string, unknown>(typeof has === 'object' && has !== null ? Object.entries(has) : []);
+  const fields = new Map<string, unknown>(Object.entries(has ?? {}));
   return Object.entries(wants).every(([key, value]) => fields.has(key) && includesFields(fields.get(key), value));
 }
 

@@ -4,7 +4,13 @@ import { labels } from '../../shared/api/labels.ts';
 import type { Severity } from '../../shared/finding/severity.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { Store } from '../../shared/function/stores.ts';
-import { createTestContext, handled, ping, type TestContext, type TestContextOptions } from '../pipeline/test-context.ts';
+import {
+  createTestContext,
+  handled,
+  ping,
+  type TestContext,
+  type TestContextOptions,
+} from '../pipeline/test-context.ts';
 import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 
 const hour = 3_600_000;

@@ -162,7 +162,8 @@ describe('a mapped kind', () => {
   it('has the time of the first of its mappings that says one', async () => {
     const timed = { ...informer(), source: 'widgets', ttl: { default: '1h' } };
     timed.informer.gvr.resource = 'widgets';
-    const { see, store } = createWorld(aMapping('m', {}, 'zen-system', earlier), anIngester('i', timed), aWidget('a'));
+    const ingester = anIngester('i', timed, 'zen-system', later);
+    const { see, store } = createWorld(aMapping('m', {}, 'zen-system', earlier), ingester, aWidget('a'));
     await see(aWidget('a'));
     const ttls = (await store.read({ limit: 9 })).items.map(({ spec }) => spec.ttlSecondsAfterCreation);
     expect(new Set(ttls)).toEqual(new Set([3600]));
@@ -305,11 +306,16 @@ describe('the door for posts', () => {
   });
 
   it('is open below /ingest/ for each accepted Ingester', () => {
-    const { context } = createWorld(anIngester('i'), anIngester('bad', { source: 'gc', webhook: { path: 'gc' } }));
+    const { context } = createWorld(
+      aMapping('m'),
+      anIngester('i'),
+      anIngester('j', { source: 'more', webhook: { path: 'more/hooks' } }),
+      anIngester('bad', { source: 'gc', webhook: { path: 'gc' } }),
+    );
     const isServed = (path: string): boolean | undefined => door.isServed?.(path, context);
-    expect(['/ingest/hooks', '/ingest/gc', '/ingest/other', '/hooks', 'hooks'].filter(isServed)).toEqual([
-      '/ingest/hooks',
-    ]);
+    const open = ['/ingest/hooks', '/ingest/more/hooks'];
+    const closed = ['/ingest/gc', '/ingest/other', '/ingest/undefined', '/hooks', 'hooks'];
+    expect([...closed, ...open].filter(isServed)).toEqual(open);
   });
 });
 
@@ -342,6 +348,15 @@ describe('what is posted', () => {
       message: 'no Ingester has this path',
       retryAfter: 2,
     });
+  });
+
+  it('is observed by the Ingester of its path alone', async () => {
+    const { post, stored } = createWorld(
+      anIngester('i'),
+      anIngester('j', { source: 'more', webhook: { path: 'more' } }),
+    );
+    await post('/ingest/more', { severity: 'low', text: 'a' });
+    expect(await stored()).toEqual(['zen-system: more LOW a']);
   });
 
   it('is kept for the time of its Ingester', async () => {
@@ -475,15 +490,21 @@ describe('a pass', () => {
       aMapping('m', { ...broken, sourceName: 'of-mapping' }),
       anIngester('i', { ...broken, source: 'of-ingester' }),
       anIngester('t', { ...broken, source: 'of-tenant' }, 'pay'),
+      aMapping('off', { enabled: false, sourceName: 'off' }),
     );
     for (const source of ['trivy', 'of-mapping', 'of-ingester', 'of-tenant', 'of-nothing']) {
       const object = anObservationOf(aFinding('r', 'shop'), { ...open, source });
       await world.store.create(object, world.context.event.signal);
     }
-    expect((await world.pass()).relabelled).toEqual({ missing: 1 });
+    const nobodys = anObservationOf(aFinding('of nobody', 'shop'), { ...open, source: 'of-nobody' });
+    const { 'zen.kube-zen.io/source': _source, ...labels } = nobodys.metadata.labels;
+    const metadata = { ...nobodys.metadata, labels: labels as typeof nobodys.metadata.labels };
+    await world.store.create({ ...nobodys, metadata }, world.context.event.signal);
+    expect((await world.pass()).relabelled).toEqual({ missing: 2 });
     expect(await statesIn(world)).toEqual([
       'shop of-ingester open',
       'shop of-mapping open',
+      'shop of-nobody missing',
       'shop of-nothing missing',
       'shop of-tenant open',
       'shop trivy open',
@@ -705,5 +726,8 @@ describe('what can not be read in a cluster', () => {
       ({ metadata }) => metadata.labels['zen.kube-zen.io/state'],
     );
     expect(states).toEqual(['open', 'open']);
+    all.push(aWidget('b'));
+    await pass();
+    expect((await store.read({ limit: 9 })).items).toHaveLength(3);
   });
 });

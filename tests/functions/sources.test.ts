@@ -241,6 +241,9 @@ describe('sources', () => {
       { resources: null },
       { resources: {} },
       { resources: [] },
+      {
+        resources: kinds.map(({ kind }, index) => ({ apiVersion: `${group}/v1alpha1`, kind: index ? 'Other' : kind })),
+      },
       { resources: kinds.toReversed().map(({ kind }) => ({ apiVersion: `${group}/v1alpha1`, kind })) },
     ];
     for (const change of changes) {
@@ -315,7 +318,10 @@ describe('sources', () => {
   ])('watches for ingest, and for it alone, what is mapped in the group "%s"', async (of, made, apiVersion) => {
     const world = { groups: new Map([[of, ['v1']]]), kinds: new Map([[`${of}/v1`, [widget, gadget]]]) };
     const test = createWorld(world, { functions: [peer, functionInfoOf(ingest, {}, [])] });
-    test.objects.all.push(...mappingsOf(of));
+    const [first] = mappingsOf(of);
+    if (!first) throw new Error('no mapping');
+    const invalid = Object.assign({}, first, { metadata: { name: 'invalid', namespace: 'zen-system' }, spec: {} });
+    test.objects.all.push(...mappingsOf(of), invalid);
     await test.run();
     expect(test.writes).toEqual([`apply ${made}`]);
     expect(test.made(made)).toHaveProperty('spec.resources', [
@@ -325,7 +331,14 @@ describe('sources', () => {
     test.become({ ...world, kinds: new Map() });
     await test.run();
     expect(test.writes).toEqual([]);
-    test.objects.all.splice(0, 3);
+    const gone = (kind: string): void => {
+      const left = test.objects.all.filter((object) => object.kind !== kind);
+      test.objects.all.splice(0, test.objects.all.length, ...left);
+    };
+    gone('ObservationMapping');
+    await test.run();
+    expect(kindsIn(test.made(made))).toEqual(['Gadget']);
+    gone('Ingester');
     await test.run();
     expect(test.writes).toEqual([`delete ${made}`]);
   });
@@ -339,6 +352,29 @@ describe('sources', () => {
     test.objects.all.push(...mappingsOf('example.com', 'tenant-b'));
     await test.run();
     expect(test.writes).toEqual([]);
+  });
+
+  it('makes nothing of what is mapped while it can not tell what there is', async () => {
+    const world = { groups: new Map([['example.com', ['v1']]]), kinds: new Map() };
+    const test = createWorld(world, { functions: [functionInfoOf(ingest, {}, [])] });
+    test.objects.all.push(...mappingsOf('example.com'));
+    await test.run();
+    expect(test.writes).toEqual([]);
+  });
+
+  it('asks once for the kinds of a group’s version, however many are wanted', async () => {
+    const test = createWorld(served());
+    const asked: string[] = [];
+    const discovery: Discovery = {
+      groups: async () => new Map([[group, ['v1alpha1']]]),
+      kinds: async (of, version) => {
+        asked.push(`${of}/${version}`);
+        return kinds;
+      },
+    };
+    Object.assign(test.context.cluster, { kinds: discovery });
+    await test.run();
+    expect(asked).toEqual([`${group}/v1alpha1`]);
   });
 
   it('asks for no CRD where it has no right to, as a tenant’s', async () => {
