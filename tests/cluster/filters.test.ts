@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Program, temporaryFolder, until, within } from '../host/program.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
-import { eventHeaders, startFunction } from './functions.ts';
+import { eventHeaders, startFunction, startReadyFunction } from './functions.ts';
 import { type FaultProxy, postTo, startProxy } from './proxy.ts';
 import { applyTriggers, pingHeaders } from './report-crds.ts';
 import { writerRules } from './rules.ts';
@@ -153,8 +153,8 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     await cluster.request('DELETE', filtersPath);
   });
 
-  it('are made of a ConfigMap of nearly 1 MiB, and an invalid one changes nothing', async () => {
-    const program = await startFunction('filters', { server: cluster.server, folder });
+  it('come of a ConfigMap of nearly 1 MiB, and of one that is invalid nothing changes', async () => {
+    const program = await startReadyFunction('filters', { server: cluster.server, folder });
     const sources = Object.fromEntries(
       Array.from({ length: 60 }, (_, index) => [
         `source-${index}`,
@@ -181,7 +181,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     expect(await stored('filters')).toEqual(['sources.falco.minSeverity']);
     // What was made of the last valid one outlives the process.
     await program.stop();
-    const again = await startFunction('filters', { server: cluster.server, folder });
+    const again = await startReadyFunction('filters', { server: cluster.server, folder });
     expect(await postTo(again.url, pingHeaders, '')).toBe(204);
     expect(await names()).toBe(60);
     await cluster.request('DELETE', `${configMaps}/zen-watcher-filter`);
@@ -203,7 +203,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
 
   it('webhook opens a path when its Ingester comes, and what is posted there is observed', async () => {
     await applyTriggers(cluster, [(await import('../../functions/ingest.ts')).default]);
-    const ingest = await startFunction('ingest', { server: cluster.server, folder });
+    const ingest = await startReadyFunction('ingest', { server: cluster.server, folder });
     const { startBroker } = await import('./senders.ts');
     const broker = await startBroker({
       subscribers: new Map([['io.kube-zen.ingest.v1', ingest.url]]),

@@ -5,7 +5,7 @@ import { manifestsOf, rolesOf, sharedManifests } from '../../knative/manifests.t
 import type { FunctionDefinition } from '../../shared/function/definitions.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
-import { eventHeaders, startFunction } from '../cluster/functions.ts';
+import { eventHeaders, startFunction, startReadyFunction } from '../cluster/functions.ts';
 import { postTo } from '../cluster/proxy.ts';
 import {
   applyTriggers,
@@ -370,7 +370,7 @@ describe.skipIf(skipWithoutCluster())("a tenant's own zen-watcher on a real API 
       const reports = '/apis/wgpolicyk8s.io/v1alpha2/namespaces';
       await cluster.request('POST', `${reports}/shop/policyreports`, elsewhere);
       await cluster.request('POST', `${reports}/${namespace}/policyreports`, here);
-      const program = await startFunction(name, {
+      const program = await startReadyFunction(name, {
         server: cluster.server,
         folder: cluster.mount(name, await tokenOf(cluster, name, namespace)),
         environment: { LOG_LEVEL: 'FATAL', WATCH_NAMESPACE: namespace },
