@@ -116,7 +116,7 @@ describe('npm start elsewhere', () => {
     await within(
       'the warning',
       1,
-      () => program.log.some((line) => line.includes('whoever reaches the webhooks')) || undefined,
+      () => program.log.some((line) => line.includes('the webhooks accept posts from anyone')) || undefined,
     );
     await program.stop();
   });

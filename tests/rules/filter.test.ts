@@ -129,8 +129,8 @@ describe('a filter', () => {
     'knows a rule by what a tool calls %s, in the identity and in the details',
     (key) => {
       const filters = [aFilter({ excludeRules: ['the-rule'] })];
-      expect(ask(filters, aFinding({ identity: { [key]: 'The-FilterCheck' } }))).toBe('exclude_rule');
-      expect(ask(filters, aFinding({ identity: {}, details: { [key]: 'The-FilterCheck' } }))).toBe('exclude_rule');
+      expect(ask(filters, aFinding({ identity: { [key]: 'The-Rule' } }))).toBe('exclude_rule');
+      expect(ask(filters, aFinding({ identity: {}, details: { [key]: 'The-Rule' } }))).toBe('exclude_rule');
     },
   );
 
