@@ -134,7 +134,7 @@ function createOwnFiles(folder: string) {
         renameSync(`${file}.new`, file);
       } catch (cause) {
         rmSync(`${file}.new`, { force: true });
-        throw new Refusal(503, 'the data folder can not be written', { cause });
+        throw new Refusal(503, 'the data folder cannot be written', { cause });
       }
     },
 
