@@ -15,12 +15,12 @@ const usage = `Usage:
   npm start -- <function>    serve one function, as in the image
 
 Options:
-  --port N           listen here (8080; 0 takes a free port)
-  --data DIR         where the embedded store is (.data)
-  --objects DIR      Kubernetes objects and tools' JSON, now and as they change
-  --config DIR       filters, mappings and ingesters, now and as they change
+  --port N           listen on this port (8080; 0 picks a free one)
+  --data DIR         folder of the embedded store (.data)
+  --objects DIR      Kubernetes objects and tools' JSON, watched for changes
+  --config DIR       filters, mappings and ingesters, watched for changes
   --samples          play sample events of every source
-  --kubeconfig FILE  read and write that cluster instead
+  --kubeconfig FILE  use that cluster instead of a local store and folders
   --help             show this`;
 
 export interface LocalArguments {
@@ -72,13 +72,18 @@ export function parseStartArguments(args: readonly string[], environment: Enviro
   const [name, ...more] = positionals;
   const given = Object.keys(values);
   if (name !== undefined) {
-    if (more.length > 0) throw new UsageError('one function at most can be named', usage);
-    if (given.length > 0) throw new UsageError(`--${given[0]} is for local mode, without a function's name`, usage);
+    if (more.length > 0) throw new UsageError('name one function at most', usage);
+    if (given.length > 0)
+      throw new UsageError(`--${given[0]} is for local mode only: it can't be used with a function's name`, usage);
     return { mode: 'function', name };
   }
   if (values.kubeconfig !== undefined) {
     const local = (['data', 'objects', 'config', 'samples'] as const).find((option) => values[option] !== undefined);
-    if (local) throw new UsageError(`--${local} can't be used with --kubeconfig: the cluster has its own`, usage);
+    if (local)
+      throw new UsageError(
+        `--${local} can't be used with --kubeconfig, which takes everything from the cluster`,
+        usage,
+      );
   }
   return {
     mode: 'local',

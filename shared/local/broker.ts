@@ -11,17 +11,17 @@ import { functionUrl } from '../host/function-info.ts';
 const retries = 10;
 const backoffMilliseconds = 200;
 
-/** What a Broker delivers again; all other refusals go to the dead-letter sink at once. */
+/** The statuses after which a Broker delivers again; with any other, the event goes to the dead-letter sink at once. */
 const retried: ReadonlySet<RefusalStatus> = new Set([404, 429, 503]);
 
-/** The Broker's part in local mode: routes by the functions' own triggers, retries, dead-letters; all in the process. */
+/** Stands in for the Broker in local mode: routes by the functions' own triggers, retries and dead-letters, in process. */
 export interface LocalBroker extends Broker {
   /**
-   * Gives an event that came over HTTP to each function that wants it, once; throws the first Refusal. What a Broker
-   * would dead-letter is dead-lettered. Resolves to how many functions wanted it.
+   * Gives an event that came over HTTP to each function that wants it, once, and dead-letters it where a Broker would.
+   * Throws the first Refusal. Resolves to the number of functions that wanted it.
    */
   route(event: CloudEvent, signal: AbortSignal): Promise<number>;
-  /** Delivers with retries to one function, as a source does that has no dead-letter sink. */
+  /** Delivers with retries to one function, like a source without a dead-letter sink. */
   send(handler: BoundHandler, event: CloudEvent, signal: AbortSignal): Promise<void>;
 }
 
@@ -32,100 +32,120 @@ export interface LocalBrokerOptions {
   readonly clock: Clock;
 }
 
+/** An event on its way to one function. */
+interface Delivery {
+  readonly handler: BoundHandler;
+  readonly event: CloudEvent;
+  readonly signal: AbortSignal;
+}
+
 export function createLocalBroker(options: LocalBrokerOptions): LocalBroker {
-  const { functions, dispatcher, systemNamespace, clock } = options;
-  const urlOf = ({ definition }: BoundHandler): string => functionUrl(definition.name, systemNamespace);
-
-  function send(handler: BoundHandler, event: CloudEvent, signal: AbortSignal): Promise<void> {
-    return retry(() => dispatcher.handle(handler, event, signal), {
-      first: backoffMilliseconds,
-      longest: Number.POSITIVE_INFINITY,
-      attempts: retries + 1,
-      isRetried: (error) => retried.has(Refusal.from(error).status),
-      sleep: clock.sleep,
-      signal,
-    });
-  }
-
-  async function refusalFrom(
-    handler: BoundHandler,
-    event: CloudEvent,
-    signal: AbortSignal,
-  ): Promise<Refusal | undefined> {
-    try {
-      await dispatcher.handle(handler, event, signal);
-      return undefined;
-    } catch (error) {
-      return Refusal.from(error);
-    }
-  }
-
-  /** Throws the event's fault where nobody but a Broker could take it; a ping's data is nobody's concern. */
-  function recipients(event: CloudEvent): BoundHandler[] {
-    if (event.fault && isReference(event)) throw event.fault;
-    const wanting = functions.filter((handler) => wants(handler, event) && isNamed(handler.definition.name, event));
-    if (event.fault && wanting.length === 0 && isMalformed(event)) throw event.fault;
-    return wanting;
-  }
-
-  async function deadLetter(
-    handler: BoundHandler,
-    event: CloudEvent,
-    refusal: Refusal,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const sinks = functions.filter(({ definition }) => definition.kind === 'dead-letter-sink');
-    if (sinks.length === 0) throw refusal;
-    const extensions = {
-      ...event.extensions,
-      knativeerrordest: urlOf(handler),
-      knativeerrorcode: String(refusal.status),
-      knativearrivaltime: event.extensions.knativearrivaltime ?? new Date(clock.now()).toISOString(),
-    };
-    for (const sink of sinks) await send(sink, { ...event, extensions }, signal);
-  }
-
-  async function publishTo(handler: BoundHandler, event: CloudEvent, signal: AbortSignal): Promise<void> {
-    try {
-      await send(handler, event, signal);
-    } catch (error) {
-      // Whoever published gives up: it has not been acknowledged, so it is the sender's to send again.
-      if (signal.aborted) throw new Refusal(503, 'the event was not delivered in time', { cause: error });
-      await deadLetter(handler, event, Refusal.from(error), signal);
-    }
-  }
-
+  const { functions } = options;
   return {
-    send,
     isRouted: () => true,
+
+    send: (handler, event, signal) => send(options, { handler, event, signal }),
 
     async publish(event, signal) {
       const subscribers = functions.filter((handler) => wants(handler, event));
-      await Promise.all(subscribers.map((handler) => publishTo(handler, event, signal)));
+      await Promise.all(subscribers.map((handler) => publishTo(options, { handler, event, signal })));
     },
 
     async route(event, signal) {
-      const wanting = recipients(event);
+      const recipients = recipientsOf(event, functions);
       const refusals: Refusal[] = [];
-      for (const handler of wanting) {
-        const refusal = await refusalFrom(handler, event, signal);
+      for (const handler of recipients) {
+        const delivery = { handler, event, signal };
+        const refusal = await attempt(options, delivery);
         if (!refusal) continue;
         refusals.push(refusal);
-        if (comesFromBroker(event) && !retried.has(refusal.status)) await deadLetter(handler, event, refusal, signal);
+        if (comesFromBroker(event) && !retried.has(refusal.status)) await deadLetter(options, delivery, refusal);
       }
       if (refusals[0]) throw refusals[0];
-      return wanting.length;
+      return recipients.length;
     },
 
     async sendTo(url, event, signal) {
-      const target = functions.find((handler) => url === urlOf(handler) || url.startsWith(`${urlOf(handler)}/`));
-      if (!target) return 404;
-      return (await refusalFrom(target, event, signal))?.status ?? 204;
+      const handler = functions.find((one) => {
+        const own = urlOf(one, options);
+        return url === own || url.startsWith(`${own}/`);
+      });
+      if (!handler) return 404;
+      return (await attempt(options, { handler, event, signal }))?.status ?? 204;
     },
   };
 }
 
-/** A PingSource is named for the function that it wakes; in a cluster its sink says so, here its name does. */
-function isNamed(name: string, event: CloudEvent): boolean {
+function urlOf({ definition }: BoundHandler, { systemNamespace }: LocalBrokerOptions): string {
+  return functionUrl(definition.name, systemNamespace);
+}
+
+/** Throws the event's fault if only a Broker could have taken the event. A ping's data doesn't matter to anyone. */
+function recipientsOf(event: CloudEvent, functions: readonly BoundHandler[]): BoundHandler[] {
+  if (event.fault && isReference(event)) throw event.fault;
+  const recipients = functions.filter((handler) => wants(handler, event) && isFor(handler.definition.name, event));
+  if (event.fault && recipients.length === 0 && isMalformed(event)) throw event.fault;
+  return recipients;
+}
+
+/** Whether a ping is for that function: a PingSource is named after it. (In a cluster, the PingSource's sink decides.) */
+function isFor(name: string, event: CloudEvent): boolean {
   return !isPing(event) || event.source.endsWith(`/pingsources/${name}`);
+}
+
+/** Delivers once. Resolves to the refusal, if there was one. */
+async function attempt(
+  { dispatcher }: LocalBrokerOptions,
+  { handler, event, signal }: Delivery,
+): Promise<Refusal | undefined> {
+  try {
+    await dispatcher.handle(handler, event, signal);
+    return undefined;
+  } catch (error) {
+    return Refusal.from(error);
+  }
+}
+
+/** Delivers with retries; throws what the last attempt threw. */
+function send({ dispatcher, clock }: LocalBrokerOptions, { handler, event, signal }: Delivery): Promise<void> {
+  return retry(() => dispatcher.handle(handler, event, signal), {
+    first: backoffMilliseconds,
+    longest: Number.POSITIVE_INFINITY,
+    attempts: retries + 1,
+    isRetried: (error) => retried.has(Refusal.from(error).status),
+    sleep: clock.sleep,
+    signal,
+  });
+}
+
+/** Delivers with retries, then dead-letters. */
+async function publishTo(options: LocalBrokerOptions, delivery: Delivery): Promise<void> {
+  try {
+    await send(options, delivery);
+  } catch (error) {
+    // The publisher gave up. The event has not been acknowledged, so the sender will send it again.
+    if (delivery.signal.aborted) throw new Refusal(503, 'the event was not delivered in time', { cause: error });
+    await deadLetter(options, delivery, Refusal.from(error));
+  }
+}
+
+/**
+ * Sends a refused event to the dead-letter sinks, with the extensions that a Broker adds. Throws the refusal if there is
+ * no sink.
+ */
+async function deadLetter(
+  options: LocalBrokerOptions,
+  { handler, event, signal }: Delivery,
+  refusal: Refusal,
+): Promise<void> {
+  const { functions, clock } = options;
+  const sinks = functions.filter(({ definition }) => definition.kind === 'dead-letter-sink');
+  if (sinks.length === 0) throw refusal;
+  const extensions = {
+    ...event.extensions,
+    knativeerrordest: urlOf(handler, options),
+    knativeerrorcode: String(refusal.status),
+    knativearrivaltime: event.extensions.knativearrivaltime ?? new Date(clock.now()).toISOString(),
+  };
+  for (const sink of sinks) await send(options, { handler: sink, event: { ...event, extensions }, signal });
 }

@@ -12,7 +12,7 @@ const namespaces: KindSelector = {
   namespaced: false,
 };
 
-/** Long enough for a slow API server, and soon enough for somebody who waits for a start. */
+/** Long enough for a slow API server, short enough for someone who is waiting for the program to start. */
 const answerMilliseconds = 5000;
 
 async function systemNamespaceExists(objects: Objects, name: string): Promise<boolean> {
@@ -21,8 +21,8 @@ async function systemNamespaceExists(objects: Objects, name: string): Promise<bo
 }
 
 /**
- * Whether a cluster has what zen-watcher needs of it, asked at the start, when somebody is there to mend it. Throws a
- * UserError that says how.
+ * Checks at start, while someone is there to fix it, that a cluster has what zen-watcher needs. Throws a UserError that
+ * says how to fix it.
  */
 export async function checkCluster(
   { objects, discovery }: { readonly objects: Objects; readonly discovery: Discovery },
@@ -31,14 +31,14 @@ export async function checkCluster(
   try {
     const groups = await discovery.groups(AbortSignal.timeout(answerMilliseconds));
     if (!groups.has(group)) {
-      throw new UserError(`--kubeconfig: ${server} does not know our kinds: kubectl apply -k crds/`);
+      throw new UserError(`--kubeconfig: ${server} has no CRDs of zen-watcher: kubectl apply -k crds/`);
     }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
     throw new UserError(`--kubeconfig: ${server} does not answer: ${error.message}${cause}`, { cause: error });
   }
-  // Whoever may not read namespaces may write into this one all the same.
+  // A user who may not read namespaces may still be allowed to write to this one.
   const exists = await systemNamespaceExists(objects, systemNamespace).catch(() => true);
   if (exists) return;
   const command = `kubectl create namespace ${systemNamespace}`;

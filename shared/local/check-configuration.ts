@@ -6,7 +6,7 @@ import { mappingObject, observationMappings } from '../api/observation-mapping.t
 import { fieldOf } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 
-/** Our own kinds, which no API server checks here. */
+/** zen-watcher's own kinds, which no API server validates here. */
 const schemas: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
   [observationFilters.kind, filterObject],
   [observationMappings.kind, mappingObject],
@@ -15,16 +15,16 @@ const schemas: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
 
 const versions: ReadonlySet<string> = new Set(observationFilters.versions);
 
-/** What a folder of configuration may hold; anything else would be read and do nothing. Throws an Error. */
+/** Throws an Error if an object doesn't belong in a folder of configuration, where it would silently do nothing. */
 export function checkMeaning({ apiVersion, kind, metadata }: KubernetesObject): void {
   const { group } = groupVersionOf(apiVersion);
   if (group === observationFilters.group && schemas.has(kind)) return;
   if (group === '' && kind === 'ConfigMap') return;
   const known = [...schemas.keys()].join(', ');
-  throw new Error(`${kind} ${metadata.name}: kind: ${apiVersion} ${kind} configures nothing: there are ${known}`);
+  throw new Error(`${kind} ${metadata.name}: kind: ${apiVersion} ${kind} configures nothing: use ${known}`);
 }
 
-/** Throws an Error that names the field where an object of ours is none. */
+/** Throws an Error that names the field if an object of zen-watcher's own kinds is invalid. */
 export function checkConfiguration(object: KubernetesObject): void {
   const { group, version } = groupVersionOf(object.apiVersion);
   if (group !== observationFilters.group) return;

@@ -6,8 +6,8 @@ import { databaseFile } from './embedded-store.ts';
 const magic = 'SQLite format 3\0';
 
 /**
- * Whether a data folder has a store. Throws a UserError in a user's words where what is there can be none: SQLite's own
- * says neither which file it means nor what to do.
+ * Whether a data folder has a store. Throws a UserError if what is there can't be one: SQLite's own error says neither
+ * which file it means nor what to do about it.
  */
 export function checkDatabase(data: string): boolean {
   if (data === ':memory:' || !existsSync(data)) return false;
@@ -21,7 +21,7 @@ export function checkDatabase(data: string): boolean {
     const length = readSync(opened, start);
     if (length === 0) return false;
     if (start.toString('latin1') !== magic) {
-      throw new UserError(`--data: ${file} is not a database: move it away, or name another folder by --data`);
+      throw new UserError(`--data: ${file} is not a database: move it away, or name another folder with --data`);
     }
   } finally {
     closeSync(opened);

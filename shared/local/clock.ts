@@ -6,14 +6,14 @@ export interface TimersOptions {
   readonly functions: readonly BoundHandler[];
   readonly systemNamespace: string;
   readonly clock: Clock;
-  /** Handles one ping; resolves whatever becomes of it. */
+  /** Handles one ping; resolves whether or not that succeeds. */
   readonly ping: (handler: BoundHandler, event: CloudEvent) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
 /**
- * The PingSource's part in local mode: every function with a schedule is pinged at start and then at its interval.
- * Resolves when each has had its first ping.
+ * Stands in for the PingSources in local mode: pings every function with a schedule at start, then at its interval.
+ * Resolves when each has handled its first ping.
  */
 export async function startTimers({ functions, systemNamespace, clock, ping, signal }: TimersOptions): Promise<void> {
   const first = functions.map(async (handler) => {

@@ -10,15 +10,15 @@ import { createPrinter, type Output, outputs } from './observations-printer.ts';
 import { endWithReader } from './standard-streams.ts';
 
 const usage = `Usage: npm run observations -- [options]
-  Prints what is stored, worst first.
+  Prints the stored observations, worst first.
 
 Options:
-  --source S             of this source only
+  --source S             from this source only
   --severity S           ${severities.join(', ')}
-  -n, --namespace N      of this namespace only
+  -n, --namespace N      in this namespace only
   -o, --output FORMAT    ${outputs.join(', ')}
-  -w, --watch            go on with what comes and what changes
-  --data DIR             where zen-watcher keeps its store (.data)
+  -w, --watch            keep printing what is new or has changed
+  --data DIR             folder of the embedded store (.data)
   --kubeconfig FILE      read that cluster instead
   --help                 show this`;
 
@@ -52,7 +52,7 @@ function parse(args: readonly string[]) {
       throw new UsageError(`--severity takes ${severities.join(', ')}`, usage);
     }
     if (values.data !== undefined && values.kubeconfig !== undefined) {
-      throw new UsageError('--data and --kubeconfig exclude each other', usage);
+      throw new UsageError("--data and --kubeconfig can't be used together", usage);
     }
     return { ...values, severity, output: outputOf(values.output) };
   } catch (error) {
@@ -72,7 +72,7 @@ async function openReader({ kubeconfig, data = '.data' }: Parsed): Promise<Obser
   }
   const { checkDatabase } = await import('./check-database.ts');
   if (!checkDatabase(data)) {
-    throw new Error(`no store in ${data}: start zen-watcher first ("npm start"), or name its folder by --data`);
+    throw new Error(`no store in ${data}: start zen-watcher first ("npm start"), or name its folder with --data`);
   }
   const { createEmbeddedStore } = await import('./embedded-store.ts');
   return createEmbeddedStore({ data, now: Date.now, isReadOnly: true });

@@ -2,15 +2,15 @@ import type { LocalArguments } from './arguments.ts';
 
 type Row = readonly [what: string, how: string];
 
-/** For a browser that is pointed at the port. */
-export const about = `This is zen-watcher: it turns what security and compliance tools say into one kind of object, Observation.
+/** The page for a browser that is pointed at the port. */
+export const about = `This is zen-watcher: it turns the output of security and compliance tools into one kind of object, Observation.
 
-What it has found   /observations (JSON), or on the command line: npm run observations
-How it goes         /health, /ready, /metrics
+What it found       /observations (JSON), or on the command line: npm run observations
+How it is doing     /health, /ready, /metrics
 Tools post to       /falco/webhook, /audit/webhook, / (CloudEvents)
 `;
 
-/** The options that a command must have to mean the same store. */
+/** The options with which another command uses the same store. */
 function storeOption({ data, kubeconfig }: LocalArguments): string {
   if (kubeconfig !== undefined) return ` -- --kubeconfig ${kubeconfig}`;
   return data === '.data' ? '' : ` -- --data ${data}`;
@@ -21,17 +21,17 @@ function table(rows: readonly Row[]): string[] {
   return rows.map(([what, how]) => `  ${what.padEnd(width)}   ${how}`);
 }
 
-/** What somebody at a terminal sees first: what runs, where to look, and what to try next. */
+/** What a person at a terminal sees first: what is running, where to look, and what to try next. */
 export function firstScreen(args: LocalArguments, url: string, functions: readonly string[]): string {
   const { kubeconfig, objects, config, samples, data } = args;
   const option = storeOption(args);
   const imports = data === '.data' ? '' : `--data ${data} `;
-  const keeps = kubeconfig === undefined ? `keeps what it finds in ${data}` : `works on the cluster of ${kubeconfig}`;
+  const keeps = kubeconfig === undefined ? `stores what it finds in ${data}` : `uses the cluster of ${kubeconfig}`;
   const folders = [objects, config].filter((folder) => folder !== undefined).join(' and ');
   const rows: Row[] = [
     ['what was found', `npm run observations${option}`],
     ['as JSON', `${url}/observations`],
-    ['how it goes', `${url}/metrics, ${url}/ready`],
+    ['how it is doing', `${url}/metrics, ${url}/ready`],
     [
       'try an alert',
       `curl -d '{"rule":"Mine","priority":"Error"}' -H 'content-type: application/json' ${url}/falco/webhook`,
@@ -41,14 +41,14 @@ export function firstScreen(args: LocalArguments, url: string, functions: readon
       : [['with kubectl', 'kubectl get observations -A'] as const]),
     ...(samples || kubeconfig !== undefined
       ? []
-      : [['no scan at hand', 'stop, and start again with: npm start -- --samples'] as const]),
+      : [['no scan at hand?', 'stop, and start again with: npm start -- --samples'] as const]),
     ['stop', 'Ctrl-C'],
   ];
   return [
     '',
     `zen-watcher is listening on ${url} and ${keeps}.`,
     `It runs ${functions.join(', ')}.`,
-    ...(folders === '' ? [] : [`It reads ${folders}, and what changes there.`]),
+    ...(folders === '' ? [] : [`It reads ${folders}, and watches for changes.`]),
     '',
     ...table(rows),
     '',

@@ -1,11 +1,11 @@
 import { type FSWatcher, readdirSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
 
-/** How often a folder that is not there, or can't be watched, is looked for. */
+/** How often to look for a folder that is missing or can't be watched. */
 const searchMilliseconds = 1000;
 
 export interface FolderWatch {
-  /** Watches what is there now: subfolders come and go. */
+  /** Starts to watch new subfolders, and forgets those that are gone. */
   refresh(): void;
   stop(): void;
 }
@@ -22,8 +22,9 @@ function inodeOf(folder: string): number | undefined {
 }
 
 /**
- * Word of changes in folders and all below them. Each folder is watched by itself: Node's own recursive watch loses a file
- * that another is renamed to, and throws where a folder vanishes. A folder that is gone is watched again when it is back.
+ * Reports changes in folders and everything below them. Each folder is watched on its own, because Node's recursive watch
+ * loses a file that another one is renamed to, and throws when a folder vanishes. A folder that comes back is watched
+ * again.
  */
 export function watchFolders(folders: readonly string[], onChange: () => void): FolderWatch {
   const watchers = new Map<string, { readonly watcher: FSWatcher; readonly inode: number | undefined }>();
@@ -36,7 +37,7 @@ export function watchFolders(folders: readonly string[], onChange: () => void): 
 
   function add(folder: string): void {
     const watcher = watch(folder, () => onChange());
-    // The folder was removed, or is another one's by now: the search finds it if it comes back.
+    // The folder was removed, or can no longer be read: the search finds it if it comes back.
     watcher.on('error', () => {
       forget(folder);
       onChange();
@@ -44,12 +45,12 @@ export function watchFolders(folders: readonly string[], onChange: () => void): 
     watchers.set(folder, { watcher, inode: inodeOf(folder) });
   }
 
-  /** Watches a folder and all below it; returns whether that was possible. */
+  /** Watches a folder and all below it. Returns whether that was possible. */
   function cover(root: string, present: Set<string>): boolean {
     try {
       for (const folder of foldersBelow(root)) {
         present.add(folder);
-        // One that was replaced has the old one's watcher, which says nothing of it.
+        // The watcher of a folder that was replaced still watches the old one.
         if (watchers.get(folder)?.inode !== inodeOf(folder)) forget(folder);
         if (!watchers.has(folder)) add(folder);
       }
@@ -59,7 +60,7 @@ export function watchFolders(folders: readonly string[], onChange: () => void): 
     }
   }
 
-  /** Whether all that should be watched is. */
+  /** Returns whether every folder is now watched. */
   function refresh(): boolean {
     const present = new Set<string>();
     const isWhole = folders.map((root) => cover(root, present)).every(Boolean);

@@ -1,272 +1,204 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { parseAllDocuments } from 'yaml';
-import * as z from 'zod';
 import { groupVersionOf, type KindSelector } from '../api/kind-selector.ts';
 import { guessedPlural } from '../api/knative-kinds.ts';
-import { formatPath, Refusal } from '../function/refusal.ts';
+import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject, Objects } from '../function/stores.ts';
 import { watchFolders } from './folder-watch.ts';
-import { decodeText } from './json-documents.ts';
-
-/** Checked only as far as an object's address goes; what is in it is for the sources' own schemas to say. */
-const objectSchema = z.looseObject({
-  apiVersion: z.string().min(1),
-  kind: z.string().min(1),
-  metadata: z.looseObject({
-    name: z.string().min(1),
-    namespace: z.string().min(1).optional(),
-    uid: z.string().optional(),
-    labels: z.record(z.string(), z.string()).optional(),
-    annotations: z.record(z.string(), z.string()).optional(),
-    creationTimestamp: z.string().nullish(),
-    deletionTimestamp: z.string().nullish(),
-  }),
-});
+import { createObjectFiles, type ObjectFilesOptions } from './object-files.ts';
 
 export interface ObjectChange {
   readonly type: 'add' | 'update' | 'delete';
   readonly object: KubernetesObject;
 }
 
-export interface ObjectFolderOptions {
-  /** Folders whose files (.yaml, .yml, .json; several documents a file; subfolders too) hold the objects. */
-  readonly folders: readonly string[];
-  /** The folder for what functions apply; one of `folders`. */
+export interface ObjectFolderOptions extends ObjectFilesOptions {
+  /** The folder for objects that functions apply; one of `folders`. */
   readonly own: string;
-  /** Where an object without a namespace is. */
+  /** The namespace of objects that name none. */
   readonly defaultNamespace: string;
   readonly onChange: (change: ObjectChange) => void;
-  /** A file that can't be read as objects; what it held before stays. */
-  readonly onFault: (file: string, message: string) => void;
-  /** Whether an object can be what it says; throws an Error that names the field. A file with one that can't is not read. */
-  readonly check: (object: KubernetesObject, file: string) => void;
-  /** The objects that JSON without a kind stands for; throws an Error that says why it stands for none. */
-  readonly readOther?: (text: string, file: string) => readonly KubernetesObject[];
-  /** A status that a function has set: files have none. */
+  /** A function has set a status; it is not written to the file. */
   readonly onStatus: (object: KubernetesObject, status: object) => void;
 }
 
 export interface ObjectFolder extends Objects {
-  /** Begins to watch the files. Nothing that is there at this time is reported as a change. */
+  /** Begins to watch the files. Objects that exist by then are not reported as changes. */
   start(): void;
-  /** The objects of a kind as they were read last; the same array until a file changes. */
+  /** The objects of a kind as last read; the same array until a file changes. */
   current(resource: KindSelector): readonly KubernetesObject[];
   stop(): void;
 }
 
-/** Editors write in several steps, so a change is read this long after the first word of it. */
+/** Editors save in several steps, so changes are read this long after the first sign of one. */
 const settleMilliseconds = 50;
+
+type ObjectsByKey = ReadonlyMap<string, KubernetesObject>;
 
 function keyOf({ apiVersion, kind, metadata }: KubernetesObject): string {
   return JSON.stringify([groupVersionOf(apiVersion).group, kind, metadata.namespace, metadata.name]);
 }
 
-function asList(value: unknown): readonly unknown[] {
-  const list = z.object({ kind: z.string().regex(/List$/), items: z.array(z.unknown()) }).safeParse(value);
-  return list.success ? list.data.items : [value];
-}
-
-function parseDocuments(text: string, file: string): unknown[] {
-  if (/\.json$/i.test(file)) return [JSON.parse(text)];
-  return parseAllDocuments(text).map((document) => {
-    if (document.errors[0]) throw new Error(document.errors[0].message);
-    return document.toJS({ maxAliasCount: 100 });
-  });
-}
-
-/** The objects in a file's text. Throws an Error that says where it is no object. */
-export function parseObjects(text: string, file: string): KubernetesObject[] {
-  const values = parseDocuments(text, file).filter((value) => value !== null);
-  return values.flatMap(asList).map((value) => {
-    const parsed = objectSchema.safeParse(value);
-    if (parsed.success) return parsed.data;
-    const issue = parsed.error.issues[0];
-    throw new Error(
-      `${formatPath(issue?.path ?? [], '') || 'document'}: ${issue?.message ?? 'not a Kubernetes object'}`,
-    );
-  });
-}
-
-/** Whether JSON is a Kubernetes object, or would be one: with neither a kind nor an apiVersion it is something else. */
-function hasKind(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && ('kind' in value || 'apiVersion' in value);
-  } catch {
-    return false;
-  }
-}
-
-/** Of some kinds the plural alone is known. */
+/** Some selectors name the plural only. */
 function isOf({ kind, plural }: KindSelector, found: string): boolean {
   return kind === '' ? guessedPlural(found) === plural : found === kind;
 }
 
-function* filesBelow(folder: string): Generator<string> {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) yield* filesBelow(path);
-    else if (/\.(ya?ml|json)$/i.test(entry.name) && statSync(path, { throwIfNoEntry: false })?.isFile()) yield path;
+function changesBetween(before: ObjectsByKey, after: ObjectsByKey): ObjectChange[] {
+  const changes: ObjectChange[] = [];
+  for (const [key, object] of after) {
+    const old = before.get(key);
+    if (!old) changes.push({ type: 'add', object });
+    else if (!isDeepStrictEqual(old, object)) changes.push({ type: 'update', object });
   }
+  for (const [key, object] of before) if (!after.has(key)) changes.push({ type: 'delete', object });
+  return changes;
 }
 
-/** Folders of files that play the API server's part: objects to get and list, read at once, and word of every change. */
-export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
-  const byFile = new Map<string, { readonly text: string; readonly objects: readonly KubernetesObject[] }>();
-  /** Files and folders that can't be read, and what was wrong: the text, or the reason where there is none. */
-  const faults = new Map<string, string>();
-  /** What functions have said of objects, for as long as the process runs. */
+/** The objects in the files, the statuses that functions gave them, and what of them has been reported. */
+function createObjectSet(options: ObjectFolderOptions) {
+  const { defaultNamespace, check } = options;
+  /** Kept for as long as the process runs. */
   const statuses = new Map<string, object>();
   const byKind = new Map<string, readonly KubernetesObject[]>();
-  let objects = new Map<string, KubernetesObject>();
-  /** As they were when changes were last reported: a list reads the files too, and reports nothing. */
+  let objects: ObjectsByKey = new Map();
+  /** The objects as of the last report of changes: a list reads the files too, but reports nothing. */
   let reported = objects;
-  let timer: NodeJS.Timeout | undefined;
 
-  function parse(text: string, file: string): readonly KubernetesObject[] {
-    const { readOther } = options;
-    if (!readOther || !/\.json$/i.test(file) || hasKind(text)) return parseObjects(text, file);
-    const folder = options.folders.find((one) => !relative(one, file).startsWith('..')) ?? '';
-    return readOther(text, relative(folder, file).split(sep).join('/'));
-  }
-
-  function readFile(file: string): void {
-    let text: string | undefined;
-    try {
-      text = decodeText(readFileSync(file));
-      if (byFile.get(file)?.text === text) return void faults.delete(file);
-      if (faults.get(file) === text) return;
-      const parsed = parse(text, file);
-      for (const object of parsed) options.check(placed(object), file);
-      byFile.set(file, { text, objects: parsed });
-      faults.delete(file);
-    } catch (error) {
-      report(file, text, error);
-    }
-  }
-
-  /** Says what is wrong once: files are read with every pass. */
-  function report(file: string, text: string | undefined, error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
-    if (faults.get(file) === (text ?? message)) return;
-    faults.set(file, text ?? message);
-    options.onFault(relative(process.cwd(), file), message);
-  }
-
-  /** The files of a folder. Of one that is gone what was read last stays, as of a file that is broken. */
-  function filesOf(folder: string): string[] {
-    try {
-      const files = [...filesBelow(folder)];
-      faults.delete(folder);
-      return files;
-    } catch (error) {
-      report(folder, undefined, error);
-      return [...byFile.keys()].filter((file) => file.startsWith(`${folder}${sep}`));
-    }
-  }
-
-  function readAll(): void {
-    const files = new Set(options.folders.flatMap(filesOf));
-    for (const file of files) readFile(file);
-    for (const file of byFile.keys()) if (!files.has(file)) byFile.delete(file);
-    for (const file of faults.keys()) if (!files.has(file) && !options.folders.includes(file)) faults.delete(file);
-    const read = new Map([...byFile.values()].flatMap((file) => file.objects).map((object) => [keyOf(object), object]));
-    const isSame = read.size === objects.size && [...read].every(([key, object]) => objects.get(key) === object);
-    if (isSame) return;
-    objects = read;
-    byKind.clear();
-  }
-
-  function readChanges(): void {
-    timer = undefined;
-    watching.refresh();
-    readAll();
-    const before = reported;
-    reported = objects;
-    for (const [key, object] of objects) {
-      const old = before.get(key);
-      if (!old) options.onChange({ type: 'add', object: placed(object) });
-      else if (!isDeepStrictEqual(old, object)) options.onChange({ type: 'update', object: placed(object) });
-    }
-    for (const [key, object] of before) {
-      if (!objects.has(key)) options.onChange({ type: 'delete', object: placed(object) });
-    }
-  }
-
-  /** With the namespace that it would have in a cluster; what is cluster-scoped is for the KindSelector to say. */
+  /** Adds the status, and the namespace that the object would have in a cluster; a KindSelector says if it has any. */
   function placed(object: KubernetesObject, namespaced = true): KubernetesObject {
-    const { namespace = options.defaultNamespace, ...metadata } = object.metadata;
+    const { namespace = defaultNamespace, ...metadata } = object.metadata;
     const whole = { ...object, metadata: namespaced ? { ...metadata, namespace } : metadata };
     const status = statuses.get(keyOf(whole));
     return status ? Object.assign(whole, { status }) : whole;
   }
 
-  function objectsOf(resource: KindSelector): KubernetesObject[] {
+  const files = createObjectFiles({ ...options, check: (object, file) => check(placed(object), file) });
+
+  function read(): void {
+    const found = new Map(files.read().map((object) => [keyOf(object), object]));
+    const isSame = found.size === objects.size && [...found].every(([key, object]) => objects.get(key) === object);
+    if (isSame) return;
+    objects = found;
+    byKind.clear();
+  }
+
+  function ofKind(resource: KindSelector): KubernetesObject[] {
     return [...objects.values()]
       .filter(({ apiVersion, kind }) => isOf(resource, kind) && groupVersionOf(apiVersion).group === resource.group)
       .map((object) => placed(object, resource.namespaced));
   }
 
-  function ownFileOf({ group, kind }: KindSelector, { metadata: { namespace = '', name } }: KubernetesObject): string {
-    return join(options.own, `${[kind, group, namespace, name].map(encodeURIComponent).join('_')}.json`);
+  return {
+    read,
+    ofKind,
+
+    /** The same array until a file changes. */
+    current(resource: KindSelector): readonly KubernetesObject[] {
+      const key = `${resource.group}/${resource.kind}`;
+      const found = byKind.get(key) ?? ofKind(resource);
+      byKind.set(key, found);
+      return found;
+    },
+
+    setStatus: (object: KubernetesObject, status: object) => void statuses.set(keyOf(object), status),
+
+    /** Takes the objects as they are now as reported. */
+    skipChanges(): void {
+      reported = objects;
+    },
+
+    /** The changes since the last time. */
+    takeChanges(): ObjectChange[] {
+      const changes = changesBetween(reported, objects);
+      reported = objects;
+      return changes.map(({ type, object }) => ({ type, object: placed(object) }));
+    },
+  };
+}
+
+/** The files that functions apply objects to, in a folder of their own. */
+function createOwnFiles(folder: string) {
+  function fileOf({ group, kind }: KindSelector, { metadata: { namespace = '', name } }: KubernetesObject): string {
+    return join(folder, `${[kind, group, namespace, name].map(encodeURIComponent).join('_')}.json`);
+  }
+
+  return {
+    write(resource: KindSelector, object: KubernetesObject): void {
+      const file = fileOf(resource, object);
+      try {
+        mkdirSync(folder, { recursive: true });
+        // Renamed into place, so that nobody reads a file that is half written.
+        writeFileSync(`${file}.new`, JSON.stringify(object));
+        renameSync(`${file}.new`, file);
+      } catch (cause) {
+        rmSync(`${file}.new`, { force: true });
+        throw new Refusal(503, 'the data folder cannot be written', { cause });
+      }
+    },
+
+    remove: (resource: KindSelector, object: KubernetesObject) => rmSync(fileOf(resource, object), { force: true }),
+  };
+}
+
+/** Folders of files in place of the API server: objects to get and list, and notice of every change. */
+export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
+  const objects = createObjectSet(options);
+  const own = createOwnFiles(options.own);
+  let timer: NodeJS.Timeout | undefined;
+
+  function readChanges(): void {
+    timer = undefined;
+    watching.refresh();
+    objects.read();
+    for (const change of objects.takeChanges()) options.onChange(change);
   }
 
   const watching = watchFolders(options.folders, () => {
     timer ??= setTimeout(readChanges, settleMilliseconds);
   });
-  readAll();
-  reported = objects;
+  objects.read();
+  objects.skipChanges();
   return {
     async apply(resource, object) {
-      const file = ownFileOf(resource, object);
-      try {
-        mkdirSync(options.own, { recursive: true });
-        // In one step, so that nobody reads half of it.
-        writeFileSync(`${file}.new`, JSON.stringify(object));
-        renameSync(`${file}.new`, file);
-      } catch (cause) {
-        rmSync(`${file}.new`, { force: true });
-        throw new Refusal(503, 'the data folder can not be written', { cause });
-      }
+      own.write(resource, object);
       readChanges();
     },
 
     async delete(resource, object) {
-      rmSync(ownFileOf(resource, object), { force: true });
+      own.remove(resource, object);
       readChanges();
     },
 
     async setStatus(_resource, object, status) {
-      statuses.set(keyOf(object), status);
+      objects.setStatus(object, status);
       options.onStatus(object, status);
     },
 
     async get(resource, ref) {
-      return objectsOf(resource).find(
-        ({ metadata }) => metadata.name === ref.name && (!resource.namespaced || metadata.namespace === ref.namespace),
-      );
+      return objects
+        .ofKind(resource)
+        .find(
+          ({ metadata }) =>
+            metadata.name === ref.name && (!resource.namespaced || metadata.namespace === ref.namespace),
+        );
     },
 
     async *list(resource, namespace) {
-      readAll();
+      objects.read();
       const place = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
-      yield* objectsOf(resource)
+      yield* objects
+        .ofKind(resource)
         .filter(({ metadata }) => namespace === undefined || !resource.namespaced || metadata.namespace === namespace)
         .sort((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
     },
 
-    current(resource) {
-      const key = `${resource.group}/${resource.kind}`;
-      const found = byKind.get(key) ?? objectsOf(resource);
-      byKind.set(key, found);
-      return found;
-    },
+    current: objects.current,
 
     start() {
-      readAll();
-      reported = objects;
+      objects.read();
+      objects.skipChanges();
       watching.refresh();
     },
 

@@ -9,13 +9,13 @@ import { endWithReader } from './standard-streams.ts';
 import { createToolFileReader, loadToolFiles, readToolFile, type ToolFileReader } from './tool-files.ts';
 
 const usage = `Usage: npm run import -- [options] FILE...
-  Keeps what a tool printed, as it is, for "npm start" to observe. A file of the
-  same name again replaces what it said before.
+  Keeps a copy of a tool's output for "npm start" to observe. Importing a file of
+  the same name again replaces the copy.
 
 Options:
-  --source S   what the files must be of
-  --data DIR   where zen-watcher keeps its store (.data)
-  --remove     forget these files: what they said is missing, then resolved
+  --source S   fail if a file is not from this source
+  --data DIR   folder of the embedded store (.data)
+  --remove     delete the copies: their findings become missing, then resolved
   --help       show this`;
 
 const options = {
@@ -44,29 +44,30 @@ function importFile(file: string, { source, data }: Parsed, reader: ToolFileRead
   if (!existsSync(file)) throw new Error('no such file');
   const text = decodeText(readFileSync(file));
   const found = readToolFile(reader, text, file);
-  if (source !== undefined && found.source !== source) throw new Error(`it is of ${found.source}, not of ${source}`);
+  if (source !== undefined && found.source !== source)
+    throw new Error(`it is from ${found.source}, not from ${source}`);
   const { kept, isReplaced } = keepImport(data, found.source, file, text);
-  return `${file}: ${found.source}, kept as ${kept}${isReplaced ? ', in place of an earlier one' : ''}`;
+  return `${file}: ${found.source}, kept as ${kept}${isReplaced ? ', replacing an earlier one' : ''}`;
 }
 
 function removeFile(file: string, { source, data }: Parsed): string {
   const removed = removeImport(data, source, file);
-  if (removed.length === 0) throw new Error(`not among what was imported into ${data}`);
-  return `${file}: ${removed.join(', ')}, forgotten`;
+  if (removed.length === 0) throw new Error(`it was not imported into ${data}`);
+  return `${file}: ${removed.join(', ')}, removed`;
 }
 
-/** Does the work for each file, whatever becomes of the others. Returns whether all went well. */
+/** Does the work for each file, even if it fails for others. Returns whether all succeeded. */
 function forEachFile(files: readonly string[], work: (file: string) => string): boolean {
-  let isWell = true;
+  let isSuccess = true;
   for (const file of files) {
     try {
       process.stdout.write(`${work(file)}\n`);
     } catch (error) {
       process.stderr.write(`import: ${file}: ${error instanceof Error ? error.message : error}\n`);
-      isWell = false;
+      isSuccess = false;
     }
   }
-  return isWell;
+  return isSuccess;
 }
 
 async function main(): Promise<void> {
@@ -85,11 +86,11 @@ async function main(): Promise<void> {
   if (source !== undefined && !reader.sources.includes(source)) {
     throw new UsageError(`--source takes ${reader.sources.join(', ')}`, usage);
   }
-  const isWell = forEachFile(parsed.files, (file) => importFile(file, parsed, reader));
+  const isSuccess = forEachFile(parsed.files, (file) => importFile(file, parsed, reader));
   process.stdout.write(
-    '"npm start" observes what is kept, at once where it runs: see it with "npm run observations".\n',
+    '"npm start" observes imported files, immediately if it is running: see "npm run observations".\n',
   );
-  if (!isWell) process.exitCode = 1;
+  if (!isSuccess) process.exitCode = 1;
 }
 
 main().catch((error: unknown) => {

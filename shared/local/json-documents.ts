@@ -1,19 +1,24 @@
-/** The text of a file, whichever Unicode its first bytes say: PowerShell's `>` writes UTF-16. */
+/** Decodes a file as UTF-16 if it starts with that byte order mark, as what PowerShell's `>` writes does; else as UTF-8. */
 export function decodeText(bytes: Uint8Array): string {
   const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : 'utf-8';
   return new TextDecoder(encoding).decode(bytes);
 }
 
+/** Index of the quote that closes the string that starts at `from`; the length of the text if there is none. */
+function closingQuote(text: string, from: number): number {
+  for (let at = from + 1; at < text.length; at += 1) {
+    if (text[at] === '\\') at += 1;
+    else if (text[at] === '"') return at;
+  }
+  return text.length;
+}
+
 /** Index just past the object or list that starts at `from`; `undefined` if the text ends before it does. */
 function endOf(text: string, from: number): number | undefined {
   let depth = 0;
-  let inString = false;
   for (let at = from; at < text.length; at += 1) {
     const character = text[at];
-    if (inString) {
-      if (character === '\\') at += 1;
-      else if (character === '"') inString = false;
-    } else if (character === '"') inString = true;
+    if (character === '"') at = closingQuote(text, at);
     else if (character === '{' || character === '[') depth += 1;
     else if (character === '}' || character === ']') {
       depth -= 1;
@@ -32,8 +37,8 @@ function parsed(text: string): { readonly value: unknown } | undefined {
 }
 
 /**
- * The JSON documents in what a tool printed: one, or several one after another, with lines of its log around them. A
- * document starts a line. Throws the error of JSON.parse where there is none, or where the last one was cut off.
+ * The JSON documents in a tool's output: one, or several in a row, possibly with log lines around them. A document
+ * starts at the beginning of a line. Throws the error of JSON.parse if there is none, or if the last one was cut off.
  */
 export function jsonDocuments(text: string): unknown[] {
   const whole = parsed(text);
@@ -45,7 +50,7 @@ export function jsonDocuments(text: string): unknown[] {
     const end = endOf(text, from);
     const document = end === undefined ? undefined : parsed(text.slice(from, end));
     if (end === undefined || !document) {
-      // A line of a log may begin with a bracket; what begins with a brace and doesn't end was cut off.
+      // A log line may begin with a bracket, but text that begins with a brace and doesn't end was cut off.
       if (text[from] === '{') JSON.parse(text.slice(from, end));
       continue;
     }

@@ -1,30 +1,27 @@
-import { randomUUID } from 'node:crypto';
 import type { KindSelector } from '../api/kind-selector.ts';
 import { knativeTriggers } from '../api/knative-kinds.ts';
 import { type CloudEvent, pingOf } from '../function/cloud-event.ts';
-import type { Clock } from '../function/context.ts';
+import type { Clock, FunctionInfo } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
-import { type Environment, parseSettings } from '../function/settings.ts';
-import type { KubernetesObject } from '../function/stores.ts';
-import { type BoundHandler, bindFunctions, isHandler } from '../host/context.ts';
-import { createDispatcher } from '../host/dispatch.ts';
-import { wants } from '../host/event-routing.ts';
+import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
+import { type BoundFunction, type BoundHandler, bindFunctions, isHandler } from '../host/context.ts';
+import { createDispatcher, type Dispatcher } from '../host/dispatch.ts';
 import { functionInfoOf } from '../host/function-info.ts';
-import { checkSettings, startHost } from '../host/host.ts';
+import { checkSettings, type Host, startHost } from '../host/host.ts';
 import type { LineWriter } from '../host/line-writer.ts';
 import type { ProcessLog } from '../host/log.ts';
-import { createMetrics } from '../host/metrics.ts';
+import { createMetrics, type Metrics } from '../host/metrics.ts';
 import { sleep } from '../host/sleep.ts';
 import { observationList } from '../view/list.ts';
 import type { LocalArguments } from './arguments.ts';
-import { createLocalBroker } from './broker.ts';
+import { createLocalBroker, type LocalBroker } from './broker.ts';
+import { createChangeObserver } from './change-observer.ts';
 import { startTimers } from './clock.ts';
 import { about, firstScreen } from './first-screen.ts';
-import type { ObjectChange } from './folders.ts';
 import { createPassRequests } from './pass-requests.ts';
 import { playSamples } from './samples.ts';
-import { createStoreHealth } from './store-health.ts';
-import { openLocalStores } from './stores.ts';
+import { createStoreHealth, type StoreHealth } from './store-health.ts';
+import { type LocalStores, openLocalStores } from './stores.ts';
 import { createToolFileReader, loadToolFiles } from './tool-files.ts';
 import { unknownSettings } from './unknown-settings.ts';
 
@@ -39,81 +36,29 @@ export interface LocalModeOptions {
   readonly definitions: readonly FunctionDefinition[];
   readonly environment: Environment;
   readonly log: ProcessLog;
-  /** Somebody at a terminal, who is told what to do next; elsewhere a line of the log says where it listens. */
+  /** The terminal of a person, who is told what to do next. Without one, a line of the log says where it listens. */
   readonly screen?: Pick<LineWriter, 'write'> | undefined;
 }
 
 /**
- * Hosts every function in one process, on an embedded store and folders of objects or on a cluster, and plays
+ * Hosts every function in one process, on an embedded store and folders of objects or on a cluster, and stands in for
  * the Broker, the PingSources and the ApiServerSources. Throws a SettingsError, or an Error for a bad folder.
  */
 export async function startLocalMode(options: LocalModeOptions): Promise<LocalMode> {
-  const { args, definitions, environment, log, screen } = options;
-  const settings = checkSettings(definitions, environment);
-  for (const warning of unknownSettings(environment, definitions)) log.warn({ operation: 'start' }, warning);
-  const { SYSTEM_NAMESPACE: systemNamespace } = settings;
-  const clock: Clock = { now: Date.now, sleep };
-  const metrics = createMetrics();
-  const dispatcher = createDispatcher(log, metrics);
-  const toolFiles = createToolFileReader(await loadToolFiles(), definitions, environment);
-  const kinds = watchedKinds(definitions, environment);
-  const stores = await openLocalStores(args, settings, { log, metrics, kinds, toolFiles });
-  const { cluster, ownUsers } = stores;
-  const isOnDisk = args.kubeconfig === undefined && args.data !== ':memory:';
-  const health = isOnDisk
-    ? createStoreHealth({
-        store: stores.store,
-        folder: args.data,
-        onFault: (reason) => log.error({ operation: 'store', reason }, 'nothing can be stored'),
-        onRecovery() {
-          log.info({ operation: 'store' }, 'the store can be written again');
-          for (const handler of handlers) passes.request(handler);
-        },
-      })
-    : undefined;
-  const store = health?.store ?? stores.store;
   const stopping = new AbortController();
+  const shared = await prepare(options, stopping.signal);
+  const { args, definitions, environment, log, settings, stores, clock, dispatcher } = shared;
+  const { SYSTEM_NAMESPACE: systemNamespace } = settings;
+  const health = createHealth(shared, () => handlers.forEach(passes.request));
+  // The Broker delivers to the functions, and they publish to it, so its list is filled once they exist.
   const handlers: BoundHandler[] = [];
   const broker = createLocalBroker({ functions: handlers, dispatcher, systemNamespace, clock });
-  const infos = definitions.map((definition) => functionInfoOf(definition, environment, ownUsers));
-  const guarded = definitions.map((definition) =>
-    health && definition.kind === 'gateway' ? { ...definition, receive: health.guard(definition.receive) } : definition,
-  );
-  const functions = bindFunctions(guarded, {
-    environment,
-    settings,
-    ownUsers,
-    store,
-    cluster,
-    broker,
-    clock,
-    functions: infos,
-    metrics,
-    stopping: stopping.signal,
-  });
+  const infos = definitions.map((definition) => functionInfoOf(definition, environment, stores.ownUsers));
+  const functions = bind(shared, { broker, health, infos });
   handlers.push(...functions.filter(isHandler));
+  const host = await listen(shared, { broker, health, functions });
 
-  const host = await startHost({
-    functions,
-    dispatcher,
-    settings,
-    log,
-    metrics,
-    now: clock.now,
-    hostname: '127.0.0.1',
-    port: args.port ?? settings.PORT,
-    notReady: () => health?.reason(),
-    about,
-    observations: (query) => observationList(store, query),
-    async route(event, signal) {
-      const count = await broker.route(event, signal);
-      if (count > 0) return;
-      metrics.countUnwanted();
-      log.debug({ operation: 'route', correlation_id: event.id }, 'no function wants this event');
-    },
-  });
-
-  /** Nothing sends an event again here; what fails for good, the next completeness pass makes up for. */
+  /** Nobody sends a failed event again here: the next completeness pass makes up for it. */
   async function send(handler: BoundHandler, event: CloudEvent): Promise<void> {
     const signal = AbortSignal.any([host.deadlineFor(event), stopping.signal]);
     await broker.send(handler, event, signal).catch(() => undefined);
@@ -122,21 +67,14 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
   const passes = createPassRequests((handler) =>
     send(handler, pingOf(handler.definition.name, systemNamespace, clock.now())),
   );
-
-  async function observe(change: ObjectChange): Promise<void> {
-    const event = referenceEvent(change, clock.now());
-    for (const handler of handlers) {
-      if (!wants(handler, event)) continue;
-      await send(handler, event);
-      // What the object reported before may be gone from it, and nobody here waits an hour for word of that.
-      if (change.type !== 'add') passes.request(handler);
-    }
-  }
-
+  const observe = createChangeObserver({
+    functions: handlers,
+    send,
+    requestPass: passes.request,
+    now: clock.now,
+  });
   stores.start((change) => void observe(change));
-  const names = definitions.map(({ name }) => name);
-  if (screen) screen.write(firstScreen(args, host.url, names));
-  else log.announce({ operation: 'start' }, `listening on ${host.url}`);
+  announce(options, host.url);
   const firstRound = startTimers({
     functions: handlers,
     systemNamespace,
@@ -146,10 +84,8 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
   });
   if (args.samples) {
     await Promise.all([firstRound, playSamples(host.url, infos)]);
-    log.info(
-      { operation: 'samples' },
-      `samples played: see them with "npm run observations", or ${host.url}/observations`,
-    );
+    const where = `see them with "npm run observations", or ${host.url}/observations`;
+    log.info({ operation: 'samples' }, `samples played: ${where}`);
   }
   return {
     url: host.url,
@@ -163,22 +99,113 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
   };
 }
 
-/** The kinds that the functions watch. Local mode plays the Broker itself, so there are no Triggers to be watched. */
+/** What the parts of local mode share. */
+interface Shared extends LocalModeOptions {
+  readonly settings: CommonSettings;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly dispatcher: Dispatcher;
+  readonly stores: LocalStores;
+  readonly stopping: AbortSignal;
+}
+
+async function prepare(options: LocalModeOptions, stopping: AbortSignal): Promise<Shared> {
+  const { args, definitions, environment, log } = options;
+  const settings = checkSettings(definitions, environment);
+  for (const warning of unknownSettings(environment, definitions)) log.warn({ operation: 'start' }, warning);
+  const metrics = createMetrics();
+  const toolFiles = createToolFileReader(await loadToolFiles(), definitions, environment);
+  const kinds = watchedKinds(definitions, environment);
+  return {
+    ...options,
+    settings,
+    clock: { now: Date.now, sleep },
+    metrics,
+    dispatcher: createDispatcher(log, metrics),
+    stores: await openLocalStores(args, settings, { log, metrics, kinds, toolFiles }),
+    stopping,
+  };
+}
+
+/** The kinds that the functions watch. Local mode stands in for the Broker, so there are no Triggers to watch. */
 function watchedKinds(definitions: readonly FunctionDefinition[], environment: Environment): KindSelector[] {
   return definitions
     .flatMap(({ watches, settings }) => watches?.(Object.assign({}, parseSettings(environment, settings, []))) ?? [])
     .filter(({ group }) => group !== knativeTriggers.group);
 }
 
-/** What Knative's ApiServerSource would send: a reference in place of the object. */
-function referenceEvent({ type, object }: ObjectChange, now: number): CloudEvent {
-  const { apiVersion, kind, metadata }: KubernetesObject = object;
-  return {
-    id: randomUUID(),
-    source: 'urn:zen-watcher:objects',
-    type: `dev.knative.apiserver.ref.${type}`,
-    time: new Date(now).toISOString(),
-    extensions: {},
-    data: { apiVersion, kind, namespace: metadata.namespace, name: metadata.name },
-  };
+type Health = StoreHealth<LocalStores['store']>;
+
+/** Watches for a full disk, where the store is on one. */
+function createHealth({ args, log, stores }: Shared, onRecovery: () => void): Health | undefined {
+  if (args.kubeconfig !== undefined || args.data === ':memory:') return undefined;
+  return createStoreHealth({
+    store: stores.store,
+    folder: args.data,
+    onFault: (reason) => log.error({ operation: 'store', reason }, 'nothing can be stored'),
+    onRecovery() {
+      log.info({ operation: 'store' }, 'the store can be written again');
+      onRecovery();
+    },
+  });
+}
+
+interface BindOptions {
+  readonly broker: LocalBroker;
+  readonly health: Health | undefined;
+  readonly infos: readonly FunctionInfo[];
+}
+
+function bind(shared: Shared, { broker, health, infos }: BindOptions): BoundFunction[] {
+  const { definitions, environment, settings, stores, clock, metrics, stopping } = shared;
+  const guarded = definitions.map((definition) =>
+    health && definition.kind === 'gateway' ? { ...definition, receive: health.guard(definition.receive) } : definition,
+  );
+  return bindFunctions(guarded, {
+    environment,
+    settings,
+    ownUsers: stores.ownUsers,
+    store: health?.store ?? stores.store,
+    cluster: stores.cluster,
+    broker,
+    clock,
+    functions: infos,
+    metrics,
+    stopping,
+  });
+}
+
+interface ListenOptions {
+  readonly broker: LocalBroker;
+  readonly health: Health | undefined;
+  readonly functions: readonly BoundFunction[];
+}
+
+function listen(shared: Shared, { broker, health, functions }: ListenOptions): Promise<Host> {
+  const { args, settings, log, metrics, dispatcher, clock, stores } = shared;
+  return startHost({
+    functions,
+    dispatcher,
+    settings,
+    log,
+    metrics,
+    now: clock.now,
+    hostname: '127.0.0.1',
+    port: args.port ?? settings.PORT,
+    notReady: () => health?.reason(),
+    about,
+    observations: (query) => observationList(stores.store, query),
+    async route(event, signal) {
+      const count = await broker.route(event, signal);
+      if (count > 0) return;
+      metrics.countUnwanted();
+      log.debug({ operation: 'route', correlation_id: event.id }, 'no function wants this event');
+    },
+  });
+}
+
+function announce({ args, definitions, log, screen }: LocalModeOptions, url: string): void {
+  const names = definitions.map(({ name }) => name);
+  if (screen) screen.write(firstScreen(args, url, names));
+  else log.announce({ operation: 'start' }, `listening on ${url}`);
 }

@@ -1,8 +1,8 @@
 import type { Environment } from '../function/settings.ts';
 
 /**
- * What is wrong where npm took options for its own, which it does with all that stand before a `--`: they are in its
- * environment then, and nothing of them is in the arguments but their values. `undefined` where nothing is.
+ * An error message if npm took options for its own, `undefined` if it took none. It takes all options before a `--`: they
+ * end up in its environment, and only their values remain among the arguments.
  */
 export function takenByNpm(
   environment: Environment,
@@ -16,5 +16,5 @@ export function takenByNpm(
   const taken = flags.filter(({ variable }) => environment[`npm_config_${variable}`] !== undefined);
   if (taken.length === 0) return undefined;
   const names = taken.map(({ flag }) => flag).join(' and ');
-  return `npm took ${names} for itself; options go after two hyphens: ${command} -- ${taken[0]?.flag} ...`;
+  return `npm took ${names} for itself; put options after two hyphens: ${command} -- ${taken[0]?.flag} ...`;
 }

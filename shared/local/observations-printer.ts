@@ -18,12 +18,12 @@ function printOnce(objects: readonly Observation[], output: Output): void {
   else write(output === 'counts' ? countsOf(objects) : tableOf(objects, Date.now(), output === 'wide'));
 }
 
-/** What of an object changes while it stays the same one. */
+/** The part of an object that can change, with its identity. */
 function stateOf({ metadata }: Observation): string {
   return JSON.stringify([metadata.namespace, metadata.name, metadata.labels]);
 }
 
-/** Lines for objects that came or changed; `isFirst` is the time for what stands above all of them. */
+/** The lines for new or changed objects; the first time with the header above them. */
 function linesOf(objects: readonly Observation[], output: Output, isFirst: boolean): string[] {
   switch (output) {
     case 'json':
@@ -38,8 +38,9 @@ function linesOf(objects: readonly Observation[], output: Output, isFirst: boole
 }
 
 /**
- * Prints all that is stored, each time it is called with it. With `isWatching` what has come or changed since the last
- * time follows, as kubectl prints it: JSON one object a line, YAML one a document; counts whole where they changed.
+ * Returns a function that prints all stored objects. With `isWatching`, later calls print only what is new or has changed
+ * since the last one, in kubectl's format: one JSON object per line, one YAML document per object. Counts are printed in
+ * full whenever they change.
  */
 export function createPrinter(output: Output, isWatching: boolean): (all: readonly Observation[]) => void {
   if (!isWatching) return (all) => printOnce(all, output);

@@ -1,10 +1,10 @@
 import type { BoundHandler } from '../host/context.ts';
 
-/** A folder that changes changes often at once; the pass looks at all of it. */
+/** Changes in a folder often come in bursts, and one pass looks at all of them. */
 const settleMilliseconds = 200;
 
 export interface PassRequests {
-  /** Asks for a completeness pass of a source soon: one for all that ask meanwhile. Others than sources have none. */
+  /** Schedules a completeness pass of a source, one for all requests in the meantime. Does nothing for other functions. */
   request(handler: BoundHandler): void;
   stop(): void;
 }

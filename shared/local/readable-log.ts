@@ -3,19 +3,39 @@ import type { LineWriter } from '../host/line-writer.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What every line has, and what only a program wants to know. */
+/** Fields that every line has, that are shown elsewhere in it, or that only a program needs. */
 const hidden: ReadonlySet<string> = new Set([
-  ...['level', 'time', 'msg', 'component', 'operation', 'source', 'correlation_id', 'milliseconds'],
-  ...['status', 'reason', 'path', 'at'],
+  'level',
+  'time',
+  'msg',
+  'component',
+  'operation',
+  'source',
+  'correlation_id',
+  'milliseconds',
+  'status',
+  'reason',
+  'path',
+  'at',
 ]);
 
-/** What has become of an event, in the order in which it is said. */
+/** What happened to an event, in the order in which it is shown. */
 const counts = [
-  ...['observed', 'created', 'duplicate', 'unchanged', 'renewed', 'reopened', 'missing', 'resolved', 'deleted'],
-  ...['filtered', 'skipped', 'dropped'],
+  'observed',
+  'created',
+  'duplicate',
+  'unchanged',
+  'renewed',
+  'reopened',
+  'missing',
+  'resolved',
+  'deleted',
+  'filtered',
+  'skipped',
+  'dropped',
 ];
 
-/** Without any of these a pass has found all as it was. */
+/** A pass without any of these found nothing new. */
 const news = ['created', 'reopened', 'missing', 'resolved', 'deleted', 'dropped'];
 
 const wordWidth = 11;
@@ -38,7 +58,7 @@ function has(fields: Fields, keys: readonly string[]): boolean {
   return keys.some((key) => typeof fields[key] === 'number' && fields[key] > 0);
 }
 
-/** A pass that found nothing new, and a request whose events have lines of their own. */
+/** Whether a line can be left out: a pass that found nothing new, or a request whose events have their own lines. */
 function isQuiet({ msg, operation, ...fields }: Fields): boolean {
   if (msg !== 'handled') return false;
   if (operation === 'dev.knative.sources.ping') return !has(fields, news);
@@ -61,7 +81,7 @@ function messageOf(fields: Fields): string {
   return [`${textOf(msg)}${status === undefined ? '' : ` ${textOf(status)}`}${why}${where}`, ...rest].join(' ');
 }
 
-/** A line of the log for a person at a terminal; `undefined` where it says nothing to one. */
+/** A line of the log for a person at a terminal; `undefined` if it tells them nothing. */
 export function readableLine(line: string): string | undefined {
   const fields = fieldsOf(line);
   if (!fields) return line.trimEnd();
@@ -71,11 +91,11 @@ export function readableLine(line: string): string | undefined {
   const time = new Date(textOf(fields.time)).toTimeString().slice(0, 8);
   const colour = colours[textOf(level)];
   const mark = colour === undefined ? '' : `${styleText(colour, textOf(level), { stream: process.stdout })} `;
-  // What a tool wrote must not tell the terminal what to do, nor make two lines of one.
+  // A tool's output must neither control the terminal nor break the line in two.
   return `${time}  ${word} ${mark}${messageOf(fields).replaceAll(/\p{Cc}|\p{Cf}/gu, '?')}`;
 }
 
-/** Writes the log's lines as a person reads them. */
+/** Writes the lines of the log in a form for people. */
 export function readable(writer: LineWriter): LineWriter {
   return {
     ...writer,

@@ -15,7 +15,7 @@ interface Sample extends z.infer<typeof sampleEvent> {
 
 function samples(): Sample[] {
   if (!existsSync(samplesFolder))
-    throw new Error('--samples: the sample events are in the repository, not in the image');
+    throw new Error('--samples: the image has no sample events, only the repository does');
   return readdirSync(samplesFolder).flatMap((source) =>
     readdirSync(join(samplesFolder, source))
       .filter((file) => file.endsWith('.event.json'))
@@ -31,8 +31,8 @@ function isObject({ type }: Sample): boolean {
 }
 
 /**
- * Writes the sample Kubernetes objects to a folder beside the store, where they are observed like any other, and can be
- * changed to see what happens. Resolves to the folder.
+ * Writes the sample Kubernetes objects to a folder beside the store. They are observed there like any others, and can be
+ * edited to see what happens. Returns the folder.
  */
 export function sampleObjects(data: string): string {
   const folder = join(data, 'samples');

@@ -1,6 +1,6 @@
 /**
- * A program that prints is over when its reader is: quietly where that has read enough (`| head`), with one line where it
- * is a disk that is full.
+ * Ends the program when its output can't be written: quietly if the reader has read enough (`| head`), otherwise, as with
+ * a full disk, with one line that says so.
  */
 export function endWithReader(name: string): void {
   process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
@@ -8,6 +8,6 @@ export function endWithReader(name: string): void {
     process.stderr.write(`${name}: the output can't be written: ${code ?? message}\n`);
     process.exit(1);
   });
-  // Nobody is left to be told.
+  // If standard error is closed, there is no one left to tell.
   process.stderr.on('error', () => undefined);
 }

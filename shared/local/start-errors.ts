@@ -2,7 +2,7 @@ import { SettingsError } from '../function/settings.ts';
 import { UserError } from '../function/user-error.ts';
 import { UsageError } from './arguments.ts';
 
-/** The first line of a text, as an end of another line: parsers add pictures of what they could not read. */
+/** The first line of a message, to append to another: parsers follow it with an excerpt of what they couldn't read. */
 export function firstLine(text: string): string {
   return (text.split('\n')[0] ?? '').replace(/:$/, '');
 }
@@ -12,20 +12,20 @@ function reasonOf(error: unknown): string {
 }
 
 const advice: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'something listens there already: stop it, or take another port (--port N, or PORT)',
+  EADDRINUSE: 'something is already listening there: stop it, or choose another port (--port N, or PORT)',
   EADDRNOTAVAIL: 'this machine has no such address',
-  EACCES: 'that is not allowed',
-  EPERM: 'that is not allowed',
-  ENOENT: 'there is no such file or folder',
-  ENOTDIR: 'a part of it is a file, not a folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ENOENT: 'no such file or folder',
+  ENOTDIR: 'part of the path is a file, not a folder',
   EISDIR: 'it is a folder, not a file',
   ENOSPC: 'the disk is full',
   EROFS: 'the disk is read-only',
 };
 
 /**
- * What the system refused at the start, in a line; `undefined` where it is no refusal of the system's. `about` is what
- * it is about where the error doesn't know.
+ * A line that describes an error of the operating system; `undefined` for any other error. `about` is what the error is
+ * about, in case the error itself doesn't say.
  */
 function systemFault(error: unknown, about?: string): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
@@ -37,14 +37,14 @@ function systemFault(error: unknown, about?: string): string | undefined {
   return parts.filter((part) => part !== undefined).join(': ');
 }
 
-/** What to say of a start that failed: a line for what a user can mend, with the stack for everything else. */
+/** Describes why the start failed: in one line if the user can fix it, otherwise with the stack. */
 export function describeStartError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const isUsers = error instanceof UsageError || error instanceof SettingsError || error instanceof UserError;
   return isUsers ? error.message : (systemFault(error) ?? error.stack ?? error.message);
 }
 
-/** Runs a step of the start whose every fault is about what a user named by `option`. Throws a UserError. */
+/** Runs a step of the start in which any error is due to what the user gave for `option`. Throws a UserError. */
 export function blaming<Result>(option: string, step: () => Result): Result {
   try {
     return step();

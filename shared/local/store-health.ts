@@ -7,21 +7,21 @@ import type { Store } from '../function/stores.ts';
 
 type Receive = GatewayDefinition['receive'];
 
-/** What a store says where that is the reason. */
+/** The message of a store's Refusal if the disk is full. */
 export const diskIsFull = 'the disk is full';
 
 const probeMilliseconds = 1000;
-/** A disk with less than this is as good as full. */
+/** A disk with less free space than this is as good as full. */
 const probeBytes = 1_048_576;
 
 export interface StoreHealth<Observed extends Store> {
-  /** The same store, whose faults are noticed. */
+  /** The same store, except that its faults are noticed. */
   readonly store: Observed;
-  /** Why nothing can be stored now; `undefined` while all is well. */
+  /** Why nothing can be stored now; `undefined` if it can. */
   reason(): string | undefined;
   /**
-   * Answers requests at once while nothing can be stored: who waits for a disk to be mended waits long, and each request
-   * that is held takes memory.
+   * Refuses requests at once while nothing can be stored: it may take long until the disk has space again, and each
+   * waiting request takes memory.
    */
   guard(receive: Receive): Receive;
   stop(): void;
@@ -29,14 +29,14 @@ export interface StoreHealth<Observed extends Store> {
 
 export interface StoreHealthOptions<Observed extends Store> {
   readonly store: Observed;
-  /** Where the store is on the disk. */
+  /** The store's folder on the disk. */
   readonly folder: string;
   readonly onFault: (reason: string) => void;
-  /** The store can be written again. */
+  /** Called when the store can be written again. */
   readonly onRecovery: () => void;
 }
 
-/** Whether the disk takes what is written to it. */
+/** Whether the disk has space to write to. */
 function isWritable(folder: string): boolean {
   const file = join(folder, '.probe');
   try {
@@ -101,7 +101,7 @@ export function createStoreHealth<Observed extends Store>(
         return await receive(request, { ...context, event });
       } catch (error) {
         if (!signal.aborted) throw error;
-        throw new Refusal(503, reason() ?? 'the store was away for a moment', { retryAfter: 5, cause: error });
+        throw new Refusal(503, reason() ?? 'the store was unavailable for a moment', { retryAfter: 5, cause: error });
       }
     },
     stop: () => clearInterval(timer),

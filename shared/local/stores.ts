@@ -21,13 +21,13 @@ import { importsFolder } from './imports.ts';
 import { blaming, firstLine } from './start-errors.ts';
 import { readToolFile, type ToolFileReader } from './tool-files.ts';
 
-/** What stands for a cluster in local mode, or the cluster that a kubeconfig names. */
+/** What stands in for a cluster in local mode, or the cluster that a kubeconfig names. */
 export interface LocalStores {
   readonly store: Store & ObservationReader;
   readonly cluster: Cluster;
-  /** The names under which zen-watcher itself appears in the audit log. */
+  /** The user names under which zen-watcher itself appears in the audit log. */
   readonly ownUsers: readonly string[];
-  /** Begins to observe changes, where that is not left to the completeness passes. */
+  /** Begins to report changes, unless finding them is left to the completeness passes. */
   start(onChange: (change: ObjectChange) => void): void;
   stop(): void;
 }
@@ -40,7 +40,7 @@ export interface LocalStoresOptions {
   readonly kinds: readonly KindSelector[];
 }
 
-/** Throws an Error that says what the user got wrong. */
+/** Throws a UserError that says what the user got wrong. */
 export async function openLocalStores(
   args: LocalArguments,
   settings: CommonSettings,
@@ -86,7 +86,7 @@ async function openFolders(
     },
     readOther: (text, file) => readToolFile(toolFiles, text, file).objects,
     onFault(file, reason) {
-      // At the start somebody is there to mend it; later what was read last stays.
+      // At the start someone is there to fix it. Later, the objects read last stay.
       if (!isStarted && args.config !== undefined && isBelow(args.config, file)) {
         throw new UserError(`--config: ${file}: ${firstLine(reason)}`);
       }
@@ -97,7 +97,7 @@ async function openFolders(
   });
   return {
     store,
-    // Folders serve whatever lies in them, and a change there is observed without any source.
+    // Folders serve whatever is in them, and their changes are watched, without any ApiServerSource.
     cluster: { objects, kinds: undefined, watched: objects.current, hasApiServerSources: false },
     ownUsers: [],
     start(onChange) {
@@ -112,7 +112,7 @@ async function openFolders(
   };
 }
 
-/** A folder that is gone when the process ends, also where it ends because it can't start. */
+/** A folder that is deleted when the process ends, even if it ends because it can't start. */
 function folderOfProcess(): string {
   const folder = mkdtempSync(join(tmpdir(), 'zen-watcher-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -160,7 +160,7 @@ async function openCluster(
       objects: connection.objects,
       kinds: connection.discovery,
       watched,
-      // Changes are seen by the passes alone: nothing is installed into a cluster that is only read.
+      // Only the passes see changes, because no ApiServerSources are installed into this cluster.
       hasApiServerSources: false,
     },
     ownUsers: [await connection.whoAmI(AbortSignal.timeout(10_000))],

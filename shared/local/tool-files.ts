@@ -9,7 +9,7 @@ import type { ToolFile, ToolObject } from '../function/tool-file.ts';
 import { functionInfoOf } from '../host/function-info.ts';
 import { jsonDocuments } from './json-documents.ts';
 
-/** The folder is the list: one file, one tool. */
+/** The folder is the list of tools: one file each. */
 const folder = join(import.meta.dirname, '..', '..', 'functions', 'tool-files');
 
 export async function loadToolFiles(): Promise<ToolFile[]> {
@@ -28,21 +28,21 @@ export interface ToolOutput {
 }
 
 export interface ToolFileReader {
-  /** What a tool's file stands for; `undefined` where no tool that is known wrote it. Throws an Error if it is no JSON. */
+  /** The objects for a tool's output; `undefined` if no known tool wrote it. Throws an Error if it is not JSON. */
   read(text: string, file: string): ToolOutput | undefined;
   readonly sources: readonly string[];
-  /** The commands whose output is known. */
+  /** The commands whose output it can read. */
   readonly commands: readonly string[];
 }
 
-/** Throws an Error that says what it should be. */
+/** Throws an Error that lists the known tools if none of them wrote the file. */
 export function readToolFile(reader: ToolFileReader, text: string, file: string): ToolOutput {
   const found = reader.read(text, file);
   if (found) return found;
   throw new Error(`no Kubernetes object, and not the output of ${reader.commands.join(', ')}`);
 }
 
-/** Puts an object where its source looks for it: the labels and the namespace that a cluster's would have. */
+/** Adds the labels and the namespace by which the object's source would find it in a cluster. */
 function placed(object: ToolObject, file: string, definition: FunctionDefinition, environment: Environment) {
   const { group } = groupVersionOf(object.apiVersion);
   const { kinds } = functionInfoOf(definition, environment, []);
@@ -59,7 +59,7 @@ function placed(object: ToolObject, file: string, definition: FunctionDefinition
   };
 }
 
-/** Reads tools' own files for the sources that are among the definitions. */
+/** Reads the output of tools whose source is among the definitions. */
 export function createToolFileReader(
   toolFiles: readonly ToolFile[],
   definitions: readonly FunctionDefinition[],

@@ -1,7 +1,7 @@
 import type { FunctionDefinition } from '../function/definitions.ts';
 import { commonSettingNames, type Environment } from '../function/settings.ts';
 
-/** What settings of all functions begin with that nobody else's variables are likely to. */
+/** First words of settings that other programs' variables are unlikely to start with. */
 const ownWords: ReadonlySet<string> = new Set([
   'OBSERVATION',
   'OBSERVATIONS',
@@ -12,7 +12,7 @@ const ownWords: ReadonlySet<string> = new Set([
   'WATCH',
 ]);
 
-/** What Kubernetes tells every pod of its Services. */
+/** The variables that Kubernetes sets in every pod for each Service. */
 const serviceLink = /_(?:SERVICE_(?:HOST|PORT)|PORT)(?:_|$)/;
 
 function namesOf({ settings }: FunctionDefinition): string[] {
@@ -21,7 +21,7 @@ function namesOf({ settings }: FunctionDefinition): string[] {
     : [];
 }
 
-/** How many characters must be added, removed or changed to make one word of another. */
+/** How many characters must be added, removed or changed to turn one word into the other. */
 function distance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (let i = 1; i <= from.length; i += 1) {
@@ -45,8 +45,8 @@ function nearest(name: string, known: readonly string[]): { readonly name: strin
 }
 
 /**
- * What to say of variables that look like settings and are none: those that begin as ours do, and those that are a slip
- * of the finger away. They change nothing, which nobody would notice.
+ * Warnings about variables that look like settings but aren't: those that start like one, and those that are a typo
+ * away. They have no effect, and nobody would notice.
  */
 export function unknownSettings(environment: Environment, definitions: readonly FunctionDefinition[]): string[] {
   const own = definitions.flatMap(namesOf);
@@ -58,6 +58,6 @@ export function unknownSettings(environment: Environment, definitions: readonly 
       const near = nearest(name, known);
       const isSlip = near.distance <= 2 && name.length > 5;
       if (!isSlip && !words.has(name.split('_')[0] ?? name)) return [];
-      return [`${name} is no setting and changes nothing: is ${near.name} meant?`];
+      return [`${name} is not a setting and has no effect: did you mean ${near.name}?`];
     });
 }

@@ -114,7 +114,7 @@ describe('what a user got wrong at the start', () => {
     [
       'a cluster without our kinds',
       () => ['--kubeconfig', write('bare', kubeconfig(ports.bare))],
-      /does not know our kinds: kubectl apply -k crds\//,
+      /has no CRDs of zen-watcher: kubectl apply -k crds\//,
     ],
     [
       'a cluster without our namespace',
@@ -172,9 +172,9 @@ describe('what a user got wrong that stops nothing', () => {
   ])('is a variable that is no setting: %s', async (name, meant) => {
     const environment = { [name]: '1', PATH_TO_SOMETHING: '1', FALCO_SERVICE_HOST: '1', FALCO_PORT_80_TCP: '1' };
     const program = await startProgram({ args: ['--port', '0', '--data', temporaryFolder()], environment });
-    const found = warnings(program.log).filter((line) => line.includes('is no setting'));
+    const found = warnings(program.log).filter((line) => line.includes('is not a setting'));
     expect(found).toHaveLength(1);
-    expect(found[0]).toContain(`${name} is no setting and changes nothing: is ${meant} meant?`);
+    expect(found[0]).toContain(`${name} is not a setting and has no effect: did you mean ${meant}?`);
     expect(await program.stop()).toBe(0);
   });
 

@@ -5,7 +5,7 @@ import ingest from '../../functions/ingest.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
-import { parseObjects } from '../../shared/local/folders.ts';
+import { parseObjects } from '../../shared/local/object-files.ts';
 import { corpusFiles, corpusMissing } from '../corpus/corpus.ts';
 import { createTestContext, eventOf, ping } from '../pipeline/test-context.ts';
 

@@ -1,0 +1,191 @@
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import * as z from 'zod';
+import { group } from '../api/group.ts';
+import { expiresAt, labels as labelNames } from '../api/labels.ts';
+import { severities } from '../finding/severity.ts';
+import { Refusal } from '../function/refusal.ts';
+import type { Expired, NamesQuery, Stored, StoredRef } from '../function/stores.ts';
+import type { ObservationList, ReadQuery } from '../view/observation-reader.ts';
+import { diskIsFull } from './store-health.ts';
+
+const stringMap = z.record(z.string(), z.string());
+
+const rowSchema = z.object({
+  place: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  version: z.number(),
+  created_at: z.number(),
+  source: z.string(),
+  labels: z.string().transform((text) => stringMap.parse(JSON.parse(text))),
+});
+
+const objectRowSchema = rowSchema.extend({ object: z.string() });
+
+/** Only the outline of a stored object: it was checked in full before it was stored. */
+const objectSchema = z.looseObject({
+  apiVersion: z.literal(`${group}/v1`),
+  kind: z.literal('Observation'),
+  metadata: z.object({
+    name: z.string(),
+    namespace: z.string(),
+    labels: stringMap,
+    annotations: stringMap,
+  }),
+  spec: z.object({
+    source: z.string(),
+    category: z.string(),
+    severity: z.enum(severities),
+    eventType: z.string(),
+    resource: z
+      .object({
+        apiVersion: z.string().optional(),
+        kind: z.string(),
+        name: z.string().optional(),
+        namespace: z.string().optional(),
+      })
+      .exactOptional(),
+    details: z.record(z.string(), z.unknown()),
+    detectedAt: z.string(),
+    ttlSecondsAfterCreation: z.number(),
+  }),
+});
+
+const rowColumns = 'place, name, uid, version, created_at, source, labels';
+
+const rowsPerPage = 500;
+
+/** https://www.sqlite.org/rescode.html */
+const fullCode = 13;
+
+export function storageFault(cause: unknown): Refusal {
+  const isFull = cause instanceof Error && 'errcode' in cause && cause.errcode === fullCode;
+  return new Refusal(503, isFull ? diskIsFull : 'the embedded store failed', { cause });
+}
+
+/** Runs a query, and throws whatever goes wrong as a Refusal. */
+export function guarded<Result>(query: () => Result): Result {
+  try {
+    return query();
+  } catch (cause) {
+    throw cause instanceof Refusal ? cause : storageFault(cause);
+  }
+}
+
+export function placeOf(namespace: string): string {
+  return `${namespace}/`;
+}
+
+/** A value to bind: SQLite knows null only. */
+export function nullable(value: string | number | undefined): SQLInputValue {
+  return value ?? null;
+}
+
+function storedOf(row: z.infer<typeof rowSchema>): Stored {
+  const { place, name, uid, version, created_at: createdAt, labels } = row;
+  return { ref: { namespace: place.slice(0, -1), name, uid, version: String(version) }, labels, createdAt };
+}
+
+/** A condition for each column with a value: it must equal that, or one of several. */
+function conditionsOf(columns: Readonly<Record<string, string | readonly string[] | undefined>>) {
+  const conditions = ['true'];
+  const values: SQLInputValue[] = [];
+  for (const [column, wanted] of Object.entries(columns)) {
+    if (wanted === undefined) continue;
+    const any = typeof wanted === 'string' ? [wanted] : wanted;
+    conditions.push(`${column} IN (${any.map(() => '?').join(', ')})`);
+    values.push(...any);
+  }
+  return { where: conditions.join(' AND '), values };
+}
+
+/** Pages by key, so that rows deleted or inserted in the meantime don't shift the pages. */
+function* pages(database: DatabaseSync, where: string, values: readonly SQLInputValue[], index = '') {
+  const statement = database.prepare(
+    `SELECT ${rowColumns} FROM observations ${index}
+     WHERE (place, name) > (?, ?) AND ${where} ORDER BY place, name LIMIT ${rowsPerPage}`,
+  );
+  let after: readonly [string, string] = ['', ''];
+  for (;;) {
+    const rows = guarded(() => statement.all(...after, ...values)).map((row) => rowSchema.parse(row));
+    yield* rows;
+    const last = rows.at(-1);
+    if (!last || rows.length < rowsPerPage) return;
+    after = [last.place, last.name];
+  }
+}
+
+export function* storedRows(database: DatabaseSync, { source, subjects, namespace }: NamesQuery): Generator<Stored> {
+  const { where, values } = conditionsOf({ source, place: namespace && placeOf(namespace), subject: subjects });
+  // Names begin with their source, so a range of names skips the rows of all other sources unread.
+  const ranged = source === undefined ? where : `name > ? AND name < ? AND ${where}`;
+  const range = source === undefined ? [] : [`${source}-`, `${source}.`];
+  const index = subjects ? 'INDEXED BY by_subject' : '';
+  for (const row of pages(database, ranged, [...range, ...values], index)) yield storedOf(row);
+}
+
+export function* expiredRows(database: DatabaseSync, time: number): Generator<Expired> {
+  for (const row of pages(database, 'expires_at < ?', [time])) {
+    yield { ...storedOf(row), source: row.source };
+  }
+}
+
+/** Returns whether the row was there in that version. */
+export function relabelRow(
+  database: DatabaseSync,
+  { namespace, name, uid, version }: StoredRef,
+  changed: Readonly<Record<string, string>>,
+): boolean {
+  const key = [placeOf(namespace), name, uid, Number(version)];
+  const statement = database.prepare(
+    'SELECT labels FROM observations WHERE place = ? AND name = ? AND uid = ? AND version = ?',
+  );
+  const row = statement.get(...key);
+  if (!row) return false;
+  const merged = { ...rowSchema.pick({ labels: true }).parse(row).labels, ...changed };
+  const update = database.prepare(
+    `UPDATE observations SET labels = ?, version = version + 1, expires_at = coalesce(?, expires_at)
+     WHERE place = ? AND name = ? AND uid = ? AND version = ?`,
+  );
+  const ends = nullable(expiresAt(changed[labelNames.expires]));
+  return update.run(JSON.stringify(merged), ends, ...key).changes === 1;
+}
+
+/** Returns whether the row was there in that version. */
+export function deleteRow(database: DatabaseSync, { namespace, name, uid, version }: StoredRef): boolean {
+  const statement = database.prepare(
+    'DELETE FROM observations WHERE place = ? AND name = ? AND uid = ? AND version = ?',
+  );
+  return statement.run(placeOf(namespace), name, uid, Number(version)).changes === 1;
+}
+
+export function readPage(database: DatabaseSync, query: ReadQuery): ObservationList {
+  const { source, severity, namespace, limit } = query;
+  const { where, values } = conditionsOf({ source, severity, place: namespace && placeOf(namespace) });
+  const statement = database.prepare(
+    `SELECT ${rowColumns}, object FROM observations
+     WHERE (place, name) > (?, ?) AND ${where} ORDER BY place, name LIMIT ?`,
+  );
+  const start = query.continue === undefined ? ['', ''] : decodeContinue(query.continue);
+  const rows = statement.all(...start, ...values, limit + 1);
+  const items = rows.slice(0, limit).map((row) => {
+    const { object, ...columns } = objectRowSchema.parse(row);
+    const { apiVersion, kind, metadata, spec } = objectSchema.parse(JSON.parse(object));
+    const { uid, created_at: createdAt, labels, version } = columns;
+    const creationTimestamp = new Date(createdAt).toISOString();
+    const stored = { ...metadata, labels, uid, resourceVersion: String(version), creationTimestamp };
+    return { apiVersion, kind, metadata: stored, spec };
+  });
+  const last = items.at(-1);
+  return rows.length > limit && last ? { items, continue: encodeContinue(last.metadata) } : { items };
+}
+
+function encodeContinue({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+  return Buffer.from(`${namespace}/${name}`).toString('base64url');
+}
+
+function decodeContinue(token: string): [place: string, name: string] {
+  const [namespace, name, ...more] = Buffer.from(token, 'base64url').toString().split('/');
+  if (namespace && name && more.length === 0) return [placeOf(namespace), name];
+  throw new Refusal(400, 'a bad query', { path: 'continue' });
+}
