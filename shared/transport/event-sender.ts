@@ -7,7 +7,7 @@ import { traceIdOf } from '../function/trace-context.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 
 export interface Sender {
-  /** Resolves to the status of the answer, 503 if there is none. */
+  /** Sends an event to an address; resolves to the status of the response, or 503 if there is none. */
   sendTo(url: string, event: CloudEvent, signal: AbortSignal, token?: string): Promise<number>;
 }
 

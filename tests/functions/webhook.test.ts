@@ -27,9 +27,14 @@ const falcoWebhook = webhookOf('/falco/webhook');
 
 function audited(fields: Record<string, unknown> = {}) {
   return {
-    ...{ kind: 'Event', apiVersion: 'audit.k8s.io/v1', auditID: '0f0f0f0f-1111-4222-8333-444444444444' },
-    ...{ stage: 'ResponseComplete', verb: 'delete', user: { username: 'eve', extra: { token: ['PLANTED-SECRET'] } } },
-    ...{ objectRef: { resource: 'pods', namespace: 'shop', name: 'p' }, annotations: { a: 'PLANTED-SECRET' } },
+    kind: 'Event',
+    apiVersion: 'audit.k8s.io/v1',
+    auditID: '0f0f0f0f-1111-4222-8333-444444444444',
+    stage: 'ResponseComplete',
+    verb: 'delete',
+    user: { username: 'eve', extra: { token: ['PLANTED-SECRET'] } },
+    objectRef: { resource: 'pods', namespace: 'shop', name: 'p' },
+    annotations: { a: 'PLANTED-SECRET' },
     ...fields,
   };
 }
@@ -52,8 +57,8 @@ async function receive(body: unknown, path = '/audit/webhook', context: Override
   return { summary: tally.read(), published };
 }
 
-describe('what travels from a webhook to the Broker', () => {
-  it('is an event per wanted item, with an id that is the same every time', async () => {
+describe('what a webhook sends to the Broker', () => {
+  it('is an event per wanted item, with the same id every time', async () => {
     const body = { kind: 'EventList', items: [audited(), audited({ verb: 'get' }), audited({ auditID: 'my own/ID' })] };
     const { published, summary } = await receive(body);
     expect(published.map(({ id }) => id)).toEqual([
@@ -65,7 +70,7 @@ describe('what travels from a webhook to the Broker', () => {
     expect((await receive(body)).published.map(({ id }) => id)).toEqual(published.map(({ id }) => id));
   });
 
-  it('has no bodies, but for the containers of a pod', async () => {
+  it('contains nothing of the bodies of requests, except the containers of a pod', async () => {
     const spec = {
       containers: [
         { name: 'c', env: [{ value: 'PLANTED-SECRET' }], securityContext: { privileged: true, x: 'PLANTED-SECRET' } },
@@ -116,7 +121,7 @@ describe('what travels from a webhook to the Broker', () => {
     expect(summary.skipped).toEqual({});
   });
 
-  it('names the bad items of a list, and lets the good ones go on', async () => {
+  it('is every good item of a list; bad ones are named in a warning', async () => {
     const { published, summary } = await receive({
       kind: 'EventList',
       items: [audited(), { auditID: 7 }, 'x', audited({ stage: '' }), null, audited({ auditID: '' })],
@@ -223,7 +228,7 @@ describe('what travels from a webhook to the Broker', () => {
     ]);
   });
 
-  it('is the same whether a list is read as a whole or item by item', async () => {
+  it('is the same whether a list is parsed as a whole or item by item', async () => {
     const few = Array.from({ length: 20 }, (_, index) =>
       audited({ auditID: `a${index}`, verb: index % 4 ? 'get' : 'delete' }),
     );
@@ -239,13 +244,13 @@ describe('what travels from a webhook to the Broker', () => {
     );
   });
 
-  it('is nothing where a list is there twice, of which one would be lost', async () => {
+  it('is nothing if a body has its list twice, since one would be lost', async () => {
     const list = JSON.stringify([audited()]);
     const body = new TextEncoder().encode(`{"kind":"EventList","items":${list},"items":${list}}`);
     await expect(receive(body)).rejects.toMatchObject({ status: 400, path: 'body.items' });
   });
 
-  it('is what the source turns into an Observation, and nothing else', () => {
+  it('is exactly what the source turns into a finding', () => {
     const settings = Object.assign({}, parseSettings({}, audit.source.settings, []));
     const event = fc.record({
       auditID: fc.string({ minLength: 1 }),
@@ -269,14 +274,14 @@ describe('what travels from a webhook to the Broker', () => {
         for (const data of sent) {
           expect(normalizeData(audit.source, data, '2026-03-01T10:00:00Z', settings).findings).toEqual(findings);
         }
-        // In a list what can match nothing is not looked at closely: nothing that is wanted may be among that.
+        // Plain reads in a list are skipped without a schema. None of them may be wanted.
         const listed = auditWebhook.split({ kind: 'EventList', items: [JSON.parse(JSON.stringify(one))] });
         expect([listed.items.length, listed.unwanted]).toEqual(isWanted ? [1, 0] : [0, 1]);
       }),
     );
   });
 
-  it('gives the same Observations as the raw payload, for every real one', () => {
+  it('results in the same findings as the raw payload, for every real one', () => {
     for (const { text } of corpusFiles('falco').filter(({ file }) => file.endsWith('.json'))) {
       const raw: unknown = JSON.parse(text);
       const settings = Object.assign({}, parseSettings({}, falco.source.settings, []));
@@ -415,8 +420,8 @@ describe('a webhook whose Broker is away', () => {
   const minute = 60_000;
 
   it.each([
-    ['Falco, which does not send again, for as long as Knative lets a request be', '/falco/webhook', alert, 9, 10],
-    ['the API server, which sends again, for less time than it waits', '/audit/webhook', audited(), 0.3, 0.5],
+    ['Falco, which does not retry, for as long as Knative allows', '/falco/webhook', alert, 9, 10],
+    ['the API server, which retries, for less time than its timeout', '/audit/webhook', audited(), 0.3, 0.5],
   ])('holds %s, and then answers 503', async (_case, path, body, least, most) => {
     const { clock, context } = sleeper();
     await expect(receive(body, path, { ...context, publish: away })).rejects.toMatchObject({ status: 503 });
@@ -424,7 +429,7 @@ describe('a webhook whose Broker is away', () => {
     expect(clock.now).toBeLessThan(most * minute);
   });
 
-  it('has an alert of Falco delivered by a Broker that comes back after minutes', async () => {
+  it('publishes an alert from Falco even if the Broker is back only after minutes', async () => {
     const { clock, context } = sleeper();
     const publish = async (): Promise<void> => {
       if (clock.now < 9 * minute) await away();
@@ -491,7 +496,7 @@ describe('a webhook whose Broker is away', () => {
     await expect(received).rejects.toMatchObject({ status: 503 });
   });
 
-  it('turns away more requests than may be in flight', async () => {
+  it('answers 503 if too many requests are in flight', async () => {
     const acquire = (_key: string, limit: number) => (limit === 100 ? undefined : () => undefined);
     const received = receive({ rule: 'r', priority: 'Error' }, '/falco/webhook', { acquire });
     await expect(received).rejects.toMatchObject({ status: 503 });
@@ -537,19 +542,19 @@ describe('a webhook whose Trigger is not ready', () => {
     expect((await receive(audited(), '/audit/webhook', { ...context, isRouted })).published).toHaveLength(1);
   });
 
-  it('holds what came before it was known, in an outage, for longer', async () => {
+  it('holds requests longer while the state of the Trigger is unknown', async () => {
     const { clock, context } = sleeper();
     const isRouted = (): boolean | undefined => (clock.now > 100_000 ? true : undefined);
     expect((await receive(alert, '/falco/webhook', { ...context, isRouted })).published).toHaveLength(1);
     expect(clock.now).toBeGreaterThan(100_000);
   });
 
-  it('goes on at the other paths', async () => {
+  it('does not affect other paths', async () => {
     const isRouted = (to: string): boolean => to === 'audit';
     expect((await receive(audited(), '/audit/webhook', { isRouted })).published).toHaveLength(1);
   });
 
-  it('counts what none of the rules wants all the same', async () => {
+  it('still counts what no rule wants', async () => {
     const { summary } = await receive({ rule: 'r', priority: 'Debug' }, '/falco/webhook', { isRouted: () => false });
     expect(summary.skipped).toEqual({ unwanted: 1 });
   });

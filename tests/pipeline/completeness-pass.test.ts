@@ -4,7 +4,15 @@ import type { Store } from '../../shared/function/stores.ts';
 import { createTally } from '../../shared/function/tally.ts';
 import { observeEvent } from '../../shared/pipeline/observe.ts';
 import { ageOrphans, reconcilePass } from '../../shared/pipeline/pass.ts';
-import { createTestContext, handled, ping, referenceTo, type TestContext, type TestContextOptions, tallied } from './test-context.ts';
+import {
+  createTestContext,
+  handled,
+  ping,
+  referenceTo,
+  type TestContext,
+  type TestContextOptions,
+  tallied,
+} from './test-context.ts';
 import { aFinding, anObject, boxes, crate, events, found } from './test-sources.ts';
 
 const minute = 60_000;

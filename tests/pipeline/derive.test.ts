@@ -6,19 +6,28 @@ import { type DeriveOptions, derive } from '../../shared/pipeline/derive.ts';
 import { allowAll } from './test-context.ts';
 
 const options: DeriveOptions = {
-  ...{ source: 'tool', dropOwn: true, filter: allowAll, systemNamespace: 'zen-system', watchNamespace: undefined },
+  source: 'tool',
+  dropOwn: true,
+  filter: allowAll,
+  systemNamespace: 'zen-system',
+  watchNamespace: undefined,
 };
 
 function row(fields: Partial<Finding>): Finding {
   return {
-    ...{ category: 'security', severity: 'HIGH', eventType: 'vulnerability', identity: { id: '1' }, details: {} },
-    ...{ resource: { kind: 'Pod', namespace: 'shop', name: 'p' }, detectedAt: '2026-03-01T10:00:00Z' },
+    category: 'security',
+    severity: 'HIGH',
+    eventType: 'vulnerability',
+    identity: { id: '1' },
+    details: {},
+    resource: { kind: 'Pod', namespace: 'shop', name: 'p' },
+    detectedAt: '2026-03-01T10:00:00Z',
     ...fields,
   };
 }
 
 describe('derive', () => {
-  it('makes one Observation of equal rows, the same in whatever order they come', () => {
+  it('merges equal findings into one, independently of their order', () => {
     const rows = fc.array(
       fc.record({
         message: fc.constantFrom('a', 'b', 'c'),
@@ -65,7 +74,7 @@ describe('derive', () => {
     expect(derive([row({ resource })], options).findings[0]?.namespace).toBe(namespace);
   });
 
-  it('drops what is about zen-watcher itself, from state sources alone', () => {
+  it('drops findings about zen-watcher itself, from state sources only', () => {
     const own = row({
       resource: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'x' },
     });

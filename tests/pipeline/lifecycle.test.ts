@@ -4,7 +4,15 @@ import kyverno from '../../functions/kyverno.ts';
 import { labels } from '../../shared/api/labels.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { Store } from '../../shared/function/stores.ts';
-import { aReport, createTestContext, handled, ping, referenceTo, type TestContext, type TestContextOptions } from './test-context.ts';
+import {
+  aReport,
+  createTestContext,
+  handled,
+  ping,
+  referenceTo,
+  type TestContext,
+  type TestContextOptions,
+} from './test-context.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;

@@ -47,7 +47,7 @@ describe('mergeByNamespace', () => {
   it('shows nothing stored without its object, though both may come while it begins', async () => {
     const all = [itemOf('before')];
     async function* stored() {
-      // As a call to the API server does, it answers later than it is asked.
+      // Responds later, like a call to the API server.
       await new Promise((resolve) => setImmediate(resolve));
       all.push(itemOf('meanwhile'));
       yield* all.map((item) => item.stored);

@@ -131,7 +131,7 @@ describe('a reference', () => {
     const seen = await states();
     expect(Object.keys(seen)).toHaveLength('not_wanted' in skipped ? 0 : 1);
     const passed = createWorld([object]);
-    await handled(passed, ping);
+    await passed.handle(ping);
     expect(await passed.states()).toEqual(seen);
   });
 
@@ -216,14 +216,14 @@ describe('a reference', () => {
     const world = createWorld([anObject('few', { findings: few }), anObject('many', { findings: many })], { wrap });
     for (const name of ['few', 'few', 'many', 'many']) {
       queries.length = 0;
-      const outcome = await handled(world, referenceTo(anObject(name)));
+      const outcome = await world.handle(referenceTo(anObject(name)));
       expect(queries.map(({ namespace }) => namespace).sort()).toEqual(['shop', 'zen-system']);
       for (const { subjects, source } of queries) {
         expect(subjects === undefined ? source : subjects.length).toBe(name === 'few' ? 20 : 'boxes');
       }
       expect(outcome).toMatchObject({ duplicate: 0 });
     }
-    expect(await handled(world, referenceTo(anObject('many')))).toMatchObject({ unchanged: 30 });
+    expect(await world.handle(referenceTo(anObject('many')))).toMatchObject({ unchanged: 30 });
   });
 });
 
@@ -247,9 +247,9 @@ describe('what fails on the way', () => {
   it('while relabelling is passed on with what was unchanged', async () => {
     const findings = [aFinding('a'), aFinding('b')];
     const world = createWorld([anObject('a', { findings })]);
-    await handled(world, ping);
+    await world.handle(ping);
     world.objects.all[0] = anObject('a', { findings: [aFinding('a')] });
-    await handled(world, ping);
+    await world.handle(ping);
     world.objects.all[0] = anObject('a', { findings });
     const relabel = async () => Promise.reject(away);
     const context = { ...world.context, store: { ...world.context.store, relabel } };
@@ -267,7 +267,7 @@ describe('what fails on the way', () => {
 
   it('in the last step of a pass is passed on with all that was done before', async () => {
     const world = createWorld([anObject('a'), anObject('b')]);
-    await handled(world, ping);
+    await world.handle(ping);
     world.objects.all.splice(0, 1, anObject('c'));
     const relabel = async () => Promise.reject(away);
     const context = { ...world.context, store: { ...world.context.store, relabel } };
@@ -306,10 +306,10 @@ describe('an object that cannot be read', () => {
     ['a pass', ping],
   ])('is recorded once by %s, where it lies, with what is wrong', async (_case, event) => {
     const world = createWorld([broken('a')]);
-    const first = await handled(world, event);
+    const first = await world.handle(event);
     expect(first).toMatchObject({ ...(first instanceof Refusal ? { status: 422 } : { skipped: { unreadable: 1 } }) });
     world.clock.now += minute;
-    await handled(world, event);
+    await world.handle(event);
     const [recorded, ...more] = await unreadable(world);
     expect(more).toEqual([]);
     expect(recorded?.metadata.namespace).toBe('shop');
@@ -334,13 +334,13 @@ describe('an object that cannot be read', () => {
 
   it('is recorded in the system namespace where it lies in none', async () => {
     const world = createWorld([broken('c', { resource: crate })]);
-    await handled(world, ping);
+    await world.handle(ping);
     expect((await unreadable(world)).map(({ metadata }) => metadata.namespace)).toEqual(['zen-system']);
   });
 
   it('is counted with what was recorded of it', async () => {
     const world = createWorld([broken('a'), broken('b'), anObject('c')]);
-    expect(await handled(world, ping)).toMatchObject({
+    expect(await world.handle(ping)).toMatchObject({
       observed: 1,
       skipped: { unreadable: 2 },
       created: [
@@ -367,7 +367,7 @@ describe('an object that cannot be read', () => {
     const invalid = new Refusal(422, 'invalid', { path: 'spec.details', cause: new Error('too long') });
     const { wrap } = watching(({ spec }) => (spec.details.id === 'bad' ? invalid : undefined));
     const world = createWorld([anObject('a', { findings: [aFinding('bad'), aFinding('good')] })], { wrap });
-    expect(await handled(world, ping)).toMatchObject({ created: [{ count: 1 }, { count: 1 }] });
+    expect(await world.handle(ping)).toMatchObject({ created: [{ count: 1 }, { count: 1 }] });
     const [recorded] = await unreadable(world);
     expect(recorded?.spec.resource).toEqual({
       apiVersion: 'example.com/v1',
@@ -376,7 +376,7 @@ describe('an object that cannot be read', () => {
       name: 'a',
     });
     expect(recorded?.spec.details).toEqual({ message: 'too long', field: 'spec.details' });
-    expect(await handled(world, referenceTo(anObject('a')))).toMatchObject({
+    expect(await world.handle(referenceTo(anObject('a')))).toMatchObject({
       status: 422,
       message: 'invalid',
       path: 'spec.details',
@@ -387,7 +387,7 @@ describe('an object that cannot be read', () => {
   it('is recorded with the message of the store where that gives no other cause', async () => {
     const { wrap } = watching(({ spec }) => (spec.details.id ? new Refusal(422, 'invalid') : undefined));
     const world = createWorld([anObject('a')], { wrap });
-    await handled(world, ping);
+    await world.handle(ping);
     expect((await unreadable(world))[0]?.spec.details).toEqual({ message: 'invalid' });
   });
 });

@@ -13,10 +13,10 @@ import { bindFunctions } from '../../shared/host/context.ts';
 import { createMetrics } from '../../shared/host/metrics.ts';
 import { createEmbeddedStore, type EmbeddedStore } from '../../shared/local/embedded-store.ts';
 
-/** Keeps everything. */
+/** A filter that keeps everything. */
 export const allowAll: Filter = () => undefined;
 
-/** Objects in memory, and a switch to make their lists fail. */
+/** Objects in memory, and a switch that makes lists fail. */
 export interface TestObjects extends Objects {
   readonly all: KubernetesObject[];
   failing: boolean;
@@ -44,11 +44,11 @@ export function createTestObjects(): TestObjects {
       });
     },
     async *list(resource, namespace) {
-      const place = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
+      const sortKey = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
       const found = all.filter(
         (object) => matches(resource, object) && (namespace === undefined || object.metadata.namespace === namespace),
       );
-      yield* found.sort((a, b) => (place(a) < place(b) ? -1 : 1));
+      yield* found.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
       if (objects.failing) throw new Refusal(503, 'the list failed');
     },
     async apply(resource, object) {
@@ -77,7 +77,7 @@ export interface TestContext {
   readonly clock: { now: number };
 }
 
-/** What a test has otherwise than it is by default: nobody else there, a Broker that takes everything, time that stands still. */
+/** What differs from the default: no other functions, a Broker that takes everything, a clock that stands still. */
 export interface Overrides
   extends Partial<Pick<Context, 'store' | 'functions' | 'filter' | 'known' | 'acquire' | 'coalesce'>>,
     Partial<Cluster>,
@@ -163,7 +163,7 @@ export function referenceTo({ apiVersion, kind, metadata: { name, namespace } }:
   return eventOf('dev.knative.apiserver.ref.update', { apiVersion, kind, name, namespace });
 }
 
-/** A policy report about one Deployment, with one failed result for each rule. */
+/** A policy report about a Deployment, with a failed result for each rule. */
 export function aReport(name: string, rules: readonly string[], namespace = 'shop') {
   return {
     apiVersion: 'wgpolicyk8s.io/v1alpha2',
