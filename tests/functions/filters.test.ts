@@ -164,7 +164,7 @@ describe('the filter ConfigMap', () => {
   });
 
   it.each<[string, unknown, string]>([
-    ['no JSON', '{"sources": {', 'filter.json'],
+    ['text that is not JSON', '{"sources": {', 'filter.json'],
     ['YAML', stringify(good), 'filter.json'],
     ['nothing', '', 'filter.json'],
     ['a list', '[]', 'filter.json'],
@@ -178,7 +178,7 @@ describe('the filter ConfigMap', () => {
     ],
     ['a misspelt field', { sources: { falco: { minSeverty: 'HIGH' } } }, 'sources.falco.minSeverty'],
     ['a severity that is a number', { sources: { falco: { minSeverity: 3 } } }, 'sources.falco.minSeverity'],
-    ['a list that is none', { sources: { falco: { excludeKinds: 'Pod' } } }, 'sources.falco.excludeKinds'],
+    ['text instead of a list', { sources: { falco: { excludeKinds: 'Pod' } } }, 'sources.falco.excludeKinds'],
     ['an empty word', { sources: { falco: { excludeKinds: [''] } } }, 'sources.falco.excludeKinds[0]'],
     [
       'a pattern for a namespace',

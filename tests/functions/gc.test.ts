@@ -59,8 +59,8 @@ const context = (options?: TestContextOptions): TestContext => createTestContext
 describe('gc', () => {
   it('deletes what has expired and nothing else, and counts the rest', async () => {
     const test = context();
-    await seed(test, { rule: 'due', ageHours: 10, ttlHours: 2 });
-    await seed(test, { rule: 'due too', ageHours: 200, state: 'resolved' });
+    await seed(test, { rule: 'expired', ageHours: 10, ttlHours: 2 });
+    await seed(test, { rule: 'expired too', ageHours: 200, state: 'resolved' });
     await seed(test, { rule: 'young', ageHours: 1, ttlHours: 2 });
     await seed(test, { rule: 'week', ageHours: 100, severity: 'LOW' });
     const summary = await handled(gc, ping, test.context);
@@ -209,10 +209,10 @@ describe('gc', () => {
   it.each([
     [new Refusal(503, 'away'), '503'],
     [new Refusal(403, 'no right'), '403'],
-    [new TypeError('a fault of ours'), 'unexpected'],
+    [new TypeError('a bug'), 'unexpected'],
   ])('counts failures by their type: %s', async (error, errorType) => {
     const test = context({ wrap: () => ({ delete: async () => Promise.reject(error) }) });
-    await seed(test, { rule: 'due', ageHours: 9, ttlHours: 1 });
+    await seed(test, { rule: 'expired', ageHours: 9, ttlHours: 1 });
     await expect(handled(gc, ping, test.context)).rejects.toMatchObject({
       status: 503,
       message: 'the garbage collection is incomplete',

@@ -342,7 +342,7 @@ describe('a post', () => {
     });
   });
 
-  it('is kept for the time of its Ingester', async () => {
+  it('is kept for the TTL of its Ingester', async () => {
     const { post, store } = createWorld(anIngester('i', { ttl: { default: '1h' } }));
     await post('/ingest/hooks', { severity: 'low', text: 'a' });
     expect((await store.read({ limit: 1 })).items[0]?.spec.ttlSecondsAfterCreation).toBe(3600);
