@@ -237,7 +237,7 @@ function isRelevantStage(event: AuditEvent, about: About): boolean {
   return event.stage === 'ResponseComplete' || (event.stage === 'ResponseStarted' && isSession(event, about));
 }
 
-/** Needs no check for Pods, since the schema keeps the body of no other resource. */
+/** Whether an event starts a privileged container. Only events about Pods have a body, since the schema drops others. */
 function isPrivilegedPod({ verb, requestObject }: AuditEvent, { subresource }: About): boolean {
   const spec: z.infer<typeof podSpec> = { ...requestObject?.spec };
   const isCreated = verb === 'create' && !subresource;

@@ -145,7 +145,7 @@ function isSame(existing: KubernetesObject | undefined, wanted: KubernetesObject
   return canonical(existing) === canonical(wanted);
 }
 
-/** What an ObservationFilter says, its fields in the schema's order; nothing of one that is not there or is invalid. */
+/** The spec of an ObservationFilter as text, in the schema's order of fields; `{}` if it is missing or invalid. */
 function canonical(filter: KubernetesObject | undefined): string {
   return JSON.stringify(withSpec.safeParse(filter).data ?? {});
 }

@@ -23,8 +23,9 @@ interface ToDelete {
 }
 
 /**
- * Deletes expired Observations. Above MAX_OBSERVATIONS, then deletes what matters least: resolved findings, missing
- * ones, then events; but never open findings, which the next pass would only write again. Counts what is left.
+ * Deletes expired Observations. If there are still more than MAX_OBSERVATIONS, deletes what matters least: resolved
+ * findings, then missing ones, then events; but never open findings, which the next pass would only write again. Counts
+ * what is left.
  */
 export default defineTask<z.infer<typeof settingsSchema>>({
   name: 'gc',
@@ -65,7 +66,7 @@ async function remove({ ref, source, reason }: ToDelete, census: Census, context
   }
 }
 
-/** Counts all Observations by source and severity; resolves to by how many they exceed the limit. */
+/** Counts all Observations by source and severity; resolves to the number above the limit (negative if below). */
 async function countLive(census: Census, context: Context<z.infer<typeof settingsSchema>>): Promise<number> {
   let count = 0;
   const now = context.clock.now();

@@ -83,7 +83,7 @@ export default defineTask({
   },
 });
 
-/** The same for equal bodies, so that a retry by the sender makes the same event. */
+/** The id of a post: the same for equal bodies, so that a retry by the sender makes the same event. */
 function idOf(body: unknown): string {
   try {
     return contentHash(body);
@@ -141,7 +141,7 @@ const objectSchema = z.object({
   }),
 });
 
-/** What these mappings make of an object, or of posted data. */
+/** Applies all mappings to an object or to posted data, and joins their findings. */
 function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: string): Normalized {
   const object = objectSchema.safeParse(data).data;
   const about = object && {

@@ -69,7 +69,7 @@ export default defineTask({
   },
 });
 
-/** The parts of an ApiServerSource that we use. */
+/** The parts of an ApiServerSource that are read here. */
 const sourceSchema = z.object({
   spec: z.looseObject({
     resources: z.array(z.looseObject({ apiVersion: z.string(), kind: z.string() })).default([]),

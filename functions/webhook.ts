@@ -172,7 +172,7 @@ function splitWholeOrByItem(webhook: WebhookTrigger, bytes: Uint8Array): SplitBo
   return { items, refused, unwanted };
 }
 
-/** The list in a body that must not be parsed as a whole; `undefined` if there is none. */
+/** Reads the list of a body that must not be parsed as a whole; `undefined` for any other body. */
 function longListIn(bytes: Uint8Array, list: string | undefined): (JsonList & { readonly list: string }) | undefined {
   if (list === undefined || isShort(bytes, list)) return undefined;
   const found = readJsonList(bytes, list);

@@ -12,7 +12,7 @@ export interface Backoff {
   reset(): void;
 }
 
-/** Pauses that double, for a loop that has no end. */
+/** Creates pauses that double, for a loop without an end. */
 export function createBackoff({ first, longest }: BackoffOptions): Backoff {
   let pause = first;
   return {
@@ -34,7 +34,7 @@ export interface RetryOptions extends BackoffOptions {
   readonly attempts?: number;
   /** Whether another attempt may succeed after this error; without it, every error is retried. */
   readonly isRetried?: (error: unknown) => boolean;
-  /** Adjusts the pause after an error, such as to a Retry-After header. Its second argument is the pause otherwise. */
+  /** Adjusts the pause after an error, such as to a Retry-After header, given the one that would follow. */
   readonly pauseAfter?: (error: unknown, pause: number) => number;
 }
 

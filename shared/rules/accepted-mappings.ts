@@ -34,7 +34,7 @@ export interface AcceptedMapping {
   readonly map: MapData;
   readonly filter: FilterCheck;
   readonly windowSeconds: number | undefined;
-  /** In seconds. */
+  /** How long its findings are kept, in seconds. */
   readonly ttl: number | undefined;
 }
 

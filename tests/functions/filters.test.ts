@@ -96,7 +96,7 @@ describe('the filter ConfigMap', () => {
     expect(written).not.toContain('zen-watcher-filter-kyverno');
   });
 
-  it('is told in what it has become', async () => {
+  it('is named by a label of its filters', async () => {
     const { set, run, all } = createWorld();
     set(good);
     await run();
@@ -217,7 +217,7 @@ describe('the filter ConfigMap', () => {
     ]);
   });
 
-  it('is reported under a name that stays: once for each fault', async () => {
+  it('is reported once for each fault, under the same name each time', async () => {
     const { set, run, reports } = createWorld();
     for (const minSeverity of [3, 3, 'x']) {
       set({ sources: { falco: { minSeverity } } });

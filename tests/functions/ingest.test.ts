@@ -116,7 +116,7 @@ describe('a mapped kind', () => {
     ['disabled', (all) => void all.splice(0, 1, aMapping('m', { enabled: false })), 'missing'],
     ['no longer accepted', (all) => void all.splice(0, 1, aMapping('m', { items: '..' })), 'open'],
     ['still there', () => undefined, 'open'],
-  ])('whose mapping is %s has findings that become, or stay, as they should', async (_case, change, state) => {
+  ])('whose mapping is %s has findings that are then in the right state', async (_case, change, state) => {
     const { all, pass, store, clock } = createWorld(aMapping('m'), aWidget('a'));
     await pass();
     change(all);
@@ -578,7 +578,7 @@ describe('a tenant’s mapping', () => {
     expect(await stored()).toEqual(['shop: widgets HIGH mine broke']);
   });
 
-  it('writes only into its own namespace, whatever it says', async () => {
+  it('writes only to its own namespace, whatever its mapping rules say', async () => {
     const elsewhere = { ...mappings, resource: { kind: 'Pod', namespace: 'pay', name: 'p' } };
     const nowhere = { ...mappings, resource: { kind: 'Node', name: 'n' } };
     const { pass, post, stored } = createWorld(
@@ -615,7 +615,7 @@ describe('a tenant’s mapping', () => {
     expect(states).toEqual(['pay open', 'shop missing']);
   });
 
-  it('cannot use a cluster-scoped kind, and says so', async () => {
+  it('cannot use a cluster-scoped kind, and has a condition that says so', async () => {
     const discovery = {
       groups: async () => groups,
       kinds: async () => [{ kind: 'Widget', plural: 'widgets', namespaced: false }],
@@ -658,7 +658,7 @@ describe('in a cluster', () => {
     ['whose server does not respond', groups, undefined, 'open'],
     ['that is no longer served', groups, [], 'missing'],
     ['whose group is gone', new Map(), undefined, 'missing'],
-  ])('a finding of a kind %s becomes, or stays, as it should', async (_case, known, kinds, state) => {
+  ])('a finding of a kind %s gets the right state', async (_case, known, kinds, state) => {
     const { pass, context, store, clock } = createWorld(aMapping('m'), aWidget('a'));
     await pass();
     Object.assign(context.cluster, {

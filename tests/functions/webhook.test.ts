@@ -151,7 +151,7 @@ describe('what a webhook sends to the Broker', () => {
     ['a read with an empty auditID', { verb: 'get', auditID: '' }, 'refused'],
     ['a read without a stage', { verb: 'get', stage: undefined }, 'refused'],
     ['a read with an empty stage', { verb: 'get', stage: '' }, 'refused'],
-  ])('is not validated if it is a plain read, but else it is: %s', async (_case, fields, outcome) => {
+  ])('skips validation of plain reads, and of nothing else: %s', async (_case, fields, outcome) => {
     const items = [audited({ apiVersion: 'audit.k8s.io/v9', ...fields })];
     const { published, summary } = await receive({ kind: 'EventList', items });
     expect(published).toEqual([]);
@@ -175,7 +175,7 @@ describe('what a webhook sends to the Broker', () => {
     });
   });
 
-  it('has its source, time and trace', async () => {
+  it('has the source, time and trace of the request', async () => {
     const { published } = await receive(audited());
     expect(published).toEqual([
       {

@@ -268,7 +268,7 @@ describe('a failure', () => {
     expect(await handle(referenceTo(anObject('a')))).toMatchObject({ status: 503, summary: { observed: 1 } });
   });
 
-  it('in the last step of a pass is passed on with all that was done before', async () => {
+  it('in the last step of a pass is passed on with everything that was done before it', async () => {
     const world = createWorld([anObject('a'), anObject('b')]);
     await world.handle(ping);
     world.objects.all.splice(0, 1, anObject('c'));
