@@ -22,14 +22,14 @@ const containers = z.array(container).nullish().catch(undefined);
 
 const podSpec = z.object({ containers, initContainers: containers, ephemeralContainers: containers });
 
-/** A JSON patch (RFC 6902) adds ephemeral containers one by one, or all of them at once. */
+/** A JSON patch (RFC 6902), which can add ephemeral containers one by one or all at once. */
 const jsonPatch = z
   .array(z.object({ path: z.string(), value: z.unknown() }))
   .transform((operations) => operations.filter(({ path }) => path.startsWith('/spec/ephemeralContainers')))
   .transform((operations) => z.array(container).safeParse(operations.flatMap(({ value }) => value)).data)
   .transform((added) => ({ spec: { ephemeralContainers: added } }));
 
-/** Of a request's body nothing is kept but the containers' names and whether they are privileged: bodies hold secrets. */
+/** Keeps only the containers' names and whether they are privileged, since the bodies of requests hold secrets. */
 const requestObject = z
   .union([z.object({ spec: podSpec }), jsonPatch])
   .nullish()
@@ -70,25 +70,25 @@ const eventList = z.object({ kind: z.literal('EventList'), items: z.array(z.unkn
 
 type AuditEvent = z.infer<typeof schema>;
 
-/** What an event that a rule matches is about. */
+/** The `objectRef` of an event that may match a rule: it names a resource. */
 type About = NonNullable<AuditEvent['objectRef']> & { readonly resource: string };
 
-const settings = z.object({
+const settingsSchema = z.object({
   AUDIT_IGNORE_USERS: commaList.default(['system:node:*', 'system:serviceaccount:kube-system:*']),
   AUDIT_BUFFER_SIZE: integer(1, 100_000).default(200),
 });
 
-type Settings = z.infer<typeof settings> & CommonSettings;
+type Settings = z.infer<typeof settingsSchema> & CommonSettings;
 
 const rbacGroup = 'rbac.authorization.k8s.io';
 
 const rbacVerbs: ReadonlySet<unknown> = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
 const writeVerbs: ReadonlySet<unknown> = new Set(['create', 'update', 'patch']);
 const deleteVerbs: ReadonlySet<unknown> = new Set(['delete', 'deletecollection']);
-const secretive: ReadonlySet<unknown> = new Set(['secrets', 'configmaps']);
-const sessions: ReadonlySet<unknown> = new Set(['exec', 'attach', 'portforward']);
+const secretResources: ReadonlySet<unknown> = new Set(['secrets', 'configmaps']);
+const sessionSubresources: ReadonlySet<unknown> = new Set(['exec', 'attach', 'portforward']);
 
-/** Tools and controllers delete these all day: that is no news. */
+/** Tools and controllers delete these all the time, which means nothing. */
 const noisyGroups: ReadonlySet<unknown> = new Set([
   'aquasecurity.github.io',
   'wgpolicyk8s.io',
@@ -102,27 +102,27 @@ const eventType = 'io.kube-zen.audit.v1';
 const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 /**
- * The API server's audit events, from its webhook backend: one Observation per request that a rule matches.
+ * The API server's audit events, from its webhook backend: one Observation per request that matches a rule.
  * https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/
  */
-export default defineSource<AuditEvent, z.infer<typeof settings>>({
+export default defineSource<AuditEvent, z.infer<typeof settingsSchema>>({
   name: 'audit',
-  triggers: (given) => [
+  triggers: (settings) => [
     { type: 'Broker', eventType },
     {
       type: 'Webhook',
       path: '/audit/webhook',
       eventType,
       list: 'items',
-      split: (body) => split(body, given),
-      inFlight: given.AUDIT_BUFFER_SIZE,
+      split: (body) => split(body, settings),
+      inFlight: settings.AUDIT_BUFFER_SIZE,
       senderRetries: true,
     },
   ],
-  settings,
+  settings: settingsSchema,
   schema,
-  normalize(event, { time, settings: given }) {
-    const match = matchOf(event, given);
+  normalize(event, { time, settings }) {
+    const match = matchOf(event, settings);
     if (!match) return { findings: [], skipped: { no_rule: 1 } };
     const { eventType: rule, about } = match;
     const isDenied = (event.responseStatus?.code ?? 0) >= 400;
@@ -130,7 +130,7 @@ export default defineSource<AuditEvent, z.infer<typeof settings>>({
       category: 'compliance',
       severity: isDenied ? ('MEDIUM' as const) : ('HIGH' as const),
       eventType: rule,
-      resource: subjectOf(about),
+      resource: affectedResource(about),
       identity: identityOf({
         auditID: event.auditID,
         verb: event.verb,
@@ -144,17 +144,17 @@ export default defineSource<AuditEvent, z.infer<typeof settings>>({
   },
 });
 
-/** One Event or an EventList; in a list the good ones go on, whatever the others are. */
-function split(body: unknown, given: Settings): SplitBody {
+/** Splits an Event or an EventList. A bad item in a list does not hold up the others. */
+function split(body: unknown, settings: Settings): SplitBody {
   const isList = typeof body === 'object' && body !== null && 'kind' in body && body.kind === 'EventList';
-  if (isList) return splitList(body, given);
+  if (isList) return splitList(body, settings);
   const parsed = schema.safeParse(body);
   if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
-  const isWanted = matchOf(parsed.data, given) !== undefined;
+  const isWanted = matchOf(parsed.data, settings) !== undefined;
   return { items: isWanted ? [itemOf(parsed.data)] : [], refused: [], unwanted: isWanted ? 0 : 1 };
 }
 
-function splitList(body: object, given: Settings): SplitBody {
+function splitList(body: object, settings: Settings): SplitBody {
   const list = eventList.safeParse(body);
   if (!list.success) throw new Refusal(422, 'the data breaks the schema', { path: 'body.items' });
   const items: ReturnType<typeof itemOf>[] = [];
@@ -163,14 +163,17 @@ function splitList(body: object, given: Settings): SplitBody {
     if (isPlainRead(item)) continue;
     const parsed = schema.safeParse(item);
     if (!parsed.success) refused.push(firstFault(parsed.error, `items[${index}]`));
-    else if (matchOf(parsed.data, given) !== undefined) items.push(itemOf(parsed.data));
+    else if (matchOf(parsed.data, settings) !== undefined) items.push(itemOf(parsed.data));
   }
   return { items, refused, unwanted: list.data.items.length - items.length - refused.length };
 }
 
 const readVerbs: ReadonlySet<unknown> = new Set(['get', 'list', 'watch']);
 
-/** A read of anything but a subresource matches no rule; that is seen without a schema, and most of what comes is one. */
+/**
+ * Whether an item is a read of something other than a subresource, which matches no rule. Most items are, and this
+ * spares them the schema.
+ */
 function isPlainRead(item: unknown): boolean {
   if (typeof item !== 'object' || item === null || !('verb' in item) || !readVerbs.has(item.verb)) return false;
   if (!('auditID' in item && item.auditID && 'stage' in item && item.stage)) return false;
@@ -178,18 +181,18 @@ function isPlainRead(item: unknown): boolean {
   return typeof ref === 'object' && !('subresource' in ref);
 }
 
-/** The client chooses the auditID, unchecked and of any length; a CloudEvent's id must stay short. */
+/** The client chooses the auditID, of any length and unchecked, but a CloudEvent's id must be short. */
 function itemOf(data: AuditEvent): { readonly id: string; readonly data: AuditEvent } {
   const id = uuid.test(data.auditID) ? data.auditID : contentHash(data.auditID);
   return { id: `${id}/${data.stage.slice(0, 32)}`, data };
 }
 
-/** Everybody is also who has no name. */
+/** Whether a pattern matches the user. `*` matches everybody, even a user without a name. */
 function isOneOf(patterns: readonly string[], { user }: AuditEvent): boolean {
   const name = user?.username;
-  const isMeant = (pattern: string) =>
+  const matches = (pattern: string) =>
     pattern.endsWith('*') ? name?.startsWith(pattern.slice(0, -1)) : name === pattern;
-  return patterns.some((pattern) => pattern === '*' || isMeant(pattern));
+  return patterns.some((pattern) => pattern === '*' || matches(pattern));
 }
 
 function isOurs(event: AuditEvent, { apiGroup }: About, { SYSTEM_NAMESPACE, ownUsers }: Settings): boolean {
@@ -202,35 +205,39 @@ interface Match {
   readonly about: About;
 }
 
-/** The first rule that an event matches, and on what; `undefined` for noise. */
-function matchOf(event: AuditEvent, given: Settings): Match | undefined {
+/** The first rule that an event matches, and what the event is about; `undefined` if no rule matches. */
+function matchOf(event: AuditEvent, settings: Settings): Match | undefined {
   const { resource } = event.objectRef ?? {};
   if (!resource) return undefined;
   const about = { ...event.objectRef, resource };
-  const eventType = isHeard(event, about) && !isOurs(event, about, given) ? ruleOf(event, about, given) : undefined;
+  const eventType =
+    isRelevantStage(event, about) && !isOurs(event, about, settings) ? ruleOf(event, about, settings) : undefined;
   return eventType === undefined ? undefined : { eventType, about };
 }
 
-function ruleOf(event: AuditEvent, about: About, given: Settings): string | undefined {
+function ruleOf(event: AuditEvent, about: About, settings: Settings): string | undefined {
   const { verb } = event;
   const { resource, apiGroup } = about;
   if (isPrivilegedPod(event, about)) return 'privileged-pod-creation';
   if (apiGroup === rbacGroup && rbacVerbs.has(verb)) return 'rbac-change';
-  if (secretive.has(resource) && !apiGroup && writeVerbs.has(verb)) return 'secret-access';
+  if (secretResources.has(resource) && !apiGroup && writeVerbs.has(verb)) return 'secret-access';
   if (isSession(event, about)) return 'pod-exec';
-  return deleteVerbs.has(verb) && !isNoise(event, about, given) ? 'resource-deletion' : undefined;
+  return deleteVerbs.has(verb) && !isNoise(event, about, settings) ? 'resource-deletion' : undefined;
 }
 
 function isSession({ verb }: AuditEvent, { resource, subresource }: About): boolean {
-  return resource === 'pods' && sessions.has(subresource) && (verb === 'get' || verb === 'create');
+  return resource === 'pods' && sessionSubresources.has(subresource) && (verb === 'get' || verb === 'create');
 }
 
-/** A session is complete when it ends, which may be tomorrow, so it is heard of when it starts, too. */
-function isHeard(event: AuditEvent, about: About): boolean {
+/**
+ * Whether a stage says what came of a request. A session is complete only when it ends, maybe tomorrow, so its start
+ * counts.
+ */
+function isRelevantStage(event: AuditEvent, about: About): boolean {
   return event.stage === 'ResponseComplete' || (event.stage === 'ResponseStarted' && isSession(event, about));
 }
 
-/** Of Pods alone the schema keeps a body. */
+/** Whether an event starts a privileged container. Only events about Pods have a body, since the schema drops others. */
 function isPrivilegedPod({ verb, requestObject }: AuditEvent, { subresource }: About): boolean {
   const spec: z.infer<typeof podSpec> = { ...requestObject?.spec };
   const isCreated = verb === 'create' && !subresource;
@@ -247,7 +254,7 @@ function userOf({ user, impersonatedUser }: AuditEvent): string | undefined {
   return impersonatedUser?.username ?? user?.username ?? undefined;
 }
 
-function subjectOf({ resource, apiGroup, apiVersion, namespace, name }: About): ResourceRef {
+function affectedResource({ resource, apiGroup, apiVersion, namespace, name }: About): ResourceRef {
   const version = apiVersion ? (apiGroup ? `${apiGroup}/${apiVersion}` : apiVersion) : undefined;
   return { apiVersion: version, kind: kindOf(resource), namespace: text(namespace), name: text(name) };
 }

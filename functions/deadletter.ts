@@ -6,8 +6,9 @@ import { defineDeadLetterSink, observationWrites } from '../shared/function/defi
 import { recordOperations } from '../shared/pipeline/operations.ts';
 
 /**
- * Takes what a Broker could not deliver (https://knative.dev/docs/eventing/event-delivery/). What failed for a passing
- * reason is delivered once more; everything else becomes an Observation without payload, so that it is not silence.
+ * Takes events that the Broker could not deliver (https://knative.dev/docs/eventing/event-delivery/). Sends an event
+ * once more if the fault was temporary. Any other event, and one that fails again, is recorded as an Observation
+ * without its payload.
  */
 export default defineDeadLetterSink({
   name: 'deadletter',
@@ -15,11 +16,11 @@ export default defineDeadLetterSink({
   permissions: [observationWrites],
   seesOthers: true,
   async handle(event, context) {
-    const owner = context.functions.find((candidate) => isAt(event.extensions.knativeerrordest, candidate));
+    const owner = context.functions.find((candidate) => hasAddress(event.extensions.knativeerrordest, candidate));
     const source = owner?.name ?? 'other';
     const { tally, signal } = context.event;
-    if (owner && owner.name !== 'deadletter' && mayPass(event.extensions.knativeerrorcode)) {
-      const status = await context.broker.sendTo(owner.url, asItWas(event), signal);
+    if (owner && owner.name !== 'deadletter' && isTemporary(event.extensions.knativeerrorcode)) {
+      const status = await context.broker.sendTo(owner.url, withoutErrors(event), signal);
       if (status >= 200 && status < 300) return tally.deadLetter(source, 'redelivered');
     }
     await record(event, context);
@@ -27,17 +28,18 @@ export default defineDeadLetterSink({
   },
 });
 
-/** 429, any 5xx, or no answer at all: it was not the event's fault. */
-function mayPass(code: string | undefined): boolean {
+/** Whether an error code is 429, 5xx, or missing because there was no response: then the event was not at fault. */
+function isTemporary(code: string | undefined): boolean {
   return code === undefined || code === '' || code === '429' || /^5\d\d$/.test(code);
 }
 
-/** Only our own functions are delivered to: anyone who can post here could else make us call any address. */
-function isAt(destination: string | undefined, { url }: FunctionInfo): boolean {
+/** Whether a function has this address. Events are sent to our own functions only, since anyone can post one here. */
+function hasAddress(destination: string | undefined, { url }: FunctionInfo): boolean {
   return URL.parse(String(destination))?.origin === new URL(url).origin;
 }
 
-function asItWas(event: CloudEvent): CloudEvent {
+/** The event as it was before the Broker added its error attributes. */
+function withoutErrors(event: CloudEvent): CloudEvent {
   const extensions = Object.entries(event.extensions).filter(([name]) => !name.startsWith('knativeerror'));
   return { ...event, extensions: Object.fromEntries(extensions) };
 }

@@ -10,7 +10,7 @@ import { integer } from '../shared/function/settings.ts';
 import type { SplitBody } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
-/** In the order of their numbers in syslog, which Falco's gRPC clients send. */
+/** Indexed by syslog severity, which Falco's gRPC clients send. */
 const priorities = ['Emergency', 'Alert', 'Critical', 'Error', 'Warning', 'Notice', 'Informational', 'Debug'] as const;
 
 function parsePriority(value: string | number, context: z.RefinementCtx) {
@@ -21,7 +21,7 @@ function parsePriority(value: string | number, context: z.RefinementCtx) {
   return z.NEVER;
 }
 
-const settings = z.object({
+const settingsSchema = z.object({
   FALCO_MINIMUM_PRIORITY: z.string().transform(parsePriority).default('Warning'),
   DEDUP_WINDOW_SECONDS: integer(1, 31_536_000).default(300),
   FALCO_BUFFER_SIZE: integer(1, 100_000).default(100),
@@ -45,7 +45,7 @@ const schema = z.object({
 });
 
 type Alert = z.infer<typeof schema>;
-type Settings = z.infer<typeof settings>;
+type Settings = z.infer<typeof settingsSchema>;
 
 const severities: Readonly<Record<Alert['priority'], Severity>> = {
   Emergency: 'CRITICAL',
@@ -60,15 +60,15 @@ const severities: Readonly<Record<Alert['priority'], Severity>> = {
 
 const eventType = 'falco.rule.output.v1';
 
-/** When and how often it was seen is no part of what was seen. */
+/** Fields that differ between repeats of the same alert. */
 const volatileField = /^evt\.(time(\..*)?|num)$/;
 
-/** A shipper turns `k8s.ns.name` into objects in objects; no field of Falco's has more parts than this. */
+/** Log shippers may turn `k8s.ns.name` into nested objects. No field of Falco has more parts than this. */
 const maxFieldDepth = 6;
 
 /**
- * Falco's alerts, raw from `http_output` or as CloudEvents from falcosidekick: one Observation per rule, place and time
- * window. https://falco.org/docs/concepts/outputs/
+ * Falco's alerts, raw from `http_output` or as CloudEvents from falcosidekick: one Observation per rule, location and
+ * time window. https://falco.org/docs/concepts/outputs/
  */
 export default defineSource<Alert, Settings>({
   name: 'falco',
@@ -83,7 +83,7 @@ export default defineSource<Alert, Settings>({
       senderRetries: false,
     },
   ],
-  settings,
+  settings: settingsSchema,
   schema,
   normalize(alert, { time, settings: { FALCO_MINIMUM_PRIORITY: minimum, DEDUP_WINDOW_SECONDS: window } }) {
     const reason = skipReason(alert, minimum);
@@ -94,9 +94,9 @@ export default defineSource<Alert, Settings>({
       category: 'security',
       severity: severities[alert.priority],
       eventType: 'runtime-security',
-      resource: subjectOf(alert, fields),
+      resource: affectedResource(alert, fields),
       identity: identityOf({
-        ...placeAndActor(alert, fields),
+        ...locationAndActor(alert, fields),
         window: Math.floor(Date.parse(detectedAt) / 1000 / window),
       }),
       details: describe(alert, fields),
@@ -106,7 +106,7 @@ export default defineSource<Alert, Settings>({
   },
 });
 
-/** One alert a body. */
+/** A body holds one alert. */
 function split(body: unknown, minimum: Alert['priority']): SplitBody {
   const parsed = schema.safeParse(body);
   if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
@@ -119,11 +119,13 @@ function split(body: unknown, minimum: Alert['priority']): SplitBody {
 }
 
 function priorityIndex(word: string): number {
-  const wanted = word.trim().toLowerCase();
-  return priorities.findIndex((priority) => priority.toLowerCase() === (wanted === 'info' ? 'informational' : wanted));
+  const lowerCase = word.trim().toLowerCase();
+  return priorities.findIndex(
+    (priority) => priority.toLowerCase() === (lowerCase === 'info' ? 'informational' : lowerCase),
+  );
 }
 
-/** `internal` is Falco speaking of itself. */
+/** Falco reports about itself with the source `internal`. */
 function skipReason({ source, priority }: Alert, minimum: Alert['priority']): string | undefined {
   if (source === 'internal') return 'internal';
   return priorities.indexOf(priority) > priorities.indexOf(minimum) ? 'below_minimum_priority' : undefined;
@@ -142,28 +144,31 @@ function flatten(value: object, prefix = '', depth = maxFieldDepth): Map<string,
   return fields;
 }
 
-/** What repeats of one alert share. From plugins (audit, cloud) Falco names no process, so there every field counts. */
-function placeAndActor({ rule, source, hostname }: Alert, fields: Fields): Record<string, unknown> {
+/**
+ * What repeats of an alert have in common. Alerts from plugins (audit, cloud) name no process, so all their fields
+ * count.
+ */
+function locationAndActor({ rule, source, hostname }: Alert, fields: Fields): Record<string, unknown> {
   const id = text(fields.get('container.id'));
-  const place = id !== undefined && id !== 'host' ? { container: id } : { hostname };
-  if (source && !source.startsWith('syscall')) return { rule, ...place, fields: stableFields(fields) };
+  const location = id !== undefined && id !== 'host' ? { container: id } : { hostname };
+  if (source && !source.startsWith('syscall')) return { rule, ...location, fields: stableFields(fields) };
   return {
     rule,
-    ...place,
+    ...location,
     process: fields.get('proc.name'),
     user: fields.get('user.name'),
     file: fields.get('fd.name'),
   };
 }
 
-/** Integers over 2^53 have been rounded by now, each sender's differently. */
+/** Leaves out integers above 2^53: they have been rounded by now, differently for each sender. */
 function stableFields(fields: Fields): string {
   const isStable = ([name, value]: readonly [string, unknown]): boolean =>
     !volatileField.test(name) && !(Number.isInteger(value) && !Number.isSafeInteger(value));
   return canonicalJson(Object.fromEntries([...fields].filter(isStable)));
 }
 
-function subjectOf({ hostname }: Alert, fields: Fields): ResourceRef | undefined {
+function affectedResource({ hostname }: Alert, fields: Fields): ResourceRef | undefined {
   const field = (name: string): string | undefined => text(fields.get(name));
   const pod = field('k8s.pod.name');
   if (pod !== undefined) return { apiVersion: 'v1', kind: 'Pod', namespace: field('k8s.ns.name'), name: pod };

@@ -13,35 +13,38 @@ import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurren
 import { setConditions } from '../shared/pipeline/conditions.ts';
 import { recordOperations } from '../shared/pipeline/operations.ts';
 
-const settings = z.object({
+const settingsSchema = z.object({
   FILTER_CONFIGMAP_NAME: z.string().default('zen-watcher-filter'),
   FILTER_CONFIGMAP_NAMESPACE: z.string().optional(),
   FILTER_CONFIGMAP_KEY: z.string().default('filter.json'),
 });
 
-type Settings = z.infer<typeof settings>;
+type Settings = z.infer<typeof settingsSchema>;
 
-/** On the ObservationFilters that a ConfigMap has become, with its name; all others are their users'. */
+/** The label of ObservationFilters that were made from a ConfigMap; its value is the ConfigMap's name. */
 const ownLabel = `${group}/filter-configmap`;
 
-/** An entry's own targetSource, where it has one, must not say something else than its key. */
+/**
+ * The contents of the ConfigMap: rules by source. An entry has no targetSource of its own, which could contradict its
+ * key.
+ */
 const configuration = z.strictObject({ sources: z.record(sourceName, filterRules) });
 
-/** Bursts of changes are looked at together; a change has to act within two seconds. */
+/** Changes in bursts are handled together, but each must take effect within two seconds. */
 const intervalMilliseconds = 500;
 
 /**
- * Makes ObservationFilters of the filter ConfigMap, and says of every ObservationFilter whether it is accepted. A
- * ConfigMap that is invalid changes nothing: what the last good one has become stays in the cluster.
+ * Makes ObservationFilters from the filter ConfigMap, and sets the condition Accepted of every ObservationFilter. An
+ * invalid ConfigMap changes nothing: the filters that the last valid one was made into stay in the cluster.
  */
 export default defineTask<Settings>({
   name: 'filters',
-  triggers: (set) => [
-    { type: 'ApiServerSource', kinds: [filterConfigMaps(set), selectIn(observationFilters, set)] },
-    { type: 'PingSource', minutes: set.RESYNC_INTERVAL_MINUTES },
+  triggers: (settings) => [
+    { type: 'ApiServerSource', kinds: [filterConfigMaps(settings), selectIn(observationFilters, settings)] },
+    { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES },
     { type: 'Start' },
   ],
-  settings,
+  settings: settingsSchema,
   permissions: [
     observationWrites,
     { group, resources: ['observationfilters'], verbs: ['list'] },
@@ -64,29 +67,29 @@ export default defineTask<Settings>({
   },
 });
 
-/** Where the filter ConfigMap is looked for. */
-function filterConfigMaps(set: Settings & CommonSettings): KindSelector {
-  return selectIn(configMaps, set, set.FILTER_CONFIGMAP_NAMESPACE ?? set.SYSTEM_NAMESPACE);
+/** Selects the namespace of the filter ConfigMap. */
+function filterConfigMaps(settings: Settings & CommonSettings): KindSelector {
+  return selectIn(configMaps, settings, settings.FILTER_CONFIGMAP_NAMESPACE ?? settings.SYSTEM_NAMESPACE);
 }
 
 async function applyConfigMap(context: Context<Settings>): Promise<void> {
-  const { cluster, settings: set, event } = context;
-  const { namespace } = filterConfigMaps(set);
-  const ref = { apiVersion: 'v1', kind: 'ConfigMap', namespace, name: set.FILTER_CONFIGMAP_NAME };
+  const { cluster, settings, event } = context;
+  const { namespace } = filterConfigMaps(settings);
+  const ref = { apiVersion: 'v1', kind: 'ConfigMap', namespace, name: settings.FILTER_CONFIGMAP_NAME };
   const configMap = await cluster.objects.get(configMaps, ref, event.signal);
   try {
-    const isThere = configMap !== undefined && !configMap.metadata.deletionTimestamp;
-    const wanted = isThere ? filtersIn(configMap, context) : [];
-    await makeEqual(wanted, context);
+    const exists = configMap !== undefined && !configMap.metadata.deletionTimestamp;
+    const wanted = exists ? filtersIn(configMap, context) : [];
+    await synchronize(wanted, context);
   } catch (error) {
     if (!(error instanceof Refusal) || error.status === 503) throw error;
     await reportInvalid(ref, error, context);
   }
 }
 
-/** The ObservationFilters that a ConfigMap asks for. Throws a Refusal 422 that names the field. */
-function filtersIn(configMap: KubernetesObject, { settings: set }: Context<Settings>): KubernetesObject[] {
-  const key = set.FILTER_CONFIGMAP_KEY;
+/** The ObservationFilters that a ConfigMap describes. Throws a Refusal 422 that names the field. */
+function filtersIn(configMap: KubernetesObject, { settings }: Context<Settings>): KubernetesObject[] {
+  const key = settings.FILTER_CONFIGMAP_KEY;
   const schema = z.object({ data: z.object({ [key]: z.string() }) });
   const data = schema.safeParse(configMap).data?.data[key];
   if (data === undefined) throw new Refusal(422, 'the ConfigMap has no such key', { path: `data.${key}` });
@@ -99,35 +102,40 @@ function filtersIn(configMap: KubernetesObject, { settings: set }: Context<Setti
     apiVersion: `${group}/v1alpha1`,
     kind: observationFilters.kind,
     metadata: {
-      ...{ name: `${set.FILTER_CONFIGMAP_NAME}-${source}`, namespace: set.SYSTEM_NAMESPACE },
-      labels: { [ownLabel]: set.FILTER_CONFIGMAP_NAME },
+      name: `${settings.FILTER_CONFIGMAP_NAME}-${source}`,
+      namespace: settings.SYSTEM_NAMESPACE,
+      labels: { [ownLabel]: settings.FILTER_CONFIGMAP_NAME },
     },
     spec: { targetSource: source, ...rules },
   }));
 }
 
-/** Makes, changes and deletes what carries our label; nothing is touched unless all that is wanted can be. */
-async function makeEqual(wanted: readonly KubernetesObject[], context: Context<Settings>): Promise<void> {
+/**
+ * Makes the ObservationFilters with our label match the wanted ones. Changes nothing if one of the wanted names is
+ * taken by a filter without our label.
+ */
+async function synchronize(wanted: readonly KubernetesObject[], context: Context<Settings>): Promise<void> {
   const {
     cluster: { objects },
-    settings: set,
+    settings,
     event: { signal },
   } = context;
-  const there = new Map<string, KubernetesObject>();
-  for await (const filter of objects.list(observationFilters, set.SYSTEM_NAMESPACE, signal)) {
-    there.set(filter.metadata.name, filter);
+  const existing = new Map<string, KubernetesObject>();
+  for await (const filter of objects.list(observationFilters, settings.SYSTEM_NAMESPACE, signal)) {
+    existing.set(filter.metadata.name, filter);
   }
-  const isOwn = ({ metadata }: KubernetesObject): boolean => metadata.labels?.[ownLabel] === set.FILTER_CONFIGMAP_NAME;
+  const isOwn = ({ metadata }: KubernetesObject): boolean =>
+    metadata.labels?.[ownLabel] === settings.FILTER_CONFIGMAP_NAME;
   for (const { metadata } of wanted) {
-    const existing = there.get(metadata.name);
-    if (existing && !isOwn(existing)) {
+    const taken = existing.get(metadata.name);
+    if (taken && !isOwn(taken)) {
       throw new Refusal(422, 'an ObservationFilter of this name is not ours', { path: metadata.name });
     }
   }
   const names = new Set(wanted.map(({ metadata }) => metadata.name));
-  const changed = wanted.filter((filter) => !isSame(there.get(filter.metadata.name), filter));
+  const changed = wanted.filter((filter) => !isSame(existing.get(filter.metadata.name), filter));
   await forEachConcurrently(changed, callsInFlight, (filter) => objects.apply(observationFilters, filter, signal));
-  const toDelete = [...there.values()].filter((filter) => isOwn(filter) && !names.has(filter.metadata.name));
+  const toDelete = [...existing.values()].filter((filter) => isOwn(filter) && !names.has(filter.metadata.name));
   await forEachConcurrently(toDelete, callsInFlight, (filter) => objects.delete(observationFilters, filter, signal));
 }
 
@@ -137,7 +145,7 @@ function isSame(existing: KubernetesObject | undefined, wanted: KubernetesObject
   return canonical(existing) === canonical(wanted);
 }
 
-/** What an ObservationFilter says, its fields in the schema's order; nothing of one that is not there or is invalid. */
+/** The spec of an ObservationFilter as text, in the schema's order of fields; `{}` if it is missing or invalid. */
 function canonical(filter: KubernetesObject | undefined): string {
   return JSON.stringify(withSpec.safeParse(filter).data ?? {});
 }
@@ -173,15 +181,15 @@ function conditionOf(filter: KubernetesObject): Condition {
   return refused('Invalid', `${field}: ${message}`);
 }
 
-/** Says of each ObservationFilter whether it can be read: one that can't stops its source. */
+/** Sets the condition Accepted of each ObservationFilter, since an invalid one stops its source. */
 async function judgeAll(context: Context<Settings>): Promise<void> {
-  const { cluster, settings: set, event } = context;
-  const judged = async (filter: KubernetesObject): Promise<void> => {
+  const { cluster, settings, event } = context;
+  const judge = async (filter: KubernetesObject): Promise<void> => {
     await setConditions(observationFilters, filter, [conditionOf(filter)], context);
   };
   await forEachConcurrently(
-    cluster.objects.list(observationFilters, set.WATCH_NAMESPACE, event.signal),
+    cluster.objects.list(observationFilters, settings.WATCH_NAMESPACE, event.signal),
     callsInFlight,
-    judged,
+    judge,
   );
 }

@@ -11,10 +11,10 @@ import type { Stored, StoredRef } from '../shared/function/stores.ts';
 import type { Collection } from '../shared/function/tally.ts';
 import { forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 
-/** Measured best for deletes on a real API server. */
+/** Measured: deletes are fastest with this many in flight on a real API server. */
 const deletesInFlight = 16;
 
-const settings = z.object({ MAX_OBSERVATIONS: integer(1, 100_000_000).default(200_000) });
+const settingsSchema = z.object({ MAX_OBSERVATIONS: integer(1, 100_000_000).default(200_000) });
 
 interface ToDelete {
   readonly ref: StoredRef;
@@ -23,20 +23,21 @@ interface ToDelete {
 }
 
 /**
- * Removes what has outlived its TTL, then, above MAX_OBSERVATIONS, what can best be spared: resolved and missing
- * findings, then events; never an open finding, which the next pass would only write again. Counts what lives.
+ * Deletes expired Observations. If there are still more than MAX_OBSERVATIONS, deletes what matters least: resolved
+ * findings, then missing ones, then events; but never open findings, which the next pass would only write again. Counts
+ * what is left.
  */
-export default defineTask<z.infer<typeof settings>>({
+export default defineTask<z.infer<typeof settingsSchema>>({
   name: 'gc',
   triggers: ({ GC_INTERVAL_MINUTES: minutes }) => [{ type: 'PingSource', minutes }],
-  settings,
+  settings: settingsSchema,
   permissions: [{ group, resources: ['observations'], verbs: ['list', 'delete'] }],
   async handle(_event, context) {
     const census = createCensus(context);
     try {
-      // What is due is told by its label, so that what lives can be counted meanwhile.
+      // Labels tell what has expired, so the rest can be counted at the same time.
       const removal = forEachConcurrently(expired(context), deletesInFlight, (one) => remove(one, census, context));
-      // Both to their end, whatever becomes of the other: what is deleted is counted, too.
+      // Wait for both even if one fails, since what is deleted must be counted.
       const [counted, removed] = await Promise.allSettled([countLive(census, context), removal]);
       if (removed.status === 'rejected') throw removed.reason;
       if (counted.status === 'rejected') throw counted.reason;
@@ -46,7 +47,7 @@ export default defineTask<z.infer<typeof settings>>({
       census.fail('list', error);
     }
     const { errors } = census.end();
-    if (errors.length > 0) throw new Refusal(503, 'the garbage collection is not complete');
+    if (errors.length > 0) throw new Refusal(503, 'the garbage collection is incomplete');
   },
 });
 
@@ -65,19 +66,19 @@ async function remove({ ref, source, reason }: ToDelete, census: Census, context
   }
 }
 
-/** Counts all Observations by source and severity; resolves to how many there are too many. */
-async function countLive(census: Census, context: Context<z.infer<typeof settings>>): Promise<number> {
+/** Counts all Observations by source and severity; resolves to the number above the limit (negative if below). */
+async function countLive(census: Census, context: Context<z.infer<typeof settingsSchema>>): Promise<number> {
   let count = 0;
   const now = context.clock.now();
   for await (const stored of all(context)) {
-    if (isDue(stored, now)) continue;
+    if (hasExpired(stored, now)) continue;
     census.live(stored);
     count += 1;
   }
   return count - context.settings.MAX_OBSERVATIONS;
 }
 
-function isDue({ labels: { [labels.expires]: label } }: Stored, now: number): boolean {
+function hasExpired({ labels: { [labels.expires]: label } }: Stored, now: number): boolean {
   return (expiresAt(label) ?? Number.POSITIVE_INFINITY) < now;
 }
 
@@ -85,11 +86,11 @@ function all({ store, settings: { WATCH_NAMESPACE: namespace }, event: { signal 
   return store.names({ namespace }, signal);
 }
 
-/** Smaller goes first: by kind, then severity, then age. */
+/** What is deleted first has a smaller rank: by state, then severity, then age. */
 function rankOf({ labels: { [labels.state]: state, [labels.severity]: severity }, createdAt }: Stored): number[] {
-  const kind = state === 'resolved' ? 0 : state === 'missing' ? 1 : 2;
-  const rank = severities.map(String).indexOf(String(severity));
-  return [kind, rank === -1 ? 0 : severities.length - rank, createdAt];
+  const stateRank = state === 'resolved' ? 0 : state === 'missing' ? 1 : 2;
+  const severityIndex = severities.map(String).indexOf(String(severity));
+  return [stateRank, severityIndex === -1 ? 0 : severities.length - severityIndex, createdAt];
 }
 
 function compareRanks(a: readonly number[], b: readonly number[]): number {
@@ -98,30 +99,37 @@ function compareRanks(a: readonly number[], b: readonly number[]): number {
 }
 
 async function enforceLimit(excess: number, census: Census, context: Context): Promise<void> {
-  const spare: { readonly one: ToDelete; readonly rank: number[] }[] = [];
+  const candidates: { readonly one: ToDelete; readonly rank: number[] }[] = [];
   for await (const stored of all(context)) {
     if (stored.labels[labels.state] === 'open') continue;
     const source = stored.labels[labels.source] ?? 'unknown';
-    spare.push({ one: { ref: stored.ref, source, reason: 'limit' }, rank: rankOf(stored) });
+    candidates.push({ one: { ref: stored.ref, source, reason: 'limit' }, rank: rankOf(stored) });
   }
-  spare.sort((a, b) => compareRanks(a.rank, b.rank));
-  const toDelete = spare.slice(0, excess).map(({ one }) => one);
+  candidates.sort((a, b) => compareRanks(a.rank, b.rank));
+  const toDelete = candidates.slice(0, excess).map(({ one }) => one);
   const { tally } = context.event;
-  tally.warning(`MAX_OBSERVATIONS is exceeded by ${excess}: ${toDelete.length} that can be spared are removed`);
+  tally.warning(`MAX_OBSERVATIONS is exceeded by ${excess}: deleting ${toDelete.length} that are not open findings`);
   if (toDelete.length < excess) {
     tally.warning('open findings alone exceed MAX_OBSERVATIONS: filter more, or raise it');
   }
   await forEachConcurrently(toDelete, deletesInFlight, (one) => remove(one, census, context));
 }
 
-/** Who may write Observations chooses their sources, and there are as many namespaces as users like: metrics have these. */
-const mostSources = 30;
-const mostNamespaces = 30;
+/**
+ * Limits for the labels of metrics: whoever writes an Observation chooses its source, and there may be many namespaces.
+ */
+const maxSources = 30;
+const maxNamespaces = 30;
 
 type Census = ReturnType<typeof createCensus>;
 
-/** What lives, what goes, and what went wrong, told to the tally at the end in labels of a bounded number. */
-function createCensus({ settings: { MAX_OBSERVATIONS: limit }, event: { tally } }: Context<z.infer<typeof settings>>) {
+/**
+ * Counts what exists, what was deleted and what failed, and reports that to the tally at the end, with bounded labels.
+ */
+function createCensus({
+  settings: { MAX_OBSERVATIONS: limit },
+  event: { tally },
+}: Context<z.infer<typeof settingsSchema>>) {
   const deleted = createCounts('source', 'reason');
   const live = createCounts('source', 'severity');
   const open = createCounts('source', 'severity', 'namespace');
@@ -138,12 +146,12 @@ function createCensus({ settings: { MAX_OBSERVATIONS: limit }, event: { tally } 
       errors.add(operation, error instanceof Refusal ? String(error.status) : 'unexpected'),
     end(): Collection {
       const collection = {
-        live: boundLabel(live.rows(), 'source', mostSources),
-        open: boundLabel(boundLabel(open.rows(), 'source', mostSources), 'namespace', mostNamespaces),
+        live: boundLabel(live.rows(), 'source', maxSources),
+        open: boundLabel(boundLabel(open.rows(), 'source', maxSources), 'namespace', maxNamespaces),
         limit,
         errors: errors.rows(),
       };
-      for (const { source, reason, count } of boundLabel(deleted.rows(), 'source', mostSources)) {
+      for (const { source, reason, count } of boundLabel(deleted.rows(), 'source', maxSources)) {
         tally.deleted(source, reason, count);
       }
       tally.collected(collection);

@@ -36,22 +36,22 @@ import {
 } from '../shared/rules/accepted-mappings.ts';
 
 const eventType = 'io.kube-zen.ingest.v1';
-const settings = z.object({});
-const inFlight = 100;
+const settingsSchema = z.object({});
+const maxRequestsInFlight = 100;
 
-/** Changes of mappings are looked at together; each has to act within two seconds. */
+/** Changes of mappings in bursts are handled together, but each must take effect within two seconds. */
 const intervalMilliseconds = 500;
 
 /**
- * Any other tool: what ObservationMapping and Ingester objects say about kinds of objects, and about what is posted below
- * `/ingest/`. Outside the system namespace they see and write their own namespace alone.
+ * Findings of any other tool: ObservationMappings and Ingesters say what to make of objects, and of what is posted
+ * below `/ingest/`. Those outside the system namespace read and write their own namespace only.
  */
 export default defineTask({
   name: 'ingest',
-  triggers: (set) => [
-    objects(mappingKinds, set),
+  triggers: (settings) => [
+    objects(mappingKinds, settings),
     { type: 'MappedKinds' },
-    { type: 'PingSource', minutes: set.RESYNC_INTERVAL_MINUTES },
+    { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES },
     { type: 'Start' },
     { type: 'Broker', eventType },
     {
@@ -59,12 +59,12 @@ export default defineTask({
       path: '/ingest/*',
       eventType,
       split: (body) => ({ items: [{ id: idOf(body), data: body }], refused: [], unwanted: 0 }),
-      isServed: (path, watching) => acceptedNow(watching).some((mapped) => pathOf(mapped) === path),
-      inFlight,
+      isServed: (path, context) => acceptedNow(context).some((mapping) => ingestPath(mapping) === path),
+      inFlight: maxRequestsInFlight,
       senderRetries: true,
     },
   ],
-  settings,
+  settings: settingsSchema,
   permissions: [
     { ...observationWrites, verbs: [...observationWrites.verbs, 'list', 'patch'] },
     {
@@ -74,15 +74,16 @@ export default defineTask({
     },
     { group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'], scope: 'system' },
   ],
-  watches: (set) => [observationFilters, ...mappingKinds].map((kind) => selectIn(kind, set)),
+  watches: (settings) => [observationFilters, ...mappingKinds].map((kind) => selectIn(kind, settings)),
   seesOthers: true,
   handle(event, context) {
     if (isPing(event)) return passAll(context);
     if (isReference(event)) return handleReference(event, context);
-    return handlePosted(event, context);
+    return handlePost(event, context);
   },
 });
 
+/** The id of a post: the same for equal bodies, so that a retry by the sender makes the same event. */
 function idOf(body: unknown): string {
   try {
     return contentHash(body);
@@ -91,11 +92,11 @@ function idOf(body: unknown): string {
   }
 }
 
-function pathOf({ path }: AcceptedMapping): string | undefined {
+function ingestPath({ path }: AcceptedMapping): string | undefined {
   return path === undefined ? undefined : `/ingest/${path}`;
 }
 
-function judge(
+function judgeAll(
   mappings: readonly KubernetesObject[],
   all: readonly KubernetesObject[],
   context: PathContext,
@@ -108,14 +109,14 @@ function judge(
   });
 }
 
-/** What is accepted by the objects that are watched. */
+/** The mappings that are accepted according to the watched objects. */
 function acceptedNow(context: PathContext): AcceptedMapping[] {
-  return judge(context.cluster.watched(observationMappings), context.cluster.watched(ingesters), context)
-    .map(({ mapped }) => mapped)
-    .filter((mapped) => mapped !== undefined);
+  return judgeAll(context.cluster.watched(observationMappings), context.cluster.watched(ingesters), context)
+    .map(({ mapping }) => mapping)
+    .filter((mapping) => mapping !== undefined);
 }
 
-/** A source as the pipeline knows it, of all that maps to one name: they share the lifecycle of its findings. */
+/** All mappings with the same source as one source of the pipeline, since they share the lifecycle of its findings. */
 function sourceOf(
   name: string,
   all: readonly AcceptedMapping[],
@@ -124,13 +125,13 @@ function sourceOf(
   return {
     name,
     triggers: () => [{ type: 'ApiServerSource', kinds }],
-    settings,
+    settings: settingsSchema,
     schema: z.unknown(),
     normalize: (data, { time }) => normalizeAll(all, data, time),
   };
 }
 
-const typed = z.object({
+const objectSchema = z.object({
   apiVersion: z.string(),
   kind: z.string(),
   metadata: z.object({
@@ -140,9 +141,9 @@ const typed = z.object({
   }),
 });
 
-/** What all of these mappings make of an object, or of what was posted. */
+/** Applies all mappings to an object or to posted data, and joins their findings. */
 function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: string): Normalized {
-  const object = typed.safeParse(data).data;
+  const object = objectSchema.safeParse(data).data;
   const about = object && {
     apiVersion: object.apiVersion,
     kind: object.kind,
@@ -150,19 +151,22 @@ function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: stri
     namespace: object.metadata.namespace,
   };
   const labels = object?.metadata.labels ?? {};
-  const isMeant = ({ kind }: AcceptedMapping): boolean =>
+  const applies = ({ kind }: AcceptedMapping): boolean =>
     kind === undefined || (about !== undefined && appliesTo(kind, { ...about, labels }));
   const parts = all
-    .filter(isMeant)
-    .map(({ map, filter, windowSeconds }) => filtered(map(data, { about, time, windowSeconds }), filter));
+    .filter(applies)
+    .map(({ map, filter, windowSeconds }) => applyFilter(map(data, { about, time, windowSeconds }), filter));
   return {
     findings: parts.flatMap(({ findings }) => findings),
     skipped: sumOf(parts.map(({ skipped }) => skipped)),
   };
 }
 
-/** What an Ingester's own filter drops counts as skipped: the findings that go on are asked by the others. */
-function filtered({ findings, skipped }: Normalized, filter: AcceptedMapping['filter']): Normalized {
+/**
+ * Applies an Ingester's own filter, and counts what it drops as skipped, not as filtered: that is for
+ * ObservationFilters.
+ */
+function applyFilter({ findings, skipped }: Normalized, filter: AcceptedMapping['filter']): Normalized {
   const judged = findings.map((finding) => ({ finding, reason: filter(finding) }));
   const dropped = judged.flatMap(({ reason }) => (reason === undefined ? [] : [{ [reason]: 1 }]));
   return {
@@ -178,31 +182,33 @@ function sumOf(all: readonly Counts[]): Counts {
   return sum;
 }
 
-/** A tenant's mapping reads and writes its namespace alone: the pipeline is told that there is no other. */
-function confined(context: Context, { tenant }: AcceptedMapping, all: readonly AcceptedMapping[]): Context {
-  const ttl = all.find((mapped) => mapped.ttl !== undefined)?.ttl;
-  const place = tenant === undefined ? {} : { WATCH_NAMESPACE: tenant, SYSTEM_NAMESPACE: tenant };
-  const changed = { ...place, ...(ttl !== undefined && { OBSERVATION_TTL_SECONDS: ttl }) };
+/**
+ * The context of a mapping. A tenant's is confined to its namespace, by telling the pipeline that there is no other.
+ */
+function contextFor(context: Context, { tenant }: AcceptedMapping, all: readonly AcceptedMapping[]): Context {
+  const ttl = all.find((mapping) => mapping.ttl !== undefined)?.ttl;
+  const namespaces = tenant === undefined ? {} : { WATCH_NAMESPACE: tenant, SYSTEM_NAMESPACE: tenant };
+  const changed = { ...namespaces, ...(ttl !== undefined && { OBSERVATION_TTL_SECONDS: ttl }) };
   return { ...context, settings: { ...context.settings, ...changed } };
 }
 
-/** What maps to the same name in the same scope. */
+/** Groups mappings that have the same source in the same scope. */
 function groupsOf<Some extends AcceptedMapping>(all: readonly Some[]): [Some, ...Some[]][] {
   const groups = new Map<string, [Some, ...Some[]]>();
-  for (const mapped of all) {
-    const key = JSON.stringify([mapped.tenant, mapped.source]);
+  for (const mapping of all) {
+    const key = JSON.stringify([mapping.tenant, mapping.source]);
     const group = groups.get(key);
-    if (group) group.push(mapped);
-    else groups.set(key, [mapped]);
+    if (group) group.push(mapping);
+    else groups.set(key, [mapping]);
   }
   return [...groups.values()];
 }
 
-async function handlePosted(event: CloudEvent, context: Context): Promise<void> {
-  const mapped = acceptedNow(context).find((one) => pathOf(one) === event.source);
-  // Its Ingester may be about to be seen here, too; if it is not, the Broker gives up in the end and it is recorded.
-  if (!mapped) throw new Refusal(503, 'no Ingester has this path', { retryAfter: 2 });
-  await observeEvent(sourceOf(mapped.source, [mapped], []), event, confined(context, mapped, [mapped]));
+async function handlePost(event: CloudEvent, context: Context): Promise<void> {
+  const mapping = acceptedNow(context).find((one) => ingestPath(one) === event.source);
+  // The watch may not have seen a new Ingester yet. If there is none, the Broker will dead-letter the event.
+  if (!mapping) throw new Refusal(503, 'no Ingester has this path', { retryAfter: 2 });
+  await observeEvent(sourceOf(mapping.source, [mapping], []), event, contextFor(context, mapping, [mapping]));
 }
 
 async function handleReference(event: CloudEvent, context: Context): Promise<void> {
@@ -214,7 +220,7 @@ async function handleReference(event: CloudEvent, context: Context): Promise<voi
     .filter(({ kind }) => appliesTo(kind, ref));
   if (wanted.length === 0) return context.event.tally.skipped('not_wanted');
   for (const all of groupsOf(wanted)) {
-    const own = confined(context, all[0], all);
+    const own = contextFor(context, all[0], all);
     const kind = {
       group,
       versions: [version],
@@ -226,16 +232,18 @@ async function handleReference(event: CloudEvent, context: Context): Promise<voi
   }
 }
 
-function hasKind(mapped: AcceptedMapping): mapped is AcceptedMapping & { readonly kind: MappedKind } {
-  return mapped.kind !== undefined;
+function hasKind(mapping: AcceptedMapping): mapping is AcceptedMapping & { readonly kind: MappedKind } {
+  return mapping.kind !== undefined;
 }
 
-/** ApiServerSource's subject is the object's path: `/apis/<group>/<version>/namespaces/<namespace>/<plural>/<name>`. */
+/**
+ * The plural in an ApiServerSource event's subject: `/apis/<group>/<version>/namespaces/<namespace>/<plural>/<name>`.
+ */
 function pluralIn({ subject }: CloudEvent): string | undefined {
   return /\/([a-z0-9]+)\/[^/]+$/.exec(String(subject))?.[1];
 }
 
-/** A completeness pass over everything that is mapped, and the conditions of all that maps. */
+/** Runs a completeness pass for every mapping, and sets the conditions of all ObservationMappings and Ingesters. */
 async function passAll(context: Context): Promise<void> {
   const isDone = await context.coalesce(intervalMilliseconds, async () => {
     await passOnce(context);
@@ -248,32 +256,34 @@ async function passOnce(context: Context): Promise<void> {
   const { cluster, settings, event } = context;
   const listed = (kind: KindSelector): Promise<KubernetesObject[]> =>
     Array.fromAsync(cluster.objects.list(kind, settings.WATCH_NAMESPACE, event.signal));
-  const verdicts = judge(await listed(observationMappings), await listed(ingesters), context);
+  const verdicts = judgeAll(await listed(observationMappings), await listed(ingesters), context);
   const ready = new Map<AcceptedMapping, Condition>();
   const failed: unknown[] = [];
-  for (const group of groupsOf(verdicts.map(({ mapped }) => mapped).filter((mapped) => mapped !== undefined))) {
+  for (const group of groupsOf(verdicts.map(({ mapping }) => mapping).filter((mapping) => mapping !== undefined))) {
     try {
       await passGroup(group, ready, context);
     } catch (error) {
-      // One source's trouble is not another's.
+      // A fault of one source must not stop the others.
       failed.push(error);
     }
   }
-  for (const { object, condition, mapped } of verdicts) {
+  for (const { object, condition, mapping } of verdicts) {
     const kind = object.kind === ingesters.kind ? ingesters : observationMappings;
-    const own = mapped && (ready.get(mapped) ?? readyCondition('True', 'Ready', ''));
+    const own = mapping && (ready.get(mapping) ?? readyCondition('True', 'Ready', ''));
     await setConditions(kind, object, [condition, own ?? notReadyCondition(condition)], context);
   }
   if (failed.length > 0) throw failed[0];
   await ageOrphans(orphansOf(verdicts, context), context);
 }
 
-/** What no mapping makes any more. One that is not accepted keeps its findings: somebody may be about to mend it. */
+/**
+ * Findings whose source no mapping has any more. A mapping that is not accepted keeps its findings, as it may be fixed.
+ */
 function orphansOf(verdicts: readonly Verdict[], { functions }: Context): (stored: Stored) => boolean {
   const builtIn = new Set<string | undefined>(functions.map(({ name }) => name));
   const kept = new Set(
-    verdicts.flatMap(({ object, condition, mapped }) => {
-      if (mapped) return [scopeOf(mapped.tenant, mapped.source)];
+    verdicts.flatMap(({ object, condition, mapping }) => {
+      if (mapping) return [scopeOf(mapping.tenant, mapping.source)];
       const source = condition.status === 'True' ? undefined : namedSource.safeParse(object).data;
       return source === undefined ? [] : [scopeOf(undefined, source)];
     }),
@@ -286,31 +296,31 @@ function scopeOf(tenant: string | undefined, source: string | undefined): string
   return JSON.stringify([tenant, source]);
 }
 
-/** The source that an object names, though it is not accepted. */
+/** The source that an object names, even if it is not accepted. */
 const namedSource = z
   .object({ spec: z.union([z.object({ sourceName: z.string() }), z.object({ source: z.string() })]) })
   .transform(({ spec }) => ('sourceName' in spec ? spec.sourceName : spec.source));
 
-/** One source's pass. A kind that can't be read keeps the source's other findings from being taken for gone. */
+/** Runs the pass of one source. If a kind can't be read, the source's other findings must not count as gone. */
 async function passGroup(
   group: [AcceptedMapping, ...AcceptedMapping[]],
   ready: Map<AcceptedMapping, Condition>,
   context: Context,
 ): Promise<void> {
-  const own = confined(context, group[0], group);
+  const own = contextFor(context, group[0], group);
   const kinds: KindSelector[] = [];
   const resolved: AcceptedMapping[] = [];
-  for (const mapped of group) {
-    if (!mapped.kind) continue;
-    const resolution = await resolveKind(mapped, own);
-    if ('type' in resolution) ready.set(mapped, resolution);
+  for (const mapping of group) {
+    if (!mapping.kind) continue;
+    const resolution = await resolveKind(mapping, own);
+    if ('type' in resolution) ready.set(mapping, resolution);
     else {
       kinds.push(resolution);
-      resolved.push({ ...mapped, kind: { ...mapped.kind, kind: resolution.kind || undefined } });
-      ready.set(mapped, await apiServerSourceCondition(mapped, resolution, context));
+      resolved.push({ ...mapping, kind: { ...mapping.kind, kind: resolution.kind || undefined } });
+      ready.set(mapping, await apiServerSourceCondition(mapping, resolution, context));
     }
   }
-  const conditions = group.map((mapped) => ready.get(mapped)).filter((condition) => condition !== undefined);
+  const conditions = group.map((mapping) => ready.get(mapping)).filter((condition) => condition !== undefined);
   const isComplete = !conditions.some(isIncomplete);
   if (kinds.length === 0 && !(isComplete && conditions.length > 0)) return;
   await reconcilePass(sourceOf(group[0].source, resolved, kinds), own, isComplete);

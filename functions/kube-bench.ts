@@ -31,7 +31,7 @@ const schema = z.object({
 
 type ConfigMap = z.infer<typeof schema>;
 
-/** kube-bench nests controls, tests and results; deeper than this nothing is read. */
+/** kube-bench nests controls, tests and results. Nothing below this depth is read. */
 const maxDepth = 8;
 const maxActualValueBytes = 1024;
 
@@ -50,7 +50,7 @@ export default defineSource({
   normalize({ metadata, data }, { time }) {
     const findings: Finding[] = [];
     const skipped: Record<string, number> = {};
-    const resource = subjectOf(metadata);
+    const resource = affectedResource(metadata);
     const reportFile = resource ? undefined : fileOf(metadata);
     for (const control of data['results.json']) {
       for (const { section, results } of control.tests ?? []) {
@@ -91,8 +91,11 @@ function findingOf(
   };
 }
 
-/** The output does not say which node it is of; whoever stores it must, by a label or an annotation. */
-function subjectOf({ name, namespace, labels, annotations }: ConfigMap['metadata']): ResourceRef | undefined {
+/**
+ * The output does not name the node, so whoever stores it has to, with a label or an annotation. Otherwise the resource
+ * is the ConfigMap, or nothing if the ConfigMap was made from a file.
+ */
+function affectedResource({ name, namespace, labels, annotations }: ConfigMap['metadata']): ResourceRef | undefined {
   const keys = ['kubernetes.io/hostname', 'node'];
   const node = [labels, annotations].flatMap((map) => keys.map((key) => map?.[key])).find(isPresent);
   if (node !== undefined) return { apiVersion: 'v1', kind: 'Node', name: node };
@@ -100,7 +103,7 @@ function subjectOf({ name, namespace, labels, annotations }: ConfigMap['metadata
   return { apiVersion: 'v1', kind: 'ConfigMap', namespace: namespace ?? undefined, name: name ?? undefined };
 }
 
-/** One JSON document, or one control object a line (several targets in one run). */
+/** Parses one JSON document or, if one run had several targets, one object per line. */
 function parseOutput(output: string): unknown[] {
   try {
     return controlsIn(foldKeys(JSON.parse(output), maxDepth));
@@ -110,14 +113,16 @@ function parseOutput(output: string): unknown[] {
   }
 }
 
-/** `{Controls, Totals}`, a bare array of controls, or one of them alone. */
+/** The controls in `{Controls, Totals}`, in an array of controls, or in a single control. */
 function controlsIn(output: unknown): unknown[] {
   if (Array.isArray(output)) return output;
   if (typeof output === 'object' && output !== null && 'controls' in output) return [output.controls].flat();
   return [output];
 }
 
-/** Keys have come in several cases (`test_number`, `TestNumber`): compared without case and underscores. */
+/**
+ * Folds the case and underscores of keys: versions of kube-bench spell them differently (`test_number`, `TestNumber`).
+ */
 function foldKeys(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null || depth === 0) return value;
   if (Array.isArray(value)) return value.map((item) => foldKeys(item, depth - 1));

@@ -47,10 +47,10 @@ const findings: ReadonlySet<string> = new Set(['fail', 'warn']);
 
 const noFindings: ReadonlySet<string> = new Set(['pass', 'skip', 'error']);
 
-/** Tools with sources of their own, whose findings adapters copy into policy reports. */
+/** Tools that have sources of their own here, but whose findings adapters also copy into policy reports. */
 const copied = /^(falco|trivy|kube-bench)\b/i;
 
-/** Kyverno's own engines, and the API server's policies that Kyverno reports on: their properties tell how, not what. */
+/** Kyverno's own engines, and the API server's policies, which it reports on. Their properties say how, not what. */
 const kyvernoEngine = /^kyverno|^(validating|mutating)admissionpolicy$/i;
 
 function kindsOf(group: string, versions: readonly string[], kinds: readonly string[]): KindSelector[] {
@@ -70,8 +70,8 @@ const kinds: readonly KindSelector[] = [
 ];
 
 /**
- * Policy reports of Kyverno and of every other engine that writes them: one Observation per failed or warned result
- * and affected resource. https://kyverno.io/docs/policy-reports/ and https://openreports.io
+ * Policy reports by Kyverno and every other engine that writes them: one Observation per failed or warned result and
+ * affected resource. https://kyverno.io/docs/policy-reports/ and https://openreports.io
  */
 export default defineSource({
   name: 'kyverno',
@@ -90,12 +90,12 @@ export default defineSource({
   },
 });
 
-/** Of a result that is absent some word that means nothing. */
+/** The result in lower case. A missing one becomes a word that matches nothing. */
 function wordOf({ result }: Result): string {
   return String(result).trim().toLowerCase();
 }
 
-/** Empty where neither the result nor the report says it. */
+/** Empty if neither the result nor the report names its engine. */
 function engineOf({ source }: Result, report: Report): string {
   return text(source) ?? text(report.source) ?? '';
 }
@@ -111,7 +111,7 @@ function findingsOf(result: Result, report: Report, time: string): Finding[] {
   const { policy, rule, severity, message, category } = result;
   const engine = engineOf(result, report);
   const properties = isForeign(engine, report) && result.properties ? canonicalJson(result.properties) : undefined;
-  return subjectsOf(result, report).map((resource) => ({
+  return affectedResources(result, report).map((resource) => ({
     category: 'security',
     severity: parseSeverity(severity),
     eventType: wordOf(result) === 'warn' ? 'policy-warning' : 'policy-violation',
@@ -122,20 +122,23 @@ function findingsOf(result: Result, report: Report, time: string): Finding[] {
   }));
 }
 
-/** An image scanner reports every package under one policy: only the properties tell those findings apart. */
+/**
+ * Whether an engine is not Kyverno's. An image scanner reports all packages under one policy, so only the properties
+ * tell its findings apart.
+ */
 function isForeign(engine: string, { metadata }: Report): boolean {
   if (engine !== '') return !kyvernoEngine.test(engine);
   return metadata.labels?.['app.kubernetes.io/managed-by'] !== 'kyverno';
 }
 
-/** Each result stands for itself: its own resources, else the report's scope, its owner, or the report. */
-function subjectsOf({ resources }: Result, report: Report): ResourceRef[] {
+/** A result's own resources; or else the report's scope, its owner, or the report itself. */
+function affectedResources({ resources }: Result, report: Report): ResourceRef[] {
   const own = resources?.map((one) => refOf(one, report)).filter((ref) => ref !== undefined);
   if (own?.length) return own;
   const { apiVersion, kind, metadata } = report;
-  const itself = refOf({ apiVersion, kind, name: metadata.name, namespace: metadata.namespace }, report);
-  const subject = (report.scope && refOf(report.scope, report)) ?? ownerOf(metadata) ?? itself;
-  return subject ? [subject] : [{ apiVersion, kind }];
+  const reportItself = refOf({ apiVersion, kind, name: metadata.name, namespace: metadata.namespace }, report);
+  const resource = (report.scope && refOf(report.scope, report)) ?? ownerOf(metadata) ?? reportItself;
+  return resource ? [resource] : [{ apiVersion, kind }];
 }
 
 function refOf({ apiVersion, namespace, ...one }: z.infer<typeof reference>, report: Report): ResourceRef | undefined {

@@ -30,16 +30,16 @@ const apiServices: KindSelector = {
   namespaced: false,
 };
 
-/** On what this function makes; anything else is left alone. */
+/** The label of the objects that this function creates. It leaves all others alone. */
 const ownLabel = `${ingesters.group}/made-by`;
 
-/** An installation brings dozens of CRDs at a time: they are looked at together. */
+/** Installing a tool creates dozens of CRDs at a time, which are handled together. */
 const intervalMilliseconds = 10_000;
 
 /**
- * Keeps an ApiServerSource for each function and API group of which the cluster serves kinds that the function wants.
- * It is taken away when the kinds are gone, and left as it is while that can't be told: the server of an API group may
- * only be down. https://knative.dev/docs/eventing/sources/apiserversource/
+ * Maintains an ApiServerSource for each function and API group, if the cluster serves kinds of the group that the
+ * function wants. Deletes it when those kinds are gone, but leaves it alone while that is unknown, since the API
+ * group's server may just be down. https://knative.dev/docs/eventing/sources/apiserversource/
  */
 export default defineTask({
   name: 'sources',
@@ -63,13 +63,13 @@ export default defineTask({
   async handle(_event, context) {
     const { cluster, event } = context;
     if (!cluster.hasApiServerSources) return event.tally.skipped('no_api_server_sources');
-    const changed = await context.coalesce(intervalMilliseconds, () => keepSources(context));
+    const changed = await context.coalesce(intervalMilliseconds, () => syncSources(context));
     if (changed) await pingAll(changed, context);
     else event.tally.skipped('coalesced');
   },
 });
 
-/** What an ApiServerSource of ours says. */
+/** The parts of an ApiServerSource that are read here. */
 const sourceSchema = z.object({
   spec: z.looseObject({
     resources: z.array(z.looseObject({ apiVersion: z.string(), kind: z.string() })).default([]),
@@ -86,21 +86,21 @@ interface WantedSource {
   readonly kinds: readonly WantedKind[];
 }
 
-/** Makes the ApiServerSources what they should be; resolves to the functions whose sources it has made or changed. */
-async function keepSources(context: Context): Promise<readonly FunctionInfo[]> {
+/** Creates, changes and deletes ApiServerSources; resolves to the functions whose sources were created or changed. */
+async function syncSources(context: Context): Promise<readonly FunctionInfo[]> {
   const { cluster, settings, event } = context;
-  const there = new Map<string, KubernetesObject>();
+  const remaining = new Map<string, KubernetesObject>();
   for await (const source of cluster.objects.list(apiServerSources, settings.SYSTEM_NAMESPACE, event.signal)) {
-    there.set(source.metadata.name, source);
+    remaining.set(source.metadata.name, source);
   }
   const lookUp = await createKindLookup(context);
   const changed = new Set<FunctionInfo>();
   for (const wanted of wantedSources(await mappedKinds(context), context)) {
-    const existing = there.get(wanted.name);
-    there.delete(wanted.name);
-    if (await keep(wanted, existing, lookUp, context)) changed.add(wanted.info);
+    const existing = remaining.get(wanted.name);
+    remaining.delete(wanted.name);
+    if (await syncSource(wanted, existing, lookUp, context)) changed.add(wanted.info);
   }
-  for (const source of there.values()) {
+  for (const source of remaining.values()) {
     if (isOwn(source)) await cluster.objects.delete(apiServerSources, source, event.signal);
   }
   return [...changed];
@@ -108,19 +108,19 @@ async function keepSources(context: Context): Promise<readonly FunctionInfo[]> {
 
 function wantedSources(mapped: readonly WantedKind[], context: Context): WantedSource[] {
   return context.functions.flatMap((info) => {
-    const own: readonly WantedKind[] = info.kinds.filter((kind) => isForUs(kind, context));
+    const own: readonly WantedKind[] = info.kinds.filter((kind) => needsSource(kind, context));
     const byGroup = Map.groupBy([...own, ...(info.takesMappedKinds ? mapped : [])], ({ group }) => group);
     return [...byGroup].map(([group, kinds]) => ({ name: apiServerSourceName(info.name, group), info, group, kinds }));
   });
 }
 
-/** A kind of which the kind or the plural is enough. */
+/** A kind that a function wants, by its kind or its plural: at least one of the two is known. */
 interface WantedKind extends Pick<KindSelector, 'group' | 'versions' | 'labels'> {
   readonly kind: string | undefined;
   readonly plural: string | undefined;
 }
 
-/** What the accepted ObservationMappings and Ingesters name. */
+/** The kinds that accepted ObservationMappings and Ingesters name. */
 async function mappedKinds({ cluster, functions, settings, event }: Context): Promise<WantedKind[]> {
   const { WATCH_NAMESPACE, SYSTEM_NAMESPACE: systemNamespace } = settings;
   const mappings = await Array.fromAsync(cluster.objects.list(observationMappings, WATCH_NAMESPACE, event.signal));
@@ -128,13 +128,16 @@ async function mappedKinds({ cluster, functions, settings, event }: Context): Pr
   const functionNames = functions.map(({ name }) => name);
   const judged = judgeMappings({ mappings, ingesters: all, systemNamespace, functionNames });
   return judged
-    .map(({ mapped }) => mapped?.kind)
+    .map(({ mapping }) => mapping?.kind)
     .filter((kind) => kind !== undefined)
     .map(({ group, version, kind, plural }) => ({ group, versions: [version], kind, plural }));
 }
 
-/** A tenant's zen-watcher has no right outside its namespace; what every cluster serves has been applied with us. */
-function isForUs({ group, namespaced }: KindSelector, { settings }: Context): boolean {
+/**
+ * Whether a kind needs a source from here. Those for groups that every cluster serves are part of the manifests, and a
+ * tenant's zen-watcher may not read cluster-scoped kinds.
+ */
+function needsSource({ group, namespaced }: KindSelector, { settings }: Context): boolean {
   return !alwaysServed.has(group) && (namespaced || settings.WATCH_NAMESPACE === undefined);
 }
 
@@ -142,15 +145,15 @@ function isOwn({ metadata }: KubernetesObject): boolean {
   return metadata.labels?.[ownLabel] === 'sources';
 }
 
-/** Makes one ApiServerSource what it should be; resolves to whether it was made or changed. */
-async function keep(
+/** Creates, changes or deletes one ApiServerSource; resolves to whether it was created or changed. */
+async function syncSource(
   { name, info, group, kinds }: WantedSource,
   existing: KubernetesObject | undefined,
   lookUp: KindLookup,
   { cluster: { objects }, settings, event: { signal, tally } }: Context,
 ): Promise<boolean> {
   if (existing && !isOwn(existing)) {
-    tally.warning(`the ApiServerSource ${name} is not ours: nothing is done about ${group} for ${info.name}`);
+    tally.warning(`the ApiServerSource ${name} is not ours, so ${info.name} is not told about changes in ${group}`);
     return false;
   }
   const watched = await watchedKinds(kinds, existing, lookUp, tally);
@@ -168,7 +171,7 @@ function sourceFor(
   name: string,
   info: FunctionInfo,
   resources: readonly WatchedKind[],
-  { SYSTEM_NAMESPACE: namespace, WATCH_NAMESPACE: watched }: CommonSettings,
+  { SYSTEM_NAMESPACE: namespace, WATCH_NAMESPACE: watchNamespace }: CommonSettings,
 ): KubernetesObject & { readonly spec: object } {
   return {
     apiVersion: 'sources.knative.dev/v1',
@@ -181,28 +184,28 @@ function sourceFor(
     spec: {
       mode: 'Reference',
       serviceAccountName: `${info.name}-source`,
-      ...(watched === undefined && { namespaceSelector: {} }),
+      ...(watchNamespace === undefined && { namespaceSelector: {} }),
       resources,
       sink: { ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name: info.name, namespace } },
     },
   };
 }
 
-/** Whether an object has all that is wanted of it; what Knative fills in besides does not count. */
-function includesFields(has: unknown, wants: unknown): boolean {
-  if (Array.isArray(wants)) {
+/** Whether an object has all wanted fields. Others, which Knative has filled in, don't matter. */
+function includesFields(actual: unknown, wanted: unknown): boolean {
+  if (Array.isArray(wanted)) {
     return (
-      Array.isArray(has) &&
-      has.length === wants.length &&
-      wants.every((item, index) => includesFields(has[index], item))
+      Array.isArray(actual) &&
+      actual.length === wanted.length &&
+      wanted.every((item, index) => includesFields(actual[index], item))
     );
   }
-  if (typeof wants !== 'object' || wants === null) return has === wants;
-  const fields = new Map<string, unknown>(Object.entries(has ?? {}));
-  return Object.entries(wants).every(([key, value]) => fields.has(key) && includesFields(fields.get(key), value));
+  if (typeof wanted !== 'object' || wanted === null) return actual === wanted;
+  const fields = new Map<string, unknown>(Object.entries(actual ?? {}));
+  return Object.entries(wanted).every(([key, value]) => fields.has(key) && includesFields(fields.get(key), value));
 }
 
-/** Where a kind is served: the version and its real plural, or that it is gone, or that this can't be told now. */
+/** How a kind is served (its version and real plural), or that it is gone, or that this is unknown at the moment. */
 type Presence = { readonly version: string; readonly kind: string; readonly plural: string } | 'gone' | 'unknown';
 
 type KindLookup = (wanted: WantedKind) => Promise<Presence>;
@@ -214,12 +217,15 @@ async function createKindLookup({ cluster, settings, event: { signal } }: Contex
   const kinds = new Map<string, ReturnType<typeof discovery.kinds>>();
   const kindsIn = (group: string, version: string): ReturnType<typeof discovery.kinds> => {
     const key = `${group}/${version}`;
-    const asked = kinds.get(key) ?? discovery.kinds(group, version, signal);
-    kinds.set(key, asked);
-    return asked;
+    const request = kinds.get(key) ?? discovery.kinds(group, version, signal);
+    kinds.set(key, request);
+    return request;
   };
 
-  /** A server that has just started does not serve all its kinds yet: gone is what has no definition either. */
+  /**
+   * A server that has just started may not serve all its kinds yet, so a kind is gone only if it has no definition
+   * either.
+   */
   async function isDefined({ kind, plural = guessedPlural(String(kind)), group }: WantedKind): Promise<boolean> {
     if (settings.WATCH_NAMESPACE !== undefined || alwaysServed.has(group)) return false;
     const ref = { apiVersion: 'apiextensions.k8s.io/v1', kind: crds.kind, name: `${plural}.${group}` };
@@ -230,9 +236,9 @@ async function createKindLookup({ cluster, settings, event: { signal } }: Contex
     const served = groups.get(wanted.group);
     if (!served) return (await isDefined(wanted)) ? 'unknown' : 'gone';
     for (const version of wanted.versions.filter((one) => served.includes(one))) {
-      const there = await kindsIn(wanted.group, version);
-      if (!there) return 'unknown';
-      const found = there.find(({ kind, plural }) =>
+      const servedKinds = await kindsIn(wanted.group, version);
+      if (!servedKinds) return 'unknown';
+      const found = servedKinds.find(({ kind, plural }) =>
         wanted.kind === undefined ? plural === wanted.plural : kind === wanted.kind,
       );
       if (found) return { version, ...found };
@@ -241,7 +247,7 @@ async function createKindLookup({ cluster, settings, event: { signal } }: Contex
   };
 }
 
-/** What an ApiServerSource is to watch of these kinds; of those that can't be looked up now, what it watches already. */
+/** What an ApiServerSource should watch of these kinds. If a kind can't be looked up now, it stays as it is. */
 async function watchedKinds(
   wanted: readonly WantedKind[],
   existing: KubernetesObject | undefined,
@@ -263,39 +269,46 @@ function watchedAs(
   tally: Tally,
 ): readonly WatchedKind[] {
   if (presence === 'gone') return [];
-  if (presence === 'unknown') return before.filter((kind) => isMeant(wanted, kind));
+  if (presence === 'unknown') return before.filter((kind) => isKind(wanted, kind));
   const { group, labels } = wanted;
   const { version, kind, plural } = presence;
   if (plural !== guessedPlural(kind)) {
-    tally.warning(`${plural}.${group} are found by the completeness pass only: Knative guesses another plural`);
+    tally.warning(`only the completeness pass sees ${plural}.${group}, since Knative guesses another plural`);
     return [];
   }
   const apiVersion = group === '' ? version : `${group}/${version}`;
   return [{ apiVersion, kind, ...(labels && { selector: { matchLabels: labels } }) }];
 }
 
-function isMeant({ kind, plural }: WantedKind, watched: WatchedKind): boolean {
+function isKind({ kind, plural }: WantedKind, watched: WatchedKind): boolean {
   return kind === undefined ? guessedPlural(watched.kind) === plural : watched.kind === kind;
 }
 
-/** A source never sends what was there before it: the function's pass finds that, now instead of at its hour. */
+/**
+ * An ApiServerSource does not report objects that existed before it. A ping makes the function's pass find them now,
+ * and not only at the next interval.
+ */
 async function pingAll(changed: readonly FunctionInfo[], context: Context): Promise<void> {
   const { tally } = context.event;
   tally.observed(changed.length);
   await Promise.all(
     changed.map(async (info) => {
       if (!(await ping(info, context))) {
-        tally.warning(`${info.name} did not take its first ping: its pass comes at its hour`);
+        tally.warning(`${info.name} did not take its first ping: its pass runs at the next interval`);
       }
     }),
   );
 }
 
-/** Whether the function has taken a ping, after a few attempts: its first start may take seconds. */
+/**
+ * Pings a function, with a few attempts, since it may take seconds to start; resolves to whether it has taken the ping.
+ */
 async function ping({ name, url }: FunctionInfo, { broker, clock, settings, event }: Context): Promise<boolean> {
   const attempt = async (): Promise<void> => {
     const status = await broker.sendTo(url, pingOf(name, settings.SYSTEM_NAMESPACE, clock.now()), event.signal);
-    if (status < 200 || status >= 300) throw new Refusal(503, 'a ping was not taken', { cause: `status ${status}` });
+    if (status < 200 || status >= 300) {
+      throw new Refusal(503, 'the function did not take the ping', { cause: `status ${status}` });
+    }
   };
   const options = { first: 1000, longest: 8000, attempts: 5, sleep: clock.sleep, signal: event.signal };
   return retry(attempt, options).then(

@@ -14,22 +14,24 @@ import type { RefusedItem, SplitBody, WebhookTrigger } from '../shared/function/
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 import { mappingKinds } from '../shared/rules/accepted-mappings.ts';
 
-/** A sender that tries again is answered before it gives up by itself (kube-apiserver: 30 s). */
+/** A sender that retries gets an answer before its own timeout (kube-apiserver's is 30 s). */
 const deadlineMilliseconds = 25_000;
 
-/** One that does not is held as long as Knative lets a request be (600 s), less the time to answer. */
+/** A sender that doesn't retry is held for as long as Knative allows (600 s), less the time to answer. */
 const holdMilliseconds = 590_000;
 
 const longestPauseMilliseconds = 5000;
 
-/** Of a body that holds a list: a longer one is read item by item, since parsed it is several times as large. */
-const wholeBytes = 1_048_576;
+/**
+ * A longer body with a list is parsed item by item, since it would take several times its size when parsed as a whole.
+ */
+const maxWholeBytes = 1_048_576;
 
 const addresses = commaList
-  .refine((list) => list.every(isAddressOrCidr), { error: 'must be IP addresses and CIDRs, with commas between them' })
+  .refine((list) => list.every(isAddressOrCidr), { error: 'must be IP addresses and CIDRs, separated by commas' })
   .default([]);
 
-const settings = z.object({
+const settingsSchema = z.object({
   WEBHOOK_AUTH_TOKEN: z.string().transform(linesOf).default([]),
   WEBHOOK_AUTH_TOKEN_FILE: z.string().optional(),
   WEBHOOK_ALLOWED_IPS: addresses,
@@ -38,40 +40,41 @@ const settings = z.object({
 });
 
 /**
- * Turns the raw HTTP of tools that speak no CloudEvents into events for the Broker. It knows no tool: which paths there
- * are, how a body is split and what of it is wanted, the other functions' Webhook triggers say.
+ * Turns raw HTTP from tools that don't speak CloudEvents into events for the Broker. It knows no tool: the Webhook
+ * triggers of the other functions define the paths, how to split a body, and which items are wanted.
  */
-export default defineGateway<z.infer<typeof settings>>({
+export default defineGateway<z.infer<typeof settingsSchema>>({
   name: 'webhook',
-  settings,
+  settings: settingsSchema,
   permissions: [],
-  watches: (set) => [
-    selectIn(knativeTriggers, set, set.SYSTEM_NAMESPACE),
-    ...mappingKinds.map((kind) => selectIn(kind, set)),
+  watches: (settings) => [
+    selectIn(knativeTriggers, settings, settings.SYSTEM_NAMESPACE),
+    ...mappingKinds.map((kind) => selectIn(kind, settings)),
   ],
   seesOthers: true,
-  access: (set) => ({
-    tokens: set.WEBHOOK_AUTH_TOKEN,
-    tokenFile: set.WEBHOOK_AUTH_TOKEN_FILE,
-    allowedAddresses: set.WEBHOOK_ALLOWED_IPS,
-    trustedProxies: set.WEBHOOK_TRUSTED_PROXIES,
-    requestsPerMinute: set.WEBHOOK_RATE_LIMIT,
+  access: (settings) => ({
+    tokens: settings.WEBHOOK_AUTH_TOKEN,
+    tokenFile: settings.WEBHOOK_AUTH_TOKEN_FILE,
+    allowedAddresses: settings.WEBHOOK_ALLOWED_IPS,
+    trustedProxies: settings.WEBHOOK_TRUSTED_PROXIES,
+    requestsPerMinute: settings.WEBHOOK_RATE_LIMIT,
   }),
   receive,
 });
 
 async function receive(request: RawRequest, context: Context): Promise<void> {
-  const isAsked = ({ path }: WebhookTrigger): boolean =>
+  const isRequested = ({ path }: WebhookTrigger): boolean =>
     path.endsWith('/*') ? request.path.startsWith(path.slice(0, -1)) : path === request.path;
-  const [asked] = context.functions.flatMap(({ name: to, webhooks }) =>
-    webhooks.filter(isAsked).map((webhook) => ({ to, webhook })),
+  const [requested] = context.functions.flatMap(({ name: functionName, webhooks }) =>
+    webhooks.filter(isRequested).map((webhook) => ({ functionName, webhook })),
   );
-  if (!asked || asked.webhook.isServed?.(request.path, context) === false) throw new Refusal(404, 'no such path');
-  const { to, webhook } = asked;
+  if (!requested || requested.webhook.isServed?.(request.path, context) === false)
+    throw new Refusal(404, 'no such path');
+  const { functionName, webhook } = requested;
   const release = context.acquire(webhook.path, webhook.inFlight);
   if (!release) throw new Refusal(503, 'too many requests are in flight');
   try {
-    await forward(webhook, to, request, context);
+    await forward(webhook, functionName, request, context);
   } finally {
     release();
   }
@@ -79,7 +82,7 @@ async function receive(request: RawRequest, context: Context): Promise<void> {
 
 async function forward(
   webhook: WebhookTrigger,
-  to: string,
+  functionName: string,
   { path: source, takeBody, traceparent }: RawRequest,
   context: Context,
 ): Promise<void> {
@@ -87,7 +90,7 @@ async function forward(
   const time = new Date(context.clock.now()).toISOString();
   const limit = webhook.senderRetries ? deadlineMilliseconds : holdMilliseconds;
   const signal = AbortSignal.any([context.event.signal, AbortSignal.timeout(limit)]);
-  if (items.length > 0) await untilRouted(to, webhook, context, signal);
+  if (items.length > 0) await waitUntilRouted(functionName, webhook, context, signal);
   await forEachConcurrently(items, callsInFlight, ({ id, data }) => {
     const event: CloudEvent = {
       id,
@@ -104,25 +107,26 @@ async function forward(
   tally.observed(items.length);
   if (unwanted > 0) tally.skipped('unwanted', unwanted);
   tally.dropped(refused.length);
-  for (const { path, message } of refused.slice(0, 3)) tally.warning(`an item was refused: ${path}: ${message}`);
+  for (const { path, message } of refused.slice(0, 3)) tally.warning(`refused an item: ${path}: ${message}`);
 }
 
 /**
- * Waits for a Trigger that gives these events to their function: a Broker without one says 202 and drops them. That may
- * be a moment of an upgrade, or stay so until somebody mends it, so no request is held for it longer than the deadline;
- * while it is not known, in an outage of the API server, as long as for the Broker.
+ * Waits for a Trigger that delivers these events to their function, since a Broker without one answers 202 and drops
+ * them. A Trigger may be missing for a moment during an upgrade, or until somebody fixes it, so no request waits longer
+ * than the deadline. While its state is unknown because the API server is down, requests wait as long as they do for
+ * the Broker.
  */
-async function untilRouted(
-  to: string,
+async function waitUntilRouted(
+  functionName: string,
   { eventType }: WebhookTrigger,
   { broker, clock }: Context,
   signal: AbortSignal,
 ): Promise<void> {
-  let until = Number.POSITIVE_INFINITY;
+  let deadline = Number.POSITIVE_INFINITY;
   const check = async (): Promise<void> => {
-    const isRouted = broker.isRouted(to, eventType);
+    const isRouted = broker.isRouted(functionName, eventType);
     if (isRouted) return;
-    if (isRouted === false) until = Math.min(until, clock.now() + deadlineMilliseconds);
+    if (isRouted === false) deadline = Math.min(deadline, clock.now() + deadlineMilliseconds);
     throw new Refusal(503, 'no Trigger is ready for it');
   };
   await retry(check, {
@@ -130,70 +134,77 @@ async function untilRouted(
     longest: 1000,
     sleep: clock.sleep,
     signal,
-    isRetried: () => clock.now() < until,
+    isRetried: () => clock.now() < deadline,
   });
 }
 
-/** A body that can't be read at all is the sender's fault: no sender sends it better. */
+/** Splits a body. Throws a Refusal 4xx if it can't be read at all, since a retry would bring the same body. */
 function split(webhook: WebhookTrigger, body: Uint8Array): SplitBody {
   try {
-    return splitAll(webhook, body);
+    return splitWholeOrByItem(webhook, body);
   } catch (error) {
     throw Refusal.from(error, 422, 'the body could not be read', 'body');
   }
 }
 
-/** Keeps what is wanted, reduced to what may travel, and of all else the number. */
-function splitAll(webhook: WebhookTrigger, bytes: Uint8Array): SplitBody {
+/** Splits a long list item by item, and anything else as a whole. */
+function splitWholeOrByItem(webhook: WebhookTrigger, bytes: Uint8Array): SplitBody {
   const long = longListIn(bytes, webhook.list);
   if (!long) return webhook.split(parseJson(bytes, 'body'));
   const { list, rest, elements } = long;
   const whole = webhook.split(rest);
-  // One item may have a member of that name, too: it is one all the same.
+  // The list may also be a field of a single item, which must not be split.
   if (whole.items.length + whole.refused.length > 0) return whole;
   const items: SplitBody['items'][number][] = [];
   const refused: RefusedItem[] = [];
   let unwanted = whole.unwanted;
   let index = 0;
-  for (const element of elements) {
-    const at = `${list}[${index}]`;
-    const parts = webhook.split({ ...rest, [list]: [element] });
+  for (const item of elements) {
+    const itemPath = `${list}[${index}]`;
+    const parts = webhook.split({ ...rest, [list]: [item] });
     items.push(...parts.items);
-    refused.push(...parts.refused.map(({ path, message }) => ({ path: path.replace(`${list}[0]`, at), message })));
+    refused.push(
+      ...parts.refused.map(({ path, message }) => ({ path: path.replace(`${list}[0]`, itemPath), message })),
+    );
     unwanted += parts.unwanted;
     index += 1;
   }
   return { items, refused, unwanted };
 }
 
+/** Reads the list of a body that must not be parsed as a whole; `undefined` for any other body. */
 function longListIn(bytes: Uint8Array, list: string | undefined): (JsonList & { readonly list: string }) | undefined {
-  if (list === undefined || isSmall(bytes, list)) return undefined;
+  if (list === undefined || isShort(bytes, list)) return undefined;
   const found = readJsonList(bytes, list);
   return found && { ...found, list };
 }
 
-/** What takes little memory once it is parsed as a whole, and holds no list twice, of which one would be lost. */
-function isSmall(bytes: Uint8Array, list: string): boolean {
+/**
+ * Whether a body may be parsed as a whole: it is short, and has its list only once, as JSON.parse would drop the first.
+ */
+function isShort(bytes: Uint8Array, list: string): boolean {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const key = `"${list}"`;
-  return bytes.length <= wholeBytes && text.indexOf(key, text.indexOf(key) + 1) === -1;
+  return bytes.length <= maxWholeBytes && text.indexOf(key, text.indexOf(key) + 1) === -1;
 }
 
-/** Publishes until the Broker has it; a fault that no further attempt mends is the sender's, where that one retries. */
+/**
+ * Publishes until the Broker has the event. For a sender that retries, gives up early if the fault is not temporary.
+ */
 async function publish(
   event: CloudEvent,
   { senderRetries }: WebhookTrigger,
   { broker, clock }: Context,
   signal: AbortSignal,
 ): Promise<void> {
-  const isPassing = (error: unknown): boolean => error instanceof Refusal && error.status === 503;
+  const isTemporary = (error: unknown): boolean => error instanceof Refusal && error.status === 503;
   try {
     await retry(() => broker.publish(event, signal), {
       first: 100,
       longest: longestPauseMilliseconds,
       sleep: clock.sleep,
       signal,
-      isRetried: (error) => !senderRetries || isPassing(error),
+      isRetried: (error) => !senderRetries || isTemporary(error),
     });
   } catch (error) {
     if (!signal.aborted) throw error;

@@ -38,7 +38,10 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
   };
 }
 
-/** Handles sample events (files with CloudEvents) as a function would, so that the code is compiled before the first start. */
+/**
+ * Handles sample events (files with CloudEvents) as a function would, so that the code is compiled before the first
+ * start.
+ */
 export async function rehearse(files: readonly string[]): Promise<void> {
   const log = createLog('INFO', 'rehearsal', { write: () => undefined });
   const metrics = createMetrics();
@@ -55,8 +58,15 @@ export async function rehearse(files: readonly string[]): Promise<void> {
   }
   await metrics.render('');
   createApp({
-    ...{ bodies: createBodyReader({ maxBytes: 1, maxBytesInFlight: 1 }), metrics, log, now: Date.now },
-    ...{ notReady: () => undefined, isStopping: () => false, webhookPaths: new Set(['/rehearsal/*']) },
-    ...{ deliver: async () => undefined, checkAccess: () => undefined, receive: async () => undefined },
+    bodies: createBodyReader({ maxBytes: 1, maxBytesInFlight: 1 }),
+    metrics,
+    log,
+    now: Date.now,
+    notReady: () => undefined,
+    isStopping: () => false,
+    webhookPaths: new Set(['/rehearsal/*']),
+    deliver: async () => undefined,
+    checkAccess: () => undefined,
+    receive: async () => undefined,
   });
 }

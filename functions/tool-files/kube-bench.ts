@@ -11,7 +11,7 @@ const output = z.union([
 
 const outputs = z.array(output).min(1);
 
-/** `kube-bench --json`: {Controls, Totals}, the controls alone, or one document for each target of the run. */
+/** Reads `kube-bench --json`: `{Controls, Totals}`, only the controls, or one such document per target of the run. */
 export default {
   source: 'kube-bench',
   command: 'kube-bench --json',

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { descriptiveText, rowsOf } from '../../shared/finding/object-schema.ts';
 import type { ToolFile, ToolObject } from '../../shared/function/tool-file.ts';
 
-/** What becomes of a row is for the source's own schema to say, so its values pass as they are. */
+/** Any row. Its values pass unchanged, since the source's own schema decides about them. */
 const row = z.looseObject({});
 
 const result = z.object({
@@ -18,7 +18,7 @@ const imageMetadata = z.object({
   RepoDigests: rowsOf(z.string()).catch([]),
 });
 
-/** What one scan found: in an image, a folder, a repository. */
+/** The report of one scan of an image, a folder or a repository. */
 const scan = z.object({
   SchemaVersion: z.number(),
   CreatedAt: descriptiveText,
@@ -31,7 +31,7 @@ const clusterResource = z.object({
   Namespace: descriptiveText,
   Kind: z.string(),
   Name: z.string(),
-  // One image's, or a list of them, by the version of Trivy.
+  // Of one image, or a list for several, depending on the version of Trivy.
   Metadata: z
     .union([imageMetadata.transform((one) => [one]), z.array(imageMetadata)])
     .nullish()
@@ -39,7 +39,7 @@ const clusterResource = z.object({
   Results: rowsOf(result),
 });
 
-/** What `trivy k8s` found; the key of the list depends on the version of Trivy and on --report. */
+/** The report of `trivy k8s`. The key of the list depends on the version of Trivy and on --report. */
 const clusterScan = z
   .object({
     ClusterName: z.string(),
@@ -53,9 +53,9 @@ const clusterScan = z
 type Result = z.infer<typeof result>;
 type Row = z.infer<typeof row>;
 
-/** What results are about, as the reports of Trivy's operator say it. */
+/** What results are about, in the form of the reports of Trivy's operator. */
 interface Subject {
-  /** Nothing where no Kubernetes object is known: an image or a folder was scanned. */
+  /** Absent if an image or a folder was scanned, and not a Kubernetes object. */
   readonly resource?: { readonly kind: string; readonly namespace: string | undefined; readonly name: string };
   readonly artifact?: Artifact | undefined;
   readonly time?: string | null | undefined;
@@ -67,7 +67,7 @@ interface Artifact {
   readonly digest?: string;
 }
 
-/** `registry:5000/shop/cart:1.2@sha256:...` in its parts. */
+/** Splits a reference such as `registry:5000/shop/cart:1.2@sha256:...` into its parts. */
 function imageOf(reference: string): Artifact {
   const [tagged = reference, digest] = reference.split('@');
   const colon = tagged.lastIndexOf(':');
@@ -79,13 +79,13 @@ function imageOf(reference: string): Artifact {
   };
 }
 
-/** A folder that is only "here" has no name of its own but that of the report. */
+/** A folder that was scanned as `.` has no name, so it gets that of the report's file. */
 function artifactOf({ ArtifactName: name, ArtifactType: type }: z.infer<typeof scan>, file: string): Artifact {
   if (type === 'container_image') return imageOf(name);
   return { repository: name === '' || name === '.' ? file : name };
 }
 
-/** Packages of the operating system have no place in the image: there the target is the image's own name. */
+/** Leaves out the target of packages of the operating system: it is the image's name, and not a place in the image. */
 function vulnerabilityOf(found: Row, { Target: target, Class: type }: Result) {
   return {
     vulnerabilityID: found.VulnerabilityID,
@@ -127,7 +127,7 @@ function checkOf(found: Row, target: string | null | undefined) {
 
 const rbacKinds: ReadonlySet<string> = new Set(['Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding']);
 
-/** Trivy's checks of control plane and nodes. */
+/** Whether a check is one of those that Trivy has for the control plane and the nodes. */
 function isInfraCheck({ ID: id }: Row): boolean {
   return typeof id === 'string' && /^(?:AVD-)?KCV/.test(id);
 }
@@ -148,19 +148,22 @@ function checkReports(results: readonly Result[], { resource }: Subject): Map<st
   );
 }
 
-/** The reports that Trivy's operator would have written of these results. */
+/** The reports that Trivy's operator would have written for these results. */
 function reportsOf(results: readonly Result[], subject: Subject, name: string): ToolObject[] {
   const { resource, artifact, time } = subject;
   const isClusterScoped = resource !== undefined && resource.namespace === undefined;
-  const report = (kind: string, rows: object): ToolObject => ({
-    apiVersion: 'aquasecurity.github.io/v1alpha1',
-    kind,
-    metadata: {
-      name,
-      ...(resource && { namespace: resource.namespace, labels: labelsOf(resource) }),
-    },
-    ...{ report: { updateTimestamp: time, artifact, ...rows } },
-  });
+  const report = (kind: string, rows: object): ToolObject => {
+    const object = {
+      apiVersion: 'aquasecurity.github.io/v1alpha1',
+      kind,
+      metadata: {
+        name,
+        ...(resource && { namespace: resource.namespace, labels: labelsOf(resource) }),
+      },
+      report: { updateTimestamp: time, artifact, ...rows },
+    };
+    return object;
+  };
   const prefix = isClusterScoped ? 'Cluster' : '';
   const vulnerabilities = results.flatMap((one) => one.Vulnerabilities.map((found) => vulnerabilityOf(found, one)));
   const secrets = results.flatMap((one) => one.Secrets.map((found) => secretOf(found, one)));
@@ -207,7 +210,7 @@ export default {
       return reportsOf(one.data.Results, subject, file);
     }
     const cluster = clusterScan.safeParse(document);
-    // A workload is there once for each of its images, and once more for its configuration.
+    // The index makes names unique: a workload is listed once per image, and once more for its configuration.
     return cluster.success
       ? cluster.data.flatMap((found, index) => fromResource(found, `${file}.${index}`))
       : undefined;

@@ -1,18 +1,18 @@
 export interface BackoffOptions {
-  /** Milliseconds of the first pause. */
+  /** The first pause, in milliseconds. Each later pause is twice as long as the one before. */
   readonly first: number;
-  /** Milliseconds that no pause exceeds. */
+  /** The longest pause, in milliseconds. */
   readonly longest: number;
 }
 
 export interface Backoff {
-  /** Milliseconds of the next pause: each is twice as long as the one before it. */
+  /** Returns the next pause, in milliseconds. */
   next(): number;
-  /** After a success: begins with the first pause again. */
+  /** Starts again with the first pause, after a success. */
   reset(): void;
 }
 
-/** Pauses that double, for a loop that has no end. */
+/** Creates pauses that double, for a loop without an end. */
 export function createBackoff({ first, longest }: BackoffOptions): Backoff {
   let pause = first;
   return {
@@ -30,22 +30,22 @@ export function createBackoff({ first, longest }: BackoffOptions): Backoff {
 export interface RetryOptions extends BackoffOptions {
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   readonly signal: AbortSignal;
-  /** The maximum number of attempts; without it, as many as fit before the signal aborts. */
+  /** The maximum number of attempts; without it, attempts go on until the signal aborts. */
   readonly attempts?: number;
-  /** Whether another attempt may succeed after this error; without it, any may. */
+  /** Whether another attempt may succeed after this error; without it, every error is retried. */
   readonly isRetried?: (error: unknown) => boolean;
-  /** The pause after an error, given the one that the backoff suggests; without it, that one. */
+  /** Adjusts the pause after an error, such as to a Retry-After header, given the one that would follow. */
   readonly pauseAfter?: (error: unknown, pause: number) => number;
 }
 
 /**
- * Makes attempts, with pauses that double, until one succeeds. Throws the last error once the signal has aborted or the
- * attempts are used up, or at once if no further attempt may succeed.
+ * Calls `attempt`, with pauses that double, until it succeeds. Throws the last error once the signal has aborted, the
+ * attempts are used up, or the error is not one to retry.
  */
 export async function retry<Result>(attempt: () => Promise<Result>, options: RetryOptions): Promise<Result> {
   const { sleep, signal, attempts = Number.POSITIVE_INFINITY } = options;
   const { isRetried = () => true, pauseAfter = (_error, pause) => pause } = options;
-  // Nearly every first attempt succeeds, and needs none.
+  // Created on demand, since nearly every first attempt succeeds.
   let backoff: Backoff | undefined;
   for (let made = 1; ; made += 1) {
     try {

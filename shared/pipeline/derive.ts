@@ -5,12 +5,12 @@ import { observationName, subjectLabel } from '../finding/name.ts';
 import type { Context } from '../function/context.ts';
 import type { Filter } from '../function/filter.ts';
 
-/** A finding that is kept, under the name it will be stored by. */
+/** A finding that is kept, and the name that it is stored under. */
 export interface NamedFinding {
   readonly name: string;
-  /** Value of the label `subject`. */
+  /** The value of the label `subject`. */
   readonly subject: string;
-  /** Where it belongs, if that namespace can take it. */
+  /** The namespace that it belongs to. If that can't take it, the system namespace will. */
   readonly namespace: string;
   readonly finding: Finding;
 }
@@ -22,17 +22,20 @@ export interface Derivation {
 
 export interface DeriveOptions {
   readonly source: string;
-  /** State sources also see reports about zen-watcher's own objects; those are dropped, or gc would feed itself. */
+  /**
+   * Drop findings about zen-watcher's own objects. State sources need this: such findings would lead to ever more of
+   * them.
+   */
   readonly dropOwn: boolean;
   readonly filter: Filter;
   readonly systemNamespace: string;
-  /** Everything that belongs elsewhere is dropped; `undefined` watches the whole cluster. */
+  /** Drop findings outside this namespace; `undefined` keeps those of the whole cluster. */
   readonly watchNamespace: string | undefined;
 }
 
 const namespacePattern = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 
-/** Findings about a namespaced resource live with it; all others, and those in no possible namespace, with the system. */
+/** The namespace of the resource that a finding is about; the system namespace if it has none, or an impossible one. */
 function namespaceFor(finding: Finding, systemNamespace: string): string {
   const namespace = finding.resource?.namespace;
   return namespace !== undefined && namespacePattern.test(namespace) ? namespace : systemNamespace;
@@ -51,10 +54,10 @@ function messagesOf(rows: readonly Finding[]): string[] {
 }
 
 /**
- * Rows that are one finding become one Observation, whatever their order: messages united, the first moment, the rest
- * from the row whose JSON comes first.
+ * Merges findings that have the same name, independently of their order: all messages, the earliest time, and
+ * everything else from the one whose details and resource sort first as JSON.
  */
-function unite(rows: readonly [Finding, ...Finding[]]): Finding {
+function merge(rows: readonly [Finding, ...Finding[]]): Finding {
   if (rows.length === 1) return rows[0];
   const first = rows
     .map((row) => ({ row, key: canonicalJson({ details: row.details, resource: row.resource }) }))
@@ -66,7 +69,9 @@ function unite(rows: readonly [Finding, ...Finding[]]): Finding {
   return { ...first, detectedAt, details: { ...first.details, ...message, occurrences: rows.length } };
 }
 
-/** The pure middle of the pipeline: self, filter, name. Drops are counted by their reason, equal findings united. */
+/**
+ * The pure middle of the pipeline: filters and names findings, counts what is dropped by reason, merges equal findings.
+ */
 export function derive(findings: readonly Finding[], options: DeriveOptions): Derivation {
   const filtered: Record<string, number> = {};
   const byName = new Map<string, [Finding, ...Finding[]]>();
@@ -81,7 +86,7 @@ export function derive(findings: readonly Finding[], options: DeriveOptions): De
     if (rows) rows.push(finding);
     else byName.set(name, [finding]);
   }
-  // One hash for all findings about a resource, and none where it is not asked for: events are stored without.
+  // Hashed once per resource, and only on demand, since findings of event sources are stored without a subject.
   const subjects = new Map<ResourceRef | undefined, string>();
   const subjectFor = (resource: ResourceRef | undefined): string => {
     const subject = subjects.get(resource) ?? subjectLabel(options.source, resource);
@@ -89,7 +94,7 @@ export function derive(findings: readonly Finding[], options: DeriveOptions): De
     return subject;
   };
   const named = [...byName].map(([name, rows]) => {
-    const finding = unite(rows);
+    const finding = merge(rows);
     return {
       name,
       get subject() {
@@ -102,7 +107,7 @@ export function derive(findings: readonly Finding[], options: DeriveOptions): De
   return { findings: named, filtered };
 }
 
-/** Filters and names what was normalized, and counts what comes of it. Throws a Refusal 503 where a filter can't be asked. */
+/** Filters and names findings, and counts the results. Throws a Refusal 503 if an applicable filter can't be read. */
 export function deriveFindings<Settings>(
   source: string,
   { findings, skipped }: Normalized,

@@ -9,8 +9,8 @@ function passInterval(settings: LifecycleSettings): number {
 }
 
 /**
- * When an Observation written or renewed at `now` ends (milliseconds since 1970). That of a state source outlives
- * three passes whatever its TTL, so that a finding is never absent while passes still report it.
+ * When an Observation that is written or renewed at `now` expires, in milliseconds since 1970. One with a state
+ * outlives three passes whatever its TTL is, so that it never vanishes while passes still report it.
  */
 export function expiry(now: number, hasState: boolean, settings: LifecycleSettings): number {
   const ttl = settings.OBSERVATION_TTL_SECONDS * 1000;
@@ -19,11 +19,11 @@ export function expiry(now: number, hasState: boolean, settings: LifecycleSettin
 
 export interface Relabelling {
   readonly labels: Labels;
-  /** What it is counted as. */
+  /** What the change is counted as. */
   readonly change: 'renewed' | 'reopened' | 'missing' | 'resolved';
 }
 
-/** What the labels of a finding must become that is reported (still, or again); `undefined`: they are right. */
+/** How to change the labels of a finding that is reported, still or again; `undefined` if they are right. */
 export function labelsWhenReported(stored: Labels, now: number, settings: LifecycleSettings): Relabelling | undefined {
   const expires = expiresLabel(expiry(now, true, settings));
   if (stored[labels.state] !== 'open') {
@@ -36,7 +36,7 @@ export function labelsWhenReported(stored: Labels, now: number, settings: Lifecy
   return { labels: { [labels.expires]: expires }, change: 'renewed' };
 }
 
-/** What the labels of a finding must become that a complete pass did not see; `undefined`: they are right. */
+/** How to change the labels of a finding that a complete pass has not reported; `undefined` if they are right. */
 export function labelsWhenUnreported(
   stored: Labels,
   now: number,
@@ -44,12 +44,12 @@ export function labelsWhenUnreported(
 ): Relabelling | undefined {
   const state = stored[labels.state];
   const since = Number(stored[labels.stateSince] ?? 0) * 1000;
-  if (state === 'open') return changed('missing', now);
-  // Two passes at once, or one retried at once, must not take a finding from open to resolved.
-  if (state === 'missing' && now - since >= passInterval(settings) / 2) return changed('resolved', now);
+  if (state === 'open') return changeTo('missing', now);
+  // Two concurrent passes, or an immediate retry of one, must not take a finding from open straight to resolved.
+  if (state === 'missing' && now - since >= passInterval(settings) / 2) return changeTo('resolved', now);
   return undefined;
 }
 
-function changed(state: 'missing' | 'resolved', now: number): Relabelling {
+function changeTo(state: 'missing' | 'resolved', now: number): Relabelling {
   return { labels: { [labels.state]: state, [labels.stateSince]: stateSinceLabel(now) }, change: state };
 }

@@ -10,65 +10,70 @@ import { recordUnreadable } from './operations.ts';
 import { type Change, listKnown, type Reported, reconcileFindings, relabelAll } from './reconcile.ts';
 import { findingsIn, isRelevant, isUnreadable, resourceRefOf } from './state-source.ts';
 
-/** How many findings are compared and written together: enough to keep the API calls in flight, little to hold. */
+/** How many findings are compared and written together: enough to keep API calls in flight, few enough for memory. */
 const batchSize = 500;
 
-/** The namespace that a pass is at. */
-interface Here {
-  /** Findings in these are compared with `known`, all others by lists of their subjects. */
+/** The state of a pass within a namespace. */
+interface NamespaceProgress {
+  /** Findings in these namespaces are compared with `known` and `inSystem`; for others, their subjects are listed. */
   readonly namespaces: readonly string[];
   readonly known: Map<string, Stored>;
-  /** What other objects of this namespace have reported already. */
+  /** Names of findings that objects of this namespace have reported already. */
   readonly done: Set<string>;
 }
 
-/** What a pass has found out so far. */
+/** The state of a pass as a whole. */
 interface Progress {
-  /** When the pass began, in milliseconds since 1970. */
-  readonly began: number;
-  /** False once an object could not be read: what it reported must not be taken for gone. */
-  complete: boolean;
-  /** What the system namespace holds of this source: cluster-scoped findings, and those whose namespace was full. */
+  /** When the pass started, in milliseconds since 1970. */
+  readonly startedAt: number;
+  /** False once an object could not be read: then what it used to report must not count as gone. */
+  isComplete: boolean;
+  /**
+   * What the source has in the system namespace: findings without a namespace, and those whose own could not take them.
+   */
   readonly inSystem: ReadonlyMap<string, Stored>;
-  /** Names of findings that lie elsewhere than the object that reports them. */
+  /** Names of findings that are stored in another namespace than that of the object that reports them. */
   readonly elsewhere: Set<string>;
-  /** Stored, and reported by no object of their namespace. */
-  readonly unseen: Map<string, Stored>;
+  /** Stored findings that no object has reported so far. */
+  readonly unreported: Map<string, Stored>;
 }
 
 /**
- * Lists all objects of a source and all its Observations, namespace by namespace, and makes the second equal to what
- * the first report: creates what is missing, renews what is still reported, and ages what is not. Nothing becomes
- * missing before the end, and nothing at all if a list failed or an object could not be read, or `isComplete` is false:
- * there is more of the source than what is listed here.
+ * The completeness pass: lists all objects of a source and all its Observations, namespace by namespace, and makes the
+ * Observations match what the objects report. Creates what is not stored, renews what is still reported, and ages what
+ * is not. Findings become missing only at the end, and only if every list succeeded and every object could be read.
+ * With `isComplete` false none do, since the source has objects that can't be listed.
  */
 export async function reconcilePass<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   context: Context<Settings>,
   isComplete = true,
 ): Promise<void> {
-  const { SYSTEM_NAMESPACE: system, WATCH_NAMESPACE: watched } = context.settings;
-  const began = context.clock.now();
+  const { SYSTEM_NAMESPACE: systemNamespace, WATCH_NAMESPACE: watchNamespace } = context.settings;
+  const startedAt = context.clock.now();
   const inSystem = new Map<string, Stored>();
-  for await (const stored of context.store.names({ source: source.name, namespace: system }, context.event.signal)) {
+  for await (const stored of context.store.names(
+    { source: source.name, namespace: systemNamespace },
+    context.event.signal,
+  )) {
     if (stored.labels[labels.state] !== undefined) inSystem.set(stored.ref.name, stored);
   }
   const progress: Progress = {
-    began,
-    complete: isComplete,
+    startedAt,
+    isComplete,
     inSystem,
     elsewhere: new Set(),
-    unseen: new Map(inSystem),
+    unreported: new Map(inSystem),
   };
-  const query = { source: source.name, namespace: watched };
-  // A tenant's zen-watcher may read its own namespace and nothing else.
+  const query = { source: source.name, namespace: watchNamespace };
+  // A tenant's zen-watcher may read its own namespace only, so no cluster-scoped kinds.
   const kinds = kindsIn(source.triggers(context.settings)).filter(
-    ({ namespaced }) => namespaced || watched === undefined,
+    ({ namespaced }) => namespaced || watchNamespace === undefined,
   );
   const lists = kinds.map((kind) => relevantObjects(kind, context));
   const merged = mergeByNamespace(context.store.names(query, context.event.signal), lists);
   for await (const group of merged) await reconcileNamespace(source, group, progress, context);
-  if (progress.complete) await ageUnseen(progress, context);
+  if (progress.isComplete) await ageUnreported(progress, context);
 }
 
 async function* relevantObjects<Settings>(
@@ -90,16 +95,16 @@ async function reconcileNamespace<Data, Settings>(
   for (const item of namespace === context.settings.SYSTEM_NAMESPACE ? [] : stored) {
     if (item.labels[labels.state] === undefined) continue;
     known.set(item.ref.name, item);
-    if (!progress.elsewhere.has(item.ref.name)) progress.unseen.set(item.ref.name, item);
+    if (!progress.elsewhere.has(item.ref.name)) progress.unreported.set(item.ref.name, item);
   }
-  const here: Here = {
+  const here: NamespaceProgress = {
     namespaces: isLate ? [] : [namespace, context.settings.SYSTEM_NAMESPACE],
     known,
     done: new Set(),
   };
   let batch: Reported[] = [];
   for await (const object of objects) {
-    batch.push(...(await readInPass(source, object, progress, context)));
+    batch.push(...(await reportedBy(source, object, progress, context)));
     if (batch.length < batchSize) continue;
     await reconcileBatch(source.name, batch, here, progress, context);
     batch = [];
@@ -107,21 +112,22 @@ async function reconcileNamespace<Data, Settings>(
   await reconcileBatch(source.name, batch, here, progress, context);
 }
 
-async function readInPass<Data, Settings>(
+/** What an object reports. One that can't be read is recorded, and reports nothing. */
+async function reportedBy<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   object: KubernetesObject,
   progress: Progress,
   context: Context<Settings>,
 ): Promise<Reported[]> {
-  const about = resourceRefOf(object);
+  const reporter = resourceRefOf(object);
   try {
     const findings = findingsIn(source, object, new Date(context.clock.now()).toISOString(), context);
-    return findings.map((finding) => ({ finding, reporter: about }));
+    return findings.map((finding) => ({ finding, reporter }));
   } catch (error) {
     if (!isUnreadable(error)) throw error;
-    await recordUnreadable(source.name, about, error.message, error.path, context);
+    await recordUnreadable(source.name, reporter, error.message, error.path, context);
     context.event.tally.skipped('unreadable');
-    progress.complete = false;
+    progress.isComplete = false;
     return [];
   }
 }
@@ -129,33 +135,33 @@ async function readInPass<Data, Settings>(
 async function reconcileBatch(
   source: string,
   batch: readonly Reported[],
-  { namespaces, known, done }: Here,
+  { namespaces, known, done }: NamespaceProgress,
   progress: Progress,
   context: Context,
 ): Promise<void> {
   const fresh = batch.filter(({ finding }) => !done.has(finding.name));
-  const away = fresh.map(({ finding }) => finding).filter(({ namespace }) => !namespaces.includes(namespace));
-  if (away.length > 0) {
-    for (const [name, stored] of await listKnown(source, away, context)) known.set(name, stored);
-    for (const { name } of away) progress.elsewhere.add(name);
+  const elsewhere = fresh.map(({ finding }) => finding).filter(({ namespace }) => !namespaces.includes(namespace));
+  if (elsewhere.length > 0) {
+    for (const [name, stored] of await listKnown(source, elsewhere, context)) known.set(name, stored);
+    for (const { name } of elsewhere) progress.elsewhere.add(name);
   }
   for (const { finding } of fresh) {
-    progress.unseen.delete(finding.name);
+    progress.unreported.delete(finding.name);
     done.add(finding.name);
   }
   const lookUp = { get: (name: string) => known.get(name) ?? progress.inSystem.get(name) };
   await reconcileFindings(source, fresh, lookUp, context);
 }
 
-/** Written or opened since the pass began, by an event about an object that the pass may have listed before. */
-function isNewer({ createdAt, labels: { [labels.stateSince]: since } }: Stored, began: number): boolean {
-  return createdAt > began || Number(since) * 1000 > began;
+/** Whether a finding was written or opened after the pass started: the pass may have listed its object before that. */
+function isNewer({ createdAt, labels: { [labels.stateSince]: since } }: Stored, startedAt: number): boolean {
+  return createdAt > startedAt || Number(since) * 1000 > startedAt;
 }
 
-async function ageUnseen(progress: Progress, context: Context): Promise<void> {
+async function ageUnreported(progress: Progress, context: Context): Promise<void> {
   const changes: Change[] = [];
-  for (const stored of progress.unseen.values()) {
-    if (isNewer(stored, progress.began)) continue;
+  for (const stored of progress.unreported.values()) {
+    if (isNewer(stored, progress.startedAt)) continue;
     const relabelling = labelsWhenUnreported(stored.labels, context.clock.now(), context.settings);
     if (relabelling) changes.push({ stored, relabelling });
   }
@@ -163,8 +169,8 @@ async function ageUnseen(progress: Progress, context: Context): Promise<void> {
 }
 
 /**
- * Ages findings with a state that no pass looks at any more, since nothing maps to their source: what is stored is asked
- * for whole, namespace by namespace.
+ * Ages findings that have a state, but that no pass looks at any more because no mapping has their source. Lists
+ * everything that is stored.
  */
 export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context: Context): Promise<void> {
   const { WATCH_NAMESPACE: namespace } = context.settings;

@@ -8,12 +8,14 @@ import { labelsWhenReported, type Relabelling } from './lifecycle.ts';
 import { recordUnreadable } from './operations.ts';
 import { writeFindings } from './write.ts';
 
-/** Above so many subjects one list of all that the source has in a namespace costs less than naming them. */
+/**
+ * With more subjects than this, listing everything that the source has in a namespace is cheaper than naming them all.
+ */
 const maxSubjectsInQuery = 20;
 
 /**
- * What is stored of the resources that findings are about: one metadata-only list in each of their namespaces and one
- * in the system namespace, where findings are whose own namespace could not take them.
+ * Lists what is stored about the resources of these findings: one metadata-only list in each of their namespaces, and
+ * one in the system namespace, which has the findings that their own namespace could not take.
  */
 export async function listKnown(
   source: string,
@@ -38,18 +40,18 @@ export interface Change {
   readonly relabelling: Relabelling;
 }
 
-/** Writes label changes; resolves to those whose object was gone, or had changed, by then. */
+/** Writes label changes; resolves to those that failed because the object was gone, or had changed. */
 export async function relabelAll<Wanted extends Change>(
   changes: readonly Wanted[],
   { store, event }: Context,
 ): Promise<readonly Wanted[]> {
-  const gone: Wanted[] = [];
+  const outdated: Wanted[] = [];
   await forEachConcurrently(changes, callsInFlight, async (change) => {
     const { stored, relabelling } = change;
     if (await store.relabel(stored.ref, relabelling.labels, event.signal)) event.tally.relabelled(relabelling.change);
-    else gone.push(change);
+    else outdated.push(change);
   });
-  return gone;
+  return outdated;
 }
 
 /** A finding, and the object that reports it. */
@@ -59,8 +61,9 @@ export interface Reported {
 }
 
 /**
- * Makes what is stored equal to what is reported: creates what is missing, opens and renews what is there. Resolves to
- * why the store refused findings, each recorded as `unreadable-object` of what reports it.
+ * Makes what is stored match what is reported: creates what is not stored, and reopens or renews what is. Resolves to
+ * the store's refusals of invalid findings; each is recorded as an `unreadable-object` finding about the object that
+ * reports it.
  */
 export async function reconcileFindings(
   source: string,
@@ -68,19 +71,19 @@ export async function reconcileFindings(
   known: Pick<ReadonlyMap<string, Stored>, 'get'>,
   context: Context,
 ): Promise<readonly Refusal[]> {
-  const missing: NamedFinding[] = [];
+  const toCreate: NamedFinding[] = [];
   const changes: (Change & { readonly finding: NamedFinding })[] = [];
   const byName = new Map(reported.map((one) => [one.finding.name, one]));
   for (const { finding } of byName.values()) {
     const stored = known.get(finding.name);
     const relabelling = stored && labelsWhenReported(stored.labels, context.clock.now(), context.settings);
-    if (!stored) missing.push(finding);
+    if (!stored) toCreate.push(finding);
     else if (relabelling) changes.push({ stored, relabelling, finding });
   }
-  context.event.tally.unchanged(byName.size - missing.length - changes.length);
-  const gone = await relabelAll(changes, context);
-  const again = gone.map(({ finding }) => finding);
-  const invalid = await writeFindings([...missing, ...again], { source, hasState: true }, context);
+  context.event.tally.unchanged(byName.size - toCreate.length - changes.length);
+  const outdated = await relabelAll(changes, context);
+  const again = outdated.map(({ finding }) => finding);
+  const invalid = await writeFindings([...toCreate, ...again], { source, hasState: true }, context);
   for (const { finding, refusal } of invalid) {
     const reporter = byName.get(finding.name)?.reporter;
     if (reporter === undefined) continue;

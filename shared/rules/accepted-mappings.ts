@@ -10,174 +10,199 @@ import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
 import { compileRules, type FilterCheck, sourceKey } from './filter.ts';
 import { compileMapping, type MapData } from './mapping.ts';
 
-/** The objects whose findings a mapping is for. */
+/** The objects that a mapping applies to. */
 export interface MappedKind {
   readonly group: string;
   readonly version: string;
-  /** At least one of these two is known. */
+  /** An ObservationMapping names the kind, an Ingester the plural: at least one of the two is known. */
   readonly kind: string | undefined;
   readonly plural: string | undefined;
-  /** The one namespace to look in. */
+  /** Only objects in this namespace; `undefined` for all namespaces. */
   readonly namespace: string | undefined;
   readonly labelSelector: string | undefined;
 }
 
-/** One ObservationMapping or Ingester that is accepted. */
+/** An ObservationMapping or Ingester that is accepted. */
 export interface AcceptedMapping {
   readonly object: KubernetesObject;
   readonly source: string;
-  /** The tenant's namespace, to which it is confined; `undefined` for one in the system namespace. */
+  /** The tenant's namespace, to which the mapping is confined; `undefined` for one in the system namespace. */
   readonly tenant: string | undefined;
   readonly kind: MappedKind | undefined;
-  /** Below `/ingest/`. */
+  /** The path below `/ingest/` whose posts it maps. */
   readonly path: string | undefined;
   readonly map: MapData;
   readonly filter: FilterCheck;
   readonly windowSeconds: number | undefined;
-  /** Seconds. */
+  /** How long its findings are kept, in seconds. */
   readonly ttl: number | undefined;
 }
 
 export interface Verdict {
   readonly object: KubernetesObject;
   readonly condition: Condition;
-  /** Where it is accepted and enabled. */
-  readonly mapped: AcceptedMapping | undefined;
+  /** Set if the object is accepted and enabled. */
+  readonly mapping: AcceptedMapping | undefined;
 }
 
 export interface JudgeOptions {
   readonly mappings: readonly KubernetesObject[];
   readonly ingesters: readonly KubernetesObject[];
   readonly systemNamespace: string;
-  /** The names of the functions, which no mapping may use as its source. */
+  /** The names of all functions. No mapping may use one as its source. */
   readonly functionNames: readonly string[];
 }
 
-interface Read {
+/** A valid object, which may still conflict with others. */
+interface Valid {
   readonly object: KubernetesObject;
-  readonly mapped: AcceptedMapping;
+  readonly mapping: AcceptedMapping;
   readonly isEnabled: boolean;
 }
 
-type Outcome = Read | Verdict;
+type Outcome = Valid | Verdict;
 
 const passAll: FilterCheck = () => undefined;
 
 function invalid(object: KubernetesObject, error: z.ZodError): Verdict {
   const { field, message } = faultyField(error);
-  return { object, condition: refused('Invalid', `${field}: ${message}`), mapped: undefined };
+  return { object, condition: refused('Invalid', `${field}: ${message}`), mapping: undefined };
 }
 
 function tenantOf({ metadata: { namespace } }: KubernetesObject, systemNamespace: string): string | undefined {
   return namespace === systemNamespace ? undefined : namespace;
 }
 
-function readMapping(object: KubernetesObject, systemNamespace: string): Outcome {
+function parseMapping(object: KubernetesObject, systemNamespace: string): Outcome {
   const parsed = mappingObject.safeParse(object);
   if (!parsed.success) return invalid(object, parsed.error);
   const { spec } = parsed.data;
   const tenant = tenantOf(object, systemNamespace);
   const { group, version, kind, resource: plural } = spec;
-  const mapped: AcceptedMapping = {
-    ...{ object, source: spec.sourceName, tenant, path: undefined, map: compileMapping(spec), filter: passAll },
-    ...{ windowSeconds: undefined, ttl: undefined },
+  const mapping: AcceptedMapping = {
+    object,
+    source: spec.sourceName,
+    tenant,
+    path: undefined,
+    map: compileMapping(spec),
+    filter: passAll,
+    windowSeconds: undefined,
+    ttl: undefined,
     kind: { group, version, kind, plural, namespace: tenant, labelSelector: undefined },
   };
-  return { object, mapped, isEnabled: spec.enabled };
+  return { object, mapping, isEnabled: spec.enabled };
 }
 
-function readIngester(object: KubernetesObject, systemNamespace: string): Outcome {
+function parseIngester(object: KubernetesObject, systemNamespace: string): Outcome {
   const parsed = ingesterObject.safeParse(object);
   if (!parsed.success) return invalid(object, parsed.error);
   const { spec } = parsed.data;
   const { informer } = spec;
   const tenant = tenantOf(object, systemNamespace);
   if (tenant !== undefined && informer?.namespace !== undefined && informer.namespace !== tenant) {
-    const message = `spec.informer.namespace: outside ${systemNamespace} only its own namespace can be read`;
-    return { object, condition: refused('NamespaceNotAllowed', message), mapped: undefined };
+    const message = `spec.informer.namespace: an Ingester outside ${systemNamespace} can read its own namespace only`;
+    return { object, condition: refused('NamespaceNotAllowed', message), mapping: undefined };
   }
   const kind = informer && {
-    ...{ group: informer.gvr.group, version: informer.gvr.version, kind: undefined, plural: informer.gvr.resource },
-    ...{ namespace: tenant ?? informer.namespace, labelSelector: informer.labelSelector },
+    group: informer.gvr.group,
+    version: informer.gvr.version,
+    kind: undefined,
+    plural: informer.gvr.resource,
+    namespace: tenant ?? informer.namespace,
+    labelSelector: informer.labelSelector,
   };
-  const mapped: AcceptedMapping = {
-    ...{ object, source: spec.source, tenant, kind, path: spec.webhook?.path, map: compileMapping(spec) },
+  const mapping: AcceptedMapping = {
+    object,
+    source: spec.source,
+    tenant,
+    kind,
+    path: spec.webhook?.path,
+    map: compileMapping(spec),
     filter: spec.filters ? compileRules(spec.filters) : passAll,
-    ...{ windowSeconds: spec.deduplication?.windowSeconds, ttl: spec.ttl?.default },
+    windowSeconds: spec.deduplication?.windowSeconds,
+    ttl: spec.ttl?.default,
   };
-  return { object, mapped, isEnabled: true };
+  return { object, mapping, isEnabled: true };
 }
 
-function isRead(outcome: Outcome): outcome is Read {
+function isValid(outcome: Outcome): outcome is Valid {
   return 'isEnabled' in outcome;
 }
 
-function placeOf({ metadata: { namespace, name } }: KubernetesObject): string {
+function namespacedName({ metadata: { namespace, name } }: KubernetesObject): string {
   return `${namespace}/${name}`;
 }
 
-/** The oldest first, so that what comes later can't take from it. */
+/** Oldest first, so that a newer object can't take a path from an older one. */
 function byAge(a: Outcome, b: Outcome): number {
   const key = ({ object }: Outcome): string =>
-    `${object.metadata.creationTimestamp ?? ''} ${object.kind} ${placeOf(object)}`;
+    `${object.metadata.creationTimestamp ?? ''} ${object.kind} ${namespacedName(object)}`;
   return key(a) < key(b) ? -1 : 1;
 }
 
-/** Which ObservationMappings and Ingesters are accepted, and why the others are not. Pure. */
-export function judgeMappings({ mappings, ingesters: all, systemNamespace, functionNames }: JudgeOptions): Verdict[] {
+/** Decides which ObservationMappings and Ingesters are accepted, and why the others are not. Pure. */
+export function judgeMappings({
+  mappings,
+  ingesters: ingesterObjects,
+  systemNamespace,
+  functionNames,
+}: JudgeOptions): Verdict[] {
   const outcomes = [
-    ...mappings.map((object) => readMapping(object, systemNamespace)),
-    ...all.map((object) => readIngester(object, systemNamespace)),
+    ...mappings.map((object) => parseMapping(object, systemNamespace)),
+    ...ingesterObjects.map((object) => parseIngester(object, systemNamespace)),
   ].sort(byAge);
   const builtIn = new Set(functionNames.map(sourceKey));
-  const ofSystem = new Set(
+  const usedInSystem = new Set(
     outcomes
-      .filter(isRead)
-      .filter(({ mapped }) => mapped.tenant === undefined)
-      .map(({ mapped }) => sourceKey(mapped.source)),
+      .filter(isValid)
+      .filter(({ mapping }) => mapping.tenant === undefined)
+      .map(({ mapping }) => sourceKey(mapping.source)),
   );
+  /** Which object uses a path, by path. */
   const paths = new Map<string, string>();
 
-  function judge({ object, mapped, isEnabled }: Read): Verdict {
-    const key = sourceKey(mapped.source);
+  function judge({ object, mapping, isEnabled }: Valid): Verdict {
+    const key = sourceKey(mapping.source);
     if (builtIn.has(key)) {
       return {
         object,
-        condition: refused('SourceTaken', `the source ${mapped.source} is built in`),
-        mapped: undefined,
+        condition: refused('SourceTaken', `the source ${mapping.source} is built in`),
+        mapping: undefined,
       };
     }
-    if (mapped.tenant !== undefined && ofSystem.has(key)) {
-      const message = `the source ${mapped.source} is used in ${systemNamespace}`;
-      return { object, condition: refused('SourceTaken', message), mapped: undefined };
+    if (mapping.tenant !== undefined && usedInSystem.has(key)) {
+      const message = `the source ${mapping.source} is already used in ${systemNamespace}`;
+      return { object, condition: refused('SourceTaken', message), mapping: undefined };
     }
-    const holder = mapped.path === undefined ? undefined : paths.get(mapped.path);
+    const holder = mapping.path === undefined ? undefined : paths.get(mapping.path);
     if (holder !== undefined) {
       return {
         object,
-        condition: refused('PathTaken', `/ingest/${mapped.path} is that of ${holder}`),
-        mapped: undefined,
+        condition: refused('PathTaken', `/ingest/${mapping.path} is already used by ${holder}`),
+        mapping: undefined,
       };
     }
-    if (mapped.path !== undefined) paths.set(mapped.path, placeOf(object));
-    return { object, condition: accepted, mapped: isEnabled ? mapped : undefined };
+    if (mapping.path !== undefined) paths.set(mapping.path, namespacedName(object));
+    return { object, condition: accepted, mapping: isEnabled ? mapping : undefined };
   }
 
-  return outcomes.map((outcome) => (isRead(outcome) ? judge(outcome) : outcome));
+  return outcomes.map((outcome) => (isValid(outcome) ? judge(outcome) : outcome));
 }
 
-/** Whether a mapping is for an object, so far as the object is known: labels where it has been read. */
+/** Whether a mapping applies to an object. Labels are compared only if the object has been read. */
 export function appliesTo(
-  mapped: MappedKind,
+  mappedKind: MappedKind,
   object: ObjectRef & { readonly labels?: Readonly<Record<string, string>> },
 ): boolean {
   const { group } = groupVersionOf(object.apiVersion);
-  if (mapped.group !== group) return false;
-  if (mapped.kind === undefined ? mapped.plural !== guessedPlural(object.kind) : mapped.kind !== object.kind)
+  if (mappedKind.group !== group) return false;
+  if (
+    mappedKind.kind === undefined ? mappedKind.plural !== guessedPlural(object.kind) : mappedKind.kind !== object.kind
+  )
     return false;
-  if (mapped.namespace !== undefined && object.namespace !== mapped.namespace) return false;
-  if (object.labels === undefined || mapped.labelSelector === undefined) return true;
-  return parseLabelSelector(mapped.labelSelector)?.(object.labels) ?? false;
+  if (mappedKind.namespace !== undefined && object.namespace !== mappedKind.namespace) return false;
+  if (object.labels === undefined || mappedKind.labelSelector === undefined) return true;
+  return parseLabelSelector(mappedKind.labelSelector)?.(object.labels) ?? false;
 }
 
 /** The kinds of objects that configure mappings. */

@@ -5,18 +5,20 @@ import type { Filter, FilterReason } from '../function/filter.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 
-/** Asks one filter about an Observation. */
-export type FilterCheck = (observation: Finding) => FilterReason | undefined;
+/** One filter's decision about a finding: the reason to drop it, or `undefined`. */
+export type FilterCheck = (finding: Finding) => FilterReason | undefined;
 
-/** What tools call the rule, check or policy that found something, in identity or details. */
+/** The keys of identity and details under which sources name the rule, check or policy. */
 const ruleKeys = ['rule', 'ruleID', 'policy', 'checkID', 'checkId', 'testNumber', 'vulnerabilityID', 'control'];
 
 function lowerCase(text: string): string {
   return text.toLowerCase();
 }
 
-/** A list as a question: `undefined` where it says nothing. Empty lists say nothing. */
-function among(words: readonly string[] | undefined): ((text: string | undefined) => boolean) | undefined {
+/**
+ * Whether a text is in a list, ignoring case. Absent and empty lists don't restrict anything: for them, `undefined`.
+ */
+function membershipIn(words: readonly string[] | undefined): ((text: string | undefined) => boolean) | undefined {
   if (words === undefined || words.length === 0) return undefined;
   const set = new Set(words.map(lowerCase));
   return (text) => text !== undefined && set.has(text.toLowerCase());
@@ -26,19 +28,24 @@ function rulesOf({ identity, details }: Finding): string[] {
   return ruleKeys.flatMap((key) => [identity[key], details[key]]).filter((value) => typeof value === 'string');
 }
 
-/** One filter, its lists made ready to be asked, in the order of `filterReasons`. */
+/** Compiles a filter's fields into a decision. Fields are checked in the order of `filterReasons`. */
 export function compileRules(rules: FilterRules): FilterCheck {
   if (!rules.enabled) return () => 'source_disabled';
   const checks: FilterCheck[] = [];
-  type Field = (observation: Finding) => string | undefined;
-  const ask = (reason: FilterReason, words: readonly string[] | undefined, of: Field, mustBeIn: boolean): void => {
-    const isIn = among(words);
-    if (isIn) checks.push((observation) => (isIn(of(observation)) === mustBeIn ? undefined : reason));
+  type Field = (finding: Finding) => string | undefined;
+  const check = (
+    reason: FilterReason,
+    words: readonly string[] | undefined,
+    fieldOf: Field,
+    mustBeIn: boolean,
+  ): void => {
+    const isIn = membershipIn(words);
+    if (isIn) checks.push((finding) => (isIn(fieldOf(finding)) === mustBeIn ? undefined : reason));
   };
-  const include = (reason: FilterReason, words: readonly string[] | undefined, of: Field) =>
-    ask(reason, words, of, true);
-  const exclude = (reason: FilterReason, words: readonly string[] | undefined, of: Field) =>
-    ask(reason, words, of, false);
+  const include = (reason: FilterReason, words: readonly string[] | undefined, fieldOf: Field) =>
+    check(reason, words, fieldOf, true);
+  const exclude = (reason: FilterReason, words: readonly string[] | undefined, fieldOf: Field) =>
+    check(reason, words, fieldOf, false);
   const { minSeverity, includeSeverity = [] } = rules;
   if (includeSeverity.length > 0) include('include_severity', includeSeverity, ({ severity }) => severity);
   else if (minSeverity !== undefined) {
@@ -53,76 +60,82 @@ export function compileRules(rules: FilterRules): FilterCheck {
   include('include_kind', rules.includeKinds, ({ resource }) => resource?.kind);
   exclude('exclude_category', rules.excludeCategories, ({ category }) => category);
   include('include_category', rules.includeCategories, ({ category }) => category);
-  const isRule = among(rules.excludeRules);
-  if (isRule) checks.push((observation) => (rulesOf(observation).some(isRule) ? 'exclude_rule' : undefined));
-  return (observation) => {
-    for (const check of checks) {
-      const reason = check(observation);
+  const isRule = membershipIn(rules.excludeRules);
+  if (isRule) checks.push((finding) => (rulesOf(finding).some(isRule) ? 'exclude_rule' : undefined));
+  return (finding) => {
+    for (const decide of checks) {
+      const reason = decide(finding);
       if (reason !== undefined) return reason;
     }
     return undefined;
   };
 }
 
-/** `kubebench` means kube-bench: sources are compared without case and hyphens. */
+/** The form in which sources are compared: without case and hyphens, so that `kubebench` means kube-bench. */
 export function sourceKey(source: string): string {
   return source.toLowerCase().replaceAll('-', '');
 }
 
-interface Named {
+interface NamedFilter {
   /** `<namespace>/<name>` */
   readonly name: string;
-  /** The key of the one source whose findings it is asked about; `undefined` for all. */
+  /** The key of the source whose findings it applies to; `undefined` for all sources. */
   readonly source: string | undefined;
-  /** The one namespace whose findings it is asked about; `undefined` for all. */
+  /** The namespace whose findings it applies to; `undefined` for all namespaces. */
   readonly namespace: string | undefined;
-  readonly ask: FilterCheck;
+  readonly check: FilterCheck;
 }
 
-function unreadable(name: string): FilterCheck {
+function refuseFor(name: string): FilterCheck {
   return () => {
     throw new Refusal(503, 'an ObservationFilter can not be read', { cause: name, retryAfter: 5 });
   };
 }
 
-/** Whether an ObservationFilter can be asked, or stops what it applies to. */
+/** Whether an ObservationFilter is valid. One that isn't stops everything that it applies to. */
 export function isReadable(object: KubernetesObject): boolean {
   return filterObject.safeParse(object).success;
 }
 
-/** One that can't be read stops its source, or all where that can't be read either. */
-function compileObject(object: KubernetesObject, systemNamespace: string): Named {
+/**
+ * Compiles an ObservationFilter. One that can't be read stops its source, or all sources if its source can't be read
+ * either.
+ */
+function compileObject(object: KubernetesObject, systemNamespace: string): NamedFilter {
   const { name: ownName, namespace } = object.metadata;
   const name = `${namespace}/${ownName}`;
-  const place = { name, namespace: namespace === systemNamespace ? undefined : namespace };
+  const scope = { name, namespace: namespace === systemNamespace ? undefined : namespace };
   const parsed = filterObject.safeParse(object);
   if (parsed.success) {
     const { targetSource, ...rules } = parsed.data.spec;
-    return { ...place, source: sourceKey(targetSource), ask: compileRules(rules) };
+    return { ...scope, source: sourceKey(targetSource), check: compileRules(rules) };
   }
   const target = filterObject.shape.spec.shape.targetSource;
   const { spec } = object as { readonly spec?: { readonly targetSource?: unknown } };
   const source = target.safeParse(spec?.targetSource);
-  return { ...place, source: source.success ? sourceKey(source.data) : undefined, ask: unreadable(name) };
+  return { ...scope, source: source.success ? sourceKey(source.data) : undefined, check: refuseFor(name) };
 }
 
 /**
- * All ObservationFilters as one: a finding passes if every filter that applies to it lets it, and is dropped for the
- * reason of the first, by name, that does not. One in the system namespace applies everywhere, any other to findings of
- * its namespace; one that can't be read stops what it applies to.
+ * Combines all ObservationFilters into one. A finding passes if every filter that applies to it lets it pass; otherwise
+ * it is dropped for the reason of the first one, by namespace and name, that doesn't. A filter in the system namespace
+ * applies everywhere, any other to findings in its own namespace. One that can't be read stops everything that it
+ * applies to.
  */
 export function compileFilters(objects: readonly KubernetesObject[], systemNamespace: string): Filter {
   const all = objects
     .map((object) => compileObject(object, systemNamespace))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
-  const asked = (about: string | undefined): Named[] =>
-    all.filter(({ source }) => source === undefined || source === about);
-  const bySource = new Map([...new Set(all.map(({ source }) => source))].map((source) => [source, asked(source)]));
-  const forAll = asked(undefined);
-  return (source, observation, namespace) => {
+  const applicableTo = (key: string | undefined): NamedFilter[] =>
+    all.filter(({ source }) => source === undefined || source === key);
+  const bySource = new Map(
+    [...new Set(all.map(({ source }) => source))].map((source) => [source, applicableTo(source)]),
+  );
+  const forAll = applicableTo(undefined);
+  return (source, finding, namespace) => {
     for (const filter of bySource.get(sourceKey(source)) ?? forAll) {
       if (filter.namespace !== undefined && filter.namespace !== namespace) continue;
-      const reason = filter.ask(observation);
+      const reason = filter.check(finding);
       if (reason !== undefined) return reason;
     }
     return undefined;

@@ -7,17 +7,20 @@ import { traceIdOf } from '../function/trace-context.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 
 export interface Sender {
-  /** Resolves to the status of the answer, 503 if there is none. */
+  /** Sends an event to an address; resolves to the status of the response, or 503 if there is none. */
   sendTo(url: string, event: CloudEvent, signal: AbortSignal, token?: string): Promise<number>;
 }
 
-/** Many to one address, since a Broker answers only when every subscriber has got the event, retries included. */
+/**
+ * The limit of connections to one address. It is high, since a Broker answers only once every subscriber has the event,
+ * or has failed to take it.
+ */
 const maxConnections = 64;
 
 /** Sends events over keep-alive connections; `caCerts` (PEM) are trusted in addition to Node's own. */
 export function createSender(caCerts?: string): Sender {
   const tls = caCerts ? { ca: [...rootCertificates, caCerts] } : {};
-  /** By origin: the Broker's, and those of the functions that dead letters were for. */
+  /** Clients by origin: the Broker, and functions that are sent events directly. */
   const clients = new Map<string, HttpClient>();
 
   function clientFor(url: URL): HttpClient {
@@ -32,7 +35,7 @@ export function createSender(caCerts?: string): Sender {
     body: string | Uint8Array,
     signal: AbortSignal,
   ): Promise<number> {
-    const answer = await clientFor(url).send({
+    const response = await clientFor(url).send({
       method: 'POST',
       path: url.pathname + url.search,
       headers,
@@ -40,8 +43,8 @@ export function createSender(caCerts?: string): Sender {
       signal,
     });
     // The body is of no use, but the connection is free for the next event only once it has been read.
-    answer.on('error', () => undefined).resume();
-    return answer.statusCode ?? 503;
+    response.on('error', () => undefined).resume();
+    return response.statusCode ?? 503;
   }
 
   return {
@@ -50,7 +53,7 @@ export function createSender(caCerts?: string): Sender {
       const { traceparent } = event.extensions;
       const more = {
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        // Proxies on the way look for the trace here, and not in the event.
+        // Proxies on the way read the trace from this header, and not from the event.
         ...(traceIdOf(traceparent) !== undefined && { traceparent }),
       };
       return post(new URL(url), { ...headers, ...more }, body, signal).catch(() => 503);
@@ -68,7 +71,7 @@ export interface PublisherOptions {
   readonly tokenFile: string;
 }
 
-/** Read each time, since the kubelet replaces the file while the process runs. */
+/** Reads the token each time, since the kubelet replaces the file while the process runs. */
 function tokenIn(file: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }

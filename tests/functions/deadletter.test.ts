@@ -19,32 +19,32 @@ function letter(extensions: Record<string, string>) {
 }
 
 async function handle(extensions: Record<string, string>, answer: number, context: Overrides = {}) {
-  const delivered: { url: string; extensions: object }[] = [];
+  const sent: { url: string; extensions: object }[] = [];
   const test = createTestContext(deadletter, {
     context: {
       functions,
       async sendTo(to, event) {
-        delivered.push({ url: to, extensions: event.extensions });
+        sent.push({ url: to, extensions: event.extensions });
         return answer;
       },
       ...context,
     },
   });
   const summary = await handled(deadletter, letter(extensions), test.context);
-  return { summary, delivered, items: (await test.store.read({ limit: 9 })).items };
+  return { summary, sent, items: (await test.store.read({ limit: 9 })).items };
 }
 
 describe('deadletter', () => {
-  it.each(['429', '500', '503', ''])('delivers once more what failed with "%s"', async (knativeerrorcode) => {
-    const { delivered, items, summary } = await handle({ knativeerrordest: `${url}/`, knativeerrorcode }, 204);
-    expect(delivered).toEqual([{ url, extensions: { knativearrivaltime: '2026-03-01T11:59:00.5Z' } }]);
+  it.each(['429', '500', '503', ''])('sends an event once more that failed with "%s"', async (knativeerrorcode) => {
+    const { sent, items, summary } = await handle({ knativeerrordest: `${url}/`, knativeerrorcode }, 204);
+    expect(sent).toEqual([{ url, extensions: { knativearrivaltime: '2026-03-01T11:59:00.5Z' } }]);
     expect(items).toEqual([]);
     expect(summary.deadLetters).toEqual([{ source: 'falco', reason: 'redelivered', count: 1 }]);
   });
 
-  it('delivers once more what failed without an answer', async () => {
-    const { delivered, items } = await handle({ knativeerrordest: `${url}/` }, 204);
-    expect(delivered).toHaveLength(1);
+  it('sends an event once more that got no response', async () => {
+    const { sent, items } = await handle({ knativeerrordest: `${url}/` }, 204);
+    expect(sent).toHaveLength(1);
     expect(items).toEqual([]);
   });
 
@@ -55,7 +55,7 @@ describe('deadletter', () => {
     [300, 'recorded'],
     [404, 'recorded'],
     [503, 'recorded'],
-  ])('answered %i to its second delivery, the event is %s', async (answer, reason) => {
+  ])('with %i as the response to its second delivery, an event is %s', async (answer, reason) => {
     const { items, summary } = await handle({ knativeerrordest: `${url}/`, knativeerrorcode: '500' }, answer);
     expect(items).toHaveLength(reason === 'recorded' ? 1 : 0);
     expect(summary.deadLetters).toEqual([{ source: 'falco', reason, count: 1 }]);
@@ -93,21 +93,24 @@ describe('deadletter', () => {
     ['503', 'http://falco.zen-system.svc.cluster.local.attacker.example.com/', 0],
     ['503', 'not a URL', 0],
     ['503', `${url}/`, 1],
-  ])('records what failed with %s at %s (%i deliveries)', async (knativeerrorcode, knativeerrordest, deliveries) => {
-    const { delivered, items } = await handle({ knativeerrordest, knativeerrorcode }, 503);
-    expect(delivered).toHaveLength(deliveries);
-    expect(items).toHaveLength(1);
-    expect(items[0]?.spec).toMatchObject({
-      category: 'operations',
-      severity: 'HIGH',
-      eventType: 'undeliverable-event',
-      source: 'deadletter',
-    });
-    expect(items[0]?.spec.details).toMatchObject({ destination: knativeerrordest, errorCode: knativeerrorcode });
-    expect(JSON.stringify(items)).not.toContain('PLANTED-SECRET');
-  });
+  ])(
+    'records an event that failed with %s at %s (after %i attempts)',
+    async (knativeerrorcode, knativeerrordest, attempts) => {
+      const { sent, items } = await handle({ knativeerrordest, knativeerrorcode }, 503);
+      expect(sent).toHaveLength(attempts);
+      expect(items).toHaveLength(1);
+      expect(items[0]?.spec).toMatchObject({
+        category: 'operations',
+        severity: 'HIGH',
+        eventType: 'undeliverable-event',
+        source: 'deadletter',
+      });
+      expect(items[0]?.spec.details).toMatchObject({ destination: knativeerrordest, errorCode: knativeerrorcode });
+      expect(JSON.stringify(items)).not.toContain('PLANTED-SECRET');
+    },
+  );
 
-  it('records one Observation an hour for the same trouble', async () => {
+  it('records one Observation per hour for the same fault', async () => {
     const test = createTestContext(deadletter);
     const at = (time: string) => letter({ knativeerrorcode: '400', knativearrivaltime: time });
     for (const time of ['2026-03-01T11:01:00Z', '2026-03-01T11:59:00Z', '2026-03-01T12:00:00Z']) {
@@ -116,7 +119,7 @@ describe('deadletter', () => {
     expect((await test.store.read({ limit: 9 })).items).toHaveLength(2);
   });
 
-  it('records each trouble of an hour by itself', async () => {
+  it('records different faults of the same hour separately', async () => {
     const test = createTestContext(deadletter);
     for (const knativeerrordest of ['http://one/', 'http://two/']) {
       for (const knativeerrorcode of ['400', '422']) {
@@ -131,7 +134,7 @@ describe('deadletter', () => {
     expect((await test.store.read({ limit: 9 })).items).toHaveLength(8);
   });
 
-  it('answers 503 only when it cannot record', async () => {
+  it('answers 503 if it cannot record the event', async () => {
     const failing = {
       store: {
         ...createTestContext(deadletter).context.store,

@@ -64,14 +64,14 @@ function aFilter(of: string, spec: object, namespace = 'zen-system'): Kubernetes
 }
 
 describe('the filter ConfigMap', () => {
-  it('becomes an ObservationFilter a source', async () => {
+  it('becomes an ObservationFilter for each source', async () => {
     const { set, run, made: filtersMade } = createWorld();
     set(good);
     await run();
     expect(filtersMade()).toEqual(made);
   });
 
-  it('changes what it has become when it changes, and nothing when it does not', async () => {
+  it('changes its filters when it changes, and writes nothing when it does not', async () => {
     const { set, run, made: filtersMade, objects } = createWorld();
     set(good);
     await run();
@@ -96,7 +96,7 @@ describe('the filter ConfigMap', () => {
     expect(written).not.toContain('zen-watcher-filter-kyverno');
   });
 
-  it('is told in what it has become', async () => {
+  it('is named by a label of its filters', async () => {
     const { set, run, all } = createWorld();
     set(good);
     await run();
@@ -110,7 +110,7 @@ describe('the filter ConfigMap', () => {
     }
   });
 
-  it('does not change what says the same in another order or case, and mends what is invalid', async () => {
+  it('leaves a filter alone that differs only in order or case, and repairs an invalid one', async () => {
     const { set, run, all, objects } = createWorld();
     set(good);
     await run();
@@ -129,7 +129,7 @@ describe('the filter ConfigMap', () => {
     expect(writes).toEqual(['zen-watcher-filter-falco']);
   });
 
-  it('that is being deleted takes along what it has become', async () => {
+  it('takes its filters with it while it is being deleted', async () => {
     const { set, run, all, made: filtersMade } = createWorld();
     set(good);
     await run();
@@ -141,21 +141,18 @@ describe('the filter ConfigMap', () => {
 
   it.each([
     [new Refusal(503, 'the API server is away'), { status: 503 }, 0],
-    [new TypeError('a fault of ours'), { status: 503, cause: { name: 'TypeError' } }, 0],
+    [new TypeError('a bug'), { status: 503, cause: { name: 'TypeError' } }, 0],
     [new Refusal(422, 'no such field', { path: 'spec.newer' }), undefined, 1],
-  ])(
-    'that can not be applied is tried again, or reported where that can not help: %s',
-    async (error, thrown, count) => {
-      const { set, run, objects, reports } = createWorld();
-      set(good);
-      objects.apply = async () => Promise.reject(error);
-      if (thrown) await expect(run()).rejects.toMatchObject(thrown);
-      else await run();
-      expect(await reports()).toHaveLength(count);
-    },
-  );
+  ])('is retried if it cannot be applied, or reported if a retry would not help: %s', async (error, thrown, count) => {
+    const { set, run, objects, reports } = createWorld();
+    set(good);
+    objects.apply = async () => Promise.reject(error);
+    if (thrown) await expect(run()).rejects.toMatchObject(thrown);
+    else await run();
+    expect(await reports()).toHaveLength(count);
+  });
 
-  it('takes what it has become along when it is deleted, and nothing else', async () => {
+  it('takes its filters with it when it is deleted, and no others', async () => {
     const { set, unset, run, all, made: filtersMade } = createWorld();
     all.push(aFilter('mine', { targetSource: 'falco' }));
     set(good);
@@ -167,7 +164,7 @@ describe('the filter ConfigMap', () => {
   });
 
   it.each<[string, unknown, string]>([
-    ['no JSON', '{"sources": {', 'filter.json'],
+    ['text that is not JSON', '{"sources": {', 'filter.json'],
     ['YAML', stringify(good), 'filter.json'],
     ['nothing', '', 'filter.json'],
     ['a list', '[]', 'filter.json'],
@@ -181,15 +178,15 @@ describe('the filter ConfigMap', () => {
     ],
     ['a misspelt field', { sources: { falco: { minSeverty: 'HIGH' } } }, 'sources.falco.minSeverty'],
     ['a severity that is a number', { sources: { falco: { minSeverity: 3 } } }, 'sources.falco.minSeverity'],
-    ['a list that is none', { sources: { falco: { excludeKinds: 'Pod' } } }, 'sources.falco.excludeKinds'],
+    ['text instead of a list', { sources: { falco: { excludeKinds: 'Pod' } } }, 'sources.falco.excludeKinds'],
     ['an empty word', { sources: { falco: { excludeKinds: [''] } } }, 'sources.falco.excludeKinds[0]'],
     [
       'a pattern for a namespace',
       { sources: { falco: { includeNamespaces: ['kube-.*'] } } },
       'sources.falco.includeNamespaces[0]',
     ],
-    ['a source that can have no name', { sources: { 'Fal co': {} } }, 'sources.Fal co'],
-    ['enabled as text', { sources: { falco: { enabled: 'no' } } }, 'sources.falco.enabled'],
+    ['an invalid name of a source', { sources: { 'Fal co': {} } }, 'sources.Fal co'],
+    ['text for enabled', { sources: { falco: { enabled: 'no' } } }, 'sources.falco.enabled'],
     [
       '10,000 entries',
       { sources: { falco: { excludeRules: Array.from({ length: 10_000 }, (_, i) => `r${i}`) } } },
@@ -201,7 +198,7 @@ describe('the filter ConfigMap', () => {
       { sources: { trivy: { minSeverity: 'LOW' }, falco: { enabled: 1 } } },
       'sources.falco.enabled',
     ],
-  ])('that holds %s changes nothing, and is reported with its field', async (_case, bad, field) => {
+  ])('with %s changes nothing, and is reported with the field', async (_case, bad, field) => {
     const { set, run, made: filtersMade, reports } = createWorld();
     set(good);
     await run();
@@ -220,7 +217,7 @@ describe('the filter ConfigMap', () => {
     ]);
   });
 
-  it('is reported under a name that stays: once for each fault', async () => {
+  it('is reported once for each fault, under the same name each time', async () => {
     const { set, run, reports } = createWorld();
     for (const minSeverity of [3, 3, 'x']) {
       set({ sources: { falco: { minSeverity } } });
@@ -244,7 +241,7 @@ describe('the filter ConfigMap', () => {
     expect((await reports()).map((report) => report.name).sort()).toEqual(names.sort());
   });
 
-  it('without the key that it should have changes nothing', async () => {
+  it('without its key changes nothing', async () => {
     const { set, run, made: filtersMade, reports } = createWorld();
     set(good);
     await run();
@@ -256,7 +253,7 @@ describe('the filter ConfigMap', () => {
     ]);
   });
 
-  it('may filter a source that nobody knows', async () => {
+  it('may filter an unknown source', async () => {
     const { set, run, made: filtersMade, reports } = createWorld();
     set({ sources: { 'my-own-tool': { minSeverity: 'LOW' } } });
     await run();
@@ -264,7 +261,7 @@ describe('the filter ConfigMap', () => {
     expect(await reports()).toEqual([]);
   });
 
-  it('never touches a filter that somebody else wrote under such a name', async () => {
+  it('never touches a filter with the same name that somebody else has written', async () => {
     const { set, run, all, reports } = createWorld();
     const theirs = aFilter('zen-watcher-filter-falco', { targetSource: 'falco', minSeverity: 'LOW' });
     all.push(theirs);
@@ -278,13 +275,15 @@ describe('the filter ConfigMap', () => {
     ]);
   });
 
-  it('is where the settings say', async () => {
+  it('has the name, namespace and key in the settings', async () => {
     const {
       run,
       all,
       made: filtersMade,
     } = createWorld({
-      ...{ FILTER_CONFIGMAP_NAME: 'noise', FILTER_CONFIGMAP_NAMESPACE: 'config', FILTER_CONFIGMAP_KEY: 'f' },
+      FILTER_CONFIGMAP_NAME: 'noise',
+      FILTER_CONFIGMAP_NAMESPACE: 'config',
+      FILTER_CONFIGMAP_KEY: 'f',
     });
     const metadata = { name: 'noise', namespace: 'config' };
     all.push({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { f: JSON.stringify(good) } } as KubernetesObject);
@@ -297,7 +296,7 @@ describe('every ObservationFilter', () => {
   const conditionsOf = (object: KubernetesObject | undefined) =>
     (object as unknown as { status?: { conditions: object[] } })?.status?.conditions;
 
-  it('says whether it is accepted, and why not', async () => {
+  it('gets a condition that says whether it is accepted, and if not, why', async () => {
     const { run, all } = createWorld();
     all.push(
       aFilter('good', { targetSource: 'falco' }),
@@ -309,7 +308,9 @@ describe('every ObservationFilter', () => {
     ]);
     expect(conditionsOf(all.find(({ metadata }) => metadata.name === 'bad'))).toMatchObject([
       {
-        ...{ type: 'Accepted', status: 'False', reason: 'Invalid' },
+        type: 'Accepted',
+        status: 'False',
+        reason: 'Invalid',
         message: 'spec.minSeverity: must be critical, high, medium, low or unknown',
       },
     ]);
@@ -319,19 +320,19 @@ describe('every ObservationFilter', () => {
     ['a severity', { minSeverity: 'hgih' }, 'critical, high, medium, low or unknown'],
     ['a namespace', { excludeNamespaces: ['kube-*'] }, 'the name of a namespace'],
     ['a source', { targetSource: 'Falco' }, 'lower-case letters, digits and hyphens'],
-  ])('says what %s may be where it is none', async (_case, spec, hint) => {
+  ])('gets a message that says what %s may be, if it is invalid', async (_case, spec, hint) => {
     const { run, all } = createWorld();
     all.push(aFilter('bad', { targetSource: 'falco', ...spec }));
     await run();
     expect(conditionsOf(all[0])).toMatchObject([{ status: 'False', message: expect.stringContaining(hint) }]);
   });
 
-  it('waits for the next look where there was one just now, and says that', async () => {
+  it('is left to the next run if there was one just now', async () => {
     const { context } = createTestContext(filters, { context: { coalesce: async () => undefined } });
     expect((await handled(filters, ping, context)).skipped).toEqual({ coalesced: 1 });
   });
 
-  it('is written to when that changes, and only then', async () => {
+  it('is written to only if that condition changes', async () => {
     const { run, all, objects, clock } = createWorld();
     const filter = aFilter('f', { targetSource: 'falco' });
     all.push(filter);

@@ -23,7 +23,7 @@ interface Seed {
   readonly state?: 'open' | 'missing' | 'resolved';
   readonly ageHours?: number;
   readonly ttlHours?: number;
-  /** Labels as somebody else may have written them; without a value they are taken away. */
+  /** Labels to change, as somebody else may have done; `undefined` removes one. */
   readonly odd?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -33,8 +33,8 @@ async function seed(
 ): Promise<void> {
   const now = test.clock.now;
   test.clock.now = now - ageHours * hour;
-  const observation = { ...aFinding(rule, namespace), severity };
-  const object = anObservationOf(observation, {
+  const finding = { ...aFinding(rule, namespace), severity };
+  const object = anObservationOf(finding, {
     now: test.clock.now,
     ttl: ttlHours * 3600,
     hasState: state !== undefined,
@@ -57,10 +57,10 @@ async function rulesIn({ store }: TestContext): Promise<unknown[]> {
 const context = (options?: TestContextOptions): TestContext => createTestContext(gc, options);
 
 describe('gc', () => {
-  it('deletes what is past its hour and nothing else, and counts what lives', async () => {
+  it('deletes what has expired and nothing else, and counts the rest', async () => {
     const test = context();
-    await seed(test, { rule: 'due', ageHours: 10, ttlHours: 2 });
-    await seed(test, { rule: 'due too', ageHours: 200, state: 'resolved' });
+    await seed(test, { rule: 'expired', ageHours: 10, ttlHours: 2 });
+    await seed(test, { rule: 'expired too', ageHours: 200, state: 'resolved' });
     await seed(test, { rule: 'young', ageHours: 1, ttlHours: 2 });
     await seed(test, { rule: 'week', ageHours: 100, severity: 'LOW' });
     const summary = await handled(gc, ping, test.context);
@@ -78,16 +78,16 @@ describe('gc', () => {
     expect(await rulesIn(test)).toEqual(['week', 'young']);
   });
 
-  it('lets live what is not due, or does not say when it is', async () => {
+  it('keeps what has not expired yet, or does not say when it does', async () => {
     const test = context();
-    await seed(test, { rule: 'due now', ageHours: 2, ttlHours: 2 });
-    await seed(test, { rule: 'says not when', odd: { [labels.expires]: undefined } });
+    await seed(test, { rule: 'expires now', ageHours: 2, ttlHours: 2 });
+    await seed(test, { rule: 'never expires', odd: { [labels.expires]: undefined } });
     const { collection } = await handled(gc, ping, test.context);
     expect(collection?.live).toEqual([{ source: 'contract', severity: 'HIGH', count: 2 }]);
-    expect(await rulesIn(test)).toEqual(['due now', 'says not when']);
+    expect(await rulesIn(test)).toEqual(['expires now', 'never expires']);
   });
 
-  it('counts as open what is neither missing nor resolved', async () => {
+  it('counts everything as open that is neither missing nor resolved', async () => {
     const test = context();
     for (const state of ['open', 'missing', 'resolved', undefined] as const)
       await seed(test, { rule: String(state), namespace: `in-${state}`, ...(state && { state }) });
@@ -96,7 +96,7 @@ describe('gc', () => {
     expect(collection?.open.map(({ namespace }) => namespace).sort()).toEqual(['in-open', 'in-undefined']);
   });
 
-  it('counts what says not who found it, or how bad it is', async () => {
+  it('counts an Observation without a source or a valid severity as unknown', async () => {
     const odd = { [labels.source]: undefined, [labels.severity]: 'awful' };
     const test = context({ environment: { MAX_OBSERVATIONS: '1' } });
     await seed(test, { rule: 'odd', odd });
@@ -108,12 +108,12 @@ describe('gc', () => {
         { source: 'contract', severity: 'UNKNOWN', count: 1 },
       ]),
     );
-    // Of all that are as bad, it is the one that can best be spared.
+    // Both have the lowest severity; the one without a valid severity goes first although it is newer.
     expect(deleted).toEqual([{ source: 'unknown', reason: 'limit', count: 1 }]);
     expect(await rulesIn(test)).toEqual(['UNKNOWN']);
   });
 
-  it('counts and removes what is in its namespace alone, where it is a tenant’s', async () => {
+  it('counts and deletes only what is in its own namespace, for a tenant', async () => {
     const test = context({ environment: { WATCH_NAMESPACE: 'shop', MAX_OBSERVATIONS: '1' } });
     await seed(test, { rule: 'ours', namespace: 'shop' });
     await seed(test, { rule: 'theirs', namespace: 'pay' });
@@ -125,9 +125,9 @@ describe('gc', () => {
   it.each([
     [3, 3, []],
     [3, 4, []],
-    [3, 2, [/exceeded by 1: 1 that can be spared/]],
-    [3, 1, [/exceeded by 2: 2 that can be spared/]],
-  ])('of %i where there may be %i warns %j', async (count, limit, warnings) => {
+    [3, 2, [/exceeded by 1: deleting 1 /]],
+    [3, 1, [/exceeded by 2: deleting 2 /]],
+  ])('with %i Observations and a limit of %i warns %j', async (count, limit, warnings) => {
     const test = context({ environment: { MAX_OBSERVATIONS: String(limit) } });
     for (let index = 0; index < count; index += 1) await seed(test, { rule: `r${index}` });
     const summary = await handled(gc, ping, test.context);
@@ -135,7 +135,7 @@ describe('gc', () => {
     expect(summary.collection?.limit).toBe(limit);
   });
 
-  it('above the limit spares resolved, then missing, then events: lowest severity and oldest first', async () => {
+  it('above the limit deletes resolved findings, then missing ones, then events: lowest severity and oldest first', async () => {
     const seeds: Seed[] = [
       { rule: 'open low', state: 'open', severity: 'LOW', ageHours: 90 },
       { rule: 'resolved critical', state: 'resolved', severity: 'CRITICAL' },
@@ -167,7 +167,7 @@ describe('gc', () => {
     expect(collection?.live.reduce((sum, { count }) => sum + count, 0)).toBe(1000);
   });
 
-  it('counts what it deletes of forty sources in a few series', async () => {
+  it('counts what it deletes from forty sources in a few series', async () => {
     const test = context();
     for (let index = 0; index < 40; index += 1)
       await seed(test, { rule: `r${index}`, source: `s${index}`, ageHours: 9, ttlHours: 1 });
@@ -176,19 +176,19 @@ describe('gc', () => {
     expect(deleted).toContainEqual({ source: 'other', reason: 'ttl', count: 10 });
   });
 
-  it('never removes an open finding, and says so when those alone are too many', async () => {
+  it('never deletes an open finding, and warns if those alone exceed the limit', async () => {
     const test = context({ environment: { MAX_OBSERVATIONS: '1' } });
     for (const rule of ['a', 'b', 'c']) await seed(test, { rule, state: 'open' });
     const summary = await handled(gc, ping, test.context);
     expect(summary.deleted).toEqual([]);
     expect(summary.warnings).toEqual([
-      expect.stringContaining('exceeded by 2: 0 that can be spared'),
+      expect.stringContaining('exceeded by 2: deleting 0 '),
       expect.stringContaining('open findings alone exceed MAX_OBSERVATIONS'),
     ]);
     expect(await rulesIn(test)).toEqual(['a', 'b', 'c']);
   });
 
-  it('counts every failure, goes on with the others, and does not say that it is done', async () => {
+  it('counts every failure, goes on, and answers 503', async () => {
     let calls = 0;
     const wrap = (store: Store): Partial<Store> => ({
       async delete(ref, signal) {
@@ -209,20 +209,20 @@ describe('gc', () => {
   it.each([
     [new Refusal(503, 'away'), '503'],
     [new Refusal(403, 'no right'), '403'],
-    [new TypeError('a fault of ours'), 'unexpected'],
-  ])('says what kind of failure it was: %s', async (error, errorType) => {
+    [new TypeError('a bug'), 'unexpected'],
+  ])('counts failures by their type: %s', async (error, errorType) => {
     const test = context({ wrap: () => ({ delete: async () => Promise.reject(error) }) });
-    await seed(test, { rule: 'due', ageHours: 9, ttlHours: 1 });
+    await seed(test, { rule: 'expired', ageHours: 9, ttlHours: 1 });
     await expect(handled(gc, ping, test.context)).rejects.toMatchObject({
       status: 503,
-      message: 'the garbage collection is not complete',
+      message: 'the garbage collection is incomplete',
       summary: { collection: { errors: [{ operation: 'delete', errorType, count: 1 }] } },
     });
   });
 
-  it('says so when what is due can not be listed, and removes nothing for the limit', async () => {
+  it('reports that it cannot list what has expired, and then deletes nothing for the limit', async () => {
     const wrap = (): Partial<Store> => ({
-      // biome-ignore lint/correctness/useYield: it fails before its first one.
+      // biome-ignore lint/correctness/useYield: it fails before the first item.
       async *expired() {
         throw new Refusal(503, 'away');
       },
@@ -252,9 +252,9 @@ describe('gc', () => {
     expect(calls).toBeLessThan(50);
   });
 
-  it('counts what it deletes while what lives can not be counted', async () => {
+  it('counts what it deletes even if it cannot count the rest', async () => {
     const wrap = (): Partial<Store> => ({
-      // biome-ignore lint/correctness/useYield: it fails before its first one.
+      // biome-ignore lint/correctness/useYield: it fails before the first item.
       async *names() {
         throw new Refusal(503, 'away');
       },
@@ -271,7 +271,7 @@ describe('gc', () => {
     expect(await rulesIn(test)).toEqual([]);
   });
 
-  it('leaves what was renewed after it was listed', async () => {
+  it('keeps what was renewed after it was listed', async () => {
     const wrap = (store: Store): Partial<Store> => ({
       async *expired(now, signal) {
         for await (const stored of store.expired(now, signal)) {
@@ -286,7 +286,7 @@ describe('gc', () => {
     expect(await rulesIn(test)).toEqual(['renewed']);
   });
 
-  it('does no harm when two run at once', async () => {
+  it('is correct when two run at the same time', async () => {
     const test = context();
     for (let index = 0; index < 100; index += 1)
       await seed(test, { rule: `r${index}`, ageHours: 9, ttlHours: index % 2 === 0 ? 1 : 99 });

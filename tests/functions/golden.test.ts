@@ -17,7 +17,9 @@ function objectIn({ event }: Fixture): KubernetesObject[] {
   return event.type.startsWith('dev.knative.apiserver.') ? [event.data as KubernetesObject] : [];
 }
 
-/** What is stored after the event, in the form of the golden file; `name` stands for the identity that it hashes. */
+/**
+ * What is stored after the event, in the form of the golden file, with a name in place of the identity that it hashes.
+ */
 async function outcomeOf(definition: SourceFunction, fixture: Fixture) {
   const { context, store, objects } = createTestContext(definition, { environment: fixture.environment });
   objects.all.push(...objectIn(fixture));
@@ -44,7 +46,7 @@ function byName<Row extends { readonly name: string }>(rows: readonly Row[]): Ro
 }
 
 describe.each(sources)('$name', (definition) => {
-  it('watches each kind that a fixture of it is of, in its version', () => {
+  it('watches the kind and version of every object in its fixtures', () => {
     const objects = loadFixtures(definition.name).flatMap(objectIn);
     for (const { apiVersion, kind } of objects) {
       const { group, version } = groupVersionOf(apiVersion);
@@ -54,7 +56,7 @@ describe.each(sources)('$name', (definition) => {
     }
   });
 
-  it.each(loadFixtures(definition.name))('makes of $name what its golden file says, whole', async (fixture) => {
+  it.each(loadFixtures(definition.name))('makes exactly what the golden file says of $name', async (fixture) => {
     const outcome = await outcomeOf(definition, fixture);
     const expected = expectedOf(definition.name, fixture.expected);
     expect({ ...outcome, observations: byName(outcome.observations) }).toEqual({
@@ -65,11 +67,11 @@ describe.each(sources)('$name', (definition) => {
 });
 
 describe('the fixtures', () => {
-  it('has a folder for each source, and no other', () => {
+  it('have a folder for each source, and no other', () => {
     expect(readdirSync(fixturesFolder).sort()).toEqual(sources.map(({ name }) => name).sort());
   });
 
-  it.each(readdirSync(fixturesFolder))('%s/ holds the files of its cases, and nothing else', (source) => {
+  it.each(readdirSync(fixturesFolder))('%s/ contains only the files of its cases', (source) => {
     const suffixes = ['event', 'observations', 'settings'].map((kind) => `.${kind}.json`);
     const files = readdirSync(join(fixturesFolder, source));
     expect(casesOf(source).length).toBeGreaterThan(0);

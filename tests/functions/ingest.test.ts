@@ -13,11 +13,9 @@ const mappings = { severity: '.severity', category: 'operational', eventType: 'w
 function aMapping(name: string, spec: object = {}, namespace = 'zen-system', more: object = {}): KubernetesObject {
   const base = { sourceName: 'widgets', group: 'example.com', version: 'v1', kind: 'Widget', mappings };
   return {
-    ...{
-      apiVersion: 'zen.kube-zen.io/v1alpha1',
-      kind: 'ObservationMapping',
-      metadata: { name, namespace, generation: 1, ...more },
-    },
+    apiVersion: 'zen.kube-zen.io/v1alpha1',
+    kind: 'ObservationMapping',
+    metadata: { name, namespace, generation: 1, ...more },
     spec: { ...base, ...spec },
   } as KubernetesObject;
 }
@@ -25,11 +23,9 @@ function aMapping(name: string, spec: object = {}, namespace = 'zen-system', mor
 function anIngester(name: string, spec: object = {}, namespace = 'zen-system', more: object = {}): KubernetesObject {
   const base = { source: 'hooks', ingester: 'webhook', webhook: { path: 'hooks' }, mappings };
   return {
-    ...{
-      apiVersion: 'zen.kube-zen.io/v1alpha1',
-      kind: 'Ingester',
-      metadata: { name, namespace, generation: 1, ...more },
-    },
+    apiVersion: 'zen.kube-zen.io/v1alpha1',
+    kind: 'Ingester',
+    metadata: { name, namespace, generation: 1, ...more },
     spec: { ...base, ...spec },
   } as KubernetesObject;
 }
@@ -38,7 +34,9 @@ const later = { creationTimestamp: '2026-02-01T00:00:00Z' };
 const earlier = { creationTimestamp: '2026-01-01T00:00:00Z' };
 
 const informer = (more: object = {}) => ({
-  ...{ source: 'gadgets', ingester: 'informer', webhook: undefined },
+  source: 'gadgets',
+  ingester: 'informer',
+  webhook: undefined,
   informer: { gvr: { group: 'example.com', version: 'v1', resource: 'gadgets' }, ...more },
 });
 
@@ -85,7 +83,7 @@ function createWorld(...objects: KubernetesObject[]) {
 }
 
 describe('a mapped kind', () => {
-  it('is observed by a reference and by a pass, once', async () => {
+  it('is observed through a reference and a pass, but only once', async () => {
     const { see, pass, stored } = createWorld(aMapping('m'), aWidget('a'), aWidget('b'));
     await see(aWidget('a'));
     expect(await stored()).toEqual(['shop: widgets HIGH a broke']);
@@ -94,7 +92,7 @@ describe('a mapped kind', () => {
     expect(await stored()).toEqual(['shop: widgets HIGH a broke', 'shop: widgets HIGH b broke']);
   });
 
-  it('is observed at once when its mapping comes or changes', async () => {
+  it('is observed as soon as its mapping is created or changed', async () => {
     const { see, all, stored } = createWorld(aWidget('a'));
     const mapping = aMapping('m');
     all.push(mapping);
@@ -105,7 +103,7 @@ describe('a mapped kind', () => {
     expect(await stored()).toContain('shop: widgets HIGH changed');
   });
 
-  it('is no longer observed once its mapping is gone or disabled', async () => {
+  it('is not observed if its mapping is gone or disabled', async () => {
     const { all, see, stored } = createWorld(aMapping('m', { enabled: false }), aWidget('a'));
     expect((await see(aWidget('a'))).skipped).toEqual({ not_wanted: 1 });
     all.splice(0, 1);
@@ -116,9 +114,9 @@ describe('a mapped kind', () => {
   it.each<[string, (all: KubernetesObject[]) => void, string]>([
     ['gone', (all) => void all.splice(0, 1), 'missing'],
     ['disabled', (all) => void all.splice(0, 1, aMapping('m', { enabled: false })), 'missing'],
-    ['not accepted any more', (all) => void all.splice(0, 1, aMapping('m', { items: '..' })), 'open'],
+    ['no longer accepted', (all) => void all.splice(0, 1, aMapping('m', { items: '..' })), 'open'],
     ['still there', () => undefined, 'open'],
-  ])('whose mapping is %s has its findings aged, or not', async (_case, change, state) => {
+  ])('whose mapping is %s has findings that are then in the right state', async (_case, change, state) => {
     const { all, pass, store, clock } = createWorld(aMapping('m'), aWidget('a'));
     await pass();
     change(all);
@@ -129,7 +127,7 @@ describe('a mapped kind', () => {
     ).toEqual([state]);
   });
 
-  it('may be mapped twice: each mapping makes its own findings, and neither ages the other’s', async () => {
+  it('may have two mappings: each makes its own findings, and does not age those of the other', async () => {
     const second = aMapping('n', { mappings: { ...mappings, eventType: 'second', message: 'twice' } });
     const { pass, stored, store } = createWorld(aMapping('m'), second, aWidget('a'));
     await pass();
@@ -141,14 +139,14 @@ describe('a mapped kind', () => {
     expect(states).toEqual(['open', 'open']);
   });
 
-  it('may feed one source with another kind', async () => {
+  it('may share a source with another kind', async () => {
     const gadget = aMapping('n', { kind: 'Gadget' });
     const { pass, stored } = createWorld(aMapping('m'), gadget, aWidget('a'), aWidget('g', 'shop', {}, 'Gadget'));
     await pass();
     expect(await stored()).toEqual(['shop: widgets HIGH a broke', 'shop: widgets HIGH g broke']);
   });
 
-  it('counts what its mappings leave out', async () => {
+  it('is counted as skipped for each mapping that leaves it out', async () => {
     const half = { when: [{ path: '.severity', in: ['LOW'] }] };
     const strict = { ...informer(), source: 'widgets', filters: { minSeverity: 'CRITICAL' } };
     strict.informer.gvr.resource = 'widgets';
@@ -159,7 +157,7 @@ describe('a mapped kind', () => {
     expect(await stored()).toEqual([]);
   });
 
-  it('has the time of the first of its mappings that says one', async () => {
+  it('is kept for the TTL of the first mapping of its source that has one', async () => {
     const timed = { ...informer(), source: 'widgets', ttl: { default: '1h' } };
     timed.informer.gvr.resource = 'widgets';
     const ingester = anIngester('i', timed, 'zen-system', later);
@@ -169,7 +167,7 @@ describe('a mapped kind', () => {
     expect(new Set(ttls)).toEqual(new Set([3600]));
   });
 
-  it('of a name that only discovery knows is observed', async () => {
+  it('is observed even if only discovery knows its plural', async () => {
     const irregular = { ...informer() };
     irregular.informer.gvr.resource = 'gadgetry';
     const { pass, context, stored } = createWorld(anIngester('i', irregular), aWidget('a', 'shop', {}, 'Gadget'));
@@ -179,7 +177,7 @@ describe('a mapped kind', () => {
     expect(await stored()).toEqual(['shop: gadgets HIGH a broke']);
   });
 
-  it('whose finding ends is missing', async () => {
+  it('has a finding that becomes missing when it is no longer reported', async () => {
     const { pass, all, store, clock } = createWorld(
       aMapping('m', { when: [{ path: '.severity', in: ['HIGH'] }] }),
       aWidget('a'),
@@ -191,7 +189,7 @@ describe('a mapped kind', () => {
     expect((await store.read({ limit: 9 })).items[0]?.metadata.labels['zen.kube-zen.io/state']).toBe('missing');
   });
 
-  it('is picked by an Ingester’s namespace and labels, filtered, and kept for its time', async () => {
+  it('is selected by an Ingester’s namespace and labels, filtered, and kept for its TTL', async () => {
     const more = { filters: { minSeverity: 'HIGH' }, ttl: { default: '12h' }, deduplication: { windowSeconds: 300 } };
     const spec = { ...informer({ namespace: 'shop', labelSelector: 'tier in (a),!skip' }), ...more };
     const low = aWidget('low', 'shop', { severity: 'LOW' }, 'Gadget');
@@ -210,7 +208,7 @@ describe('a mapped kind', () => {
     expect((await store.read({ limit: 1 })).items[0]?.spec.ttlSecondsAfterCreation).toBe(43_200);
   });
 
-  it('that can not be listed leaves the other sources to their pass', async () => {
+  it('that cannot be listed does not stop the pass of other sources', async () => {
     const broken = aMapping('broken', { sourceName: 'broken', kind: 'Broken' }, 'zen-system', {
       creationTimestamp: '2020-01-01T00:00:00Z',
     });
@@ -231,38 +229,38 @@ describe('a reference', () => {
   it.each<[string, object, string, string]>([
     ['its mapping', { resource: 'widgetry' }, `${path}/widgetz/abc`, 'widgetry'],
     ['its subject', {}, `${path}/widgetz/abc`, 'widgetz'],
-    ['its kind, where the subject is no path', {}, 'widgetz', 'widgets'],
-    ['its kind, where the subject goes on', {}, `${path}/widgetz/abc/`, 'widgets'],
-    ['its kind, without a subject', {}, '', 'widgets'],
-  ])('is to a plural by %s', async (_case, spec, subject, plural) => {
+    ['its kind, if the subject is not a path', {}, 'widgetz', 'widgets'],
+    ['its kind, if the subject is longer', {}, `${path}/widgetz/abc/`, 'widgets'],
+    ['its kind, if there is no subject', {}, '', 'widgets'],
+  ])('is read by the plural of %s', async (_case, spec, subject, plural) => {
     const { context, objects } = createWorld(aMapping('m', spec));
-    const asked: unknown[] = [];
-    objects.get = async (resource) => void asked.push(resource);
+    const resources: unknown[] = [];
+    objects.get = async (resource) => void resources.push(resource);
     await handled(ingest, { ...referenceTo(aWidget('abc')), ...(subject !== '' && { subject }) }, context);
     await handled(ingest, referenceTo({ ...aWidget('abc'), metadata: { name: 'abc' } }), context);
     const kind = { group: 'example.com', versions: ['v1'], kind: 'Widget' };
-    expect(asked[0]).toEqual({ ...kind, plural, namespaced: true });
-    expect(asked[1]).toMatchObject({ ...kind, namespaced: false });
+    expect(resources[0]).toEqual({ ...kind, plural, namespaced: true });
+    expect(resources[1]).toMatchObject({ ...kind, namespaced: false });
   });
 
   it.each([
     ['another group’s Ingester', { apiVersion: 'example.com/v1', kind: 'Ingester' }],
     ['another kind of ours', { apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationFilter' }],
     ['a kind that nothing maps', { apiVersion: 'example.com/v1', kind: 'Gizmo' }],
-  ])('to %s is not wanted', async (_case, of) => {
+  ])('to %s is skipped', async (_case, of) => {
     const { see, stored } = createWorld(aMapping('m'), anIngester('i'), aWidget('a'));
     expect((await see({ ...aWidget('x'), ...of })).skipped).toEqual({ not_wanted: 1 });
     expect(await stored()).toEqual([]);
   });
 
-  it('that fails for one source says what was done for another', async () => {
+  it('that fails for one source still reports what was done for another', async () => {
     const second = aMapping('n', { sourceName: 'others' }, 'zen-system', later);
     const { see, objects } = createWorld(aMapping('m', {}, 'zen-system', earlier), second, aWidget('a'));
     const { get } = objects;
-    let asked = 0;
+    let reads = 0;
     objects.get = async (...args) => {
-      asked += 1;
-      if (asked > 1) throw new Refusal(503, 'away');
+      reads += 1;
+      if (reads > 1) throw new Refusal(503, 'away');
       return get(...args);
     };
     await expect(see(aWidget('a'))).rejects.toMatchObject({ status: 503, summary: { created: [{ count: 1 }] } });
@@ -274,7 +272,7 @@ describe('a reference', () => {
     expect(await stored()).toEqual(['shop: others HIGH a broke', 'shop: widgets HIGH a broke']);
   });
 
-  it('to an object whose labels are none makes nothing', async () => {
+  it('to an object with invalid labels results in nothing', async () => {
     const odd = aWidget('a');
     Object.assign(odd.metadata, { labels: { tier: 1 } });
     const { see } = createWorld(aMapping('m'), odd);
@@ -282,30 +280,30 @@ describe('a reference', () => {
   });
 });
 
-describe('the door for posts', () => {
-  const [door] = peers.find(({ name }) => name === 'ingest')?.webhooks ?? [];
-  if (!door) throw new Error('ingest has no door');
+describe('the webhook of ingest', () => {
+  const [webhook] = peers.find(({ name }) => name === 'ingest')?.webhooks ?? [];
+  if (!webhook) throw new Error('ingest has no webhook');
 
-  it('takes a body as it is, under an id that is the same every time', () => {
-    const one = door.split({ a: 1, b: [2] });
+  it('takes a body as it is, with the same id every time', () => {
+    const one = webhook.split({ a: 1, b: [2] });
     expect(one).toEqual({
       items: [{ id: expect.stringMatching(/^[0-9a-f]{32}$/), data: { a: 1, b: [2] } }],
       refused: [],
       unwanted: 0,
     });
-    expect(door.split({ b: [2], a: 1 }).items[0]?.id).toBe(one.items[0]?.id);
-    expect(door.split({ a: 1, b: [3] }).items[0]?.id).not.toBe(one.items[0]?.id);
-    expect(door.inFlight).toBe(100);
+    expect(webhook.split({ b: [2], a: 1 }).items[0]?.id).toBe(one.items[0]?.id);
+    expect(webhook.split({ a: 1, b: [3] }).items[0]?.id).not.toBe(one.items[0]?.id);
+    expect(webhook.inFlight).toBe(100);
   });
 
   it('refuses a body that is nested too deeply', () => {
     const deep: unknown = JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`);
-    expect(() => door.split(deep)).toThrow(
+    expect(() => webhook.split(deep)).toThrow(
       expect.objectContaining({ status: 422, message: 'the body is nested too deeply', path: 'body' }),
     );
   });
 
-  it('is open below /ingest/ for each accepted Ingester', () => {
+  it('serves the path below /ingest/ of each accepted Ingester', () => {
     const { context } = createWorld(
       aMapping('m'),
       anIngester('i'),
@@ -319,7 +317,7 @@ describe('the door for posts', () => {
   });
 });
 
-describe('what is posted', () => {
+describe('a post', () => {
   it('is observed by its Ingester', async () => {
     const { post, stored } = createWorld(anIngester('i', { items: '.list' }));
     await post('/ingest/hooks', {
@@ -331,7 +329,7 @@ describe('what is posted', () => {
     expect(await stored()).toEqual(['zen-system: hooks HIGH b', 'zen-system: hooks LOW a']);
   });
 
-  it('is the same finding when it is delivered again, and in its window', async () => {
+  it('makes the same finding if it is repeated within the window', async () => {
     const { post, stored } = createWorld(anIngester('i', { deduplication: { windowSeconds: 60 } }));
     const body = { severity: 'low', text: 'a' };
     await post('/ingest/hooks', body, '2026-03-01T12:00:01Z');
@@ -341,7 +339,7 @@ describe('what is posted', () => {
     expect(await stored()).toHaveLength(2);
   });
 
-  it('without an Ingester is not acknowledged', async () => {
+  it('is not acknowledged without an Ingester', async () => {
     const { post } = createWorld();
     await expect(post('/ingest/hooks', {})).rejects.toMatchObject({
       status: 503,
@@ -359,7 +357,7 @@ describe('what is posted', () => {
     expect(await stored()).toEqual(['zen-system: more LOW a']);
   });
 
-  it('is kept for the time of its Ingester', async () => {
+  it('is kept for the TTL of its Ingester', async () => {
     const { post, store } = createWorld(anIngester('i', { ttl: { default: '1h' } }));
     await post('/ingest/hooks', { severity: 'low', text: 'a' });
     expect((await store.read({ limit: 1 })).items[0]?.spec.ttlSecondsAfterCreation).toBe(3600);
@@ -370,14 +368,14 @@ describe('what is posted', () => {
     ['null', null],
     ['text', 'text'],
     ['a list', [1, 2]],
-    ['items that are none', { list: 'no' }],
-  ])('may be %s', async (_case, data) => {
+    ['text for items', { list: 'no' }],
+  ])('may contain %s', async (_case, data) => {
     const { post } = createWorld(anIngester('i', { items: '.list' }));
     expect((await post('/ingest/hooks', data)).skipped).toEqual({ no_items: 1 });
   });
 });
 
-describe('what is accepted', () => {
+describe('the conditions of', () => {
   it.each<[string, KubernetesObject[], string, object]>([
     ['a mapping', [aMapping('it')], 'it', { Accepted: 'Valid', Ready: 'Ready' }],
     ['a disabled mapping', [aMapping('it', { enabled: false })], 'it', { Accepted: 'Valid', Ready: 'Disabled' }],
@@ -390,7 +388,7 @@ describe('what is accepted', () => {
       { Accepted: 'SourceTaken', Ready: 'NotAccepted' },
     ],
     [
-      'a built-in source, spelt otherwise',
+      'a built-in source in another spelling',
       [aMapping('it', { sourceName: 'kubebench' })],
       'it',
       { Accepted: 'SourceTaken', Ready: 'NotAccepted' },
@@ -426,7 +424,7 @@ describe('what is accepted', () => {
       { Accepted: 'PathTaken', Ready: 'NotAccepted' },
     ],
     [
-      'a path that somebody later takes',
+      'a path that a newer Ingester wants, too',
       [anIngester('it', {}, 'shop', earlier), anIngester('theirs', { source: 'x' }, 'zen-system', later)],
       'it',
       { Accepted: 'Valid', Ready: 'Ready' },
@@ -443,7 +441,7 @@ describe('what is accepted', () => {
       'it',
       { Accepted: 'Valid', Ready: 'Ready' },
     ],
-    ['a path that is none', [aMapping('it', { items: '..x' })], 'it', { Accepted: 'Invalid', Ready: 'NotAccepted' }],
+    ['an invalid path', [aMapping('it', { items: '..x' })], 'it', { Accepted: 'Invalid', Ready: 'NotAccepted' }],
     [
       'a field of a newer version',
       [aMapping('it', { mappings: { ...mappings, colour: 'red' } })],
@@ -451,13 +449,13 @@ describe('what is accepted', () => {
       { Accepted: 'Invalid', Ready: 'NotAccepted' },
     ],
     [
-      'a duration that is none',
+      'an invalid duration',
       [anIngester('it', { ttl: { default: 'soon' } })],
       'it',
       { Accepted: 'Invalid', Ready: 'NotAccepted' },
     ],
     [
-      'a selector that is none',
+      'an invalid selector',
       [anIngester('it', informer({ labelSelector: 'a in b' }))],
       'it',
       { Accepted: 'Invalid', Ready: 'NotAccepted' },
@@ -484,7 +482,7 @@ describe('a pass', () => {
       .sort();
   };
 
-  it('ages what no mapping makes, and nothing of a built-in source or of one that may be mended', async () => {
+  it('ages findings that no mapping makes, but none of a built-in source or of a mapping that may be fixed', async () => {
     const broken = { mappings: { ...mappings, colour: 'red' } };
     const world = createWorld(
       aMapping('m', { ...broken, sourceName: 'of-mapping' }),
@@ -511,7 +509,7 @@ describe('a pass', () => {
     ]);
   });
 
-  it('ages what a tenant’s mapping makes elsewhere, and not what it makes at home', async () => {
+  it('ages findings with the source of a tenant’s mapping outside its namespace, but not inside', async () => {
     const world = createWorld(anIngester('t', { source: 'of-tenant' }, 'pay'));
     for (const namespace of ['pay', 'shop']) {
       const object = anObservationOf(aFinding('r', namespace), { ...open, source: 'of-tenant' });
@@ -521,7 +519,7 @@ describe('a pass', () => {
     expect(await statesIn(world)).toEqual(['pay of-tenant open', 'shop of-tenant missing']);
   });
 
-  it('leaves what a source has found, where it is only posted to now', async () => {
+  it('leaves the findings of a source alone that only gets posts now', async () => {
     const world = createWorld(anIngester('i'));
     await world.store.create(
       anObservationOf(aFinding('r', 'shop'), { ...open, source: 'hooks' }),
@@ -531,7 +529,7 @@ describe('a pass', () => {
     expect(await statesIn(world)).toEqual(['shop hooks open']);
   });
 
-  it('ages the findings of a source that is posted to as well as read', async () => {
+  it('ages the findings of a source that gets posts and also reads objects', async () => {
     const both = { ...informer(), source: 'hooks' };
     const world = createWorld(anIngester('i', {}, 'zen-system', earlier), anIngester('j', both, 'zen-system', later));
     world.all.push(aWidget('a', 'shop', {}, 'Gadget'));
@@ -544,7 +542,7 @@ describe('a pass', () => {
     expect(world.conditionsOf('i')).toEqual({ Accepted: 'Valid', Ready: 'Ready' });
   });
 
-  it('says what it has done, also where it could not do all', async () => {
+  it('reports what it has done even if it could not do everything', async () => {
     const broken = aMapping('broken', { sourceName: 'broken', kind: 'Broken' }, 'zen-system', later);
     const world = createWorld(aMapping('m', {}, 'zen-system', earlier), broken, aWidget('a'));
     const { list } = world.objects;
@@ -558,7 +556,7 @@ describe('a pass', () => {
     expect(await world.pass()).toMatchObject({ created: [], unchanged: 1 });
   });
 
-  it('gives each mapping and Ingester its conditions, with words where there is something to say', async () => {
+  it('sets the conditions of each mapping and Ingester', async () => {
     const world = createWorld(aMapping('m'), anIngester('i'), aMapping('off', { enabled: false, sourceName: 'off' }));
     await world.pass();
     const conditions = (of: string): unknown => world.all.find(({ metadata }) => metadata.name === of);
@@ -577,7 +575,7 @@ describe('a pass', () => {
     });
   });
 
-  it('looks at its own namespace alone, where it is a tenant’s zen-watcher', async () => {
+  it('handles only its own namespace, for a tenant’s zen-watcher', async () => {
     const world = createWorld(aMapping('mine', {}, 'shop'), aMapping('theirs', {}, 'pay'), anIngester('i', {}, 'pay'));
     Object.assign(world.context.settings, { WATCH_NAMESPACE: 'shop', SYSTEM_NAMESPACE: 'shop' });
     await world.pass();
@@ -585,7 +583,7 @@ describe('a pass', () => {
     expect([world.conditionsOf('theirs'), world.conditionsOf('i')]).toEqual([{}, {}]);
   });
 
-  it('waits for the next one where there was one just now, and says that', async () => {
+  it('is left to the next one if there was one just now', async () => {
     const world = createWorld(aMapping('m'), aWidget('a'));
     Object.assign(world.context, { coalesce: async () => undefined });
     expect((await world.pass()).skipped).toEqual({ coalesced: 1 });
@@ -594,14 +592,14 @@ describe('a pass', () => {
 });
 
 describe('a tenant’s mapping', () => {
-  it('sees its own namespace alone', async () => {
+  it('sees only its own namespace', async () => {
     const { pass, see, stored } = createWorld(aMapping('m', {}, 'shop'), aWidget('mine'), aWidget('theirs', 'pay'));
     await pass();
     await see(aWidget('theirs', 'pay'));
     expect(await stored()).toEqual(['shop: widgets HIGH mine broke']);
   });
 
-  it('writes into its own namespace alone, whatever it says', async () => {
+  it('writes only to its own namespace, whatever its mapping rules say', async () => {
     const elsewhere = { ...mappings, resource: { kind: 'Pod', namespace: 'pay', name: 'p' } };
     const nowhere = { ...mappings, resource: { kind: 'Node', name: 'n' } };
     const { pass, post, stored } = createWorld(
@@ -618,7 +616,7 @@ describe('a tenant’s mapping', () => {
     expect(await stored()).toEqual(['shop: nodes HIGH mine broke']);
   });
 
-  it('ages nothing of another tenant’s with the same source', async () => {
+  it('does not age findings of another tenant with the same source', async () => {
     const { pass, all, store, clock } = createWorld(
       aMapping('m', {}, 'shop'),
       aMapping('n', {}, 'pay'),
@@ -638,7 +636,7 @@ describe('a tenant’s mapping', () => {
     expect(states).toEqual(['pay open', 'shop missing']);
   });
 
-  it('of a kind without namespaces is told that it can not', async () => {
+  it('cannot use a cluster-scoped kind, and has a condition that says so', async () => {
     const discovery = {
       groups: async () => groups,
       kinds: async () => [{ kind: 'Widget', plural: 'widgets', namespaced: false }],
@@ -650,26 +648,24 @@ describe('a tenant’s mapping', () => {
   });
 });
 
-describe('what can not be read in a cluster', () => {
+describe('in a cluster', () => {
   const served = [{ kind: 'Widget', plural: 'widgets', namespaced: true }];
   const source = (status: string): KubernetesObject =>
     ({
-      ...{
-        apiVersion: 'sources.knative.dev/v1',
-        kind: 'ApiServerSource',
-        metadata: { name: 'ingest-example-com', namespace: 'zen-system' },
-      },
+      apiVersion: 'sources.knative.dev/v1',
+      kind: 'ApiServerSource',
+      metadata: { name: 'ingest-example-com', namespace: 'zen-system' },
       status: { conditions: [{ type: 'Ready', status, message: 'because' }] },
     }) as KubernetesObject;
 
   it.each<[string, object[] | undefined, KubernetesObject[], string]>([
     ['a kind that is not served', [], [], 'KindNotServed'],
-    ['a group that can not be asked', undefined, [], 'NotDiscovered'],
-    ['a kind without its source', served, [], 'SourceNotReady'],
-    ['a kind whose source is not ready', served, [source('False')], 'SourceNotReady'],
-    ['a kind whose source is ready', served, [source('True')], 'Ready'],
-    ['a kind whose plural Knative misses', [{ ...served[0], plural: 'widgetry' }], [], 'PassOnly'],
-  ])('%s is told', async (_case, kinds, objects, reason) => {
+    ['a group whose server does not respond', undefined, [], 'NotDiscovered'],
+    ['a kind without its ApiServerSource', served, [], 'SourceNotReady'],
+    ['a kind whose ApiServerSource is not ready', served, [source('False')], 'SourceNotReady'],
+    ['a kind whose ApiServerSource is ready', served, [source('True')], 'Ready'],
+    ['a kind whose plural Knative guesses wrongly', [{ ...served[0], plural: 'widgetry' }], [], 'PassOnly'],
+  ])('the condition Ready reports %s', async (_case, kinds, objects, reason) => {
     const { pass, context, conditionsOf } = createWorld(aMapping('m'), ...objects);
     Object.assign(context.cluster, {
       kinds: { groups: async () => groups, kinds: async () => kinds },
@@ -680,10 +676,10 @@ describe('what can not be read in a cluster', () => {
   });
 
   it.each<[string, Map<string, string[]>, object[] | undefined, string]>([
-    ['whose server does not answer', groups, undefined, 'open'],
-    ['that is served no more', groups, [], 'missing'],
+    ['whose server does not respond', groups, undefined, 'open'],
+    ['that is no longer served', groups, [], 'missing'],
     ['whose group is gone', new Map(), undefined, 'missing'],
-  ])('findings of a kind %s are aged, or not', async (_case, known, kinds, state) => {
+  ])('a finding of a kind %s gets the right state', async (_case, known, kinds, state) => {
     const { pass, context, store, clock } = createWorld(aMapping('m'), aWidget('a'));
     await pass();
     Object.assign(context.cluster, {
@@ -697,7 +693,7 @@ describe('what can not be read in a cluster', () => {
     ).toEqual([state]);
   });
 
-  it('a kind that we may not list is told with the rule that is missing, and nothing of its source becomes missing', async () => {
+  it('the condition Ready names the rule that is missing to list a kind, and no finding of its source becomes missing', async () => {
     const { pass, context, objects, conditionsOf, all, store, clock } = createWorld(
       aMapping('m'),
       aMapping('n', { kind: 'Gadget' }),

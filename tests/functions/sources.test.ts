@@ -18,7 +18,7 @@ const { kinds } = peer;
 const widget: ServedKind = { kind: 'Widget', plural: 'widgets', namespaced: true };
 const gadget: ServedKind = { kind: 'Gadget', plural: 'gadgets', namespaced: true };
 
-/** Maps Widgets by their kind and Gadgets by their plural, each in its version `v1` of a group. */
+/** Maps Widgets by their kind, and Gadgets by their plural, both in version `v1` of a group. */
 function mappingsOf(of: string, namespace = 'zen-system'): KubernetesObject[] {
   const mappings = { severity: '.severity', category: 'operational', eventType: 'broken', message: '.text' };
   const object = (kind: string, name: string, spec: object): KubernetesObject => {
@@ -33,7 +33,7 @@ function mappingsOf(of: string, namespace = 'zen-system'): KubernetesObject[] {
   ];
 }
 
-/** What a cluster serves, and what of it can't be told now. */
+/** What a cluster serves, as far as it can be discovered. */
 interface World {
   groups: Map<string, string[]> | 'unreachable';
   kinds: Map<string, ServedKind[]>;
@@ -79,10 +79,10 @@ function createWorld(first: World, context: Overrides = {}, environment: Record<
       ...context,
     },
   });
-  const asked: ObjectRef[] = [];
+  const reads: ObjectRef[] = [];
   const { apply, delete: remove, get } = test.objects;
   test.objects.get = async (resource, ref, signal) => {
-    asked.push(ref);
+    reads.push(ref);
     return get(resource, ref, signal);
   };
   test.objects.apply = async (resource, object, signal) => {
@@ -97,7 +97,7 @@ function createWorld(first: World, context: Overrides = {}, environment: Record<
     ...test,
     pinged,
     writes,
-    asked,
+    reads,
     become: (next: World) => {
       world = next;
     },
@@ -118,13 +118,13 @@ function kindsIn(object: KubernetesObject | undefined): string[] {
 }
 
 describe('sources', () => {
-  it('makes nothing for a group that is not served', async () => {
+  it('creates nothing for a group that is not served', async () => {
     const { run, writes, pinged } = createWorld(nothing);
     await run();
     expect([writes, pinged]).toEqual([[], []]);
   });
 
-  it('makes one source for a function and group, pings the function once, and then leaves both alone', async () => {
+  it('creates one source per function and group, pings the function once, and then leaves both alone', async () => {
     const { run, writes, pinged, become, source } = createWorld(nothing);
     await run();
     become(served());
@@ -153,7 +153,7 @@ describe('sources', () => {
     expect([writes, pinged]).toEqual([[], []]);
   });
 
-  it('changes it when a kind comes or goes', async () => {
+  it('changes the source when a kind is added or removed', async () => {
     const { run, writes, pinged, become, source } = createWorld(served(2));
     await run();
     become(served(3));
@@ -168,7 +168,7 @@ describe('sources', () => {
     expect([writes, kindsIn(source())]).toEqual([[`apply ${name}`], kinds.slice(0, 1).map(({ kind }) => kind)]);
   });
 
-  it('removes it when the group is gone', async () => {
+  it('deletes the source when the group is gone', async () => {
     const { run, writes, pinged, become, source } = createWorld(served());
     await run();
     become(nothing);
@@ -181,7 +181,7 @@ describe('sources', () => {
   it.each<[string, World]>([
     ['nothing can be discovered', { groups: 'unreachable', kinds: new Map() }],
     ["the group's own server is down", { ...served(), kinds: new Map() }],
-  ])('leaves it as it is while %s', async (_case, broken) => {
+  ])('leaves the source as it is while %s', async (_case, broken) => {
     const { run, writes, become, source } = createWorld(served());
     await run();
     const before = structuredClone(source());
@@ -193,29 +193,31 @@ describe('sources', () => {
   it.each<[string, World]>([
     ['its group', nothing],
     ['its kind', { ...served(), kinds: new Map([[`${group}/v1alpha1`, []]]) }],
-  ])('leaves it as it is while a CRD says that there is more than %s that discovery misses', async (_case, partial) => {
-    const { run, writes, asked, become, objects } = createWorld(served(1));
+  ])('leaves the source as it is while discovery does not list %s but a CRD exists', async (_case, partial) => {
+    const { run, writes, reads, become, objects } = createWorld(served(1));
     objects.all.push(crdOf(kinds[0]?.plural ?? ''));
     await run();
     become(partial);
     await run();
     expect(writes).toEqual([]);
-    expect(asked).toContainEqual({
+    expect(reads).toContainEqual({
       apiVersion: 'apiextensions.k8s.io/v1',
       kind: 'CustomResourceDefinition',
       name: `${kinds[0]?.plural}.${group}`,
     });
   });
 
-  it('answers 503 when the API server cannot tell what there is, so that the event comes again', async () => {
+  it('answers 503 if the groups cannot be discovered, so that the event is retried', async () => {
     const { run } = createWorld({ groups: 'unreachable', kinds: new Map() });
     await expect(run()).rejects.toMatchObject({ status: 503 });
   });
 
-  it('leaves alone what it does not own, and says so', async () => {
+  it('leaves sources alone that it does not own, and warns', async () => {
     const { run, writes, objects, pinged } = createWorld(served());
     const others = [name, 'somebodys'].map((of) => ({
-      ...{ apiVersion: 'sources.knative.dev/v1', kind: 'ApiServerSource', spec: { resources: [] } },
+      apiVersion: 'sources.knative.dev/v1',
+      kind: 'ApiServerSource',
+      spec: { resources: [] },
       metadata: { name: of, namespace: 'zen-system' },
     }));
     objects.all.push(...others);
@@ -224,7 +226,7 @@ describe('sources', () => {
     expect(warnings).toEqual([expect.stringContaining(`${name} is not ours`)]);
   });
 
-  it('puts right what somebody changed, and minds not what Knative filled in', async () => {
+  it('reverts what somebody has changed, but not what Knative has filled in', async () => {
     const { run, writes, source } = createWorld(served());
     await run();
     const made = source() as unknown as { spec: Record<string, unknown>; status?: unknown };
@@ -247,15 +249,15 @@ describe('sources', () => {
       { resources: kinds.toReversed().map(({ kind }) => ({ apiVersion: `${group}/v1alpha1`, kind })) },
     ];
     for (const change of changes) {
-      const there = source() as unknown as { spec: Record<string, unknown> };
-      there.spec = JSON.parse(JSON.stringify({ ...spec, ...change }));
+      const current = source() as unknown as { spec: Record<string, unknown> };
+      current.spec = JSON.parse(JSON.stringify({ ...spec, ...change }));
       await run();
       expect([change, writes]).toEqual([change, [`apply ${name}`]]);
       expect(source()).toHaveProperty('spec.resources', spec.resources);
     }
   });
 
-  it('removes what it has made for a function that is no more', async () => {
+  it('deletes the sources of a function that is gone', async () => {
     const { run, writes, context } = createWorld(served());
     await run();
     Object.assign(context, { functions: [] });
@@ -263,7 +265,7 @@ describe('sources', () => {
     expect(writes).toEqual([`delete ${name}`]);
   });
 
-  it('makes none for what every cluster serves: those have been applied with us', async () => {
+  it('creates none for groups that every cluster serves, since those are part of the manifests', async () => {
     const { run, writes } = createWorld(
       { ...served(), groups: new Map([['', ['v1']]]) },
       {
@@ -277,7 +279,7 @@ describe('sources', () => {
   it.each([
     [['v1alpha2'], 'v1alpha2'],
     [['v1alpha2', 'v1beta1'], 'v1beta1'],
-  ])('watches of a kind that is served in %j its version %s, each group by itself', async (versions, best) => {
+  ])('watches kinds that are served in %j in version %s, with a source for each group', async (versions, best) => {
     const served = kyvernoKinds.filter((resource) => resource.group === 'wgpolicyk8s.io');
     const { run, made } = createWorld(
       {
@@ -343,7 +345,7 @@ describe('sources', () => {
     expect(test.writes).toEqual([`delete ${made}`]);
   });
 
-  it('watches nothing for a mapping in another namespace than a tenant’s', async () => {
+  it('ignores mappings outside its own namespace, for a tenant', async () => {
     const world = {
       groups: new Map([['example.com', ['v1']]]),
       kinds: new Map([['example.com/v1', [widget, gadget]]]),
@@ -387,7 +389,7 @@ describe('sources', () => {
     expect(test.writes).toEqual([`delete ${name}`]);
   });
 
-  it('asks for no CRD in a group that every cluster serves', async () => {
+  it('reads no CRD of a group that every cluster serves', async () => {
     const of = 'zen.kube-zen.io';
     const world = { groups: new Map([[of, ['v1']]]), kinds: new Map([[`${of}/v1`, [widget, gadget]]]) };
     const test = createWorld(world, { functions: [functionInfoOf(ingest, {}, [])] });
@@ -400,7 +402,7 @@ describe('sources', () => {
     expect(kindsIn(test.made('ingest-zen-kube-zen-io'))).toEqual(['Gadget']);
   });
 
-  it('keeps of what it can not tell now no kind that nobody wants any more', async () => {
+  it('drops a kind that nobody wants any more even while discovery is down', async () => {
     const test = createWorld(served());
     await test.run();
     Object.assign(test.context, { functions: [{ ...peer, kinds: kinds.slice(1) }] });
@@ -409,7 +411,7 @@ describe('sources', () => {
     expect(kindsIn(test.source())).toEqual(kinds.slice(1).map(({ kind }) => kind));
   });
 
-  it('makes nothing of one of its own that says nothing, while it can not tell', async () => {
+  it('deletes one of its own sources without kinds while discovery is down', async () => {
     const test = createWorld({ ...served(), kinds: new Map() });
     const labels = { 'zen.kube-zen.io/made-by': 'sources' };
     const empty = { apiVersion: 'sources.knative.dev/v1', kind: 'ApiServerSource', spec: {} };
@@ -418,22 +420,22 @@ describe('sources', () => {
     expect(test.writes).toEqual([`delete ${name}`]);
   });
 
-  it('waits for the next look where there was one just now, and says that', async () => {
+  it('leaves changes to the next run if there was one just now', async () => {
     const { run } = createWorld(served(), { coalesce: async () => undefined });
     expect((await run()).skipped).toEqual({ coalesced: 1 });
   });
 
-  it('leaves a kind whose plural Knative guesses wrongly to the pass, and says so', async () => {
+  it('leaves a kind to the pass if Knative guesses its plural wrongly, and warns', async () => {
     const world = served(2);
     const [first, ...rest] = world.kinds.get(`${group}/v1alpha1`) ?? [];
     world.kinds.set(`${group}/v1alpha1`, [{ ...first, plural: 'oddities' } as ServedKind, ...rest]);
     const { run, source } = createWorld(world);
     const { warnings } = await run();
     expect(kindsIn(source())).toEqual([kinds[1]?.kind]);
-    expect(warnings).toEqual([expect.stringContaining(`oddities.${group} are found by the completeness pass only`)]);
+    expect(warnings).toEqual([expect.stringContaining(`only the completeness pass sees oddities.${group}`)]);
   });
 
-  it('asks a function again that does not take its first ping, and says so in the end', async () => {
+  it('pings a function again that does not take its first ping, and warns in the end', async () => {
     const statuses = [503, 199, 300, 204];
     const events: string[] = [];
     const first = createWorld(served(), {
@@ -453,24 +455,24 @@ describe('sources', () => {
     });
   });
 
-  it.each([200, 299])('asks no more once the answer is %i', async (status) => {
-    let asked = 0;
-    const deliver = async (): Promise<number> => {
-      asked += 1;
+  it.each([200, 299])('stops pinging once the response is %i', async (status) => {
+    let pings = 0;
+    const sendTo = async (): Promise<number> => {
+      pings += 1;
       return status;
     };
-    expect((await createWorld(served(), { sendTo: deliver }).run()).warnings).toEqual([]);
-    expect(asked).toBe(1);
+    expect((await createWorld(served(), { sendTo }).run()).warnings).toEqual([]);
+    expect(pings).toBe(1);
   });
 
-  it('asks for a quarter of a minute, which is how long a function may take to start', async () => {
+  it('pings for a quarter of a minute, since a function may take that long to start', async () => {
     const pauses: number[] = [];
     const sleep = async (milliseconds: number): Promise<void> => void pauses.push(milliseconds);
     await createWorld(served(), { sendTo: async () => 503, sleep }).run();
     expect(pauses.reduce((sum, pause) => sum + pause, 0)).toBe(15_000);
   });
 
-  it('watches namespaced kinds in its own namespace alone where it is a tenant’s', async () => {
+  it('watches only namespaced kinds, and only in its own namespace, for a tenant', async () => {
     const { run, objects } = createWorld(served(), {}, { WATCH_NAMESPACE: 'tenant-a' });
     await run();
     const made = objects.all.find(({ kind }) => kind === 'ApiServerSource');
@@ -479,7 +481,7 @@ describe('sources', () => {
     expect(kindsIn(made)).toEqual(kinds.filter(({ namespaced }) => namespaced).map(({ kind }) => kind));
   });
 
-  it('has nothing to do where there are no ApiServerSources', async () => {
+  it('does nothing without ApiServerSources', async () => {
     const { run, writes } = createWorld(served(), { hasApiServerSources: false });
     expect((await run()).skipped).toEqual({ no_api_server_sources: 1 });
     expect(writes).toEqual([]);

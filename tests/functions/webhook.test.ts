@@ -27,9 +27,14 @@ const falcoWebhook = webhookOf('/falco/webhook');
 
 function audited(fields: Record<string, unknown> = {}) {
   return {
-    ...{ kind: 'Event', apiVersion: 'audit.k8s.io/v1', auditID: '0f0f0f0f-1111-4222-8333-444444444444' },
-    ...{ stage: 'ResponseComplete', verb: 'delete', user: { username: 'eve', extra: { token: ['PLANTED-SECRET'] } } },
-    ...{ objectRef: { resource: 'pods', namespace: 'shop', name: 'p' }, annotations: { a: 'PLANTED-SECRET' } },
+    kind: 'Event',
+    apiVersion: 'audit.k8s.io/v1',
+    auditID: '0f0f0f0f-1111-4222-8333-444444444444',
+    stage: 'ResponseComplete',
+    verb: 'delete',
+    user: { username: 'eve', extra: { token: ['PLANTED-SECRET'] } },
+    objectRef: { resource: 'pods', namespace: 'shop', name: 'p' },
+    annotations: { a: 'PLANTED-SECRET' },
     ...fields,
   };
 }
@@ -52,8 +57,8 @@ async function receive(body: unknown, path = '/audit/webhook', context: Override
   return { summary: tally.read(), published };
 }
 
-describe('what travels from a webhook to the Broker', () => {
-  it('is an event per wanted item, with an id that is the same every time', async () => {
+describe('what a webhook sends to the Broker', () => {
+  it('is an event per wanted item, with the same id every time', async () => {
     const body = { kind: 'EventList', items: [audited(), audited({ verb: 'get' }), audited({ auditID: 'my own/ID' })] };
     const { published, summary } = await receive(body);
     expect(published.map(({ id }) => id)).toEqual([
@@ -65,7 +70,7 @@ describe('what travels from a webhook to the Broker', () => {
     expect((await receive(body)).published.map(({ id }) => id)).toEqual(published.map(({ id }) => id));
   });
 
-  it('has no bodies, but for the containers of a pod', async () => {
+  it('contains nothing of the bodies of requests, except the containers of a pod', async () => {
     const spec = {
       containers: [
         { name: 'c', env: [{ value: 'PLANTED-SECRET' }], securityContext: { privileged: true, x: 'PLANTED-SECRET' } },
@@ -94,9 +99,9 @@ describe('what travels from a webhook to the Broker', () => {
 
   it.each([
     ['a UUID', '0F0f0f0f-1111-4222-8333-444444444444', '0F0f0f0f-1111-4222-8333-444444444444/ResponseComplete'],
-    ['what only begins with a UUID', '0f0f0f0f-1111-4222-8333-444444444444-1', /^[0-9a-f]{32}\/ResponseComplete$/],
-    ['what only ends with a UUID', '1-0f0f0f0f-1111-4222-8333-444444444444', /^[0-9a-f]{32}\/ResponseComplete$/],
-  ])('has a short id, of %s as well', async (_case, auditID, id) => {
+    ['text that starts with a UUID', '0f0f0f0f-1111-4222-8333-444444444444-1', /^[0-9a-f]{32}\/ResponseComplete$/],
+    ['text that ends with a UUID', '1-0f0f0f0f-1111-4222-8333-444444444444', /^[0-9a-f]{32}\/ResponseComplete$/],
+  ])('has a short id if the audit ID is %s', async (_case, auditID, id) => {
     const [event] = (await receive(audited({ auditID }))).published;
     expect(event?.id).toEqual(typeof id === 'string' ? id : expect.stringMatching(id));
   });
@@ -109,21 +114,21 @@ describe('what travels from a webhook to the Broker', () => {
   it.each<[string, string, unknown]>([
     ['one event', '/audit/webhook', audited()],
     ['one alert', '/falco/webhook', { rule: 'r', priority: 'Error' }],
-  ])('is nothing but the event itself of %s', async (_case, path, body) => {
+  ])('is exactly one event for %s', async (_case, path, body) => {
     const { published, summary } = await receive(body, path);
     expect(published).toHaveLength(1);
     expect(summary).toMatchObject({ observed: 1, dropped: 0, warnings: [] });
     expect(summary.skipped).toEqual({});
   });
 
-  it('names the bad items of a list, and lets the good ones go on', async () => {
+  it('is every good item of a list; bad ones are named in a warning', async () => {
     const { published, summary } = await receive({
       kind: 'EventList',
       items: [audited(), { auditID: 7 }, 'x', audited({ stage: '' }), null, audited({ auditID: '' })],
     });
     expect(published).toHaveLength(1);
     expect(summary.dropped).toBe(5);
-    // Three are enough to see what is wrong.
+    // Three of them show what is wrong.
     expect(summary.warnings).toEqual([
       expect.stringContaining('items[1].auditID: Invalid input'),
       expect.stringContaining('items[2]: Invalid input'),
@@ -135,18 +140,18 @@ describe('what travels from a webhook to the Broker', () => {
     ['a get', { verb: 'get' }, 'unwanted'],
     ['a list', { verb: 'list' }, 'unwanted'],
     ['a watch', { verb: 'watch' }, 'unwanted'],
-    ['a read of no object', { verb: 'get', objectRef: undefined }, 'unwanted'],
+    ['a read without an object', { verb: 'get', objectRef: undefined }, 'unwanted'],
     ['a read of an object that is null', { verb: 'get', objectRef: null }, 'unwanted'],
     ['a write', { verb: 'delete' }, 'refused'],
-    ['a verb that is no text', { verb: 7 }, 'refused'],
+    ['a verb that is not text', { verb: 7 }, 'refused'],
     ['no verb', { verb: undefined }, 'refused'],
     ['a read of a subresource', { verb: 'get', objectRef: { resource: 'pods', subresource: 'exec' } }, 'refused'],
-    ['a read of what is no object', { verb: 'get', objectRef: 'pods' }, 'refused'],
+    ['a read with text in place of an object', { verb: 'get', objectRef: 'pods' }, 'refused'],
     ['a read without an auditID', { verb: 'get', auditID: undefined }, 'refused'],
     ['a read with an empty auditID', { verb: 'get', auditID: '' }, 'refused'],
     ['a read without a stage', { verb: 'get', stage: undefined }, 'refused'],
     ['a read with an empty stage', { verb: 'get', stage: '' }, 'refused'],
-  ])('is not looked at closely where it is a plain read: %s', async (_case, fields, outcome) => {
+  ])('skips validation of plain reads, and of nothing else: %s', async (_case, fields, outcome) => {
     const items = [audited({ apiVersion: 'audit.k8s.io/v9', ...fields })];
     const { published, summary } = await receive({ kind: 'EventList', items });
     expect(published).toEqual([]);
@@ -162,11 +167,15 @@ describe('what travels from a webhook to the Broker', () => {
     [{ kind: 'EventList' }, 'body.items'],
     [{ kind: 'Event', apiVersion: 'v1', auditID: 'a', stage: 's' }, 'body.apiVersion'],
     [{ rule: 'r', priority: 'Loud' }, 'body.priority', '/falco/webhook'],
-  ])('is nothing of %j', async (body, path, at = '/audit/webhook') => {
-    await expect(receive(body, at)).rejects.toMatchObject({ status: 422, path, message: 'the data breaks the schema' });
+  ])('is nothing if the body is %j', async (body, path, webhookPath = '/audit/webhook') => {
+    await expect(receive(body, webhookPath)).rejects.toMatchObject({
+      status: 422,
+      path,
+      message: 'the data breaks the schema',
+    });
   });
 
-  it('says who sent it, when, and in which trace', async () => {
+  it('has the source, time and trace of the request', async () => {
     const { published } = await receive(audited());
     expect(published).toEqual([
       {
@@ -181,12 +190,12 @@ describe('what travels from a webhook to the Broker', () => {
     ]);
   });
 
-  it.each(['/audit/webhook', '/falco/webhook'])('is nothing of a body that is no JSON: %s', async (path) => {
+  it.each(['/audit/webhook', '/falco/webhook'])('is nothing if the body is not JSON: %s', async (path) => {
     const received = receive(new TextEncoder().encode('{"rule":'), path);
     await expect(received).rejects.toMatchObject({ status: 400, path: 'body' });
   });
 
-  it('is nothing of a body that is nested too deeply to be read', async () => {
+  it('is nothing if the body is nested too deeply to be read', async () => {
     const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
     const body = new TextEncoder().encode(`{"rule":"r","priority":"Error","output_fields":{"a":${deep}}}`);
     await expect(receive(body, '/falco/webhook')).rejects.toMatchObject({
@@ -203,15 +212,15 @@ describe('what travels from a webhook to the Broker', () => {
     ['one short event that has items', '/audit/webhook', audited({ items: [1, 2] }), 1],
     ['one event that has items', '/audit/webhook', audited({ items: [1, 2], x: 'x'.repeat(2_000_000) }), 1],
     ['one event that has no items', '/audit/webhook', audited({ items: [], x: 'x'.repeat(2_000_000) }), 1],
-    ['a list of none', '/audit/webhook', { kind: 'EventList', items: [], x: 'x'.repeat(2_000_000) }, 0],
-  ])('is all of %s, however long', async (_case, path, body, count) => {
+    ['an empty list', '/audit/webhook', { kind: 'EventList', items: [], x: 'x'.repeat(2_000_000) }, 0],
+  ])('is complete, however long the body is: %s', async (_case, path, body, count) => {
     const { published, summary } = await receive(body, path);
     expect(published).toHaveLength(count);
     expect(summary).toMatchObject({ observed: count, dropped: 0 });
     expect(summary.skipped).toEqual({});
   });
 
-  it('names the bad items of a long list by their places in it', async () => {
+  it('is every good item of a long list; bad ones are named by their index', async () => {
     const long = audited({ requestObject: 'x'.repeat(1_000_000) });
     const { published, summary } = await receive({ kind: 'EventList', items: [long, long, { auditID: 7 }, long, 'x'] });
     expect(published).toHaveLength(3);
@@ -223,7 +232,7 @@ describe('what travels from a webhook to the Broker', () => {
     ]);
   });
 
-  it('is the same whether a list is read as a whole or item by item', async () => {
+  it('is the same whether a list is parsed as a whole or item by item', async () => {
     const few = Array.from({ length: 20 }, (_, index) =>
       audited({ auditID: `a${index}`, verb: index % 4 ? 'get' : 'delete' }),
     );
@@ -239,13 +248,13 @@ describe('what travels from a webhook to the Broker', () => {
     );
   });
 
-  it('is nothing where a list is there twice, of which one would be lost', async () => {
+  it('is nothing if a body has its list twice, since one would be lost', async () => {
     const list = JSON.stringify([audited()]);
     const body = new TextEncoder().encode(`{"kind":"EventList","items":${list},"items":${list}}`);
     await expect(receive(body)).rejects.toMatchObject({ status: 400, path: 'body.items' });
   });
 
-  it('is what the source turns into an Observation, and nothing else', () => {
+  it('is exactly what the source turns into a finding', () => {
     const settings = Object.assign({}, parseSettings({}, audit.source.settings, []));
     const event = fc.record({
       auditID: fc.string({ minLength: 1 }),
@@ -269,14 +278,14 @@ describe('what travels from a webhook to the Broker', () => {
         for (const data of sent) {
           expect(normalizeData(audit.source, data, '2026-03-01T10:00:00Z', settings).findings).toEqual(findings);
         }
-        // In a list what can match nothing is not looked at closely: nothing that is wanted may be among that.
+        // Plain reads in a list are skipped without a schema. None of them may be wanted.
         const listed = auditWebhook.split({ kind: 'EventList', items: [JSON.parse(JSON.stringify(one))] });
         expect([listed.items.length, listed.unwanted]).toEqual(isWanted ? [1, 0] : [0, 1]);
       }),
     );
   });
 
-  it('gives the same Observations as the raw payload, for every real one', () => {
+  it('results in the same findings as the raw payload, for every real one', () => {
     for (const { text } of corpusFiles('falco').filter(({ file }) => file.endsWith('.json'))) {
       const raw: unknown = JSON.parse(text);
       const settings = Object.assign({}, parseSettings({}, falco.source.settings, []));
@@ -289,7 +298,7 @@ describe('what travels from a webhook to the Broker', () => {
   });
 });
 
-/** A clock that only sleeping moves, and by which time runs out. `step` says how long a sleep really takes. */
+/** A clock that only sleeping moves, and that also ends timeouts. `step` returns how long a sleep really takes. */
 function sleeper(step: (milliseconds: number) => number = (milliseconds) => milliseconds) {
   const clock = { now: 0 };
   const pauses: number[] = [];
@@ -337,14 +346,14 @@ describe('the paths of a webhook', () => {
     ['/any/tool', 'any', 'org.example.any', {}],
     ['/audit/webhook', 'audit', 'io.kube-zen.audit.v1', audited()],
     ['/falco/webhook', 'falco', 'falco.rule.output.v1', { rule: 'r', priority: 'Error' }],
-  ])('are those of the functions: %s of %s', async (path, to, type, body) => {
+  ])('are those of the functions: %s is for %s', async (path, to, type, body) => {
     const isRouted = (name: string, eventType: string): boolean => name === to && eventType === type;
     const { published } = await receive(body, path, { ...sleeper().context, functions, isRouted });
     expect(published).toMatchObject([{ source: path, type }]);
   });
 
   it.each(['/any/other', '/any', '/anything', '/audit', '/audit/webhook/', '/falco/webhook2', '/', ''])(
-    'are not others: %s',
+    'do not include %s',
     async (path) => {
       const received = receive({ rule: 'r', priority: 'Error' }, path, { functions });
       await expect(received).rejects.toMatchObject({ status: 404, message: 'no such path' });
@@ -356,19 +365,22 @@ describe('the paths of a webhook', () => {
     ['/falco/webhook', {}, 100],
     ['/audit/webhook', { AUDIT_BUFFER_SIZE: '7' }, 7],
     ['/falco/webhook', { FALCO_BUFFER_SIZE: '7' }, 7],
-  ])('take as many requests at a time as their function says: %s %j', async (path, environment, limit) => {
-    const asked: unknown[] = [];
-    const acquire = (...of: unknown[]) => {
-      asked.push(of);
-      return undefined;
-    };
-    const set = [functionInfoOf(falco, environment, []), functionInfoOf(audit, environment, [])];
-    const received = receive(audited({ rule: 'r', priority: 'Error' }), path, { functions: set, acquire });
-    await expect(received).rejects.toMatchObject({ status: 503, message: 'too many requests are in flight' });
-    expect(asked).toEqual([[path, limit]]);
-  });
+  ])(
+    'take as many requests at a time as the settings of their function say: %s %j',
+    async (path, environment, limit) => {
+      const calls: unknown[] = [];
+      const acquire = (...args: unknown[]) => {
+        calls.push(args);
+        return undefined;
+      };
+      const functions = [functionInfoOf(falco, environment, []), functionInfoOf(audit, environment, [])];
+      const received = receive(audited({ rule: 'r', priority: 'Error' }), path, { functions, acquire });
+      await expect(received).rejects.toMatchObject({ status: 503, message: 'too many requests are in flight' });
+      expect(calls).toEqual([[path, limit]]);
+    },
+  );
 
-  it('give a place back, whatever came of the request', async () => {
+  it('release their slot, whether the request succeeds or fails', async () => {
     const { context } = createTestContext(webhook);
     const shared = { functions, acquire: context.acquire };
     await receive('one', '/any/tool', shared);
@@ -377,7 +389,7 @@ describe('the paths of a webhook', () => {
     expect((await receive('three', '/any/tool', shared)).published).toHaveLength(1);
   });
 
-  it('are not for what a Broker sends', () => {
+  it('do not take events from a Broker', () => {
     const { context } = createTestContext(webhook);
     expect(triggersOf(webhook, context.settings)).toEqual([]);
     expect(webhook).not.toHaveProperty('handle');
@@ -403,7 +415,7 @@ describe('who may post to a webhook', () => {
         requestsPerMinute: 60,
       },
     ],
-  ])('is what the settings say: %j', (environment, expected) => {
+  ])('is decided by the settings: %j', (environment, expected) => {
     const settings = Object.assign({}, parseSettings(environment, webhook.settings, []));
     expect(webhook.access?.(settings)).toEqual(expected);
   });
@@ -415,8 +427,8 @@ describe('a webhook whose Broker is away', () => {
   const minute = 60_000;
 
   it.each([
-    ['Falco, which does not send again, for as long as Knative lets a request be', '/falco/webhook', alert, 9, 10],
-    ['the API server, which sends again, for less time than it waits', '/audit/webhook', audited(), 0.3, 0.5],
+    ['Falco, which does not retry, for as long as Knative allows', '/falco/webhook', alert, 9, 10],
+    ['the API server, which retries, for less time than its timeout', '/audit/webhook', audited(), 0.3, 0.5],
   ])('holds %s, and then answers 503', async (_case, path, body, least, most) => {
     const { clock, context } = sleeper();
     await expect(receive(body, path, { ...context, publish: away })).rejects.toMatchObject({ status: 503 });
@@ -424,7 +436,7 @@ describe('a webhook whose Broker is away', () => {
     expect(clock.now).toBeLessThan(most * minute);
   });
 
-  it('has an alert of Falco delivered by a Broker that comes back after minutes', async () => {
+  it('publishes an alert from Falco even if the Broker is back only after minutes', async () => {
     const { clock, context } = sleeper();
     const publish = async (): Promise<void> => {
       if (clock.now < 9 * minute) await away();
@@ -436,14 +448,14 @@ describe('a webhook whose Broker is away', () => {
   it.each([
     ['/audit/webhook', audited()],
     ['/falco/webhook', { rule: 'r', priority: 'Error' }],
-  ])('says to the sender of %s in the end that the Broker did not take it', async (path, body) => {
+  ])('tells the sender of %s in the end that the Broker did not take the event', async (path, body) => {
     const { pauses, context } = sleeper();
     await expect(receive(body, path, { ...context, publish: away })).rejects.toMatchObject({
       status: 503,
       message: 'the Broker did not take the event in time',
       cause: { message: 'no Broker' },
     });
-    // Often enough that a Broker that is back is noticed soon, and not so often that it is kept from it.
+    // Often enough to notice soon that the Broker is back, but less and less often, so that it can recover.
     expect(Math.max(...pauses)).toBeLessThanOrEqual(5000);
     expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
   });
@@ -451,23 +463,23 @@ describe('a webhook whose Broker is away', () => {
   it.each([
     ['/audit/webhook', audited(), new Refusal(503, 'no Broker'), true],
     ['/audit/webhook', audited(), new Refusal(413, 'too large'), false],
-    ['/audit/webhook', audited(), new TypeError('a fault of ours'), false],
+    ['/audit/webhook', audited(), new TypeError('a bug'), false],
     ['/falco/webhook', { rule: 'r', priority: 'Error' }, new Refusal(413, 'too large'), true],
-    ['/falco/webhook', { rule: 'r', priority: 'Error' }, new TypeError('a fault of ours'), true],
-  ])('has the event of %s sent again where that may help (%#)', async (path, body, error, isAgain) => {
+    ['/falco/webhook', { rule: 'r', priority: 'Error' }, new TypeError('a bug'), true],
+  ])('publishes the event of %s again if that may help (%#)', async (path, body, error, isRetried) => {
     const { context } = sleeper();
-    let tries = 0;
+    let attempts = 0;
     const publish = async (): Promise<void> => {
-      tries += 1;
-      if (tries < 3) throw error;
+      attempts += 1;
+      if (attempts < 3) throw error;
     };
     const received = receive(body, path, { ...context, publish });
-    if (isAgain) expect((await received).summary.observed).toBe(1);
+    if (isRetried) expect((await received).summary.observed).toBe(1);
     else await expect(received).rejects.toBe(error);
-    expect(tries).toBe(isAgain ? 3 : 1);
+    expect(attempts).toBe(isRetried ? 3 : 1);
   });
 
-  it('holds a sender that would not try again, until the Broker has the event', async () => {
+  it('holds a sender that would not retry until the Broker has the event', async () => {
     let refusals = 0;
     let taken = 0;
     const publish = async (): Promise<void> => {
@@ -491,7 +503,7 @@ describe('a webhook whose Broker is away', () => {
     await expect(received).rejects.toMatchObject({ status: 503 });
   });
 
-  it('turns away more requests than may be in flight', async () => {
+  it('answers 503 if too many requests are in flight', async () => {
     const acquire = (_key: string, limit: number) => (limit === 100 ? undefined : () => undefined);
     const received = receive({ rule: 'r', priority: 'Error' }, '/falco/webhook', { acquire });
     await expect(received).rejects.toMatchObject({ status: 503 });
@@ -511,25 +523,25 @@ describe('a webhook whose Trigger is not ready', () => {
     const received = receive(body, path, { ...context, publish, isRouted: () => false });
     await expect(received).rejects.toMatchObject({ status: 503, message: 'no Trigger is ready for it' });
     expect(published).toEqual([]);
-    // The API server's patience, the shorter one.
+    // The timeout of the API server, which is the shorter of the two.
     expect(clock.now).toBeLessThan(30_000);
   });
 
-  it('waits no longer than to the deadline itself', async () => {
+  it('waits until the deadline, and no longer', async () => {
     const { clock, context } = sleeper(() => 12_500);
     const received = receive(alert, '/falco/webhook', { ...context, isRouted: () => false });
     await expect(received).rejects.toMatchObject({ status: 503 });
     expect(clock.now).toBe(25_000);
   });
 
-  it('waits no longer than the process lives', async () => {
+  it('stops waiting when the process shuts down', async () => {
     const stopping = new AbortController();
     const sleep = async (): Promise<void> => stopping.abort();
     const received = receive(alert, '/falco/webhook', { sleep, signal: stopping.signal, isRouted: () => undefined });
     await expect(received).rejects.toMatchObject({ status: 503, message: 'no Trigger is ready for it' });
   });
 
-  it('takes what came in the moment before it is', async () => {
+  it('publishes what arrived earlier, once the Trigger is ready', async () => {
     const { clock, context } = sleeper();
     const isRouted = (): boolean => clock.now > 20_000;
     expect((await receive(alert, '/falco/webhook', { ...context, isRouted })).published).toHaveLength(1);
@@ -537,19 +549,19 @@ describe('a webhook whose Trigger is not ready', () => {
     expect((await receive(audited(), '/audit/webhook', { ...context, isRouted })).published).toHaveLength(1);
   });
 
-  it('holds what came before it was known, in an outage, for longer', async () => {
+  it('holds requests longer while the state of the Trigger is unknown', async () => {
     const { clock, context } = sleeper();
     const isRouted = (): boolean | undefined => (clock.now > 100_000 ? true : undefined);
     expect((await receive(alert, '/falco/webhook', { ...context, isRouted })).published).toHaveLength(1);
     expect(clock.now).toBeGreaterThan(100_000);
   });
 
-  it('goes on at the other paths', async () => {
+  it('does not affect other paths', async () => {
     const isRouted = (to: string): boolean => to === 'audit';
     expect((await receive(audited(), '/audit/webhook', { isRouted })).published).toHaveLength(1);
   });
 
-  it('counts what none of the rules wants all the same', async () => {
+  it('still counts what no rule wants', async () => {
     const { summary } = await receive({ rule: 'r', priority: 'Debug' }, '/falco/webhook', { isRouted: () => false });
     expect(summary.skipped).toEqual({ unwanted: 1 });
   });

@@ -136,7 +136,7 @@ describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     const dockerfile = readFileSync(join(root, 'knative', 'Dockerfile'), 'utf8');
     expect(dockerfile).toContain(`ARG VERSION=${version}\n`);
-    const [commands = ''] = /(?<=\nRUN )npm ci [^&]*&& npm pkg [\s\S]*?sbom(?=\.cdx)/.exec(dockerfile) ?? [];
+    const [commands = ''] = /(?<=\nRUN )npm ci [^\n]*--omit=dev[\s\S]*?sbom(?=\.cdx)/.exec(dockerfile) ?? [];
     const list = temporaryFolder();
     for (const file of ['package.json', 'package-lock.json', '.npmrc']) cpSync(join(root, file), join(list, file));
     execFileSync('sh', ['-c', `${commands}.cdx.json`.replaceAll('\\\n', '')], {

@@ -44,7 +44,7 @@ function createWorld(objects: readonly ReturnType<typeof anObject>[], options: T
   };
 }
 
-/** The kinds and namespaces that a pass lists, and the namespaces whose names it asks for. */
+/** Records the kinds and namespaces that a pass lists, and the namespaces whose stored names it reads. */
 function watchLists({ context }: TestContext) {
   const lists: string[] = [];
   const queries: (string | undefined)[] = [];
@@ -78,7 +78,7 @@ function watchLists({ context }: TestContext) {
   };
 }
 
-/** The names of a store, each read when it is asked for. */
+/** Reads the names of a store one by one, each when it is needed, as with pages of one item. */
 function inPagesOfOne(store: Store): Store['names'] {
   return async function* (...args) {
     let after = '';
@@ -93,7 +93,7 @@ function inPagesOfOne(store: Store): Store['names'] {
 }
 
 describe('a pass', () => {
-  it('makes what is stored equal to what all objects report, those in no namespace included', async () => {
+  it('makes what is stored match what all objects report, including those without a namespace', async () => {
     const world = createWorld([
       anObject('a'),
       anObject('b', { namespace: 'pay', findings: [aFinding('b', inNamespace('pay'))] }),
@@ -109,7 +109,7 @@ describe('a pass', () => {
     expect(await world.pass()).toMatchObject({ relabelled: {} });
   });
 
-  it('takes a finding that two objects report for one, and for gone when neither does', async () => {
+  it('stores a finding once that several objects report, and marks it as missing when none does', async () => {
     const same = { findings: [aFinding('same')] };
     const world = createWorld([
       anObject('a', same),
@@ -129,7 +129,7 @@ describe('a pass', () => {
     expect(await world.states()).toEqual({ same: 'missing' });
   });
 
-  it('takes no finding for gone whose object lies before or behind it, or that lies in the system namespace', async () => {
+  it('keeps findings open that are in another namespace than their object, or in the system namespace', async () => {
     const findings = [
       aFinding('first', inNamespace('aaa')),
       aFinding('last', inNamespace('zzz')),
@@ -149,7 +149,7 @@ describe('a pass', () => {
     expect(await world.states()).toEqual({ ...open, first: 'missing', last: 'missing', n: 'missing' });
   });
 
-  it('is right about more findings than it compares at once', async () => {
+  it('is correct with more findings than it compares at once', async () => {
     const objects = Array.from({ length: 6 }, (_, index) =>
       anObject(`o${index}`, { findings: Array.from({ length: 100 }, (_one, row) => aFinding(`${index}-${row}`)) }),
     );
@@ -160,14 +160,14 @@ describe('a pass', () => {
     expect(await world.pass()).toMatchObject({ unchanged: 500, relabelled: { missing: 100 } });
   });
 
-  it('writes a finding once that objects report which are compared at different times', async () => {
+  it('writes a finding once even if the objects that report it are in different batches', async () => {
     const rows = Array.from({ length: 500 }, (_, index) => aFinding(`f${index}`));
     const world = createWorld([anObject('a', { findings: rows }), anObject('b', { findings: rows.slice(0, 10) })]);
     expect(await world.pass()).toMatchObject({ observed: 510, created: [{ count: 500 }], duplicate: 0 });
     expect(await world.pass()).toMatchObject({ observed: 510, created: [], unchanged: 500 });
   });
 
-  it('asks the store no more often, however many namespaces there are, where findings lie with their objects', async () => {
+  it('makes no more queries for more namespaces if findings are in those of their objects', async () => {
     const objects = ['a', 'b', 'c', 'd', 'e'].map((namespace) =>
       anObject(namespace, { namespace, findings: [aFinding(namespace, inNamespace(namespace))] }),
     );
@@ -178,7 +178,7 @@ describe('a pass', () => {
     expect(queries.toSorted()).toEqual(['zen-system', undefined]);
   });
 
-  it('of a tenant reads its own namespace alone, and no kind without namespaces', async () => {
+  it('reads only its own namespace, and no cluster-scoped kinds, for a tenant', async () => {
     const world = createWorld(
       [
         anObject('mine'),
@@ -198,14 +198,14 @@ describe('a pass', () => {
     expect(await world.states()).toEqual({ mine: 'missing' });
   });
 
-  it('of the whole cluster lists each kind where it is, in all namespaces or in the one that is named', async () => {
+  it('lists each kind in all namespaces, or in the one that its trigger names, for the whole cluster', async () => {
     const world = createWorld([]);
     const { context, lists } = watchLists(world);
     await handled(boxes, ping, context);
     expect(lists.sort()).toEqual(['Box all', 'Crate all', 'Jar jars']);
   });
 
-  it('ages nothing of another source, and nothing that has no state', async () => {
+  it('does not age findings of another source, or without a state', async () => {
     const world = createWorld([]);
     await handled(events, found([aFinding('event'), aFinding('node', inNode)]), world.context);
     world.objects.all.push(anObject('broken', { findings: 7 }), anObject('c', { resource: crate, findings: 7 }));
@@ -218,7 +218,7 @@ describe('a pass', () => {
   it.each([
     ['shop', inNamespace('shop')],
     ['the system namespace', inNode],
-  ])('gives no state to what was written without one, in %s', async (_case, fields) => {
+  ])('adds no state to a finding that was written without one, in %s', async (_case, fields) => {
     const world = createWorld([anObject('a', { findings: [aFinding('a', fields)] })]);
     await observeEvent(boxes.source, found([aFinding('a', fields)]), world.context);
     expect(await world.states()).toEqual({ a: 'none' });
@@ -226,7 +226,7 @@ describe('a pass', () => {
     expect(await world.states()).toEqual({ a: 'none' });
   });
 
-  it('takes nothing for gone while there is more of its source than it lists', async () => {
+  it('marks nothing as missing if the source has objects that it cannot list', async () => {
     const world = createWorld([anObject('a'), anObject('b')]);
     await world.pass();
     world.remove('a');
@@ -241,7 +241,7 @@ describe('a pass', () => {
     ['opened again', 1000, true],
     ['written for the first time', 1000, false],
     ['written for the first time, in the same second', 100, false],
-  ])('takes nothing for gone that was %s since it began', async (_case, milliseconds, isKnown) => {
+  ])('does not mark a finding as missing that was %s after it started', async (_case, milliseconds, isKnown) => {
     const late = anObject('late', { namespace: 'zzz', findings: [aFinding('late', inNamespace('zzz'))] });
     const first = anObject('first', { namespace: 'aaa', findings: [aFinding('first', inNamespace('aaa'))] });
     const world = createWorld(isKnown ? [first, late] : [first]);
@@ -257,7 +257,7 @@ describe('a pass', () => {
     const list = async function* (...args: Parameters<typeof objects.list>) {
       const listed = await Array.fromAsync(objects.list(...args));
       if (args[0].kind === 'Box') {
-        // After the list was read, and before the names of its namespace are.
+        // After this list has been read, and before the names in its namespace are.
         world.objects.all.push(late);
         world.clock.now += milliseconds;
         await handled(boxes, referenceTo(late), world.context);
@@ -275,7 +275,7 @@ describe('a pass', () => {
     expect(await world.pass()).toMatchObject({ relabelled: { missing: 1 } });
   });
 
-  it('closes what it was reading when it fails', async () => {
+  it('closes its lists when it fails', async () => {
     const world = createWorld([anObject('a', { namespace: 'a' }), anObject('b', { namespace: 'b' })]);
     const { objects } = world;
     let open = 0;
@@ -311,7 +311,7 @@ describe('ageOrphans', () => {
     return world;
   }
 
-  it('takes findings from open to resolved that nobody reports any more, and leaves what has no state', async () => {
+  it('takes orphans from open to missing to resolved, and leaves findings without a state alone', async () => {
     const world = await createOrphans();
     const all = () => tallied(world.context, (context) => ageOrphans(() => true, context));
     expect(await all()).toEqual({ ...createTally().read(), relabelled: { missing: 2 } });
@@ -321,18 +321,18 @@ describe('ageOrphans', () => {
     expect(await world.states()).toEqual({ a: 'resolved', b: 'resolved', event: 'none' });
   });
 
-  it('asks about findings with a state alone, and leaves those that are none', async () => {
+  it('checks only findings with a state, and leaves those alone that are not orphans', async () => {
     const world = await createOrphans();
-    const asked: (string | undefined)[] = [];
+    const checked: (string | undefined)[] = [];
     await ageOrphans(({ labels: { [labels.source]: source }, ref }) => {
-      asked.push(source);
+      checked.push(source);
       return ref.namespace === 'pay';
     }, world.context);
-    expect(asked).toEqual(['boxes', 'boxes']);
+    expect(checked).toEqual(['boxes', 'boxes']);
     expect(await world.states()).toEqual({ a: 'open', b: 'missing', event: 'none' });
   });
 
-  it('looks for a tenant in its own namespace alone', async () => {
+  it('handles only its own namespace, for a tenant', async () => {
     const world = await createOrphans();
     const tenant = createTestContext(boxes, { environment: { WATCH_NAMESPACE: 'shop' } });
     const context = { ...world.context, settings: tenant.context.settings };

@@ -22,7 +22,7 @@ describe('forEachConcurrently', () => {
     ['a set', new Set(ten)],
     ['a generator', ten.values()],
     ['an asynchronous generator', slowly(ten, () => undefined)],
-  ])('works on each item of %s, and on as many at once as it may', async (_case, items) => {
+  ])('handles each item of %s, and as many at once as the limit allows', async (_case, items) => {
     const done: number[] = [];
     let atOnce = 0;
     let most = 0;
@@ -37,7 +37,7 @@ describe('forEachConcurrently', () => {
     expect(most).toBe(3);
   });
 
-  it('has nothing to do for no items', async () => {
+  it('does nothing without items', async () => {
     let calls = 0;
     const work = async (): Promise<void> => {
       calls += 1;
@@ -55,24 +55,24 @@ describe('forEachConcurrently', () => {
     ['a list', () => ten],
     ['an asynchronous generator', () => slowly(ten, () => undefined)],
   ])(
-    'begins no further item of %s after a failure, and throws the first when those that were begun have ended',
+    'starts no further item of %s after a failure, and throws the first error once those that were started have ended',
     async (_case, items) => {
-      const begun: number[] = [];
+      const started: number[] = [];
       const ended: number[] = [];
       const working = forEachConcurrently(items(), 3, async (item) => {
-        begun.push(item);
+        started.push(item);
         if (item === 1) throw new Error('first');
         for (let turns = 0; turns < 5; turns += 1) await turn();
         ended.push(item);
         if (item === 2) throw new Error('second');
       });
       await expect(working).rejects.toThrow('first');
-      expect(begun).not.toContain(9);
-      expect(ended.toSorted()).toEqual(begun.filter((item) => item !== 1).toSorted());
+      expect(started).not.toContain(9);
+      expect(ended.toSorted()).toEqual(started.filter((item) => item !== 1).toSorted());
     },
   );
 
-  it('throws what its items throw', async () => {
+  it('throws the error of the list', async () => {
     async function* failing() {
       yield 1;
       throw new Error('the list failed');
@@ -80,7 +80,7 @@ describe('forEachConcurrently', () => {
     await expect(forEachConcurrently(failing(), 3, async () => undefined)).rejects.toThrow('the list failed');
   });
 
-  it('closes what it has not read to its end', async () => {
+  it('closes a list that it has not read to the end', async () => {
     let closed = 0;
     const items = slowly(ten, () => {
       closed += 1;

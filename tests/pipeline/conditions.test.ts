@@ -5,7 +5,7 @@ import { setConditions } from '../../shared/pipeline/conditions.ts';
 import { createTestContext, createTestObjects } from './test-context.ts';
 import { anObject, box, boxes } from './test-sources.ts';
 
-const ready: Condition = { type: 'Ready', status: 'True', reason: 'Ready', message: 'all is well' };
+const ready: Condition = { type: 'Ready', status: 'True', reason: 'Ready', message: 'everything is fine' };
 
 function createWorld(status?: unknown) {
   const objects = createTestObjects();
@@ -43,7 +43,7 @@ const later = '2026-03-01T12:01:00.000Z';
 
 describe('setConditions', () => {
   it.each([undefined, {}, { conditions: [] }, { conditions: 'none' }, { conditions: [{ type: 'Accepted' }] }])(
-    'writes what it is told where the status was %j',
+    'writes the conditions if the status was %j',
     async (status) => {
       expect(await createWorld(status).set(accepted, ready)).toEqual({
         writes: 1,
@@ -64,14 +64,14 @@ describe('setConditions', () => {
     },
   );
 
-  it('writes of what is refused that it is not accepted, and why', async () => {
-    expect((await createWorld().set(refused('Invalid', 'spec: is none'))).status).toEqual({
+  it('writes that a refused object is not accepted, and why', async () => {
+    expect((await createWorld().set(refused('Invalid', 'spec: is missing'))).status).toEqual({
       conditions: [
         {
           type: 'Accepted',
           status: 'False',
           reason: 'Invalid',
-          message: 'spec: is none',
+          message: 'spec: is missing',
           lastTransitionTime: at,
           observedGeneration: 1,
         },
@@ -79,7 +79,7 @@ describe('setConditions', () => {
     });
   });
 
-  it('writes nothing that stands there already', async () => {
+  it('writes nothing if the conditions are there already', async () => {
     const { set, clock } = createWorld();
     const { status } = await set(accepted, ready);
     clock.now += 60_000;
@@ -91,17 +91,20 @@ describe('setConditions', () => {
     ['status', accepted, refused('Valid', ''), later],
     ['reason', refused('A', 'x'), refused('B', 'x'), at],
     ['message', refused('A', 'x'), refused('A', 'y'), at],
-  ])('says anew when the %s changes, and since when the status is what it is', async (_case, before, after, since) => {
-    const { set, clock } = createWorld();
-    await set(before);
-    clock.now += 60_000;
-    expect(await set(after)).toEqual({
-      writes: 1,
-      status: { conditions: [{ ...after, lastTransitionTime: since, observedGeneration: 1 }] },
-    });
-  });
+  ])(
+    'writes again when the %s changes, with the time of the last change of the status',
+    async (_case, before, after, since) => {
+      const { set, clock } = createWorld();
+      await set(before);
+      clock.now += 60_000;
+      expect(await set(after)).toEqual({
+        writes: 1,
+        status: { conditions: [{ ...after, lastTransitionTime: since, observedGeneration: 1 }] },
+      });
+    },
+  );
 
-  it('says which generation it has seen, though nothing else is new', async () => {
+  it('writes a new generation even if nothing else has changed', async () => {
     const { set, clock, touch } = createWorld();
     await set(accepted);
     clock.now += 60_000;
@@ -112,7 +115,7 @@ describe('setConditions', () => {
     });
   });
 
-  it('writes all that it is told when one of them is new, and leaves those of others', async () => {
+  it('writes all its conditions if one has changed, and leaves those of others alone', async () => {
     const other = { type: 'Theirs', status: 'Unknown', reason: 'R', lastTransitionTime: 'x', more: 7 };
     const { set, clock } = createWorld({ conditions: [other] });
     await set(accepted, ready);
@@ -128,7 +131,7 @@ describe('setConditions', () => {
     });
   });
 
-  it('cuts a message after 1024 characters, and knows it again', async () => {
+  it('truncates a message to 1024 characters, and recognizes it afterwards', async () => {
     const { set } = createWorld();
     const long = refused('Long', 'x'.repeat(1025));
     expect(await set(long)).toMatchObject({ writes: 1, status: { conditions: [{ message: 'x'.repeat(1024) }] } });

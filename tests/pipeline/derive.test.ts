@@ -6,19 +6,28 @@ import { type DeriveOptions, derive } from '../../shared/pipeline/derive.ts';
 import { allowAll } from './test-context.ts';
 
 const options: DeriveOptions = {
-  ...{ source: 'tool', dropOwn: true, filter: allowAll, systemNamespace: 'zen-system', watchNamespace: undefined },
+  source: 'tool',
+  dropOwn: true,
+  filter: allowAll,
+  systemNamespace: 'zen-system',
+  watchNamespace: undefined,
 };
 
 function row(fields: Partial<Finding>): Finding {
   return {
-    ...{ category: 'security', severity: 'HIGH', eventType: 'vulnerability', identity: { id: '1' }, details: {} },
-    ...{ resource: { kind: 'Pod', namespace: 'shop', name: 'p' }, detectedAt: '2026-03-01T10:00:00Z' },
+    category: 'security',
+    severity: 'HIGH',
+    eventType: 'vulnerability',
+    identity: { id: '1' },
+    details: {},
+    resource: { kind: 'Pod', namespace: 'shop', name: 'p' },
+    detectedAt: '2026-03-01T10:00:00Z',
     ...fields,
   };
 }
 
 describe('derive', () => {
-  it('makes one Observation of equal rows, the same in whatever order they come', () => {
+  it('merges equal findings into one, independently of their order', () => {
     const rows = fc.array(
       fc.record({
         message: fc.constantFrom('a', 'b', 'c'),
@@ -65,7 +74,7 @@ describe('derive', () => {
     expect(derive([row({ resource })], options).findings[0]?.namespace).toBe(namespace);
   });
 
-  it('drops what is about zen-watcher itself, from state sources alone', () => {
+  it('drops findings about zen-watcher itself, from state sources only', () => {
     const own = row({
       resource: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'x' },
     });
@@ -79,11 +88,11 @@ describe('derive', () => {
     [{ apiVersion: 'v1', kind: 'Pod', name: 'p' }],
     [{ apiVersion: 'zen.kube-zen.io.example.com/v1', kind: 'Observation', name: 'x' }],
     [{ apiVersion: 'example.com/zen.kube-zen.io/', kind: 'Observation', name: 'x' }],
-  ])('takes no finding about %j for one about itself', (resource) => {
+  ])('keeps a finding about %j, which is not zen-watcher itself', (resource) => {
     expect(derive([row({ resource })], options)).toMatchObject({ findings: [{}], filtered: {} });
   });
 
-  it('drops what lies outside the one namespace that is watched', () => {
+  it('drops findings outside the watched namespace', () => {
     const watching = { ...options, watchNamespace: 'shop', systemNamespace: 'shop' };
     const elsewhere = row({ resource: { kind: 'Pod', namespace: 'other', name: 'p' } });
     const node = row({ resource: { kind: 'Node', name: 'n' } });
@@ -92,8 +101,8 @@ describe('derive', () => {
     expect(result.findings.map(({ namespace }) => namespace)).toEqual(['shop', 'shop']);
   });
 
-  it('asks the filter about the namespace that a finding is to live in', () => {
-    const filter: DeriveOptions['filter'] = (_source, _observation, namespace) =>
+  it('passes the filter the namespace that a finding will be stored in', () => {
+    const filter: DeriveOptions['filter'] = (_source, _finding, namespace) =>
       namespace === 'zen-system' ? 'exclude_namespace' : undefined;
     const node = row({ resource: { kind: 'Node', name: 'n' } });
     const { findings: derived, filtered } = derive([row({}), node], { ...options, filter });
@@ -101,7 +110,7 @@ describe('derive', () => {
     expect(filtered).toEqual({ exclude_namespace: 1 });
   });
 
-  it('gives each finding its name, its subject and where it belongs, and leaves what it says as it is', () => {
+  it('adds name and subject to each finding, and leaves its contents alone', () => {
     const other = { kind: 'Pod', namespace: 'shop', name: 'q' };
     const rows = [row({}), row({ identity: { id: '2' } }), row({ resource: other })];
     const { findings: derived } = derive(rows, options);
@@ -112,7 +121,7 @@ describe('derive', () => {
     }
   });
 
-  it('has of equal rows the first moment, wherever their clocks are', () => {
+  it('keeps the earliest time of equal findings, whatever their time zones', () => {
     const times = ['2026-03-01T10:30:00Z', '2026-03-01T12:00:00+02:00', '2026-03-01T11:00:00Z'];
     const { findings: derived } = derive(
       times.map((detectedAt) => row({ detectedAt })),
@@ -121,7 +130,7 @@ describe('derive', () => {
     expect(derived[0]?.finding.detectedAt).toBe('2026-03-01T12:00:00+02:00');
   });
 
-  it('is the same for rows in any order that differ in what is no part of a name', () => {
+  it('merges findings that differ in fields outside their name, independently of their order', () => {
     const resources = ['apps/v1', undefined, 'apps/v1beta1'].map((apiVersion) => ({
       apiVersion,
       kind: 'Pod',
@@ -131,24 +140,24 @@ describe('derive', () => {
     const rows = times.map((detectedAt, index) => row({ detectedAt, resource: resources[index] }));
     const [a = row({}), b = row({}), c = row({})] = rows;
     const orders = [rows, [a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]];
-    const united = orders.map((order) => derive(order, options).findings.map(({ finding }) => finding));
-    for (const one of united) expect(one).toEqual(united[0]);
-    // Of one moment the spelling that comes first as text.
-    expect(united[0]).toMatchObject([{ detectedAt: '2026-03-01T10:00:00.0Z' }]);
+    const merged = orders.map((order) => derive(order, options).findings.map(({ finding }) => finding));
+    for (const one of merged) expect(one).toEqual(merged[0]);
+    // Of two spellings of the same time, the one that sorts first as text.
+    expect(merged[0]).toMatchObject([{ detectedAt: '2026-03-01T10:00:00.0Z' }]);
   });
 
-  it('has of equal rows the messages that are text, and none where none is', () => {
+  it('joins those messages of equal findings that are text, and adds none if there are none', () => {
     const messagesOf = (...messages: unknown[]): unknown => {
       const rows = messages.map((message, index) => row({ details: { index, message } }));
       return derive(rows, options).findings[0]?.finding.details;
     };
     expect(messagesOf('b', 7, 'a', undefined, 'b')).toEqual({ index: 0, message: 'a\nb', occurrences: 5 });
     expect(messagesOf(7, 8)).toEqual({ index: 0, message: 7, occurrences: 2 });
-    const silent = derive([row({}), row({})], options).findings[0]?.finding.details;
-    expect(silent).toStrictEqual({ occurrences: 2 });
+    const withoutMessage = derive([row({}), row({})], options).findings[0]?.finding.details;
+    expect(withoutMessage).toStrictEqual({ occurrences: 2 });
   });
 
-  it("counts what the filter drops by the filter's reason", () => {
+  it("counts what the filter drops, by the filter's reason", () => {
     const filter: DeriveOptions['filter'] = (source, { severity }) =>
       source === 'tool' && severity === 'LOW' ? 'min_severity' : undefined;
     const result = derive([row({}), row({ severity: 'LOW' }), row({ severity: 'LOW', identity: { id: '2' } })], {

@@ -8,14 +8,14 @@ import { recordOperations } from '../../shared/pipeline/operations.ts';
 import { createTestContext, handled, type TestContextOptions, tallied } from './test-context.ts';
 import { aFinding, events, found } from './test-sources.ts';
 
-/** Handles an event; what is stored, and what came of it. */
+/** Handles an event; resolves to what is stored then, and to the summary or the error as `outcome`. */
 async function handle(event: ReturnType<typeof found>, options: TestContextOptions = {}) {
   const test = createTestContext(events, options);
   const outcome = await handled(events, event, test.context).catch((error: unknown) => error);
   return { ...test, outcome, items: (await test.store.read({ limit: 100 })).items };
 }
 
-/** A store that does with an object what `create` says, or takes it where that says nothing. */
+/** Makes a store throw the error that `create` returns for an object, if any. */
 function creating(create: (object: Observation) => unknown) {
   return (store: Store): Partial<Store> => ({
     async create(object, signal) {
@@ -29,10 +29,10 @@ function creating(create: (object: Observation) => unknown) {
 const inNode = { resource: { kind: 'Node', name: 'n' } };
 
 describe('an event source', () => {
-  it('stores what an event says, without a state, and counts it', async () => {
+  it('stores the findings of an event, without a state, and counts them', async () => {
     const low = { severity: 'LOW' as const, category: 'compliance' };
-    const given = [aFinding('a'), aFinding('b', low), aFinding('c', low), aFinding('d', inNode)];
-    const { outcome, items } = await handle(found(given, { skipped: { noise: 2 } }));
+    const findings = [aFinding('a'), aFinding('b', low), aFinding('c', low), aFinding('d', inNode)];
+    const { outcome, items } = await handle(found(findings, { skipped: { noise: 2 } }));
     expect(outcome).toMatchObject({
       observed: 4,
       skipped: { noise: 2 },
@@ -65,12 +65,17 @@ describe('an event source', () => {
     expect(items[0]?.metadata.labels[labels.expires]).toBe('492325');
   });
 
-  it('drops what the filter drops and what lies outside the namespace that is watched', async () => {
+  it('drops what the filter drops, and findings outside the watched namespace', async () => {
     const filter = (source: string, { severity }: { severity: string }) =>
       source === 'events' && severity === 'LOW' ? ('min_severity' as const) : undefined;
     const elsewhere = { resource: { kind: 'Pod', namespace: 'pay', name: 'p' } };
-    const given = [aFinding('a'), aFinding('b', { severity: 'LOW' }), aFinding('c', elsewhere), aFinding('d', inNode)];
-    const { outcome, items } = await handle(found(given), {
+    const findings = [
+      aFinding('a'),
+      aFinding('b', { severity: 'LOW' }),
+      aFinding('c', elsewhere),
+      aFinding('d', inNode),
+    ];
+    const { outcome, items } = await handle(found(findings), {
       context: { filter },
       environment: { WATCH_NAMESPACE: 'shop' },
     });
@@ -78,7 +83,7 @@ describe('an event source', () => {
     expect(items.map(({ metadata }) => metadata.namespace)).toEqual(['shop', 'shop']);
   });
 
-  it('takes what an event says of zen-watcher itself', async () => {
+  it('keeps findings about zen-watcher itself', async () => {
     const own = { resource: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'o' } };
     expect((await handle(found([aFinding('a', own)]))).items).toHaveLength(1);
   });
@@ -94,20 +99,20 @@ describe('an event source', () => {
 
   it.each<[string, unknown, object]>([
     ['breaks the schema', { findings: 7 }, { message: 'the data breaks the schema', path: 'data.findings' }],
-    ['is none', undefined, { message: 'the data breaks the schema', path: 'data' }],
+    ['is missing', undefined, { message: 'the data breaks the schema', path: 'data' }],
     ['the source refuses', { findings: [], fault: 'refusal' }, { message: 'not like this', path: 'data.fault' }],
     [
       'the source fails at',
       { findings: [], fault: 'error' },
       { message: 'the data could not be normalized', path: 'data', cause: new TypeError('a bug') },
     ],
-  ])('answers 422 to data that %s, and says where', async (_case, data, refusal) => {
+  ])('answers 422 to data that %s, with the path of the fault', async (_case, data, refusal) => {
     const { outcome } = await handle({ ...found([]), data });
     expect(outcome).toBeInstanceOf(Refusal);
     expect(outcome).toMatchObject({ status: 422, ...refusal });
   });
 
-  it('gives a finding that knows no time that of its event', async () => {
+  it('gives a finding without a time that of its event', async () => {
     const { items } = await handle(found([aFinding('a', { detectedAt: '' })]));
     expect(items[0]?.spec.detectedAt).toBe('2026-03-01T12:00:00Z');
   });
@@ -115,13 +120,13 @@ describe('an event source', () => {
   it.each([
     ['masks', 'true', { command: 'curl --password ***', nested: [{ token: '***' }], id: 'a' }],
     ['shows', 'false', { command: 'curl --password hunter2', nested: [{ token: 'abc' }], id: 'a' }],
-  ])('%s what looks like a secret where MASK_SECRETS is %s', async (_case, MASK_SECRETS, details) => {
+  ])('%s what looks like a secret if MASK_SECRETS is %s', async (_case, MASK_SECRETS, details) => {
     const secret = { id: 'a', command: 'curl --password hunter2', nested: [{ token: 'abc' }] };
     const { items } = await handle(found([aFinding('a', { details: secret })]), { environment: { MASK_SECRETS } });
     expect(items[0]?.spec.details).toEqual(details);
   });
 
-  it('has the same name for a finding, masked or not', async () => {
+  it('gives a finding the same name whether it is masked or not', async () => {
     const secret = found([aFinding('a', { details: { token: 'abc' } })]);
     const names = ['true', 'false'].map(async (MASK_SECRETS) => {
       const { items } = await handle(secret, { environment: { MASK_SECRETS } });
@@ -131,7 +136,7 @@ describe('an event source', () => {
     expect(masked).toBe(shown);
   });
 
-  it('counts what the store has already, and asks it no second time', async () => {
+  it('counts what the store has already as duplicates, and does not try to store that again', async () => {
     let creates = 0;
     const wrap = creating(() => {
       creates += 1;
@@ -151,7 +156,7 @@ describe('an event source', () => {
     expect(creates).toBe(4);
   });
 
-  it('passes on why the store refused, and what was done by then', async () => {
+  it('passes on the refusal of the store, with what was done before it', async () => {
     const refusal = new Refusal(503, 'away', { path: 'here', retryAfter: 7, cause: 'why' });
     const wrap = creating(({ spec }) => (spec.details.id === 'b' ? refusal : undefined));
     const event = found([aFinding('a'), aFinding('b')], { skipped: { noise: 1 } });
@@ -162,7 +167,7 @@ describe('an event source', () => {
   });
 
   it.each([new TypeError('a bug'), Object.assign(new Error('of another library'), { status: 422 })])(
-    'answers 503 to a fault that nobody expected: %s',
+    'answers 503 to an unexpected fault: %s',
     async (fault) => {
       const { outcome } = await handle(found([aFinding('a')]), { wrap: creating(() => fault) });
       expect(outcome).toBeInstanceOf(Refusal);
@@ -170,7 +175,7 @@ describe('an event source', () => {
     },
   );
 
-  it('says which of its namespaces is in need of mending, and asks for patience', async () => {
+  it('says which namespace is at fault, and when to retry', async () => {
     let creates = 0;
     const full = creating(() => {
       creates += 1;
@@ -190,7 +195,7 @@ describe('an event source', () => {
     expect((await handle(found([aFinding('a')]), { wrap })).outcome).toMatchObject({ status: 503, message: 'away' });
   });
 
-  it('writes nothing into the system namespace for a fault that is not that of its own', async () => {
+  it('writes nothing to the system namespace if the fault is not that of its own namespace', async () => {
     const wrap = creating(({ metadata }) => (metadata.namespace === 'shop' ? new Refusal(503, 'away') : undefined));
     const { outcome, items } = await handle(found([aFinding('a')]), { wrap });
     expect(outcome).toMatchObject({ status: 503, message: 'away' });
@@ -199,7 +204,7 @@ describe('an event source', () => {
 });
 
 describe('defineSource', () => {
-  it('makes a function that watches the filters and may do no more than its triggers need', () => {
+  it('defines a function that watches the filters and has no other permissions than its triggers need', () => {
     const { settings } = createTestContext(events).context;
     expect(events).toMatchObject({ name: 'events', permissions: [] });
     expect(events.watches?.(settings)).toEqual([observationFilters]);
@@ -208,7 +213,7 @@ describe('defineSource', () => {
 });
 
 describe('recordOperations', () => {
-  it('records what is about no object in the system namespace', async () => {
+  it('records a fault that is not about an object in the system namespace', async () => {
     const { context, store } = createTestContext(events);
     const report = {
       eventType: 'undeliverable-event',

@@ -17,7 +17,7 @@ function createWorld(size: number) {
 }
 
 describe('createKnownNames', () => {
-  it('knows what it was told, and nothing else', () => {
+  it('has the names that were added, and no others', () => {
     const { known } = createWorld(2);
     expect(known.has('a')).toBe(false);
     known.add('a');
@@ -25,7 +25,7 @@ describe('createKnownNames', () => {
     expect(known.count()).toBe(1);
   });
 
-  it('forgets what was not asked about for longest when there are too many, and says so', () => {
+  it('evicts the least recently used name when there are too many, and calls onEvict', () => {
     const { known, evicted } = createWorld(2);
     known.add('a');
     known.add('b');
@@ -37,7 +37,7 @@ describe('createKnownNames', () => {
     expect([known.has('a'), known.has('b'), known.has('c')]).toEqual([true, false, true]);
   });
 
-  it('takes a name that is told again for one that was asked about', () => {
+  it('counts adding a name again as a use', () => {
     const { known, evicted } = createWorld(2);
     known.add('a');
     known.add('b');
@@ -47,7 +47,7 @@ describe('createKnownNames', () => {
     expect([known.has('a'), known.has('b')]).toEqual([true, false]);
   });
 
-  it('believes a name for ten minutes, however often it is asked about, and anew when it is told again', () => {
+  it('keeps a name for ten minutes, however often it is used, or longer if it is added again', () => {
     const { known, clock } = createWorld(2);
     known.add('a');
     clock.now = 10 * minute - 1;
@@ -62,13 +62,13 @@ describe('createKnownNames', () => {
     expect(known.has('a')).toBe(true);
   });
 
-  it('keeps nothing where its size is 0', () => {
+  it('keeps nothing if its size is 0', () => {
     const { known, evicted } = createWorld(0);
     known.add('a');
     expect([known.has('a'), known.count(), evicted()]).toEqual([false, 0, 0]);
   });
 
-  it('needs nobody to tell', () => {
+  it('works without onEvict', () => {
     const known = createKnownNames({ size: 1, now: () => 0 });
     for (const name of ['a', 'b']) known.add(name);
     expect([known.has('a'), known.has('b')]).toEqual([false, true]);

@@ -23,7 +23,7 @@ function listOf<Item>(...items: readonly Item[]) {
   return { state, items: read() };
 }
 
-/** `<namespace>: <stored> | <objects>`, and a mark where the group is late. */
+/** The groups as `<namespace>: <stored> | <objects>`, with ` late` after those that are late. */
 async function merged(stored: AsyncIterable<Stored>, lists: readonly AsyncIterable<KubernetesObject>[]) {
   const groups: string[] = [];
   for await (const group of mergeByNamespace(stored, lists)) {
@@ -36,7 +36,7 @@ async function merged(stored: AsyncIterable<Stored>, lists: readonly AsyncIterab
 
 const inNamespace = (namespace: string) => anObject(namespace, { namespace });
 
-/** An object, and what is stored of it. */
+/** An object, and the stored finding of it. */
 function itemOf(name: string) {
   const object: KubernetesObject = { apiVersion: 'v1', kind: 'Thing', metadata: { name, namespace: 'shop' } };
   const stored: Stored = { ref: { namespace: 'shop', name, uid: name, version: '1' }, labels: {}, createdAt: 0 };
@@ -44,10 +44,10 @@ function itemOf(name: string) {
 }
 
 describe('mergeByNamespace', () => {
-  it('shows nothing stored without its object, though both may come while it begins', async () => {
+  it('returns no stored finding without its object, even if both appear while the lists start', async () => {
     const all = [itemOf('before')];
     async function* stored() {
-      // As a call to the API server does, it answers later than it is asked.
+      // Responds later, like a call to the API server.
       await new Promise((resolve) => setImmediate(resolve));
       all.push(itemOf('meanwhile'));
       yield* all.map((item) => item.stored);
@@ -68,7 +68,7 @@ describe('mergeByNamespace', () => {
     ]);
   });
 
-  it('gives what is stored and what is there, namespace by namespace, in the order of the API server', async () => {
+  it('returns stored findings and objects, namespace by namespace, in the order of the API server', async () => {
     const stored = listOf(aStored('s1', 'a-b'), aStored('s2', 'a'), aStored('s3', 'a'), aStored('s4', 'c'));
     const first = listOf(inNamespace('a-b'), anObject('x', { namespace: 'a' }), inNamespace('b'));
     const second = listOf(anObject('y', { namespace: 'a' }), anObject('z', { namespace: 'a' }), inNamespace('d'));
@@ -81,19 +81,19 @@ describe('mergeByNamespace', () => {
     ]);
   });
 
-  it('begins with what lies in no namespace', async () => {
+  it('starts with objects without a namespace', async () => {
     const crates = listOf(anObject('c', { resource: crate }), anObject('d', { namespace: '' }));
     const objects = listOf(inNamespace('a'));
     expect(await merged(listOf<Stored>().items, [objects.items, crates.items])).toEqual([':  | c,d', 'a:  | a']);
   });
 
-  it('says so where a list is not in order, and gives its objects all the same', async () => {
+  it('marks a group as late if a list is out of order, but still returns its objects', async () => {
     const stored = listOf(aStored('s1', 'a'), aStored('s2', 'b'));
     const objects = listOf(inNamespace('b'), inNamespace('a'), inNamespace('c'));
     expect(await merged(stored.items, [objects.items])).toEqual(['a: s1 | ', 'b: s2 | b', 'a:  | a late', 'c:  | c']);
   });
 
-  it('goes on with the next namespace, whatever of one was not read', async () => {
+  it('goes on to the next namespace even if the objects of one were not read', async () => {
     const objects = listOf(inNamespace('a'), anObject('more', { namespace: 'a' }), inNamespace('b'));
     const namespaces: string[] = [];
     for await (const { namespace } of mergeByNamespace(listOf<Stored>().items, [objects.items])) {
@@ -102,7 +102,7 @@ describe('mergeByNamespace', () => {
     expect(namespaces).toEqual(['a', 'b']);
   });
 
-  it('reads no more than one object ahead, and closes all lists when nobody reads on', async () => {
+  it('reads no more than one object ahead, and closes all lists when the reader stops', async () => {
     const stored = listOf(aStored('s1', 'a'), aStored('s2', 'b'), aStored('s3', 'c'));
     const objects = listOf(inNamespace('a'), inNamespace('b'), inNamespace('c'));
     for await (const { namespace } of mergeByNamespace(stored.items, [objects.items])) {
@@ -112,7 +112,7 @@ describe('mergeByNamespace', () => {
     expect([stored.state.isClosed, objects.state.isClosed]).toEqual([true, true]);
   });
 
-  it('throws what a list throws, and closes the others', async () => {
+  it('throws the error of a list, and closes the others', async () => {
     async function* failing(): AsyncGenerator<KubernetesObject> {
       yield inNamespace('a');
       throw new Error('the list failed');
@@ -122,7 +122,7 @@ describe('mergeByNamespace', () => {
     expect(objects.state.isClosed).toBe(true);
   });
 
-  it('takes lists that know no closing', async () => {
+  it('accepts lists that cannot be closed', async () => {
     const endless: AsyncIterable<KubernetesObject> = {
       [Symbol.asyncIterator]: () => ({ next: async () => ({ done: false, value: inNamespace('a') }) }),
     };

@@ -10,11 +10,11 @@ const now = Date.parse('2026-03-01T12:00:00Z');
 const week = { OBSERVATION_TTL_SECONDS: (7 * day) / 1000, RESYNC_INTERVAL_MINUTES: 60 };
 const short = { OBSERVATION_TTL_SECONDS: 60, RESYNC_INTERVAL_MINUTES: 60 };
 
-function finding(state: string | undefined, since: number, ends: number): Record<string, string> {
+function finding(state: string | undefined, since: number, expires: number): Record<string, string> {
   return {
     ...(state !== undefined && { [labels.state]: state }),
     [labels.stateSince]: stateSinceLabel(since),
-    [labels.expires]: expiresLabel(ends),
+    [labels.expires]: expiresLabel(expires),
   };
 }
 
@@ -33,7 +33,7 @@ describe('expiry', () => {
 
 describe('labelsWhenReported', () => {
   it.each(['missing', 'resolved', 'something', undefined])(
-    'opens what is %s, from now on, for its whole time',
+    'reopens a finding whose state is %s, from now on, for its whole TTL',
     (state) => {
       expect(labelsWhenReported(finding(state, now - day, now + day), now, week)).toEqual({
         labels: {
@@ -47,20 +47,20 @@ describe('labelsWhenReported', () => {
   );
 
   it.each([
-    ['half its time', week, 3.5 * day, false],
-    ['an hour less than half its time', week, 3.5 * day - hour, true],
+    ['half its TTL', week, 3.5 * day, false],
+    ['an hour less than half its TTL', week, 3.5 * day - hour, true],
     ['nothing', week, 0, true],
     ['three passes', { ...week, OBSERVATION_TTL_SECONDS: (5 * hour) / 1000 }, 3 * hour, false],
     ['less than three passes', { ...week, OBSERVATION_TTL_SECONDS: (5 * hour) / 1000 }, 2 * hour, true],
     ['as much as it would get', short, 3 * hour, false],
-  ])('of an open one that has %s left (%j, %i ms)', (_case, settings, left, isRenewed) => {
+  ])('renews an open finding, or not, that has %s left (%j, %i ms)', (_case, settings, left, isRenewed) => {
     const renewed = { labels: { [labels.expires]: expiresLabel(expiry(now, true, settings)) }, change: 'renewed' };
     expect(labelsWhenReported(finding('open', now - day, now + left), now, settings)).toEqual(
       isRenewed ? renewed : undefined,
     );
   });
 
-  it('renews nothing where the label would say the same hour, however little is left', () => {
+  it('renews nothing if the label would have the same hour, however little time is left', () => {
     const at = now + 30 * minute;
     expect(labelsWhenReported(finding('open', now, expiry(at, true, short)), at, short)).toBeUndefined();
     const everyMinute = { OBSERVATION_TTL_SECONDS: 60, RESYNC_INTERVAL_MINUTES: 25 };
@@ -70,7 +70,7 @@ describe('labelsWhenReported', () => {
     expect(labelsWhenReported(finding('open', now, now + 2 * hour), now + 45 * minute, everyMinute)).toBeUndefined();
   });
 
-  it('renews an open one that does not say when it ends', () => {
+  it('renews an open finding without a valid time of expiry', () => {
     const { [labels.expires]: _gone, ...unlabelled } = finding('open', now, now);
     expect(labelsWhenReported(unlabelled, now, week)).toMatchObject({ change: 'renewed' });
     expect(labelsWhenReported({ ...unlabelled, [labels.expires]: 'never' }, now, week)).toMatchObject({
@@ -80,14 +80,14 @@ describe('labelsWhenReported', () => {
 });
 
 describe('labelsWhenUnreported', () => {
-  const becoming = (state: string) => ({
+  const changeTo = (state: string) => ({
     labels: { [labels.state]: state, [labels.stateSince]: stateSinceLabel(now) },
     change: state,
   });
 
-  it('makes an open one missing, however long it has been open', () => {
-    expect(labelsWhenUnreported(finding('open', now, now + day), now, week)).toEqual(becoming('missing'));
-    expect(labelsWhenUnreported(finding('open', now - day, now + day), now, week)).toEqual(becoming('missing'));
+  it('marks an open finding as missing, however long it has been open', () => {
+    expect(labelsWhenUnreported(finding('open', now, now + day), now, week)).toEqual(changeTo('missing'));
+    expect(labelsWhenUnreported(finding('open', now - day, now + day), now, week)).toEqual(changeTo('missing'));
   });
 
   it.each([
@@ -95,16 +95,16 @@ describe('labelsWhenUnreported', () => {
     ['a second less than half a pass ago', 30 * minute - 1000, false],
     ['half a pass ago', 30 * minute, true],
     ['long ago', day, true],
-  ])('resolves what became missing %s: %i ms, %s', (_case, ago, isResolved) => {
+  ])('resolves a finding, or not, that became missing %s: %i ms, %s', (_case, ago, isResolved) => {
     const outcome = labelsWhenUnreported(finding('missing', now - ago, now + day), now, week);
-    expect(outcome).toEqual(isResolved ? becoming('resolved') : undefined);
+    expect(outcome).toEqual(isResolved ? changeTo('resolved') : undefined);
   });
 
-  it('resolves what is missing and does not say since when', () => {
-    expect(labelsWhenUnreported({ [labels.state]: 'missing' }, now, week)).toEqual(becoming('resolved'));
+  it('resolves a missing finding that does not say since when', () => {
+    expect(labelsWhenUnreported({ [labels.state]: 'missing' }, now, week)).toEqual(changeTo('resolved'));
   });
 
-  it.each(['resolved', 'something', undefined])('leaves alone what is %s', (state) => {
+  it.each(['resolved', 'something', undefined])('leaves a finding alone whose state is %s', (state) => {
     expect(labelsWhenUnreported(finding(state, now - day, now), now, week)).toBeUndefined();
   });
 });

@@ -29,8 +29,8 @@ function createWorld(objects: readonly KubernetesObject[] = [], options: TestCon
   };
 }
 
-/** A store that notes what it is asked for, and refuses what `refuse` says. */
-function watching(refuse: (object: Observation) => Error | undefined = () => undefined) {
+/** Records the queries to a store, and makes it throw the error that `refuse` returns for an object, if any. */
+function recording(refuse: (object: Observation) => Error | undefined = () => undefined) {
   const queries: NamesQuery[] = [];
   const wrap = (store: Store): Partial<Store> => ({
     names(query, signal) {
@@ -54,7 +54,7 @@ const about = (name: string) => ({ resource: { kind: 'Pod', namespace: 'shop', n
 describe('a reference', () => {
   const ref = { apiVersion: 'example.com/v1', kind: 'Box', namespace: 'shop', name: 'a' };
 
-  it('leads to the findings of its object, open and found by what they are about', async () => {
+  it('stores the findings of its object, open, with a label for their subject', async () => {
     const findings = [aFinding('a'), aFinding('b', inNode), aFinding('c', inPay)];
     const { handle, items } = createWorld([anObject('x', { findings })]);
     expect(await handle(referenceTo(anObject('x')))).toMatchObject({ observed: 3, created: [{ count: 3 }] });
@@ -76,9 +76,9 @@ describe('a reference', () => {
 
   it.each<[string, object]>([
     ['as it is sent', ref],
-    ['with more than is needed', { ...ref, uid: 'u' }],
+    ['with more fields than needed', { ...ref, uid: 'u' }],
     ['as a whole object', { ...anObject('a'), findings: [] }],
-  ])('may come %s: the object itself is read', async (_case, data) => {
+  ])('may come %s, since the object itself is read', async (_case, data) => {
     const { handle, states } = createWorld([anObject('a')]);
     await handle(reference(data));
     expect(await states()).toEqual({ a: 'open' });
@@ -93,7 +93,7 @@ describe('a reference', () => {
     ['an empty name', { ...ref, name: '' }],
     ['no apiVersion', { ...ref, apiVersion: undefined }],
     ['an empty apiVersion', { ...ref, apiVersion: '' }],
-    ['a namespace that is none', { ...ref, namespace: 7 }],
+    ['a namespace that is not text', { ...ref, namespace: 7 }],
     ['an object without a name', { ...anObject('a'), metadata: { namespace: 'shop' } }],
     ['an object with an empty name', { ...anObject('a'), metadata: { name: '' } }],
   ])('to %s is refused', async (_case, data) => {
@@ -108,12 +108,12 @@ describe('a reference', () => {
     ['of another kind', { ...ref, kind: 'Bag' }],
     ['of another group', { ...ref, apiVersion: 'example.org/v1' }],
     ['of the core group', { ...ref, apiVersion: 'v1' }],
-  ])('to an object %s is of no use', async (_case, data) => {
+  ])('to an object %s is skipped', async (_case, data) => {
     const { handle } = createWorld([anObject('a')]);
     expect(await handle(reference(data))).toMatchObject({ skipped: { not_wanted: 1 }, created: [] });
   });
 
-  it('to an object of any version is taken', async () => {
+  it('to an object in any version is accepted', async () => {
     const { handle, states } = createWorld([anObject('a')]);
     await handle(reference({ ...ref, apiVersion: 'example.com/v2' }));
     expect(await states()).toEqual({ a: 'open' });
@@ -124,7 +124,7 @@ describe('a reference', () => {
     ['another label', { metadata: { labels: { app: 'else' } }, namespace: 'jars' }, { not_wanted: 1 }],
     ['no label', { namespace: 'jars' }, { not_wanted: 1 }],
     ['another namespace', { metadata: { labels: { app: 'tool' } } }, { not_wanted: 1 }],
-  ])('to an object with %s leads there, or not, and a pass does the same', async (_case, options, skipped) => {
+  ])('to an object with %s is accepted or skipped, and a pass does the same', async (_case, options, skipped) => {
     const object = anObject('a', { resource: jar, ...options });
     const { handle, states } = createWorld([object]);
     expect(await handle(referenceTo(object))).toMatchObject({ skipped });
@@ -135,15 +135,15 @@ describe('a reference', () => {
     expect(await passed.states()).toEqual(seen);
   });
 
-  it('to an object that lies in no namespace leads there, where one namespace is watched, too', async () => {
+  it('to a cluster-scoped object is accepted even if only one namespace is watched', async () => {
     const object = anObject('c', { resource: crate });
     const { handle, states } = createWorld([object], { environment: { WATCH_NAMESPACE: 'shop' } });
     await handle(referenceTo(object));
     expect(await states()).toEqual({ c: 'open' });
   });
 
-  it('to an object without findings writes nothing, and asks for nothing', async () => {
-    const { queries, wrap } = watching();
+  it('to an object without findings writes nothing, and queries nothing', async () => {
+    const { queries, wrap } = recording();
     const object = anObject('a', { findings: [] });
     const { handle, states } = createWorld([object], { wrap });
     expect(await handle(referenceTo(object))).toMatchObject({ skipped: { nothing_reported: 1 } });
@@ -151,7 +151,7 @@ describe('a reference', () => {
     expect(queries).toEqual([]);
   });
 
-  it('drops what is about zen-watcher itself, and what the filter drops', async () => {
+  it('drops findings about zen-watcher itself, and what the filter drops', async () => {
     const own = { resource: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'o' } };
     const filter = (_source: string, { severity }: { severity: string }) =>
       severity === 'LOW' ? ('min_severity' as const) : undefined;
@@ -161,7 +161,7 @@ describe('a reference', () => {
     expect(await states()).toEqual({ c: 'open' });
   });
 
-  it('shows what is no secret in a report', async () => {
+  it('masks nothing, since reports contain no secrets', async () => {
     const object = anObject('a', { findings: [aFinding('a', { details: { title: 'password: x' } })] });
     const { handle, items } = createWorld([object]);
     await handle(referenceTo(object));
@@ -173,14 +173,17 @@ describe('a reference', () => {
     ['a pass', '2026-03-01T11:00:00Z', '2026-03-01T11:00:00Z', 'ping'],
     ['a reference', undefined, '2026-03-01T12:00:00Z', 'reference'],
     ['a pass', undefined, '2026-03-01T12:00:00.000Z', 'ping'],
-  ])('gives %s to an object created at %s the time %s', async (_case, creationTimestamp, time, kind) => {
-    const object = anObject('a', { findings: [aFinding('a', { detectedAt: '' })], metadata: { creationTimestamp } });
-    const { handle, items } = createWorld([object]);
-    await handle(kind === 'ping' ? ping : referenceTo(object));
-    expect((await items())[0]?.spec.detectedAt).toBe(time);
-  });
+  ])(
+    'through %s, to an object created at %s, gives a finding without a time %s',
+    async (_case, creationTimestamp, time, kind) => {
+      const object = anObject('a', { findings: [aFinding('a', { detectedAt: '' })], metadata: { creationTimestamp } });
+      const { handle, items } = createWorld([object]);
+      await handle(kind === 'ping' ? ping : referenceTo(object));
+      expect((await items())[0]?.spec.detectedAt).toBe(time);
+    },
+  );
 
-  it('renews, opens and creates in one go, and says how many of each', async () => {
+  it('renews, reopens and creates at the same time, and counts each', async () => {
     const { handle, objects, clock, states } = createWorld([
       anObject('a', { findings: [aFinding('old'), aFinding('gone')] }),
       anObject('new', { findings: [aFinding('fresh')] }),
@@ -201,7 +204,7 @@ describe('a reference', () => {
     expect(await states()).toEqual({ old: 'open', gone: 'open', new: 'open' });
   });
 
-  it('counts all that it relabels', async () => {
+  it('counts everything that it relabels', async () => {
     const findings = Array.from({ length: 12 }, (_, index) => aFinding(`f${index}`));
     const { handle, clock } = createWorld([anObject('a', { findings })]);
     await handle(ping);
@@ -209,10 +212,10 @@ describe('a reference', () => {
     expect(await handle(referenceTo(anObject('a')))).toMatchObject({ relabelled: { renewed: 12 } });
   });
 
-  it('asks the store by what its findings are about, and by source alone where they are about too much', async () => {
+  it('queries the store by subjects, or only by source if there are too many', async () => {
     const few = Array.from({ length: 30 }, (_, index) => aFinding(`f${index}`, about(`p${index % 20}`)));
     const many = Array.from({ length: 30 }, (_, index) => aFinding(`f${index}`, about(`p${index % 21}`)));
-    const { queries, wrap } = watching();
+    const { queries, wrap } = recording();
     const world = createWorld([anObject('few', { findings: few }), anObject('many', { findings: many })], { wrap });
     for (const name of ['few', 'few', 'many', 'many']) {
       queries.length = 0;
@@ -227,14 +230,14 @@ describe('a reference', () => {
   });
 });
 
-describe('what fails on the way', () => {
+describe('a failure', () => {
   const away = new Refusal(503, 'away', { retryAfter: 7 });
 
   it.each([
     ['a reference', referenceTo(anObject('a'))],
     ['a pass', ping],
-  ])('of %s is passed on with what was done by then', async (_case, event) => {
-    const { wrap } = watching(({ spec }) => (spec.details.id === 'bad' ? away : undefined));
+  ])('of %s is passed on with what was done before it', async (_case, event) => {
+    const { wrap } = recording(({ spec }) => (spec.details.id === 'bad' ? away : undefined));
     const findings = [aFinding('good'), aFinding('bad')];
     const { handle, states } = createWorld([anObject('a', { findings })], { wrap });
     const outcome = await handle(event);
@@ -265,7 +268,7 @@ describe('what fails on the way', () => {
     expect(await handle(referenceTo(anObject('a')))).toMatchObject({ status: 503, summary: { observed: 1 } });
   });
 
-  it('in the last step of a pass is passed on with all that was done before', async () => {
+  it('in the last step of a pass is passed on with everything that was done before it', async () => {
     const world = createWorld([anObject('a'), anObject('b')]);
     await world.handle(ping);
     world.objects.all.splice(0, 1, anObject('c'));
@@ -278,9 +281,9 @@ describe('what fails on the way', () => {
   });
 });
 
-describe('a fault that is not of the object', () => {
+describe('a fault that is not the object’s', () => {
   it.each([new TypeError('a bug'), Object.assign(new Error('of another library'), { status: 422 })])(
-    'is not recorded as one: %s',
+    'is not recorded as an unreadable object: %s',
     async (fault) => {
       const filter = () => {
         throw fault;
@@ -304,7 +307,7 @@ describe('an object that cannot be read', () => {
   it.each([
     ['a reference', referenceTo(broken('a'))],
     ['a pass', ping],
-  ])('is recorded once by %s, where it lies, with what is wrong', async (_case, event) => {
+  ])('is recorded once by %s, in its own namespace, with the reason', async (_case, event) => {
     const world = createWorld([broken('a')]);
     const first = await world.handle(event);
     expect(first).toMatchObject({ ...(first instanceof Refusal ? { status: 422 } : { skipped: { unreadable: 1 } }) });
@@ -327,18 +330,18 @@ describe('an object that cannot be read', () => {
     });
     const identity = { object: 'example.com/v1/Box/shop/a', reason };
     const { category, severity, eventType } = recorded?.spec ?? aFinding('none');
-    const observation = { ...aFinding('a'), category, severity, eventType, resource, identity };
-    expect(recorded?.metadata.name).toBe(observationName('boxes', observation));
+    const identified = { ...aFinding('a'), category, severity, eventType, resource, identity };
+    expect(recorded?.metadata.name).toBe(observationName('boxes', identified));
     expect(recorded?.metadata.labels[labels.state]).toBeUndefined();
   });
 
-  it('is recorded in the system namespace where it lies in none', async () => {
+  it('is recorded in the system namespace if it has none', async () => {
     const world = createWorld([broken('c', { resource: crate })]);
     await world.handle(ping);
     expect((await unreadable(world)).map(({ metadata }) => metadata.namespace)).toEqual(['zen-system']);
   });
 
-  it('is counted with what was recorded of it', async () => {
+  it('is counted, and so is its record', async () => {
     const world = createWorld([broken('a'), broken('b'), anObject('c')]);
     expect(await world.handle(ping)).toMatchObject({
       observed: 1,
@@ -352,9 +355,9 @@ describe('an object that cannot be read', () => {
     expect(again).toMatchObject({ status: 422, summary: { created: [{ category: 'operations', count: 1 }] } });
   });
 
-  it('is answered with the fault of the store where it cannot be recorded', async () => {
+  it('is answered with the error of the store if it cannot be recorded', async () => {
     for (const refusal of [new Refusal(503, 'away'), new Refusal(422, 'invalid')]) {
-      const { wrap } = watching(() => refusal);
+      const { wrap } = recording(() => refusal);
       const { status, message } = refusal;
       for (const event of [ping, referenceTo(broken('a'))]) {
         const { handle } = createWorld([broken('a')], { wrap });
@@ -363,9 +366,9 @@ describe('an object that cannot be read', () => {
     }
   });
 
-  it('is an object whose finding the store calls invalid, too', async () => {
+  it('may also be one with a finding that the store refuses as invalid', async () => {
     const invalid = new Refusal(422, 'invalid', { path: 'spec.details', cause: new Error('too long') });
-    const { wrap } = watching(({ spec }) => (spec.details.id === 'bad' ? invalid : undefined));
+    const { wrap } = recording(({ spec }) => (spec.details.id === 'bad' ? invalid : undefined));
     const world = createWorld([anObject('a', { findings: [aFinding('bad'), aFinding('good')] })], { wrap });
     expect(await world.handle(ping)).toMatchObject({ created: [{ count: 1 }, { count: 1 }] });
     const [recorded] = await unreadable(world);
@@ -384,8 +387,8 @@ describe('an object that cannot be read', () => {
     });
   });
 
-  it('is recorded with the message of the store where that gives no other cause', async () => {
-    const { wrap } = watching(({ spec }) => (spec.details.id ? new Refusal(422, 'invalid') : undefined));
+  it('is recorded with the message of the store if there is no other cause', async () => {
+    const { wrap } = recording(({ spec }) => (spec.details.id ? new Refusal(422, 'invalid') : undefined));
     const world = createWorld([anObject('a')], { wrap });
     await world.handle(ping);
     expect((await unreadable(world))[0]?.spec.details).toEqual({ message: 'invalid' });
@@ -393,7 +396,7 @@ describe('an object that cannot be read', () => {
 });
 
 describe('a source without objects', () => {
-  it('takes its own events alone for its data', async () => {
+  it('accepts its own events', async () => {
     const { handle, states } = createWorld();
     await handle(found([aFinding('a')]));
     expect(await states()).toEqual({ a: 'none' });

@@ -13,10 +13,10 @@ import { bindFunctions } from '../../shared/host/context.ts';
 import { createMetrics } from '../../shared/host/metrics.ts';
 import { createEmbeddedStore, type EmbeddedStore } from '../../shared/local/embedded-store.ts';
 
-/** Keeps everything. */
+/** A filter that keeps everything. */
 export const allowAll: Filter = () => undefined;
 
-/** Objects in memory, and a switch to make their lists fail. */
+/** Objects in memory, and a switch that makes lists fail. */
 export interface TestObjects extends Objects {
   readonly all: KubernetesObject[];
   failing: boolean;
@@ -28,11 +28,11 @@ export function createTestObjects(): TestObjects {
     (kind === '' ? guessedPlural(object.kind) === plural : object.kind === kind) &&
     groupVersionOf(object.apiVersion).group === group;
   const remove = (resource: KindSelector, { metadata: { name, namespace } }: KubernetesObject): void => {
-    const at = all.findIndex((object) => {
+    const index = all.findIndex((object) => {
       const { metadata } = object;
       return metadata.name === name && metadata.namespace === namespace && matches(resource, object);
     });
-    if (at >= 0) all.splice(at, 1);
+    if (index >= 0) all.splice(index, 1);
   };
   const objects: TestObjects = {
     all,
@@ -44,11 +44,11 @@ export function createTestObjects(): TestObjects {
       });
     },
     async *list(resource, namespace) {
-      const place = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
+      const sortKey = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
       const found = all.filter(
         (object) => matches(resource, object) && (namespace === undefined || object.metadata.namespace === namespace),
       );
-      yield* found.sort((a, b) => (place(a) < place(b) ? -1 : 1));
+      yield* found.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
       if (objects.failing) throw new Refusal(503, 'the list failed');
     },
     async apply(resource, object) {
@@ -77,7 +77,7 @@ export interface TestContext {
   readonly clock: { now: number };
 }
 
-/** What a test has otherwise than it is by default: nobody else there, a Broker that takes everything, time that stands still. */
+/** What differs from the default: no other functions, a Broker that takes everything, a clock that stands still. */
 export interface Overrides
   extends Partial<Pick<Context, 'store' | 'functions' | 'filter' | 'known' | 'acquire' | 'coalesce'>>,
     Partial<Cluster>,
@@ -95,45 +95,45 @@ export interface TestContextOptions {
 
 export function createTestContext(definition: FunctionDefinition, options: TestContextOptions = {}): TestContext {
   const clock = { now: Date.parse('2026-03-01T12:00:00Z') };
-  const { environment = {}, context: given = {} } = options;
-  const { now = () => clock.now, sleep = async () => undefined } = given;
+  const { environment = {}, context: overrides = {} } = options;
+  const { now = () => clock.now, sleep = async () => undefined } = overrides;
   const store = createEmbeddedStore({ data: ':memory:', now });
   const objects = createTestObjects();
-  const signal = given.signal ?? new AbortController().signal;
+  const signal = overrides.signal ?? new AbortController().signal;
   const [bound] = bindFunctions([definition], {
     environment,
     settings: parseSettings(environment, z.object({}), []),
     ownUsers: [],
-    store: { ...store, ...options.wrap?.(store), ...given.store },
+    store: { ...store, ...options.wrap?.(store), ...overrides.store },
     cluster: {
-      objects: given.objects ?? objects,
-      kinds: given.kinds,
-      watched: given.watched ?? (() => []),
-      hasApiServerSources: given.hasApiServerSources ?? given.kinds !== undefined,
+      objects: overrides.objects ?? objects,
+      kinds: overrides.kinds,
+      watched: overrides.watched ?? (() => []),
+      hasApiServerSources: overrides.hasApiServerSources ?? overrides.kinds !== undefined,
     },
     broker: {
-      publish: given.publish ?? (async () => undefined),
-      sendTo: given.sendTo ?? (async () => 204),
-      isRouted: given.isRouted ?? (() => true),
+      publish: overrides.publish ?? (async () => undefined),
+      sendTo: overrides.sendTo ?? (async () => 204),
+      isRouted: overrides.isRouted ?? (() => true),
     },
     clock: { now, sleep },
-    functions: given.functions ?? [],
+    functions: overrides.functions ?? [],
     metrics: createMetrics(),
     stopping: signal,
   });
   if (!bound) throw new Error('not bound');
   const context: Context = {
     ...bound.context,
-    filter: given.filter ?? allowAll,
-    known: given.known ?? bound.context.known,
-    acquire: given.acquire ?? bound.context.acquire,
-    coalesce: given.coalesce ?? ((_milliseconds, work) => work()),
+    filter: overrides.filter ?? allowAll,
+    known: overrides.known ?? bound.context.known,
+    acquire: overrides.acquire ?? bound.context.acquire,
+    coalesce: overrides.coalesce ?? ((_milliseconds, work) => work()),
     event: { signal, correlationId: 'test', tally: createTally() },
   };
   return { context, store, objects, clock };
 }
 
-/** Has a function handle an event, as the dispatcher does; resolves to what it has done, which a Refusal has as its `summary`. */
+/** Handles an event as the dispatcher does. Resolves to its summary; a Refusal that is thrown has it as `summary`. */
 export function handled(
   { handle }: Pick<HandlerDefinition, 'handle'>,
   event: CloudEvent,
@@ -142,7 +142,7 @@ export function handled(
   return tallied(context, (own) => handle(event, own));
 }
 
-/** Does some work in the context of an event, and resolves to what it has done. */
+/** Does some work in the context of an event. Resolves to the summary, or throws, like `handled`. */
 export async function tallied(context: Context, work: (context: Context) => Promise<unknown>): Promise<Summary> {
   const tally = createTally();
   try {
@@ -163,7 +163,7 @@ export function referenceTo({ apiVersion, kind, metadata: { name, namespace } }:
   return eventOf('dev.knative.apiserver.ref.update', { apiVersion, kind, name, namespace });
 }
 
-/** A policy report about one Deployment, with one failed result for each rule. */
+/** A policy report about a Deployment, with a failed result for each rule. */
 export function aReport(name: string, rules: readonly string[], namespace = 'shop') {
   return {
     apiVersion: 'wgpolicyk8s.io/v1alpha2',

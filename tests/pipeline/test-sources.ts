@@ -7,7 +7,7 @@ import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { defineSource } from '../../shared/pipeline/source.ts';
 import { eventOf } from './test-context.ts';
 
-/** What a finding says of itself in these tests, all of it optional. */
+/** The fields of a finding that differ from the default. */
 export type Fields = Partial<Finding>;
 
 export function aFinding(id: string, fields: Fields = {}): Finding {
@@ -30,7 +30,7 @@ const schema = z.object({
   fault: z.enum(['refusal', 'error']).optional(),
 });
 
-const settings = z.object({});
+const settingsSchema = z.object({});
 
 function normalize({ findings, skipped, fault }: z.infer<typeof schema>, { time }: { readonly time: string }) {
   if (fault === 'refusal') throw new Refusal(422, 'not like this', { path: 'data.fault' });
@@ -63,26 +63,26 @@ export const jar: KindSelector = {
   labels: { app: 'tool' },
 };
 
-/** A source whose events say what its findings are. */
+/** A source whose events contain its findings. */
 export const events = defineSource({
   name: 'events',
   triggers: () => [{ type: 'Broker', eventType: 'com.example.found' }],
-  settings,
+  settings: settingsSchema,
   schema,
   normalize,
 });
 
-/** A source whose objects say what their findings are. */
+/** A source whose objects contain its findings. */
 export const boxes = defineSource({
   name: 'boxes',
-  triggers: (given) => [
+  triggers: (settings) => [
     {
       type: 'ApiServerSource',
-      kinds: [selectIn(box, given), selectIn(crate, given), selectIn(jar, given, 'jars')],
+      kinds: [selectIn(box, settings), selectIn(crate, settings), selectIn(jar, settings, 'jars')],
     },
-    { type: 'PingSource', minutes: given.RESYNC_INTERVAL_MINUTES },
+    { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES },
   ],
-  settings,
+  settings: settingsSchema,
   schema,
   normalize,
 });

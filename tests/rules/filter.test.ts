@@ -14,13 +14,11 @@ import { allowAll } from '../pipeline/test-context.ts';
 
 function aFinding(fields: Partial<Finding> = {}): Finding {
   return {
-    ...{
-      category: 'security',
-      severity: 'MEDIUM',
-      eventType: 'policy-violation',
-      details: {},
-      detectedAt: '2026-03-01T10:00:00Z',
-    },
+    category: 'security',
+    severity: 'MEDIUM',
+    eventType: 'policy-violation',
+    details: {},
+    detectedAt: '2026-03-01T10:00:00Z',
     resource: { kind: 'Deployment', namespace: 'shop', name: 'web' },
     identity: { policy: 'require-labels', rule: 'check-team' },
     ...fields,
@@ -32,14 +30,14 @@ function aFilter(spec: object, name = 'f', namespace = 'zen-system'): Kubernetes
   return { ...object, spec: { targetSource: 'kyverno', ...spec } } as KubernetesObject;
 }
 
-function ask(filters: readonly KubernetesObject[], observation = aFinding(), source = 'kyverno', namespace = 'shop') {
-  return compileFilters(filters, 'zen-system')(source, observation, namespace);
+function decide(filters: readonly KubernetesObject[], finding = aFinding(), source = 'kyverno', namespace = 'shop') {
+  return compileFilters(filters, 'zen-system')(source, finding, namespace);
 }
 
 const clusterScoped = aFinding({ resource: { kind: 'Namespace', name: 'shop' } });
-const aboutNothing = aFinding({ resource: undefined });
+const withoutResource = aFinding({ resource: undefined });
 
-/** Each reason, both sides of its edge. */
+/** Every reason, with cases on both sides of its boundary. */
 const table: [string, object, Finding, FilterReason | undefined][] = [
   ['no field', {}, aFinding(), undefined],
   ['disabled', { enabled: false }, aFinding(), 'source_disabled'],
@@ -60,7 +58,7 @@ const table: [string, object, Finding, FilterReason | undefined][] = [
   ['includeEventTypes', { includeEventTypes: ['POLICY-VIOLATION'] }, aFinding(), undefined],
   ['includeEventTypes others', { includeEventTypes: ['pod-exec'] }, aFinding(), 'include_event_type'],
   [
-    'both, exclude first',
+    'include and exclude, exclude first',
     { includeEventTypes: ['x'], excludeEventTypes: ['policy-violation'] },
     aFinding(),
     'exclude_event_type',
@@ -74,12 +72,12 @@ const table: [string, object, Finding, FilterReason | undefined][] = [
   ['includeNamespaces empty', { includeNamespaces: [] }, aFinding(), undefined],
   ['excludeKinds', { excludeKinds: ['deployment'] }, aFinding(), 'exclude_kind'],
   ['ignoreKinds', { ignoreKinds: ['DEPLOYMENT'] }, aFinding(), 'exclude_kind'],
-  ['both of these', { excludeKinds: ['Pod'], ignoreKinds: ['Deployment'] }, aFinding(), 'exclude_kind'],
+  ['excludeKinds and ignoreKinds', { excludeKinds: ['Pod'], ignoreKinds: ['Deployment'] }, aFinding(), 'exclude_kind'],
   ['excludeKinds others', { excludeKinds: ['Pod'] }, aFinding(), undefined],
-  ['excludeKinds, about nothing', { excludeKinds: ['Pod'] }, aboutNothing, undefined],
+  ['excludeKinds, no resource', { excludeKinds: ['Pod'] }, withoutResource, undefined],
   ['includeKinds', { includeKinds: ['Deployment'] }, aFinding(), undefined],
   ['includeKinds others', { includeKinds: ['Pod'] }, aFinding(), 'include_kind'],
-  ['includeKinds, about nothing', { includeKinds: ['Pod'] }, aboutNothing, 'include_kind'],
+  ['includeKinds, no resource', { includeKinds: ['Pod'] }, withoutResource, 'include_kind'],
   ['excludeCategories', { excludeCategories: ['Security'] }, aFinding(), 'exclude_category'],
   ['excludeCategories others', { excludeCategories: ['compliance'] }, aFinding(), undefined],
   ['includeCategories', { includeCategories: ['security'] }, aFinding(), undefined],
@@ -87,29 +85,29 @@ const table: [string, object, Finding, FilterReason | undefined][] = [
   ['excludeRules by rule', { excludeRules: ['Check-Team'] }, aFinding(), 'exclude_rule'],
   ['excludeRules by policy', { excludeRules: ['require-labels'] }, aFinding(), 'exclude_rule'],
   [
-    'excludeRules by what details say',
+    'excludeRules by details',
     { excludeRules: ['AVD-1'] },
     aFinding({ identity: {}, details: { checkID: 'avd-1' } }),
     'exclude_rule',
   ],
   ['excludeRules others', { excludeRules: ['check'] }, aFinding(), undefined],
   [
-    'one field that lets it pass, one that does not',
+    'one field that lets it pass, another that does not',
     { minSeverity: 'LOW', excludeKinds: ['Deployment'] },
     aFinding(),
     'exclude_kind',
   ],
   ['excludeRules empty', { excludeRules: [] }, aFinding(), undefined],
   [
-    'excludeRules, where what details say is no text',
+    'excludeRules, details that are not text',
     { excludeRules: ['7'] },
     aFinding({ identity: {}, details: { rule: 7, policy: null } }),
     undefined,
   ],
-  ['ignoreKinds, about nothing', { ignoreKinds: ['Pod'] }, aboutNothing, undefined],
-  ['includeKinds empty', { includeKinds: [] }, aboutNothing, undefined],
-  ['excludeNamespaces, about nothing', { excludeNamespaces: ['shop'] }, aboutNothing, undefined],
-  ['includeNamespaces, about nothing', { includeNamespaces: ['shop'] }, aboutNothing, 'include_namespace'],
+  ['ignoreKinds, no resource', { ignoreKinds: ['Pod'] }, withoutResource, undefined],
+  ['includeKinds empty', { includeKinds: [] }, withoutResource, undefined],
+  ['excludeNamespaces, no resource', { excludeNamespaces: ['shop'] }, withoutResource, undefined],
+  ['includeNamespaces, no resource', { includeNamespaces: ['shop'] }, withoutResource, 'include_namespace'],
   ...severities.flatMap((minSeverity, least): typeof table =>
     severities.map((severity, given) => [
       `minSeverity ${minSeverity} of ${severity}`,
@@ -121,12 +119,12 @@ const table: [string, object, Finding, FilterReason | undefined][] = [
 ];
 
 describe('a filter', () => {
-  it.each(table)('%s', (_case, spec, observation, reason) => {
-    expect(ask([aFilter(spec)], observation)).toBe(reason);
+  it.each(table)('%s', (_case, spec, finding, reason) => {
+    expect(decide([aFilter(spec)], finding)).toBe(reason);
   });
 
   it.each(['rule', 'ruleID', 'policy', 'checkID', 'checkId', 'testNumber', 'vulnerabilityID', 'control'])(
-    'knows a rule by what a tool calls %s, in the identity and in the details',
+    'recognizes a rule under the key %s, in the identity and in the details',
     (key) => {
       const filters = [aFilter({ excludeRules: ['the-rule'] })];
       expect(ask(filters, aFinding({ identity: { [key]: 'The-Rule' } }))).toBe('exclude_rule');
@@ -138,14 +136,21 @@ describe('a filter', () => {
     expect(new Set(table.map(([, , , reason]) => reason).filter((reason) => reason))).toEqual(new Set(filterReasons));
   });
 
-  it('asks its fields in the order of the reasons', () => {
+  it('checks its fields in the order of the reasons', () => {
     const all = {
-      ...{ minSeverity: 'CRITICAL', excludeEventTypes: ['policy-violation'], includeEventTypes: ['x'] },
-      ...{ excludeNamespaces: ['shop'], includeNamespaces: ['x'], excludeKinds: ['Deployment'], includeKinds: ['x'] },
-      ...{ excludeCategories: ['security'], includeCategories: ['x'], excludeRules: ['check-team'] },
+      minSeverity: 'CRITICAL',
+      excludeEventTypes: ['policy-violation'],
+      includeEventTypes: ['x'],
+      excludeNamespaces: ['shop'],
+      includeNamespaces: ['x'],
+      excludeKinds: ['Deployment'],
+      includeKinds: ['x'],
+      excludeCategories: ['security'],
+      includeCategories: ['x'],
+      excludeRules: ['check-team'],
     };
     const fields = Object.keys(all);
-    const seen = fields.map((_field, index) => ask([aFilter(Object.fromEntries(Object.entries(all).slice(index)))]));
+    const seen = fields.map((_field, index) => decide([aFilter(Object.fromEntries(Object.entries(all).slice(index)))]));
     expect(seen).toEqual(
       filterReasons.filter((reason) => reason !== 'source_disabled' && reason !== 'include_severity'),
     );
@@ -154,88 +159,91 @@ describe('a filter', () => {
 
 describe('several filters', () => {
   it.each([
-    ['of its source', 'kyverno', undefined, 'min_severity'],
-    ['in another spelling', 'ky-verno', undefined, 'min_severity'],
-    ['of another source', 'trivy', undefined, undefined],
-  ])('ask about a finding %s', (_case, targetSource, _none, reason) => {
-    expect(ask([aFilter({ targetSource, minSeverity: 'HIGH' })])).toBe(reason);
+    ['if they are for its source', 'kyverno', undefined, 'min_severity'],
+    ['if they spell its source differently', 'ky-verno', undefined, 'min_severity'],
+    ['but not if they are for another source', 'trivy', undefined, undefined],
+  ])('decide about a finding, %s', (_case, targetSource, _none, reason) => {
+    expect(decide([aFilter({ targetSource, minSeverity: 'HIGH' })])).toBe(reason);
   });
 
-  it.each(['kube-bench', 'kubebench', 'Kube-Bench', 'k-u-b-e-bench'])('ask about a finding of %s', (source) => {
-    const filters = ['kube-bench', 'kubebench'].map((targetSource) => [aFilter({ targetSource, enabled: false })]);
-    for (const one of filters) expect(ask(one, aFinding(), source)).toBe('source_disabled');
-  });
+  it.each(['kube-bench', 'kubebench', 'Kube-Bench', 'k-u-b-e-bench'])(
+    'decide about a finding of %s, however it is spelt',
+    (source) => {
+      const filters = ['kube-bench', 'kubebench'].map((targetSource) => [aFilter({ targetSource, enabled: false })]);
+      for (const one of filters) expect(decide(one, aFinding(), source)).toBe('source_disabled');
+    },
+  );
 
-  it('of a namespace decide about that namespace alone, those of the system namespace about all', () => {
+  it('apply to their own namespace only, or to all if they are in the system namespace', () => {
     const local = aFilter({ minSeverity: 'HIGH' }, 'f', 'shop');
-    expect([ask([local]), ask([local], aFinding(), 'kyverno', 'pay')]).toEqual(['min_severity', undefined]);
-    expect(ask([aFilter({ minSeverity: 'HIGH' })], clusterScoped, 'kyverno', 'zen-system')).toBe('min_severity');
-    expect(ask([local], clusterScoped, 'kyverno', 'zen-system')).toBeUndefined();
+    expect([decide([local]), decide([local], aFinding(), 'kyverno', 'pay')]).toEqual(['min_severity', undefined]);
+    expect(decide([aFilter({ minSeverity: 'HIGH' })], clusterScoped, 'kyverno', 'zen-system')).toBe('min_severity');
+    expect(decide([local], clusterScoped, 'kyverno', 'zen-system')).toBeUndefined();
   });
 
-  it('drop for the reason of the first, by namespace and name', () => {
+  it('drop a finding for the reason of the first one by namespace and name', () => {
     const a = aFilter({ minSeverity: 'HIGH' }, 'a');
     const b = aFilter({ excludeKinds: ['Deployment'] }, 'b');
-    expect([ask([a, b]), ask([b, a])]).toEqual(['min_severity', 'min_severity']);
+    expect([decide([a, b]), decide([b, a])]).toEqual(['min_severity', 'min_severity']);
     const local = aFilter({ excludeCategories: ['security'] }, 'z', 'shop');
     for (const all of [
       [a, b, local],
       [local, b, a],
       [b, local, a],
     ]) {
-      expect(ask(all)).toBe('exclude_category');
+      expect(decide(all)).toBe('exclude_category');
     }
   });
 
-  it('ask the next one where one lets a finding pass', () => {
+  it('leave a finding that the first one lets pass to the next one', () => {
     const passes = aFilter({ minSeverity: 'LOW' }, 'a');
-    expect(ask([passes, aFilter({ excludeKinds: ['Deployment'] }, 'b')])).toBe('exclude_kind');
+    expect(decide([passes, aFilter({ excludeKinds: ['Deployment'] }, 'b')])).toBe('exclude_kind');
   });
 
   it.each<[string, object]>([
-    ['a word that is no severity', { minSeverity: 'hgih' }],
+    ['a word that is not a severity', { minSeverity: 'hgih' }],
     ['a field of a newer version', { onlyOnTuesdays: true }],
-    ['a list that is none', { excludeKinds: 'Pod' }],
+    ['text instead of a list', { excludeKinds: 'Pod' }],
     ['a pattern for namespaces', { excludeNamespaces: ['kube-*'] }],
-    ['enabled as text', { enabled: 'false' }],
-  ])('stop their source where one has %s, and no other', (_case, spec) => {
+    ['text for enabled', { enabled: 'false' }],
+  ])('stop their source, and no other, if one of them has %s', (_case, spec) => {
     const filters = [aFilter(spec)];
     const message = expect.stringContaining('ObservationFilter');
     const refusal = { status: 503, message, retryAfter: 5, cause: 'zen-system/f' };
-    expect(() => ask(filters)).toThrow(expect.objectContaining(refusal));
-    expect(ask(filters, aFinding(), 'trivy')).toBeUndefined();
+    expect(() => decide(filters)).toThrow(expect.objectContaining(refusal));
+    expect(decide(filters, aFinding(), 'trivy')).toBeUndefined();
   });
 
-  it('stop every source where one does not say which it is for, but in its namespace alone', () => {
+  it('stop every source in its namespace if one of them does not say which source it is for', () => {
     const filters = [aFilter({ targetSource: 7 }, 'f', 'shop')];
-    for (const source of ['kyverno', 'trivy']) expect(() => ask(filters, aFinding(), source)).toThrow();
-    expect(ask(filters, aFinding(), 'trivy', 'pay')).toBeUndefined();
+    for (const source of ['kyverno', 'trivy']) expect(() => decide(filters, aFinding(), source)).toThrow();
+    expect(decide(filters, aFinding(), 'trivy', 'pay')).toBeUndefined();
   });
 
   it.each<[string, object]>([
-    ['nothing', {}],
-    ['null', { spec: null }],
+    ['no spec', {}],
+    ['a spec that is null', { spec: null }],
     ['no source', { spec: { minSeverity: 'LOW' } }],
-    ['a source that can have no name', { spec: { targetSource: 'Kyverno!' } }],
-  ])('stop every source where one says %s, those that have filters of their own, too', (_case, given) => {
+    ['an impossible name of a source', { spec: { targetSource: 'Kyverno!' } }],
+  ])('stop every source if one of them has %s, even sources with their own filters', (_case, given) => {
     const { apiVersion, kind, metadata } = aFilter({});
     const filters = [{ apiVersion, kind, metadata, ...given }, aFilter({ minSeverity: 'LOW' }, 'own')];
     for (const source of ['kyverno', 'trivy', 'falco']) {
-      expect(() => ask(filters, aFinding(), source)).toThrow(expect.objectContaining({ status: 503 }));
+      expect(() => decide(filters, aFinding(), source)).toThrow(expect.objectContaining({ status: 503 }));
     }
   });
 
-  it('stop their source everywhere where one lies in no namespace', () => {
+  it('stop their source everywhere if one of them has no namespace', () => {
     const filter = aFilter({ minSeverity: 'LOW' });
     const filters = [{ ...filter, metadata: { name: 'f' } }];
     for (const namespace of ['shop', 'zen-system']) {
-      expect(() => ask(filters, aFinding(), 'kyverno', namespace)).toThrow();
+      expect(() => decide(filters, aFinding(), 'kyverno', namespace)).toThrow();
     }
-    expect(ask(filters, aFinding(), 'trivy')).toBeUndefined();
+    expect(decide(filters, aFinding(), 'trivy')).toBeUndefined();
   });
 
-  it('may be none at all', () => {
-    expect(ask([])).toBeUndefined();
+  it('keep everything if there are none', () => {
+    expect(decide([])).toBeUndefined();
     expect(allowAll('kyverno', aFinding(), 'shop')).toBeUndefined();
   });
 
@@ -254,56 +262,61 @@ describe('several filters', () => {
   const severity = fc.constantFrom(...severities, ...severities.map((word) => word.toLowerCase()));
   const spec = fc.record(
     {
-      ...{ targetSource: fc.constantFrom('kyverno', 'kyver-no', 'trivy'), minSeverity: severity },
+      targetSource: fc.constantFrom('kyverno', 'kyver-no', 'trivy'),
+      minSeverity: severity,
       includeSeverity: fc.uniqueArray(severity, { maxLength: 3 }),
-      ...{ includeEventTypes: list, excludeEventTypes: list, includeNamespaces: list, excludeNamespaces: list },
-      ...{
-        includeKinds: list,
-        excludeKinds: list,
-        ignoreKinds: list,
-        includeCategories: list,
-        excludeCategories: list,
-      },
-      ...{ excludeRules: list, enabled: fc.boolean() },
+      includeEventTypes: list,
+      excludeEventTypes: list,
+      includeNamespaces: list,
+      excludeNamespaces: list,
+      includeKinds: list,
+      excludeKinds: list,
+      ignoreKinds: list,
+      includeCategories: list,
+      excludeCategories: list,
+      excludeRules: list,
+      enabled: fc.boolean(),
     },
     { requiredKeys: ['targetSource'] },
   );
   const filters = fc
     .array(fc.tuple(spec, fc.constantFrom('zen-system', 'shop', 'pay')), { maxLength: 6 })
     .map((all) => all.map(([one, namespace], index) => aFilter(one, `f${index}`, namespace)));
-  const observations = fc.record({
-    ...{ severity: fc.constantFrom(...severities), category: words, eventType: words },
+  const findings = fc.record({
+    severity: fc.constantFrom(...severities),
+    category: words,
+    eventType: words,
     resource: fc.option(fc.record({ kind: words, namespace: fc.option(words, { nil: undefined }), name: words }), {
       nil: undefined,
     }),
     identity: fc.dictionary(fc.constantFrom('rule', 'policy', 'other'), words),
   });
-  const places = fc.constantFrom('shop', 'pay', 'zen-system');
+  const namespaces = fc.constantFrom('shop', 'pay', 'zen-system');
 
-  it('let nothing pass that one of them stops, whatever their order', () => {
+  it('let a finding pass if and only if each of them does, in any order', () => {
     fc.assert(
-      fc.property(filters, observations, places, fc.infiniteStream(fc.nat()), (all, fields, place, order) => {
-        const observation = aFinding(fields);
-        const together = ask(all, observation, 'kyverno', place);
-        const alone = all.map((one) => ask([one], observation, 'kyverno', place));
+      fc.property(filters, findings, namespaces, fc.infiniteStream(fc.nat()), (all, fields, namespace, order) => {
+        const finding = aFinding(fields);
+        const together = decide(all, finding, 'kyverno', namespace);
+        const alone = all.map((one) => decide([one], finding, 'kyverno', namespace));
         expect(together === undefined).toBe(alone.every((reason) => reason === undefined));
         expect(together).toBe(alone.find((reason) => reason !== undefined && reason === together));
         const shuffled = all.map((one) => ({ one, key: order.next().value })).sort((a, b) => a.key - b.key);
         expect(
-          ask(
+          decide(
             shuffled.map(({ one }) => one),
-            observation,
+            finding,
             'kyverno',
-            place,
+            namespace,
           ),
         ).toBe(together);
       }),
     );
   });
 
-  it('a finding that passes without an include or a minimum passes with nothing else changed', () => {
+  it('let everything pass if no field is set', () => {
     fc.assert(
-      fc.property(observations, (fields) => {
+      fc.property(findings, (fields) => {
         expect(compileRules({ enabled: true })(aFinding(fields))).toBeUndefined();
       }),
     );
@@ -348,7 +361,7 @@ const crd = z
   .parse(parse(readFileSync(join(import.meta.dirname, '..', '..', 'crds', 'observationfilters.yaml'), 'utf8'))).spec;
 
 describe('the CRD of filters', () => {
-  it('is of the kind that is watched', () => {
+  it('defines the kind that is watched', () => {
     expect(observationFilters).toEqual({
       group: crd.group,
       versions: crd.versions.map(({ name }) => name),
@@ -369,7 +382,7 @@ describe('the CRD of filters', () => {
     return schema.type === 'array' ? [[field, schema.items, (word) => takes(field, [word])]] : [];
   });
 
-  it('has a text or a list for each field but one', () => {
+  it('has text or a list in every field but one', () => {
     expect(texts.length).toBe(fields.length - 1);
     expect(fields.map(([field]) => field).sort()).toEqual(Object.keys(filterObject.shape.spec.shape).sort());
   });
