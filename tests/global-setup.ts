@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import buildOnce from './build-once.ts';
@@ -28,8 +28,12 @@ function searchLogs(logs: string): void {
 
 /** Neither the tests nor what they start may leave anything in the temporary folder. */
 function expectNothingIn(temporary: string): void {
-  const left = readdirSync(temporary, { recursive: true, encoding: 'utf8' }).sort();
-  if (left.length > 0) fail(`left in the temporary folder: ${left.slice(0, 20).join(', ')} (${left.length} in all)`);
+  const left = readdirSync(temporary).map((name) => {
+    const path = join(temporary, name);
+    const within = statSync(path).isDirectory() ? readdirSync(path) : [];
+    return within.length === 0 ? name : `${name} (${within.slice(0, 3).join(', ')})`;
+  });
+  if (left.length > 0) fail(`left in the temporary folder: ${left.join('; ')}`);
 }
 
 /**
