@@ -1,12 +1,13 @@
 import * as z from 'zod';
-import { descriptiveText } from '../shared/function/object-schema.ts';
-import { pathOf, Refusal, schemaRefusal } from '../shared/function/refusal.ts';
+import { group } from '../shared/api/group.ts';
+import { contentHash } from '../shared/finding/canonical-json.ts';
+import type { ResourceRef } from '../shared/finding/finding.ts';
+import { kindOf } from '../shared/finding/kubernetes-kinds.ts';
+import { descriptiveText } from '../shared/finding/object-schema.ts';
+import { detailsOf, identityOf, text, timeOf } from '../shared/finding/values.ts';
+import { firstFault, Refusal, schemaRefusal } from '../shared/function/refusal.ts';
 import { type CommonSettings, commaList, integer } from '../shared/function/settings.ts';
 import type { RefusedItem, SplitBody } from '../shared/function/triggers.ts';
-import { kindOf } from '../shared/observation/built-in-kinds.ts';
-import { contentHash } from '../shared/observation/canonical-json.ts';
-import type { ResourceRef } from '../shared/observation/observation.ts';
-import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 const container = z.object({
@@ -25,7 +26,7 @@ const podSpec = z.object({ containers, initContainers: containers, ephemeralCont
 const jsonPatch = z
   .array(z.object({ path: z.string(), value: z.unknown() }))
   .transform((operations) => operations.filter(({ path }) => path.startsWith('/spec/ephemeralContainers')))
-  .transform((operations) => z.array(container).safeParse(operations.flatMap(({ value }) => value)).data ?? [])
+  .transform((operations) => z.array(container).safeParse(operations.flatMap(({ value }) => value)).data)
   .transform((added) => ({ spec: { ephemeralContainers: added } }));
 
 /** Of a request's body nothing is kept but the containers' names and whether they are privileged: bodies hold secrets. */
@@ -69,6 +70,9 @@ const eventList = z.object({ kind: z.literal('EventList'), items: z.array(z.unkn
 
 type AuditEvent = z.infer<typeof schema>;
 
+/** What an event that a rule matches is about. */
+type About = NonNullable<AuditEvent['objectRef']> & { readonly resource: string };
+
 const settings = z.object({
   AUDIT_IGNORE_USERS: commaList.default(['system:node:*', 'system:serviceaccount:kube-system:*']),
   AUDIT_BUFFER_SIZE: integer(1, 100_000).default(200),
@@ -77,22 +81,23 @@ const settings = z.object({
 type Settings = z.infer<typeof settings> & CommonSettings;
 
 const rbacGroup = 'rbac.authorization.k8s.io';
-const ownGroup = 'zen.kube-zen.io';
 
-const rbacVerbs: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
-const writeVerbs: ReadonlySet<string> = new Set(['create', 'update', 'patch']);
-const deleteVerbs: ReadonlySet<string> = new Set(['delete', 'deletecollection']);
-const secretive: ReadonlySet<string> = new Set(['secrets', 'configmaps']);
-const sessions: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
+const rbacVerbs: ReadonlySet<unknown> = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
+const writeVerbs: ReadonlySet<unknown> = new Set(['create', 'update', 'patch']);
+const deleteVerbs: ReadonlySet<unknown> = new Set(['delete', 'deletecollection']);
+const secretive: ReadonlySet<unknown> = new Set(['secrets', 'configmaps']);
+const sessions: ReadonlySet<unknown> = new Set(['exec', 'attach', 'portforward']);
 
 /** Tools and controllers delete these all day: that is no news. */
-const noisyGroups: ReadonlySet<string> = new Set([
+const noisyGroups: ReadonlySet<unknown> = new Set([
   'aquasecurity.github.io',
   'wgpolicyk8s.io',
   'openreports.io',
   'reports.x-k8s.io',
 ]);
-const noisyResources: ReadonlySet<string> = new Set(['events', 'leases', 'endpointslices']);
+const noisyResources: ReadonlySet<unknown> = new Set(['events', 'leases', 'endpointslices']);
+
+const eventType = 'io.kube-zen.audit.v1';
 
 const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
@@ -102,66 +107,65 @@ const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
  */
 export default defineSource<AuditEvent, z.infer<typeof settings>>({
   name: 'audit',
-  triggers: [
-    { type: 'Broker', filter: { type: 'io.kube-zen.audit.v1' } },
+  triggers: (given) => [
+    { type: 'Broker', eventType },
     {
       type: 'Webhook',
       path: '/audit/webhook',
-      eventType: 'io.kube-zen.audit.v1',
+      eventType,
       list: 'items',
-      split,
-      wanted: (event, given) => ruleOf(event, given) !== undefined,
-      inFlight: ({ AUDIT_BUFFER_SIZE: size }) => size,
-      answer: 'deadline',
+      split: (body) => split(body, given),
+      inFlight: given.AUDIT_BUFFER_SIZE,
+      senderRetries: true,
     },
   ],
   settings,
   schema,
   normalize(event, { time, settings: given }) {
-    const eventType = ruleOf(event, given);
-    if (eventType === undefined) return { observations: [], skipped: { no_rule: 1 } };
+    const match = matchOf(event, given);
+    if (!match) return { findings: [], skipped: { no_rule: 1 } };
+    const { eventType: rule, about } = match;
     const isDenied = (event.responseStatus?.code ?? 0) >= 400;
-    const observation = {
+    const finding = {
       category: 'compliance',
       severity: isDenied ? ('MEDIUM' as const) : ('HIGH' as const),
-      eventType,
-      resource: subjectOf(event),
+      eventType: rule,
+      resource: subjectOf(about),
       identity: identityOf({
         auditID: event.auditID,
         verb: event.verb,
         user: userOf(event),
         requestReceivedTimestamp: event.requestReceivedTimestamp,
       }),
-      details: describe(event, isDenied),
+      details: describe(event, about, isDenied),
       detectedAt: timeOf(event.stageTimestamp, timeOf(event.requestReceivedTimestamp, time)),
     };
-    return { observations: [observation], skipped: {} };
+    return { findings: [finding], skipped: {} };
   },
 });
 
 /** One Event or an EventList; in a list the good ones go on, whatever the others are. */
-function split(body: unknown): SplitBody<AuditEvent> {
+function split(body: unknown, given: Settings): SplitBody {
   const isList = typeof body === 'object' && body !== null && 'kind' in body && body.kind === 'EventList';
-  if (!isList) {
-    const parsed = schema.safeParse(body);
-    if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
-    return { items: [itemOf(parsed.data)], refused: [] };
-  }
+  if (isList) return splitList(body, given);
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
+  const isWanted = matchOf(parsed.data, given) !== undefined;
+  return { items: isWanted ? [itemOf(parsed.data)] : [], refused: [], unwanted: isWanted ? 0 : 1 };
+}
+
+function splitList(body: object, given: Settings): SplitBody {
   const list = eventList.safeParse(body);
   if (!list.success) throw new Refusal(422, 'the data breaks the schema', { path: 'body.items' });
   const items: ReturnType<typeof itemOf>[] = [];
   const refused: RefusedItem[] = [];
-  let unwanted = 0;
   for (const [index, item] of list.data.items.entries()) {
-    if (isPlainRead(item)) {
-      unwanted += 1;
-      continue;
-    }
+    if (isPlainRead(item)) continue;
     const parsed = schema.safeParse(item);
-    if (parsed.success) items.push(itemOf(parsed.data));
-    else refused.push(refusedItem(parsed.error, index));
+    if (!parsed.success) refused.push(firstFault(parsed.error, `items[${index}]`));
+    else if (matchOf(parsed.data, given) !== undefined) items.push(itemOf(parsed.data));
   }
-  return { items, refused, unwanted };
+  return { items, refused, unwanted: list.data.items.length - items.length - refused.length };
 }
 
 const readVerbs: ReadonlySet<unknown> = new Set(['get', 'list', 'watch']);
@@ -180,82 +184,76 @@ function itemOf(data: AuditEvent): { readonly id: string; readonly data: AuditEv
   return { id: `${id}/${data.stage.slice(0, 32)}`, data };
 }
 
-function refusedItem(error: z.ZodError, index: number): RefusedItem {
-  const issue = error.issues[0];
-  return { path: pathOf(issue?.path ?? [], `items[${index}]`), message: issue?.message ?? 'not an audit event' };
+/** Everybody is also who has no name. */
+function isOneOf(patterns: readonly string[], { user }: AuditEvent): boolean {
+  const name = user?.username;
+  const isMeant = (pattern: string) =>
+    pattern.endsWith('*') ? name?.startsWith(pattern.slice(0, -1)) : name === pattern;
+  return patterns.some((pattern) => pattern === '*' || isMeant(pattern));
 }
 
-function matches(patterns: readonly string[], user: string): boolean {
-  return patterns.some((pattern) => (pattern.endsWith('*') ? user.startsWith(pattern.slice(0, -1)) : user === pattern));
-}
-
-function isOurs({ user, objectRef }: AuditEvent, { SYSTEM_NAMESPACE, ownUsers }: Settings): boolean {
+function isOurs(event: AuditEvent, { apiGroup }: About, { SYSTEM_NAMESPACE, ownUsers }: Settings): boolean {
   const ours = [`system:serviceaccount:${SYSTEM_NAMESPACE}:*`, ...ownUsers];
-  return objectRef?.apiGroup === ownGroup && matches(ours, user?.username ?? '');
+  return apiGroup === group && isOneOf(ours, event);
 }
 
-/** The first rule that an event matches; `undefined` for noise. */
-function ruleOf(event: AuditEvent, given: Settings): string | undefined {
-  const { verb, objectRef } = event;
-  if (!verb || !objectRef?.resource || !isHeard(event) || isOurs(event, given)) return undefined;
-  const { resource, apiGroup } = objectRef;
-  if (isPrivilegedPod(event)) return 'privileged-pod-creation';
+interface Match {
+  readonly eventType: string;
+  readonly about: About;
+}
+
+/** The first rule that an event matches, and on what; `undefined` for noise. */
+function matchOf(event: AuditEvent, given: Settings): Match | undefined {
+  const { resource } = event.objectRef ?? {};
+  if (!resource) return undefined;
+  const about = { ...event.objectRef, resource };
+  const eventType = isHeard(event, about) && !isOurs(event, about, given) ? ruleOf(event, about, given) : undefined;
+  return eventType === undefined ? undefined : { eventType, about };
+}
+
+function ruleOf(event: AuditEvent, about: About, given: Settings): string | undefined {
+  const { verb } = event;
+  const { resource, apiGroup } = about;
+  if (isPrivilegedPod(event, about)) return 'privileged-pod-creation';
   if (apiGroup === rbacGroup && rbacVerbs.has(verb)) return 'rbac-change';
   if (secretive.has(resource) && !apiGroup && writeVerbs.has(verb)) return 'secret-access';
-  if (isSession(event)) return 'pod-exec';
-  return deleteVerbs.has(verb) && !isNoise(event, given) ? 'resource-deletion' : undefined;
+  if (isSession(event, about)) return 'pod-exec';
+  return deleteVerbs.has(verb) && !isNoise(event, about, given) ? 'resource-deletion' : undefined;
 }
 
-function isSession({ verb, objectRef }: AuditEvent): boolean {
-  return (
-    objectRef?.resource === 'pods' && sessions.has(objectRef.subresource ?? '') && (verb === 'get' || verb === 'create')
-  );
+function isSession({ verb }: AuditEvent, { resource, subresource }: About): boolean {
+  return resource === 'pods' && sessions.has(subresource) && (verb === 'get' || verb === 'create');
 }
 
 /** A session is complete when it ends, which may be tomorrow, so it is heard of when it starts, too. */
-function isHeard(event: AuditEvent): boolean {
-  return event.stage === 'ResponseComplete' || (event.stage === 'ResponseStarted' && isSession(event));
+function isHeard(event: AuditEvent, about: About): boolean {
+  return event.stage === 'ResponseComplete' || (event.stage === 'ResponseStarted' && isSession(event, about));
 }
 
-function isPrivilegedPod({ verb, objectRef, requestObject: body }: AuditEvent): boolean {
-  if (objectRef?.resource !== 'pods' || !body) return false;
-  const {
-    containers: main,
-    initContainers,
-    ephemeralContainers,
-  } = { containers: [], initContainers: [], ...body.spec };
-  const isCreated = verb === 'create' && !objectRef.subresource;
-  const isDebugged = (verb === 'update' || verb === 'patch') && objectRef.subresource === 'ephemeralcontainers';
-  const started = isCreated ? [main, initContainers] : isDebugged ? [ephemeralContainers] : [];
+/** Of Pods alone the schema keeps a body. */
+function isPrivilegedPod({ verb, requestObject }: AuditEvent, { subresource }: About): boolean {
+  const spec: z.infer<typeof podSpec> = { ...requestObject?.spec };
+  const isCreated = verb === 'create' && !subresource;
+  const isDebugged = (verb === 'update' || verb === 'patch') && subresource === 'ephemeralcontainers';
+  const started = isCreated ? [spec.containers, spec.initContainers] : isDebugged ? [spec.ephemeralContainers] : [];
   return started.some((list) => list?.some(({ securityContext }) => securityContext?.privileged === true));
 }
 
-function isNoise({ user, objectRef }: AuditEvent, { AUDIT_IGNORE_USERS: ignored }: Settings): boolean {
-  return (
-    matches(ignored, user?.username ?? '') ||
-    noisyGroups.has(objectRef?.apiGroup ?? '') ||
-    noisyResources.has(objectRef?.resource ?? '')
-  );
+function isNoise(event: AuditEvent, { apiGroup, resource }: About, { AUDIT_IGNORE_USERS: ignored }: Settings): boolean {
+  return isOneOf(ignored, event) || noisyGroups.has(apiGroup) || noisyResources.has(resource);
 }
 
 function userOf({ user, impersonatedUser }: AuditEvent): string | undefined {
   return impersonatedUser?.username ?? user?.username ?? undefined;
 }
 
-function subjectOf({ objectRef }: AuditEvent): ResourceRef | undefined {
-  if (!objectRef?.resource) return undefined;
-  const { resource, apiGroup, apiVersion, namespace, name } = objectRef;
+function subjectOf({ resource, apiGroup, apiVersion, namespace, name }: About): ResourceRef {
   const version = apiVersion ? (apiGroup ? `${apiGroup}/${apiVersion}` : apiVersion) : undefined;
-  return {
-    apiVersion: version,
-    kind: kindOf(resource),
-    namespace: isPresent(namespace) ? (namespace ?? undefined) : undefined,
-    name: isPresent(name) ? (name ?? undefined) : undefined,
-  };
+  return { apiVersion: version, kind: kindOf(resource), namespace: text(namespace), name: text(name) };
 }
 
-function describe(event: AuditEvent, isDenied: boolean): Record<string, unknown> {
-  const { verb, auditID, user, sourceIPs, userAgent, objectRef, responseStatus } = event;
+function describe(event: AuditEvent, { apiGroup, subresource }: About, isDenied: boolean): Record<string, unknown> {
+  const { verb, auditID, user, sourceIPs, userAgent, responseStatus } = event;
   return detailsOf({
     verb,
     auditID,
@@ -264,8 +262,8 @@ function describe(event: AuditEvent, isDenied: boolean): Record<string, unknown>
     sourceIPs,
     userAgent,
     statusCode: responseStatus?.code,
-    apiGroup: objectRef?.apiGroup,
-    subresource: objectRef?.subresource,
+    apiGroup,
+    subresource,
     outcome: isDenied ? 'denied' : 'allowed',
   });
 }

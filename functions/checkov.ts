@@ -1,11 +1,12 @@
 import * as z from 'zod';
-import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/function/object-schema.ts';
-import { labelledConfigMaps } from '../shared/function/resource.ts';
+import { configMaps } from '../shared/api/kind-selector.ts';
+import type { Finding, ResourceRef } from '../shared/finding/finding.ts';
+import { isClusterScoped } from '../shared/finding/kubernetes-kinds.ts';
+import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/finding/object-schema.ts';
+import { parseSeverity, type Severity } from '../shared/finding/severity.ts';
+import { detailsOf, identityOf, isPresent } from '../shared/finding/values.ts';
 import { namespaceName } from '../shared/function/settings.ts';
-import { isClusterScoped } from '../shared/observation/built-in-kinds.ts';
-import type { Observation, ResourceRef } from '../shared/observation/observation.ts';
-import { parseSeverity, type Severity } from '../shared/observation/severity.ts';
-import { detailsOf, identityOf, isPresent } from '../shared/observation/values.ts';
+import { objects } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 /** `code_block` and `fixed_definition` are left out on purpose: they may hold secrets. */
@@ -29,7 +30,7 @@ const scan = z.object({
     .nullish(),
 });
 
-/** One report, several (one a framework), or a summary alone when nothing was scanned. */
+/** One report, several (one per framework), or only a summary if nothing was scanned. */
 const output = z.union([z.array(scan), scan.transform((one) => [one])]);
 
 const schema = z.object({
@@ -40,7 +41,7 @@ const schema = z.object({
 type ConfigMap = z.infer<typeof schema>;
 type FailedCheck = z.infer<typeof failedCheck>;
 
-/** Privileged containers, privilege escalation and root: Checkov gives no severity without an API key. */
+/** Checks for privileged containers, privilege escalation and root. Checkov gives no severity without an API key. */
 const highChecks: ReadonlySet<string> = new Set(['CKV_K8S_16', 'CKV_K8S_20', 'CKV_K8S_23']);
 
 const kindPattern = /^[A-Z][a-z]+(?:[A-Z][a-z]*)*$|^[A-Z]{2,}[a-z]+(?:[A-Z][a-z]+)*$/;
@@ -53,34 +54,34 @@ const namePattern = /^[a-z0-9][-a-z0-9.:]{0,251}$/i;
  */
 export default defineSource({
   name: 'checkov',
-  triggers: [
-    { type: 'ApiServerSource', resources: [labelledConfigMaps('checkov', 'CHECKOV_NAMESPACE')] },
-    { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
+  triggers: (settings) => [
+    objects([{ ...configMaps, labels: { app: 'checkov' } }], settings, settings.CHECKOV_NAMESPACE),
+    { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES },
   ],
   settings: z.object({ CHECKOV_NAMESPACE: namespaceName.default('checkov') }),
   schema,
   normalize(configMap, { time }) {
     const scans = configMap.data['results.json'];
     const results = scans.map((one) => one.results).filter(isPresent);
-    if (results.length === 0) return { observations: [], skipped: { no_result: 1 } };
-    const observations = scans.flatMap(({ check_type: checkType, results: found }) =>
-      (found?.failed_checks ?? []).map((check) => observationOf(check, checkType, configMap, time)),
+    if (results.length === 0) return { findings: [], skipped: { no_result: 1 } };
+    const findings = scans.flatMap(({ check_type: checkType, results: found }) =>
+      (found?.failed_checks ?? []).map((check) => findingOf(check, checkType, configMap, time)),
     );
     const count = (key: 'passed_checks' | 'skipped_checks'): number =>
       scans.reduce((sum, { results: found }) => sum + (found?.[key].length ?? 0), 0);
     const counts = { passed: count('passed_checks'), skip: count('skipped_checks') };
-    return { observations, skipped: Object.fromEntries(Object.entries(counts).filter(([, number]) => number > 0)) };
+    return { findings, skipped: Object.fromEntries(Object.entries(counts).filter(([, number]) => number > 0)) };
   },
 });
 
-function observationOf(
+function findingOf(
   check: FailedCheck,
   checkType: string | null | undefined,
   { metadata }: ConfigMap,
   time: string,
-): Observation {
+): Finding {
   const { check_id: checkId, check_name: title, resource: text, file_path: file, guideline } = check;
-  const resource = resourceOf(text ?? '') ?? {
+  const resource = parseResource(text ?? '') ?? {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     namespace: metadata.namespace ?? undefined,
@@ -102,13 +103,12 @@ function severityOf({ severity, check_id: id }: FailedCheck): Severity {
   return highChecks.has(id) ? 'HIGH' : 'MEDIUM';
 }
 
-/** `Kind.namespace.name` or `Kind.name`; anything else (Terraform, CloudFormation, a file) is no Kubernetes resource. */
-function resourceOf(text: string): ResourceRef | undefined {
+/** Parses `Kind.namespace.name` or `Kind.name`. Anything else (Terraform, a file) is not a Kubernetes resource. */
+function parseResource(text: string): ResourceRef | undefined {
   const [kind = '', ...rest] = text.split('.');
-  if (!kindPattern.test(kind) || rest.length === 0) return undefined;
   const isNamespaced = rest.length > 1 && !isClusterScoped(kind);
   const namespace = isNamespaced ? rest[0] : undefined;
   const name = (isNamespaced ? rest.slice(1) : rest).join('.');
-  if (!namePattern.test(name) || (namespace !== undefined && !namespacePattern.test(namespace))) return undefined;
-  return { kind, namespace, name };
+  const isPossible = kindPattern.test(kind) && namespacePattern.test(namespace ?? 'none') && namePattern.test(name);
+  return isPossible ? { kind, namespace, name } : undefined;
 }

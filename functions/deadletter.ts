@@ -1,35 +1,31 @@
 import * as z from 'zod';
+import { timeOf } from '../shared/finding/values.ts';
 import type { CloudEvent } from '../shared/function/cloud-event.ts';
-import type { Context, Peer } from '../shared/function/context.ts';
-import { defineFunction, observationWrites } from '../shared/function/function-definition.ts';
-import { addSummaries, type Summary, summaryOf } from '../shared/function/summary.ts';
-import { timeOf } from '../shared/observation/values.ts';
+import type { Context, FunctionInfo } from '../shared/function/context.ts';
+import { defineDeadLetterSink, observationWrites } from '../shared/function/definitions.ts';
 import { recordOperations } from '../shared/pipeline/operations.ts';
 
 /**
  * Takes what a Broker could not deliver (https://knative.dev/docs/eventing/event-delivery/). What failed for a passing
  * reason is delivered once more; everything else becomes an Observation without payload, so that it is not silence.
  */
-export default defineFunction({
+export default defineDeadLetterSink({
   name: 'deadletter',
-  triggers: [{ type: 'Broker', deadLetters: true }],
   settings: z.object({}),
   permissions: [observationWrites],
   seesOthers: true,
   async handle(event, context) {
-    const peer = context.functions.find((candidate) => isAt(event.extensions.knativeerrordest, candidate));
-    const source = peer?.name ?? 'other';
-    if (peer && peer.name !== 'deadletter' && mayPass(event.extensions.knativeerrorcode)) {
-      const status = await context.deliver(peer.url, asItWas(event), context.signal);
-      if (status >= 200 && status < 300) return counted(source, 'redelivered');
+    const owner = context.functions.find((candidate) => isAt(event.extensions.knativeerrordest, candidate));
+    const source = owner?.name ?? 'other';
+    const { tally, signal } = context.event;
+    if (owner && owner.name !== 'deadletter' && mayPass(event.extensions.knativeerrorcode)) {
+      const status = await context.broker.sendTo(owner.url, asItWas(event), signal);
+      if (status >= 200 && status < 300) return tally.deadLetter(source, 'redelivered');
     }
-    return addSummaries(counted(source, 'recorded'), await record(event, context));
+    await record(event, context);
+    tally.deadLetter(source, 'recorded');
   },
 });
-
-function counted(source: string, reason: string): Summary {
-  return summaryOf({ deadLetters: [{ source, reason, count: 1 }] });
-}
 
 /** 429, any 5xx, or no answer at all: it was not the event's fault. */
 function mayPass(code: string | undefined): boolean {
@@ -37,9 +33,8 @@ function mayPass(code: string | undefined): boolean {
 }
 
 /** Only our own functions are delivered to: anyone who can post here could else make us call any address. */
-function isAt(destination: string | undefined, { url }: Peer): boolean {
-  if (destination === undefined) return false;
-  return URL.parse(destination)?.origin === URL.parse(url)?.origin;
+function isAt(destination: string | undefined, { url }: FunctionInfo): boolean {
+  return URL.parse(String(destination))?.origin === new URL(url).origin;
 }
 
 function asItWas(event: CloudEvent): CloudEvent {
@@ -47,7 +42,7 @@ function asItWas(event: CloudEvent): CloudEvent {
   return { ...event, extensions: Object.fromEntries(extensions) };
 }
 
-function record(event: CloudEvent, context: Context): Promise<Summary> {
+function record(event: CloudEvent, context: Context): Promise<void> {
   const { knativeerrordest: destination, knativeerrorcode: code, knativearrivaltime } = event.extensions;
   const arrived = timeOf(knativearrivaltime, event.time);
   const described = { destination, errorCode: code, ceType: event.type, ceSource: event.source };

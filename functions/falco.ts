@@ -1,35 +1,28 @@
 import * as z from 'zod';
-import { descriptiveText } from '../shared/function/object-schema.ts';
+import { canonicalJson, contentHash } from '../shared/finding/canonical-json.ts';
+import type { ResourceRef } from '../shared/finding/finding.ts';
+import { isClusterScoped, kindOf } from '../shared/finding/kubernetes-kinds.ts';
+import { descriptiveText } from '../shared/finding/object-schema.ts';
+import type { Severity } from '../shared/finding/severity.ts';
+import { detailsOf, identityOf, text, timeOf } from '../shared/finding/values.ts';
 import { schemaRefusal } from '../shared/function/refusal.ts';
 import { integer } from '../shared/function/settings.ts';
-import { isClusterScoped, kindOf } from '../shared/observation/built-in-kinds.ts';
-import { canonicalJson, contentHash } from '../shared/observation/canonical-json.ts';
-import type { ResourceRef } from '../shared/observation/observation.ts';
-import type { Severity } from '../shared/observation/severity.ts';
-import { detailsOf, identityOf, text, timeOf } from '../shared/observation/values.ts';
+import type { SplitBody } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 /** In the order of their numbers in syslog, which Falco's gRPC clients send. */
 const priorities = ['Emergency', 'Alert', 'Critical', 'Error', 'Warning', 'Notice', 'Informational', 'Debug'] as const;
 
-const prioritySchema = z.union([z.string(), z.number()]).transform((value, context) => {
+function parsePriority(value: string | number, context: z.RefinementCtx) {
   const index = typeof value === 'number' ? value : priorityIndex(value);
   const priority = priorities[index];
   if (priority !== undefined) return priority;
-  context.addIssue({ code: 'custom', message: `must be one of ${priorities.join(', ')}` });
+  context.addIssue(`must be one of ${priorities.join(', ')}`);
   return z.NEVER;
-});
+}
 
 const settings = z.object({
-  FALCO_MINIMUM_PRIORITY: z
-    .string()
-    .transform((word, context) => {
-      const priority = priorities[priorityIndex(word)];
-      if (priority !== undefined) return priority;
-      context.addIssue({ code: 'custom', message: `must be one of ${priorities.join(', ')}` });
-      return z.NEVER;
-    })
-    .default('Warning'),
+  FALCO_MINIMUM_PRIORITY: z.string().transform(parsePriority).default('Warning'),
   DEDUP_WINDOW_SECONDS: integer(1, 31_536_000).default(300),
   FALCO_BUFFER_SIZE: integer(1, 100_000).default(100),
 });
@@ -42,7 +35,7 @@ const protobufTime = z
 
 const schema = z.object({
   rule: z.string().min(1),
-  priority: prioritySchema,
+  priority: z.union([z.string(), z.number()]).transform(parsePriority),
   output: descriptiveText,
   source: descriptiveText,
   hostname: descriptiveText,
@@ -65,6 +58,8 @@ const severities: Readonly<Record<Alert['priority'], Severity>> = {
   Debug: 'LOW',
 };
 
+const eventType = 'falco.rule.output.v1';
+
 /** When and how often it was seen is no part of what was seen. */
 const volatileField = /^evt\.(time(\..*)?|num)$/;
 
@@ -77,30 +72,25 @@ const maxFieldDepth = 6;
  */
 export default defineSource<Alert, Settings>({
   name: 'falco',
-  triggers: [
-    { type: 'Broker', filter: { type: 'falco.rule.output.v1' } },
+  triggers: ({ FALCO_MINIMUM_PRIORITY: minimum, FALCO_BUFFER_SIZE: inFlight }) => [
+    { type: 'Broker', eventType },
     {
       type: 'Webhook',
       path: '/falco/webhook',
-      eventType: 'falco.rule.output.v1',
-      split(body) {
-        const parsed = schema.safeParse(body);
-        if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
-        return { items: [{ id: contentHash(body), data: parsed.data }], refused: [] };
-      },
-      wanted: (alert, { FALCO_MINIMUM_PRIORITY: minimum }) => skipReason(alert, minimum) === undefined,
-      inFlight: ({ FALCO_BUFFER_SIZE: size }) => size,
-      answer: 'hold',
+      eventType,
+      split: (body) => split(body, minimum),
+      inFlight,
+      senderRetries: false,
     },
   ],
   settings,
   schema,
   normalize(alert, { time, settings: { FALCO_MINIMUM_PRIORITY: minimum, DEDUP_WINDOW_SECONDS: window } }) {
     const reason = skipReason(alert, minimum);
-    if (reason !== undefined) return { observations: [], skipped: { [reason]: 1 } };
+    if (reason !== undefined) return { findings: [], skipped: { [reason]: 1 } };
     const fields = flatten(alert.output_fields ?? {});
     const detectedAt = timeOf(alert.time, time);
-    const observation = {
+    const finding = {
       category: 'security',
       severity: severities[alert.priority],
       eventType: 'runtime-security',
@@ -112,9 +102,21 @@ export default defineSource<Alert, Settings>({
       details: describe(alert, fields),
       detectedAt,
     };
-    return { observations: [observation], skipped: {} };
+    return { findings: [finding], skipped: {} };
   },
 });
+
+/** One alert a body. */
+function split(body: unknown, minimum: Alert['priority']): SplitBody {
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
+  const isWanted = skipReason(parsed.data, minimum) === undefined;
+  return {
+    items: isWanted ? [{ id: contentHash(body), data: parsed.data }] : [],
+    refused: [],
+    unwanted: isWanted ? 0 : 1,
+  };
+}
 
 function priorityIndex(word: string): number {
   const wanted = word.trim().toLowerCase();
@@ -157,8 +159,7 @@ function placeAndActor({ rule, source, hostname }: Alert, fields: Fields): Recor
 /** Integers over 2^53 have been rounded by now, each sender's differently. */
 function stableFields(fields: Fields): string {
   const isStable = ([name, value]: readonly [string, unknown]): boolean =>
-    !volatileField.test(name) &&
-    !(typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value));
+    !volatileField.test(name) && !(Number.isInteger(value) && !Number.isSafeInteger(value));
   return canonicalJson(Object.fromEntries([...fields].filter(isStable)));
 }
 

@@ -1,13 +1,14 @@
 import * as z from 'zod';
+import { group } from '../shared/api/group.ts';
+import { expiresAt, labels } from '../shared/api/labels.ts';
+import { severities } from '../shared/finding/severity.ts';
 import type { Context } from '../shared/function/context.ts';
 import { boundLabel, createCounts } from '../shared/function/count-rows.ts';
-import { defineFunction } from '../shared/function/function-definition.ts';
+import { defineTask } from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import { integer } from '../shared/function/settings.ts';
 import type { Stored, StoredRef } from '../shared/function/stores.ts';
-import { type Summary, summaryOf } from '../shared/function/summary.ts';
-import { expiresAt, labels } from '../shared/observation/labels.ts';
-import { severities } from '../shared/observation/severity.ts';
+import type { Collection } from '../shared/function/tally.ts';
 import { forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 
 /** Measured best for deletes on a real API server. */
@@ -15,7 +16,7 @@ const deletesInFlight = 16;
 
 const settings = z.object({ MAX_OBSERVATIONS: integer(1, 100_000_000).default(200_000) });
 
-interface Doomed {
+interface ToDelete {
   readonly ref: StoredRef;
   readonly source: string;
   readonly reason: 'ttl' | 'limit';
@@ -25,55 +26,52 @@ interface Doomed {
  * Removes what has outlived its TTL, then, above MAX_OBSERVATIONS, what can best be spared: resolved and missing
  * findings, then events; never an open finding, which the next pass would only write again. Counts what lives.
  */
-export default defineFunction({
+export default defineTask<z.infer<typeof settings>>({
   name: 'gc',
-  triggers: [{ type: 'PingSource', schedule: 'GC_INTERVAL_MINUTES' }],
+  triggers: ({ GC_INTERVAL_MINUTES: minutes }) => [{ type: 'PingSource', minutes }],
   settings,
-  permissions: [{ group: 'zen.kube-zen.io', resources: ['observations'], verbs: ['list', 'delete'] }],
+  permissions: [{ group, resources: ['observations'], verbs: ['list', 'delete'] }],
   async handle(_event, context) {
-    const tally = createTally(context.settings.MAX_OBSERVATIONS);
+    const census = createCensus(context);
     try {
       // What is due is told by its label, so that what lives can be counted meanwhile.
-      const removal = forEachConcurrently(expired(context), deletesInFlight, (doomed) =>
-        remove(doomed, tally, context),
-      );
+      const removal = forEachConcurrently(expired(context), deletesInFlight, (one) => remove(one, census, context));
       // Both to their end, whatever becomes of the other: what is deleted is counted, too.
-      const [counted, removed] = await Promise.allSettled([countLive(tally, context), removal]);
+      const [counted, removed] = await Promise.allSettled([countLive(census, context), removal]);
       if (removed.status === 'rejected') throw removed.reason;
       if (counted.status === 'rejected') throw counted.reason;
       const excess = counted.value;
-      if (excess > 0) await enforceLimit(excess, tally, context);
+      if (excess > 0) await enforceLimit(excess, census, context);
     } catch (error) {
-      tally.fail('list', error);
+      census.fail('list', error);
     }
-    const summary = tally.summary();
-    if (summary.collection?.errors.length === 0) return summary;
-    throw new Refusal(503, 'the garbage collection is not complete', { summary });
+    const { errors } = census.end();
+    if (errors.length > 0) throw new Refusal(503, 'the garbage collection is not complete');
   },
 });
 
-async function* expired(context: Context): AsyncGenerator<Doomed> {
-  for await (const { ref, source } of context.store.expired(context.now(), context.signal)) {
+async function* expired(context: Context): AsyncGenerator<ToDelete> {
+  for await (const { ref, source } of context.store.expired(context.clock.now(), context.event.signal)) {
     yield { ref, source, reason: 'ttl' };
   }
 }
 
-async function remove({ ref, source, reason }: Doomed, tally: Tally, context: Context): Promise<void> {
+async function remove({ ref, source, reason }: ToDelete, census: Census, context: Context): Promise<void> {
   try {
-    if (await context.store.delete(ref, context.signal)) tally.deleted(source, reason);
+    if (await context.store.delete(ref, context.event.signal)) census.deleted(source, reason);
   } catch (error) {
-    tally.fail('delete', error);
-    if (context.signal.aborted) throw error;
+    census.fail('delete', error);
+    if (context.event.signal.aborted) throw error;
   }
 }
 
 /** Counts all Observations by source and severity; resolves to how many there are too many. */
-async function countLive(tally: Tally, context: Context<z.infer<typeof settings>>): Promise<number> {
+async function countLive(census: Census, context: Context<z.infer<typeof settings>>): Promise<number> {
   let count = 0;
-  const now = context.now();
+  const now = context.clock.now();
   for await (const stored of all(context)) {
     if (isDue(stored, now)) continue;
-    tally.live(stored);
+    census.live(stored);
     count += 1;
   }
   return count - context.settings.MAX_OBSERVATIONS;
@@ -83,50 +81,53 @@ function isDue({ labels: { [labels.expires]: label } }: Stored, now: number): bo
   return (expiresAt(label) ?? Number.POSITIVE_INFINITY) < now;
 }
 
-function all({ store, settings: { WATCH_NAMESPACE: namespace }, signal }: Context): AsyncIterable<Stored> {
-  return store.names(namespace === undefined ? {} : { namespace }, signal);
+function all({ store, settings: { WATCH_NAMESPACE: namespace }, event: { signal } }: Context): AsyncIterable<Stored> {
+  return store.names({ namespace }, signal);
 }
 
 /** Smaller goes first: by kind, then severity, then age. */
 function rankOf({ labels: { [labels.state]: state, [labels.severity]: severity }, createdAt }: Stored): number[] {
   const kind = state === 'resolved' ? 0 : state === 'missing' ? 1 : 2;
-  const rank = severities.map(String).indexOf(severity ?? '');
+  const rank = severities.map(String).indexOf(String(severity));
   return [kind, rank === -1 ? 0 : severities.length - rank, createdAt];
 }
 
 function compareRanks(a: readonly number[], b: readonly number[]): number {
   const at = a.findIndex((value, index) => value !== b[index]);
-  return at === -1 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
+  return (a[at] ?? 0) - (b[at] ?? 0);
 }
 
-async function enforceLimit(excess: number, tally: Tally, context: Context): Promise<void> {
-  const spare: { readonly doomed: Doomed; readonly rank: number[] }[] = [];
+async function enforceLimit(excess: number, census: Census, context: Context): Promise<void> {
+  const spare: { readonly one: ToDelete; readonly rank: number[] }[] = [];
   for await (const stored of all(context)) {
     if (stored.labels[labels.state] === 'open') continue;
     const source = stored.labels[labels.source] ?? 'unknown';
-    spare.push({ doomed: { ref: stored.ref, source, reason: 'limit' }, rank: rankOf(stored) });
+    spare.push({ one: { ref: stored.ref, source, reason: 'limit' }, rank: rankOf(stored) });
   }
   spare.sort((a, b) => compareRanks(a.rank, b.rank));
-  const doomed = spare.slice(0, excess).map((entry) => entry.doomed);
-  tally.warn(`MAX_OBSERVATIONS is exceeded by ${excess}: ${doomed.length} that can be spared are removed`);
-  if (doomed.length < excess) tally.warn('open findings alone exceed MAX_OBSERVATIONS: filter more, or raise it');
-  await forEachConcurrently(doomed, deletesInFlight, (entry) => remove(entry, tally, context));
+  const toDelete = spare.slice(0, excess).map(({ one }) => one);
+  const { tally } = context.event;
+  tally.warning(`MAX_OBSERVATIONS is exceeded by ${excess}: ${toDelete.length} that can be spared are removed`);
+  if (toDelete.length < excess) {
+    tally.warning('open findings alone exceed MAX_OBSERVATIONS: filter more, or raise it');
+  }
+  await forEachConcurrently(toDelete, deletesInFlight, (one) => remove(one, census, context));
 }
-
-type Tally = ReturnType<typeof createTally>;
 
 /** Who may write Observations chooses their sources, and there are as many namespaces as users like: metrics have these. */
 const mostSources = 30;
 const mostNamespaces = 30;
 
-function createTally(limit: number) {
+type Census = ReturnType<typeof createCensus>;
+
+/** What lives, what goes, and what went wrong, told to the tally at the end in labels of a bounded number. */
+function createCensus({ settings: { MAX_OBSERVATIONS: limit }, event: { tally } }: Context<z.infer<typeof settings>>) {
   const deleted = createCounts('source', 'reason');
   const live = createCounts('source', 'severity');
   const open = createCounts('source', 'severity', 'namespace');
   const errors = createCounts('operation', 'errorType');
-  const warnings: string[] = [];
   return {
-    deleted: (source: string, reason: Doomed['reason']) => deleted.add(source, reason),
+    deleted: (source: string, reason: ToDelete['reason']) => deleted.add(source, reason),
     live({ ref, labels: { [labels.source]: from, [labels.severity]: word, [labels.state]: state } }: Stored): void {
       const source = from ?? 'unknown';
       const severity = severities.find((one) => one === word) ?? 'UNKNOWN';
@@ -135,17 +136,18 @@ function createTally(limit: number) {
     },
     fail: (operation: string, error: unknown) =>
       errors.add(operation, error instanceof Refusal ? String(error.status) : 'unexpected'),
-    warn: (warning: string) => warnings.push(warning),
-    summary: (): Summary =>
-      summaryOf({
-        deleted: boundLabel(deleted.rows(), 'source', mostSources),
-        warnings,
-        collection: {
-          live: boundLabel(live.rows(), 'source', mostSources),
-          open: boundLabel(boundLabel(open.rows(), 'source', mostSources), 'namespace', mostNamespaces),
-          limit,
-          errors: errors.rows(),
-        },
-      }),
+    end(): Collection {
+      const collection = {
+        live: boundLabel(live.rows(), 'source', mostSources),
+        open: boundLabel(boundLabel(open.rows(), 'source', mostSources), 'namespace', mostNamespaces),
+        limit,
+        errors: errors.rows(),
+      };
+      for (const { source, reason, count } of boundLabel(deleted.rows(), 'source', mostSources)) {
+        tally.deleted(source, reason, count);
+      }
+      tally.collected(collection);
+      return collection;
+    },
   };
 }

@@ -1,10 +1,11 @@
 import * as z from 'zod';
-import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/function/object-schema.ts';
-import { labelledConfigMaps } from '../shared/function/resource.ts';
+import { configMaps } from '../shared/api/kind-selector.ts';
+import type { Finding, ResourceRef } from '../shared/finding/finding.ts';
+import { descriptiveText, jsonText, objectMetadata, rowsOf } from '../shared/finding/object-schema.ts';
+import { cutText } from '../shared/finding/size-limits.ts';
+import { detailsOf, identityOf, isPresent, text } from '../shared/finding/values.ts';
 import { namespaceName } from '../shared/function/settings.ts';
-import { cutText } from '../shared/observation/bounds.ts';
-import type { Observation, ResourceRef } from '../shared/observation/observation.ts';
-import { detailsOf, identityOf, isPresent } from '../shared/observation/values.ts';
+import { objects } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 const testResult = z.object({
@@ -39,26 +40,26 @@ const maxActualValueBytes = 1024;
  */
 export default defineSource({
   name: 'kube-bench',
-  triggers: [
-    { type: 'ApiServerSource', resources: [labelledConfigMaps('kube-bench', 'KUBE_BENCH_NAMESPACE')] },
-    { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
+  triggers: (settings) => [
+    objects([{ ...configMaps, labels: { app: 'kube-bench' } }], settings, settings.KUBE_BENCH_NAMESPACE),
+    { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES },
   ],
   settings: z.object({ KUBE_BENCH_NAMESPACE: namespaceName.default('kube-bench') }),
   schema,
   normalize({ metadata, data }, { time }) {
-    const observations: Observation[] = [];
+    const findings: Finding[] = [];
     const skipped: Record<string, number> = {};
     const resource = subjectOf(metadata);
     for (const control of data['results.json']) {
       for (const { section, results } of control.tests ?? []) {
         for (const result of results) {
           const status = result.status.toLowerCase();
-          if (status === 'fail') observations.push(observationOf(result, section, control, resource, time));
+          if (status === 'fail') findings.push(findingOf(result, section, control, resource, time));
           else skipped[reasonOf(status)] = (skipped[reasonOf(status)] ?? 0) + 1;
         }
       }
     }
-    return { observations, skipped };
+    return { findings, skipped };
   },
 });
 
@@ -66,15 +67,16 @@ function reasonOf(status: string): string {
   return ['pass', 'warn', 'info'].includes(status) ? status : 'unknown_result';
 }
 
-function observationOf(
+function findingOf(
   result: z.infer<typeof testResult>,
   section: string | null | undefined,
   { version, nodetype: nodeType }: z.infer<typeof controls>,
   resource: ResourceRef,
   time: string,
-): Observation {
-  const { testnumber: testNumber, testdesc: testDesc, remediation, scored, actualvalue } = result;
-  const actualValue = isPresent(actualvalue) ? cutText(actualvalue ?? '', maxActualValueBytes) : undefined;
+): Finding {
+  const { testnumber: testNumber, testdesc: testDesc, remediation, scored } = result;
+  const actual = text(result.actualvalue);
+  const actualValue = actual === undefined ? undefined : cutText(actual, maxActualValueBytes);
   const identity = { testNumber, nodeType, version };
   return {
     category: 'compliance',
@@ -96,11 +98,11 @@ function subjectOf({ name, namespace, labels, annotations }: ConfigMap['metadata
 }
 
 /** One JSON document, or one control object a line (several targets in one run). */
-function parseOutput(text: string): unknown[] {
+function parseOutput(output: string): unknown[] {
   try {
-    return controlsIn(foldKeys(JSON.parse(text), maxDepth));
+    return controlsIn(foldKeys(JSON.parse(output), maxDepth));
   } catch {
-    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    const lines = output.split('\n').filter((line) => line.trim() !== '');
     return lines.flatMap((line) => controlsIn(foldKeys(JSON.parse(line), maxDepth)));
   }
 }

@@ -1,11 +1,12 @@
 import * as z from 'zod';
-import { descriptiveText, namespaceText, objectMetadata, ownerOf, rowsOf } from '../shared/function/object-schema.ts';
-import type { Resource } from '../shared/function/resource.ts';
-import { isClusterScoped } from '../shared/observation/built-in-kinds.ts';
-import { canonicalJson } from '../shared/observation/canonical-json.ts';
-import type { Observation, ResourceRef } from '../shared/observation/observation.ts';
-import { parseSeverity } from '../shared/observation/severity.ts';
-import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
+import type { KindSelector } from '../shared/api/kind-selector.ts';
+import { canonicalJson } from '../shared/finding/canonical-json.ts';
+import type { Finding, ResourceRef } from '../shared/finding/finding.ts';
+import { isClusterScoped } from '../shared/finding/kubernetes-kinds.ts';
+import { descriptiveText, namespaceText, objectMetadata, ownerOf, rowsOf } from '../shared/finding/object-schema.ts';
+import { parseSeverity } from '../shared/finding/severity.ts';
+import { detailsOf, identityOf, text, timeOf } from '../shared/finding/values.ts';
+import { objects } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 const reference = z.object({
@@ -42,20 +43,17 @@ const schema = z.object({
 type Report = z.infer<typeof schema>;
 type Result = z.infer<typeof resultSchema>;
 
-const eventTypes: ReadonlyMap<string, string> = new Map([
-  ['fail', 'policy-violation'],
-  ['warn', 'policy-warning'],
-]);
+const findings: ReadonlySet<string> = new Set(['fail', 'warn']);
 
 const noFindings: ReadonlySet<string> = new Set(['pass', 'skip', 'error']);
 
 /** Tools with sources of their own, whose findings adapters copy into policy reports. */
-const copied = /^(falco|trivy|kube-bench)(\b|-)/i;
+const copied = /^(falco|trivy|kube-bench)\b/i;
 
 /** Kyverno's own engines, and the API server's policies that Kyverno reports on: their properties tell how, not what. */
 const kyvernoEngine = /^kyverno|^(validating|mutating)admissionpolicy$/i;
 
-function kindsOf(group: string, versions: readonly string[], kinds: readonly string[]): Resource[] {
+function kindsOf(group: string, versions: readonly string[], kinds: readonly string[]): KindSelector[] {
   return kinds.map((kind) => ({
     group,
     versions,
@@ -65,61 +63,58 @@ function kindsOf(group: string, versions: readonly string[], kinds: readonly str
   }));
 }
 
+const kinds: readonly KindSelector[] = [
+  ...kindsOf('wgpolicyk8s.io', ['v1beta1', 'v1alpha2'], ['PolicyReport', 'ClusterPolicyReport']),
+  ...kindsOf('openreports.io', ['v1alpha1'], ['Report', 'ClusterReport']),
+  ...kindsOf('reports.x-k8s.io', ['v1beta2'], ['PolicyReport', 'ClusterPolicyReport']),
+];
+
 /**
  * Policy reports of Kyverno and of every other engine that writes them: one Observation per failed or warned result
  * and affected resource. https://kyverno.io/docs/policy-reports/ and https://openreports.io
  */
 export default defineSource({
   name: 'kyverno',
-  triggers: [
-    {
-      type: 'ApiServerSource',
-      resources: [
-        ...kindsOf('wgpolicyk8s.io', ['v1beta1', 'v1alpha2'], ['PolicyReport', 'ClusterPolicyReport']),
-        ...kindsOf('openreports.io', ['v1alpha1'], ['Report', 'ClusterReport']),
-        ...kindsOf('reports.x-k8s.io', ['v1beta2'], ['PolicyReport', 'ClusterPolicyReport']),
-      ],
-    },
-    { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
-  ],
+  triggers: (settings) => [objects(kinds, settings), { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES }],
   settings: z.object({}),
   schema,
   normalize(report, { time }) {
-    const observations: Observation[] = [];
+    const findings: Finding[] = [];
     const skipped: Record<string, number> = {};
     for (const result of report.results) {
       const reason = skipReason(result, report);
-      if (reason === undefined) observations.push(...observationsOf(result, report, time));
+      if (reason === undefined) findings.push(...findingsOf(result, report, time));
       else skipped[reason] = (skipped[reason] ?? 0) + 1;
     }
-    return { observations, skipped };
+    return { findings, skipped };
   },
 });
 
+/** Of a result that is absent some word that means nothing. */
 function wordOf({ result }: Result): string {
-  return result?.trim().toLowerCase() ?? '';
+  return String(result).trim().toLowerCase();
 }
 
-function engineOf({ source }: Result, report: Report): string | undefined {
-  const engine = isPresent(source) ? source : report.source;
-  return isPresent(engine) ? (engine ?? undefined) : undefined;
+/** Empty where neither the result nor the report says it. */
+function engineOf({ source }: Result, report: Report): string {
+  return text(source) ?? text(report.source) ?? '';
 }
 
 function skipReason(result: Result, report: Report): string | undefined {
   const word = wordOf(result);
   if (noFindings.has(word)) return word;
-  if (!eventTypes.has(word)) return 'unknown_result';
-  return copied.test(engineOf(result, report) ?? '') ? 'has_own_source' : undefined;
+  if (!findings.has(word)) return 'unknown_result';
+  return copied.test(engineOf(result, report)) ? 'has_own_source' : undefined;
 }
 
-function observationsOf(result: Result, report: Report, time: string): Observation[] {
+function findingsOf(result: Result, report: Report, time: string): Finding[] {
   const { policy, rule, severity, message, category } = result;
   const engine = engineOf(result, report);
   const properties = isForeign(engine, report) && result.properties ? canonicalJson(result.properties) : undefined;
   return subjectsOf(result, report).map((resource) => ({
     category: 'security',
     severity: parseSeverity(severity),
-    eventType: eventTypes.get(wordOf(result)) ?? 'policy-violation',
+    eventType: wordOf(result) === 'warn' ? 'policy-warning' : 'policy-violation',
     resource,
     identity: identityOf({ policy, rule, engine, properties }),
     details: detailsOf({ policy, rule, message, result: wordOf(result), category, engine }),
@@ -128,29 +123,27 @@ function observationsOf(result: Result, report: Report, time: string): Observati
 }
 
 /** An image scanner reports every package under one policy: only the properties tell those findings apart. */
-function isForeign(engine: string | undefined, { metadata }: Report): boolean {
-  if (engine !== undefined) return !kyvernoEngine.test(engine);
+function isForeign(engine: string, { metadata }: Report): boolean {
+  if (engine !== '') return !kyvernoEngine.test(engine);
   return metadata.labels?.['app.kubernetes.io/managed-by'] !== 'kyverno';
 }
 
 /** Each result stands for itself: its own resources, else the report's scope, its owner, or the report. */
 function subjectsOf({ resources }: Result, report: Report): ResourceRef[] {
-  const own = (resources ?? []).map((one) => refOf(one, report)).filter((ref) => ref !== undefined);
-  if (own.length > 0) return own;
+  const own = resources?.map((one) => refOf(one, report)).filter((ref) => ref !== undefined);
+  if (own?.length) return own;
   const { apiVersion, kind, metadata } = report;
   const itself = refOf({ apiVersion, kind, name: metadata.name, namespace: metadata.namespace }, report);
   const subject = (report.scope && refOf(report.scope, report)) ?? ownerOf(metadata) ?? itself;
   return subject ? [subject] : [{ apiVersion, kind }];
 }
 
-function refOf(
-  { apiVersion, kind, namespace, name }: z.infer<typeof reference>,
-  report: Report,
-): ResourceRef | undefined {
-  if (!kind || !isPresent(kind) || !isPresent(name)) return undefined;
+function refOf({ apiVersion, namespace, ...one }: z.infer<typeof reference>, report: Report): ResourceRef | undefined {
+  const [kind, name] = [text(one.kind), text(one.name)];
+  if (kind === undefined || name === undefined) return undefined;
   const given = namespaceText(namespace);
   const inherited = isClusterScoped(kind) ? undefined : namespaceText(report.metadata.namespace);
-  return { apiVersion: apiVersion ?? undefined, kind, namespace: given ?? inherited, name: name ?? undefined };
+  return { apiVersion: apiVersion ?? undefined, kind, namespace: given ?? inherited, name };
 }
 
 function isoOf(stamp: z.infer<typeof timestamp>): string | undefined {

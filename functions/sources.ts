@@ -1,35 +1,37 @@
 import * as z from 'zod';
+import { ingesters } from '../shared/api/ingester.ts';
+import type { KindSelector } from '../shared/api/kind-selector.ts';
+import { alwaysServed, apiServerSourceName, apiServerSources, guessedPlural } from '../shared/api/knative-kinds.ts';
+import { observationMappings } from '../shared/api/observation-mapping.ts';
+import { retry } from '../shared/function/backoff.ts';
 import { pingOf } from '../shared/function/cloud-event.ts';
-import type { Context, Peer } from '../shared/function/context.ts';
-import { defineFunction } from '../shared/function/function-definition.ts';
-import {
-  alwaysServed,
-  apiServerSourceName,
-  apiServerSources,
-  guessedPlural,
-  type Resource,
-} from '../shared/function/resource.ts';
+import type { Context, FunctionInfo } from '../shared/function/context.ts';
+import { defineTask } from '../shared/function/definitions.ts';
+import { Refusal } from '../shared/function/refusal.ts';
+import type { CommonSettings } from '../shared/function/settings.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
-import { type Summary, summaryOf } from '../shared/function/summary.ts';
-import { judgeMappings, mappingKinds } from '../shared/mapping/mapped-sources.ts';
-import { ingesters, observationMappings } from '../shared/mapping/mapping-spec.ts';
+import type { Tally } from '../shared/function/tally.ts';
+import { objects } from '../shared/function/triggers.ts';
+import { judgeMappings, mappingKinds } from '../shared/rules/accepted-mappings.ts';
 
-const crds: Resource = {
-  ...{ group: 'apiextensions.k8s.io', versions: ['v1'], kind: 'CustomResourceDefinition' },
-  ...{ plural: 'customresourcedefinitions', namespaced: false },
+const crds: KindSelector = {
+  group: 'apiextensions.k8s.io',
+  versions: ['v1'],
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  namespaced: false,
 };
-const apiServices: Resource = {
-  ...{
-    group: 'apiregistration.k8s.io',
-    versions: ['v1'],
-    kind: 'APIService',
-    plural: 'apiservices',
-    namespaced: false,
-  },
+
+const apiServices: KindSelector = {
+  group: 'apiregistration.k8s.io',
+  versions: ['v1'],
+  kind: 'APIService',
+  plural: 'apiservices',
+  namespaced: false,
 };
 
 /** On what this function makes; anything else is left alone. */
-const ownLabel = 'zen.kube-zen.io/made-by';
+const ownLabel = `${ingesters.group}/made-by`;
 
 /** An installation brings dozens of CRDs at a time: they are looked at together. */
 const intervalMilliseconds = 10_000;
@@ -39,11 +41,11 @@ const intervalMilliseconds = 10_000;
  * It is taken away when the kinds are gone, and left as it is while that can't be told: the server of an API group may
  * only be down. https://knative.dev/docs/eventing/sources/apiserversource/
  */
-export default defineFunction({
+export default defineTask({
   name: 'sources',
-  triggers: [
-    { type: 'ApiServerSource', resources: [crds, apiServices, ...mappingKinds] },
-    { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
+  triggers: (settings) => [
+    objects([crds, apiServices, ...mappingKinds], settings),
+    { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES },
     { type: 'Start' },
   ],
   settings: z.object({}),
@@ -51,15 +53,19 @@ export default defineFunction({
     { group: crds.group, resources: [crds.plural], verbs: ['get'], scope: 'cluster' },
     { group: ingesters.group, resources: [ingesters.plural, observationMappings.plural], verbs: ['list'] },
     {
-      ...{ group: apiServerSources.group, resources: [apiServerSources.plural], scope: 'system' },
+      group: apiServerSources.group,
+      resources: [apiServerSources.plural],
       verbs: ['list', 'create', 'patch', 'delete'],
+      scope: 'system',
     },
   ],
   seesOthers: true,
   async handle(_event, context) {
-    if (!context.discovery) return summaryOf({ skipped: { no_api_groups: 1 } });
+    const { cluster, event } = context;
+    if (!cluster.hasApiServerSources) return event.tally.skipped('no_api_server_sources');
     const changed = await context.coalesce(intervalMilliseconds, () => keepSources(context));
-    return changed ? pingAll(changed, context) : summaryOf({ skipped: { coalesced: 1 } });
+    if (changed) await pingAll(changed, context);
+    else event.tally.skipped('coalesced');
   },
 });
 
@@ -72,57 +78,55 @@ const sourceSchema = z.object({
 
 type WatchedKind = z.infer<typeof sourceSchema>['spec']['resources'][number];
 
-interface Changed {
-  readonly peers: readonly Peer[];
-  readonly warnings: readonly string[];
+/** The ApiServerSource that one function needs for one API group. */
+interface WantedSource {
+  readonly name: string;
+  readonly info: FunctionInfo;
+  readonly group: string;
+  readonly kinds: readonly WantedKind[];
 }
 
 /** Makes the ApiServerSources what they should be; resolves to the functions whose sources it has made or changed. */
-async function keepSources(context: Context): Promise<Changed> {
+async function keepSources(context: Context): Promise<readonly FunctionInfo[]> {
+  const { cluster, settings, event } = context;
   const there = new Map<string, KubernetesObject>();
-  const namespace = context.settings.SYSTEM_NAMESPACE;
-  for await (const source of context.objects.list(apiServerSources, namespace, context.signal)) {
+  for await (const source of cluster.objects.list(apiServerSources, settings.SYSTEM_NAMESPACE, event.signal)) {
     there.set(source.metadata.name, source);
   }
-  const look = await lookAround(context);
-  const mapped = await mappedKinds(context);
-  const peers = new Set<Peer>();
-  const warnings: string[] = [];
-  for (const peer of context.functions) {
-    const own = peer.resources.filter((resource) => isForUs(resource, context));
-    const wanted = [...own, ...(peer.takesMappedKinds ? mapped : [])];
-    for (const [group, resources] of Map.groupBy(wanted, (kind) => kind.group)) {
-      const name = apiServerSourceName(peer.name, group);
-      const existing = there.get(name);
-      there.delete(name);
-      if (existing && !isOwn(existing)) {
-        warnings.push(`the ApiServerSource ${name} is not ours: nothing is done about ${group} for ${peer.name}`);
-        continue;
-      }
-      const kinds = await kindsOf(resources, existing, look, warnings);
-      if (await keep(name, peer, kinds, existing, context)) peers.add(peer);
-    }
+  const lookUp = await createKindLookup(context);
+  const changed = new Set<FunctionInfo>();
+  for (const wanted of wantedSources(await mappedKinds(context), context)) {
+    const existing = there.get(wanted.name);
+    there.delete(wanted.name);
+    if (await keep(wanted, existing, lookUp, context)) changed.add(wanted.info);
   }
   for (const source of there.values()) {
-    if (isOwn(source)) await context.objects.delete(apiServerSources, source, context.signal);
+    if (isOwn(source)) await cluster.objects.delete(apiServerSources, source, event.signal);
   }
-  return { peers: [...peers], warnings };
+  return [...changed];
+}
+
+function wantedSources(mapped: readonly WantedKind[], context: Context): WantedSource[] {
+  return context.functions.flatMap((info) => {
+    const own: readonly WantedKind[] = info.kinds.filter((kind) => isForUs(kind, context));
+    const byGroup = Map.groupBy([...own, ...(info.takesMappedKinds ? mapped : [])], ({ group }) => group);
+    return [...byGroup].map(([group, kinds]) => ({ name: apiServerSourceName(info.name, group), info, group, kinds }));
+  });
 }
 
 /** A kind of which the kind or the plural is enough. */
-interface WantedKind extends Pick<Resource, 'group' | 'versions' | 'labels'> {
+interface WantedKind extends Pick<KindSelector, 'group' | 'versions' | 'labels'> {
   readonly kind: string | undefined;
   readonly plural: string | undefined;
 }
 
 /** What the accepted ObservationMappings and Ingesters name. */
-async function mappedKinds({ objects, functions, settings, signal }: Context): Promise<WantedKind[]> {
+async function mappedKinds({ cluster, functions, settings, event }: Context): Promise<WantedKind[]> {
   const { WATCH_NAMESPACE, SYSTEM_NAMESPACE: systemNamespace } = settings;
-  const [mappings, all] = await Promise.all(
-    [observationMappings, ingesters].map((kind) => Array.fromAsync(objects.list(kind, WATCH_NAMESPACE, signal))),
-  );
+  const mappings = await Array.fromAsync(cluster.objects.list(observationMappings, WATCH_NAMESPACE, event.signal));
+  const all = await Array.fromAsync(cluster.objects.list(ingesters, WATCH_NAMESPACE, event.signal));
   const functionNames = functions.map(({ name }) => name);
-  const judged = judgeMappings({ mappings: mappings ?? [], ingesters: all ?? [], systemNamespace, functionNames });
+  const judged = judgeMappings({ mappings, ingesters: all, systemNamespace, functionNames });
   return judged
     .map(({ mapped }) => mapped?.kind)
     .filter((kind) => kind !== undefined)
@@ -130,7 +134,7 @@ async function mappedKinds({ objects, functions, settings, signal }: Context): P
 }
 
 /** A tenant's zen-watcher has no right outside its namespace; what every cluster serves has been applied with us. */
-function isForUs({ group, namespaced }: Resource, { settings }: Context): boolean {
+function isForUs({ group, namespaced }: KindSelector, { settings }: Context): boolean {
   return !alwaysServed.has(group) && (namespaced || settings.WATCH_NAMESPACE === undefined);
 }
 
@@ -140,57 +144,71 @@ function isOwn({ metadata }: KubernetesObject): boolean {
 
 /** Makes one ApiServerSource what it should be; resolves to whether it was made or changed. */
 async function keep(
-  name: string,
-  peer: Peer,
-  resources: readonly WatchedKind[],
+  { name, info, group, kinds }: WantedSource,
   existing: KubernetesObject | undefined,
-  { objects, settings, signal }: Context,
+  lookUp: KindLookup,
+  { cluster: { objects }, settings, event: { signal, tally } }: Context,
 ): Promise<boolean> {
-  if (resources.length === 0) {
+  if (existing && !isOwn(existing)) {
+    tally.warning(`the ApiServerSource ${name} is not ours: nothing is done about ${group} for ${info.name}`);
+    return false;
+  }
+  const watched = await watchedKinds(kinds, existing, lookUp, tally);
+  if (watched.length === 0) {
     if (existing) await objects.delete(apiServerSources, existing, signal);
     return false;
   }
-  const source = {
-    apiVersion: 'sources.knative.dev/v1',
-    kind: 'ApiServerSource',
-    metadata: {
-      ...{ name, namespace: settings.SYSTEM_NAMESPACE },
-      labels: { 'app.kubernetes.io/part-of': 'zen-watcher', [ownLabel]: 'sources' },
-    },
-    spec: {
-      mode: 'Reference',
-      serviceAccountName: `${peer.name}-source`,
-      ...(settings.WATCH_NAMESPACE === undefined && { namespaceSelector: {} }),
-      resources,
-      sink: {
-        ref: {
-          ...{ apiVersion: 'serving.knative.dev/v1', kind: 'Service' },
-          ...{ name: peer.name, namespace: settings.SYSTEM_NAMESPACE },
-        },
-      },
-    },
-  };
-  if (existing && holds(existing, source)) return false;
+  const source = sourceFor(name, info, watched, settings);
+  if (existing && includesFields(existing, source)) return false;
   await objects.apply(apiServerSources, source, signal);
   return true;
 }
 
+function sourceFor(
+  name: string,
+  info: FunctionInfo,
+  resources: readonly WatchedKind[],
+  { SYSTEM_NAMESPACE: namespace, WATCH_NAMESPACE: watched }: CommonSettings,
+): KubernetesObject & { readonly spec: object } {
+  return {
+    apiVersion: 'sources.knative.dev/v1',
+    kind: 'ApiServerSource',
+    metadata: {
+      name,
+      namespace,
+      labels: { 'app.kubernetes.io/part-of': 'zen-watcher', [ownLabel]: 'sources' },
+    },
+    spec: {
+      mode: 'Reference',
+      serviceAccountName: `${info.name}-source`,
+      ...(watched === undefined && { namespaceSelector: {} }),
+      resources,
+      sink: { ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name: info.name, namespace } },
+    },
+  };
+}
+
 /** Whether an object has all that is wanted of it; what Knative fills in besides does not count. */
-function holds(has: unknown, wants: unknown): boolean {
+function includesFields(has: unknown, wants: unknown): boolean {
   if (Array.isArray(wants)) {
-    return Array.isArray(has) && has.length === wants.length && wants.every((item, index) => holds(has[index], item));
+    return (
+      Array.isArray(has) &&
+      has.length === wants.length &&
+      wants.every((item, index) => includesFields(has[index], item))
+    );
   }
   if (typeof wants !== 'object' || wants === null) return has === wants;
   const fields = new Map<string, unknown>(typeof has === 'object' && has !== null ? Object.entries(has) : []);
-  return Object.entries(wants).every(([key, value]) => fields.has(key) && holds(fields.get(key), value));
+  return Object.entries(wants).every(([key, value]) => fields.has(key) && includesFields(fields.get(key), value));
 }
 
 /** Where a kind is served: the version and its real plural, or that it is gone, or that this can't be told now. */
 type Presence = { readonly version: string; readonly kind: string; readonly plural: string } | 'gone' | 'unknown';
 
-type Look = (wanted: WantedKind) => Promise<Presence>;
+type KindLookup = (wanted: WantedKind) => Promise<Presence>;
 
-async function lookAround({ discovery, objects, settings, signal }: Context): Promise<Look> {
+async function createKindLookup({ cluster, settings, event: { signal } }: Context): Promise<KindLookup> {
+  const { kinds: discovery, objects } = cluster;
   if (!discovery) return async () => 'unknown';
   const groups = await discovery.groups(signal);
   const kinds = new Map<string, ReturnType<typeof discovery.kinds>>();
@@ -202,7 +220,7 @@ async function lookAround({ discovery, objects, settings, signal }: Context): Pr
   };
 
   /** A server that has just started does not serve all its kinds yet: gone is what has no definition either. */
-  async function isDefined({ kind = '', plural = guessedPlural(kind), group }: WantedKind): Promise<boolean> {
+  async function isDefined({ kind, plural = guessedPlural(String(kind)), group }: WantedKind): Promise<boolean> {
     if (settings.WATCH_NAMESPACE !== undefined || alwaysServed.has(group)) return false;
     const ref = { apiVersion: 'apiextensions.k8s.io/v1', kind: crds.kind, name: `${plural}.${group}` };
     return (await objects.get(crds, ref, signal)) !== undefined;
@@ -223,30 +241,37 @@ async function lookAround({ discovery, objects, settings, signal }: Context): Pr
   };
 }
 
-async function kindsOf(
+/** What an ApiServerSource is to watch of these kinds; of those that can't be looked up now, what it watches already. */
+async function watchedKinds(
   wanted: readonly WantedKind[],
   existing: KubernetesObject | undefined,
-  look: Look,
-  warnings: string[],
+  lookUp: KindLookup,
+  tally: Tally,
 ): Promise<WatchedKind[]> {
   const before = sourceSchema.safeParse(existing).data?.spec.resources ?? [];
   const kinds = new Map<string, WatchedKind>();
-  const add = (kind: WatchedKind): void => void kinds.set(JSON.stringify(kind), kind);
   for (const one of wanted) {
-    const { group, labels } = one;
-    const presence = await look(one);
-    if (presence === 'gone') continue;
-    if (presence === 'unknown') {
-      for (const kind of before) if (isMeant(one, kind)) add(kind);
-    } else if (presence.plural !== guessedPlural(presence.kind)) {
-      warnings.push(`${presence.plural}.${group} are found by the completeness pass only: Knative misses their plural`);
-    } else {
-      const selector = labels && { selector: { matchLabels: labels } };
-      const apiVersion = group === '' ? presence.version : `${group}/${presence.version}`;
-      add({ apiVersion, kind: presence.kind, ...selector });
-    }
+    for (const kind of watchedAs(one, await lookUp(one), before, tally)) kinds.set(JSON.stringify(kind), kind);
   }
   return [...kinds.values()];
+}
+
+function watchedAs(
+  wanted: WantedKind,
+  presence: Presence,
+  before: readonly WatchedKind[],
+  tally: Tally,
+): readonly WatchedKind[] {
+  if (presence === 'gone') return [];
+  if (presence === 'unknown') return before.filter((kind) => isMeant(wanted, kind));
+  const { group, labels } = wanted;
+  const { version, kind, plural } = presence;
+  if (plural !== guessedPlural(kind)) {
+    tally.warning(`${plural}.${group} are found by the completeness pass only: Knative guesses another plural`);
+    return [];
+  }
+  const apiVersion = group === '' ? version : `${group}/${version}`;
+  return [{ apiVersion, kind, ...(labels && { selector: { matchLabels: labels } }) }];
 }
 
 function isMeant({ kind, plural }: WantedKind, watched: WatchedKind): boolean {
@@ -254,21 +279,27 @@ function isMeant({ kind, plural }: WantedKind, watched: WatchedKind): boolean {
 }
 
 /** A source never sends what was there before it: the function's pass finds that, now instead of at its hour. */
-async function pingAll({ peers, warnings }: Changed, context: Context): Promise<Summary> {
-  const answers = await Promise.all(peers.map(async (peer) => ({ peer, answered: await ping(peer, context) })));
-  const unanswered = answers.filter(({ answered }) => !answered);
-  const missed = unanswered.map(({ peer }) => `${peer.name} did not take its first ping: its pass comes at its hour`);
-  return summaryOf({ observed: peers.length, warnings: [...warnings, ...missed] });
+async function pingAll(changed: readonly FunctionInfo[], context: Context): Promise<void> {
+  const { tally } = context.event;
+  tally.observed(changed.length);
+  await Promise.all(
+    changed.map(async (info) => {
+      if (!(await ping(info, context))) {
+        tally.warning(`${info.name} did not take its first ping: its pass comes at its hour`);
+      }
+    }),
+  );
 }
 
-const pauses = [1000, 2000, 4000, 8000, 0];
-
-async function ping({ name, url }: Peer, context: Context): Promise<boolean> {
-  const { now, settings, signal } = context;
-  for (const pause of pauses) {
-    const status = await context.deliver(url, pingOf(name, settings.SYSTEM_NAMESPACE, now()), signal);
-    if (status >= 200 && status < 300) return true;
-    await context.sleep(pause, signal);
-  }
-  return false;
+/** Whether the function has taken a ping, after a few attempts: its first start may take seconds. */
+async function ping({ name, url }: FunctionInfo, { broker, clock, settings, event }: Context): Promise<boolean> {
+  const attempt = async (): Promise<void> => {
+    const status = await broker.sendTo(url, pingOf(name, settings.SYSTEM_NAMESPACE, clock.now()), event.signal);
+    if (status < 200 || status >= 300) throw new Refusal(503, 'a ping was not taken', { cause: `status ${status}` });
+  };
+  const options = { first: 1000, longest: 8000, attempts: 5, sleep: clock.sleep, signal: event.signal };
+  return retry(attempt, options).then(
+    () => true,
+    () => false,
+  );
 }

@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import type { KindSelector } from '../shared/api/kind-selector.ts';
+import type { Finding, Normalized, ResourceRef } from '../shared/finding/finding.ts';
 import {
   descriptiveText,
   namespaceText,
@@ -6,11 +8,10 @@ import {
   objectMetadata,
   ownerOf,
   rowsOf,
-} from '../shared/function/object-schema.ts';
-import type { Resource } from '../shared/function/resource.ts';
-import type { Normalized, Observation, ResourceRef } from '../shared/observation/observation.ts';
-import { parseSeverity } from '../shared/observation/severity.ts';
-import { detailsOf, identityOf, isPresent, timeOf } from '../shared/observation/values.ts';
+} from '../shared/finding/object-schema.ts';
+import { parseSeverity } from '../shared/finding/severity.ts';
+import { detailsOf, identityOf, isPresent, timeOf } from '../shared/finding/values.ts';
+import { objects } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
 const artifact = z
@@ -117,7 +118,7 @@ const checkEventTypes = {
   ClusterInfraAssessmentReport: 'infra-misconfiguration',
 } as const;
 
-const resources: readonly Resource[] = [
+const kinds: readonly KindSelector[] = [
   ...['VulnerabilityReport', 'ExposedSecretReport', 'ConfigAuditReport', 'RbacAssessmentReport'],
   ...['InfraAssessmentReport', 'ClusterVulnerabilityReport', 'ClusterConfigAuditReport'],
   ...['ClusterRbacAssessmentReport', 'ClusterInfraAssessmentReport', 'ClusterComplianceReport'],
@@ -135,47 +136,47 @@ const resources: readonly Resource[] = [
  */
 export default defineSource({
   name: 'trivy',
-  triggers: [
-    { type: 'ApiServerSource', resources },
-    { type: 'PingSource', schedule: 'RESYNC_INTERVAL_MINUTES' },
-  ],
+  triggers: (settings) => [objects(kinds, settings), { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES }],
   settings: z.object({}),
   schema,
   normalize(report, { time }) {
     if (report.kind === 'ClusterComplianceReport') return fromCompliance(report, time);
-    const subject = subjectOf(report.metadata);
-    if (!subject) return { observations: [], skipped: { no_subject: 1 } };
+    const resource = affectedResource(report.metadata);
+    if (!resource) return { findings: [], skipped: { no_subject: 1 } };
     switch (report.kind) {
       case 'VulnerabilityReport':
       case 'ClusterVulnerabilityReport':
-        return fromVulnerabilities(report, subject, time);
+        return fromVulnerabilities(report, resource, time);
       case 'ExposedSecretReport':
-        return fromSecrets(report, subject, time);
+        return fromSecrets(report, resource, time);
       default:
-        return fromChecks(report, subject, time);
+        return fromChecks(report, resource, time);
     }
   },
 });
 
-/** Reports are re-created every day under other uids, so the labels of the operator say what a report is about. */
-function subjectOf(metadata: ObjectMetadata): ResourceRef | undefined {
+/**
+ * The resource that a report is about: the one in the operator's labels, which stay the same when reports are
+ * re-created; else the report's owner.
+ */
+function affectedResource(metadata: ObjectMetadata): ResourceRef | undefined {
   const owner = ownerOf(metadata);
-  const kind = marked(metadata, 'resource.kind');
-  const name = marked(metadata, 'resource.name');
+  const kind = operatorLabel(metadata, 'resource.kind');
+  const name = operatorLabel(metadata, 'resource.name');
   if (kind === undefined || name === undefined) return owner;
   const isOwner = owner?.kind === kind && owner.name === name;
   const label = metadata.labels?.['trivy-operator.resource.namespace'];
   return {
     apiVersion: isOwner ? owner.apiVersion : undefined,
     kind,
-    // The label is there and empty for what is cluster-scoped.
+    // For a cluster-scoped resource the label exists, but is empty.
     namespace: namespaceText(label ?? metadata.namespace),
     name,
   };
 }
 
-/** A label of the operator, or the annotation of the same key that takes what is no label value. */
-function marked({ labels, annotations }: ObjectMetadata, key: string): string | undefined {
+/** A label of the operator. Values that can't be label values are in an annotation with the same key. */
+function operatorLabel({ labels, annotations }: ObjectMetadata, key: string): string | undefined {
   const value = labels?.[`trivy-operator.${key}`] ?? annotations?.[`trivy-operator.${key}`];
   return isPresent(value) ? value : undefined;
 }
@@ -185,13 +186,14 @@ function imageOf({
   registry,
 }: z.infer<typeof vulnerabilityReport>['report'] | SecretReport): string | undefined {
   if (!artifact || !isPresent(artifact.repository)) return undefined;
-  const server = isPresent(registry?.server) ? `${registry?.server}/` : '';
+  const server = registry?.server;
+  const host = isPresent(server) ? `${server}/` : '';
   const version = isPresent(artifact.tag)
     ? `:${artifact.tag}`
     : isPresent(artifact.digest)
       ? `@${artifact.digest}`
       : '';
-  return `${server}${artifact.repository}${version}`;
+  return `${host}${artifact.repository}${version}`;
 }
 
 type SecretReport = z.infer<typeof exposedSecretReport>['report'];
@@ -201,10 +203,10 @@ function fromVulnerabilities(
   resource: ResourceRef,
   time: string,
 ): Normalized {
-  const container = marked(metadata, 'container.name');
+  const container = operatorLabel(metadata, 'container.name');
   const image = imageOf(report);
   const detectedAt = timeOf(report.updateTimestamp, time);
-  const observations = report.vulnerabilities.map((row): Observation => {
+  const findings = report.vulnerabilities.map((row): Finding => {
     const { vulnerabilityID, resource: pkg, installedVersion, fixedVersion, title, score, primaryLink, target } = row;
     const found = { vulnerabilityID, package: pkg, installedVersion, target, container };
     return {
@@ -217,7 +219,7 @@ function fromVulnerabilities(
       detectedAt,
     };
   });
-  return { observations, skipped: {} };
+  return { findings, skipped: {} };
 }
 
 function fromSecrets(
@@ -225,9 +227,9 @@ function fromSecrets(
   resource: ResourceRef,
   time: string,
 ): Normalized {
-  const container = marked(metadata, 'container.name');
+  const container = operatorLabel(metadata, 'container.name');
   const image = imageOf(report);
-  const observations = report.secrets.map((row): Observation => {
+  const findings = report.secrets.map((row): Finding => {
     const found = { ruleID: row.ruleID, target: row.target, container };
     return {
       category: 'security',
@@ -239,13 +241,13 @@ function fromSecrets(
       detectedAt: timeOf(report.updateTimestamp, time),
     };
   });
-  return { observations, skipped: {} };
+  return { findings, skipped: {} };
 }
 
 function fromChecks({ kind, report }: z.infer<typeof checkReport>, resource: ResourceRef, time: string): Normalized {
   const failed = report.checks.filter(({ success }) => success !== true);
   const passed = report.checks.length - failed.length;
-  const observations = failed.map((row): Observation => {
+  const findings = failed.map((row): Finding => {
     const { checkID, title, description, remediation, category } = row;
     const message = (row.messages ?? []).filter(isPresent).sort().join('\n');
     return {
@@ -253,13 +255,13 @@ function fromChecks({ kind, report }: z.infer<typeof checkReport>, resource: Res
       severity: parseSeverity(row.severity),
       eventType: checkEventTypes[kind],
       resource,
-      // A check without an ID is told apart by its title, or all of them would be one.
+      // A check without an ID is identified by its title; otherwise all of them would be one finding.
       identity: identityOf(isPresent(checkID) ? { checkID } : { title }),
       details: detailsOf({ checkID, title, category, description, remediation, message }),
       detectedAt: timeOf(report.updateTimestamp, time),
     };
   });
-  return { observations, skipped: passed > 0 ? { passed } : {} };
+  return { findings, skipped: passed > 0 ? { passed } : {} };
 }
 
 interface FailedControl {
@@ -271,7 +273,7 @@ interface FailedControl {
 
 type ComplianceStatus = NonNullable<z.infer<typeof complianceReport>['status']>;
 
-/** An absent totalFail means that the control was not measured, so it is no result. */
+/** Failed counts by control. Without totalFail a control was not measured, so it has not failed. */
 function controlsOf({ summaryReport, detailReport }: ComplianceStatus): FailedControl[] {
   if (summaryReport) {
     return summaryReport.controlCheck.map(({ totalFail, ...row }) => ({ ...row, failed: totalFail ?? 0 }));
@@ -287,19 +289,20 @@ function fromCompliance(
   time: string,
 ): Normalized {
   const controls = status ? controlsOf(status) : [];
-  if (controls.length === 0) return { observations: [], skipped: { no_result: 1 } };
+  const detectedAt = timeOf(status?.updateTimestamp, time);
+  if (controls.length === 0) return { findings: [], skipped: { no_result: 1 } };
   const failed = controls.filter((row) => row.failed > 0);
   const passed = controls.length - failed.length;
-  const observations = failed.map(
-    ({ id, name, severity, failed: count }): Observation => ({
+  const findings = failed.map(
+    ({ id, name, severity, failed: count }): Finding => ({
       category: 'compliance',
       severity: parseSeverity(severity),
       eventType: 'compliance-failure',
       resource: { apiVersion: apiVersion ?? undefined, kind, name: metadata.name },
       identity: identityOf({ compliance: metadata.name, control: id }),
       details: detailsOf({ compliance: metadata.name, control: id, title: name, failedTargets: count }),
-      detectedAt: timeOf(status?.updateTimestamp, time),
+      detectedAt,
     }),
   );
-  return { observations, skipped: passed > 0 ? { passed } : {} };
+  return { findings, skipped: passed > 0 ? { passed } : {} };
 }

@@ -1,15 +1,18 @@
 import * as z from 'zod';
+import { selectIn } from '../shared/api/kind-selector.ts';
+import { knativeTriggers } from '../shared/api/knative-kinds.ts';
+import { type JsonList, readJsonList } from '../shared/edge/json-list.ts';
 import { isAddressOrCidr, linesOf } from '../shared/function/access-options.ts';
-import { type CloudEvent, parseJson } from '../shared/function/cloud-event.ts';
-import type { Context, PeerWebhook } from '../shared/function/context.ts';
-import { defineFunction, type RawRequest } from '../shared/function/function-definition.ts';
-import { readJsonList } from '../shared/function/json-list.ts';
+import { retry } from '../shared/function/backoff.ts';
+import type { CloudEvent } from '../shared/function/cloud-event.ts';
+import type { Context } from '../shared/function/context.ts';
+import { defineGateway, type RawRequest } from '../shared/function/definitions.ts';
+import { parseJson } from '../shared/function/json.ts';
 import { Refusal } from '../shared/function/refusal.ts';
-import { knativeTriggers } from '../shared/function/resource.ts';
 import { commaList, integer } from '../shared/function/settings.ts';
-import { type Summary, summaryOf } from '../shared/function/summary.ts';
-import { mappingKinds } from '../shared/mapping/mapped-sources.ts';
+import type { RefusedItem, SplitBody, WebhookTrigger } from '../shared/function/triggers.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
+import { mappingKinds } from '../shared/rules/accepted-mappings.ts';
 
 /** A sender that tries again is answered before it gives up by itself (kube-apiserver: 30 s). */
 const deadlineMilliseconds = 25_000;
@@ -38,12 +41,14 @@ const settings = z.object({
  * Turns the raw HTTP of tools that speak no CloudEvents into events for the Broker. It knows no tool: which paths there
  * are, how a body is split and what of it is wanted, the other functions' Webhook triggers say.
  */
-export default defineFunction<z.infer<typeof settings>>({
+export default defineGateway<z.infer<typeof settings>>({
   name: 'webhook',
-  triggers: [],
   settings,
   permissions: [],
-  watches: [knativeTriggers, ...mappingKinds],
+  watches: (set) => [
+    selectIn(knativeTriggers, set, set.SYSTEM_NAMESPACE),
+    ...mappingKinds.map((kind) => selectIn(kind, set)),
+  ],
   seesOthers: true,
   access: (set) => ({
     tokens: set.WEBHOOK_AUTH_TOKEN,
@@ -52,43 +57,42 @@ export default defineFunction<z.infer<typeof settings>>({
     trustedProxies: set.WEBHOOK_TRUSTED_PROXIES,
     requestsPerMinute: set.WEBHOOK_RATE_LIMIT,
   }),
-  handle: async () => summaryOf({ skipped: { not_wanted: 1 } }),
   receive,
 });
 
-async function receive(request: RawRequest, context: Context): Promise<Summary> {
-  const isAsked = ({ path }: PeerWebhook): boolean =>
+async function receive(request: RawRequest, context: Context): Promise<void> {
+  const isAsked = ({ path }: WebhookTrigger): boolean =>
     path.endsWith('/*') ? request.path.startsWith(path.slice(0, -1)) : path === request.path;
-  const peer = context.functions.find(({ webhooks }) => webhooks.some(isAsked));
-  const webhook = peer?.webhooks.find(isAsked);
-  if (!peer || !webhook) throw new Refusal(404, 'no such path');
-  if (webhook.isServed && !webhook.isServed(request.path, context)) throw new Refusal(404, 'no such path');
-  const leave = context.admit(webhook.path, webhook.inFlight);
-  if (!leave) throw new Refusal(503, 'too many requests are in flight');
+  const [asked] = context.functions.flatMap(({ name: to, webhooks }) =>
+    webhooks.filter(isAsked).map((webhook) => ({ to, webhook })),
+  );
+  if (!asked || asked.webhook.isServed?.(request.path, context) === false) throw new Refusal(404, 'no such path');
+  const { to, webhook } = asked;
+  const release = context.acquire(webhook.path, webhook.inFlight);
+  if (!release) throw new Refusal(503, 'too many requests are in flight');
   try {
-    return await forward(webhook, peer.name, request, context);
+    await forward(webhook, to, request, context);
   } finally {
-    leave();
+    release();
   }
 }
 
 async function forward(
-  webhook: PeerWebhook,
+  webhook: WebhookTrigger,
   to: string,
   { path: source, takeBody, traceparent }: RawRequest,
   context: Context,
-): Promise<Summary> {
-  const { wanted, refused, unwanted } = split(webhook, takeBody());
-  const time = new Date(context.now()).toISOString();
-  const limit = webhook.answer === 'hold' ? holdMilliseconds : deadlineMilliseconds;
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(limit)]);
-  if (wanted.length > 0) await untilRouted(to, webhook, context, signal);
-  await forEachConcurrently(wanted, callsInFlight, ({ id, data }) => {
-    const type = webhook.eventType;
+): Promise<void> {
+  const { items, refused, unwanted } = split(webhook, takeBody());
+  const time = new Date(context.clock.now()).toISOString();
+  const limit = webhook.senderRetries ? deadlineMilliseconds : holdMilliseconds;
+  const signal = AbortSignal.any([context.event.signal, AbortSignal.timeout(limit)]);
+  if (items.length > 0) await untilRouted(to, webhook, context, signal);
+  await forEachConcurrently(items, callsInFlight, ({ id, data }) => {
     const event: CloudEvent = {
       id,
       source,
-      type,
+      type: webhook.eventType,
       time,
       datacontenttype: 'application/json',
       extensions: { traceparent },
@@ -96,12 +100,11 @@ async function forward(
     };
     return publish(event, webhook, context, signal);
   });
-  return summaryOf({
-    observed: wanted.length,
-    skipped: unwanted > 0 ? { unwanted } : {},
-    dropped: refused.length,
-    warnings: refused.slice(0, 3).map(({ path, message }) => `an item was refused: ${path}: ${message}`),
-  });
+  const { tally } = context.event;
+  tally.observed(items.length);
+  if (unwanted > 0) tally.skipped('unwanted', unwanted);
+  tally.dropped(refused.length);
+  for (const { path, message } of refused.slice(0, 3)) tally.warning(`an item was refused: ${path}: ${message}`);
 }
 
 /**
@@ -111,66 +114,62 @@ async function forward(
  */
 async function untilRouted(
   to: string,
-  { eventType }: PeerWebhook,
-  context: Context,
+  { eventType }: WebhookTrigger,
+  { broker, clock }: Context,
   signal: AbortSignal,
 ): Promise<void> {
   let until = Number.POSITIVE_INFINITY;
-  for (let pause = 50; ; pause = Math.min(pause * 2, 1000)) {
-    const isRouted = context.isRouted(to, eventType);
+  const check = async (): Promise<void> => {
+    const isRouted = broker.isRouted(to, eventType);
     if (isRouted) return;
-    until = isRouted === undefined ? until : Math.min(until, context.now() + deadlineMilliseconds);
-    if (signal.aborted || context.now() >= until) {
-      throw new Refusal(503, 'no Trigger is ready for it');
-    }
-    await context.sleep(pause, signal);
-  }
-}
-
-interface Split {
-  readonly wanted: ReturnType<PeerWebhook['split']>['items'];
-  readonly refused: ReturnType<PeerWebhook['split']>['refused'];
-  readonly unwanted: number;
+    if (isRouted === false) until = Math.min(until, clock.now() + deadlineMilliseconds);
+    throw new Refusal(503, 'no Trigger is ready for it');
+  };
+  await retry(check, {
+    first: 50,
+    longest: 1000,
+    sleep: clock.sleep,
+    signal,
+    isRetried: () => clock.now() < until,
+  });
 }
 
 /** A body that can't be read at all is the sender's fault: no sender sends it better. */
-function split(webhook: PeerWebhook, body: Uint8Array): Split {
+function split(webhook: WebhookTrigger, body: Uint8Array): SplitBody {
   try {
     return splitAll(webhook, body);
   } catch (error) {
-    throw error instanceof Refusal
-      ? error
-      : new Refusal(422, 'the body could not be read', { path: 'body', cause: error });
+    throw Refusal.from(error, 422, 'the body could not be read', 'body');
   }
 }
 
 /** Keeps what is wanted, reduced to what may travel, and of all else the number. */
-function splitAll(webhook: PeerWebhook, bytes: Uint8Array): Split {
-  const wanted: Split['wanted'][number][] = [];
-  const refused: Split['refused'][number][] = [];
-  let unwanted = 0;
-  const take = (body: unknown, placed: (path: string) => string): void => {
-    const parts = webhook.split(body);
-    refused.push(...parts.refused.map(({ path, message }) => ({ path: placed(path), message })));
-    unwanted += parts.unwanted ?? 0;
-    for (const item of parts.items) {
-      if (webhook.wanted(item.data)) wanted.push(item);
-      else unwanted += 1;
-    }
-  };
-  const { list } = webhook;
-  const many = list === undefined || isSmall(bytes, list) ? undefined : readJsonList(bytes, list);
-  if (!many || list === undefined) take(parseJson(bytes, 'body'), (path) => path);
-  else {
-    take(many.rest, (path) => path);
-    let index = 0;
-    for (const element of many.elements) {
-      const at = `${list}[${index}]`;
-      take({ ...many.rest, [list]: [element] }, (path) => path.replace(`${list}[0]`, at));
-      index += 1;
-    }
+function splitAll(webhook: WebhookTrigger, bytes: Uint8Array): SplitBody {
+  const long = longListIn(bytes, webhook.list);
+  if (!long) return webhook.split(parseJson(bytes, 'body'));
+  const { list, rest, elements } = long;
+  const whole = webhook.split(rest);
+  // One item may have a member of that name, too: it is one all the same.
+  if (whole.items.length + whole.refused.length > 0) return whole;
+  const items: SplitBody['items'][number][] = [];
+  const refused: RefusedItem[] = [];
+  let unwanted = whole.unwanted;
+  let index = 0;
+  for (const element of elements) {
+    const at = `${list}[${index}]`;
+    const parts = webhook.split({ ...rest, [list]: [element] });
+    items.push(...parts.items);
+    refused.push(...parts.refused.map(({ path, message }) => ({ path: path.replace(`${list}[0]`, at), message })));
+    unwanted += parts.unwanted;
+    index += 1;
   }
-  return { wanted, refused, unwanted };
+  return { items, refused, unwanted };
+}
+
+function longListIn(bytes: Uint8Array, list: string | undefined): (JsonList & { readonly list: string }) | undefined {
+  if (list === undefined || isSmall(bytes, list)) return undefined;
+  const found = readJsonList(bytes, list);
+  return found && { ...found, list };
 }
 
 /** What takes little memory once it is parsed as a whole, and holds no list twice, of which one would be lost. */
@@ -180,19 +179,24 @@ function isSmall(bytes: Uint8Array, list: string): boolean {
   return bytes.length <= wholeBytes && text.indexOf(key, text.indexOf(key) + 1) === -1;
 }
 
+/** Publishes until the Broker has it; a fault that no further attempt mends is the sender's, where that one retries. */
 async function publish(
   event: CloudEvent,
-  { answer }: PeerWebhook,
-  context: Context,
+  { senderRetries }: WebhookTrigger,
+  { broker, clock }: Context,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let pause = 100; ; pause = Math.min(pause * 2, longestPauseMilliseconds)) {
-    try {
-      return await context.publish(event, signal);
-    } catch (error) {
-      if (signal.aborted) throw new Refusal(503, 'the Broker did not take the event in time', { cause: error });
-      if (answer === 'deadline' && !(error instanceof Refusal && error.status === 503)) throw error;
-    }
-    await context.sleep(pause, signal);
+  const isPassing = (error: unknown): boolean => error instanceof Refusal && error.status === 503;
+  try {
+    await retry(() => broker.publish(event, signal), {
+      first: 100,
+      longest: longestPauseMilliseconds,
+      sleep: clock.sleep,
+      signal,
+      isRetried: (error) => !senderRetries || isPassing(error),
+    });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw new Refusal(503, 'the Broker did not take the event in time', { cause: error });
   }
 }

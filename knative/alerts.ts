@@ -1,7 +1,7 @@
-import type { FunctionDefinition } from '../shared/function/function-definition.ts';
+import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
 import { parseSettings } from '../shared/function/settings.ts';
-import type { PingSourceTrigger } from '../shared/function/triggers.ts';
-import { isSource } from '../shared/host/load-functions.ts';
+import type { Trigger } from '../shared/function/triggers.ts';
+import { isSource } from '../shared/host/function-list.ts';
 import type { Manifest } from './manifests.ts';
 
 /** https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/ */
@@ -14,7 +14,7 @@ export interface AlertRule {
 }
 
 export interface AlertOptions {
-  /** By which every window is multiplied: a test has no week. */
+  /** Multiplies every window, because a test can't wait for a week. */
   readonly scale?: number;
 }
 
@@ -22,7 +22,7 @@ const minute = 60;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** As Prometheus writes durations: `5m`, `1d`. */
+/** A duration as Prometheus writes it: `5m`, `1d`. */
 export function durationOf(seconds: number): string {
   const units = [
     ['d', day],
@@ -34,19 +34,23 @@ export function durationOf(seconds: number): string {
 }
 
 /**
- * How much a counter has counted in a window. A function that was asleep starts a series of its own, whose first value
- * `increase` takes for what was there before: all that such a series says is counted.
+ * How much a counter counted in a window. A function that was asleep starts a new series, and `increase` takes the first
+ * value of a series for something counted before it. So of a series that began in the window the whole value is taken.
  */
 export function counted(metric: string, window: string, by: string): string {
   return `sum by (${by}) ((max_over_time(${metric}[${window}]) unless ${metric} offset ${window}) or increase(${metric}[${window}]))`;
 }
 
-/** What the last collection said: its gauges live as long as its pod, some 40 s an hour. */
+/** The value at the last collection: gc's gauges exist only as long as its pod, some 40 s every hour. */
 export function atLast(metric: string, window: string, by: string): string {
   return `max by (${by}) (last_over_time(${metric}[${window}]))`;
 }
 
-/** The alerts: their meaning is for operators, so the runbook has a paragraph of each name. */
+function defaultTriggers(definition: FunctionDefinition): readonly Trigger[] {
+  return triggersOf(definition, parseSettings({}, definition.settings, []));
+}
+
+/** The alerts. The runbook in MONITORING.md has a paragraph for each, under the alert's name. */
 export function alertRules(definitions: readonly FunctionDefinition[], { scale = 1 }: AlertOptions = {}): AlertRule[] {
   const window = (seconds: number): string => durationOf(Math.max(1, Math.round(seconds * scale)));
   const rule = (
@@ -66,7 +70,7 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
   const created = counted('zen_watcher_observations_created_total', five, 'source');
   const deduped = counted('zen_watcher_observations_deduped_total', five, 'source');
   const sent = definitions
-    .filter((one) => isSource(one) && one.triggers.some((trigger) => trigger.type === 'Broker'))
+    .filter((one) => isSource(one) && defaultTriggers(one).some(({ type }) => type === 'Broker'))
     .map(({ name }) => name)
     .join('|');
   const arrivals = `zen_watcher_event_processing_duration_seconds_count{source=~"${sent}"}`;
@@ -77,54 +81,58 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
       'ZenWatcherWebhookDrops',
       'critical',
       `sum by (endpoint) (rate(zen_watcher_webhook_events_dropped_total[${five}])) > 10`,
-      ['{{ $labels.endpoint }} turns events away', '{{ $value | humanize }} events a second are refused there.'],
+      ['Events are refused at {{ $labels.endpoint }}', '{{ $value | humanize }} events a second are refused.'],
     ),
     rule(
       'ZenWatcherCreateErrors',
       'critical',
       `sum by (source) (rate(zen_watcher_observations_create_errors_total[${five}])) > 1`,
-      ['{{ $labels.source }} can not store what it finds', '{{ $value | humanize }} events a second fail.'],
+      ['{{ $labels.source }} fails to store findings', '{{ $value | humanize }} events a second fail.'],
     ),
     rule(
       'ZenWatcherGCErrors',
       'warning',
       `${counted('zen_watcher_gc_errors_total', window(65 * minute), 'operation, error_type')} > 0`,
-      ['The garbage collection fails', '{{ $labels.operation }} failed with {{ $labels.error_type }}.'],
+      ['Garbage collection fails', 'Operation {{ $labels.operation }} failed: {{ $labels.error_type }}.'],
     ),
     rule(
       'ZenWatcherInformerNotSynced',
       'critical',
       'min by (resource) (zen_watcher_informer_cache_synced) < 1',
-      ['The watch of {{ $labels.resource }} is broken', 'Changes of {{ $labels.resource }} have no effect.'],
+      ['The watch of {{ $labels.resource }} is broken', 'Changes to {{ $labels.resource }} have no effect.'],
       { for: window(minute) },
     ),
     rule('ZenWatcherDuplicates', 'info', `${deduped} / (${created} > 0) > 0.5`, [
-      '{{ $labels.source }} sends much twice',
+      '{{ $labels.source }} sends many duplicates',
       '{{ $value | humanize }} duplicates for each new Observation.',
     ]),
     rule(
       'ZenWatcherSourceSilent',
       'warning',
       `(${counted(arrivals, window(7 * day), 'source')} > 0) unless (${counted(arrivals, window(day), 'source')} > 0)`,
-      ['Nothing arrives from {{ $labels.source }}', 'It has sent within the week, and nothing for a day.'],
+      ['Nothing arrives from {{ $labels.source }}', 'It sent something this week, but nothing for a day.'],
     ),
     rule(
       'ZenWatcherDeadLetters',
       'critical',
       `${counted('zen_watcher_deadletters_total', window(15 * minute), 'source, reason')} > 0`,
-      ['Events for {{ $labels.source }} could not be delivered', '{{ $value | humanize }} as {{ $labels.reason }}.'],
+      [
+        'Events for {{ $labels.source }} could not be delivered',
+        '{{ $value | humanize }} events were {{ $labels.reason }}.',
+      ],
     ),
-    ...definitions.flatMap(({ name, triggers, settings }) =>
-      triggers
-        .filter((trigger): trigger is PingSourceTrigger => trigger.type === 'PingSource')
-        .map(({ schedule }) => {
-          const interval = parseSettings({}, settings, [])[schedule] * minute;
+    ...definitions.flatMap((definition) =>
+      defaultTriggers(definition)
+        .filter((trigger) => trigger.type === 'PingSource')
+        .map(({ minutes }) => {
+          const { name } = definition;
+          const interval = minutes * minute;
           const passes = counted(`zen_watcher_passes_total{source="${name}"}`, window(3 * interval), 'source');
           return rule(
             'ZenWatcherPassOverdue',
             'warning',
             `absent(${passes} > 0)`,
-            [`${name} has not come to the end of its work`, `It is due every ${durationOf(interval)}.`],
+            [`${name} has not completed its scheduled work`, `It is due every ${durationOf(interval)}.`],
             { for: window(interval), labels: { source: name } },
           );
         }),
@@ -133,19 +141,22 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
       'ZenWatcherObservationsLimit',
       'warning',
       `sum(${atLast('zen_watcher_observations_live', collection, 'source, severity')}) >= max(last_over_time(zen_watcher_observations_limit[${collection}]))`,
-      ['MAX_OBSERVATIONS is reached', 'There are {{ $value | humanize }}; what can be spared is removed early.'],
+      [
+        'MAX_OBSERVATIONS is reached',
+        'There are {{ $value | humanize }} Observations; those that can best be spared are deleted early.',
+      ],
     ),
     rule(
       'ZenWatcherFiltersUnreadable',
       'warning',
       `${counted('zen_watcher_filter_reload_total{result="error"}', window(15 * minute), 'result')} > 0`,
-      ['A filter can not be read', 'What it applies to is answered 503 until it can.'],
+      ['A filter cannot be read', 'Events that it applies to are answered 503 until it is repaired.'],
     ),
     rule(
       'ZenWatcherWebhookOpen',
       'warning',
       'max(zen_watcher_webhook_open) > 0',
-      ['Whoever reaches the webhooks may post to them', 'Neither a token nor an address is asked for.'],
+      ['Anyone who can reach the webhooks may post to them', 'Neither a token nor an address is required.'],
       { for: five },
     ),
   ];
@@ -153,14 +164,14 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
 
 const groupName = 'zen-watcher';
 
-/** The rules as Prometheus reads them from a file. */
+/** The rules in the format of a Prometheus rule file. */
 export function ruleGroups(rules: readonly AlertRule[], interval = '30s') {
   return { groups: [{ name: groupName, interval, rules }] };
 }
 
 /**
- * The rules and the scraping as the Prometheus Operator takes them. A pod is scraped itself: a scrape through Knative's
- * route would wake it. It lives 40 s after its last event, so that at 10 s nothing that it counted is missed.
+ * The rules and the scraping for the Prometheus Operator. Pods are scraped directly, because a scrape through Knative's
+ * route would wake a function. A pod lives for 40 s after its last event, so scraping every 10 s misses nothing it counted.
  */
 export function monitoringManifests(rules: readonly AlertRule[], namespace: string, podLabels: object): Manifest[] {
   const metadata = { name: groupName, namespace, labels: podLabels };

@@ -7,9 +7,9 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { build, type Plugin } from 'esbuild';
 
-/** The image's program: one CommonJS bundle, and the heap of Node after it was loaded and has rehearsed. */
+/** Builds the image's program: one CommonJS bundle, and a snapshot of Node's heap after loading and rehearsing it. */
 const root = join(import.meta.dirname, '..');
-/** `--without-snapshot` and a folder are for the test of that. */
+/** Both options are for tests. */
 const { values } = parseArgs({ options: { dist: { type: 'string' }, 'without-snapshot': { type: 'boolean' } } });
 const dist = resolve(values.dist ?? join(root, 'dist'));
 const program = join(dist, 'zen-watcher.cjs');
@@ -24,11 +24,11 @@ function filesIn(folder: string, pattern: RegExp): string[] {
 
 const functionFiles = filesIn(join(root, 'functions'), /\.ts$/);
 
-/** Stands in for shared/host/load-functions.ts: the same folder, listed now instead of at run time. */
+/** Replaces shared/host/function-list.ts: lists the same folder, but now instead of at run time. */
 const listFunctions: Plugin = {
   name: 'list-functions',
   setup({ onLoad }) {
-    onLoad({ filter: /load-functions\.ts$/ }, () => {
+    onLoad({ filter: /function-list\.ts$/ }, () => {
       const imports = functionFiles.map((file, index) => `import f${index} from ${JSON.stringify(file)};`);
       const members = functionFiles.map((file, index) => `${JSON.stringify(basename(file, '.ts'))}: f${index}`);
       const contents = `
@@ -37,15 +37,15 @@ const listFunctions: Plugin = {
         export const functionNames = () => Object.keys(functions);
         export const loadFunction = async (name) => functions[name];
         export const loadFunctions = async () => Object.values(functions);
-        export const isSource = (definition) => 'source' in definition;`;
+        export const isSource = (definition) => definition.kind === 'source';`;
       return { contents, loader: 'js', resolveDir: root };
     });
   },
 };
 
 /**
- * What a function never runs. Express comes with parsers of bodies, and tables of all character sets: ours are read in
- * host/body.ts. Local mode, with client-node for its kubeconfigs, runs from the sources.
+ * Leaves out what a function never runs: Express's body parsers with their tables of all character sets, because
+ * edge/body.ts reads bodies; and local mode with client-node, because local mode runs from the sources.
  */
 const leaveOut: Plugin = {
   name: 'leave-out',
@@ -53,15 +53,15 @@ const leaveOut: Plugin = {
     onResolve({ filter: /^body-parser$/ }, () => ({ path: 'body-parser', namespace: 'left-out' }));
     onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: '', loader: 'js' }));
     onLoad({ filter: /local[/\\]local-mode\.ts$/ }, () => ({
-      contents: `export function startLocalMode() { throw new Error('local mode is in the repository, not in the image'); }`,
+      contents: `export function startLocalMode() { throw new Error('local mode runs from the repository, not from the image'); }`,
       loader: 'js',
     }));
   },
 };
 
 /**
- * What a snapshot can't hold of Node itself is loaded on first use. Express reads two things of http when it is loaded: the
- * names of methods, and the prototypes that its own derive from, for which others stand in until http is there.
+ * Loads on first use those of Node's own modules that a snapshot can't hold. While it is loaded, Express reads two things
+ * of http: the names of the methods, and the prototypes that its own derive from. Stand-ins serve until http is loaded.
  */
 const lazyBuiltins: Plugin = {
   name: 'lazy-builtins',
@@ -102,7 +102,7 @@ async function bundle(): Promise<void> {
     platform: 'node',
     format: 'cjs',
     target: 'node24',
-    // Names stay: short ones would have to be given back to each closure when it is made, a twentieth of an event's CPU.
+    // Identifiers are kept: with short ones, every new closure would get its name restored, a twentieth of an event's CPU.
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: 'none',
@@ -112,14 +112,14 @@ async function bundle(): Promise<void> {
   });
 }
 
-/** Node runs the script to its end and keeps its heap. */
+/** Node runs the script to its end and saves its heap. */
 function takeSnapshot(script: string, args: readonly string[]): void {
-  // Node says of several of its modules that nobody has verified them in a snapshot: `tryOut` does.
+  // Node warns that several of its modules are not verified for snapshots; `tryOut` verifies them.
   const flags = ['--disable-warning=Warning', '--snapshot-blob', blob, '--build-snapshot'];
   execFileSync(process.execPath, [...flags, script, ...args], { stdio: 'inherit' });
 }
 
-/** Throws unless a function that starts from the snapshot answers. */
+/** Throws unless a function started from the snapshot answers. */
 async function tryOut(): Promise<void> {
   const [name = ''] = functionFiles.map((file) => basename(file, '.ts'));
   const environment = { ...process.env, PORT: '0' };
@@ -133,10 +133,10 @@ async function tryOut(): Promise<void> {
     child.kill(ok ? 'SIGTERM' : 'SIGKILL');
   }
   const [code] = await exited;
-  if (code !== 0) throw new Error(`a start from the snapshot ended with ${code}`);
+  if (code !== 0) throw new Error(`the function started from the snapshot exited with ${code}`);
 }
 
-/** What the image starts from where no snapshot of the program can be had: nothing, and then the bundle is loaded. */
+/** What the snapshot holds if none of the program can be taken: just enough to load the bundle at each start. */
 const loader = `
   const { startupSnapshot } = require('node:v8');
   startupSnapshot.setDeserializeMainFunction(() => {
@@ -147,14 +147,14 @@ const loader = `
   });`;
 
 async function makeBlob(): Promise<void> {
-  const samples = filesIn(join(root, 'tests', 'fixtures'), /sample-.*\.event\.json$/);
+  const samples = filesIn(join(root, 'functions', 'samples'), /\.event\.json$/);
   try {
-    if (values['without-snapshot']) throw new Error('not asked for');
+    if (values['without-snapshot']) throw new Error('not requested');
     takeSnapshot(program, samples);
     await tryOut();
   } catch (error) {
     process.stderr.write(
-      `no snapshot, each start loads the bundle: ${error instanceof Error ? error.message : error}\n`,
+      `no snapshot, so each start loads the bundle: ${error instanceof Error ? error.message : error}\n`,
     );
     const script = join(dist, 'loader.cjs');
     writeFileSync(script, loader);

@@ -15,13 +15,13 @@ export interface Panel {
   readonly [key: string]: unknown;
 }
 
-/** The windows of the queries; a test has no hours. */
+/** The windows of the queries; tests make them shorter. */
 export interface Windows {
-  /** Within which a rate is taken. */
+  /** For rates. */
   readonly rate: string;
-  /** Within which new things are counted. */
+  /** For counts of what is new. */
   readonly recent: string;
-  /** Within which there was a collection. */
+  /** Long enough to include the last garbage collection. */
   readonly collection: string;
 }
 
@@ -54,7 +54,7 @@ function dashboard(uid: string, title: string, rows: readonly Row[]): Dashboard 
   };
 }
 
-/** The two dashboards: what is wrong in the cluster, and how zen-watcher itself does. */
+/** The two dashboards: what is wrong in the cluster, and how zen-watcher itself is doing. */
 export function dashboards({ rate, recent, collection }: Windows = windows): Dashboard[] {
   const open = (by: string): string =>
     `sum by (${by}) (${atLast('zen_watcher_observations_open', collection, 'source, severity, namespace')})`;
@@ -66,57 +66,87 @@ export function dashboards({ rate, recent, collection }: Windows = windows): Das
   const recently = (metric: string, by: string): string => counted(`zen_watcher_${metric}`, recent, by);
   return [
     dashboard('zen-watcher-security', 'zen-watcher: what is wrong', [
-      ['Open, by severity', 'stat', open('severity'), '{{severity}}'],
-      ['Open, by source', 'bargauge', open('source'), '{{source}}'],
-      ['Where most is open', 'bargauge', `topk(10, ${open('namespace')})`, '{{namespace}}'],
-      ['Where most that is critical is open', 'bargauge', `topk(10, ${critical(collection)})`, '{{namespace}}'],
-      ['Open, over time', 'timeseries', open('severity'), '{{severity}}'],
-      ['New within the hour, by severity', 'timeseries', recently('events_total', 'severity'), '{{severity}}'],
-      ['New within the hour, by source', 'timeseries', recently('events_total', 'source'), '{{source}}'],
-      ['New within the hour, by category', 'timeseries', recently('events_total', 'category'), '{{category}}'],
+      ['Open findings by severity', 'stat', open('severity'), '{{severity}}'],
+      ['Open findings by source', 'bargauge', open('source'), '{{source}}'],
+      ['Namespaces with the most open findings', 'bargauge', `topk(10, ${open('namespace')})`, '{{namespace}}'],
+      [
+        'Namespaces with the most critical open findings',
+        'bargauge',
+        `topk(10, ${critical(collection)})`,
+        '{{namespace}}',
+      ],
+      ['Open findings over time', 'timeseries', open('severity'), '{{severity}}'],
+      ['New in the last hour, by severity', 'timeseries', recently('events_total', 'severity'), '{{severity}}'],
+      ['New in the last hour, by source', 'timeseries', recently('events_total', 'source'), '{{source}}'],
+      ['New in the last hour, by category', 'timeseries', recently('events_total', 'category'), '{{category}}'],
     ]),
     dashboard('zen-watcher-operations', 'zen-watcher: operations', [
-      ['Events a minute', 'timeseries', perMinute('event_processing_duration_seconds_count', 'source'), '{{source}}'],
-      ['Time to answer, 99 %', 'timeseries', quantile(0.99), '{{source}}', 's'],
+      ['Events per minute', 'timeseries', perMinute('event_processing_duration_seconds_count', 'source'), '{{source}}'],
+      ['Time to answer, 99th percentile', 'timeseries', quantile(0.99), '{{source}}', 's'],
       ['Time to answer, median', 'timeseries', quantile(0.5), '{{source}}', 's'],
-      ['Starts within the hour', 'timeseries', starts(handled, recent), '{{source}}'],
-      ['Observations created a minute', 'timeseries', perMinute('observations_created_total', 'source'), '{{source}}'],
-      ['Duplicates a minute', 'timeseries', perMinute('observations_deduped_total', 'source'), '{{source}}'],
-      ['Known findings a minute', 'timeseries', perMinute('observations_unchanged_total', 'source'), '{{source}}'],
+      ['Starts in the last hour', 'timeseries', starts(handled, recent), '{{source}}'],
       [
-        'Dropped by filters and rules a minute',
+        'Observations created per minute',
+        'timeseries',
+        perMinute('observations_created_total', 'source'),
+        '{{source}}',
+      ],
+      ['Duplicates per minute', 'timeseries', perMinute('observations_deduped_total', 'source'), '{{source}}'],
+      [
+        'Known findings reported again per minute',
+        'timeseries',
+        perMinute('observations_unchanged_total', 'source'),
+        '{{source}}',
+      ],
+      [
+        'Dropped by filters and rules per minute',
         'timeseries',
         perMinute('observations_filtered_total', 'reason'),
         '{{reason}}',
       ],
       [
-        'Webhook answers a minute',
+        'Answers per minute',
         'timeseries',
         perMinute('webhook_requests_total', 'endpoint, status'),
         '{{endpoint}} {{status}}',
       ],
-      ['Turned away a minute', 'timeseries', perMinute('webhook_events_dropped_total', 'endpoint'), '{{endpoint}}'],
       [
-        'Failures within the hour',
+        'Events refused per minute',
+        'timeseries',
+        perMinute('webhook_events_dropped_total', 'endpoint'),
+        '{{endpoint}}',
+      ],
+      [
+        'Failures in the last hour',
         'timeseries',
         recently('observations_create_errors_total', 'source, error_type'),
         '{{source}} {{error_type}}',
       ],
       [
-        'Dead letters within the hour',
+        'Dead letters in the last hour',
         'timeseries',
         recently('deadletters_total', 'source, reason'),
         '{{source}} {{reason}}',
       ],
-      ['Passes within the hour', 'timeseries', recently('passes_total', 'source'), '{{source}}'],
+      ['Passes in the last hour', 'timeseries', recently('passes_total', 'source'), '{{source}}'],
       [
-        'Observations that exist',
+        'Stored Observations',
         'timeseries',
         `sum(${atLast('zen_watcher_observations_live', collection, 'source, severity')})`,
         'live',
       ],
-      ['How many there may be', 'stat', `max(last_over_time(zen_watcher_observations_limit[${collection}]))`, 'limit'],
-      ['Names in the cache', 'timeseries', 'sum by (pod, instance) (zen_watcher_dedup_cache_size)', '{{pod}}'],
+      [
+        'Limit of stored Observations',
+        'stat',
+        `max(last_over_time(zen_watcher_observations_limit[${collection}]))`,
+        'limit',
+      ],
+      [
+        'Names in the deduplication cache',
+        'timeseries',
+        'sum by (pod, instance) (zen_watcher_dedup_cache_size)',
+        '{{pod}}',
+      ],
     ]),
   ];
 }
@@ -126,12 +156,12 @@ function critical(collection: string): string {
   return `sum by (namespace) (${open})`;
 }
 
-/** A process that starts begins a series. */
+/** Counts new series, because a process that starts begins one. */
 function starts(metric: string, window: string): string {
   return `count by (source) (max_over_time(${metric}[${window}]) unless ${metric} offset ${window})`;
 }
 
-/** As Grafana's sidecar finds them. */
+/** A ConfigMap with the label that Grafana's sidecar looks for. */
 export function dashboardsManifest(namespace: string, labels: object): Manifest {
   return {
     apiVersion: 'v1',

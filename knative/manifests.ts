@@ -1,12 +1,19 @@
-import { type FunctionDefinition, observationWrites, type Permission } from '../shared/function/function-definition.ts';
-import { alwaysServed, namespaceOf, type Resource } from '../shared/function/resource.ts';
+import { group } from '../shared/api/group.ts';
+import type { KindSelector } from '../shared/api/kind-selector.ts';
+import { alwaysServed } from '../shared/api/knative-kinds.ts';
+import { labels } from '../shared/api/labels.ts';
+import {
+  type FunctionDefinition,
+  observationWrites,
+  type Permission,
+  triggersOf,
+} from '../shared/function/definitions.ts';
 import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
-import { type BrokerTrigger, type PingSourceTrigger, resourcesOf } from '../shared/function/triggers.ts';
-import { isSource } from '../shared/host/load-functions.ts';
-import { labels } from '../shared/observation/labels.ts';
+import { type BrokerTrigger, kindsIn, type PingSourceTrigger, type Trigger } from '../shared/function/triggers.ts';
+import { isSource } from '../shared/host/function-list.ts';
 import { scaling } from './scaling.ts';
 
-/** A Kubernetes object that is to be applied. */
+/** A Kubernetes object to apply. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -24,9 +31,9 @@ export const systemNamespace = 'zen-system';
 export const brokerName = 'zen-watcher';
 const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
-const observationRule = { apiGroups: ['zen.kube-zen.io'], apiVersions: ['v1'], resources: ['observations'] };
+const observationRule = { apiGroups: [group], apiVersions: ['v1'], resources: ['observations'] };
 
-/** `<source>-<32 hex digits>`, as observationName makes them. */
+/** The names that observationName makes: `<source>-<32 hex digits>`. */
 const ownNames = '^[a-z0-9-]+-[0-9a-f]{32}$';
 export const ownLabels = { 'app.kubernetes.io/part-of': 'zen-watcher' };
 
@@ -38,24 +45,29 @@ function metadataOf(name: string, namespace: string | undefined = systemNamespac
   };
 }
 
-/** Where zen-watcher is to look: in the whole cluster, or as a tenant's own in one namespace. */
+/** Where zen-watcher looks: in the whole cluster, or, when it belongs to a tenant, in one namespace. */
 export type Reach = 'cluster' | 'namespace';
 
-/** The settings that the manifests are generated for: the defaults, in the system namespace. */
+/** The settings to generate manifests for: the defaults. */
 function settingsOf(definition: FunctionDefinition, reach: Reach): CommonSettings {
   const environment = reach === 'namespace' ? { WATCH_NAMESPACE: systemNamespace } : {};
   return Object.assign({}, parseSettings(environment, definition.settings, []));
 }
 
-/** The kinds that wake a function; a tenant has no right to those without namespaces. */
-function kindsOf(definition: FunctionDefinition, reach: Reach): Resource[] {
-  return resourcesOf(definition).filter(({ namespaced }) => namespaced || reach === 'cluster');
+function defaultTriggers(definition: FunctionDefinition): readonly Trigger[] {
+  return triggersOf(definition, settingsOf(definition, 'cluster'));
 }
 
-/** What a source asks of the API server about Observations; a state source compares and ages, too. */
+/** The kinds that wake a function. A tenant has no right to cluster-scoped ones. */
+function kindsOf(definition: FunctionDefinition, reach: Reach): KindSelector[] {
+  const triggers = triggersOf(definition, settingsOf(definition, reach));
+  return kindsIn(triggers).filter(({ namespaced }) => namespaced || reach === 'cluster');
+}
+
+/** What a source may do with Observations. One with state also lists them, and patches their labels. */
 function observationRules(definition: FunctionDefinition): Permission[] {
   if (!isSource(definition)) return [];
-  const more = resourcesOf(definition).length > 0 ? ['list', 'patch'] : [];
+  const more = kindsOf(definition, 'cluster').length > 0 ? ['list', 'patch'] : [];
   return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...more] }];
 }
 
@@ -63,8 +75,8 @@ function ruleOf({ group, resources, verbs }: Permission): Rule {
   return { apiGroups: [group], resources, verbs };
 }
 
-/** Reads of a state source: one object for an event, all of them for a pass. */
-function readRules(resources: readonly Resource[], verbs: readonly string[]): Rule[] {
+/** Reading the objects of a source with state: one of them for an event, all of them for a pass. */
+function readRules(resources: readonly KindSelector[], verbs: readonly string[]): Rule[] {
   const byGroup = Map.groupBy(resources, ({ group }) => group);
   return [...byGroup].map(([group, kinds]) => ({
     apiGroups: [group],
@@ -73,7 +85,7 @@ function readRules(resources: readonly Resource[], verbs: readonly string[]): Ru
   }));
 }
 
-/** A Role where a namespace is given, else a ClusterRole, and its binding to a ServiceAccount. */
+/** A Role if there is a namespace, otherwise a ClusterRole, and its binding to a ServiceAccount. */
 function bound(account: Manifest, name: string, rules: readonly Rule[], namespace: string | undefined): Manifest[] {
   if (rules.length === 0) return [];
   const kind = namespace === undefined ? 'ClusterRole' : 'Role';
@@ -94,7 +106,7 @@ function accountOf(name: string, namespace = systemNamespace): Manifest {
   return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadataOf(name, namespace) };
 }
 
-/** The fewest rules that let a function do what it declares; in one namespace where that is all it needs. */
+/** The fewest rules that let a function do what it declares, limited to one namespace where that is enough. */
 export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'): Manifest[] {
   const { name, permissions } = definition;
   const settings = settingsOf(definition, reach);
@@ -102,7 +114,8 @@ export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'
   const byNamespace = new Map<string | undefined, Rule[]>();
   const add = (namespace: string | undefined, rules: readonly Rule[]): void =>
     void byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), ...rules]);
-  for (const [namespace, kinds] of Map.groupBy(definition.watches ?? [], (kind) => namespaceOf(kind, settings))) {
+  const watched = definition.watches?.(Object.assign({}, settings)) ?? [];
+  for (const [namespace, kinds] of Map.groupBy(watched, (kind) => kind.namespace)) {
     add(namespace, readRules(kinds, ['list', 'watch']));
   }
   for (const permission of [...observationRules(definition), ...permissions]) {
@@ -110,27 +123,27 @@ export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'
     add(permission.scope === 'system' ? systemNamespace : everywhere, [ruleOf(permission)]);
   }
   if (isSource(definition)) {
-    const kinds = Map.groupBy(kindsOf(definition, reach), (resource) => namespaceOf(resource, settings));
-    for (const [namespace, resources] of kinds) add(namespace, readRules(resources, ['get', 'list']));
+    const byPlace = Map.groupBy(kindsOf(definition, reach), (kind) => kind.namespace);
+    for (const [namespace, resources] of byPlace) add(namespace, readRules(resources, ['get', 'list']));
   }
   return [...byNamespace].flatMap(([namespace, rules]) => bound(accountOf(name), name, rules, namespace));
 }
 
-/** What a setting's value looks like in the environment. */
+/** A setting's value as it is written in the environment. */
 function environmentText(value: unknown): string {
   return Array.isArray(value) ? value.join(',') : String(value);
 }
 
-/** The function that owns the webhooks parses the settings of those that have them, so it must be told them too. */
+/** The gateway drops early what the functions behind its webhooks don't want, so it needs their settings, too. */
 function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[] {
   return definitions
-    .filter(({ triggers }) => triggers.some(({ type }) => type === 'Webhook'))
+    .filter((definition) => defaultTriggers(definition).some(({ type }) => type === 'Webhook'))
     .flatMap(({ settings }) => Object.entries(Object.assign({}, settings.parse({}))))
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => ({ name, value: environmentText(value) }));
 }
 
-/** Requests come by queue-proxy, in the same pod: its word about the client's address is believed. */
+/** Requests come through queue-proxy, which is in the same pod, so the client address it reports can be trusted. */
 const queueProxy = { name: 'WEBHOOK_TRUSTED_PROXIES', value: '127.0.0.0/8,::1/128' };
 
 interface Variable {
@@ -140,14 +153,14 @@ interface Variable {
 
 function service(definition: FunctionDefinition, others: readonly FunctionDefinition[], reach: Reach): Manifest {
   const { name } = definition;
-  const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition);
+  const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition, settingsOf(definition, reach));
   const container = {
     image,
     args: [name],
     env: [
       { name: 'SYSTEM_NAMESPACE', value: systemNamespace },
       ...(reach === 'namespace' ? [{ name: 'WATCH_NAMESPACE', value: systemNamespace }] : []),
-      ...(definition.receive ? [queueProxy, ...webhookSettings(others)] : []),
+      ...(definition.kind === 'gateway' ? [queueProxy, ...webhookSettings(others)] : []),
     ],
     readinessProbe: { httpGet: { path: '/ready' } },
     livenessProbe: { httpGet: { path: '/health' } },
@@ -181,23 +194,21 @@ function sinkOf(name: string) {
   return { ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name } };
 }
 
-function triggerOf(name: string, { filter }: Extract<BrokerTrigger, { filter: unknown }>): Manifest {
+function triggerOf(name: string, { eventType: type }: BrokerTrigger): Manifest {
   return {
     apiVersion: 'eventing.knative.dev/v1',
     kind: 'Trigger',
     metadata: metadataOf(name),
-    spec: { broker: brokerName, filter: { attributes: filter }, subscriber: sinkOf(name) },
+    spec: { broker: brokerName, filter: { attributes: { type } }, subscriber: sinkOf(name) },
   };
 }
 
-/** Not all at the same minute: it is drawn from the name. */
+/** A minute of the hour for each name, so that not all functions run at once. */
 function minuteOf(name: string): number {
   return [...name].reduce((sum, character) => (sum * 31 + (character.codePointAt(0) ?? 0)) % 60, 7);
 }
 
-function pingSource(definition: FunctionDefinition, { schedule }: PingSourceTrigger): Manifest {
-  const { name, settings } = definition;
-  const minutes = parseSettings({}, settings, [])[schedule];
+function pingSource(name: string, { minutes }: PingSourceTrigger): Manifest {
   const minute = minuteOf(name);
   const cron =
     minutes >= 60 ? `${minute} */${Math.round(minutes / 60)} * * *` : `${minute % minutes}-59/${minutes} * * * *`;
@@ -210,16 +221,15 @@ function pingSource(definition: FunctionDefinition, { schedule }: PingSourceTrig
 }
 
 /**
- * What wakes a function by kinds that every cluster serves: one ApiServerSource for all of them, since each is a pod
- * that stays up. For kinds of other groups the ServiceAccount and its role alone: their sources are made when they are
- * served.
+ * For the kinds that every cluster serves, one ApiServerSource for all of them, because each source is a pod that stays
+ * up. For kinds of other API groups only the ServiceAccount and its role: the function `sources` creates an
+ * ApiServerSource once the cluster serves them.
  */
 function apiServerSources(definition: FunctionDefinition, reach: Reach): Manifest[] {
-  const settings = settingsOf(definition, reach);
-  const byNamespace = Map.groupBy(kindsOf(definition, reach), (resource) => namespaceOf(resource, settings));
+  const byNamespace = Map.groupBy(kindsOf(definition, reach), (kind) => kind.namespace);
   const accounts = new Set<string>();
   return [...byNamespace].flatMap(([namespace, kinds]) => {
-    // A source has its account in its own namespace; two in one share it.
+    // An ApiServerSource needs its ServiceAccount in its own namespace; two sources in one namespace share it.
     const account = accountOf(`${definition.name}-source`, namespace);
     const isNew = !accounts.has(namespace ?? systemNamespace);
     accounts.add(namespace ?? systemNamespace);
@@ -235,7 +245,7 @@ function apiServerSources(definition: FunctionDefinition, reach: Reach): Manifes
 
 function apiServerSource(
   { name }: FunctionDefinition,
-  kinds: readonly Resource[],
+  kinds: readonly KindSelector[],
   namespace: string | undefined,
 ): Manifest {
   const isAway = namespace !== undefined && namespace !== systemNamespace;
@@ -257,20 +267,20 @@ function apiServerSource(
   };
 }
 
-/** The namespaces other than the system's that a function reads; where there are none it can't be applied. */
+/** The namespaces that a function reads besides the system namespace. They must exist before it can be applied. */
 export function foreignNamespaces(definition: FunctionDefinition): string[] {
-  const settings = settingsOf(definition, 'cluster');
-  const namespaces = kindsOf(definition, 'cluster').map((resource) => namespaceOf(resource, settings));
+  const namespaces = kindsOf(definition, 'cluster').map(({ namespace }) => namespace);
   return [...new Set(namespaces)].filter((name): name is string => name !== undefined && name !== systemNamespace);
 }
 
-/** Everything that one function needs in a cluster, in the order in which it is applied. */
+/** Everything that one function needs in a cluster, in the order to apply it. */
 export function manifestsOf(
   definition: FunctionDefinition,
   others: readonly FunctionDefinition[],
   reach: Reach = 'cluster',
 ): Manifest[] {
-  const { name, triggers } = definition;
+  const { name } = definition;
+  const triggers = triggersOf(definition, settingsOf(definition, reach));
   const manifests: Manifest[] = [
     ...(reach === 'cluster' ? foreignNamespaces(definition).map((namespace) => namespaceManifest(namespace)) : []),
     accountOf(name),
@@ -280,20 +290,20 @@ export function manifestsOf(
   if (triggers.some(({ type }) => type === 'MappedKinds') && reach === 'cluster')
     manifests.push(...mappedKindsRole(name));
   for (const trigger of triggers) {
-    if (trigger.type === 'PingSource') manifests.push(pingSource(definition, trigger));
-    if (trigger.type === 'Broker' && 'filter' in trigger) manifests.push(triggerOf(name, trigger));
+    if (trigger.type === 'PingSource') manifests.push(pingSource(name, trigger));
+    if (trigger.type === 'Broker') manifests.push(triggerOf(name, trigger));
   }
-  if (definition.receive) manifests.push(sinkBinding(name));
+  if (definition.kind === 'gateway') manifests.push(sinkBinding(name));
   return [...manifests, ...apiServerSources(definition, reach)];
 }
 
-/** The kinds that mappings name are the user's to permit: by ClusterRoles with this label, for reading and for watching. */
+/** Users decide which kinds mappings may read: this role collects the rules of all ClusterRoles with the label. */
 function mappedKindsRole(name: string): Manifest[] {
   const metadata = { ...metadataOf(`zen-watcher-${name}-kinds`, undefined) };
   const scoped = { name: metadata.name, labels: metadata.labels };
   return [
     {
-      // Its rules are the controller's to write: naming them here would take them from it at the next apply.
+      // The controller writes its rules. If they were named here, the next apply would take them away.
       ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: scoped },
       aggregationRule: {
         clusterRoleSelectors: [{ matchLabels: { [`zen.kube-zen.io/aggregate-to-${name}`]: 'true' } }],
@@ -326,12 +336,10 @@ function sinkBinding(name: string): Manifest {
   };
 }
 
-/** What all functions share: their namespace, the Broker with its dead-letter sink, who may talk to whom. */
+/** What all functions share: the namespace, the Broker with its dead-letter sink, and the policies. */
 export function sharedManifests(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
-  const isSink = (definition: FunctionDefinition): boolean =>
-    definition.triggers.some((trigger) => trigger.type === 'Broker' && 'deadLetters' in trigger);
-  const [sink] = definitions.filter(isSink);
-  if (!sink) throw new Error('no function takes dead letters');
+  const sink = definitions.find(({ kind }) => kind === 'dead-letter-sink');
+  if (!sink) throw new Error('there is no function for dead letters');
   const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' };
   return [
     ...(reach === 'cluster' ? [namespaceManifest(systemNamespace, restricted)] : []),
@@ -353,12 +361,13 @@ export function sharedManifests(definitions: readonly FunctionDefinition[], reac
   ];
 }
 
-/** Queue-proxy's http and https, its probes and its metrics, and the function's own port for a scrape past it. */
+/** Queue-proxy's ports for http, https, probes and metrics, and the function's own port, which is scraped directly. */
 const ingressPorts = [8012, 8112, 8022, 9090, 9091, 8080];
 
 /**
- * Functions are reached through queue-proxy by what runs in the cluster, and reach the API server (whose address no
- * selector can name) and the cluster's own pods; nothing else. The adapters of the sources are Knative's, and not meant.
+ * Only the cluster's pods can reach the functions, through queue-proxy. The functions can reach only the cluster's pods and
+ * the API server, which is allowed by port because no selector can name its address. The policy doesn't select the
+ * adapters of ApiServerSources, which are Knative's.
  */
 function networkPolicy(): Manifest {
   const inCluster = [{ namespaceSelector: {} }];
@@ -377,8 +386,8 @@ function networkPolicy(): Manifest {
 }
 
 /**
- * A name of ours can be computed before the finding comes, and a label can hide one that is there: so only who may use
- * the verb `record` creates Observations in our name, or changes their labels and annotations. Status is left to RBAC.
+ * Anyone can compute the name of a future finding, and a label can hide one that exists. So only those who have the verb
+ * `record` may create Observations in our name, or change their labels and annotations. The status is left to RBAC.
  */
 function admissionPolicy(): Manifest[] {
   const metadata = { name: 'zen-watcher-record', labels: ownLabels };
@@ -407,14 +416,13 @@ function admissionPolicy(): Manifest[] {
           },
           {
             name: 'mayRecord',
-            expression:
-              "authorizer.group('zen.kube-zen.io').resource('observations').namespace(request.namespace).check('record').allowed()",
+            expression: `authorizer.group('${group}').resource('observations').namespace(request.namespace).check('record').allowed()`,
           },
         ],
         validations: [
           {
             expression: '!variables.isOurs || variables.isUnchanged || variables.mayRecord',
-            message: 'only who may "record" observations writes them in the name of zen-watcher',
+            message: 'only those who may "record" observations can write them in the name of zen-watcher',
             reason: 'Forbidden',
           },
         ],

@@ -1,10 +1,11 @@
-import type { FunctionDefinition } from '../shared/function/function-definition.ts';
+import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
+import type { CommonSettings } from '../shared/function/settings.ts';
 
 export interface Scaling {
   readonly annotations: Readonly<Record<string, string>>;
-  /** Requests at once in one pod; without it the function's own limit and counter work. */
+  /** How many requests one pod gets at once. If unset, the function's own limit applies and counts. */
   readonly containerConcurrency?: number;
-  /** Seconds; Knative's own limit is 600. */
+  /** In seconds; Knative allows 600 at most. */
   readonly timeoutSeconds: number;
 }
 
@@ -12,23 +13,26 @@ const prefix = 'autoscaling.knative.dev';
 
 /**
  * How each sort of function scales, and why:
- * - max-scale bounds the writes on the API server: 8 calls in flight a pod, so 5 pods of a source have 40.
- * - a function that the clock alone wakes, or that keeps objects in step from its start on, needs no second pod: two
+ * - max-scale limits the writes to the API server: a pod has 8 calls in flight, so 5 pods of a source have 40.
+ * - A function that only a schedule wakes, or that keeps objects in step from its start on, needs no second pod: two
  *   would do the same work twice, which does no harm.
- * - containerConcurrency 20: a reference event holds a report of at most 1.5 MiB, and 20 of them fit in the memory.
- * - the function that owns the webhooks has none: queue-proxy would answer 503 itself, and no counter would see it.
- * - window and retention are short, since a start costs a second: an idle function is gone after about 40 s.
- * - 600 s for what holds requests (a webhook whose sender does not try again, a pass over a large cluster), 300 otherwise.
+ * - containerConcurrency 20: to handle a reference, a pod holds a report of at most 1.5 MiB, and 20 of those fit in memory.
+ * - The gateway has no containerConcurrency: queue-proxy would answer 503 by itself, which no metric would count.
+ * - window and retention are short, because a start takes only a second. An idle function is gone after about 40 s.
+ * - timeoutSeconds is 600 where requests are held (a webhook whose sender does not try again, a pass over a large
+ *   cluster), otherwise 300.
  */
-export function scaling({ triggers, receive }: FunctionDefinition): Scaling {
-  const isPinged = triggers.some(({ type }) => type === 'PingSource');
-  const isWoken = triggers.some(({ type }) => type !== 'PingSource') && !triggers.some(({ type }) => type === 'Start');
+export function scaling(definition: FunctionDefinition, settings: CommonSettings): Scaling {
+  const types = triggersOf(definition, settings).map(({ type }) => type);
+  const isGateway = definition.kind === 'gateway';
+  const isAlone = types.includes('Start') || types.every((type) => type === 'PingSource');
+  const mostPods = isGateway ? '3' : isAlone && definition.kind !== 'dead-letter-sink' ? '1' : '5';
   const annotations = {
     [`${prefix}/min-scale`]: '0',
-    [`${prefix}/max-scale`]: receive ? '3' : isWoken ? '5' : '1',
+    [`${prefix}/max-scale`]: mostPods,
     [`${prefix}/window`]: '10s',
     [`${prefix}/scale-to-zero-pod-retention-period`]: '0s',
   };
-  if (receive) return { annotations, timeoutSeconds: 600 };
-  return { annotations, containerConcurrency: 20, timeoutSeconds: isPinged ? 600 : 300 };
+  if (isGateway) return { annotations, timeoutSeconds: 600 };
+  return { annotations, containerConcurrency: 20, timeoutSeconds: types.includes('PingSource') ? 600 : 300 };
 }

@@ -1,9 +1,12 @@
 import { SettingsError } from './function/settings.ts';
-import { functionNames, loadFunctions } from './host/load-functions.ts';
+import { functionNames, loadFunctions } from './host/function-list.ts';
 import { createLog, type ProcessLog } from './host/log.ts';
 import { parseStartArguments, UsageError } from './local/arguments.ts';
 
-/** Ends the process when what was started has stopped, also while it still starts; a second signal ends it at once. */
+/**
+ * Stops what was started and ends the process, even while it is still starting. A second signal ends the process at
+ * once.
+ */
 function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessLog): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
@@ -40,13 +43,15 @@ async function start(commandLine: readonly string[]): Promise<void> {
   await started;
 }
 
-/** The program, from its arguments to what it says when it can't start. */
+/** Runs the program with these arguments. If it can't start, prints why and ends the process. */
 export async function run(commandLine: readonly string[]): Promise<void> {
   try {
     await start(commandLine);
   } catch (error) {
-    const isUsers = error instanceof UsageError || error instanceof SettingsError;
-    process.stderr.write(`zen-watcher: ${error instanceof Error ? (isUsers ? error.message : error.stack) : error}\n`);
+    const isUserError = error instanceof UsageError || error instanceof SettingsError;
+    process.stderr.write(
+      `zen-watcher: ${error instanceof Error ? (isUserError ? error.message : error.stack) : error}\n`,
+    );
     process.exit(error instanceof UsageError ? 2 : 1);
   }
 }

@@ -1,28 +1,28 @@
 import { isIP } from 'node:net';
 
-/** Who may post to the doors for raw HTTP. What is not set allows everybody. */
+/** Who may post raw HTTP to the webhook paths. An option that is not set restricts nobody. */
 export interface AccessOptions {
-  /** Bearer tokens, any of which is good: while one is replaced both are. */
+  /** Bearer tokens. Any of them is accepted, so that one can be replaced without an interruption. */
   readonly tokens: readonly string[];
-  /** A file of tokens, one a line, read again while the process runs. */
+  /** A file of tokens, one per line, which is reread while the process runs. */
   readonly tokenFile?: string | undefined;
-  /** Addresses and CIDRs, v4 and v6; empty for all. */
+  /** Client addresses and CIDRs, IPv4 and IPv6; empty allows all. */
   readonly allowedAddresses: readonly string[];
-  /** The proxies whose word about the client's address is believed. */
+  /** Proxies whose X-Forwarded-For or Forwarded header is trusted to name the client. */
   readonly trustedProxies: readonly string[];
-  /** Of one client. */
+  /** The limit for each client. */
   readonly requestsPerMinute?: number | undefined;
 }
 
-/** Whether a text is an address or a CIDR. */
+/** Whether a text is an IP address or a CIDR. */
 export function isAddressOrCidr(text: string): boolean {
   const [address = '', bits, ...more] = text.split('/');
-  const longest = isIP(address) === 6 ? 128 : isIP(address) === 4 ? 32 : -1;
-  if (longest < 0 || more.length > 0) return false;
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= longest);
+  const maxBits = isIP(address) === 6 ? 128 : isIP(address) === 4 ? 32 : -1;
+  if (maxBits < 0 || more.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= maxBits);
 }
 
-/** The lines of a text that hold something. */
+/** The lines of a text, trimmed, without empty ones. */
 export function linesOf(text: string): string[] {
   return text
     .split('\n')

@@ -1,5 +1,4 @@
-import { HTTP, CloudEvent as SdkCloudEvent } from 'cloudevents';
-import { Refusal } from './refusal.ts';
+import type { Refusal } from './refusal.ts';
 
 /** https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md */
 export interface CloudEvent {
@@ -7,30 +6,31 @@ export interface CloudEvent {
   readonly source: string;
   readonly type: string;
   readonly subject?: string | undefined;
-  /** RFC 3339. Where the sender gave none: when the Broker got it, else when we did. */
+  /** RFC 3339. If the sender gave none: when the Broker received the event, or else when we did. */
   readonly time: string;
   readonly datacontenttype?: string | undefined;
   readonly extensions: Readonly<Record<string, string>>;
-  /** Parsed JSON, or the bytes as they came where `fault` says why they are no JSON; `undefined` without a body. */
+  /** Parsed JSON; or the raw bytes, if `fault` says why they could not be parsed; or `undefined` without a body. */
   readonly data: unknown;
   readonly fault?: Refusal | undefined;
 }
 
-/** What of an HTTP request matters here; header names in lower case. */
-export interface HttpMessage {
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  readonly body: Uint8Array;
-}
-
 export const pingType = 'dev.knative.sources.ping';
 
-/** https://knative.dev/docs/eventing/sources/apiserversource/reference: references, and resources, which we read anew. */
+/**
+ * https://knative.dev/docs/eventing/sources/apiserversource/reference. An event of type `ref` names an object, one of
+ * type `resource` holds it. We treat both alike and read the object again.
+ */
 const apiServerTypes = /^dev\.knative\.apiserver\.(ref|resource)\.(add|update|delete)$/;
 
-/** What a PingSource sends that is named for the function that it wakes. */
+/** The event of a PingSource that has the name of the function that it wakes. */
 export function pingOf(functionName: string, namespace: string, now: number): CloudEvent {
   return {
-    ...{ id: crypto.randomUUID(), type: pingType, time: new Date(now).toISOString(), extensions: {}, data: undefined },
+    id: crypto.randomUUID(),
+    type: pingType,
+    time: new Date(now).toISOString(),
+    extensions: {},
+    data: undefined,
     source: `/apis/v1/namespaces/${namespace}/pingsources/${functionName}`,
   };
 }
@@ -43,212 +43,7 @@ export function isReference(event: CloudEvent): boolean {
   return apiServerTypes.test(event.type);
 }
 
-/** Whether the data claims to be JSON and is not; data of another content type is only of no use to us. */
+/** Whether the data claims to be JSON but is not. Data of another content type is not malformed, only useless to us. */
 export function isMalformed({ fault }: CloudEvent): boolean {
   return fault?.path === 'data';
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-/** Throws a Refusal 400 that says where. */
-export function parseJson(bytes: Uint8Array, path: string): unknown {
-  try {
-    return JSON.parse(utf8.decode(bytes));
-  } catch (cause) {
-    throw new Refusal(400, 'malformed JSON', { path, cause: cause instanceof Error ? cause.name : cause });
-  }
-}
-
-const structuredType = 'application/cloudevents+json';
-const batchType = 'application/cloudevents-batch+json';
-
-function header(message: HttpMessage, name: string): string | undefined {
-  const value = message.headers[name];
-  return typeof value === 'string' ? value : value?.join(', ');
-}
-
-function mediaType(message: HttpMessage): string {
-  return (header(message, 'content-type') ?? '').split(';', 1).join('').trim().toLowerCase();
-}
-
-function isJson(type: string): boolean {
-  return type === 'application/json' || type === 'text/json' || type.endsWith('+json');
-}
-
-const attributeName = /^[a-z0-9]{1,64}$/;
-const time = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
-
-function required(attributes: Readonly<Record<string, unknown>>, name: string, at: string): string {
-  const value = attributes[name];
-  if (typeof value === 'string' && value !== '') return value;
-  throw new Refusal(400, 'not a CloudEvent: a required attribute is missing or empty', { path: `${at}${name}` });
-}
-
-function optional(attributes: Readonly<Record<string, unknown>>, name: string, at: string): string | undefined {
-  const value = attributes[name];
-  if (value === undefined || value === null) return undefined;
-  if (typeof value === 'string' && value !== '') return value;
-  throw new Refusal(400, 'not a CloudEvent: an attribute is empty or no string', { path: `${at}${name}` });
-}
-
-const known: ReadonlySet<string> = new Set([
-  ...['id', 'source', 'type', 'specversion', 'subject', 'time'],
-  ...['datacontenttype', 'dataschema', 'data', 'data_base64'],
-]);
-
-function extensionsOf(attributes: Readonly<Record<string, unknown>>, at: string): Record<string, string> {
-  const extensions: Record<string, string> = {};
-  for (const [name, value] of Object.entries(attributes)) {
-    if (known.has(name) || value === null || value === undefined) continue;
-    if (!attributeName.test(name)) {
-      throw new Refusal(400, 'not a CloudEvent: an attribute has a bad name', { path: `${at}${name.slice(0, 64)}` });
-    }
-    if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
-      throw new Refusal(400, 'not a CloudEvent: an attribute is no scalar', { path: `${at}${name}` });
-    }
-    extensions[name] = String(value);
-  }
-  return extensions;
-}
-
-interface Payload {
-  readonly data: unknown;
-  readonly fault?: Refusal | undefined;
-}
-
-function fromAttributes(
-  attributes: Readonly<Record<string, unknown>>,
-  payload: Payload,
-  received: string,
-  at: string,
-): CloudEvent {
-  if (attributes.specversion !== '1.0') {
-    throw new Refusal(400, 'not a CloudEvent: specversion must be "1.0"', { path: `${at}specversion` });
-  }
-  const extensions = extensionsOf(attributes, at);
-  const sent = optional(attributes, 'time', at);
-  if (sent !== undefined && (!time.test(sent) || Number.isNaN(Date.parse(sent)))) {
-    throw new Refusal(400, 'not a CloudEvent: time is not RFC 3339', { path: `${at}time` });
-  }
-  // Without a time of its own an event must have the same one at every redelivery, or it would get another name.
-  const arrived = extensions.knativearrivaltime;
-  return {
-    id: required(attributes, 'id', at),
-    source: required(attributes, 'source', at),
-    type: required(attributes, 'type', at),
-    subject: optional(attributes, 'subject', at),
-    time: sent ?? (arrived !== undefined && time.test(arrived) ? arrived : received),
-    datacontenttype: optional(attributes, 'datacontenttype', at),
-    extensions,
-    ...payload,
-  };
-}
-
-function binaryPayload(type: string, body: Uint8Array): Payload {
-  if (body.length === 0) return { data: undefined };
-  if (!isJson(type)) {
-    return { data: body, fault: new Refusal(400, 'the data is not JSON', { path: 'content-type' }) };
-  }
-  try {
-    return { data: parseJson(body, 'data') };
-  } catch (fault) {
-    if (fault instanceof Refusal) return { data: body, fault };
-    throw fault;
-  }
-}
-
-function percentDecoded(name: string, value: string): string {
-  try {
-    return decodeURIComponent(value);
-  } catch (cause) {
-    throw new Refusal(400, 'not a CloudEvent: a header is badly percent-encoded', { path: name, cause });
-  }
-}
-
-function decodeBinary(message: HttpMessage, type: string, received: string): CloudEvent {
-  const attributes: Record<string, unknown> = {};
-  for (const name of Object.keys(message.headers)) {
-    if (!name.startsWith('ce-')) continue;
-    const value = header(message, name);
-    if (value !== undefined && (value !== '' || !known.has(name.slice(3)))) {
-      attributes[name.slice(3)] = percentDecoded(name, value);
-    }
-  }
-  const contentType = header(message, 'content-type');
-  if (contentType !== undefined && contentType !== '') attributes.datacontenttype = contentType;
-  return fromAttributes(attributes, binaryPayload(type, message.body), received, 'ce-');
-}
-
-function structuredPayload(attributes: Readonly<Record<string, unknown>>, at: string): Payload {
-  const base64 = attributes.data_base64;
-  if (base64 === undefined || base64 === null) return { data: attributes.data ?? undefined };
-  if (typeof base64 !== 'string' || attributes.data !== undefined) {
-    throw new Refusal(400, 'not a CloudEvent: data_base64 must be a string, and alone', { path: `${at}data_base64` });
-  }
-  const type = typeof attributes.datacontenttype === 'string' ? attributes.datacontenttype : 'application/json';
-  return binaryPayload(type.split(';', 1).join('').trim().toLowerCase(), Buffer.from(base64, 'base64'));
-}
-
-function decodeObject(value: unknown, received: string, at: string): CloudEvent {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new Refusal(400, 'not a CloudEvent: not an object', { path: at === '' ? 'body' : at });
-  }
-  const prefix = at === '' ? '' : `${at}.`;
-  const attributes: Readonly<Record<string, unknown>> = { ...value };
-  return fromAttributes(attributes, structuredPayload(attributes, prefix), received, prefix);
-}
-
-/** Senders batch hundreds; each member that is none costs an error to say so. */
-const longestBatch = 10_000;
-
-/** One member of a batch: an event, or why it is none. */
-export type Decoded = CloudEvent | Refusal;
-
-/**
- * Decodes an HTTP request in binary, structured or batch content mode (CloudEvents HTTP binding 1.0.2), more strictly
- * than the SDK: no id is invented, no bad time replaced, header values are percent-decoded. `received` (RFC 3339) is
- * used where neither sender nor Broker gave a time. Throws a Refusal 400 that names the attribute; in a batch a bad
- * member takes its place in the list instead.
- */
-export function decodeRequest(message: HttpMessage, received: string): CloudEvent | readonly Decoded[] {
-  const type = mediaType(message);
-  if (type === structuredType) return decodeObject(parseJson(message.body, 'body'), received, '');
-  if (type !== batchType) return decodeBinary(message, type, received);
-  const members = parseJson(message.body, 'body');
-  if (!Array.isArray(members)) throw new Refusal(400, 'not a batch: not an array', { path: 'body' });
-  if (members.length > longestBatch) throw new Refusal(413, 'the batch holds too many events', { path: 'body' });
-  return members.map((member, index) => {
-    try {
-      return decodeObject(member, received, `[${index}]`);
-    } catch (error) {
-      if (error instanceof Refusal) return error;
-      throw error;
-    }
-  });
-}
-
-/** An HTTP request that carries the event: structured where data is JSON, binary where it is bytes we can't read. */
-export function encodeRequest(event: CloudEvent): { headers: Record<string, string>; body: string | Uint8Array } {
-  const { id, source, type, time, subject, datacontenttype, extensions, data } = event;
-  const attributes = { ...extensions, specversion: '1.0', id, source, type, time, ...(subject && { subject }) };
-  const bytes = data instanceof Uint8Array ? data : undefined;
-  const message = bytes
-    ? HTTP.binary(new SdkCloudEvent({ ...attributes, ...(datacontenttype && { datacontenttype }) }, false))
-    : HTTP.structured(new SdkCloudEvent({ ...attributes, datacontenttype: 'application/json', data }));
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(message.headers)) {
-    if (typeof value === 'string') headers[name] = bytes ? encodeHeader(value) : value;
-  }
-  return { headers, body: bytes ?? String(message.body) };
-}
-
-/** Percent-encodes what the HTTP binding wants encoded: what is not printable ASCII, space, double quote and percent. */
-function encodeHeader(value: string): string {
-  return value
-    .toWellFormed()
-    .replace(/[^\x21\x23\x24\x26-\x7e]/gu, (character) =>
-      character === ' ' || character.charCodeAt(0) < 0x80
-        ? `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
-        : encodeURIComponent(character),
-    );
 }

@@ -1,72 +1,94 @@
+import type { KindSelector } from '../api/kind-selector.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Filter } from './filter.ts';
-import type { Resource } from './resource.ts';
 import type { CommonSettings } from './settings.ts';
 import type { Discovery, KubernetesObject, Objects, Store } from './stores.ts';
+import type { Tally } from './tally.ts';
 import type { WebhookTrigger } from './triggers.ts';
 
-/** A function as another one sees it: `url` is its address in the system namespace. */
-export interface Peer {
+/** What a function may know about another one. */
+export interface FunctionInfo {
   readonly name: string;
+  /** Its address in the system namespace. */
   readonly url: string;
-  readonly webhooks: readonly PeerWebhook[];
+  readonly webhooks: readonly WebhookTrigger[];
   /** The kinds that its ApiServerSource triggers name. */
-  readonly resources: readonly Resource[];
-  /** Whether it wants the kinds that ObservationMappings and Ingesters name. */
+  readonly kinds: readonly KindSelector[];
+  /** Whether it also takes the kinds that ObservationMappings and Ingesters name. */
   readonly takesMappedKinds: boolean;
 }
 
-/** A Webhook trigger with its function's settings already given. */
-export interface PeerWebhook
-  extends Pick<WebhookTrigger<unknown, unknown>, 'path' | 'eventType' | 'answer' | 'isServed' | 'list'> {
-  readonly inFlight: number;
-  split(body: unknown): ReturnType<WebhookTrigger<unknown, unknown>['split']>;
-  wanted(data: unknown): boolean;
-}
-
-/** The names that a function knows to exist: saves calls, decides nothing. */
+/** A cache of names that exist in the store. It saves calls, and nothing depends on it. */
 export interface KnownNames {
   has(key: string): boolean;
   add(key: string): void;
 }
 
-/** Everything from outside comes in by this. */
-export interface Context<Settings = unknown> {
-  readonly store: Store;
+/** Kubernetes objects other than Observations, and the kinds that exist. */
+export interface Cluster {
   readonly objects: Objects;
-  /** What the cluster serves; `undefined` where there are no API groups to be asked for (local mode). */
-  readonly discovery: Discovery | undefined;
+  /** `undefined` if folders stand in for the cluster: a folder has no kinds, it serves whatever is in it. */
+  readonly kinds: Discovery | undefined;
   /**
-   * The objects of a kind that the function watches, as they are now; the same array until one changes. Throws a Refusal
+   * The current objects of a kind that the function watches: the same array until one of them changes. Throws a Refusal
    * 503 until they have been read once.
    */
-  watched(resource: Resource): readonly KubernetesObject[];
-  readonly filter: Filter;
-  readonly known: KnownNames;
-  readonly settings: Settings & CommonSettings;
-  readonly functions: readonly Peer[];
-  /** A place among at most `limit` requests in flight under `key`: the function that gives it back, or `undefined`. */
-  admit(key: string, limit: number): (() => void) | undefined;
+  watched(kind: KindSelector): readonly KubernetesObject[];
+  /** Whether Knative's ApiServerSources report changes. If not, folders are watched, or passes find the changes. */
+  readonly hasApiServerSources: boolean;
+}
+
+export interface Broker {
+  /** Resolves once the Broker has taken the event; throws a Refusal 503 if it has not. */
+  publish(event: CloudEvent, signal: AbortSignal): Promise<void>;
+  /** Sends an event to an address; resolves to the status of the response, or to 503 if there was none. */
+  sendTo(url: string, event: CloudEvent, signal: AbortSignal): Promise<number>;
   /**
-   * Does the work at most once in so many milliseconds, and never twice at a time: who comes meanwhile waits for the
-   * next run and shares it. Resolves to `undefined` for all but the one whose work was run.
-   */
-  coalesce<Result>(milliseconds: number, work: () => Promise<Result>): Promise<Result | undefined>;
-  /**
-   * Whether the Broker has a ready Trigger that gives events of this type to that function: without one it drops them.
+   * Whether a ready Trigger delivers events of this type to that function. Without one the Broker drops them.
    * `undefined` until that is known.
    */
   isRouted(functionName: string, eventType: string): boolean | undefined;
-  /** Resolves when the Broker has the event; throws a Refusal 503 if it has not. */
-  publish(event: CloudEvent, signal: AbortSignal): Promise<void>;
-  /** Sends an event to an address; resolves to the status of the answer, 503 if there was none. */
-  deliver(url: string, event: CloudEvent, signal: AbortSignal): Promise<number>;
+}
+
+export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Resolves after so many milliseconds, or at once when `signal` aborts. */
+  /** Resolves after this many milliseconds, or as soon as `signal` aborts. */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
-  /** Aborted when the request's deadline has passed or the process shuts down. */
-  readonly signal: AbortSignal;
-  /** Goes into the log and into each Observation's annotation. */
-  readonly correlationId: string;
 }
+
+/** The part of the context that belongs to the current event. */
+export interface EventContext {
+  /** Aborts when the event's deadline is exceeded or the process shuts down. */
+  readonly signal: AbortSignal;
+  /** Written to the log and to an annotation of each Observation. */
+  readonly correlationId: string;
+  readonly tally: Tally;
+}
+
+/** Everything that a function gets from outside. */
+export interface Context<Settings = unknown> {
+  readonly settings: Settings & CommonSettings;
+  readonly store: Store;
+  readonly cluster: Cluster;
+  readonly broker: Broker;
+  /** The other functions; empty unless the function declares `seesOthers`. */
+  readonly functions: readonly FunctionInfo[];
+  readonly filter: Filter;
+  readonly known: KnownNames;
+  readonly clock: Clock;
+  /**
+   * Takes one of `limit` slots for requests in flight under `key`. Returns its release function, or `undefined` if all
+   * are taken.
+   */
+  acquire(key: string, limit: number): (() => void) | undefined;
+  /**
+   * Runs the work at most once in this many milliseconds, and never concurrently: calls that arrive in between wait for
+   * the next run and share it. Resolves to `undefined` for all but the caller whose work was run.
+   */
+  coalesce<Result>(milliseconds: number, work: () => Promise<Result>): Promise<Result | undefined>;
+  readonly event: EventContext;
+}
+
+/** A function's context between events. */
+export type FunctionContext = Omit<Context, 'event'>;

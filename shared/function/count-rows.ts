@@ -1,7 +1,7 @@
-/** A count for each combination of labels, as metrics have them. */
+/** The count for one combination of label values, as in a metric. */
 export type CountRow<Name extends string> = Readonly<Record<Name, string>> & { readonly count: number };
 
-/** Counts by the values of these labels, which `add` takes in their order. */
+/** Counts by the values of these labels; `add` takes the values in the same order. */
 export function createCounts<Name extends string>(...names: readonly Name[]) {
   const rows = new Map<string, CountRow<Name>>();
   return {
@@ -9,25 +9,27 @@ export function createCounts<Name extends string>(...names: readonly Name[]) {
       const key = JSON.stringify(values);
       const labels = Object.fromEntries(names.map((name, index) => [name, values[index] ?? '']));
       const count = (rows.get(key)?.count ?? 0) + 1;
-      // Every name has got its value, which the compiler can't see.
+      // Each name has a value now, but the compiler can't tell.
       rows.set(key, { ...labels, count } as CountRow<Name>);
     },
     rows: (): CountRow<Name>[] => [...rows.values()],
   };
 }
 
-/** The same counts with at most `most` values of a label: those that count most, and `other` for what is left. */
+/**
+ * Merges rows so that a label has at most `maxValues` values: those with the highest counts. The rest become `other`.
+ */
 export function boundLabel<Name extends string>(
   rows: readonly CountRow<Name>[],
   name: NoInfer<Name>,
-  most: number,
+  maxValues: number,
 ): CountRow<Name>[] {
   const totals = new Map<string, number>();
   for (const { [name]: value, count } of rows) totals.set(value, (totals.get(value) ?? 0) + count);
   const kept = new Set(
     [...totals]
       .sort(([, a], [, b]) => b - a)
-      .slice(0, most)
+      .slice(0, maxValues)
       .map(([value]) => value),
   );
   const merged = new Map<string, CountRow<Name>>();

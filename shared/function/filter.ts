@@ -1,6 +1,6 @@
-import type { Observation } from '../observation/observation.ts';
+import type { Finding } from '../finding/finding.ts';
 
-/** Why a filter drops an Observation; the order is the order in which a filter's fields are asked. */
+/** Why a filter drops a finding, in the order in which a filter's fields are checked. */
 export const filterReasons = [
   'source_disabled',
   'include_severity',
@@ -19,10 +19,7 @@ export const filterReasons = [
 export type FilterReason = (typeof filterReasons)[number];
 
 /**
- * Decides about one Observation of a source that is to live in `namespace`: the reason to drop it, or `undefined` to keep
- * it. Throws a Refusal 503 where a filter applies that can't be read.
+ * Decides about a source's finding that is to be stored in `namespace`: returns the reason to drop it, or `undefined`
+ * to keep it. Throws a Refusal 503 if an applicable filter can't be read.
  */
-export type Filter = (source: string, observation: Observation, namespace: string) => FilterReason | undefined;
-
-/** Keeps everything. */
-export const allowAll: Filter = () => undefined;
+export type Filter = (source: string, finding: Finding, namespace: string) => FilterReason | undefined;

@@ -1,5 +1,4 @@
 import type * as z from 'zod';
-import type { Summary } from './summary.ts';
 
 /** The statuses that a door may answer beside 204; DESIGN.md's table says which sender does what with each. */
 export type RefusalStatus = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429 | 503;
@@ -9,8 +8,6 @@ export interface RefusalOptions {
   readonly path?: string | undefined;
   /** Seconds, for 429 and 503. */
   readonly retryAfter?: number | undefined;
-  /** What was done all the same. */
-  readonly summary?: Summary | undefined;
   readonly cause?: unknown;
 }
 
@@ -22,7 +19,6 @@ export class Refusal extends Error {
   readonly status: RefusalStatus;
   readonly path: string | undefined;
   readonly retryAfter: number | undefined;
-  readonly summary: Summary | undefined;
 
   constructor(status: RefusalStatus, message: string, options: RefusalOptions = {}) {
     super(message, { cause: options.cause });
@@ -30,12 +26,16 @@ export class Refusal extends Error {
     this.status = status;
     this.path = options.path;
     this.retryAfter = options.retryAfter ?? (status === 503 || status === 429 ? 1 : undefined);
-    this.summary = options.summary;
+  }
+
+  /** A Refusal as it is; any other error as one with this status and message, and the error as its cause. */
+  static from(error: unknown, status: RefusalStatus = 503, message = 'an unexpected fault', path?: string): Refusal {
+    return error instanceof Refusal ? error : new Refusal(status, message, { path, cause: error });
   }
 }
 
 /** `items[3].verb` from a zod issue's path. */
-export function pathOf(path: readonly PropertyKey[], root = ''): string {
+export function formatPath(path: readonly PropertyKey[], root = ''): string {
   let text = root;
   for (const key of path) {
     if (typeof key === 'number') text += `[${key}]`;
@@ -47,14 +47,22 @@ export function pathOf(path: readonly PropertyKey[], root = ''): string {
 /** The field that a zod issue is about, such as `sources.falco.minSeverity`; of one that is not known, its own name. */
 export function fieldOf(issue: z.core.$ZodIssue | undefined): string {
   const path = issue?.path ?? [];
-  return pathOf(issue?.code === 'unrecognized_keys' ? [...path, issue.keys[0] ?? ''] : path);
+  return formatPath(issue?.code === 'unrecognized_keys' ? [...path, issue.keys[0] ?? ''] : path);
+}
+
+/** The field of a configuration's first fault, as its user wrote it, and what is wrong with it. */
+export function faultyField({ issues: [issue] }: z.ZodError): { readonly field: string; readonly message: string } {
+  return { field: fieldOf(issue), message: issue?.message ?? 'is invalid' };
+}
+
+/** Where the data's first fault is, and what it is. */
+export function firstFault(error: z.ZodError, root: string): { readonly path: string; readonly message: string } {
+  const issue = error.issues[0];
+  return { path: formatPath(issue?.path ?? [], root), message: issue?.message ?? 'is invalid' };
 }
 
 /** The data's first fault, as the sender should read it. */
 export function schemaRefusal(error: z.ZodError, root: string): Refusal {
-  const issue = error.issues[0];
-  return new Refusal(422, 'the data breaks the schema', {
-    path: pathOf(issue?.path ?? [], root),
-    cause: issue?.message,
-  });
+  const { path, message } = firstFault(error, root);
+  return new Refusal(422, 'the data breaks the schema', { path, cause: message });
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-/** A whole number in an environment variable. The message says the range, since a user reads it at start. */
+/** A whole number in an environment variable. The message names the range, since a user reads it at start. */
 export function integer(min: number, max: number): z.ZodType<number, string> {
   const message = `must be a whole number from ${min} to ${max}`;
   return z
@@ -10,7 +10,7 @@ export function integer(min: number, max: number): z.ZodType<number, string> {
     .refine((value) => value >= min && value <= max, { error: message });
 }
 
-/** A comma list: trimmed, empty items left out. */
+/** A list separated by commas: items are trimmed, and empty ones left out. */
 export const commaList = z.string().transform((list) =>
   list
     .split(',')
@@ -18,14 +18,18 @@ export const commaList = z.string().transform((list) =>
     .filter((item) => item !== ''),
 );
 
-/** The name of a namespace (RFC 1123 label). */
+/** The name of a namespace (an RFC 1123 label). */
 export const namespaceName = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: 'must be the name of a namespace' });
 
-const secondsADay = 86_400;
+const secondsPerDay = 86_400;
 
-const commonSchema = z
+/**
+ * The environment variables that every function reads. Its `in` schema has what may be set, before some are derived
+ * from others.
+ */
+export const commonSchema = z
   .object({
     LOG_LEVEL: z
       .string()
@@ -56,17 +60,19 @@ const commonSchema = z
   })
   .transform(({ OBSERVATION_TTL_SECONDS: seconds, OBSERVATION_TTL_DAYS: days, ...settings }) => ({
     ...settings,
-    OBSERVATION_TTL_SECONDS: seconds ?? days * secondsADay,
-    // A tenant's zen-watcher knows one namespace, so that is where everything lives.
+    OBSERVATION_TTL_SECONDS: seconds ?? days * secondsPerDay,
+    // A tenant's zen-watcher may use a single namespace, so it is the system namespace, too.
     SYSTEM_NAMESPACE: settings.WATCH_NAMESPACE ?? settings.SYSTEM_NAMESPACE,
   }));
 
-/** What every function can be told, and `ownUsers`: the user names under which zen-watcher itself calls the API. */
+/**
+ * The settings of every function, and `ownUsers`: the user names that zen-watcher itself uses to call the API server.
+ */
 export type CommonSettings = z.infer<typeof commonSchema> & { readonly ownUsers: readonly string[] };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** One error that names every bad variable, thrown at start. */
+/** Names every invalid environment variable; thrown at start. */
 export class SettingsError extends Error {
   readonly faults: readonly string[];
 
@@ -82,8 +88,8 @@ function faultsOf(error: z.ZodError): string[] {
 }
 
 /**
- * Reads the settings that all functions share, and those of `own`, from an environment. A variable that is set to the
- * empty string counts as not set. Throws a SettingsError.
+ * Reads the common settings, and a function's own, from an environment. A variable that is set to the empty string
+ * counts as not set. Throws a SettingsError.
  */
 export function parseSettings<Own>(
   environment: Environment,

@@ -1,7 +1,7 @@
-import type { ObservationObject } from '../observation/observation-object.ts';
-import type { Resource } from './resource.ts';
+import type { KindSelector } from '../api/kind-selector.ts';
+import type { Observation } from '../api/observation.ts';
 
-/** Any Kubernetes object, checked only as far as its address goes. */
+/** Any Kubernetes object. Only the fields that are declared here have been checked. */
 export interface KubernetesObject {
   readonly apiVersion: string;
   readonly kind: string;
@@ -23,27 +23,27 @@ export interface ObjectRef {
   readonly name: string;
 }
 
-/** Kubernetes objects beside Observations: an API server's, or those of a folder that plays its part. */
+/** Kubernetes objects other than Observations, from an API server or from a folder that stands in for one. */
 export interface Objects {
-  /** `undefined`: there is no such object (any more). Throws a Refusal 503 when that can't be told. */
-  get(resource: Resource, ref: ObjectRef, signal: AbortSignal): Promise<KubernetesObject | undefined>;
+  /** Resolves to `undefined` if the object does not exist. Throws a Refusal 503 if that can't be determined. */
+  get(resource: KindSelector, ref: ObjectRef, signal: AbortSignal): Promise<KubernetesObject | undefined>;
   /**
-   * All objects of a kind in the order of their namespaces, as the API server has it (by `<namespace>/`), in the one
-   * namespace or in all; none if the kind is not served. Throws a Refusal 503 when the list can't be read to its end.
+   * Lists the objects of a kind, in one namespace or in all, ordered by `<namespace>/` as the API server does; none if
+   * the kind is not served. Throws a Refusal 503 if the list can't be read to its end.
    */
-  list(resource: Resource, namespace: string | undefined, signal: AbortSignal): AsyncIterable<KubernetesObject>;
+  list(resource: KindSelector, namespace: string | undefined, signal: AbortSignal): AsyncIterable<KubernetesObject>;
   /**
-   * Creates the object, or makes the fields that it has so and leaves the others (server-side apply). Throws a Refusal
-   * 422 if it is invalid, 503 for everything that a retry or a Role may mend.
+   * Creates the object, or sets the fields that are given and leaves the others alone (server-side apply). Throws a
+   * Refusal 422 if the object is invalid, or 503 for anything that a retry or a better Role may fix.
    */
-  apply(resource: Resource, object: KubernetesObject, signal: AbortSignal): Promise<void>;
-  /** Deletes this very object; that it is gone already, or another one by now, is no fault. */
-  delete(resource: Resource, object: KubernetesObject, signal: AbortSignal): Promise<void>;
-  /** Changes the fields of the status that are given; that the object is gone is no fault. */
-  setStatus(resource: Resource, object: KubernetesObject, status: object, signal: AbortSignal): Promise<void>;
+  apply(resource: KindSelector, object: KubernetesObject, signal: AbortSignal): Promise<void>;
+  /** Deletes exactly this object. It is not an error if it is gone, or has been replaced, in the meantime. */
+  delete(resource: KindSelector, object: KubernetesObject, signal: AbortSignal): Promise<void>;
+  /** Sets the fields of the status that are given. It is not an error if the object is gone. */
+  setStatus(resource: KindSelector, object: KubernetesObject, status: object, signal: AbortSignal): Promise<void>;
 }
 
-/** A kind as an API server serves it. */
+/** A kind that an API server serves. */
 export interface ServedKind {
   readonly kind: string;
   /** Lower-case plural, as in URLs. */
@@ -53,18 +53,18 @@ export interface ServedKind {
 
 /** Which kinds an API server serves. */
 export interface Discovery {
-  /** The versions of each API group, best first; a group whose server is down is among them. Throws a Refusal 503. */
+  /** The versions of each API group, best first, including groups whose server is down. Throws a Refusal 503. */
   groups(signal: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>>;
-  /** The kinds of a group and version; `undefined` where that can't be told now. */
+  /** The kinds of a group and version; `undefined` if that can't be determined at the moment. */
   kinds(group: string, version: string, signal: AbortSignal): Promise<readonly ServedKind[] | undefined>;
 }
 
-/** Which stored object, and which state of it: deletes and label changes hold for exactly this one. */
+/** Identifies a stored object and its version. Deletes and label changes apply to exactly that version. */
 export interface StoredRef {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
-  /** Changes with every write; a delete of an older version is refused. */
+  /** Changes with every write. */
   readonly version: string;
 }
 
@@ -76,36 +76,37 @@ export interface Stored {
   readonly createdAt: number;
 }
 
-/** What gc needs to know of an Observation whose labels don't tell (written by hand, or by another program). */
+/** An expired Observation. Its labels need not name the source, if a person or another program wrote it. */
 export interface Expired extends Stored {
   readonly source: string;
 }
 
 export interface NamesQuery {
   readonly source?: string;
-  /** Any of these values of the label `subject`. */
+  /** Observations whose label `subject` has any of these values. */
   readonly subjects?: readonly string[];
-  readonly namespace?: string;
+  /** `undefined`: in all of them. */
+  readonly namespace?: string | undefined;
 }
 
-/** Where Observations are kept. Two implementations, one contract test. */
+/** Stores Observations. There are two implementations, and one contract test for both. */
 export interface Store {
   /**
-   * Durable when it resolves. `exists`: the name is taken. Throws a StoreRefusal where another namespace may help, a
-   * Refusal 422 if the object is invalid, a Refusal 503 for everything that a retry may mend.
+   * Resolves once the object is durable, or to `exists` if the name is taken. Throws a NamespaceRefusal if another
+   * namespace may take the object, a Refusal 422 if it is invalid, or a Refusal 503 for anything that a retry may fix.
    */
-  create(observation: ObservationObject, signal: AbortSignal): Promise<'created' | 'exists'>;
-  /** In the order of namespaces, by `<namespace>/`. */
+  create(observation: Observation, signal: AbortSignal): Promise<'created' | 'exists'>;
+  /** Lists Observations without their spec, ordered by `<namespace>/`. */
   names(query: NamesQuery, signal: AbortSignal): AsyncIterable<Stored>;
-  /** What has outlived its TTL at `now` (milliseconds since 1970), by its label or, without one, by its spec. */
+  /** Lists what has expired at `now` (milliseconds since 1970), by its label or, without one, by its spec. */
   expired(now: number, signal: AbortSignal): AsyncIterable<Expired>;
-  /** `false`: it is gone or has changed since it was read. */
+  /** Changes labels. Resolves to `false` if the object is gone, or has changed since it was read. */
   relabel(ref: StoredRef, labels: Readonly<Record<string, string>>, signal: AbortSignal): Promise<boolean>;
-  /** `false`: it is gone or has changed since it was read. */
+  /** Resolves to `false` if the object is gone, or has changed since it was read. */
   delete(ref: StoredRef, signal: AbortSignal): Promise<boolean>;
 }
 
-/** The namespace can't take it (gone, closing or full): evidence must not die with it, so it goes elsewhere. */
+/** A namespace can't take an object: it does not exist, is being deleted, or is over its quota. */
 export class NamespaceRefusal extends Error {
   readonly reason: 'missing' | 'closing' | 'full';
 

@@ -1,40 +1,43 @@
-import type { Resource } from './resource.ts';
+import { type KindSelector, selectIn } from '../api/kind-selector.ts';
+import type { Cluster } from './context.ts';
 import type { CommonSettings } from './settings.ts';
-import type { KubernetesObject } from './stores.ts';
 
-/** What a path that ends with `/*` is judged by. */
-export interface Watching {
-  watched(resource: Resource): readonly KubernetesObject[];
+/** What `isServed` may use to decide whether a path exists. */
+export interface PathContext {
+  readonly cluster: Pick<Cluster, 'watched'>;
   readonly functions: readonly { readonly name: string }[];
   readonly settings: CommonSettings;
 }
 
-/** Woken by references (never bodies) to objects of these kinds that were added, changed or deleted. */
+/**
+ * Starts a function when objects of these kinds are added, changed or deleted; the events hold references, not objects.
+ */
 export interface ApiServerSourceTrigger {
   readonly type: 'ApiServerSource';
-  readonly resources: readonly Resource[];
+  readonly kinds: readonly KindSelector[];
 }
 
-/** Woken by references to objects of the kinds that ObservationMappings and Ingesters name. */
+/** The same for the kinds that ObservationMappings and Ingesters name. */
 export interface MappedKindsTrigger {
   readonly type: 'MappedKinds';
 }
 
-/** Woken once by each start of its process, by an event like the clock's. */
+/** Starts a function once per start of its process, with the same event as PingSource. */
 export interface StartTrigger {
   readonly type: 'Start';
 }
 
-/** Woken by the clock. `schedule` is the setting that holds the interval in minutes. */
+/** Starts a function every so many minutes. */
 export interface PingSourceTrigger {
   readonly type: 'PingSource';
-  readonly schedule: 'RESYNC_INTERVAL_MINUTES' | 'GC_INTERVAL_MINUTES';
+  readonly minutes: number;
 }
 
-/** Woken by events of the Broker whose attributes equal these; `deadLetters` takes what nobody else could take. */
-export type BrokerTrigger =
-  | { readonly type: 'Broker'; readonly filter: { readonly type: string } }
-  | { readonly type: 'Broker'; readonly deadLetters: true };
+/** Starts a function for each of the Broker's events of this type. */
+export interface BrokerTrigger {
+  readonly type: 'Broker';
+  readonly eventType: string;
+}
 
 export interface RefusedItem {
   /** Where in the body the bad item is, such as `items[3].verb`. */
@@ -42,49 +45,59 @@ export interface RefusedItem {
   readonly message: string;
 }
 
-export interface SplitBody<Data> {
-  /** `id` is the same whenever the same body is sent again, `data` is reduced to what may travel through a Broker. */
-  readonly items: readonly { readonly id: string; readonly data: Data }[];
+export interface SplitBody {
+  /** `id` is the same if the same body is sent again; `data` is reduced to what a Broker may see. */
+  readonly items: readonly { readonly id: string; readonly data: unknown }[];
   readonly refused: readonly RefusedItem[];
-  /** How many more there were that can match no rule, whatever else is in them: most of a batch, seen at a glance. */
-  readonly unwanted?: number;
+  /** How many other items there were, which no rule can match. Most items of a batch are like that. */
+  readonly unwanted: number;
 }
 
-/** Raw HTTP from a tool that speaks no CloudEvents; the function that owns HTTP turns it into events of `eventType`. */
-export interface WebhookTrigger<Data, Settings> {
+/** Raw HTTP from a tool that does not speak CloudEvents; the gateway turns it into events of `eventType`. */
+export interface WebhookTrigger {
   readonly type: 'Webhook';
   readonly path: `/${string}`;
   readonly eventType: string;
-  /** Where a body may hold many items: the member that lists them. They are then split one at a time. */
-  readonly list?: string;
-  /** Pure. Throws a Refusal if the body as a whole can't be read. */
-  split(body: unknown, settings: Settings & CommonSettings): SplitBody<Data>;
-  /** Pure. Whether any rule of the function can match; what none can is counted and goes no further. */
-  wanted(data: Data, settings: Settings & CommonSettings): boolean;
-  /** Where the path ends with `/*`: whether there is such a path now. Throws a Refusal 503 while that is not known. */
-  isServed?(path: string, watching: Watching): boolean;
-  /** How many requests may be in flight before the next one is answered 503. */
-  inFlight(settings: Settings & CommonSettings): number;
   /**
-   * What to do while the Broker can't be reached: answer 503 at the deadline (the sender retries), or hold the request
-   * (the sender doesn't).
+   * The member of a body that lists its items, if it may hold many. A long list is split item by item to save memory.
    */
-  readonly answer: 'deadline' | 'hold';
+  readonly list?: string;
+  /**
+   * Splits a body into items, and leaves out those that no rule can match. Pure. Throws a Refusal if the body is
+   * unreadable.
+   */
+  split(body: unknown): SplitBody;
+  /**
+   * For a path that ends with `/*`: whether a path exists at the moment. Throws a Refusal 503 while that is unknown.
+   */
+  isServed?(path: string, context: PathContext): boolean;
+  /** How many requests may be in flight; more are answered 503. */
+  readonly inFlight: number;
+  /**
+   * Whether the sender retries what was not acknowledged. While the Broker can't be reached, such a sender is answered
+   * 503 after a short deadline; the request of any other sender is held for as long as possible.
+   */
+  readonly senderRetries: boolean;
 }
 
-export type Trigger<Data = unknown, Settings = unknown> =
+export type Trigger =
   | ApiServerSourceTrigger
   | MappedKindsTrigger
   | StartTrigger
   | PingSourceTrigger
   | BrokerTrigger
-  | WebhookTrigger<Data, Settings>;
+  | WebhookTrigger;
 
-/** The kinds that a function's ApiServerSource triggers name. */
-export function resourcesOf<Data, Settings>(definition: {
-  readonly triggers: readonly Trigger<Data, Settings>[];
-}): Resource[] {
-  return definition.triggers
-    .filter((trigger): trigger is ApiServerSourceTrigger => trigger.type === 'ApiServerSource')
-    .flatMap(({ resources }) => resources);
+/** A trigger for objects of these kinds: in the watched namespace if there is one, else in `namespace`, else in all. */
+export function objects(
+  kinds: readonly KindSelector[],
+  settings: CommonSettings,
+  namespace?: string,
+): ApiServerSourceTrigger {
+  return { type: 'ApiServerSource', kinds: kinds.map((kind) => selectIn(kind, settings, namespace)) };
+}
+
+/** The kinds whose objects start a function with these triggers. */
+export function kindsIn(triggers: readonly Trigger[]): KindSelector[] {
+  return triggers.filter((trigger) => trigger.type === 'ApiServerSource').flatMap(({ kinds }) => kinds);
 }

@@ -1,24 +1,18 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import express, { type Request, type Response } from 'express';
-import { type CloudEvent, type Decoded, decodeRequest } from '../function/cloud-event.ts';
-import type { RawRequest } from '../function/function-definition.ts';
-import { Refusal, type RefusalStatus } from '../function/refusal.ts';
-import { continueTrace } from '../function/trace-context.ts';
-import { callsInFlight, forEachConcurrently } from '../pipeline/concurrency.ts';
-import type { RequestHead } from './access.ts';
-import type { Body, BodyReader } from './body.ts';
-import type { Log } from './log.ts';
-import type { Metrics } from './metrics.ts';
+import type { IncomingMessage, RequestListener } from 'node:http';
+import express, { type Express, type Request, type Response } from 'express';
+import { decodeRequest } from '../edge/cloud-event-http.ts';
+import type { RequestHead } from '../edge/request-head.ts';
+import type { CloudEvent } from '../function/cloud-event.ts';
+import type { RawRequest } from '../function/definitions.ts';
+import { Refusal } from '../function/refusal.ts';
+import { deliverBatch } from './batch.ts';
+import { answerRefusal, type Door, type DoorOptions, serveDoor } from './door.ts';
 
 /** What answers requests, apart from the listening. */
-export interface AppOptions {
-  readonly bodies: BodyReader;
-  readonly metrics: Metrics;
-  readonly log: Log;
+export interface AppOptions extends DoorOptions {
   readonly now: () => number;
   /** Why this process should get no events now; `undefined` when it is ready. */
   notReady(): string | undefined;
-  isStopping(): boolean;
   /** Throws a Refusal unless everything derived from the event is stored. */
   deliver(event: CloudEvent): Promise<void>;
   /** The doors for raw HTTP. */
@@ -30,120 +24,42 @@ export interface AppOptions {
   readonly observations?: (query: Readonly<Record<string, unknown>>) => Promise<unknown>;
 }
 
-/** The worse of two refusals of a batch: what a sender must try again before what it must not. */
-const severityOfStatus: readonly RefusalStatus[] = [400, 415, 413, 422, 404, 405, 401, 403, 429, 503];
-
-function worst(refusals: readonly Refusal[]): Refusal | undefined {
-  const rank = ({ status }: Refusal): number => severityOfStatus.indexOf(status);
-  return refusals.reduce<Refusal | undefined>((a, b) => (a && rank(a) >= rank(b) ? a : b), undefined);
+/** The door for CloudEvents, one or a batch of them. */
+function eventDoor({ deliver, now }: AppOptions): Door<IncomingMessage> {
+  return {
+    endpoint: '/',
+    async work({ headers }, body) {
+      const decoded = decodeRequest({ headers, body: body.take() }, new Date(now()).toISOString());
+      if ('length' in decoded) await deliverBatch(decoded, deliver);
+      else await deliver(decoded);
+    },
+  };
 }
 
-function atIndex(refusal: Refusal, index: number): Refusal {
-  const { status, message, path, retryAfter, cause, summary } = refusal;
-  const at = path === undefined ? `[${index}]` : path.startsWith('[') ? path : `[${index}].${path}`;
-  return new Refusal(status, message, { path: at, retryAfter, cause, summary });
+/** The door for the raw HTTP of one tool. */
+function webhookDoor(endpoint: string, { checkAccess, receive, metrics }: AppOptions): Door<Request> {
+  return {
+    endpoint,
+    check: checkAccess,
+    work({ path }, { take }, trace) {
+      return receive({ path, endpoint, takeBody: take, traceparent: trace().traceparent });
+    },
+    countRefused: () => metrics.countDropped(endpoint, 1),
+  };
 }
 
-type Trace = ReturnType<typeof continueTrace>;
-
-/** A way in for events. */
-interface Door<Message extends IncomingMessage> {
-  /** What it is counted under. */
-  readonly endpoint: string;
-  /** Throws a Refusal before anything of the body is read. */
-  readonly check?: (head: RequestHead) => void;
-  /** Resolves when the event is dealt with; throws a Refusal. */
-  readonly work: (request: Message, body: Body, trace: () => Trace) => Promise<void>;
-  /** Counts what was turned away, wherever on its way that was. */
-  readonly countRefused?: () => void;
-}
-
-function traceparentOf({ headers }: IncomingMessage): string | undefined {
-  const { traceparent } = headers;
-  return typeof traceparent === 'string' ? traceparent : undefined;
-}
-
-/** `/ingest/*` as express writes it. */
+/** Express' spelling of a path such as `/ingest/*`. */
 function routeOf(path: string): string {
   return path.replace(/\*$/, '*rest');
 }
 
-function answerRefusal(response: ServerResponse, refusal: Refusal, correlationId?: string): void {
-  const { status, message, path, retryAfter } = refusal;
-  if (response.headersSent) return;
-  const text = JSON.stringify({ error: message, path, correlationId });
-  response
-    .writeHead(status, {
-      'Content-Type': 'application/json; charset=utf-8',
-      'Content-Length': Buffer.byteLength(text),
-      ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
-      ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
-    })
-    .end(text);
-}
-
-export function createApp(options: AppOptions): RequestListener {
-  const { bodies, metrics, log, now } = options;
-  const app = express();
-  app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
-
-  async function handleBatch(members: readonly Decoded[]): Promise<void> {
-    // By the members' indexes, whichever of them is through first.
-    const refusals: Refusal[] = [];
-    await forEachConcurrently(members.entries(), callsInFlight, async ([index, member]) => {
-      try {
-        if (member instanceof Refusal) throw member;
-        await options.deliver(member);
-      } catch (error) {
-        refusals[index] = atIndex(error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault'), index);
-      }
-    });
-    const refusal = worst(Object.values(refusals));
-    if (refusal) throw refusal;
-  }
-
-  async function handleEvents(request: IncomingMessage, body: Body): Promise<void> {
-    const decoded = decodeRequest({ headers: request.headers, body: body.take() }, new Date(now()).toISOString());
-    if ('length' in decoded) await handleBatch(decoded);
-    else await options.deliver(decoded);
-  }
-
-  /** Reads the body, does the work, and answers 204 or what the Refusal says: the one place where faults become answers. */
-  async function serve<Message extends IncomingMessage>(
-    request: Message,
-    response: ServerResponse,
-    { endpoint, check, work, countRefused }: Door<Message>,
-  ): Promise<void> {
-    let body: Body | undefined;
-    let continued: Trace | undefined;
-    // One for all that is said of a request, and none where nothing is.
-    const trace = (): Trace => {
-      continued ??= continueTrace(traceparentOf(request));
-      return continued;
-    };
-    try {
-      if (options.isStopping()) throw new Refusal(503, 'shutting down');
-      check?.({ headers: request.headers, remoteAddress: request.socket.remoteAddress });
-      body = await bodies.read(request);
-      await work(request, body, trace);
-      response.writeHead(204).end();
-    } catch (error) {
-      const refusal = error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault', { cause: error });
-      const { traceId: correlationId } = trace();
-      log.debug({ correlation_id: correlationId, operation: endpoint, status: refusal.status }, refusal.message);
-      answerRefusal(response, refusal, correlationId);
-      countRefused?.();
-    } finally {
-      body?.release();
-      metrics.countRequest(endpoint, response.statusCode);
-    }
-  }
-
+/** The pages that tell about the process. Returns their paths. */
+function addPages(app: Express, { isStopping, notReady, metrics, observations }: AppOptions): string[] {
   app.get('/health', (_request, response) => {
     response.type('text/plain').send('ok\n');
   });
   app.get('/ready', (_request, response) => {
-    const reason = options.isStopping() ? 'shutting down' : options.notReady();
+    const reason = isStopping() ? 'shutting down' : notReady();
     response
       .status(reason === undefined ? 200 : 503)
       .type('text/plain')
@@ -153,43 +69,40 @@ export function createApp(options: AppOptions): RequestListener {
     const { contentType, text } = await metrics.render(request.get('accept') ?? '');
     response.set('Content-Type', contentType).send(text);
   });
-  const { observations } = options;
-  if (observations) {
-    app.get('/observations', async (request, response) => {
-      response.json(await observations(request.query));
-    });
-  }
-  const events: Door<IncomingMessage> = { endpoint: '/', work: handleEvents };
-  app.post('/', (request, response) => serve(request, response, events));
-  for (const endpoint of options.webhookPaths) {
-    const webhook: Door<Request> = {
-      endpoint,
-      check: options.checkAccess,
-      work({ path }, { take }, trace) {
-        return options.receive({ path, endpoint, takeBody: take, traceparent: trace().traceparent });
-      },
-      countRefused: () => metrics.countDropped(endpoint, 1),
-    };
-    app.post(routeOf(endpoint), (request, response) => serve(request, response, webhook));
-  }
-  const known = [
-    '/',
-    '/health',
-    '/ready',
-    '/metrics',
-    ...(observations ? ['/observations'] : []),
-    ...[...options.webhookPaths].map(routeOf),
-  ];
-  app.all(known, (_request, response) => answerRefusal(response, new Refusal(405, 'the method is not allowed')));
+  const paths = ['/health', '/ready', '/metrics'];
+  if (!observations) return paths;
+  app.get('/observations', async (request, response) => {
+    response.json(await observations(request.query));
+  });
+  return [...paths, '/observations'];
+}
+
+/** The answers to requests that no page and no door takes. */
+function addFaults(app: Express, paths: readonly string[]): void {
+  app.all([...paths], (_request, response) => answerRefusal(response, new Refusal(405, 'the method is not allowed')));
   app.use((_request, response) => answerRefusal(response, new Refusal(404, 'no such path')));
   app.use((error: unknown, _request: Request, response: Response, _next: unknown) => {
     const isClientFault = error instanceof Error && 'status' in error && error.status === 400;
-    const fault = new Refusal(isClientFault ? 400 : 503, isClientFault ? 'a bad request' : 'an unexpected fault');
-    answerRefusal(response, error instanceof Refusal ? error : fault);
+    answerRefusal(response, isClientFault ? new Refusal(400, 'a bad request') : Refusal.from(error));
   });
+}
+
+export function createApp(options: AppOptions): RequestListener {
+  const app = express();
+  app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
+  const pages = addPages(app, options);
+  const events = eventDoor(options);
+  app.post('/', (request, response) => serveDoor(options, events, request, response));
+  const webhooks = [...options.webhookPaths].map((path) => {
+    const webhook = webhookDoor(path, options);
+    const route = routeOf(path);
+    app.post(route, (request, response) => serveDoor(options, webhook, request, response));
+    return route;
+  });
+  addFaults(app, ['/', ...pages, ...webhooks]);
   return (request, response) => {
-    // Nearly all that comes are events, and finding their route costs as much as reading one.
-    if (request.method === 'POST' && request.url === '/') void serve(request, response, events);
+    // Nearly all requests are events, and finding their route costs as much as reading one.
+    if (request.method === 'POST' && request.url === '/') void serveDoor(options, events, request, response);
     else app(request, response);
   };
 }

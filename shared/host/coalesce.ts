@@ -6,19 +6,19 @@ export interface CoalescerOptions {
 }
 
 /**
- * Runs work at most once in so many milliseconds, and never twice at a time. Who asks while a run is under way, or too
- * soon after one, shares the next: its work is that of the first who asked for it, and the result goes to that one.
+ * Runs work at most once in so many milliseconds, and never twice at a time. Calls that come during a run, or too soon
+ * after one, share the next run: it does the work of the first of these calls, and only that call gets the result.
  */
 export function createCoalescer({ now, sleep, signal }: CoalescerOptions) {
   let running: Promise<unknown> = Promise.resolve();
   let waiting: Promise<unknown> | undefined;
-  let began = Number.NEGATIVE_INFINITY;
+  let startedAt = Number.NEGATIVE_INFINITY;
 
   async function runNext<Result>(milliseconds: number, work: () => Promise<Result>): Promise<Result> {
     await running.catch(() => undefined);
-    await sleep(Math.max(0, began + milliseconds - now()), signal);
+    await sleep(Math.max(0, startedAt + milliseconds - now()), signal);
     waiting = undefined;
-    began = now();
+    startedAt = now();
     const run = work();
     running = run;
     return run;

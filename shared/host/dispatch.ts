@@ -1,27 +1,21 @@
 import { type CloudEvent, isPing } from '../function/cloud-event.ts';
-import type { Context } from '../function/context.ts';
-import type { FunctionDefinition, RawRequest } from '../function/function-definition.ts';
+import type { EventContext } from '../function/context.ts';
+import type { GatewayDefinition, RawRequest } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
-import { emptySummary, type Summary } from '../function/summary.ts';
+import { createTally, type Summary } from '../function/tally.ts';
 import { continueTrace, traceIdOf } from '../function/trace-context.ts';
+import type { BoundFunction, BoundHandler } from './context.ts';
 import type { Log, LogFields } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import { takesDeadLetters } from './routes.ts';
-
-/** A function with everything that it needs from outside but what belongs to one event. */
-export interface Hosted {
-  readonly definition: FunctionDefinition;
-  readonly context: Omit<Context, 'signal' | 'correlationId'>;
-}
 
 export interface Dispatcher {
   /** Resolves when everything derived from the event is stored; throws a Refusal, and nothing else, if not. */
-  handle(hosted: Hosted, event: CloudEvent, signal: AbortSignal): Promise<void>;
-  receive(hosted: Hosted, request: RawRequest, signal: AbortSignal): Promise<void>;
+  handle(handler: BoundHandler, event: CloudEvent, signal: AbortSignal): Promise<void>;
+  receive(gateway: BoundFunction<GatewayDefinition>, request: RawRequest, signal: AbortSignal): Promise<void>;
 }
 
-/** The trace where the sender says one, else the event's id. */
-export function correlationIdOf({ id, extensions }: CloudEvent): string {
+/** The sender's trace id if there is one, else the event's id. */
+function correlationIdOf({ id, extensions }: CloudEvent): string {
   return traceIdOf(extensions.traceparent) ?? id;
 }
 
@@ -44,7 +38,9 @@ function fieldsOf(summary: Summary): LogFields {
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
 }
 
-/** What of a fault's cause may be logged: the words of our own errors, never a message that could quote a body. */
+/**
+ * What may be logged about a fault's cause: our own words, or an error's name and code; its message could quote a body.
+ */
 function causeOf(cause: unknown): string | undefined {
   if (typeof cause === 'string') return cause;
   if (!(cause instanceof Error)) return undefined;
@@ -52,59 +48,83 @@ function causeOf(cause: unknown): string | undefined {
   return `${cause.name}${code}`;
 }
 
-/** Where an unexpected fault was thrown; its message stays out of the log, since it could quote a body. */
-function placeOf(error: unknown): string | undefined {
+/** Where an unexpected error was thrown. Its message stays out of the log, since it could quote a body. */
+function stackOf(error: unknown): string | undefined {
   return error instanceof Error ? error.stack?.split('\n    at ').slice(1, 4).join(' < ') : undefined;
 }
 
+/** What is known about the work before it begins. */
+interface Job {
+  /** The function's name. */
+  readonly name: string;
+  readonly operation: string;
+  readonly correlationId: string;
+  readonly signal: AbortSignal;
+  /** The trigger's path, if this is a raw request. */
+  readonly endpoint?: string;
+}
+
+function logRefusal(log: Log, refusal: Refusal, error: unknown, fields: LogFields): void {
+  const { status, message: reason, path, cause } = refusal;
+  const why = { ...fields, status, reason, path, cause: causeOf(cause) };
+  if (refusal === error) log.warn(why, 'refused');
+  else log.error({ ...why, at: stackOf(error) }, 'refused');
+}
+
+/** Counts what came of the work, whether it succeeded or not. */
+function countOutcome(metrics: Metrics, { name, endpoint }: Job, summary: Summary, seconds: number): void {
+  metrics.countSummary(name, summary);
+  metrics.observeDuration(name, seconds);
+  if (summary.collection) metrics.observeCollection(seconds);
+  if (endpoint !== undefined && summary.dropped > 0) metrics.countDropped(endpoint, summary.dropped);
+}
+
+/** Hands functions their events and requests; logs and counts the outcome, whatever it is. */
 export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
-  async function run(name: string, fields: LogFields, work: () => Promise<Summary>): Promise<void> {
+  async function run(job: Job, work: (event: EventContext) => Promise<void>): Promise<void> {
+    const { name, operation, correlationId, signal, endpoint } = job;
+    const fields = {
+      operation,
+      source: name,
+      correlation_id: correlationId,
+      ...(endpoint !== undefined && { path: endpoint }),
+    };
+    const tally = createTally();
     const started = performance.now();
-    let summary = emptySummary;
+    const seconds = (): number => (performance.now() - started) / 1000;
     try {
-      summary = await work();
-      log.info({ ...fields, ...fieldsOf(summary), milliseconds: Math.round(performance.now() - started) }, 'handled');
+      await work({ signal, correlationId, tally });
+      log.info({ ...fields, ...fieldsOf(tally.read()), milliseconds: Math.round(seconds() * 1000) }, 'handled');
     } catch (error) {
-      const refusal = error instanceof Refusal ? error : new Refusal(503, 'an unexpected fault', { cause: error });
-      summary = refusal.summary ?? emptySummary;
-      const { status, message: reason, path, cause } = refusal;
-      metrics.countError(name, String(status));
-      const why = { ...fields, ...fieldsOf(summary), status, reason, path, cause: causeOf(cause) };
-      if (refusal === error) log.warn(why, 'refused');
-      else log.error({ ...why, at: placeOf(error) }, 'refused');
+      const refusal = Refusal.from(error);
+      metrics.countError(name, String(refusal.status));
+      logRefusal(log, refusal, error, { ...fields, ...fieldsOf(tally.read()) });
       throw refusal;
     } finally {
-      const seconds = (performance.now() - started) / 1000;
-      metrics.countSummary(name, summary);
-      metrics.observeDuration(name, seconds);
-      if (summary.collection) metrics.observeCollection(seconds);
+      const summary = tally.read();
+      countOutcome(metrics, job, summary, seconds());
       for (const warning of summary.warnings) log.warn(fields, warning);
     }
   }
 
   return {
     async handle({ definition, context }, event, signal) {
-      const correlationId = correlationIdOf(event);
-      const fields = { operation: event.type, source: definition.name, correlation_id: correlationId };
-      await run(definition.name, fields, async () => {
-        // Only dead letters may be unreadable: they are about the fact that somebody could not read them.
-        if (event.fault && !takesDeadLetters(definition) && !isPing(event)) throw event.fault;
-        return definition.handle(event, { ...context, signal, correlationId });
+      const { name } = definition;
+      const job = { name, operation: event.type, correlationId: correlationIdOf(event), signal };
+      await run(job, async (eventContext) => {
+        // Only a dead-letter sink takes unreadable events: that nobody could read them is what it reports.
+        if (event.fault && definition.kind !== 'dead-letter-sink' && !isPing(event)) throw event.fault;
+        await definition.handle(event, { ...context, event: eventContext });
       });
-      if (isPing(event)) metrics.countPass(definition.name);
+      if (isPing(event)) metrics.countPass(name);
     },
 
     async receive({ definition, context }, request, signal) {
-      const { endpoint } = request;
-      const correlationId = continueTrace(request.traceparent).traceId;
-      const fields = { operation: 'receive', source: definition.name, correlation_id: correlationId, path: endpoint };
-      if (!definition.receive) throw new Refusal(404, 'no such path');
-      const receive = definition.receive;
-      await run(definition.name, fields, async () => {
-        const summary = await receive(request, { ...context, signal, correlationId });
-        if (summary.dropped > 0) metrics.countDropped(endpoint, summary.dropped);
-        return summary;
-      });
+      const { endpoint, traceparent } = request;
+      const correlationId = continueTrace(traceparent).traceId;
+      await run({ name: definition.name, operation: 'receive', correlationId, signal, endpoint }, (event) =>
+        definition.receive(request, { ...context, event }),
+      );
     },
   };
 }

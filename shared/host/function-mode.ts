@@ -1,26 +1,24 @@
 import * as z from 'zod';
+import { knativeTriggers } from '../api/knative-kinds.ts';
+import { retry } from '../function/backoff.ts';
 import { pingOf } from '../function/cloud-event.ts';
-import type { Peer } from '../function/context.ts';
-import type { FunctionDefinition } from '../function/function-definition.ts';
-import { knativeTriggers } from '../function/resource.ts';
-import { type Environment, parseSettings } from '../function/settings.ts';
+import type { Broker, Clock, FunctionInfo } from '../function/context.ts';
+import type { FunctionDefinition } from '../function/definitions.ts';
+import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
 import { connectCluster } from '../kubernetes/cluster.ts';
 import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
-import { createKnownNames } from '../pipeline/known-names.ts';
-import { createAdmission } from './admission.ts';
-import { createCoalescer } from './coalesce.ts';
-import { createDispatcher, type Dispatcher, type Hosted } from './dispatch.ts';
-import { checkSettings, type Host, startHost } from './host.ts';
-import { createLiveFilter } from './live-filter.ts';
-import { loadFunction, loadFunctions } from './load-functions.ts';
+import { createPublisher, createSender } from '../transport/event-sender.ts';
+import { type BoundFunction, type BoundHandler, bindFunctions, isHandler } from './context.ts';
+import { createDispatcher, type Dispatcher } from './dispatch.ts';
+import { wants } from './event-routing.ts';
+import { functionInfoOf } from './function-info.ts';
+import { loadFunction, loadFunctions } from './function-list.ts';
+import { checkSettings, type Host, type HostOptions, startHost } from './host.ts';
 import type { Log } from './log.ts';
-import { createMetrics } from './metrics.ts';
-import { peerOf } from './peers.ts';
-import { takesDeadLetters, wants } from './routes.ts';
-import { isRoutedBy } from './routing.ts';
-import { createPublisher, createSender } from './sender.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { isRoutedBy } from './ready-triggers.ts';
 import { sleep } from './sleep.ts';
-import { startWatches } from './watches.ts';
+import { startWatches, type Watches } from './watches.ts';
 
 export interface FunctionMode {
   readonly url: string;
@@ -39,109 +37,152 @@ function overridesOf(text: string | undefined): Readonly<Record<string, string>>
   return text === undefined ? {} : (overridesSchema.parse(JSON.parse(text)).extensions ?? {});
 }
 
-/** Most functions know of no other; those that do need the triggers of all of them. */
-async function peersFor({ seesOthers }: FunctionDefinition, environment: Environment): Promise<Peer[]> {
+/** Most functions know no others; those that do need the triggers of all of them. */
+async function othersFor({ seesOthers }: FunctionDefinition, environment: Environment): Promise<FunctionInfo[]> {
   if (!seesOthers) return [];
-  return (await loadFunctions()).map((peer) => peerOf(peer, environment, []));
+  return (await loadFunctions()).map((definition) => functionInfoOf(definition, environment, []));
+}
+
+type Connection = ReturnType<typeof connectCluster>;
+
+function connect(settings: CommonSettings, { now }: Clock): Connection {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = settings;
+  return connectCluster({
+    credentials: serviceAccountCredentials({ server: `${host}:${port}`, folder: settings.SERVICE_ACCOUNT_DIR, now }),
+    sleep,
+    watchNamespace: settings.WATCH_NAMESPACE,
+    defaultTtl: settings.OBSERVATION_TTL_SECONDS,
+    attemptSeconds: settings.API_TIMEOUT_SECONDS,
+  });
+}
+
+/** The Broker at the address that Knative puts into the environment. */
+function brokerOf(settings: CommonSettings, { watched, unread }: Watches): Broker {
+  const sender = createSender(settings.K_CA_CERTS);
+  return {
+    publish: createPublisher({
+      sender,
+      sink: settings.K_SINK,
+      extensions: overridesOf(settings.K_CE_OVERRIDES),
+      tokenFile: settings.OIDC_TOKEN_FILE,
+    }),
+    sendTo: sender.sendTo,
+    isRouted(functionName, eventType) {
+      if (unread().length > 0) return undefined;
+      return isRoutedBy(watched(knativeTriggers), functionName, eventType);
+    },
+  };
+}
+
+/** What the parts of a process share. */
+interface Shared {
+  readonly environment: Environment;
+  readonly settings: CommonSettings;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Aborted when the process stops. */
+  readonly stopping: AbortSignal;
+}
+
+/** Watches what the function, by its settings, needs to know before it can answer. */
+function watchesFor(
+  definition: FunctionDefinition,
+  cluster: Connection,
+  { environment, log, metrics, stopping: signal }: Shared,
+): Watches {
+  const settings = Object.assign({}, parseSettings(environment, definition.settings, []));
+  return startWatches({ cluster, kinds: definition.watches?.(settings) ?? [], log, metrics, signal });
+}
+
+async function bind(
+  definition: FunctionDefinition,
+  connection: Connection,
+  watches: Watches,
+  shared: Shared,
+): Promise<BoundFunction> {
+  const [bound] = bindFunctions([definition], {
+    ...shared,
+    ownUsers: [],
+    store: connection.store,
+    cluster: {
+      objects: connection.objects,
+      kinds: connection.discovery,
+      watched: watches.watched,
+      hasApiServerSources: true,
+    },
+    broker: brokerOf(shared.settings, watches),
+    functions: await othersFor(definition, shared.environment),
+  });
+  if (!bound) throw new Error(`${definition.name} was not bound`);
+  return bound;
+}
+
+function whyNotReady({ unread }: Watches): string | undefined {
+  const reasons = unread();
+  return reasons.length > 0 ? reasons.join('; ') : undefined;
+}
+
+/** Hands the function the events that its triggers ask for; a dead-letter sink gets whatever there is. */
+function routeTo(handler: BoundHandler | undefined, dispatcher: Dispatcher, metrics: Metrics): HostOptions['route'] {
+  return async (event, signal) => {
+    const isForUs = handler && (handler.definition.kind === 'dead-letter-sink' || wants(handler, event));
+    if (isForUs) await dispatcher.handle(handler, event, signal);
+    else metrics.countUnwanted();
+  };
 }
 
 /** Serves one function, as a container of a Knative Service. Throws a SettingsError. */
 export async function startFunctionMode({ name, environment, log }: FunctionModeOptions): Promise<FunctionMode> {
   const definition = await loadFunction(name);
-  const common = checkSettings([definition], environment);
-  const own = Object.assign({}, parseSettings(environment, definition.settings, []));
-  const now = Date.now;
+  const settings = checkSettings([definition], environment);
+  const clock: Clock = { now: Date.now, sleep };
   const metrics = createMetrics();
   const dispatcher = createDispatcher(log, metrics);
-  const cluster = connectCluster({
-    credentials: serviceAccountCredentials({
-      server: `${common.KUBERNETES_SERVICE_HOST}:${common.KUBERNETES_SERVICE_PORT}`,
-      folder: common.SERVICE_ACCOUNT_DIR,
-      now,
-    }),
-    sleep,
-    watchNamespace: common.WATCH_NAMESPACE,
-    defaultTtl: common.OBSERVATION_TTL_SECONDS,
-    attemptSeconds: common.API_TIMEOUT_SECONDS,
-  });
+  const connection = connect(settings, clock);
   const stopping = new AbortController();
-  const { watched, unread } = startWatches({
-    ...{ cluster, resources: definition.watches ?? [], settings: own, log, metrics, signal: stopping.signal },
-  });
-  const known = createKnownNames({ size: common.DEDUP_CACHE_SIZE, now, onEvict: () => metrics.countEviction() });
-  if (definition.triggers.some(({ type }) => type === 'Broker')) metrics.watchKnownNames(() => known.count());
-  const sender = createSender(common.K_CA_CERTS);
-  const hosted: Hosted = {
-    definition,
-    context: {
-      ...{ store: cluster.store, objects: cluster.objects, discovery: cluster.discovery, watched },
-      ...{
-        filter: createLiveFilter(watched, own.SYSTEM_NAMESPACE, metrics.countFilterReload),
-        known,
-        settings: own,
-        now,
-        sleep,
-      },
-      functions: await peersFor(definition, environment),
-      admit: createAdmission(),
-      coalesce: createCoalescer({ now, sleep, signal: stopping.signal }),
-      isRouted(functionName, eventType) {
-        if (unread().length > 0) return undefined;
-        return isRoutedBy(watched(knativeTriggers), functionName, eventType);
-      },
-      publish: createPublisher({
-        ...{ sender, sink: common.K_SINK, extensions: overridesOf(common.K_CE_OVERRIDES) },
-        tokenFile: common.OIDC_TOKEN_FILE,
-      }),
-      deliver: sender.deliver,
-    },
-  };
+  const shared = { environment, settings, clock, log, metrics, stopping: stopping.signal };
+  const watches = watchesFor(definition, connection, shared);
+  const bound = await bind(definition, connection, watches, shared);
+  const handler = isHandler(bound) ? bound : undefined;
   const host = await startHost({
-    ...{ functions: [hosted], dispatcher, settings: common, log, metrics, now },
+    functions: [bound],
+    dispatcher,
+    settings,
+    log,
+    metrics,
+    now: clock.now,
     hostname: undefined,
-    port: common.PORT,
-    notReady() {
-      const reasons = unread();
-      return reasons.length > 0 ? reasons.join('; ') : undefined;
-    },
-    async route(event, signal) {
-      if (wants(definition, event) || takesDeadLetters(definition)) await dispatcher.handle(hosted, event, signal);
-      else metrics.countUnwanted();
-    },
+    port: settings.PORT,
+    notReady: () => whyNotReady(watches),
+    route: routeTo(handler, dispatcher, metrics),
   });
-  if (definition.triggers.some(({ type }) => type === 'Start')) {
-    void handleStart({ hosted, host, dispatcher, now, signal: stopping.signal });
+  if (handler?.triggers.some(({ type }) => type === 'Start')) {
+    void handleStart(handler, dispatcher, host, stopping.signal);
   }
   return {
     url: host.url,
     async stop() {
       stopping.abort();
       await host.stop();
-      cluster.close();
+      connection.close();
     },
   };
 }
 
-const longestPauseMilliseconds = 30_000;
-
-interface StartOptions {
-  readonly hosted: Hosted;
-  readonly host: Host;
-  readonly dispatcher: Dispatcher;
-  readonly now: () => number;
-  readonly signal: AbortSignal;
-}
-
-/** Gives a function the event of its own start, again and again until it has dealt with it. */
-async function handleStart({ hosted, host, dispatcher, now, signal }: StartOptions): Promise<void> {
-  const { name } = hosted.definition;
-  for (let pause = 1000; !signal.aborted; pause = Math.min(pause * 2, longestPauseMilliseconds)) {
-    const event = pingOf(name, hosted.context.settings.SYSTEM_NAMESPACE, now());
-    try {
-      return await dispatcher.handle(hosted, event, AbortSignal.any([host.deadlineFor(event), signal]));
-    } catch {
-      // The dispatcher has logged why.
-      await sleep(pause, signal);
-    }
-  }
+/** Hands a function the event of its own start, again and again until it has dealt with it. */
+async function handleStart(
+  handler: BoundHandler,
+  dispatcher: Dispatcher,
+  host: Host,
+  stopping: AbortSignal,
+): Promise<void> {
+  const { definition, context } = handler;
+  const { settings, clock } = context;
+  const attempt = (): Promise<void> => {
+    const event = pingOf(definition.name, settings.SYSTEM_NAMESPACE, clock.now());
+    return dispatcher.handle(handler, event, AbortSignal.any([host.deadlineFor(event), stopping]));
+  };
+  // The dispatcher logs each failure; only the end of the process ends the attempts.
+  await retry(attempt, { first: 1000, longest: 30_000, sleep: clock.sleep, signal: stopping }).catch(() => undefined);
 }

@@ -1,22 +1,28 @@
 import * as z from 'zod';
+import { createAccess } from '../edge/access.ts';
+import { createBodyReader } from '../edge/body.ts';
 import { type CloudEvent, isPing } from '../function/cloud-event.ts';
-import type { FunctionDefinition } from '../function/function-definition.ts';
+import type { FunctionDefinition, GatewayDefinition } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings, SettingsError } from '../function/settings.ts';
-import { createAccess } from './access.ts';
 import { type AppOptions, createApp } from './app.ts';
-import { createBodyReader } from './body.ts';
-import type { Dispatcher, Hosted } from './dispatch.ts';
+import type { BoundFunction } from './context.ts';
+import type { Dispatcher } from './dispatch.ts';
+import { type Served, serve } from './listen.ts';
 import type { Log } from './log.ts';
 import { memoryLimit } from './memory.ts';
 import type { Metrics } from './metrics.ts';
-import { type Served, serve } from './serve.ts';
 
-/** What a function may take for one event; a completeness pass and gc may take as long as Knative lets a request be. */
+/**
+ * How long a function may take for one event. A completeness pass or gc may take as long as Knative lets a request run.
+ */
 const eventMilliseconds = 60_000;
 const pingMilliseconds = 590_000;
 
+/** A process must be gone ten seconds after it was told to stop. */
+const longestDrainMilliseconds = 9000;
+
 export interface HostOptions {
-  readonly functions: readonly Hosted[];
+  readonly functions: readonly BoundFunction[];
   readonly dispatcher: Dispatcher;
   readonly settings: CommonSettings;
   readonly log: Log;
@@ -24,18 +30,23 @@ export interface HostOptions {
   readonly hostname: string | undefined;
   readonly port: number;
   readonly now: () => number;
-  /** Gives an event to whom it is for. Throws a Refusal. */
+  /** Hands an event to the functions that it is for. Throws a Refusal. */
   route(event: CloudEvent, signal: AbortSignal): Promise<void>;
   notReady(): string | undefined;
   readonly observations?: NonNullable<AppOptions['observations']>;
+  /** How long requests in flight may still take once the process is told to stop. */
+  readonly drainMilliseconds?: number;
 }
 
 export interface Host extends Served {
-  /** A signal for the handling of one event: its deadline, and the end of the process. */
+  /** Aborts at the event's deadline, or when the process ends. */
   deadlineFor(event: CloudEvent): AbortSignal;
 }
 
-/** Deadlines, to the second: what begins within one shares its signal, since to make one costs as much as to read an event. */
+/**
+ * Deadlines to the second: events of the same second share a signal, since making one costs as much as reading an
+ * event.
+ */
 function createDeadline(milliseconds: number, end: AbortSignal): () => AbortSignal {
   let second = -1;
   let signal = end;
@@ -49,7 +60,11 @@ function createDeadline(milliseconds: number, end: AbortSignal): () => AbortSign
   };
 }
 
-/** Listens for the given functions. */
+function isGateway(bound: BoundFunction): bound is BoundFunction<GatewayDefinition> {
+  return bound.definition.kind === 'gateway';
+}
+
+/** Serves the given functions over HTTP. */
 export async function startHost(options: HostOptions): Promise<Host> {
   const { functions, dispatcher, settings, log, metrics, now, notReady } = options;
   const abort = new AbortController();
@@ -57,14 +72,14 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const eventDeadline = createDeadline(eventMilliseconds, abort.signal);
   const pingDeadline = createDeadline(pingMilliseconds, abort.signal);
   const deadlineFor = (event: CloudEvent): AbortSignal => (isPing(event) ? pingDeadline() : eventDeadline());
-  const receiver = functions.find(({ definition }) => definition.receive);
-  const webhooks = receiver ? receiver.context.functions.flatMap((peer) => peer.webhooks) : [];
-  const access = receiver?.definition.access?.(receiver.context.settings);
+  const gateway = functions.find(isGateway);
+  const webhooks = gateway ? gateway.context.functions.flatMap((info) => info.webhooks) : [];
+  const access = gateway?.definition.access(gateway.context.settings);
   const checked = access && createAccess(access, now);
   if (checked) metrics.showAccess(checked.isOpen);
   if (checked?.isOpen) {
     const advice = 'set WEBHOOK_AUTH_TOKEN_FILE or WEBHOOK_ALLOWED_IPS';
-    log.warn({ operation: 'start' }, `whoever reaches the webhooks may post to them: ${advice}`);
+    log.warn({ operation: 'start' }, `the webhooks accept posts from anyone who can reach them: ${advice}`);
   }
   const app = createApp({
     bodies: createBodyReader({ maxBytes: settings.MAX_REQUEST_BYTES, maxBytesInFlight: memoryLimit() / 4 }),
@@ -77,11 +92,12 @@ export async function startHost(options: HostOptions): Promise<Host> {
     webhookPaths: new Set(webhooks.map(({ path }) => path)),
     checkAccess: (head) => checked?.check(head),
     async receive(request) {
-      if (receiver) await dispatcher.receive(receiver, request, abort.signal);
+      if (gateway) await dispatcher.receive(gateway, request, abort.signal);
     },
     ...(options.observations && { observations: options.observations }),
   });
-  const served = await serve({ listener: app, port: options.port, hostname: options.hostname, log, abort });
+  const { port, hostname, drainMilliseconds = longestDrainMilliseconds } = options;
+  const served = await serve({ listener: app, port, hostname, log, abort, drainMilliseconds });
   return {
     url: served.url,
     deadlineFor,
@@ -93,7 +109,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   };
 }
 
-/** One error for all bad settings of all functions that a process hosts. Throws a SettingsError. */
+/** The settings that all functions share. Throws one SettingsError for all bad settings of all of these functions. */
 export function checkSettings(definitions: readonly FunctionDefinition[], environment: Environment): CommonSettings {
   const faults = new Set<string>();
   for (const { settings } of definitions) {

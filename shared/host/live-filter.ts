@@ -1,12 +1,12 @@
+import type { KindSelector } from '../api/kind-selector.ts';
+import { observationFilters } from '../api/observation-filter.ts';
 import type { Filter } from '../function/filter.ts';
-import { observationFilters } from '../function/filter-spec.ts';
-import type { Resource } from '../function/resource.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import { compileFilters, isReadable } from '../pipeline/filters.ts';
+import { compileFilters, isReadable } from '../rules/filter.ts';
 
-/** The ObservationFilters that are watched, as one filter: compiled anew when one of them has changed. */
+/** The watched ObservationFilters as one filter, compiled anew when one of them has changed. */
 export function createLiveFilter(
-  watched: (resource: Resource) => readonly KubernetesObject[],
+  watched: (resource: KindSelector) => readonly KubernetesObject[],
   systemNamespace: string,
   onReload: (isReadable: boolean) => void,
 ): Filter {

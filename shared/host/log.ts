@@ -11,26 +11,28 @@ export interface Log {
   fatal(fields: LogFields, message: string): void;
 }
 
-/** The log of a process, whatever else it logs. */
+/** The log of a whole process. */
 export interface ProcessLog extends Log {
-  /** An INFO line whatever the level is: where it listens, which nobody could learn otherwise. */
+  /** Logs an INFO line at any level: nothing else tells a user where the process listens. */
   announce(fields: LogFields, message: string): void;
-  /** Resolves when what was logged is written, or can't be. */
+  /** Resolves when all lines have been written, or can't be. */
   flush(): Promise<void>;
 }
 
-/** A log that can't be written (a full disk, a reader that is gone) ends nothing: events are worth more than lines. */
+/**
+ * Keeps a process alive whose log can't be written (a full disk, a reader that is gone): events matter more than lines.
+ */
 function tolerant(destination: ReturnType<typeof pino.destination>): typeof destination {
   destination.once('error', ({ code }: NodeJS.ErrnoException) => {
     process.stderr.write(`zen-watcher: the log can't be written: ${code}\n`);
     destination.on('error', () => undefined);
-    // At the end of the process it would try for ever.
+    // It would retry forever at the end of the process.
     destination.flushSync = () => undefined;
   });
   return destination;
 }
 
-/** What pino puts into a line for the time; of many lines in a millisecond one is formatted. */
+/** The time as pino puts it into a line, formatted once for all lines of the same millisecond. */
 function createTimestamp(): () => string {
   let at = -1;
   let text = '';
@@ -47,8 +49,8 @@ function createTimestamp(): () => string {
 const levels: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error', 'fatal']);
 
 /**
- * `level` is LOG_LEVEL's value, where it is none INFO (the settings' own check says so to the user); lines go to
- * `destination`, standard output by default.
+ * `level` is the value of LOG_LEVEL. A bad value means INFO here, and is reported when the settings are checked. Lines
+ * go to `destination`, by default standard output.
  */
 export function createLog(level: string, component: string, destination?: pino.DestinationStream): ProcessLog {
   const options: pino.LoggerOptions = {
@@ -57,8 +59,8 @@ export function createLog(level: string, component: string, destination?: pino.D
     timestamp: createTimestamp(),
     formatters: { level: (label) => ({ level: label.toUpperCase() }) },
   };
-  // A write a line costs more than the rest of an event: lines go out together, at the latest after a tenth of a
-  // second, and what is left when the process ends is written then.
+  // One write per line would cost more than the rest of an event, so lines are written together: at the latest after a
+  // tenth of a second, and when the process ends.
   const standardOutput = { dest: 1, sync: false, minLength: 8192, periodicFlush: 100 };
   const output = destination ? undefined : tolerant(pino.destination(standardOutput));
   const log = pino(options, destination ?? output);

@@ -1,4 +1,4 @@
-/** Resolves after so many milliseconds, or at once when `signal` aborts. */
+/** Resolves after this many milliseconds, or as soon as `signal` aborts. */
 export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {

@@ -1,6 +1,5 @@
+import type { KindSelector } from '../api/kind-selector.ts';
 import { Refusal } from '../function/refusal.ts';
-import { namespaceOf, type Resource } from '../function/resource.ts';
-import type { CommonSettings } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import type { connectCluster } from '../kubernetes/cluster.ts';
 import type { Log } from './log.ts';
@@ -8,8 +7,7 @@ import type { Metrics } from './metrics.ts';
 
 export interface WatchesOptions {
   readonly cluster: Pick<ReturnType<typeof connectCluster>, 'watch'>;
-  readonly resources: readonly Resource[];
-  readonly settings: CommonSettings;
+  readonly kinds: readonly KindSelector[];
   readonly log: Log;
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
@@ -17,33 +15,33 @@ export interface WatchesOptions {
 
 export interface Watches {
   /** Throws a Refusal 503, with the reason, until the kind has been read once. */
-  watched(resource: Resource): readonly KubernetesObject[];
-  /** Why each of the kinds that have not been read yet has not. */
+  watched(kind: KindSelector): readonly KubernetesObject[];
+  /** For each kind that has not been read yet, the reason. */
   unread(): string[];
 }
 
-function keyOf({ group, plural }: Resource): string {
+function keyOf({ group, plural }: KindSelector): string {
   return group === '' ? plural : `${plural}.${group}`;
 }
 
 /** Watches the kinds that a function needs to know before it can answer. */
-export function startWatches({ cluster, resources, settings, log, metrics, signal }: WatchesOptions): Watches {
+export function startWatches({ cluster, kinds, log, metrics, signal }: WatchesOptions): Watches {
   const faults = new Map<string, string>();
   const watches = new Map(
-    resources.map((resource) => {
-      const key = keyOf(resource);
+    kinds.map((kind) => {
+      const key = keyOf(kind);
       const onFault = (reason: string): void => {
         faults.set(key, reason);
         log.warn({ operation: 'watch', resource: key }, reason);
       };
-      return [key, cluster.watch(resource, namespaceOf(resource, settings), onFault, signal)];
+      return [key, cluster.watch(kind, kind.namespace, onFault, signal)];
     }),
   );
   for (const [key, watch] of watches) metrics.watchSynced(key, watch.isSynced);
-  const whyUnread = (key: string): string => faults.get(key) ?? `${key} not read yet`;
+  const whyUnread = (key: string): string => faults.get(key) ?? `${key} has not been read yet`;
   return {
-    watched(resource) {
-      const key = keyOf(resource);
+    watched(kind) {
+      const key = keyOf(kind);
       const objects = watches.get(key)?.objects();
       if (!objects) throw new Refusal(503, `not ready: ${whyUnread(key)}`, { retryAfter: 5 });
       return objects;

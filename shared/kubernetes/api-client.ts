@@ -1,31 +1,30 @@
-import { createInterface } from 'node:readline';
-import { Readable } from 'node:stream';
-import * as z from 'zod';
+import type { IncomingMessage } from 'node:http';
+import { retry } from '../function/backoff.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { Head } from '../transport/answer-reader.ts';
-import type { Cancel, Exchange } from '../transport/connections.ts';
-import { createHttpClient } from '../transport/http-client.ts';
+import { createHttpClient, type HttpClient } from '../transport/http-client.ts';
+import { bytesOf, parseBody, valuesOf } from './answer-body.ts';
+import { isFinal } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
 import { isProtobuf } from './metadata-list.ts';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Percent-encoded where that is needed. */
+  /** Percent-encoded where needed. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly body?: unknown;
   readonly contentType?: string;
   readonly accept?: string;
-  /** The deadline of whatever this call is for. */
+  /** The deadline of the work that this call is part of. */
   readonly signal: AbortSignal;
 }
 
 /** An answer that is the API server's last word: never 401, 429 or 5xx. */
 export interface ApiResponse {
   readonly status: number;
-  /** Parsed JSON, or the bytes of protobuf; `undefined` where the answer had none. */
+  /** Parsed JSON, or the bytes of protobuf; `undefined` if the answer had no body. */
   readonly body: unknown;
-  /** How long the body was. */
+  /** The length of the body. */
   readonly bytes: number;
 }
 
@@ -34,7 +33,7 @@ export interface ApiClient {
   request(request: ApiRequest): Promise<ApiResponse>;
   /**
    * One attempt at an answer without an end (a watch): its JSON values line by line until the server ends it, or the
-   * ApiResponse where it is another than 200. Throws an Error where the connection can't be made, or breaks.
+   * ApiResponse if its status is not 200. Throws an Error if the connection can't be made, or breaks.
    */
   stream(request: ApiRequest): Promise<ApiResponse | AsyncIterable<unknown>>;
   close(): void;
@@ -48,195 +47,130 @@ export interface ApiClientOptions {
   readonly attemptMilliseconds: number;
 }
 
-/** The API server's answer to a fault: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/ */
-export const statusSchema = z.object({
-  kind: z.literal('Status'),
-  message: z.string().optional(),
-  reason: z.string().optional(),
-  details: z
-    .object({
-      kind: z.string().optional(),
-      causes: z.array(z.object({ reason: z.string().optional() })).optional(),
-    })
-    .optional(),
-  metadata: z.object({ continue: z.string().optional() }).optional(),
-});
-
-export type Status = z.infer<typeof statusSchema>;
-
-export function statusOf(body: unknown): Status | undefined {
-  return statusSchema.safeParse(body).data;
-}
-
-/** A set-up fault: no retry of ours mends it, somebody must, and then the sender's next try succeeds. */
-export function setUpFault(what: string, { status, body }: Pick<ApiResponse, 'status' | 'body'>): Refusal {
-  const reason = statusOf(body)?.reason ?? String(status);
-  const hint = status === 404 ? 'is not served: is its CRD installed?' : `was refused (${reason}): check the Role`;
-  return new Refusal(503, `${what} ${hint}`, { retryAfter: 5 });
-}
-
-const mostConnections = 32;
+const maxConnections = 32;
 const firstPauseMilliseconds = 100;
 const longestPauseMilliseconds = 5000;
+
+/** There is no last word yet; as a Refusal, since it is the answer when the deadline passes meanwhile. */
+class Unanswered extends Refusal {
+  readonly pauseMilliseconds: number;
+
+  constructor(message: string, pauseMilliseconds: number, cause?: unknown) {
+    super(503, message, { cause, retryAfter: 2 });
+    this.pauseMilliseconds = pauseMilliseconds;
+  }
+}
+
+function isUnanswered(error: unknown): boolean {
+  return error instanceof Unanswered;
+}
+
+/** Where requests go, and as whom. */
+interface Server {
+  readonly http: HttpClient;
+  readonly credentials: Credentials;
+  /** What the paths are relative to. */
+  readonly root: string;
+}
 
 function queryOf(query: ApiRequest['query']): string {
   const given = Object.entries(query ?? {}).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
 }
 
-/** What has arrived of an answer. */
-interface Arrived {
-  readonly head: Head;
-  readonly bytes: Buffer;
-}
-
-/** Calls the API server over connections of our own. */
-export function createApiClient(options: ApiClientOptions): ApiClient {
-  const { credentials, sleep, random, attemptMilliseconds } = options;
-  const server = new URL(credentials.server);
-  const root = server.pathname.replace(/\/$/, '');
-  const http = createHttpClient({ server, tls: () => credentials.tls(), limit: mostConnections });
-  /** Whether the last stream was answered 401, so that the next one reads the token anew. */
-  let refused = false;
-
-  async function begin(request: ApiRequest, fresh: boolean, exchange: Exchange): Promise<Cancel> {
-    const {
-      method,
-      path,
-      query,
-      accept = 'application/json',
-      body,
-      contentType = 'application/json',
-      signal,
-    } = request;
-    const authorization = await credentials.authorization(fresh);
-    const headers = {
+/** Resolves when the head of the answer has arrived. `fresh` reads the token anew. */
+async function send(
+  { http, credentials, root }: Server,
+  request: ApiRequest,
+  fresh: boolean,
+  timeout?: number,
+): Promise<IncomingMessage> {
+  const { method, path, query, body, signal } = request;
+  const { accept = 'application/json', contentType = 'application/json' } = request;
+  const authorization = await credentials.authorization(fresh);
+  return http.send({
+    method,
+    path: root + path + queryOf(query),
+    headers: {
       Accept: accept,
       ...(authorization !== undefined && { Authorization: authorization }),
       ...(body !== undefined && { 'Content-Type': contentType }),
-    };
-    const text = body === undefined ? {} : { body: JSON.stringify(body) };
-    return http.send({ method, path: root + path + queryOf(query), headers, ...text, signal }, exchange);
-  }
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+    ...(timeout !== undefined && { timeout }),
+    signal,
+  });
+}
 
-  /** One call, to the last byte of its answer, in the time that an attempt has. */
-  async function attempt(request: ApiRequest, fresh: boolean): Promise<Arrived> {
-    const { promise, resolve, reject } = Promise.withResolvers<Arrived>();
-    const chunks: Buffer[] = [];
-    let head: Head | undefined;
-    const cancel = await begin(request, fresh, {
-      onHead(arrived) {
-        head = arrived;
-      },
-      onData: (chunk) => void chunks.push(chunk),
-      onEnd: () => head && resolve({ head, bytes: Buffer.concat(chunks) }),
-      onError: reject,
-    });
-    // One that is ended by itself: AbortSignal.timeout would keep each call's timer for the whole time.
-    const timer = setTimeout(() => cancel(new Error('no answer in time')), attemptMilliseconds);
-    return promise.finally(() => clearTimeout(timer));
+/** The answer, whatever it is. Throws an Unanswered if there is none. */
+async function exchange(
+  server: Server,
+  request: ApiRequest,
+  fresh: boolean,
+  timeout: number,
+): Promise<ApiResponse & { readonly retryAfter: string | undefined }> {
+  try {
+    const answer = await send(server, request, fresh, timeout);
+    const bytes = await bytesOf(answer);
+    const { statusCode: status = 0, headers } = answer;
+    const body = isProtobuf(headers['content-type']) ? bytes : parseBody(bytes.toString(), status);
+    return { status, body, bytes: bytes.length, retryAfter: headers['retry-after'] };
+  } catch (cause) {
+    throw new Unanswered('the API server can not be reached', 0, cause);
   }
+}
 
-  /** The last word, or why there is none yet and how long the server wants to be left alone. */
-  async function tryOnce(request: ApiRequest, fresh: boolean): Promise<ApiResponse | Pending> {
-    try {
-      const { head, bytes } = await attempt(request, fresh);
-      const { status } = head;
-      const body = isProtobuf(head.field('content-type')) ? bytes : parse(bytes.toString(), status);
-      if (isFinal(status, body)) return { status, body, bytes: bytes.length };
-      const seconds = Number(head.field('retry-after'));
-      return {
-        pending: `the API server answered ${status}`,
-        status,
-        pause: Number.isFinite(seconds) ? seconds * 1000 : 0,
-      };
-    } catch (cause) {
-      return { pending: 'the API server can not be reached', pause: 0, cause };
-    }
+/** The last word. Throws an Unanswered if there is none yet, and a Refusal if no retry can help. */
+async function attempt(server: Server, request: ApiRequest, timeout: number): Promise<ApiResponse> {
+  let answer = await exchange(server, request, false, timeout);
+  if (answer.status === 401 && !request.signal.aborted) {
+    // The token may have been replaced. If the one read now is refused as well, somebody must mend it.
+    answer = await exchange(server, request, true, timeout);
+    if (answer.status === 401) throw new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
+  }
+  const { status, body, bytes, retryAfter } = answer;
+  if (isFinal(status, body)) return { status, body, bytes };
+  const seconds = Number(retryAfter);
+  throw new Unanswered(`the API server answered ${status}`, Number.isFinite(seconds) ? seconds * 1000 : 0);
+}
+
+/** Calls the API server over keep-alive connections. */
+export function createApiClient(options: ApiClientOptions): ApiClient {
+  const { credentials, sleep, random, attemptMilliseconds } = options;
+  const url = new URL(credentials.server);
+  const http = createHttpClient({ server: url, tls: () => credentials.tls(), limit: maxConnections });
+  const server = { http, credentials, root: url.pathname.replace(/\/$/, '') };
+  /** Whether the last stream was answered 401, so that the next one reads the token anew. */
+  let refused = false;
+
+  function pauseAfter(error: unknown, pause: number): number {
+    const asked = error instanceof Unanswered ? error.pauseMilliseconds : 0;
+    return asked + random() * pause;
   }
 
   return {
-    async request(request) {
-      let fresh = false;
-      for (let tries = 0; ; tries += 1) {
-        const result = await tryOnce(request, fresh);
-        if (!('pending' in result)) return result;
-        // A token that was replaced is read anew, once; refused again, it is a fault that somebody must mend.
-        if (result.status === 401 && fresh)
-          throw new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
-        fresh = result.status === 401;
-        if (request.signal.aborted) throw new Refusal(503, result.pending, { cause: result.cause, retryAfter: 2 });
-        if (fresh) continue;
-        const limit = Math.min(longestPauseMilliseconds, firstPauseMilliseconds * 2 ** Math.min(tries, 10));
-        await sleep(result.pause + random() * limit, request.signal);
-        if (request.signal.aborted) throw new Refusal(503, result.pending, { cause: result.cause, retryAfter: 2 });
-      }
+    request(request) {
+      return retry(() => attempt(server, request, attemptMilliseconds), {
+        first: firstPauseMilliseconds,
+        longest: longestPauseMilliseconds,
+        sleep,
+        signal: request.signal,
+        isRetried: isUnanswered,
+        pauseAfter,
+      });
     },
 
     async stream(request) {
-      const { promise, resolve, reject } = Promise.withResolvers<number>();
-      const body = new Readable({ read: () => undefined });
-      const stream: Stream = { body, cancel: () => undefined };
-      stream.cancel = await begin(request, refused, {
-        onHead: ({ status }) => resolve(status),
-        onData: (chunk) => void body.push(chunk),
-        onEnd: () => void body.push(null),
-        onError(error) {
-          stream.fault = error;
-          reject(error);
-          body.push(null);
-        },
-      });
-      const status = await promise;
+      const answer = await send(server, request, refused);
+      const { statusCode: status = 0 } = answer;
       refused = status === 401;
-      if (status === 200) return values(stream);
-      const text = (await body.toArray()).join('');
-      return { status, body: parse(text, status), bytes: text.length };
+      if (status === 200) return valuesOf(answer);
+      const bytes = await bytesOf(answer);
+      return { status, body: parseBody(bytes.toString(), status), bytes: bytes.length };
     },
 
     close() {
       http.close();
     },
   };
-}
-
-interface Stream {
-  readonly body: Readable;
-  /** What broke it: readline would hear nothing of an error of its input. */
-  fault?: Error;
-  cancel(reason: Error): void;
-}
-
-async function* values(stream: Stream): AsyncGenerator<unknown> {
-  try {
-    for await (const line of createInterface({ input: stream.body })) if (line !== '') yield JSON.parse(line);
-    if (stream.fault) throw stream.fault;
-  } finally {
-    stream.cancel(new Error('nobody reads on'));
-  }
-}
-
-interface Pending {
-  readonly pending: string;
-  readonly status?: number;
-  /** Milliseconds. */
-  readonly pause: number;
-  readonly cause?: unknown;
-}
-
-/** Only a body that is whole counts: one that is cut short is no answer. Plain text comes with some faults. */
-function parse(text: string, status: number): unknown {
-  if (text === '') return undefined;
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    if (status < 400) throw cause;
-    return undefined;
-  }
-}
-
-/** A retry mends what is left out here. A quota that is counted twice at a time is a conflict, and passes too. */
-function isFinal(status: number, body: unknown): boolean {
-  if (status === 409) return statusOf(body)?.details?.kind !== 'resourcequotas';
-  return status !== 401 && status !== 408 && status !== 429 && status < 500;
 }

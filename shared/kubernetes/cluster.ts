@@ -1,8 +1,9 @@
 import * as z from 'zod';
-import type { ObservationReader } from '../function/observation-reader.ts';
-import type { Resource } from '../function/resource.ts';
+import type { KindSelector } from '../api/kind-selector.ts';
 import type { Discovery, Objects, Store } from '../function/stores.ts';
-import { createApiClient, setUpFault } from './api-client.ts';
+import type { ObservationReader } from '../view/observation-reader.ts';
+import { createApiClient } from './api-client.ts';
+import { setUpFault } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
 import { createDiscovery } from './discovery.ts';
 import { createKubernetesObjects } from './kubernetes-objects.ts';
@@ -19,7 +20,7 @@ export interface ClusterOptions {
   readonly attemptSeconds: number;
 }
 
-/** A bookmark comes about once a minute. */
+/** The API server sends a bookmark about once a minute. */
 const silenceMilliseconds = 150_000;
 
 const reviewSchema = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });
@@ -29,9 +30,9 @@ export function connectCluster({ credentials, sleep, attemptSeconds, ...options 
   readonly store: Store & ObservationReader;
   readonly objects: Objects;
   readonly discovery: Discovery;
-  /** Keeps the objects of a kind, in one namespace or in all, until `signal` aborts. */
+  /** Holds the current objects of a kind, in one namespace or in all, until `signal` aborts. */
   watch(
-    resource: Resource,
+    resource: KindSelector,
     namespace: string | undefined,
     onFault: (reason: string) => void,
     signal: AbortSignal,
@@ -57,7 +58,7 @@ export function connectCluster({ credentials, sleep, attemptSeconds, ...options 
       const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
       const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
       const response = await client.request({ method: 'POST', path, body, signal });
-      if (response.status !== 201) throw setUpFault('asking who we are', response);
+      if (response.status !== 201) throw setUpFault('asking for our own user name', response);
       return reviewSchema.parse(response.body).status.userInfo.username;
     },
     close: () => client.close(),

@@ -5,9 +5,9 @@ import type { Tls } from '../transport/http-client.ts';
 /** Which API server, and as whom. */
 export interface Credentials {
   readonly server: string;
-  /** TLS options as they are now: a rotated CA is another value. */
+  /** The current TLS options: they change when the CA is rotated. */
   tls(): Promise<Tls>;
-  /** The value of the Authorization header; `fresh` after the API server refused the last one. */
+  /** The value of the Authorization header. `fresh` reads it anew, after the API server has refused the last one. */
   authorization(fresh: boolean): Promise<string | undefined>;
 }
 
@@ -19,7 +19,7 @@ export interface ServiceAccountOptions {
   readonly now: () => number;
 }
 
-/** The kubelet replaces a mounted token long before it ends; reading it once a minute is enough. */
+/** The kubelet replaces a mounted token long before it expires, so reading it once a minute is enough. */
 const rereadMilliseconds = 60_000;
 
 /** The credentials of a pod's ServiceAccount: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */

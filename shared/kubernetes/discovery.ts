@@ -1,9 +1,10 @@
 import * as z from 'zod';
 import { Refusal } from '../function/refusal.ts';
 import type { Discovery } from '../function/stores.ts';
-import { type ApiClient, setUpFault } from './api-client.ts';
+import type { ApiClient } from './api-client.ts';
+import { setUpFault } from './api-status.ts';
 
-/** An aggregated API server that is down is not waited for: what it serves can't be told now. */
+/** How long to wait for an aggregated API server: one that is down can't say what it serves. */
 const kindsMilliseconds = 5000;
 
 /** https://kubernetes.io/docs/reference/using-api/api-concepts/#unaggregated-discovery */
@@ -21,7 +22,7 @@ const resourcesSchema = z.object({
   resources: z.array(z.object({ name: z.string(), kind: z.string(), namespaced: z.boolean() })),
 });
 
-/** What an API server says that it serves. */
+/** The groups and kinds that an API server says it serves. */
 export function createDiscovery(client: ApiClient): Discovery {
   return {
     async groups(signal) {

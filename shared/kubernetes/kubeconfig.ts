@@ -2,7 +2,7 @@ import type { RequestOptions } from 'node:https';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Credentials } from './credentials.ts';
 
-/** The current context of a kubeconfig file, with whatever way to authenticate it names. Throws an Error. */
+/** Credentials from the current context of a kubeconfig file, whatever its way to authenticate. Throws an Error. */
 export function kubeconfigCredentials(file: string): Credentials {
   const config = new KubeConfig();
   config.loadFromFile(file);

@@ -1,10 +1,11 @@
 import * as z from 'zod';
-import { groupVersionOf } from '../function/group-version.ts';
+import { groupVersionOf, type KindSelector } from '../api/kind-selector.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { Resource } from '../function/resource.ts';
-import type { KubernetesObject, Objects } from '../function/stores.ts';
-import { type ApiClient, type ApiResponse, setUpFault, statusOf } from './api-client.ts';
+import type { KubernetesObject, ObjectRef, Objects } from '../function/stores.ts';
+import type { ApiClient, ApiRequest, ApiResponse } from './api-client.ts';
+import { setUpFault, statusMessage, statusOf } from './api-status.ts';
 import { listPages, readJson } from './list-pages.ts';
+import { callOf, pathOf, selectorOf } from './resource-path.ts';
 
 export const objectSchema = z.looseObject({
   apiVersion: z.string(),
@@ -21,124 +22,131 @@ export const objectSchema = z.looseObject({
   }),
 });
 
-/** Reports differ a thousandfold in size: a page is as long as makes about this many bytes. */
+/** Reports differ a thousandfold in size, so each page asks for as many as would make about this many bytes. */
 const pageBytes = 262_144;
 const firstPage = 20;
 const longestPage = 500;
 
-export function pathOf(
-  { group, plural }: Resource,
-  version: string,
-  namespace: string | undefined,
-  name?: string,
-): string {
-  const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
-  const scope = namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
-  return `${root}${scope}/${plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
-}
+/** The owner of the fields that we apply. */
+const fieldManager = 'zen-watcher';
 
-/** The selector of a kind's objects, `undefined` for all. */
-export function selectorOf({ labels = {}, labelSelector }: Resource): string | undefined {
-  const parts = [
-    ...Object.entries(labels).map(([key, value]) => `${key}=${value}`),
-    ...(labelSelector ? [labelSelector] : []),
-  ];
-  return parts.join(',') || undefined;
-}
-
-/** What a call is for, as an operator would say. */
-export function what(verb: string, { plural, group }: Resource): string {
-  return `${verb} ${plural}${group === '' ? '' : `.${group}`}`;
-}
-
-/** An item of a list, which bears neither apiVersion nor kind. */
-export function listedObject({ group, kind }: Resource, version: string, item: unknown): KubernetesObject {
+/** An item of a list, which carries neither apiVersion nor kind, as an object. */
+export function listedObject({ group, kind }: KindSelector, version: string, item: unknown): KubernetesObject {
   const apiVersion = group === '' ? version : `${group}/${version}`;
   return { ...objectSchema.omit({ apiVersion: true, kind: true }).parse(item), apiVersion, kind };
 }
 
-/** The owner of the fields that we apply. */
-const fieldManager = 'zen-watcher';
-
-function addressOf(resource: Resource, { apiVersion, metadata: { namespace, name } }: KubernetesObject): string {
+function objectPath(resource: KindSelector, apiVersion: string, namespace: string | undefined, name: string): string {
   return pathOf(resource, groupVersionOf(apiVersion).version, resource.namespaced ? namespace : undefined, name);
 }
 
-function applyFault(resource: Resource, response: ApiResponse): Refusal {
-  if (response.status !== 400 && response.status !== 422) return setUpFault(what('writing', resource), response);
-  const cause = statusOf(response.body)?.message?.slice(0, 1024);
+function pathOfObject(resource: KindSelector, { apiVersion, metadata }: KubernetesObject): string {
+  return objectPath(resource, apiVersion, metadata.namespace, metadata.name);
+}
+
+function writeFault(resource: KindSelector, response: ApiResponse): Refusal {
+  if (response.status !== 400 && response.status !== 422) return setUpFault(callOf('writing', resource), response);
+  const cause = statusMessage(statusOf(response.body));
   return new Refusal(422, `the API server calls the ${resource.kind} invalid`, { cause });
+}
+
+/** The pages of a list in one version of the kind; none if that version is not served. */
+async function* pagesOf(
+  client: ApiClient,
+  resource: KindSelector,
+  version: string,
+  namespace: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<readonly unknown[]> {
+  let limit = firstPage;
+  const pages = listPages(client, {
+    path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
+    query: { labelSelector: selectorOf(resource) },
+    limit: () => limit,
+    what: callOf('listing', resource),
+    isOptional: true,
+    read: readJson,
+    signal,
+  });
+  for await (const { items, bytes } of pages) {
+    yield items;
+    const fitting = Math.floor((pageBytes / Math.max(bytes, 1)) * items.length);
+    limit = Math.max(1, Math.min(longestPage, limit * 4, fitting || 1));
+  }
+}
+
+/** The objects of a kind, in the first of its versions that is served. */
+async function* list(
+  client: ApiClient,
+  resource: KindSelector,
+  namespace: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<KubernetesObject> {
+  for (const version of resource.versions) {
+    let isServed = false;
+    for await (const items of pagesOf(client, resource, version, namespace, signal)) {
+      isServed = true;
+      for (const item of items) yield listedObject(resource, version, item);
+    }
+    if (isServed) return;
+  }
+}
+
+async function get(
+  client: ApiClient,
+  resource: KindSelector,
+  { apiVersion, namespace, name }: ObjectRef,
+  signal: AbortSignal,
+): Promise<KubernetesObject | undefined> {
+  const path = objectPath(resource, apiVersion, namespace, name);
+  const response = await client.request({ method: 'GET', path, signal });
+  if (response.status === 404) return undefined;
+  if (response.status !== 200) throw setUpFault(callOf('reading', resource), response);
+  return objectSchema.parse(response.body);
+}
+
+/** Server-side apply: https://kubernetes.io/docs/reference/using-api/server-side-apply/ */
+function applyRequest(path: string, object: KubernetesObject, signal: AbortSignal): ApiRequest {
+  return {
+    method: 'PATCH',
+    path,
+    query: { fieldManager, force: 'true' },
+    body: object,
+    contentType: 'application/apply-patch+yaml',
+    signal,
+  };
 }
 
 /** The objects of an API server. */
 export function createKubernetesObjects(client: ApiClient): Objects {
-  async function* listVersion(resource: Resource, version: string, namespace: string | undefined, signal: AbortSignal) {
-    let limit = firstPage;
-    const selector = selectorOf(resource);
-    const pages = listPages(client, {
-      path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
-      query: { labelSelector: selector },
-      limit: () => limit,
-      what: what('listing', resource),
-      isOptional: true,
-      read: readJson,
-      signal,
-    });
-    for await (const { items, bytes } of pages) {
-      yield items;
-      const fitting = Math.floor((pageBytes / Math.max(bytes, 1)) * items.length);
-      limit = Math.max(1, Math.min(longestPage, limit * 4, fitting || 1));
-    }
-  }
-
   return {
-    async get(resource, ref, signal) {
-      const { version } = groupVersionOf(ref.apiVersion);
-      const namespace = resource.namespaced ? ref.namespace : undefined;
-      const response = await client.request({
-        method: 'GET',
-        path: pathOf(resource, version, namespace, ref.name),
-        signal,
-      });
-      if (response.status === 404) return undefined;
-      if (response.status !== 200) throw setUpFault(what('reading', resource), response);
-      return objectSchema.parse(response.body);
-    },
+    get: (resource, ref, signal) => get(client, resource, ref, signal),
+
+    list: (resource, namespace, signal) => list(client, resource, namespace, signal),
 
     async apply(resource, object, signal) {
-      const response = await client.request({
-        ...{ method: 'PATCH', path: addressOf(resource, object), query: { fieldManager, force: 'true' }, body: object },
-        ...{ contentType: 'application/apply-patch+yaml', signal },
-      });
-      if (response.status >= 300) throw applyFault(resource, response);
+      const response = await client.request(applyRequest(pathOfObject(resource, object), object, signal));
+      if (response.status >= 300) throw writeFault(resource, response);
     },
 
     async delete(resource, object, signal) {
       const preconditions = { uid: object.metadata.uid };
       const body = { kind: 'DeleteOptions', apiVersion: 'v1', preconditions };
-      const response = await client.request({ method: 'DELETE', path: addressOf(resource, object), body, signal });
+      const response = await client.request({ method: 'DELETE', path: pathOfObject(resource, object), body, signal });
       if (response.status < 300 || response.status === 404 || response.status === 409) return;
-      throw setUpFault(what('deleting', resource), response);
+      throw setUpFault(callOf('deleting', resource), response);
     },
 
     async setStatus(resource, object, status, signal) {
       const response = await client.request({
-        ...{ method: 'PATCH', path: `${addressOf(resource, object)}/status`, body: { status } },
-        ...{ contentType: 'application/merge-patch+json', signal },
+        method: 'PATCH',
+        path: `${pathOfObject(resource, object)}/status`,
+        body: { status },
+        contentType: 'application/merge-patch+json',
+        signal,
       });
       if (response.status < 300 || response.status === 404) return;
-      throw applyFault(resource, response);
-    },
-
-    async *list(resource, namespace, signal) {
-      for (const version of resource.versions) {
-        let isServed = false;
-        for await (const items of listVersion(resource, version, namespace, signal)) {
-          isServed = true;
-          for (const item of items) yield listedObject(resource, version, item);
-        }
-        if (isServed) return;
-      }
+      throw writeFault(resource, response);
     },
   };
 }

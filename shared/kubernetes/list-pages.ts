@@ -1,14 +1,15 @@
 import * as z from 'zod';
-import { type ApiClient, type ApiRequest, setUpFault, statusOf } from './api-client.ts';
+import type { ApiClient, ApiRequest, ApiResponse } from './api-client.ts';
+import { setUpFault, statusOf } from './api-status.ts';
 
 export interface ListOptions<Item> extends Pick<ApiRequest, 'path' | 'query' | 'accept' | 'signal'> {
   /** Reads the body of a page. Throws an Error. */
   readonly read: (body: unknown) => List<Item>;
-  /** Items a page; `undefined` asks for all at once. A function is asked before each page. */
+  /** Items per page; `undefined` asks for all at once. A function is called before each page. */
   readonly limit: number | undefined | (() => number);
-  /** What it is for, as an operator would say: the fault's message begins with it. */
+  /** What the call does, in an operator's words: the fault's message begins with it. */
   readonly what: string;
-  /** A kind that is not served is an empty list. */
+  /** Whether a kind that is not served is an empty list. */
   readonly isOptional?: boolean;
 }
 
@@ -22,7 +23,7 @@ export interface List<Item> {
 export interface Page<Item> {
   readonly items: readonly Item[];
   readonly bytes: number;
-  /** Of the whole list: where a watch goes on from. */
+  /** The resourceVersion of the whole list: where a watch continues from. */
   readonly version: string;
 }
 
@@ -31,7 +32,7 @@ const listSchema = z.object({
   metadata: z.object({ continue: z.string().default(''), resourceVersion: z.string().default('') }).optional(),
 });
 
-/** A list in JSON, of whatever items. */
+/** A list in JSON, whatever its items are. */
 export function readJson(body: unknown): List<unknown> {
   const { items, metadata = { continue: '', resourceVersion: '' } } = listSchema.parse(body);
   return { items: items ?? [], ...metadata };
@@ -45,9 +46,20 @@ function requestFor(options: ListOptions<unknown>, token: string | undefined): A
 }
 
 /**
- * A list, page by page. Where the API server no longer has the state that the list began with (410), it goes on from
- * the next key with the state of now, as the server offers: https://kubernetes.io/docs/reference/using-api/api-concepts/
- * Throws a Refusal 503; gives no page at all where the kind is not served and `isOptional`.
+ * Where a list that has expired continues. Throws a Refusal 503 if the server does not offer that, or the answer is any
+ * other fault: the list is incomplete then, and nothing may be concluded from it.
+ */
+function tokenAfterFault(what: string, token: string | undefined, response: ApiResponse): string {
+  const hasExpired = response.status === 410 && token !== undefined;
+  const offered = hasExpired ? statusOf(response.body)?.metadata?.continue : undefined;
+  if (offered === undefined) throw setUpFault(what, response);
+  return offered;
+}
+
+/**
+ * A list, page by page. If the API server no longer has the state that the list began with (410), the list continues
+ * after the last key with the present state: https://kubernetes.io/docs/reference/using-api/api-concepts/
+ * Throws a Refusal 503; yields no page at all if the kind is not served and `isOptional`.
  */
 export async function* listPages<Item>(client: ApiClient, options: ListOptions<Item>): AsyncGenerator<Page<Item>> {
   let token: string | undefined;
@@ -58,14 +70,12 @@ export async function* listPages<Item>(client: ApiClient, options: ListOptions<I
     if (response.status === 200) {
       const list = options.read(response.body);
       token = list.continue || undefined;
-      // The server makes the next page while this one is used; who wants no more of them never learns of its fault.
+      // The server prepares the next page while this one is used. If nobody asks for that page, its fault is ignored.
       if (token !== undefined) next = client.request(requestFor(options, token));
       next.catch(() => undefined);
       yield { items: list.items, bytes: response.bytes, version: list.resourceVersion };
     } else {
-      token = response.status === 410 && token !== undefined ? statusOf(response.body)?.metadata?.continue : undefined;
-      // Without an offer to go on the list is incomplete, and nothing may be concluded from it.
-      if (token === undefined) throw setUpFault(options.what, response);
+      token = tokenAfterFault(options.what, token, response);
       next = client.request(requestFor(options, token));
     }
   } while (token !== undefined);

@@ -1,9 +1,10 @@
 import type * as z from 'zod';
-import { filterObject, observationFilters } from '../function/filter-spec.ts';
-import { groupVersionOf } from '../function/group-version.ts';
+import { ingesterObject, ingesters } from '../api/ingester.ts';
+import { groupVersionOf } from '../api/kind-selector.ts';
+import { filterObject, observationFilters } from '../api/observation-filter.ts';
+import { mappingObject, observationMappings } from '../api/observation-mapping.ts';
 import { fieldOf } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import { ingesterObject, ingesters, mappingObject, observationMappings } from '../mapping/mapping-spec.ts';
 
 /** Our own kinds, which no API server checks here. */
 const schemas: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([

@@ -3,12 +3,13 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
-import type { ObservationList, ObservationReader, ReadQuery } from '../function/observation-reader.ts';
+import { group } from '../api/group.ts';
+import { expiresAt, labels as labelNames } from '../api/labels.ts';
+import type { Observation } from '../api/observation.ts';
+import { severities } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { Expired, NamesQuery, Store, Stored, StoredRef } from '../function/stores.ts';
-import { expiresAt, labels as labelNames } from '../observation/labels.ts';
-import type { ObservationObject } from '../observation/observation-object.ts';
-import { severities } from '../observation/severity.ts';
+import type { ObservationList, ObservationReader, ReadQuery } from '../view/observation-reader.ts';
 
 /**
  * With row ids: the key is a hash, so rows that are as large as these would be inserted all over a tree of their own. No
@@ -48,7 +49,7 @@ const objectRowSchema = rowSchema.extend({ object: z.string() });
 
 /** What was stored by `create`; it was checked then, so only its outline is checked now. */
 const objectSchema = z.looseObject({
-  apiVersion: z.literal('zen.kube-zen.io/v1'),
+  apiVersion: z.literal(`${group}/v1`),
   kind: z.literal('Observation'),
   metadata: z.object({
     name: z.string(),
@@ -80,7 +81,7 @@ const rowColumns = 'place, name, uid, version, created_at, source, labels';
 const rowsAPage = 500;
 
 interface PendingCreate {
-  readonly object: ObservationObject;
+  readonly object: Observation;
   readonly resolve: (result: 'created' | 'exists') => void;
   readonly reject: (error: Refusal) => void;
 }
@@ -143,7 +144,7 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
   const commit = database.prepare('COMMIT');
   let pending: PendingCreate[] = [];
 
-  function insertOne(object: ObservationObject): 'created' | 'exists' {
+  function insertOne(object: Observation): 'created' | 'exists' {
     const { metadata, spec } = object;
     const createdAt = now();
     const ends = expiresAt(metadata.labels[labelNames.expires]) ?? createdAt + spec.ttlSecondsAfterCreation * 1000;

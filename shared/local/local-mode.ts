@@ -1,27 +1,26 @@
 import { randomUUID } from 'node:crypto';
+import type { KindSelector } from '../api/kind-selector.ts';
+import { knativeTriggers } from '../api/knative-kinds.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
-import type { FunctionDefinition } from '../function/function-definition.ts';
-import { knativeTriggers } from '../function/resource.ts';
+import type { Clock } from '../function/context.ts';
+import type { FunctionDefinition } from '../function/definitions.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import { createAdmission } from '../host/admission.ts';
-import { createCoalescer } from '../host/coalesce.ts';
-import { createDispatcher, type Hosted } from '../host/dispatch.ts';
+import { type BoundHandler, bindFunctions, isHandler } from '../host/context.ts';
+import { createDispatcher } from '../host/dispatch.ts';
+import { wants } from '../host/event-routing.ts';
+import { functionInfoOf } from '../host/function-info.ts';
 import { checkSettings, startHost } from '../host/host.ts';
-import { createLiveFilter } from '../host/live-filter.ts';
 import type { ProcessLog } from '../host/log.ts';
 import { createMetrics } from '../host/metrics.ts';
-import { peerOf } from '../host/peers.ts';
-import { wants } from '../host/routes.ts';
 import { sleep } from '../host/sleep.ts';
-import { createKnownNames } from '../pipeline/known-names.ts';
+import { observationList } from '../view/list.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createLocalBroker } from './broker.ts';
-import { openLocalStores } from './local-stores.ts';
-import type { ObjectChange } from './object-folder.ts';
-import { observationList } from './observations-query.ts';
+import { startTimers } from './clock.ts';
+import type { ObjectChange } from './folders.ts';
 import { playSamples } from './samples.ts';
-import { startTimers } from './timers.ts';
+import { openLocalStores } from './stores.ts';
 
 export interface LocalMode {
   readonly url: string;
@@ -43,36 +42,36 @@ export interface LocalModeOptions {
 export async function startLocalMode({ args, definitions, environment, log }: LocalModeOptions): Promise<LocalMode> {
   const settings = checkSettings(definitions, environment);
   const { SYSTEM_NAMESPACE: systemNamespace } = settings;
-  const now = Date.now;
+  const clock: Clock = { now: Date.now, sleep };
   const metrics = createMetrics();
   const dispatcher = createDispatcher(log, metrics);
-  // Local mode plays the Broker itself, so there are no Triggers to be watched.
-  const resources = definitions.flatMap(({ watches = [] }) => watches).filter((kind) => kind !== knativeTriggers);
-  const opened = await openLocalStores(args, settings, { log, metrics, resources });
-  const { store, objects, watched, ownUsers, ...stores } = opened;
-  const known = createKnownNames({ size: settings.DEDUP_CACHE_SIZE, now, onEvict: () => metrics.countEviction() });
-  metrics.watchKnownNames(() => known.count());
-
+  const stores = await openLocalStores(args, settings, { log, metrics, kinds: watchedKinds(definitions, environment) });
+  const { store, cluster, ownUsers } = stores;
   const stopping = new AbortController();
-  const functions: Hosted[] = [];
-  const broker = createLocalBroker({ functions, dispatcher, systemNamespace, now, sleep });
-  const shared = {
-    ...{ store, objects, discovery: undefined, watched, known, now, sleep },
-    filter: createLiveFilter(watched, systemNamespace, metrics.countFilterReload),
-    functions: definitions.map((definition) => peerOf(definition, environment, ownUsers)),
-    admit: createAdmission(),
-    isRouted: () => true,
-    publish: broker.publish,
-    deliver: broker.deliver,
-  };
-  for (const definition of definitions) {
-    const own = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
-    const coalesce = createCoalescer({ now, sleep, signal: stopping.signal });
-    functions.push({ definition, context: { ...shared, coalesce, settings: own } });
-  }
+  const handlers: BoundHandler[] = [];
+  const broker = createLocalBroker({ functions: handlers, dispatcher, systemNamespace, clock });
+  const infos = definitions.map((definition) => functionInfoOf(definition, environment, ownUsers));
+  const functions = bindFunctions(definitions, {
+    environment,
+    settings,
+    ownUsers,
+    store,
+    cluster,
+    broker,
+    clock,
+    functions: infos,
+    metrics,
+    stopping: stopping.signal,
+  });
+  handlers.push(...functions.filter(isHandler));
 
   const host = await startHost({
-    ...{ functions, dispatcher, settings, log, metrics, now },
+    functions,
+    dispatcher,
+    settings,
+    log,
+    metrics,
+    now: clock.now,
     hostname: '127.0.0.1',
     port: args.port ?? settings.PORT,
     notReady: () => undefined,
@@ -86,21 +85,27 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
   });
 
   /** Nothing sends an event again here; what fails for good, the next completeness pass makes up for. */
-  async function send(hosted: Hosted, event: CloudEvent): Promise<void> {
+  async function send(handler: BoundHandler, event: CloudEvent): Promise<void> {
     const signal = AbortSignal.any([host.deadlineFor(event), stopping.signal]);
-    await broker.send(hosted, event, signal).catch(() => undefined);
+    await broker.send(handler, event, signal).catch(() => undefined);
   }
 
   async function observe(change: ObjectChange): Promise<void> {
-    const event = referenceEvent(change, now());
-    for (const hosted of functions) if (wants(hosted.definition, event)) await send(hosted, event);
+    const event = referenceEvent(change, clock.now());
+    for (const handler of handlers) if (wants(handler, event)) await send(handler, event);
   }
 
   stores.start((change) => void observe(change));
   log.announce({ operation: 'start' }, `listening on ${host.url}`);
-  const firstRound = startTimers({ functions, systemNamespace, now, ping: send, signal: stopping.signal });
+  const firstRound = startTimers({
+    functions: handlers,
+    systemNamespace,
+    clock,
+    ping: send,
+    signal: stopping.signal,
+  });
   if (args.samples) {
-    await Promise.all([firstRound, playSamples(host.url, shared.functions)]);
+    await Promise.all([firstRound, playSamples(host.url, infos)]);
     log.info(
       { operation: 'samples' },
       `samples played: see them with "npm run observations", or ${host.url}/observations`,
@@ -114,6 +119,13 @@ export async function startLocalMode({ args, definitions, environment, log }: Lo
       stores.stop();
     },
   };
+}
+
+/** The kinds that the functions watch. Local mode plays the Broker itself, so there are no Triggers to be watched. */
+function watchedKinds(definitions: readonly FunctionDefinition[], environment: Environment): KindSelector[] {
+  return definitions
+    .flatMap(({ watches, settings }) => watches?.(Object.assign({}, parseSettings(environment, settings, []))) ?? [])
+    .filter(({ group }) => group !== knativeTriggers.group);
 }
 
 /** What Knative's ApiServerSource would send: a reference in place of the object. */

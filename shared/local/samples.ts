@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import type { Peer } from '../function/context.ts';
+import type { FunctionInfo } from '../function/context.ts';
 
-/** The project's own fixtures whose case begins with `sample-`: CloudEvents in structured mode. */
-const fixturesFolder = join(import.meta.dirname, '..', '..', 'tests', 'fixtures');
+/** `<source>/<case>.event.json`: CloudEvents in structured mode. */
+const samplesFolder = join(import.meta.dirname, '..', '..', 'functions', 'samples');
 
 const sampleEvent = z.object({ type: z.string(), data: z.record(z.string(), z.unknown()) });
 
@@ -14,14 +14,14 @@ interface Sample extends z.infer<typeof sampleEvent> {
 }
 
 function samples(): Sample[] {
-  if (!existsSync(fixturesFolder))
+  if (!existsSync(samplesFolder))
     throw new Error('--samples: the sample events are in the repository, not in the image');
-  return readdirSync(fixturesFolder).flatMap((source) =>
-    readdirSync(join(fixturesFolder, source))
-      .filter((file) => /^sample-.*\.event\.json$/.test(file))
+  return readdirSync(samplesFolder).flatMap((source) =>
+    readdirSync(join(samplesFolder, source))
+      .filter((file) => file.endsWith('.event.json'))
       .map((file) => ({
         name: `${source}-${file.replace('.event.json', '')}`,
-        ...sampleEvent.parse(JSON.parse(readFileSync(join(fixturesFolder, source, file), 'utf8'))),
+        ...sampleEvent.parse(JSON.parse(readFileSync(join(samplesFolder, source, file), 'utf8'))),
       })),
   );
 }
@@ -44,8 +44,8 @@ export function sampleObjects(data: string): string {
 }
 
 /** Posts the other samples to the paths that the real tools post to. */
-export async function playSamples(url: string, functions: readonly Peer[]): Promise<void> {
-  const webhooks = functions.flatMap((peer) => peer.webhooks);
+export async function playSamples(url: string, functions: readonly FunctionInfo[]): Promise<void> {
+  const webhooks = functions.flatMap((info) => info.webhooks);
   for (const sample of samples().filter((one) => !isObject(one))) {
     const webhook = webhooks.find(({ eventType }) => eventType === sample.type);
     if (!webhook) continue;

@@ -1,9 +1,9 @@
-/** How many API calls one event may have in flight: what the API server's throughput measured best at. */
+/** How many API calls an event may have in flight. Measured: the API server's throughput is best with this many. */
 export const callsInFlight = 8;
 
 /**
- * Runs `work` for each item, at most `limit` at once. The first failure stops it: no further item is begun, those that
- * were are waited for, then the failure is thrown.
+ * Runs `work` for each item, at most `limit` at a time. After a failure no further item is started; once those that
+ * were started have ended, the first failure is thrown.
  */
 export async function forEachConcurrently<Item>(
   items: Iterable<Item> | AsyncIterable<Item>,
@@ -24,8 +24,8 @@ export async function forEachConcurrently<Item>(
       failures.push(error);
     }
   };
-  const most = Array.isArray(items) ? Math.min(items.length, limit) : limit;
-  await Promise.all(Array.from({ length: most }, worker));
+  const workers = Array.isArray(items) ? Math.min(items.length, limit) : limit;
+  await Promise.all(Array.from({ length: workers }, worker));
   if (failures.length === 0) return;
   await iterator.return?.();
   throw failures[0];

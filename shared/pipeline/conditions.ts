@@ -1,24 +1,10 @@
 import * as z from 'zod';
+import type { Condition } from '../api/condition.ts';
+import type { KindSelector } from '../api/kind-selector.ts';
 import type { Context } from '../function/context.ts';
-import type { Resource } from '../function/resource.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 
-/** https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties */
-export interface Condition {
-  readonly type: 'Accepted' | 'Ready';
-  readonly status: 'True' | 'False';
-  /** One word in CamelCase. */
-  readonly reason: string;
-  readonly message: string;
-}
-
-export const accepted: Condition = { type: 'Accepted', status: 'True', reason: 'Valid', message: '' };
-
-export function refused(reason: string, message: string): Condition {
-  return { type: 'Accepted', status: 'False', reason, message };
-}
-
-const longestMessage = 1024;
+const maxMessageLength = 1024;
 
 const statusSchema = z.object({
   status: z.object({
@@ -35,25 +21,25 @@ const statusSchema = z.object({
   }),
 });
 
-/** Writes these conditions of an object and leaves its others; nothing where they say so already. */
+/** Sets these conditions of an object and leaves its others alone. Writes nothing if the object has them already. */
 export async function setConditions(
-  resource: Resource,
+  resource: KindSelector,
   object: KubernetesObject,
   conditions: readonly Condition[],
-  { objects, now, signal }: Pick<Context, 'objects' | 'now' | 'signal'>,
+  { cluster, clock, event }: Pick<Context, 'cluster' | 'clock' | 'event'>,
 ): Promise<void> {
   const before = statusSchema.safeParse(object).data?.status.conditions ?? [];
   const { generation } = object.metadata;
   const after = conditions.map((condition) => {
-    const message = condition.message.slice(0, longestMessage);
+    const message = condition.message.slice(0, maxMessageLength);
     const old = before.find(({ type }) => type === condition.type);
     const isSame = old?.status === condition.status && old.reason === condition.reason && old.message === message;
     if (isSame && old.observedGeneration === generation) return old;
     const lastTransitionTime =
-      old?.status === condition.status ? old.lastTransitionTime : new Date(now()).toISOString();
+      old?.status === condition.status ? old.lastTransitionTime : new Date(clock.now()).toISOString();
     return { ...condition, message, lastTransitionTime, observedGeneration: generation };
   });
   if (after.every((condition) => before.some((old) => old === condition))) return;
   const others = before.filter(({ type }) => conditions.every((condition) => condition.type !== type));
-  await objects.setStatus(resource, object, { conditions: [...others, ...after] }, signal);
+  await cluster.objects.setStatus(resource, object, { conditions: [...others, ...after] }, event.signal);
 }

@@ -1,7 +1,7 @@
 import type { KnownNames } from '../function/context.ts';
 
-/** gc or a person may have deleted the object since, so a name is believed for this long at most. */
-const believedFor = 600_000;
+/** How long a name is trusted, in milliseconds: gc or a person may have deleted the object since. */
+const maxAge = 600_000;
 
 export interface KnownNamesOptions {
   readonly size: number;
@@ -9,27 +9,27 @@ export interface KnownNamesOptions {
   readonly onEvict?: () => void;
 }
 
-/** A bounded LRU of names that the store has said exist. */
+/** A bounded LRU cache of names that exist in the store. */
 export function createKnownNames({ size, now, onEvict }: KnownNamesOptions): KnownNames & { count(): number } {
-  const since = new Map<string, number>();
+  const addedAt = new Map<string, number>();
   return {
     has(name) {
-      const at = since.get(name);
-      if (at === undefined) return false;
-      since.delete(name);
-      if (now() - at >= believedFor) return false;
-      since.set(name, at);
+      const added = addedAt.get(name);
+      if (added === undefined) return false;
+      addedAt.delete(name);
+      if (now() - added >= maxAge) return false;
+      addedAt.set(name, added);
       return true;
     },
     add(name) {
       if (size === 0) return;
-      since.delete(name);
-      since.set(name, now());
-      if (since.size <= size) return;
-      const oldest = since.keys().next();
-      if (!oldest.done) since.delete(oldest.value);
+      addedAt.delete(name);
+      addedAt.set(name, now());
+      if (addedAt.size <= size) return;
+      const oldest = addedAt.keys().next();
+      if (!oldest.done) addedAt.delete(oldest.value);
       onEvict?.();
     },
-    count: () => since.size,
+    count: () => addedAt.size,
   };
 }

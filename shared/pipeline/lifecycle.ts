@@ -1,5 +1,5 @@
+import { expiresAt, expiresLabel, labels, stateSinceLabel } from '../api/labels.ts';
 import type { CommonSettings } from '../function/settings.ts';
-import { expiresAt, expiresLabel, labels, stateSinceLabel } from '../observation/labels.ts';
 
 type Labels = Readonly<Record<string, string>>;
 type LifecycleSettings = Pick<CommonSettings, 'OBSERVATION_TTL_SECONDS' | 'RESYNC_INTERVAL_MINUTES'>;
@@ -24,7 +24,7 @@ export interface Relabelling {
 }
 
 /** What the labels of a finding must become that is reported (still, or again); `undefined`: they are right. */
-export function seenAgain(stored: Labels, now: number, settings: LifecycleSettings): Relabelling | undefined {
+export function labelsWhenReported(stored: Labels, now: number, settings: LifecycleSettings): Relabelling | undefined {
   const expires = expiresLabel(expiry(now, true, settings));
   if (stored[labels.state] !== 'open') {
     const reopened = { [labels.state]: 'open', [labels.stateSince]: stateSinceLabel(now), [labels.expires]: expires };
@@ -32,13 +32,16 @@ export function seenAgain(stored: Labels, now: number, settings: LifecycleSettin
   }
   const left = (expiresAt(stored[labels.expires]) ?? 0) - now;
   const needed = Math.max((settings.OBSERVATION_TTL_SECONDS * 1000) / 2, 3 * passInterval(settings));
-  // The label counts whole hours: with the same hour there is nothing to renew, however short the TTL.
-  if (left >= needed || stored[labels.expires] === expires) return undefined;
+  if (left >= needed) return undefined;
   return { labels: { [labels.expires]: expires }, change: 'renewed' };
 }
 
 /** What the labels of a finding must become that a complete pass did not see; `undefined`: they are right. */
-export function notSeen(stored: Labels, now: number, settings: LifecycleSettings): Relabelling | undefined {
+export function labelsWhenUnreported(
+  stored: Labels,
+  now: number,
+  settings: LifecycleSettings,
+): Relabelling | undefined {
   const state = stored[labels.state];
   const since = Number(stored[labels.stateSince] ?? 0) * 1000;
   if (state === 'open') return changed('missing', now);

@@ -1,17 +1,20 @@
 import type { KubernetesObject, Stored } from '../function/stores.ts';
 
-/** What one namespace holds; the objects are read as they are asked for, all of them before the next namespace. */
+/** The contents of a namespace. The objects are read lazily, and must be read before the next namespace is. */
 export interface NamespaceGroup {
   /** Empty for cluster-scoped objects. */
   readonly namespace: string;
   readonly stored: readonly Stored[];
   readonly objects: AsyncIterable<KubernetesObject>;
-  /** A list broke the order of namespaces (an aggregated API server may): what is stored here was given before. */
-  readonly late: boolean;
+  /**
+   * Whether a list is not ordered by namespace (an aggregated API server's may not be), so that this group comes too
+   * late: what is stored in the namespace may have been part of an earlier group.
+   */
+  readonly isLate: boolean;
 }
 
 interface Cursor<Item> {
-  /** The next item, not yet taken. */
+  /** The next item, which stays the next one until `take`. */
   peek(): Promise<Item | undefined>;
   take(): void;
 }
@@ -34,13 +37,13 @@ function cursorOf<Item>(items: AsyncIterable<Item>): Cursor<Item> & { close(): P
   };
 }
 
-/** The API server keeps objects under `<namespace>/<name>`, so `a-b` comes before `a`. */
-function keyOf(namespace: string | undefined): string {
+/** The sort key of a namespace. The API server sorts by `<namespace>/<name>`, so `a-b` comes before `a`. */
+function namespaceKey(namespace: string | undefined): string {
   return namespace === undefined || namespace === '' ? '' : `${namespace}/`;
 }
 
-const storedKey = (stored: Stored): string => keyOf(stored.ref.namespace);
-const objectKey = (object: KubernetesObject): string => keyOf(object.metadata.namespace);
+const storedKey = (stored: Stored): string => namespaceKey(stored.ref.namespace);
+const objectKey = (object: KubernetesObject): string => namespaceKey(object.metadata.namespace);
 
 async function* takeWhileAt<Item>(cursor: Cursor<Item>, key: string, keyOfItem: (item: Item) => string) {
   for (let item = await cursor.peek(); item !== undefined && keyOfItem(item) === key; item = await cursor.peek()) {
@@ -55,8 +58,8 @@ async function smallestKey(keys: readonly Promise<string | undefined>[]): Promis
 }
 
 /**
- * Merges lists that are ordered by namespace into one group a namespace, holding no more than one namespace's stored
- * items and one object of each list.
+ * Merges lists that are ordered by namespace into one group per namespace. Holds only one namespace's stored items, and
+ * one object of each list, in memory.
  */
 export async function* mergeByNamespace(
   stored: AsyncIterable<Stored>,
@@ -69,7 +72,7 @@ export async function* mergeByNamespace(
     ...cursors.map((cursor) => cursor.peek().then((object) => object && objectKey(object))),
   ];
   try {
-    // The stored items first: what is among them was reported before, so lists that begin now show whether it still is.
+    // List the stored items first: they were reported before, so object lists that start later show if they still are.
     await storedCursor.peek();
     let last = '';
     for (let key = await smallestKey(nextKeys()); key !== undefined; key = await smallestKey(nextKeys())) {
@@ -78,8 +81,8 @@ export async function* mergeByNamespace(
       const objects = (async function* () {
         for (const cursor of cursors) yield* takeWhileAt(cursor, current, objectKey);
       })();
-      yield { namespace: current.slice(0, -1), stored: group, objects, late: current < last };
-      // Whatever the consumer left is dropped, so that the next group begins at the next namespace.
+      yield { namespace: current.slice(0, -1), stored: group, objects, isLate: current < last };
+      // Skip whatever the consumer has not read, so that the next group starts at the next namespace.
       for await (const _ of objects);
       last = current;
     }

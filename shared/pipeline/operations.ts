@@ -1,23 +1,22 @@
+import type { Finding, ResourceRef } from '../finding/finding.ts';
+import { observationName, subjectLabel } from '../finding/name.ts';
+import { identityOf } from '../finding/values.ts';
 import type { Context } from '../function/context.ts';
-import type { Summary } from '../function/summary.ts';
-import type { Observation, ResourceRef } from '../observation/observation.ts';
-import { observationName, subjectOf } from '../observation/observation-name.ts';
-import { identityOf } from '../observation/values.ts';
-import { writeObservations } from './write.ts';
+import { writeFindings } from './write.ts';
 
-/** What zen-watcher has to say about itself. Never filtered. */
+/** A finding about zen-watcher itself. It is never filtered. */
 export interface OperationsReport {
   readonly eventType: 'undeliverable-event' | 'unreadable-object' | 'invalid-configuration';
   readonly resource?: ResourceRef | undefined;
   readonly identity: Readonly<Record<string, string | undefined>>;
   readonly details: Readonly<Record<string, unknown>>;
-  /** RFC 3339. */
+  /** RFC 3339: when it happened. */
   readonly detectedAt: string;
 }
 
-/** Stores an Observation of category `operations`, whose source is the function's own name. */
-export async function recordOperations(source: string, report: OperationsReport, context: Context): Promise<Summary> {
-  const observation: Observation = {
+/** Stores an Observation of category `operations`. Its source is the name of the function that reports it. */
+export async function recordOperations(source: string, report: OperationsReport, context: Context): Promise<void> {
+  const finding: Finding = {
     category: 'operations',
     severity: 'HIGH',
     eventType: report.eventType,
@@ -26,26 +25,24 @@ export async function recordOperations(source: string, report: OperationsReport,
     details: report.details,
     detectedAt: report.detectedAt,
   };
-  const system = context.settings.SYSTEM_NAMESPACE;
-  const derived = {
-    name: observationName(source, observation),
-    subject: subjectOf(source, report.resource),
-    namespace: report.resource?.namespace ?? system,
-    observation,
+  const named = {
+    name: observationName(source, finding),
+    subject: subjectLabel(source, report.resource),
+    namespace: report.resource?.namespace ?? context.settings.SYSTEM_NAMESPACE,
+    finding,
   };
-  const { summary, invalid } = await writeObservations([derived], { source, hasState: false }, context);
-  if (invalid[0]) throw invalid[0].refusal;
-  return summary;
+  const [invalid] = await writeFindings([named], { source, hasState: false }, context);
+  if (invalid) throw invalid.refusal;
 }
 
-/** An object that a Kubernetes source could not read, or whose finding the store refused: nobody would retry it. */
+/** Records an object that a source could not read, or whose finding the store refused, since nothing would retry it. */
 export function recordUnreadable(
   source: string,
   resource: ResourceRef,
   reason: string,
-  detail: unknown,
+  field: unknown,
   context: Context,
-): Promise<Summary> {
+): Promise<void> {
   const { apiVersion, kind, namespace, name } = resource;
   return recordOperations(
     source,
@@ -53,8 +50,8 @@ export function recordUnreadable(
       eventType: 'unreadable-object',
       resource,
       identity: { object: [apiVersion, kind, namespace, name].join('/'), reason },
-      details: { message: reason, field: detail },
-      detectedAt: new Date(context.now()).toISOString(),
+      details: { message: reason, field },
+      detectedAt: new Date(context.clock.now()).toISOString(),
     },
     context,
   );

@@ -1,13 +1,12 @@
+import type { ResourceRef } from '../finding/finding.ts';
 import type { Context } from '../function/context.ts';
 import type { Refusal } from '../function/refusal.ts';
 import type { Stored } from '../function/stores.ts';
-import { addSummaries, type Summary, summaryOf } from '../function/summary.ts';
-import type { ResourceRef } from '../observation/observation.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
-import type { Derived } from './derive.ts';
-import { type Relabelling, seenAgain } from './lifecycle.ts';
+import type { NamedFinding } from './derive.ts';
+import { labelsWhenReported, type Relabelling } from './lifecycle.ts';
 import { recordUnreadable } from './operations.ts';
-import { withSummary, writeObservations } from './write.ts';
+import { writeFindings } from './write.ts';
 
 /** Above so many subjects one list of all that the source has in a namespace costs less than naming them. */
 const maxSubjectsInQuery = 20;
@@ -18,16 +17,16 @@ const maxSubjectsInQuery = 20;
  */
 export async function listKnown(
   source: string,
-  derived: readonly Derived[],
+  findings: readonly NamedFinding[],
   context: Context,
 ): Promise<Map<string, Stored>> {
-  const subjects = Map.groupBy(derived, ({ namespace }) => namespace);
-  subjects.set(context.settings.SYSTEM_NAMESPACE, [...derived]);
+  const subjects = Map.groupBy(findings, ({ namespace }) => namespace);
+  subjects.set(context.settings.SYSTEM_NAMESPACE, [...findings]);
   const known = new Map<string, Stored>();
-  await forEachConcurrently(subjects, callsInFlight, async ([namespace, findings]) => {
-    const distinct = [...new Set(findings.map(({ subject }) => subject))];
+  await forEachConcurrently(subjects, callsInFlight, async ([namespace, here]) => {
+    const distinct = [...new Set(here.map(({ subject }) => subject))];
     const query = distinct.length > maxSubjectsInQuery ? { source } : { subjects: distinct };
-    for await (const stored of context.store.names({ ...query, namespace }, context.signal)) {
+    for await (const stored of context.store.names({ ...query, namespace }, context.event.signal)) {
       known.set(stored.ref.name, stored);
     }
   });
@@ -40,64 +39,53 @@ export interface Change {
 }
 
 /** Writes label changes; resolves to those whose object was gone, or had changed, by then. */
-export async function relabelAll(
-  changes: readonly Change[],
-  context: Context,
-): Promise<{ readonly relabelled: Record<string, number>; readonly gone: readonly Change[] }> {
-  const relabelled: Record<string, number> = {};
-  const gone: Change[] = [];
+export async function relabelAll<Wanted extends Change>(
+  changes: readonly Wanted[],
+  { store, event }: Context,
+): Promise<readonly Wanted[]> {
+  const gone: Wanted[] = [];
   await forEachConcurrently(changes, callsInFlight, async (change) => {
     const { stored, relabelling } = change;
-    if (await context.store.relabel(stored.ref, relabelling.labels, context.signal)) {
-      relabelled[relabelling.change] = (relabelled[relabelling.change] ?? 0) + 1;
-    } else gone.push(change);
+    if (await store.relabel(stored.ref, relabelling.labels, event.signal)) event.tally.relabelled(relabelling.change);
+    else gone.push(change);
   });
-  return { relabelled, gone };
+  return gone;
 }
 
-export interface Reconciled {
-  readonly summary: Summary;
-  /** Findings that the store refused, each recorded as `unreadable-object`. */
-  readonly refused: readonly Refusal[];
+/** A finding, and the object that reports it. */
+export interface Reported {
+  readonly finding: NamedFinding;
+  readonly reporter: ResourceRef;
 }
 
 /**
- * Makes what is stored equal to what is reported: creates what is missing, opens and renews what is there. `about` is
- * the object that reports it, for what the store refuses.
+ * Makes what is stored equal to what is reported: creates what is missing, opens and renews what is there. Resolves to
+ * why the store refused findings, each recorded as `unreadable-object` of what reports it.
  */
 export async function reconcileFindings(
   source: string,
-  reported: readonly { readonly derived: Derived; readonly about: ResourceRef }[],
+  reported: readonly Reported[],
   known: Pick<ReadonlyMap<string, Stored>, 'get'>,
   context: Context,
-): Promise<Reconciled> {
-  const missing: Derived[] = [];
-  const changes: Change[] = [];
-  const about = new Map(reported.map((finding) => [finding.derived.name, finding]));
-  for (const { derived } of about.values()) {
-    const stored = known.get(derived.name);
-    const relabelling = stored && seenAgain(stored.labels, context.now(), context.settings);
-    if (!stored) missing.push(derived);
-    else if (relabelling) changes.push({ stored, relabelling });
+): Promise<readonly Refusal[]> {
+  const missing: NamedFinding[] = [];
+  const changes: (Change & { readonly finding: NamedFinding })[] = [];
+  const byName = new Map(reported.map((one) => [one.finding.name, one]));
+  for (const { finding } of byName.values()) {
+    const stored = known.get(finding.name);
+    const relabelling = stored && labelsWhenReported(stored.labels, context.clock.now(), context.settings);
+    if (!stored) missing.push(finding);
+    else if (relabelling) changes.push({ stored, relabelling, finding });
   }
-  const unchanged = about.size - missing.length - changes.length;
-  let summary = summaryOf({ unchanged });
-  try {
-    const { relabelled, gone } = await relabelAll(changes, context);
-    summary = addSummaries(summary, summaryOf({ relabelled }));
-    const again = gone
-      .map(({ stored }) => about.get(stored.ref.name)?.derived)
-      .filter((derived) => derived !== undefined);
-    const written = await writeObservations([...missing, ...again], { source, hasState: true }, context);
-    summary = addSummaries(summary, written.summary);
-    for (const { derived, refusal } of written.invalid) {
-      const resource = about.get(derived.name)?.about;
-      if (resource === undefined) continue;
-      const reason = refusal.cause instanceof Error ? refusal.cause.message : refusal.message;
-      summary = addSummaries(summary, await recordUnreadable(source, resource, reason, refusal.path, context));
-    }
-    return { summary, refused: written.invalid.map(({ refusal }) => refusal) };
-  } catch (error) {
-    throw withSummary(error, summary);
+  context.event.tally.unchanged(byName.size - missing.length - changes.length);
+  const gone = await relabelAll(changes, context);
+  const again = gone.map(({ finding }) => finding);
+  const invalid = await writeFindings([...missing, ...again], { source, hasState: true }, context);
+  for (const { finding, refusal } of invalid) {
+    const reporter = byName.get(finding.name)?.reporter;
+    if (reporter === undefined) continue;
+    const reason = refusal.cause instanceof Error ? refusal.cause.message : refusal.message;
+    await recordUnreadable(source, reporter, reason, refusal.path, context);
   }
+  return invalid.map(({ refusal }) => refusal);
 }

@@ -1,17 +1,15 @@
 import * as z from 'zod';
+import { groupVersionOf } from '../api/kind-selector.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { Context } from '../function/context.ts';
-import { groupVersionOf } from '../function/group-version.ts';
-import { namespaceOf } from '../function/resource.ts';
-import type { SourceDefinition } from '../function/source-definition.ts';
+import type { SourceDefinition } from '../function/definitions.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
-import { addSummaries, type Summary, summaryOf } from '../function/summary.ts';
-import { resourcesOf } from '../function/triggers.ts';
+import { kindsIn } from '../function/triggers.ts';
+import type { NamedFinding } from './derive.ts';
 import { recordUnreadable } from './operations.ts';
 import { parseData } from './parse.ts';
 import { listKnown, reconcileFindings } from './reconcile.ts';
-import { deriveObject, isUnreadable, isWanted, resourceRefOf } from './state-source.ts';
-import { withSummary } from './write.ts';
+import { findingsIn, isRelevant, isUnreadable, resourceRefOf } from './state-source.ts';
 
 const reference = z.object({
   apiVersion: z.string().min(1),
@@ -20,7 +18,10 @@ const reference = z.object({
   name: z.string().min(1),
 });
 
-/** ApiServerSource sends references, or (mode Resource) whole objects; those are read anew, since events are hints. */
+/**
+ * An ApiServerSource sends references or, in mode Resource, whole objects. Those are read again, since events may be
+ * old.
+ */
 const referenceSchema = z.union([
   reference,
   z
@@ -28,62 +29,50 @@ const referenceSchema = z.union([
     .transform(({ apiVersion, kind, metadata }) => ({ apiVersion, kind, ...metadata })),
 ]);
 
-/** Which object a reference event names. Throws a Refusal 422. */
+/** The object that a reference event names. Throws a Refusal 422. */
 export function referenceOf(event: CloudEvent): ObjectRef {
   return parseData(referenceSchema, event.data);
 }
 
-/** Reads the object that an event refers to and makes what is stored of it equal to what it reports. */
+/** Reads the object that an event refers to, and makes what is stored match what the object reports. */
 export async function reconcileReference<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   event: CloudEvent,
   context: Context<Settings>,
-): Promise<Summary> {
+): Promise<void> {
+  const { tally, signal } = context.event;
   const ref = referenceOf(event);
   const { group } = groupVersionOf(ref.apiVersion);
-  const resource = resourcesOf(source).find((candidate) => candidate.group === group && candidate.kind === ref.kind);
-  if (!resource) return summaryOf({ skipped: { not_wanted: 1 } });
-  const object = await context.objects.get(resource, ref, context.signal);
-  if (!object || object.metadata.deletionTimestamp) return summaryOf({ skipped: { gone: 1 } });
-  if (!isWanted(resource, namespaceOf(resource, context.settings), object))
-    return summaryOf({ skipped: { not_wanted: 1 } });
-  return reconcileObject(source, object, event.time, context);
+  const kinds = kindsIn(source.triggers(context.settings));
+  const kind = kinds.find((candidate) => candidate.group === group && candidate.kind === ref.kind);
+  if (!kind) return tally.skipped('not_wanted');
+  const object = await context.cluster.objects.get(kind, ref, signal);
+  if (!object || object.metadata.deletionTimestamp) return tally.skipped('gone');
+  if (!isRelevant(kind, object)) return tally.skipped('not_wanted');
+  const findings = await readObject(source, object, event.time, context);
+  if (findings.length === 0) return;
+  const reporter = resourceRefOf(object);
+  const known = await listKnown(source.name, findings, context);
+  const reported = findings.map((finding) => ({ finding, reporter }));
+  const [refusal] = await reconcileFindings(source.name, reported, known, context);
+  if (refusal) throw refusal;
 }
 
-async function reconcileObject<Data, Settings>(
-  source: SourceDefinition<Data, Settings>,
-  object: KubernetesObject,
-  time: string,
-  context: Context<Settings>,
-): Promise<Summary> {
-  const about = resourceRefOf(object);
-  const { derived, summary } = await readObject(source, object, time, context);
-  if (derived.length === 0) return summary;
-  try {
-    const known = await listKnown(source.name, derived, context);
-    const reported = derived.map((finding) => ({ derived: finding, about }));
-    const reconciled = await reconcileFindings(source.name, reported, known, context);
-    if (reconciled.refused[0]) throw withSummary(reconciled.refused[0], reconciled.summary);
-    return addSummaries(summary, reconciled.summary);
-  } catch (error) {
-    throw withSummary(error, summary);
-  }
-}
-
-/** ApiServerSource drops what is answered 422 and has no dead-letter sink, so what can't be read is recorded first. */
+/**
+ * Records an object that can't be read: an ApiServerSource drops an event that is answered 422, without a dead letter.
+ */
 async function readObject<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   object: KubernetesObject,
   time: string,
   context: Context<Settings>,
-) {
+): Promise<readonly NamedFinding[]> {
   try {
-    return deriveObject(source, object, time, context);
+    return findingsIn(source, object, time, context);
   } catch (error) {
-    if (!isUnreadable(error)) throw error;
-    throw withSummary(
-      error,
-      await recordUnreadable(source.name, resourceRefOf(object), error.message, error.path, context),
-    );
+    if (isUnreadable(error)) {
+      await recordUnreadable(source.name, resourceRefOf(object), error.message, error.path, context);
+    }
+    throw error;
   }
 }

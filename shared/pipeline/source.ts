@@ -1,32 +1,30 @@
+import { selectIn } from '../api/kind-selector.ts';
+import { observationFilters } from '../api/observation-filter.ts';
 import { isPing, isReference } from '../function/cloud-event.ts';
-import { observationFilters } from '../function/filter-spec.ts';
-import { defineFunction, type FunctionDefinition } from '../function/function-definition.ts';
-import type { SourceDefinition } from '../function/source-definition.ts';
-import { reconcilePass } from './completeness-pass.ts';
+import type { SourceDefinition, SourceFunction } from '../function/definitions.ts';
 import { observeEvent } from './observe.ts';
+import { reconcilePass } from './pass.ts';
 import { reconcileReference } from './reference.ts';
 
 /**
- * A source as a function. With an ApiServerSource trigger it is a state source: references and the completeness pass
- * read objects, and its Observations are open, missing or resolved. Without one it is an event source.
+ * Makes a source into a function. A source with an ApiServerSource trigger is a state source: references and the
+ * completeness pass read objects, and its Observations are open, missing or resolved. Any other is an event source.
  */
 export function defineSource<Data, Settings>(source: SourceDefinition<Data, Settings>): SourceFunction {
-  const definition = defineFunction<Settings, Data>({
+  // The host gives a function only what its own schemas have parsed, so it is safe to forget their types here.
+  const definition = source as unknown as SourceDefinition<unknown, unknown>;
+  return {
+    kind: 'source',
     name: source.name,
-    triggers: source.triggers,
-    settings: source.settings,
+    triggers: (settings) => definition.triggers(settings),
+    settings: definition.settings,
     permissions: [],
-    watches: [observationFilters],
+    watches: (settings) => [selectIn(observationFilters, settings)],
     handle(event, context) {
-      if (isReference(event)) return reconcileReference(source, event, context);
-      if (isPing(event)) return reconcilePass(source, context);
-      return observeEvent(source, event, context);
+      if (isReference(event)) return reconcileReference(definition, event, context);
+      if (isPing(event)) return reconcilePass(definition, context);
+      return observeEvent(definition, event, context);
     },
-  });
-  return { ...definition, source: source as unknown as SourceDefinition<unknown, unknown> };
-}
-
-/** A function made by `defineSource`; the definition stays visible for the tests that serve all sources. */
-export interface SourceFunction extends FunctionDefinition {
-  readonly source: SourceDefinition<unknown, unknown>;
+    source: definition,
+  };
 }

@@ -1,8 +1,7 @@
-import { isIP, connect as tcpConnect } from 'node:net';
-import { type ConnectionOptions, connect as tlsConnect } from 'node:tls';
-import { type Cancel, type Connections, createConnections, type Exchange } from './connections.ts';
+import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http';
+import { type AgentOptions, Agent as SecureAgent, request as secureRequest } from 'node:https';
 
-export type Tls = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername'>;
+export type Tls = Pick<AgentOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername'>;
 
 export interface HttpRequest {
   readonly method: string;
@@ -10,22 +9,27 @@ export interface HttpRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
-  /** Ends the request, whatever has become of it by then. */
+  /** Ends the request and its answer, whatever stage they are at. */
   readonly signal: AbortSignal;
+  /** Milliseconds until the last byte of the answer; without it, only the signal limits the request. */
+  readonly timeout?: number;
 }
 
 export interface HttpClient {
-  /** Resolves when it is on its way; what becomes of it, the exchange is told. */
-  send(request: HttpRequest, exchange: Exchange): Promise<Cancel>;
+  /**
+   * Resolves to the answer when its head has arrived; the answer is the stream of its body. Throws an Error if the
+   * connection can't be made or breaks, or the signal aborts.
+   */
+  send(request: HttpRequest): Promise<IncomingMessage>;
   close(): void;
 }
 
 export interface HttpClientOptions {
-  /** Scheme, host and port; what else is in it plays no part. */
+  /** Its scheme, host and port; the rest is ignored. */
   readonly server: URL;
-  /** TLS options as they are now: others than before need other connections. */
+  /** The current TLS options. When they change, new connections are made. */
   tls(): Tls | Promise<Tls>;
-  /** How many connections there may be. */
+  /** The maximum number of connections. */
   readonly limit: number;
 }
 
@@ -34,78 +38,91 @@ function isSame(a: Tls, b: Tls): boolean {
   return keys.every((key) => a[key] === b[key] || JSON.stringify(a[key]) === JSON.stringify(b[key]));
 }
 
-/** A header or a path that would end its line makes another request of what follows. */
-function checked(text: string): string {
-  if (/[^\t\x20-\x7e]/.test(text)) throw new Error('a request with characters that no header may hold');
-  return text;
+/** Closes idle connections at once, and the others when their requests are done. */
+function retire(agent: PlainAgent): void {
+  agent.maxFreeSockets = 0;
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
 }
 
-function headOf({ method, path, headers, body }: HttpRequest, host: string): string {
-  // Audit logs and managedFields name whoever writes by it.
-  const lines = [`${method} ${path} HTTP/1.1`, `Host: ${host}`, 'User-Agent: zen-watcher'];
-  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
-  if (body !== undefined) lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
-  return `${lines.map(checked).join('\r\n')}\r\n\r\n`;
-}
-
-/** Speaks HTTP/1.1 with one server over keep-alive connections. */
+/** Keep-alive connections to one server. */
 export function createHttpClient({ server, tls, limit }: HttpClientOptions): HttpClient {
   const isTls = server.protocol === 'https:';
-  const address = {
-    host: server.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(server.port || (isTls ? 443 : 80)),
-    ...{ noDelay: true, keepAlive: true },
-  };
-  const servername = isIP(address.host) ? {} : { servername: address.host };
-  let connections: Connections | undefined;
-  let connectionsAreFor: Tls = {};
+  // The connection that was used last is used next, so that connections that are not needed time out.
+  const pooling = { keepAlive: true, maxSockets: limit, maxFreeSockets: limit, scheduling: 'lifo' } as const;
+  let agent: PlainAgent | undefined;
+  let agentIsFor: Tls = {};
 
-  function connectionsWith(options: Tls): Connections {
-    if (!isTls) return createConnections({ open: () => tcpConnect(address), limit });
-    let session: Buffer | undefined;
-    const open = () => {
-      const secure = { ...servername, ALPNProtocols: ['http/1.1'], ...options, ...(session && { session }) };
-      return tlsConnect({ ...address, ...secure }).on('session', (next) => {
-        session = next;
-      });
-    };
-    return createConnections({ open, limit });
-  }
-
-  /** A rotated CA needs new connections; the old ones end with what is in flight on them. */
-  async function current(): Promise<Connections> {
+  /** The agent for the current TLS options: a rotated CA needs new connections. */
+  async function currentAgent(): Promise<PlainAgent> {
     const options = isTls ? await tls() : {};
-    if (connections && isSame(options, connectionsAreFor)) return connections;
-    connections?.retire();
-    connections = connectionsWith(options);
-    connectionsAreFor = options;
-    return connections;
+    if (agent && isSame(options, agentIsFor)) return agent;
+    if (agent) retire(agent);
+    agent = isTls ? new SecureAgent({ ...pooling, ...options }) : new PlainAgent(pooling);
+    agentIsFor = options;
+    return agent;
   }
 
   return {
-    async send(request, exchange) {
-      const { signal, body = '' } = request;
-      const head = headOf(request, server.host);
-      const to = await current();
-      const cancel = to.send(typeof body === 'string' ? head + body : Buffer.concat([Buffer.from(head), body]), {
-        onHead: (arrived) => exchange.onHead(arrived),
-        onData: (chunk) => exchange.onData(chunk),
-        onEnd() {
-          signal.removeEventListener('abort', onAbort);
-          exchange.onEnd();
-        },
-        onError(error) {
-          signal.removeEventListener('abort', onAbort);
-          exchange.onError(error);
-        },
-      });
-      const onAbort = (): void => cancel(new Error('the time for it is over'));
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort);
-      return cancel;
+    async send(request) {
+      const to = await currentAgent();
+      try {
+        return await exchange(server, to, request);
+      } catch (error) {
+        // The server closed an idle connection just as it was used, and has read nothing of the request.
+        if (!(error instanceof StaleConnection)) throw error;
+        return await exchange(server, to, request);
+      }
     },
     close() {
-      connections?.close();
+      agent?.destroy();
     },
   };
+}
+
+/** A connection turned out to be closed when it was used again. */
+class StaleConnection extends Error {}
+
+/** Sends a request over one of the agent's connections. */
+function exchange(server: URL, agent: PlainAgent, request: HttpRequest): Promise<IncomingMessage> {
+  const { method, path, headers, body, signal, timeout } = request;
+  const isTls = server.protocol === 'https:';
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  if (signal.aborted) throw new Error('deadline exceeded');
+  const sent = (isTls ? secureRequest : plainRequest)({
+    agent,
+    method,
+    path,
+    host: server.hostname.replace(/^\[|\]$/g, ''),
+    port: server.port || (isTls ? 443 : 80),
+    headers: {
+      // The name that audit logs and managedFields show for the writer.
+      'User-Agent': 'zen-watcher',
+      ...headers,
+      // Node omits it from a DELETE with a body, which the API server then misreads.
+      ...(body !== undefined && { 'Content-Length': Buffer.byteLength(body) }),
+    },
+  });
+  // A request that is waiting for a connection emits nothing, not even this error, so the promise is rejected as well.
+  const giveUp = (reason: string): void => {
+    const error = new Error(reason);
+    cleanUp();
+    sent.destroy(error);
+    reject(error);
+  };
+  const onAbort = (): void => giveUp('deadline exceeded');
+  const timer = timeout === undefined ? undefined : setTimeout(giveUp, timeout, 'no answer in time');
+  const cleanUp = (): void => {
+    signal.removeEventListener('abort', onAbort);
+    clearTimeout(timer);
+  };
+  signal.addEventListener('abort', onAbort);
+  sent
+    .on('response', resolve)
+    .on('error', (cause: NodeJS.ErrnoException) => {
+      const isStale = sent.reusedSocket && cause.code === 'ECONNRESET' && !signal.aborted;
+      reject(isStale ? new StaleConnection('a connection was closed while idle', { cause }) : cause);
+    })
+    .on('close', cleanUp)
+    .end(body);
+  return promise;
 }

@@ -28,12 +28,12 @@ function shown(row: Row): string {
   return `| ${row.name} | ${spread(row.ours)} | ${spread(row.floor)} | ${row.against} | ${compared} | ${goal} | ${reached ? 'yes' : 'no'} |`;
 }
 
-/** All of it, or what the arguments name: `npm run bench -- start audit growth`. */
+/** The groups that the arguments name, or all of them: `npm run bench -- start audit growth`. */
 const named = new Set(process.argv.slice(2));
 const all = new Set([...localGroups, ...clusterGroups, 'capacity', 'growth']);
 const unknown = named.difference(all);
 if (unknown.size > 0) {
-  console.error(`no such rows: ${[...unknown].join(', ')}; there are: ${[...all].join(', ')}`);
+  console.error(`no such group: ${[...unknown].join(', ')}; the groups are: ${[...all].join(', ')}`);
   process.exit(2);
 }
 const asked = new Set(named.size > 0 ? named : all);
@@ -43,13 +43,13 @@ const reason = clusterUnavailable();
 if (reason !== undefined) console.log(reason);
 const hasCluster = reason === undefined;
 const grown = hasCluster && asked.has('growth') ? await growth() : undefined;
-// The course has made them already.
+// `growth` has measured them already.
 if (grown) asked.delete('hundredThousand');
 if (hasCluster && !asked.isDisjointFrom(clusterGroups)) rows.push(...(await clusterRows(asked)));
 rows.push(...(grown?.rows ?? []));
 const machine = `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`;
-console.log(`\n${machine}\nMedians (minimum-maximum) of runs that took turns.\n`);
-console.log('| | ours | floor | the floor is | ours to floor | goal | reached |\n|---|---|---|---|---|---|---|');
+console.log(`\n${machine}\nMedians (minimum-maximum); runs of ours and of the floor took turns.\n`);
+console.log('| | ours | floor | what the floor is | ours / floor | goal | reached |\n|---|---|---|---|---|---|---|');
 for (const row of rows) console.log(shown(row));
 const loads = hasCluster && asked.has('capacity') ? await capacity() : undefined;
 if (process.env.BENCH_JSON) {

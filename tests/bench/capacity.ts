@@ -6,12 +6,12 @@ import { postTo, startProxy } from '../cluster/proxy.ts';
 import { applyTriggers } from '../cluster/report-crds.ts';
 import { startBroker } from '../cluster/senders.ts';
 import { memoryOf, type Program } from '../host/program.ts';
-import { anObject, anObservation } from '../stores/store-contract.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { type Bench, startBench } from './cluster-rows.ts';
 import { cpuOf } from './measure.ts';
 import { alert } from './messages.ts';
 
-/** What a rate of Falco's alerts costs, all of them new, on their whole way from the webhook to the API server. */
+/** What a rate of Falco alerts costs, all of them new, on their whole way from the webhook to the API server. */
 export interface Load {
   readonly eventsPerMinute: number;
   readonly milliCores: { readonly webhook: number; readonly falco: number };
@@ -22,7 +22,7 @@ export interface Load {
 const rates = [100, 500, 2000, 6000];
 const secondsEach = 20;
 
-/** Posts at an even pace, whatever the answers take. */
+/** Posts at an even pace, however long the answers take. */
 async function atRate(url: string, perMinute: number, body: (index: number) => string): Promise<void> {
   const count = Math.ceil((perMinute / 60) * secondsEach);
   const sent: Promise<number>[] = [];
@@ -34,7 +34,7 @@ async function atRate(url: string, perMinute: number, body: (index: number) => s
   if (statuses.size !== 1 || !statuses.has(204)) throw new Error(`answered ${[...statuses].join(', ')}`);
 }
 
-/** Measures what events cost by their rate, and what an Observation takes in etcd. */
+/** Measures what a rate of events costs, and how much an Observation takes in etcd. */
 export async function capacity(): Promise<{ readonly loads: Load[]; readonly etcdBytes: number }> {
   const bench = await startBench(['raw']);
   try {
@@ -89,7 +89,7 @@ async function measureLoads({ cluster, folder }: Bench): Promise<Load[]> {
   return loads;
 }
 
-/** By what the API server says of the size of its storage. */
+/** Measured by the storage size that the API server reports. */
 async function bytesInEtcd({ cluster, raw }: Bench): Promise<number> {
   const count = 10_000;
   const size = async (): Promise<number> => {
@@ -98,7 +98,7 @@ async function bytesInEtcd({ cluster, raw }: Bench): Promise<number> {
   };
   const before = await size();
   const objects = Array.from({ length: count }, (_, index) =>
-    anObject(anObservation(`etcd ${index} ${'x'.repeat(500)}`, 'raw'), { source: 'raw' }),
+    anObservationOf(aFinding(`etcd ${index} ${'x'.repeat(500)}`, 'raw'), { source: 'raw' }),
   );
   const path = '/apis/zen.kube-zen.io/v1/namespaces/raw/observations';
   await forEachConcurrently(objects, 16, async (object) => void (await raw('POST', path, object)));

@@ -21,7 +21,7 @@ import {
 import { writerRules } from '../cluster/rules.ts';
 import { createControlGroup, memoryMiB } from '../host/container.ts';
 import { memoryOf, type Program } from '../host/program.ts';
-import { anObject, anObservation } from '../stores/store-contract.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { bare, bareEnvironment } from './local-rows.ts';
 import { cpuOf, firstAnswer, freePort, load, type Row, seconds, start, takeTurns } from './measure.ts';
 import { alert, alertBatch, auditBatch } from './messages.ts';
@@ -39,13 +39,13 @@ export type Raw = (
   accept?: string,
 ) => Promise<{ status: number; text: string }>;
 
-/** A real API server with what the functions need, and who may use it. */
+/** A real API server with what the functions need, and ways to use it. */
 export interface Bench {
   readonly cluster: Cluster;
   readonly folder: string;
-  /** The floor: a keep-alive client that does nothing but the calls. */
+  /** The floor: a keep-alive client that only makes the calls. */
   readonly raw: Raw;
-  /** A function as in its container, with the memory of the smallest pod where that can be set. */
+  /** A function as in its container, with the memory limit of the smallest pod if that can be set. */
   startSmall(name: string): Promise<{ readonly program: Program; stop(): Promise<void> }>;
   start(name: string, environment?: Readonly<Record<string, string>>): Promise<Program>;
 }
@@ -83,7 +83,7 @@ export async function startBench(namespaces: readonly string[]): Promise<Bench> 
     async startSmall(name) {
       count += 1;
       const group = createControlGroup(`bench-${count}`, { memoryMiB });
-      // Where no limit can be set, Node is told the heap that it would choose with one.
+      // If no limit can be set, Node gets the heap size that it would choose with one.
       const heap = group ? {} : { NODE_OPTIONS: '--max-old-space-size=64' };
       const environment = { ...quiet, ...heap };
       const program = await startReadyFunction(name, { ...options, environment, contained: group });
@@ -102,15 +102,15 @@ export function pathIn(namespace: string): string {
   return `/apis/zen.kube-zen.io/v1/namespaces/${namespace}/observations`;
 }
 
-/** One ping, until it is answered 204. */
+/** Sends a ping until it is answered 204. */
 export async function ping(url: string): Promise<void> {
   for (let tries = 0; tries < 10; tries += 1) if ((await postTo(url, pingHeaders, '', longest)) === 204) return;
-  throw new Error('a pass did not come to its end');
+  throw new Error('a pass was not completed');
 }
 
 const fifty = Array.from({ length: 50 }, (_, index) => `bench-${String(index).padStart(2, '0')}`);
 
-/** The rows that need a real API server; `duplicates` are of what `creates` has written. */
+/** The groups that need a real API server. `duplicates` repeats what `creates` wrote. */
 const groups = {
   idle,
   creates,
@@ -158,7 +158,7 @@ async function idle({ cluster, folder }: Bench): Promise<Row[]> {
       ...{ ours: [memoryOf(program.pid).now], floor: [memoryOf(floor.pid).now] },
     },
     {
-      name: 'idle: API calls in a minute, the watch included',
+      name: 'idle: API calls per minute, including the watch',
       ...{ unit: '', against: 'none', goal: 2, isDifference: true, ours: [proxy.calls.length - before], floor: [0] },
     },
   ];
@@ -175,7 +175,7 @@ async function creates({ raw, start: startFunction }: Bench): Promise<Row[]> {
   await load(port, 8, 500, (index) => alert(-1 - index));
   const floor = async (run: number): Promise<number> => {
     const objects = Array.from({ length: count }, (_, index) =>
-      anObject(anObservation(`raw ${run} ${index} ${'x'.repeat(700)}`, 'raw'), { source: 'raw' }),
+      anObservationOf(aFinding(`raw ${run} ${index} ${'x'.repeat(700)}`, 'raw'), { source: 'raw' }),
     );
     const work = async (object: unknown): Promise<void> =>
       void (await raw('POST', pathIn('raw'), object, metadataOnly));
@@ -193,14 +193,14 @@ async function creates({ raw, start: startFunction }: Bench): Promise<Row[]> {
   const row = { unit: '1/s', against: 'the calls alone, pooled', goal: 0.95, isRate: true, floor: rates.floor };
   return [
     { ...row, name: 'creates/s, 8 in flight, whole pipeline, 500 in a batch', ours: rates.batches },
-    { ...row, name: 'the same, one in a request: the sender takes part of the machine', ours: rates.singles },
+    { ...row, name: 'the same, one in a request (the sender uses part of the machine)', ours: rates.singles },
   ];
 }
 
-/** Of alerts that `creates` has written: what a redelivery, and what a sender that says all twice, comes to. */
+/** Repeats alerts that `creates` wrote: what redelivery costs, and a sender that sends everything twice. */
 async function duplicates({ raw, start: startFunction }: Bench): Promise<Row[]> {
   const count = 2000;
-  const object = anObject(anObservation('twice', 'raw'), { source: 'raw' });
+  const object = anObservationOf(aFinding('twice', 'raw'), { source: 'raw' });
   await raw('POST', pathIn('raw'), object);
   const objects = Array.from({ length: count }, () => object);
   const floor: number[] = [];
@@ -264,7 +264,7 @@ async function largeReport(bench: Bench): Promise<Row[]> {
   const peaks: number[] = [];
   const floor = async (run: number): Promise<number> => {
     const objects = Array.from({ length: count }, (_, index) =>
-      anObject(anObservation(`finding ${run} ${index} ${'x'.repeat(250)}`, 'raw'), { source: 'raw' }),
+      anObservationOf(aFinding(`finding ${run} ${index} ${'x'.repeat(250)}`, 'raw'), { source: 'raw' }),
     );
     const work = async (object: unknown): Promise<void> =>
       void (await bench.raw('POST', pathIn('raw'), object, metadataOnly));
@@ -291,11 +291,11 @@ async function largeReport(bench: Bench): Promise<Row[]> {
   const measured = await takeTurns(3, floor, ours);
   return [
     {
-      name: 'Trivy report with 5,000 findings, to the last create',
+      name: 'Trivy report with 5,000 findings, until all are stored',
       ...{ unit: 's', against: 'the creates alone', goal: 1.1, ...measured },
     },
     {
-      name: 'the same: resident memory at its peak',
+      name: 'the same: peak resident memory',
       ...{ unit: 'MiB', against: 'none', goal: 100, isDifference: true, ours: peaks, floor: [0] },
     },
   ];
@@ -320,7 +320,7 @@ export async function createReports(
   });
 }
 
-/** Writes what the reports say that is not stored yet. */
+/** Stores what the reports contain and is not stored yet. */
 export async function firstPass(bench: Bench): Promise<void> {
   const writer = await bench.start('kyverno');
   const took = await seconds(() => ping(writer.url));
@@ -328,7 +328,7 @@ export async function firstPass(bench: Bench): Promise<void> {
   await writer.stop();
 }
 
-/** The rows over 1,000 reports in 50 namespaces that were written before. */
+/** The rows over the 1,000 reports in 50 namespaces that were written before. */
 export async function overHundredThousand(bench: Bench): Promise<Row[]> {
   return [...(await passes(bench)), ...(await collections(bench))];
 }
@@ -354,7 +354,7 @@ async function passes(bench: Bench): Promise<Row[]> {
       ...{ unit: 's', against: 'metadata-only lists of the same', goal: 1.3, ...measured },
     },
     {
-      name: 'the same: resident memory at its peak',
+      name: 'the same: peak resident memory',
       ...{ unit: 'MiB', against: 'before the pass', goal: 40, isDifference: true, ours: grown, floor: before },
     },
   ];
@@ -376,7 +376,7 @@ async function collections(bench: Bench): Promise<Row[]> {
   const signal = AbortSignal.timeout(longest);
   const create = async (namespace: string, run: number, now: number): Promise<string[]> => {
     const objects = Array.from({ length: count }, (_, index) =>
-      anObject(anObservation(`due ${run} ${index}`, namespace), { source: 'due', now }),
+      anObservationOf(aFinding(`due ${run} ${index}`, namespace), { source: 'due', now }),
     );
     await forEachConcurrently(objects, 16, async (object) => void (await store.create(object, signal)));
     return objects.map(({ metadata }) => metadata.name);
@@ -406,11 +406,11 @@ async function collections(bench: Bench): Promise<Row[]> {
   close();
   return [
     {
-      name: 'gc of 10,000 due among 100,000, deletes/s, counting what lives included',
+      name: 'gc of 10,000 due among 100,000, deletes/s, including the count of all',
       ...{ unit: '1/s', against: 'the deletes alone, 16 in flight', goal: 0.9, isRate: true, ...measured },
     },
     {
-      name: 'the same: resident memory at its peak',
+      name: 'the same: peak resident memory',
       ...{ unit: 'MiB', against: 'before the collection', goal: 40, isDifference: true, ours: grown, floor: before },
     },
   ];

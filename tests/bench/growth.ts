@@ -10,7 +10,7 @@ import { cpuOf, firstAnswer, freePort, load, median, type Row, seconds, start } 
 import { alert } from './messages.ts';
 import { plot } from './plot.ts';
 
-/** What something costs at 1, 10 and 100 times as much of something. */
+/** What something costs for 1, 10 and 100 times the amount of something. */
 export interface Course {
   readonly name: string;
   readonly of: string;
@@ -19,7 +19,7 @@ export interface Course {
   readonly costs: readonly number[];
 }
 
-/** 1 where a hundred times as much costs a hundred times as much. */
+/** 1 if a hundred times the amount costs a hundred times as much. */
 function exponent({ sizes, costs }: Course): number {
   const [size = 1, cost = 1] = [(sizes.at(-1) ?? 1) / (sizes[0] ?? 1), (costs.at(-1) ?? 1) / (costs[0] ?? 1)];
   return Math.log(cost) / Math.log(size);
@@ -28,8 +28,8 @@ function exponent({ sizes, costs }: Course): number {
 const file = join(import.meta.dirname, '..', '..', 'knative', 'growth.svg');
 
 /**
- * Measures how cost grows, and draws it into knative/growth.svg. At its end there are 100,000 Observations in 50 namespaces:
- * the rows that need them are measured then.
+ * Measures how cost grows, and draws it into knative/growth.svg. It ends with 100,000 Observations in 50 namespaces, so the
+ * rows that need those are measured then.
  */
 export async function growth(): Promise<{ readonly courses: Course[]; readonly rows: Row[] }> {
   const many = Array.from({ length: 100 }, (_, index) => `many-${String(index).padStart(3, '0')}`);
@@ -43,7 +43,7 @@ export async function growth(): Promise<{ readonly courses: Course[]; readonly r
   } finally {
     await bench.cluster.stop();
   }
-  console.log('\n| what | of what | 1x | 10x | 100x | grows by the power of |\n|---|---|---|---|---|---|');
+  console.log('\n| cost | depending on | 1x | 10x | 100x | exponent |\n|---|---|---|---|---|---|');
   for (const course of courses) {
     const cells = course.costs.map((cost, index) => `${cost.toPrecision(3)} ${course.unit} (${course.sizes[index]})`);
     console.log(`| ${course.name} | ${course.of} | ${cells.join(' | ')} | ${exponent(course).toFixed(2)} |`);
@@ -52,7 +52,7 @@ export async function growth(): Promise<{ readonly courses: Course[]; readonly r
   return { courses, rows };
 }
 
-/** CPU per event in local mode, where filters are files. */
+/** CPU per event in local mode, with filters in files. */
 async function filters(): Promise<Course> {
   const sizes = [10, 100, 1000];
   const costs: number[] = [];
@@ -80,7 +80,7 @@ async function filters(): Promise<Course> {
     await program.stop();
     rmSync(folder, { recursive: true });
   }
-  return { name: 'CPU per event', of: 'filters of its source', unit: 'µs', sizes, costs };
+  return { name: 'CPU per event', of: 'filters for its source', unit: 'µs', sizes, costs };
 }
 
 async function findings(bench: Bench): Promise<Course> {
@@ -94,7 +94,7 @@ async function findings(bench: Bench): Promise<Course> {
     costs.push(await seconds(() => postTo(program.url, headers, body, 600_000)));
   }
   await stop();
-  return { name: 'a report, to the last create', of: 'findings in it', unit: 's', sizes, costs };
+  return { name: 'a report, until all is stored', of: 'findings in it', unit: 's', sizes, costs };
 }
 
 interface Pass {
@@ -102,7 +102,7 @@ interface Pass {
   readonly grownMiB: number;
 }
 
-/** The median of three passes (or collections) of new processes, and the memory of the one that took most. */
+/** The median of three passes (or collections), each in a new process, and the memory of the process that took most. */
 async function run(bench: Bench, name: string): Promise<Pass> {
   const took: number[] = [];
   const grown: number[] = [];
@@ -116,7 +116,7 @@ async function run(bench: Bench, name: string): Promise<Pass> {
   return { seconds: median(took), grownMiB: Math.max(...grown) };
 }
 
-/** 10,000 findings in ever more namespaces; those of before are deleted. */
+/** 10,000 findings in more and more namespaces. The previous ones are deleted each time. */
 async function namespaces(bench: Bench, all: readonly string[]): Promise<Course[]> {
   const sizes = [1, 10, 100];
   const costs: number[] = [];
@@ -163,12 +163,12 @@ async function observations(bench: Bench, all: readonly string[]): Promise<Cours
       passes.map((one) => one.grownMiB),
     ),
     course(
-      'a collection',
+      'a gc run',
       's',
       collections.map((one) => one.seconds),
     ),
     course(
-      'a collection, memory above idle',
+      'a gc run, memory above idle',
       'MiB',
       collections.map((one) => one.grownMiB),
     ),

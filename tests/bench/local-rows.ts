@@ -6,14 +6,14 @@ import { gzipSync } from 'node:zlib';
 import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
 import { type ControlGroup, createControlGroup, image } from '../host/container.ts';
 import { sources } from '../host/program.ts';
-import { anObject, anObservation } from '../stores/store-contract.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { cpuOf, firstAnswer, freePort, load, type Row, seconds, start, takeTurns } from './measure.ts';
 import { alert } from './messages.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 export const bare = [join(import.meta.dirname, 'bare.cjs')];
 
-/** The rows that need no API server. */
+/** The groups that need no API server. */
 const groups = { start: coldStarts, event: cpuPerEvent, embedded: durable, layer };
 
 export const localGroups: ReadonlySet<string> = new Set(Object.keys(groups));
@@ -34,7 +34,7 @@ export function bareEnvironment(folder: string): Record<string, string> {
   return { COMPILE_CACHE: join(folder, 'bare-cache') };
 }
 
-/** A pod's, for an API server that refuses connections: what a start costs is not to depend on it. */
+/** The environment of a pod whose API server refuses connections, so that a start doesn't depend on it. */
 function podEnvironment(folder: string): Record<string, string> {
   writeFileSync(join(folder, 'token'), 'a token');
   writeFileSync(join(folder, 'ca.crt'), rootCertificates[0] ?? '');
@@ -53,7 +53,7 @@ async function coldStarts(folder: string): Promise<Row[]> {
     const port = await freePort();
     const from = performance.now();
     const running = start(args, environment, port, group);
-    // An alert below the minimum priority: the whole pipeline up to the filter, and no API call.
+    // An alert below the minimum priority, so no API call is made.
     const wall = await firstAnswer(port, alert(0, 'Debug'), from);
     const cpu = cpuOf(running.pid);
     await running.stop();
@@ -65,7 +65,7 @@ async function coldStarts(folder: string): Promise<Row[]> {
       floor: await startOnce(bare, bareEnvironment(folder)),
       ours: await startOnce([...image.arguments(), 'falco'], pod),
     };
-    // The first fills the floor's compile cache, and the file system's.
+    // The first run fills the floor's compile cache, and the file system's cache.
     if (run === 0) continue;
     floor.push(turn.floor);
     ours.push(turn.ours);
@@ -128,7 +128,9 @@ async function durable(folder: string): Promise<Row[]> {
   const events = 5000;
   const alone = async (run: number): Promise<number> => {
     const store = createEmbeddedStore({ data: join(folder, `alone-${run}`), now: Date.now });
-    const objects = Array.from({ length: events }, (_, index) => anObject(anObservation(`r${index}`, 'shop'))).values();
+    const objects = Array.from({ length: events }, (_, index) =>
+      anObservationOf(aFinding(`r${index}`, 'shop')),
+    ).values();
     const signal = AbortSignal.timeout(600_000);
     const worker = async (): Promise<void> => {
       for (const object of objects) await store.create(object, signal);
@@ -155,13 +157,13 @@ async function durable(folder: string): Promise<Row[]> {
   ];
 }
 
-/** What a registry stores, and a node pulls, above Node itself. */
+/** What a registry stores and a node pulls in addition to Node itself. */
 async function layer(): Promise<Row[]> {
   const files = ['zen-watcher.blob', 'zen-watcher.cjs'].map((file) => readFileSync(join(root, 'dist', file)));
   const bytes = files.reduce((sum, file) => sum + gzipSync(file).length, 0);
   return [
     {
-      name: "the image's layer of ours, compressed",
+      name: "the image's own layer, compressed",
       ...{ unit: 'MB', against: 'none', goal: 5, isDifference: true, ours: [bytes / 1e6], floor: [0] },
     },
   ];

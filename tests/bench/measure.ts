@@ -5,15 +5,15 @@ import { Agent, request } from 'node:http';
 import { createServer } from 'node:net';
 import type { ControlGroup } from '../host/container.ts';
 
-/** One row: what it costs us, what the floor costs, as runs that took turns measured it. */
+/** One row: what ours and the floor cost, measured by runs that took turns. */
 export interface Row {
   readonly name: string;
   readonly unit: string;
   readonly ours: readonly number[];
   readonly floor: readonly number[];
-  /** What of the floor the floor is. */
+  /** What the floor is. */
   readonly against: string;
-  /** The ratio to the floor that is aimed at; where `isDifference`, how much more than the floor it may be. */
+  /** The ratio to the floor to reach; with `isDifference`, how much more than the floor it may be. */
   readonly goal: number;
   /** Whether more is better. */
   readonly isRate?: boolean;
@@ -41,7 +41,7 @@ export async function takeTurns(
   return measured;
 }
 
-/** CPU time of a process so far, all its threads, in milliseconds: by the scheduler's own count. */
+/** CPU time of a process so far, with all its threads, in milliseconds, as counted by the scheduler. */
 export function cpuOf(pid: number): number {
   const threads = readdirSync(`/proc/${pid}/task`);
   const nanoseconds = threads.map((thread) =>
@@ -71,7 +71,7 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** Starts a Node program, in a control group if there is one; its log goes nowhere. */
+/** Starts a Node program, in a control group if there is one. Its log is discarded. */
 export function start(
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
@@ -125,13 +125,13 @@ export function post(port: number, agent: Agent, { path, headers, body }: Post):
   });
 }
 
-/** Posts again and again until the answer is 204; resolves to the milliseconds since `from`. */
+/** Posts until the answer is 204; resolves to the milliseconds since `from`. */
 export async function firstAnswer(port: number, message: Post, from: number): Promise<number> {
   const agent = new Agent({ keepAlive: false });
   for (;;) {
     const status = await post(port, agent, message).catch(() => 0);
     if (status === 204) return performance.now() - from;
-    if (performance.now() - from > 20_000) throw new Error(`no 204, but ${status}`);
+    if (performance.now() - from > 20_000) throw new Error(`answered ${status}, not 204`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }

@@ -1,6 +1,6 @@
 import type { Post } from './measure.ts';
 
-/** A structured CloudEvent of 1.5 KB with an alert that no other index has. */
+/** A structured CloudEvent of 1.5 KB with an alert, a different one for each index. */
 export function alert(index: number, priority = 'Error'): Post {
   const data = {
     ...{ rule: `Terminal shell in container ${index}`, priority, source: 'syscall', hostname: 'node-1' },
@@ -43,7 +43,7 @@ export function alertBatch(from: number, count: number): Post {
   };
 }
 
-/** What kube-apiserver posts at a busy moment: 400 events of which 5 match a rule, each of 1.2 KB. */
+/** What kube-apiserver posts when it is busy: 400 events of 1.2 KB each, of which 5 match a rule. */
 export function auditBatch(number: number, count = 400, wanted = 5): Post {
   const items = Array.from({ length: count }, (_, index) => ({
     ...{ kind: 'Event', apiVersion: 'audit.k8s.io/v1', level: 'Metadata', stage: 'ResponseComplete' },

@@ -4,13 +4,13 @@ const [width, height] = [720, 420];
 const area = { left: 64, right: 470, top: 24, bottom: 372 };
 const colors = ['#1f77b4', '#d62728', '#2ca02c', '#9467bd', '#ff7f0e', '#8c564b', '#17becf'];
 
-/** How many times as much, on axes that double: from once to 200 times. */
+/** The end of the vertical axis: 200 times the cost. Both axes are logarithmic. */
 const most = Math.log10(200);
 const x = (times: number): number => area.left + (Math.log10(times) / 2) * (area.right - area.left);
 const y = (times: number): number => area.bottom - (Math.log10(Math.max(times, 0.5)) / most) * (area.bottom - area.top);
 const at = (value: number): string => value.toFixed(1);
 
-/** Each course as a line from 1x to 100x, its cost in times of that at 1x, beside what would be linear. */
+/** Draws each course as a line from 1x to 100x, with its cost relative to that at 1x, beside a line for linear growth. */
 export function plot(courses: readonly Course[]): string {
   const ticks = [1, 10, 100];
   const grid = ticks.map(

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AlertRule, alertRules } from '../../knative/alerts.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import type { Program } from '../host/program.ts';
 import { type Prometheus, repeatUntil, startPrometheus } from '../host/prometheus.ts';
 import { skipWithout } from '../host/skip-without.ts';
@@ -12,7 +12,7 @@ import { writerRules } from './rules.ts';
 
 const day = 86_400;
 
-/** How many seconds of a test a window's seconds are: what waits for an hour or a day is made shorter than the others. */
+/** How much each alert's windows are shortened for the test: windows of hours or days more than the others. */
 const scales: Readonly<Record<string, number>> = {
   ZenWatcherSourceSilent: 10 / day,
   ZenWatcherPassOverdue: 1 / 720,
@@ -33,12 +33,12 @@ const observations = '/apis/zen.kube-zen.io/v1/namespaces/shop/observations';
 const filters = '/apis/zen.kube-zen.io/v1alpha1/namespaces/zen-system/observationfilters';
 const filterCrd = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/observationfilters.zen.kube-zen.io';
 
-/** A call that a function's role no longer allows is refused by the API server itself. */
+/** Rules without a verb, so that the API server itself refuses the call. */
 const withoutVerb = (verb: string) =>
   writerRules.map((rule) => ({ ...rule, verbs: rule.verbs.filter((one) => one !== verb) }));
 
 describe.skipIf(skipWithoutCluster() || skipWithout('prometheus', 'the alerts are'))(
-  'before a real Prometheus',
+  'the alerts on a real Prometheus',
   { timeout: 180_000 },
   () => {
     let cluster: Cluster;
@@ -93,7 +93,7 @@ describe.skipIf(skipWithoutCluster() || skipWithout('prometheus', 'the alerts ar
       expect(status).toBe(200);
     };
 
-    /** The alert fires while `fault` is repeated, not before, and stops while `mended` is. */
+    /** The alert fires while `fault` is repeated, not before, and stops while `mended` is repeated. */
     async function expectAlert(
       alert: string,
       during: { readonly fault: () => Promise<unknown>; readonly mended: () => Promise<unknown> },
@@ -112,7 +112,7 @@ describe.skipIf(skipWithoutCluster() || skipWithout('prometheus', 'the alerts ar
     it('the right to create is taken away', async () => {
       expect(await sendNew()).toBe(204);
       await allow(withoutVerb('create'));
-      // The API server learns of a changed role a little later.
+      // A changed role takes a moment to act.
       await repeatUntil('the right is gone', 5, nothing, async () => (await sendNew()) !== 204);
       const mended = async (): Promise<void> => allow(writerRules);
       await expectAlert('ZenWatcherCreateErrors', { fault: sendNew, mended });
@@ -134,7 +134,7 @@ describe.skipIf(skipWithoutCluster() || skipWithout('prometheus', 'the alerts ar
       expect((await cluster.request('GET', `${observations}/due`)).status).toBe(404);
     });
 
-    it('the API server can not be reached', async () => {
+    it('the API server cannot be reached', async () => {
       let isClosed = false;
       const close = async (): Promise<void> => {
         if (!isClosed) await proxy.close();
@@ -160,14 +160,14 @@ describe.skipIf(skipWithoutCluster() || skipWithout('prometheus', 'the alerts ar
       await expectAlert('ZenWatcherSourceSilent', { fault: nothing, mended: sendNew });
     });
 
-    it('the clock no longer wakes gc', async () => {
+    it('gc is no longer woken by its schedule', async () => {
       await repeatUntil('passes are seen', 15, collect, async () => {
         return !(await prometheus.fires('ZenWatcherPassOverdue', 'source="gc"'));
       });
       await expectAlert('ZenWatcherPassOverdue', { fault: nothing, mended: collect }, 'source="gc"');
     });
 
-    it('there are more Observations than there may be', async () => {
+    it('there are more Observations than MAX_OBSERVATIONS', async () => {
       const list = async (): Promise<number> => (await cluster.request('GET', observations)).body.items.length;
       await cluster.request('DELETE', observations);
       expect(await list()).toBe(0);
@@ -179,7 +179,7 @@ describe.skipIf(skipWithoutCluster() || skipWithout('prometheus', 'the alerts ar
         async () => !(await prometheus.fires('ZenWatcherObservationsLimit')),
       );
       for (let index = 0; index < 60; index += 1) expect(await sendNew()).toBe(204);
-      // What gc removes comes again: a flood of events.
+      // A flood of events: as many come as gc deletes.
       const fault = async (): Promise<void> => {
         await Promise.all(Array.from({ length: 10 }, sendNew));
         await collect();
@@ -191,7 +191,7 @@ describe.skipIf(skipWithoutCluster() || skipWithout('prometheus', 'the alerts ar
       await expectAlert('ZenWatcherObservationsLimit', { fault, mended });
     });
 
-    it('a filter has a field of a later version', async () => {
+    it('a filter has a field from a later version', async () => {
       const path = '/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/excludeImages';
       const patch = [{ op: 'add', path, value: { type: 'string' } }];
       const options = { contentType: 'application/json-patch+json' };
@@ -200,7 +200,7 @@ describe.skipIf(skipWithoutCluster() || skipWithout('prometheus', 'the alerts ar
         ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationFilter', metadata: { name: 'later' } },
         spec: { targetSource: 'falco', excludeImages: 'nginx' },
       };
-      // The schema is served a little later: until then the field is refused.
+      // The new schema takes a moment to act; until then the field is refused.
       await repeatUntil('the filter is there', 5, nothing, async () => {
         const { status } = await cluster.request('POST', `${filters}?fieldValidation=Strict`, filter);
         return status === 201;

@@ -13,7 +13,7 @@ export interface Binaries {
 const module = import.meta.dirname;
 const packages = { etcd: 'go.etcd.io/etcd/server/v3', 'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver' };
 
-/** kubectl and clients read the API server's version; a build outside its own repository has none. */
+/** Flags that set the API server's version, which clients read. A build outside its own repository has none. */
 function versionFlags(): string {
   const [, major = '1', minor = '0', patch = '0'] =
     /k8s\.io\/kubernetes v(\d+)\.(\d+)\.(\d+)/.exec(readFileSync(join(module, 'go.mod'), 'utf8')) ?? [];
@@ -22,7 +22,7 @@ function versionFlags(): string {
   return ['-s', '-w', ...flags].join(' ');
 }
 
-/** The folder that holds what this go.mod builds, whichever checkout asks for it. */
+/** The folder for what this go.mod builds, shared by all checkouts. */
 function cacheFolder(): string {
   const hash = createHash('sha256');
   for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(module, file)));
@@ -30,8 +30,9 @@ function cacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'zen-watcher', 'test-cluster', key);
 }
 
-/** One line that says why there can be no cluster here; `undefined` if there can. */
+/** One line that says why no cluster can run here; `undefined` if one can. */
 export function clusterUnavailable(): string | undefined {
+  if (process.env.ZEN_WATCHER_TESTS === 'quick') return 'no real API server in a quick run: npm test has it';
   if (process.env.KUBEBUILDER_ASSETS) return undefined;
   if (existsSync(join(cacheFolder(), 'kube-apiserver'))) return undefined;
   const go = spawnSync('go', ['version'], { encoding: 'utf8' });
@@ -39,7 +40,7 @@ export function clusterUnavailable(): string | undefined {
   return 'no real API server here: neither KUBEBUILDER_ASSETS nor a Go toolchain to build kube-apiserver with';
 }
 
-/** Two test files that both need the binaries must not build them twice at once. */
+/** Keeps two test files from building the binaries at the same time. */
 function withLock(folder: string, work: () => void): void {
   const lock = join(folder, 'lock');
   const staleAfter = 1_800_000;
@@ -75,7 +76,7 @@ function build(name: keyof typeof packages, folder: string): void {
   rmSync(temporary, { recursive: true });
 }
 
-/** Finds the binaries, or builds them once; KUBEBUILDER_ASSETS, where it is set, is where they are. */
+/** Takes the binaries from KUBEBUILDER_ASSETS if that is set; otherwise builds them once. */
 export function findBinaries(): Binaries {
   const assets = process.env.KUBEBUILDER_ASSETS;
   const folder = assets ?? cacheFolder();

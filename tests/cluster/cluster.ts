@@ -23,35 +23,35 @@ export interface Cluster {
   readonly caFile: string;
   /** The folder of the API server's certificate and key. */
   readonly certificates: string;
-  /** A kubeconfig for a bearer token; the administrator's without one. */
+  /** A kubeconfig with this bearer token, or the administrator's. */
   kubeconfig(token?: string): string;
-  /** One call, by the administrator or by a token. */
+  /** One call, as the administrator or with a token. */
   request(
     method: string,
     path: string,
     body?: unknown,
     options?: { token?: string; contentType?: string },
   ): Promise<Answer>;
-  /** Server-side apply of every document in a YAML text. */
+  /** Applies every document of a YAML text, server-side. */
   apply(yaml: string): Promise<void>;
   namespace(name: string): Promise<void>;
-  /** A ServiceAccount with these rules (a ClusterRole), and a folder like the one that is mounted into its pods. */
+  /** Makes a ServiceAccount with these rules (a ClusterRole), and a folder like the one mounted into its pods. */
   serviceAccount(
     name: string,
     rules: readonly unknown[],
     namespace?: string,
   ): Promise<{ folder: string; token: string }>;
-  /** A folder like the one that is mounted into a pod, with this token. */
+  /** Makes a folder with this token, like the one mounted into a pod. */
   mount(name: string, token: string): string;
-  /** SIGKILL for both. */
+  /** Kills both by SIGKILL. */
   kill(): Promise<void>;
-  /** Starts both again, on the same ports and data. */
+  /** Starts both again, with the same ports and data. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface ClusterOptions {
-  /** etcd waits for the disk, as it does in earnest; without it the tests are faster. */
+  /** Whether etcd waits for the disk, as in production. Tests are faster if it doesn't. */
   readonly durable?: boolean;
   readonly apiServerFlags?: readonly string[];
 }
@@ -68,7 +68,7 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** A suite calls it first: skips with one line where no cluster can be had, and fails in CI. */
+/** Whether to skip a suite because no cluster can run here; says so in one line. In CI it throws instead. */
 export function skipWithoutCluster(): boolean {
   const reason = clusterUnavailable();
   if (reason === undefined) return false;
@@ -278,7 +278,7 @@ function versionOf(file: string): string {
 /** The header of what `kubectl get obs` prints. */
 export const observationColumns = ['NAME', 'SOURCE', 'CATEGORY', 'SEVERITY', 'TYPE', 'RESOURCE', 'STATE', 'AGE'];
 
-/** Whether kubectl is on PATH; where it must be (CI), an Error if it is not. */
+/** Whether kubectl is on PATH. Throws if it isn't, but must be (in CI). */
 export function hasKubectl(): boolean {
   try {
     execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' });
@@ -290,7 +290,7 @@ export function hasKubectl(): boolean {
   }
 }
 
-/** kubectl from PATH, or `undefined` where there is none. */
+/** Runs kubectl from PATH; `undefined` if there is none. */
 export function kubectl(kubeconfig: string): ((args: readonly string[]) => string) | undefined {
   if (!hasKubectl()) return undefined;
   return (args) => execFileSync('kubectl', ['--kubeconfig', kubeconfig, ...args], { encoding: 'utf8' });

@@ -2,7 +2,7 @@ import { sleep } from '../../shared/host/sleep.ts';
 import { connectCluster } from '../../shared/kubernetes/cluster.ts';
 import { serviceAccountCredentials } from '../../shared/kubernetes/credentials.ts';
 
-/** The product's own store and objects, as the ServiceAccount whose token and CA are in `folder`. */
+/** Connects as the program does, with the ServiceAccount whose token and CA are in `folder`. */
 export function connectAs(server: string, folder: string) {
   return connectCluster({
     credentials: serviceAccountCredentials({ server, folder, now: Date.now }),

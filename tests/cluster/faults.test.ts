@@ -4,14 +4,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
 import kyverno from '../../functions/kyverno.ts';
-import { allowAll } from '../../shared/function/filter.ts';
+import type { SourceFunction } from '../../shared/function/definitions.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import { derive } from '../../shared/pipeline/derive.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
-import type { SourceFunction } from '../../shared/pipeline/source.ts';
 import { freePort } from '../bench/measure.ts';
 import type { Program } from '../host/program.ts';
 import { createRandom } from '../host/random.ts';
+import { allowAll } from '../pipeline/test-context.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
 import { startFunction } from './functions.ts';
 import { type FaultProxy, faults, postTo, startProxy } from './proxy.ts';
@@ -19,7 +19,7 @@ import { applyTriggers, pingHeaders, policyReport, referenceTo, reportCrds } fro
 import { writerRules } from './rules.ts';
 import { sendAsApiServer, sendAsApiServerSource, sendAsFalco, startBroker } from './senders.ts';
 
-/** More by FAULT_SEEDS=<count>; the same again by SEED=<number> FAULT_SEEDS=1. */
+/** FAULT_SEEDS=<count> runs more of them; SEED=<number> FAULT_SEEDS=1 repeats one. */
 const count = Number(process.env.FAULT_SEEDS ?? 20);
 const firstSeed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const seeds = Array.from({ length: count }, (_, index) => ({
@@ -30,27 +30,25 @@ const seeds = Array.from({ length: count }, (_, index) => ({
 const namespaces = ['shop', 'payments', 'kube-system-like'] as const;
 const downSeconds = 20;
 
-/** After so long the storm is over, and what it has delayed is delivered. */
+/** How long the faults last. Then everything they delayed is delivered. */
 const stormSeconds = 10;
 
 let cluster: Cluster;
 let folder: string;
 const table: string[] = [];
 
-/** Where each finding of an input must be at the end. */
+/** Where each finding must be at the end. */
 function expectedOf(definition: SourceFunction, data: unknown): string[] {
   const settings = Object.assign({}, parseSettings({}, definition.settings, []));
-  const { observations } = normalizeData(definition.source, data, '2026-03-01T10:00:00Z', settings);
-  const { derived } = derive(observations, {
-    ...{
-      source: definition.name,
-      dropOwn: true,
-      filter: allowAll,
-      systemNamespace: 'zen-system',
-      watchNamespace: undefined,
-    },
+  const { findings } = normalizeData(definition.source, data, '2026-03-01T10:00:00Z', settings);
+  const derivation = derive(findings, {
+    source: definition.name,
+    dropOwn: true,
+    filter: allowAll,
+    systemNamespace: 'zen-system',
+    watchNamespace: undefined,
   });
-  return derived.map(({ namespace, name }) => `${namespace}/${name}`);
+  return derivation.findings.map(({ namespace, name }) => `${namespace}/${name}`);
 }
 
 async function existing(): Promise<string[]> {
@@ -80,7 +78,7 @@ function auditBatchesOf(seed: number, { below }: ReturnType<typeof createRandom>
   );
 }
 
-/** Reports are created and changed while references to them are sent; the last state is what counts. */
+/** Reports are created and changed while references to them are sent. Only the last state counts. */
 async function sendReports(seed: number, url: string, { below }: ReturnType<typeof createRandom>) {
   const final = [];
   let dropped = 0;
@@ -101,7 +99,7 @@ async function sendReports(seed: number, url: string, { below }: ReturnType<type
   return { final, dropped };
 }
 
-/** The tool that writes reports tries until the API server is there. */
+/** Tries until the API server is back, as a tool that writes reports does. */
 async function persistently(method: string, path: string, body: unknown): Promise<void> {
   for (;;) {
     const options = method === 'PATCH' ? { contentType: 'application/merge-patch+json' } : {};
@@ -174,7 +172,7 @@ describe.skipIf(skipWithoutCluster())('faults between senders, functions and a r
       });
 
       let kills = 0;
-      /** The kubelet puts a new token where the old one was, which the API server takes no more. */
+      /** Replaces the token, as the kubelet does. The API server no longer accepts the old one. */
       async function rotateToken(): Promise<void> {
         const path = '/api/v1/namespaces/zen-system/serviceaccounts/functions/token';
         const answer = await cluster

@@ -71,7 +71,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     await cluster.stop();
   });
 
-  it('act within two seconds, also under load: what is sent before passes, what is sent after does not', async () => {
+  it('act within two seconds, even under load: what is sent before passes, what is sent after does not', async () => {
     const program = await start();
     await ready(program);
     expect((await cluster.request('POST', filtersPath, aFilter('load', { minSeverity: 'LOW' }))).status).toBe(201);
@@ -114,7 +114,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     await program.stop();
   });
 
-  it('are read before the function is ready, and it is never open in an outage', async () => {
+  it('are read before the function is ready, and an outage never lets anything pass unfiltered', async () => {
     expect((await cluster.request('POST', filtersPath, aFilter('outage', { enabled: false }))).status).toBe(201);
     await proxy.close();
     const program = await start(proxy.server);
@@ -125,7 +125,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     expect(await send(program, 'after it')).toBe(204);
     expect(await stored()).not.toContain('in the outage');
     expect(await stored()).not.toContain('after it');
-    // One that has been ready goes on with what it knows.
+    // A function that was ready continues with the filters that it knows.
     fault = 'no answer';
     expect(await statusOf(program)).toBe(200);
     expect(await send(program, 'in the next outage')).toBe(204);
@@ -134,7 +134,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     await program.stop();
   });
 
-  it('may be 1,000, and are not slower to act', async () => {
+  it('act as fast if there are 1,000', async () => {
     for (let index = 0; index < 1000; index += 1) {
       const spec = { excludeRules: [`rule ${index}`], ...(index === 777 && { minSeverity: 'CRITICAL' }) };
       expect((await cluster.request('POST', filtersPath, aFilter(`many-${index}`, spec))).status).toBe(201);
@@ -153,7 +153,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     await cluster.request('DELETE', filtersPath);
   });
 
-  it('come of a ConfigMap of nearly 1 MiB, and of one that is invalid nothing changes', async () => {
+  it('are made of a ConfigMap of nearly 1 MiB, and an invalid one changes nothing', async () => {
     const program = await startReadyFunction('filters', { server: cluster.server, folder });
     const sources = Object.fromEntries(
       Array.from({ length: 60 }, (_, index) => [
@@ -179,7 +179,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     expect(await postTo(program.url, pingHeaders, '')).toBe(204);
     expect(await names()).toBe(60);
     expect(await stored('filters')).toEqual(['sources.falco.minSeverity']);
-    // What the last good one has become outlives the process.
+    // What was made of the last valid one outlives the process.
     await program.stop();
     const again = await startReadyFunction('filters', { server: cluster.server, folder });
     expect(await postTo(again.url, pingHeaders, '')).toBe(204);
@@ -190,7 +190,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     await again.stop();
   });
 
-  it('an idle function asks the API server for nothing but its watches', async () => {
+  it('cost an idle function nothing but its watches', async () => {
     const program = await start(proxy.server);
     await ready(program);
     proxy.calls.length = 0;
@@ -201,7 +201,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     await program.stop();
   });
 
-  it('a webhook opens a door when its Ingester comes, and what is posted there is observed', async () => {
+  it('webhook opens a path when its Ingester comes, and what is posted there is observed', async () => {
     await applyTriggers(cluster, [(await import('../../functions/ingest.ts')).default]);
     const ingest = await startReadyFunction('ingest', { server: cluster.server, folder });
     const { startBroker } = await import('./senders.ts');

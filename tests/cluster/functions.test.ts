@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import gc from '../../functions/gc.ts';
 import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';
-import { type Program, startProgram, temporaryFolder, until } from '../host/program.ts';
+import { type Program, startProgram, temporaryFolder, until, within } from '../host/program.ts';
 import { createRandom } from '../host/random.ts';
-import { createTestContext, ping } from '../pipeline/test-context.ts';
-import { anObject, anObservation } from '../stores/store-contract.ts';
+import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { applyCrds, type Cluster, kubectl, observationColumns, skipWithoutCluster, startCluster } from './cluster.ts';
 import { connectAs } from './connect.ts';
 import { eventHeaders, startFunction, startReadyFunction } from './functions.ts';
@@ -108,7 +108,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     expect(await listed('zen.kube-zen.io/source=trivy')).toHaveLength(1000);
   });
 
-  it('costs at most 3 lists for each further namespace of a report', async () => {
+  it('lists at most 3 times for each further namespace of a report', async () => {
     const report = policyReport('spread', 'two', []);
     const namespaces = ['shop', 'many', 'two', 'calls'];
     const results = namespaces.flatMap((namespace) =>
@@ -127,7 +127,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     await remove(report);
   });
 
-  it('makes each Observation once, though 4 replicas get the same 2,000 events in different orders', async () => {
+  it('creates each Observation once, though 4 replicas get the same 2,000 events in different orders', async () => {
     const { shuffle, seed } = createRandom();
     const events = Array.from({ length: 2000 }, (_, index) => {
       const fields = { 'k8s.ns.name': 'many', 'k8s.pod.name': `p${index % 50}` };
@@ -179,7 +179,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
       return stopped;
     };
     await forEachConcurrently(alerts, 24, async (body) => {
-      // As the Broker does: until one of the two has said that it has it.
+      // Sends again until one of the two acknowledges it, as the Broker does.
       while ((await postTo(current.url, headers, body)) !== 204) refused += 1;
       answered += 1;
       if (answered === 100) stopping = replace();
@@ -194,7 +194,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     await current.stop();
   });
 
-  it('finds in a pass what existed before, and lets go in two what is gone', async () => {
+  it('finds in a pass what existed before, and resolves in two what is gone', async () => {
     const reports = Array.from({ length: 30 }, (_, index) => policyReport(`w${index}`, 'pass', ['a', 'b']));
     for (const report of reports) await create(report);
     const environment = { RESYNC_INTERVAL_MINUTES: '1' };
@@ -217,7 +217,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     expect(await stateOf()).toEqual({ open: 40, missing: 20 });
     expect(await pass()).toBe(204);
     expect(await stateOf()).toEqual({ open: 40, missing: 20 });
-    // Half an interval later: by the label, since time cannot be passed to another process.
+    // Half an interval later. The label is changed, because another process has its own clock.
     const { body } = await cluster.request(
       'GET',
       `/apis/zen.kube-zen.io/v1/namespaces/pass/observations?labelSelector=${encodeURIComponent('zen.kube-zen.io/state=missing')}`,
@@ -247,13 +247,13 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     const all = Array.from({ length: 8000 }, (_, index) => {
       const ttl = (index % 200) + 1;
       const namespace = index % 2 === 0 ? 'many' : 'shop';
-      const object = anObject(anObservation(`gc ${index}`, namespace), {
+      const object = anObservationOf(aFinding(`gc ${index}`, namespace), {
         source: 'ages',
         ttl: ttl * 3600,
         hasState: index % 3 === 0,
       });
       const ends = Number(object.metadata.labels['zen.kube-zen.io/expires']) * hour;
-      // One in ten has no labels at all: it is judged by its spec, from its creation.
+      // One in ten has no labels, so its TTL is the one in its spec, counted from its creation.
       const isUnlabelled = index % 10 === 0;
       if (isUnlabelled ? ttl > 102 : ends >= now) kept.add(object.metadata.name);
       if (isUnlabelled && ttl >= 99 && ttl <= 102) return undefined;
@@ -268,7 +268,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     await forEachConcurrently(all, 16, async (object) => void (await store.create(object, signal)));
     const test = createTestContext(gc, { context: { store, now: () => now } });
     const started = performance.now();
-    const [first, second] = await Promise.all([gc.handle(ping, test.context), gc.handle(ping, test.context)]);
+    const [first, second] = await Promise.all([handled(gc, ping, test.context), handled(gc, ping, test.context)]);
     const seconds = (performance.now() - started) / 1000;
     const deletedBy = (summary: typeof first): number => summary.deleted.reduce((sum, { count }) => sum + count, 0);
     const deleted = deletedBy(first) + deletedBy(second);
@@ -281,12 +281,12 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     close();
   });
 
-  it('adds no Observation by its own deletions, seen through the audit log', { timeout: 240_000 }, async () => {
+  it('makes no Observations of its own deletions in the audit log', { timeout: 240_000 }, async () => {
     const accounts = await cluster.serviceAccount('gc', writerRules);
     const auditor = await cluster.serviceAccount('audit', writerRules);
     const { store, close } = connectAs(cluster.server, folder);
     for (let index = 0; index < 50; index += 1) {
-      const object = anObject(anObservation(`old ${index}`, 'shop'), { source: 'fed', now: Date.now() - 10 * hour });
+      const object = anObservationOf(aFinding(`old ${index}`, 'shop'), { source: 'fed', now: Date.now() - 10 * hour });
       await store.create(object, AbortSignal.timeout(30_000));
     }
     close();
@@ -298,7 +298,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     const rounds: number[] = [];
     for (let round = 0; round < 10 && rounds.at(-1) !== 0; round += 1) {
       const before = (await listed('zen.kube-zen.io/source=audit')).length;
-      // The log is written behind: it is whole when it has what was just asked for.
+      // The log lags behind. Once it has this last request, it has everything.
       const marker = `/api/v1/namespaces/marker-${round}`;
       await cluster.request('GET', marker);
       await until('the audit log is whole', () => readFileSync(auditLog, 'utf8').includes(marker));
@@ -322,7 +322,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     await Promise.all([collector.stop(), audit.stop()]);
   });
 
-  it('reads a token that was replaced', async () => {
+  it('uses a token that was replaced', async () => {
     const account = await cluster.serviceAccount('rotated', writerRules);
     await withFunction('falco', async () => undefined);
     const program = await startReadyFunction('falco', { server: proxy.server, folder: account.folder });
@@ -341,7 +341,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     expect(program.log.join('\n')).not.toContain(account.token);
   });
 
-  it('serves local mode on a kubeconfig, and kubectl shows the columns', async () => {
+  it('run in local mode with a kubeconfig, and kubectl shows the columns', async () => {
     await create(policyReport('local', 'shop', ['seen by kubectl']));
     const kubeconfig = cluster.kubeconfig();
     const program = await startProgram({ args: ['--port', '0', '--kubeconfig', kubeconfig] });
@@ -368,6 +368,43 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
         /policy-violation\s+local\s+open/,
       );
     }
+    expect(await program.stop()).toBe(0);
+  });
+
+  it('observe with a kubeconfig what an Ingester for objects names, and mark it as ready', async () => {
+    await cluster.request('POST', '/api/v1/namespaces/shop/configmaps', {
+      metadata: { name: 'scan', namespace: 'shop', labels: { scan: 'mine' } },
+      data: { risk: 'High', text: 'a port is open' },
+    });
+    const ingesters = '/apis/zen.kube-zen.io/v1alpha1/namespaces/zen-system/ingesters';
+    await cluster.request('POST', ingesters, {
+      apiVersion: 'zen.kube-zen.io/v1alpha1',
+      kind: 'Ingester',
+      metadata: { name: 'my-scans', namespace: 'zen-system' },
+      spec: {
+        source: 'my-scans',
+        ingester: 'informer',
+        informer: { gvr: { group: '', version: 'v1', resource: 'configmaps' }, labelSelector: 'scan=mine' },
+        mappings: { severity: '.data.risk', category: 'security', eventType: 'open-port', message: '.data.text' },
+      },
+    });
+    const program = await startProgram({ args: ['--port', '0', '--kubeconfig', cluster.kubeconfig()] });
+    const [found] = await within('the finding of an Ingester', 5, async () => {
+      const items = await listed('zen.kube-zen.io/source=my-scans');
+      return items.length > 0 ? items : undefined;
+    });
+    expect(found).toMatchObject({
+      metadata: { namespace: 'shop' },
+      spec: { severity: 'HIGH', details: { message: 'a port is open' } },
+    });
+    const conditions = await within('the conditions of an Ingester', 5, async () => {
+      const { body } = await cluster.request('GET', `${ingesters}/my-scans`);
+      return body.status?.conditions?.length > 1 ? body.status.conditions : undefined;
+    });
+    expect(conditions).toEqual([
+      expect.objectContaining({ type: 'Accepted', status: 'True' }),
+      expect.objectContaining({ type: 'Ready', status: 'True' }),
+    ]);
     expect(await program.stop()).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 import type { ControlGroup } from '../host/container.ts';
 import { type Program, startProgram, within } from '../host/program.ts';
 
-/** What a function's pod is told: where the API server is, and who it is. */
+/** What a function's pod knows: the API server's address, and its own identity. */
 export interface FunctionOptions {
   /** `127.0.0.1:<port>` */
   readonly server: string;
@@ -19,7 +19,7 @@ export function startFunction(name: string, options: FunctionOptions): Promise<P
   return startProgram({ args: [name], contained, environment: { PORT: '0', ...pod, ...environment } });
 }
 
-/** The same, when it is ready: as Knative does, which sends no event before. */
+/** Starts one and waits until it is ready, because Knative sends no events before. */
 export async function startReadyFunction(name: string, options: FunctionOptions): Promise<Program> {
   const program = await startFunction(name, options);
   await within(`${name} is ready`, 5, async () => (await fetch(`${program.url}/ready`)).ok || undefined);

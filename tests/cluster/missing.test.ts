@@ -9,7 +9,7 @@ const headers = eventHeaders('falco.rule.output.v1');
 
 const refusal = z.object({ error: z.string() });
 
-/** What is missing is named in the answer, nothing is acknowledged, and it goes on by itself once that is mended. */
+/** The answer names what is missing, nothing is acknowledged, and the function recovers by itself once it is there. */
 describe.skipIf(skipWithoutCluster())('what is missing', { timeout: 120_000 }, () => {
   let cluster: Cluster;
   let program: Program;
@@ -27,12 +27,12 @@ describe.skipIf(skipWithoutCluster())('what is missing', { timeout: 120_000 }, (
     return { status: response.status, retryAfter: response.headers.get('retry-after'), error };
   }
 
-  /** The sender tries again, as all but Falco do, until what was missing is there. */
+  /** Tries again until what was missing is there, as all senders but Falco do. */
   async function sendUntilTaken(body: string): Promise<void> {
     await until('it is taken', async () => (await send(body)).status === 204);
   }
 
-  /** The answer once it no longer says this. */
+  /** The first answer that no longer says this. */
   async function untilOther(reason: string): ReturnType<typeof send> {
     const ask = () => send(alert('not ready', 'shop'));
     let answer = await ask();
@@ -62,7 +62,7 @@ describe.skipIf(skipWithoutCluster())('what is missing', { timeout: 120_000 }, (
   });
 
   it('is the permission', async () => {
-    expect(await untilOther('not read yet')).toEqual({
+    expect(await untilOther('has not been read yet')).toEqual({
       ...{ status: 503, retryAfter: '5' },
       error: 'not ready: listing observationfilters.zen.kube-zen.io was refused (Forbidden): check the Role',
     });
@@ -90,7 +90,7 @@ describe.skipIf(skipWithoutCluster())('what is missing', { timeout: 120_000 }, (
     await sendUntilTaken(alert('no system namespace'));
   });
 
-  it('is room in a namespace: the system namespace takes it', async () => {
+  it('is room in a namespace: the Observation goes to the system namespace', async () => {
     await cluster.namespace('closing');
     await cluster.request('DELETE', '/api/v1/namespaces/closing');
     expect((await send(alert('closing', 'closing'))).status).toBe(204);

@@ -23,7 +23,7 @@ interface Running {
   anonymousMiB: number;
 }
 
-/** Seconds, and how the Broker is in them. */
+/** How the Broker is doing, and for how many seconds. */
 const phases = [
   { broker: 'well', seconds: 10 },
   { broker: 'slow', seconds: 15 },
@@ -40,7 +40,7 @@ const running: Running[] = [];
 
 const agent = new Agent({ keepAlive: true, maxSockets: connections });
 
-/** Resolves to the status; 0 where there was no answer. */
+/** Resolves to the status, or 0 if there was no answer. */
 function post(url: string, body: string): Promise<{ status: number; retryAfter: string | undefined }> {
   const headers = {
     ...{ 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
@@ -59,7 +59,7 @@ function post(url: string, body: string): Promise<{ status: number; retryAfter: 
   });
 }
 
-/** 2 MiB, of which little is wanted: what the API server sends of a busy cluster with request bodies on. */
+/** 2 MiB, of which little is wanted: what the API server of a busy cluster sends if it logs request bodies. */
 function batchOf(name: string): string {
   const items = Array.from({ length: eventsPerBatch }, (_, index) => ({
     ...{ kind: 'Event', apiVersion: 'audit.k8s.io/v1', level: 'RequestResponse', stage: 'ResponseComplete' },
@@ -94,7 +94,7 @@ describe.skipIf(skipWithoutCluster())('a flood', () => {
     await cluster.stop();
   });
 
-  it('is refused where it is too much, and of what was answered 2xx nothing is lost', {
+  it('is refused as far as it is too much, and nothing that was answered 2xx is lost', {
     timeout: 300_000,
   }, async () => {
     const start = async (name: string, environment = {}) => {
@@ -187,7 +187,7 @@ describe.skipIf(skipWithoutCluster())('a flood', () => {
     expect(withoutRetryAfter).toEqual([]);
     expect([...health.keys()]).toEqual([200]);
     for (const one of running) if (one.contained) expect(one.anonymousMiB, one.name).toBeLessThan(memoryMiB);
-    // It has recovered: what comes now is taken, and what was refused is counted.
+    // Afterwards, events are accepted again, and what was refused is counted.
     expect((await post(`${url}/falco/webhook`, alertOf('after the flood'))).status).toBe(204);
     const metrics = await (await fetch(`${url}/metrics`)).text();
     const dropped = /^zen_watcher_webhook_events_dropped_total\{endpoint="\/falco\/webhook"\} (\d+)$/m.exec(metrics);
@@ -197,7 +197,7 @@ describe.skipIf(skipWithoutCluster())('a flood', () => {
   });
 });
 
-/** The name of every alert that is an Observation, and of every batch of which all that is wanted is. */
+/** The names of all alerts that were stored, and of all batches whose wanted events were all stored. */
 async function storedNames(): Promise<{ stored: Set<string>; duplicates: string[] }> {
   const counts = new Map<string, number>();
   const { body } = await cluster.request('GET', '/apis/zen.kube-zen.io/v1/namespaces/shop/observations');

@@ -22,14 +22,14 @@ export type Fault = (typeof faults)[number];
 export interface FaultProxy {
   /** `127.0.0.1:<port>` */
   readonly server: string;
-  /** `<method> <path>` of every call that came. */
+  /** `<method> <path>` of every call so far. */
   readonly calls: string[];
   /** How often each fault was injected. */
   readonly injected: Map<string, number>;
-  /** Connections are refused from now on, until `open`. */
+  /** Refuses connections until `open` is called. */
   close(): Promise<void>;
   open(): Promise<void>;
-  /** Answers 401 to this token from now on. */
+  /** From now on, answers 401 to calls with this token. */
   revoke(token: string): void;
   stop(): Promise<void>;
 }
@@ -37,9 +37,9 @@ export interface FaultProxy {
 export interface ProxyOptions {
   /** `127.0.0.1:<port>` of the API server. */
   readonly target: string;
-  /** Its certificate and key serve the proxy too, so that clients trust it by the same CA. */
+  /** The API server's certificate and key, which the proxy uses too, so that clients trust it. */
   readonly certificates: string;
-  /** Asked for each call. */
+  /** Called for each call. */
   readonly fault: () => Fault | undefined;
 }
 
@@ -47,7 +47,7 @@ function status(code: number, reason: string): string {
   return JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message: 'injected' });
 }
 
-/** Stands between functions and the API server, passes calls on, and lets some of them come to grief. */
+/** Stands between functions and the API server, passes calls on, and makes some of them fail. */
 export async function startProxy({ target, certificates, fault }: ProxyOptions): Promise<FaultProxy> {
   const [host = '', port = ''] = target.split(':');
   let agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
@@ -111,7 +111,7 @@ export async function startProxy({ target, certificates, fault }: ProxyOptions):
     const cut = (): void => void incoming.socket.destroy();
     const chosen = fault();
     if (chosen) note(chosen);
-    // A watch has no end to wait for.
+    // A watch never ends.
     if (chosen === undefined && incoming.url?.includes('watch=true')) return stream(incoming, outgoing);
     const passOn = (answer: (response: IncomingMessage, content: Buffer) => void): void =>
       forward(incoming, body, answer, cut);
@@ -200,7 +200,7 @@ export async function startProxy({ target, certificates, fault }: ProxyOptions):
   };
 }
 
-/** Posts to a function or the like; resolves to the status, 0 when there was no answer. */
+/** Posts to a URL; resolves to the status, or 0 if there was no answer. */
 export function postTo(
   url: string,
   headers: Readonly<Record<string, string>>,

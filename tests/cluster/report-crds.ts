@@ -1,8 +1,9 @@
-import type { FunctionDefinition } from '../../shared/function/function-definition.ts';
+import { type FunctionDefinition, triggersOf } from '../../shared/function/definitions.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
 import { until } from '../host/program.ts';
 import type { Cluster } from './cluster.ts';
 
-/** The kinds that the tests' reports are of, as loose as an API server allows. */
+/** CRDs for the reports in the tests, as permissive as the API server allows. */
 function crd(group: string, version: string, kind: string): string {
   const plural = `${kind.toLowerCase()}s`;
   const scope = kind.startsWith('Cluster') ? 'Cluster' : 'Namespaced';
@@ -28,13 +29,13 @@ export const reportCrds = [
   crd('aquasecurity.github.io', 'v1alpha1', 'VulnerabilityReport'),
 ].join('---\n');
 
-/** Where Knative's own are not needed. */
+/** Knative's kinds, for tests that don't need Knative's own CRDs. */
 export const knativeCrds = [
   crd('sources.knative.dev', 'v1', 'ApiServerSource'),
   crd('eventing.knative.dev', 'v1', 'Trigger'),
 ].join('---\n');
 
-/** A Trigger as Knative has it once it is ready. */
+/** A Trigger that Knative has marked as ready. */
 export function readyTrigger(functionName: string, type: string, isReady = true) {
   return {
     ...{ apiVersion: 'eventing.knative.dev/v1', kind: 'Trigger' },
@@ -44,20 +45,21 @@ export function readyTrigger(functionName: string, type: string, isReady = true)
   };
 }
 
-/** Makes a ready Trigger for each Broker trigger of these functions, in a cluster that had none. */
+/** Makes a ready Trigger for each Broker trigger of these functions. The cluster must have none yet. */
 export async function applyTriggers(cluster: Cluster, definitions: readonly FunctionDefinition[]): Promise<void> {
   await cluster.apply(knativeCrds);
   const path = '/apis/eventing.knative.dev/v1/namespaces/zen-system/triggers';
   await until('Triggers are served', async () => (await cluster.request('GET', path)).status === 200);
-  for (const { name, triggers } of definitions) {
-    for (const trigger of triggers) {
-      if (trigger.type !== 'Broker' || !('filter' in trigger)) continue;
-      await cluster.request('POST', path, readyTrigger(name, trigger.filter.type));
+  for (const definition of definitions) {
+    const { name } = definition;
+    for (const trigger of triggersOf(definition, parseSettings({}, definition.settings, []))) {
+      if (trigger.type !== 'Broker') continue;
+      await cluster.request('POST', path, readyTrigger(name, trigger.eventType));
     }
   }
 }
 
-/** A policy report about one Deployment, with a failed result for each rule. */
+/** A policy report on one Deployment, with a failed result for each rule. */
 export function policyReport(name: string, namespace: string, rules: readonly string[]) {
   return {
     apiVersion: 'wgpolicyk8s.io/v1alpha2',
@@ -75,7 +77,7 @@ export function policyReport(name: string, namespace: string, rules: readonly st
   };
 }
 
-/** A vulnerability report about one ReplicaSet. */
+/** A vulnerability report on one ReplicaSet. */
 export function vulnerabilityReport(name: string, namespace: string, count: number) {
   return {
     apiVersion: 'aquasecurity.github.io/v1alpha1',

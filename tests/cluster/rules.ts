@@ -1,4 +1,4 @@
-/** What all functions together may do; what each needs is for the generated roles' own test. */
+/** The rights of all functions together. roles.test.ts tests what each one needs. */
 export const writerRules = [
   { apiGroups: ['zen.kube-zen.io'], resources: ['observations'], verbs: ['get', 'list', 'create', 'patch', 'delete'] },
   {

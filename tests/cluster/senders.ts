@@ -6,12 +6,11 @@ const json = { 'content-type': 'application/json' };
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** What becomes of one delivery by Knative's dispatcher. */
 export interface BrokerOptions {
-  /** Subscriber by CloudEvent type. */
+  /** The subscribers, by type of CloudEvent. */
   readonly subscribers: ReadonlyMap<string, string>;
   readonly deadLetterSink: string;
-  /** Resolves when the Broker gets round to the next event. */
+  /** Called before each event, which waits until it resolves. */
   readonly turn?: () => Promise<void>;
   /**
    * Once it says so, what waits for its next try is tried soon: the later pauses take minutes, in which a test that waits
@@ -80,7 +79,7 @@ export async function startBroker(options: BrokerOptions) {
   return {
     url: `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
     stop: () => void server.close(),
-    /** Breaks every connection; nobody listens from then on. */
+    /** Breaks every connection and stops listening. */
     async kill() {
       const closed = once(server, 'close');
       server.close();
@@ -90,12 +89,12 @@ export async function startBroker(options: BrokerOptions) {
   };
 }
 
-/** Falco's http_output: one after the other, whatever the answer; only a time-out is tried again. */
+/** Sends as Falco's http_output does: one after the other, whatever the answers; only after a time-out it tries again. */
 export async function sendAsFalco(url: string, alerts: readonly string[]): Promise<void> {
   for (const alert of alerts) await postTo(`${url}/falco/webhook`, json, alert, 600_000);
 }
 
-/** kube-apiserver's audit webhook: batches, 30 s a try, 5 tries. Resolves to the batches that it gave up. */
+/** Sends batches as kube-apiserver's audit webhook does: 5 tries of 30 s each. Resolves to the batches that it dropped. */
 export async function sendAsApiServer(url: string, batches: readonly (readonly unknown[])[]): Promise<number> {
   let lost = 0;
   for (const items of batches) {
@@ -112,7 +111,7 @@ export async function sendAsApiServer(url: string, batches: readonly (readonly u
 
 const retriedBySource = new Set([0, 404, 413, 425, 429, 502, 503, 504]);
 
-/** ApiServerSource: 5 retries over 3.1 s, then the event is dropped. Resolves to whether it was delivered. */
+/** Sends as ApiServerSource does: 5 retries over 3.1 s, then it drops the event. Resolves to whether it was delivered. */
 export async function sendAsApiServerSource(
   url: string,
   { headers, body }: { headers: Record<string, string>; body: string },

@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type * as z from 'zod';
 import gc from '../../functions/gc.ts';
-import { filterObject } from '../../shared/function/filter-spec.ts';
-import { ingesterObject, mappingObject } from '../../shared/mapping/mapping-spec.ts';
+import { ingesterObject } from '../../shared/api/ingester.ts';
+import { filterObject } from '../../shared/api/observation-filter.ts';
+import { mappingObject } from '../../shared/api/observation-mapping.ts';
 import {
   applyCrds,
   type Cluster,
@@ -17,7 +18,7 @@ import {
 import { connectAs } from '../cluster/connect.ts';
 import { writerRules } from '../cluster/rules.ts';
 import { temporaryFolder, until } from '../host/program.ts';
-import { createTestContext, ping } from '../pipeline/test-context.ts';
+import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
 
 interface Example {
   readonly file: string;
@@ -41,10 +42,10 @@ const ownSchemas: Readonly<Record<string, z.ZodType>> = {
   Ingester: ingesterObject,
 };
 
-/** Harmless: a list as a set, and what stands twice in it. */
+/** Only the API server refuses these, and they are harmless: repeated items in a list that is a set. */
 const onlyTheServer: ReadonlySet<string> = new Set(['observationfilter-twice-the-same.yaml']);
 
-/** Whatever gets past an older or newer CRD must still be read as strictly. */
+/** An older or newer CRD may let other objects through, so the functions must be as strict as the CRD. */
 describe.each(Object.entries(ownSchemas))('the schema of %s', (kind, schema) => {
   const placed = ({ object }: Example) => ({ ...object, metadata: { namespace: 'shop', ...object.metadata } });
   const of = (folder: string): Example[] => examplesIn(folder).filter(({ object }) => object.kind === kind);
@@ -58,7 +59,7 @@ describe.each(Object.entries(ownSchemas))('the schema of %s', (kind, schema) => 
   });
 });
 
-/** What the Go program's CRD demanded: words, whatever they are. */
+/** An older CRD of Observation, as the Go zen-watcher has it: any words are allowed. */
 const looseCrd = `apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: { name: observations.zen.kube-zen.io }
@@ -153,14 +154,14 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     expect(examplesIn('invalid').length).toBeGreaterThanOrEqual(40);
   });
 
-  it('lets no spec be changed', async () => {
+  it('lets nobody change a spec', async () => {
     const changed = { spec: { details: { vulnerabilityID: 'another' } } };
     const { status, body } = await cluster.request('PATCH', `${observations}/whole`, changed, merge);
     expect(status).toBe(422);
     expect(body.message).toContain('spec is immutable');
   });
 
-  it('selects by its fields', async () => {
+  it('lets clients select by field', async () => {
     for (const [field, count] of [
       ['severity=HIGH', 4],
       ['severity=LOW', 0],
@@ -173,7 +174,7 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     }
   });
 
-  it('keeps what the Go program wrote readable, relabelled by kubectl, and unchangeable', async () => {
+  it('keeps Observations of an older CRD readable, lets kubectl label them, and lets nobody change them', async () => {
     const name = 'written-by-another-program';
     expect((await cluster.request('GET', `${observations}/${name}`)).body.spec).toEqual(oddSpec);
     const run = kubectl(cluster.kubeconfig());
@@ -187,7 +188,7 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     expect(status).toBe(422);
   });
 
-  it('lets gc collect what the Go program wrote, by its spec, and nothing else', async () => {
+  it('lets gc delete Observations without labels when the TTL in their spec is over, and nothing else', async () => {
     const { token } = await cluster.serviceAccount('collector', writerRules);
     const folder = temporaryFolder();
     mkdirSync(folder, { recursive: true });
@@ -195,7 +196,7 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     writeFileSync(join(folder, 'ca.crt'), readFileSync(cluster.caFile));
     const { store, close } = connectAs(cluster.server, folder);
     const { context } = createTestContext(gc, { context: { store, now: () => Date.now() + 3_600_000 } });
-    const summary = await gc.handle(ping, context);
+    const summary = await handled(gc, ping, context);
     expect(summary.deleted).toEqual([{ source: 'kubebench', reason: 'ttl', count: 1 }]);
     const { body } = await cluster.request('GET', observations);
     const left: { metadata: { name: string } }[] = body.items;

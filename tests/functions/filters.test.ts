@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import filters from '../../functions/filters.ts';
+import { observationName } from '../../shared/finding/name.ts';
+import { Refusal } from '../../shared/function/refusal.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
-import { createTestContext, ping } from '../pipeline/test-context.ts';
+import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
 
 const name = 'zen-watcher-filter';
 
@@ -24,7 +26,7 @@ function createWorld(environment: Record<string, string> = {}) {
         all.findIndex(({ kind }) => kind === 'ConfigMap'),
         1,
       ),
-    run: () => filters.handle(ping, test.context),
+    run: () => handled(filters, ping, test.context),
     made: () =>
       Object.fromEntries(
         all
@@ -34,9 +36,12 @@ function createWorld(environment: Record<string, string> = {}) {
     async reports() {
       const { items } = await test.store.read({ limit: 100, source: 'filters' });
       return items.map(({ metadata, spec }) => ({
+        name: metadata.name,
         namespace: metadata.namespace,
         type: spec.eventType,
+        resource: spec.resource,
         field: spec.details.field,
+        message: spec.details.message,
       }));
     },
   };
@@ -90,6 +95,65 @@ describe('the filter ConfigMap', () => {
     });
     expect(written).not.toContain('zen-watcher-filter-kyverno');
   });
+
+  it('is told in what it has become', async () => {
+    const { set, run, all } = createWorld();
+    set(good);
+    await run();
+    const written = all.filter(({ kind }) => kind === 'ObservationFilter');
+    expect(written).toHaveLength(Object.keys(good.sources).length);
+    for (const filter of written) {
+      expect(filter).toMatchObject({
+        apiVersion: 'zen.kube-zen.io/v1alpha1',
+        metadata: { namespace: 'zen-system', labels: { 'zen.kube-zen.io/filter-configmap': name } },
+      });
+    }
+  });
+
+  it('does not change what says the same in another order or case, and mends what is invalid', async () => {
+    const { set, run, all, objects } = createWorld();
+    set(good);
+    await run();
+    const falco = all.find(({ metadata }) => metadata.name === 'zen-watcher-filter-falco');
+    const writes: string[] = [];
+    const { apply } = objects;
+    objects.apply = async (...args) => {
+      writes.push(args[1].metadata.name);
+      await apply(...args);
+    };
+    Object.assign(falco ?? {}, { spec: { enabled: true, minSeverity: 'high', targetSource: 'falco' } });
+    await run();
+    expect(writes).toEqual([]);
+    Object.assign(falco ?? {}, { spec: { enabled: true, minSeverity: 'hgih', targetSource: 'falco' } });
+    await run();
+    expect(writes).toEqual(['zen-watcher-filter-falco']);
+  });
+
+  it('that is being deleted takes along what it has become', async () => {
+    const { set, run, all, made: filtersMade } = createWorld();
+    set(good);
+    await run();
+    const configMap = all.find(({ kind }) => kind === 'ConfigMap');
+    Object.assign(configMap?.metadata ?? {}, { deletionTimestamp: '2026-03-01T12:00:00Z' });
+    await run();
+    expect(filtersMade()).toEqual({});
+  });
+
+  it.each([
+    [new Refusal(503, 'the API server is away'), { status: 503 }, 0],
+    [new TypeError('a fault of ours'), { status: 503, cause: { name: 'TypeError' } }, 0],
+    [new Refusal(422, 'no such field', { path: 'spec.newer' }), undefined, 1],
+  ])(
+    'that can not be applied is tried again, or reported where that can not help: %s',
+    async (error, thrown, count) => {
+      const { set, run, objects, reports } = createWorld();
+      set(good);
+      objects.apply = async () => Promise.reject(error);
+      if (thrown) await expect(run()).rejects.toMatchObject(thrown);
+      else await run();
+      expect(await reports()).toHaveLength(count);
+    },
+  );
 
   it('takes what it has become along when it is deleted, and nothing else', async () => {
     const { set, unset, run, all, made: filtersMade } = createWorld();
@@ -145,7 +209,39 @@ describe('the filter ConfigMap', () => {
     await run();
     await run();
     expect(filtersMade()).toEqual(made);
-    expect(await reports()).toEqual([{ namespace: 'zen-system', type: 'invalid-configuration', field }]);
+    expect(await reports()).toMatchObject([
+      {
+        namespace: 'zen-system',
+        type: 'invalid-configuration',
+        resource: { apiVersion: 'v1', kind: 'ConfigMap', namespace: 'zen-system', name },
+        field,
+        message: expect.stringContaining(`the filters stay as they were: ${field}: `),
+      },
+    ]);
+  });
+
+  it('is reported under a name that stays: once for each fault', async () => {
+    const { set, run, reports } = createWorld();
+    for (const minSeverity of [3, 3, 'x']) {
+      set({ sources: { falco: { minSeverity } } });
+      await run();
+    }
+    set({ sources: { falco: { enabled: 1 } } });
+    await run();
+    const nameOf = (field: string): string =>
+      observationName('filters', {
+        ...{
+          category: 'operations',
+          severity: 'HIGH',
+          eventType: 'invalid-configuration',
+          details: {},
+          detectedAt: '',
+        },
+        resource: { apiVersion: 'v1', kind: 'ConfigMap', namespace: 'zen-system', name },
+        identity: { object: `ConfigMap/zen-system/${name}`, field },
+      });
+    const names = ['sources.falco.minSeverity', 'sources.falco.enabled'].map(nameOf);
+    expect((await reports()).map((report) => report.name).sort()).toEqual(names.sort());
   });
 
   it('without the key that it should have changes nothing', async () => {
@@ -155,7 +251,9 @@ describe('the filter ConfigMap', () => {
     set(good, 'filters.json');
     await run();
     expect(filtersMade()).toEqual(made);
-    expect(await reports()).toMatchObject([{ field: 'data.filter.json' }]);
+    expect(await reports()).toMatchObject([
+      { field: 'data.filter.json', message: expect.stringContaining('has no such key') },
+    ]);
   });
 
   it('may filter a source that nobody knows', async () => {
@@ -175,7 +273,9 @@ describe('the filter ConfigMap', () => {
     expect(all.filter(({ kind }) => kind === 'ObservationFilter')).toEqual([
       expect.objectContaining({ spec: { targetSource: 'falco', minSeverity: 'LOW' } }),
     ]);
-    expect(await reports()).toMatchObject([{ field: 'zen-watcher-filter-falco' }]);
+    expect(await reports()).toMatchObject([
+      { field: 'zen-watcher-filter-falco', message: expect.stringContaining('of this name is not ours') },
+    ]);
   });
 
   it('is where the settings say', async () => {
@@ -208,8 +308,27 @@ describe('every ObservationFilter', () => {
       { type: 'Accepted', status: 'True' },
     ]);
     expect(conditionsOf(all.find(({ metadata }) => metadata.name === 'bad'))).toMatchObject([
-      { type: 'Accepted', status: 'False', reason: 'Invalid', message: expect.stringContaining('spec.minSeverity') },
+      {
+        ...{ type: 'Accepted', status: 'False', reason: 'Invalid' },
+        message: 'spec.minSeverity: must be critical, high, medium, low or unknown',
+      },
     ]);
+  });
+
+  it.each<[string, object, string]>([
+    ['a severity', { minSeverity: 'hgih' }, 'critical, high, medium, low or unknown'],
+    ['a namespace', { excludeNamespaces: ['kube-*'] }, 'the name of a namespace'],
+    ['a source', { targetSource: 'Falco' }, 'lower-case letters, digits and hyphens'],
+  ])('says what %s may be where it is none', async (_case, spec, hint) => {
+    const { run, all } = createWorld();
+    all.push(aFilter('bad', { targetSource: 'falco', ...spec }));
+    await run();
+    expect(conditionsOf(all[0])).toMatchObject([{ status: 'False', message: expect.stringContaining(hint) }]);
+  });
+
+  it('waits for the next look where there was one just now, and says that', async () => {
+    const { context } = createTestContext(filters, { context: { coalesce: async () => undefined } });
+    expect((await handled(filters, ping, context)).skipped).toEqual({ coalesced: 1 });
   });
 
   it('is written to when that changes, and only then', async () => {

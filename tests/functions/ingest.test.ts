@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest';
 import ingest from '../../functions/ingest.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
-import { peerOf } from '../../shared/host/peers.ts';
-import { createTestContext, eventOf, ping, referenceTo } from '../pipeline/test-context.ts';
+import { functionInfoOf } from '../../shared/host/function-info.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
+import { createTestContext, eventOf, handled, ping, referenceTo } from '../pipeline/test-context.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 
-const peers = (await loadFunctions()).map((definition) => peerOf(definition, {}, []));
+const peers = (await loadFunctions()).map((definition) => functionInfoOf(definition, {}, []));
 const mappings = { severity: '.severity', category: 'operational', eventType: 'widget-broken', message: '.text' };
 
 function aMapping(name: string, spec: object = {}, namespace = 'zen-system', more: object = {}): KubernetesObject {
@@ -33,6 +34,9 @@ function anIngester(name: string, spec: object = {}, namespace = 'zen-system', m
   } as KubernetesObject;
 }
 
+const later = { creationTimestamp: '2026-02-01T00:00:00Z' };
+const earlier = { creationTimestamp: '2026-01-01T00:00:00Z' };
+
 const informer = (more: object = {}) => ({
   ...{ source: 'gadgets', ingester: 'informer', webhook: undefined },
   informer: { gvr: { group: 'example.com', version: 'v1', resource: 'gadgets' }, ...more },
@@ -55,16 +59,16 @@ const groups = new Map([['example.com', ['v1']]]);
 function createWorld(...objects: KubernetesObject[]) {
   const test = createTestContext(ingest, { context: { functions: peers } });
   test.objects.all.push(...objects);
-  Object.assign(test.context, {
+  Object.assign(test.context.cluster, {
     watched: ({ kind }: { kind: string }) => test.objects.all.filter((one) => one.kind === kind),
   });
   return {
     ...test,
     all: test.objects.all,
-    pass: () => ingest.handle(ping, test.context),
-    see: (object: KubernetesObject) => ingest.handle(referenceTo(object), test.context),
+    pass: () => handled(ingest, ping, test.context),
+    see: (object: KubernetesObject) => handled(ingest, referenceTo(object), test.context),
     post: (path: string, data: unknown, time = '2026-03-01T12:00:00Z') =>
-      ingest.handle({ ...eventOf('io.kube-zen.ingest.v1', data), source: path, time }, test.context),
+      handled(ingest, { ...eventOf('io.kube-zen.ingest.v1', data), source: path, time }, test.context),
     async stored() {
       const { items } = await test.store.read({ limit: 100 });
       return items
@@ -144,6 +148,36 @@ describe('a mapped kind', () => {
     expect(await stored()).toEqual(['shop: widgets HIGH a broke', 'shop: widgets HIGH g broke']);
   });
 
+  it('counts what its mappings leave out', async () => {
+    const half = { when: [{ path: '.severity', in: ['LOW'] }] };
+    const strict = { ...informer(), source: 'widgets', filters: { minSeverity: 'CRITICAL' } };
+    strict.informer.gvr.resource = 'widgets';
+    const { see, stored } = createWorld(
+      ...[aMapping('m', half), aMapping('n', half), anIngester('i', strict), anIngester('j', strict), aWidget('a')],
+    );
+    expect((await see(aWidget('a'))).skipped).toEqual({ when: 2, min_severity: 2 });
+    expect(await stored()).toEqual([]);
+  });
+
+  it('has the time of the first of its mappings that says one', async () => {
+    const timed = { ...informer(), source: 'widgets', ttl: { default: '1h' } };
+    timed.informer.gvr.resource = 'widgets';
+    const { see, store } = createWorld(aMapping('m', {}, 'zen-system', earlier), anIngester('i', timed), aWidget('a'));
+    await see(aWidget('a'));
+    const ttls = (await store.read({ limit: 9 })).items.map(({ spec }) => spec.ttlSecondsAfterCreation);
+    expect(new Set(ttls)).toEqual(new Set([3600]));
+  });
+
+  it('of a name that only discovery knows is observed', async () => {
+    const irregular = { ...informer() };
+    irregular.informer.gvr.resource = 'gadgetry';
+    const { pass, context, stored } = createWorld(anIngester('i', irregular), aWidget('a', 'shop', {}, 'Gadget'));
+    const kinds = async () => [{ kind: 'Gadget', plural: 'gadgetry', namespaced: true }];
+    Object.assign(context.cluster, { kinds: { groups: async () => groups, kinds } });
+    await pass();
+    expect(await stored()).toEqual(['shop: gadgets HIGH a broke']);
+  });
+
   it('whose finding ends is missing', async () => {
     const { pass, all, store, clock } = createWorld(
       aMapping('m', { when: [{ path: '.severity', in: ['HIGH'] }] }),
@@ -190,6 +224,95 @@ describe('a mapped kind', () => {
   });
 });
 
+describe('a reference', () => {
+  const path = '/apis/example.com/v1/namespaces/shop';
+
+  it.each<[string, object, string, string]>([
+    ['its mapping', { resource: 'widgetry' }, `${path}/widgetz/abc`, 'widgetry'],
+    ['its subject', {}, `${path}/widgetz/abc`, 'widgetz'],
+    ['its kind, where the subject is no path', {}, 'widgetz', 'widgets'],
+    ['its kind, where the subject goes on', {}, `${path}/widgetz/abc/`, 'widgets'],
+    ['its kind, without a subject', {}, '', 'widgets'],
+  ])('is to a plural by %s', async (_case, spec, subject, plural) => {
+    const { context, objects } = createWorld(aMapping('m', spec));
+    const asked: unknown[] = [];
+    objects.get = async (resource) => void asked.push(resource);
+    await handled(ingest, { ...referenceTo(aWidget('abc')), ...(subject !== '' && { subject }) }, context);
+    await handled(ingest, referenceTo({ ...aWidget('abc'), metadata: { name: 'abc' } }), context);
+    const kind = { group: 'example.com', versions: ['v1'], kind: 'Widget' };
+    expect(asked[0]).toEqual({ ...kind, plural, namespaced: true });
+    expect(asked[1]).toMatchObject({ ...kind, namespaced: false });
+  });
+
+  it.each([
+    ['another group’s Ingester', { apiVersion: 'example.com/v1', kind: 'Ingester' }],
+    ['another kind of ours', { apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationFilter' }],
+    ['a kind that nothing maps', { apiVersion: 'example.com/v1', kind: 'Gizmo' }],
+  ])('to %s is not wanted', async (_case, of) => {
+    const { see, stored } = createWorld(aMapping('m'), anIngester('i'), aWidget('a'));
+    expect((await see({ ...aWidget('x'), ...of })).skipped).toEqual({ not_wanted: 1 });
+    expect(await stored()).toEqual([]);
+  });
+
+  it('that fails for one source says what was done for another', async () => {
+    const second = aMapping('n', { sourceName: 'others' }, 'zen-system', later);
+    const { see, objects } = createWorld(aMapping('m', {}, 'zen-system', earlier), second, aWidget('a'));
+    const { get } = objects;
+    let asked = 0;
+    objects.get = async (...args) => {
+      asked += 1;
+      if (asked > 1) throw new Refusal(503, 'away');
+      return get(...args);
+    };
+    await expect(see(aWidget('a'))).rejects.toMatchObject({ status: 503, summary: { created: [{ count: 1 }] } });
+  });
+
+  it('is observed by all sources that map its kind', async () => {
+    const { see, stored } = createWorld(aMapping('m'), aMapping('n', { sourceName: 'others' }), aWidget('a'));
+    expect((await see(aWidget('a'))).created).toEqual([{ category: 'operational', severity: 'HIGH', count: 2 }]);
+    expect(await stored()).toEqual(['shop: others HIGH a broke', 'shop: widgets HIGH a broke']);
+  });
+
+  it('to an object whose labels are none makes nothing', async () => {
+    const odd = aWidget('a');
+    Object.assign(odd.metadata, { labels: { tier: 1 } });
+    const { see } = createWorld(aMapping('m'), odd);
+    expect((await see(odd)).skipped).toEqual({ nothing_reported: 1 });
+  });
+});
+
+describe('the door for posts', () => {
+  const [door] = peers.find(({ name }) => name === 'ingest')?.webhooks ?? [];
+  if (!door) throw new Error('ingest has no door');
+
+  it('takes a body as it is, under an id that is the same every time', () => {
+    const one = door.split({ a: 1, b: [2] });
+    expect(one).toEqual({
+      items: [{ id: expect.stringMatching(/^[0-9a-f]{32}$/), data: { a: 1, b: [2] } }],
+      refused: [],
+      unwanted: 0,
+    });
+    expect(door.split({ b: [2], a: 1 }).items[0]?.id).toBe(one.items[0]?.id);
+    expect(door.split({ a: 1, b: [3] }).items[0]?.id).not.toBe(one.items[0]?.id);
+    expect(door.inFlight).toBe(100);
+  });
+
+  it('refuses a body that is nested too deeply', () => {
+    const deep: unknown = JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`);
+    expect(() => door.split(deep)).toThrow(
+      expect.objectContaining({ status: 422, message: 'the body is nested too deeply', path: 'body' }),
+    );
+  });
+
+  it('is open below /ingest/ for each accepted Ingester', () => {
+    const { context } = createWorld(anIngester('i'), anIngester('bad', { source: 'gc', webhook: { path: 'gc' } }));
+    const isServed = (path: string): boolean | undefined => door.isServed?.(path, context);
+    expect(['/ingest/hooks', '/ingest/gc', '/ingest/other', '/hooks', 'hooks'].filter(isServed)).toEqual([
+      '/ingest/hooks',
+    ]);
+  });
+});
+
 describe('what is posted', () => {
   it('is observed by its Ingester', async () => {
     const { post, stored } = createWorld(anIngester('i', { items: '.list' }));
@@ -214,7 +337,17 @@ describe('what is posted', () => {
 
   it('without an Ingester is not acknowledged', async () => {
     const { post } = createWorld();
-    await expect(post('/ingest/hooks', {})).rejects.toMatchObject({ status: 503 });
+    await expect(post('/ingest/hooks', {})).rejects.toMatchObject({
+      status: 503,
+      message: 'no Ingester has this path',
+      retryAfter: 2,
+    });
+  });
+
+  it('is kept for the time of its Ingester', async () => {
+    const { post, store } = createWorld(anIngester('i', { ttl: { default: '1h' } }));
+    await post('/ingest/hooks', { severity: 'low', text: 'a' });
+    expect((await store.read({ limit: 1 })).items[0]?.spec.ttlSecondsAfterCreation).toBe(3600);
   });
 
   it.each<[string, unknown]>([
@@ -228,9 +361,6 @@ describe('what is posted', () => {
     expect((await post('/ingest/hooks', data)).skipped).toEqual({ no_items: 1 });
   });
 });
-
-const later = { creationTimestamp: '2026-02-01T00:00:00Z' };
-const earlier = { creationTimestamp: '2026-01-01T00:00:00Z' };
 
 describe('what is accepted', () => {
   it.each<[string, KubernetesObject[], string, object]>([
@@ -330,6 +460,118 @@ describe('what is accepted', () => {
   });
 });
 
+describe('a pass', () => {
+  const open = { source: 'x', now: Date.parse('2026-03-01T11:00:00Z') };
+  const statesIn = async ({ store }: ReturnType<typeof createWorld>): Promise<string[]> => {
+    const { items } = await store.read({ limit: 100 });
+    return items
+      .map(({ metadata, spec }) => `${metadata.namespace} ${spec.source} ${metadata.labels['zen.kube-zen.io/state']}`)
+      .sort();
+  };
+
+  it('ages what no mapping makes, and nothing of a built-in source or of one that may be mended', async () => {
+    const broken = { mappings: { ...mappings, colour: 'red' } };
+    const world = createWorld(
+      aMapping('m', { ...broken, sourceName: 'of-mapping' }),
+      anIngester('i', { ...broken, source: 'of-ingester' }),
+      anIngester('t', { ...broken, source: 'of-tenant' }, 'pay'),
+    );
+    for (const source of ['trivy', 'of-mapping', 'of-ingester', 'of-tenant', 'of-nothing']) {
+      const object = anObservationOf(aFinding('r', 'shop'), { ...open, source });
+      await world.store.create(object, world.context.event.signal);
+    }
+    expect((await world.pass()).relabelled).toEqual({ missing: 1 });
+    expect(await statesIn(world)).toEqual([
+      'shop of-ingester open',
+      'shop of-mapping open',
+      'shop of-nothing missing',
+      'shop of-tenant open',
+      'shop trivy open',
+    ]);
+  });
+
+  it('ages what a tenant’s mapping makes elsewhere, and not what it makes at home', async () => {
+    const world = createWorld(anIngester('t', { source: 'of-tenant' }, 'pay'));
+    for (const namespace of ['pay', 'shop']) {
+      const object = anObservationOf(aFinding('r', namespace), { ...open, source: 'of-tenant' });
+      await world.store.create(object, world.context.event.signal);
+    }
+    await world.pass();
+    expect(await statesIn(world)).toEqual(['pay of-tenant open', 'shop of-tenant missing']);
+  });
+
+  it('leaves what a source has found, where it is only posted to now', async () => {
+    const world = createWorld(anIngester('i'));
+    await world.store.create(
+      anObservationOf(aFinding('r', 'shop'), { ...open, source: 'hooks' }),
+      world.context.event.signal,
+    );
+    await world.pass();
+    expect(await statesIn(world)).toEqual(['shop hooks open']);
+  });
+
+  it('ages the findings of a source that is posted to as well as read', async () => {
+    const both = { ...informer(), source: 'hooks' };
+    const world = createWorld(anIngester('i', {}, 'zen-system', earlier), anIngester('j', both, 'zen-system', later));
+    world.all.push(aWidget('a', 'shop', {}, 'Gadget'));
+    await world.pass();
+    expect(await statesIn(world)).toEqual(['shop hooks open']);
+    world.all.pop();
+    world.clock.now += 60_000;
+    await world.pass();
+    expect(await statesIn(world)).toEqual(['shop hooks missing']);
+    expect(world.conditionsOf('i')).toEqual({ Accepted: 'Valid', Ready: 'Ready' });
+  });
+
+  it('says what it has done, also where it could not do all', async () => {
+    const broken = aMapping('broken', { sourceName: 'broken', kind: 'Broken' }, 'zen-system', later);
+    const world = createWorld(aMapping('m', {}, 'zen-system', earlier), broken, aWidget('a'));
+    const { list } = world.objects;
+    world.objects.list = (resource, ...rest) => {
+      if (resource.kind === 'Broken') throw new Refusal(503, 'away');
+      return list(resource, ...rest);
+    };
+    const created = [{ category: 'operational', severity: 'HIGH', count: 1 }];
+    await expect(world.pass()).rejects.toMatchObject({ status: 503, summary: { created } });
+    world.objects.list = list;
+    expect(await world.pass()).toMatchObject({ created: [], unchanged: 1 });
+  });
+
+  it('gives each mapping and Ingester its conditions, with words where there is something to say', async () => {
+    const world = createWorld(aMapping('m'), anIngester('i'), aMapping('off', { enabled: false, sourceName: 'off' }));
+    await world.pass();
+    const conditions = (of: string): unknown => world.all.find(({ metadata }) => metadata.name === of);
+    for (const of of ['m', 'i']) {
+      expect(conditions(of)).toMatchObject({
+        status: {
+          conditions: [
+            { type: 'Accepted', status: 'True', reason: 'Valid', message: '', observedGeneration: 1 },
+            { type: 'Ready', status: 'True', reason: 'Ready', message: '', observedGeneration: 1 },
+          ],
+        },
+      });
+    }
+    expect(conditions('off')).toMatchObject({
+      status: { conditions: [{ status: 'True' }, { status: 'False', reason: 'Disabled' }] },
+    });
+  });
+
+  it('looks at its own namespace alone, where it is a tenant’s zen-watcher', async () => {
+    const world = createWorld(aMapping('mine', {}, 'shop'), aMapping('theirs', {}, 'pay'), anIngester('i', {}, 'pay'));
+    Object.assign(world.context.settings, { WATCH_NAMESPACE: 'shop', SYSTEM_NAMESPACE: 'shop' });
+    await world.pass();
+    expect(world.conditionsOf('mine')).toEqual({ Accepted: 'Valid', Ready: 'Ready' });
+    expect([world.conditionsOf('theirs'), world.conditionsOf('i')]).toEqual([{}, {}]);
+  });
+
+  it('waits for the next one where there was one just now, and says that', async () => {
+    const world = createWorld(aMapping('m'), aWidget('a'));
+    Object.assign(world.context, { coalesce: async () => undefined });
+    expect((await world.pass()).skipped).toEqual({ coalesced: 1 });
+    expect((await world.see(aMapping('m'))).skipped).toEqual({ coalesced: 1 });
+  });
+});
+
 describe('a tenant’s mapping', () => {
   it('sees its own namespace alone', async () => {
     const { pass, see, stored } = createWorld(aMapping('m', {}, 'shop'), aWidget('mine'), aWidget('theirs', 'pay'));
@@ -381,7 +623,7 @@ describe('a tenant’s mapping', () => {
       kinds: async () => [{ kind: 'Widget', plural: 'widgets', namespaced: false }],
     };
     const { pass, context, conditionsOf } = createWorld(aMapping('m', {}, 'shop'));
-    Object.assign(context, { discovery });
+    Object.assign(context.cluster, { kinds: discovery, hasApiServerSources: true });
     await pass();
     expect(conditionsOf('m')).toEqual({ Accepted: 'Valid', Ready: 'NamespaceNotAllowed' });
   });
@@ -408,7 +650,10 @@ describe('what can not be read in a cluster', () => {
     ['a kind whose plural Knative misses', [{ ...served[0], plural: 'widgetry' }], [], 'PassOnly'],
   ])('%s is told', async (_case, kinds, objects, reason) => {
     const { pass, context, conditionsOf } = createWorld(aMapping('m'), ...objects);
-    Object.assign(context, { discovery: { groups: async () => groups, kinds: async () => kinds } });
+    Object.assign(context.cluster, {
+      kinds: { groups: async () => groups, kinds: async () => kinds },
+      hasApiServerSources: true,
+    });
     await pass();
     expect(conditionsOf('m').Ready).toBe(reason);
   });
@@ -420,7 +665,10 @@ describe('what can not be read in a cluster', () => {
   ])('findings of a kind %s are aged, or not', async (_case, known, kinds, state) => {
     const { pass, context, store, clock } = createWorld(aMapping('m'), aWidget('a'));
     await pass();
-    Object.assign(context, { discovery: { groups: async () => known, kinds: async () => kinds } });
+    Object.assign(context.cluster, {
+      kinds: { groups: async () => known, kinds: async () => kinds },
+      hasApiServerSources: true,
+    });
     clock.now += 60_000;
     await pass();
     expect(
@@ -437,7 +685,10 @@ describe('what can not be read in a cluster', () => {
     );
     await pass();
     const kinds = [...served, { kind: 'Gadget', plural: 'gadgets', namespaced: true }];
-    Object.assign(context, { discovery: { groups: async () => groups, kinds: async () => kinds } });
+    Object.assign(context.cluster, {
+      kinds: { groups: async () => groups, kinds: async () => kinds },
+      hasApiServerSources: true,
+    });
     const { list } = objects;
     objects.list = (resource, ...rest) => {
       if (resource.kind === 'Gadget')

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
+import type { SourceFunction } from '../../shared/function/definitions.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
-import { isSource, loadFunctions } from '../../shared/host/load-functions.ts';
-import type { SourceFunction } from '../../shared/pipeline/source.ts';
+import { isSource, loadFunctions } from '../../shared/host/function-list.ts';
 import { createRandom } from '../host/random.ts';
-import { createTestContext, eventOf } from '../pipeline/test-context.ts';
+import { createTestContext, eventOf, handled } from '../pipeline/test-context.ts';
 import { loadFixtures } from './fixtures.ts';
 
 const sources = (await loadFunctions()).filter(isSource);
@@ -28,7 +28,7 @@ function replaced(value: unknown, [key, ...rest]: Path, by: unknown): unknown {
   );
 }
 
-/** Values that tools should never send, and those that they do. */
+/** Values that tools should never send, but do. */
 const odd = fc.oneof(
   fc.jsonValue(),
   fc.constantFrom<unknown>(
@@ -65,7 +65,7 @@ function mutationsOf(source: SourceFunction): fc.Arbitrary<unknown> {
 describe.each(sources)('$name', (definition) => {
   const { name, source } = definition;
 
-  it('normalizes whatever its schema accepts, the same way every time', () => {
+  it('normalizes whatever its schema accepts, deterministically', () => {
     const settings = Object.assign({}, parseSettings({}, source.settings, []));
     const options = { time: '2026-03-01T10:00:00Z', settings };
     fc.assert(
@@ -74,7 +74,7 @@ describe.each(sources)('$name', (definition) => {
         if (!parsed.success) return;
         const normalized = source.normalize(parsed.data, options);
         expect(source.normalize(structuredClone(parsed.data), options)).toEqual(normalized);
-        for (const { identity, eventType, detectedAt } of normalized.observations) {
+        for (const { identity, eventType, detectedAt } of normalized.findings) {
           for (const part of Object.values(identity)) expect(typeof part).toBe('string');
           expect(eventType).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/);
           expect(Date.parse(detectedAt)).not.toBeNaN();
@@ -84,15 +84,15 @@ describe.each(sources)('$name', (definition) => {
     );
   });
 
-  it('leaves the same Observations, in whatever order and however often its events come', async () => {
+  it('leaves the same Observations, in whatever order and however often events arrive', async () => {
     const fixtures = loadFixtures(name).filter(({ environment }) => Object.keys(environment).length === 0);
-    const deliver = async (events: readonly { event: CloudEvent; data: unknown }[]): Promise<string[]> => {
+    const handleAll = async (events: readonly { event: CloudEvent; data: unknown }[]): Promise<string[]> => {
       const test = createTestContext(definition);
       for (const { event, data } of events) {
         const object: { metadata?: { name: string } } = data ?? {};
         if (event.type.startsWith('dev.'))
           test.objects.all.splice(0, 1, Object.assign({ apiVersion: '', kind: '', metadata: { name: '' } }, object));
-        await definition.handle(event, test.context).catch((error: unknown) => {
+        await handled(definition, event, test.context).catch((error: unknown) => {
           if (!(error instanceof Refusal)) throw error;
         });
       }
@@ -104,14 +104,14 @@ describe.each(sources)('$name', (definition) => {
       event: { ...eventOf(event.type, event.data), time: event.time },
       data: event.data,
     }));
-    const once = await deliver(events);
+    const once = await handleAll(events);
     expect(once.length).toBeGreaterThan(0);
     for (let run = 0; run < 5; run += 1) {
       const { shuffle, pick, seed } = createRandom();
       const [first, ...rest] = events;
       if (!first) throw new Error('no events');
       const repeated = Array.from({ length: events.length }, () => pick([first, ...rest]));
-      expect(await deliver(shuffle([...events, ...repeated])), `seed ${seed}`).toEqual(once);
+      expect(await handleAll(shuffle([...events, ...repeated])), `seed ${seed}`).toEqual(once);
     }
   });
 });

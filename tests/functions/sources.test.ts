@@ -1,17 +1,37 @@
 import { describe, expect, it } from 'vitest';
+import checkov from '../../functions/checkov.ts';
+import ingest from '../../functions/ingest.ts';
+import kyverno from '../../functions/kyverno.ts';
 import sources from '../../functions/sources.ts';
 import trivy from '../../functions/trivy.ts';
-import type { Context } from '../../shared/function/context.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
-import type { Discovery, KubernetesObject, ServedKind } from '../../shared/function/stores.ts';
-import { resourcesOf } from '../../shared/function/triggers.ts';
-import { peerOf } from '../../shared/host/peers.ts';
-import { createTestContext, ping } from '../pipeline/test-context.ts';
+import type { Discovery, KubernetesObject, ObjectRef, ServedKind } from '../../shared/function/stores.ts';
+import { functionInfoOf } from '../../shared/host/function-info.ts';
+import { createTestContext, handled, type Overrides, ping } from '../pipeline/test-context.ts';
 
 const group = 'aquasecurity.github.io';
 const name = 'trivy-aquasecurity-github-io';
-const peer = peerOf(trivy, {}, []);
-const kinds = resourcesOf(trivy);
+const peer = functionInfoOf(trivy, {}, []);
+const kyvernoKinds = functionInfoOf(kyverno, {}, []).kinds;
+const { kinds } = peer;
+
+const widget: ServedKind = { kind: 'Widget', plural: 'widgets', namespaced: true };
+const gadget: ServedKind = { kind: 'Gadget', plural: 'gadgets', namespaced: true };
+
+/** Maps Widgets by their kind and Gadgets by their plural, each in its version `v1` of a group. */
+function mappingsOf(of: string, namespace = 'zen-system'): KubernetesObject[] {
+  const mappings = { severity: '.severity', category: 'operational', eventType: 'broken', message: '.text' };
+  const object = (kind: string, name: string, spec: object): KubernetesObject => {
+    const metadata = { name, namespace };
+    return Object.assign({ apiVersion: 'zen.kube-zen.io/v1alpha1', kind, metadata }, { spec: { ...spec, mappings } });
+  };
+  const informer = { gvr: { group: of, version: 'v1', resource: 'gadgets' } };
+  return [
+    object('ObservationMapping', 'm', { sourceName: 'widgets', group: of, version: 'v1', kind: 'Widget' }),
+    object('Ingester', 'i', { source: 'gadgets', ingester: 'informer', informer }),
+    object('Ingester', 'posted', { source: 'posted', ingester: 'webhook', webhook: { path: 'posted' } }),
+  ];
+}
 
 /** What a cluster serves, and what of it can't be told now. */
 interface World {
@@ -36,7 +56,7 @@ function crdOf(plural: string): KubernetesObject {
   return { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata };
 }
 
-function createWorld(first: World, context: Partial<Context> = {}, environment: Record<string, string> = {}) {
+function createWorld(first: World, context: Overrides = {}, environment: Record<string, string> = {}) {
   let world = first;
   const pinged: string[] = [];
   const writes: string[] = [];
@@ -50,16 +70,21 @@ function createWorld(first: World, context: Partial<Context> = {}, environment: 
   const test = createTestContext(sources, {
     environment,
     context: {
-      discovery,
+      kinds: discovery,
       functions: [peer],
-      async deliver(url) {
+      async sendTo(url) {
         pinged.push(url);
         return 204;
       },
       ...context,
     },
   });
-  const { apply, delete: remove } = test.objects;
+  const asked: ObjectRef[] = [];
+  const { apply, delete: remove, get } = test.objects;
+  test.objects.get = async (resource, ref, signal) => {
+    asked.push(ref);
+    return get(resource, ref, signal);
+  };
   test.objects.apply = async (resource, object, signal) => {
     writes.push(`apply ${object.metadata.name}`);
     await apply(resource, object, signal);
@@ -72,13 +97,16 @@ function createWorld(first: World, context: Partial<Context> = {}, environment: 
     ...test,
     pinged,
     writes,
+    asked,
     become: (next: World) => {
       world = next;
     },
+    made: (of: string) =>
+      test.objects.all.find((object) => object.kind === 'ApiServerSource' && object.metadata.name === of),
     async run() {
       writes.length = 0;
       pinged.length = 0;
-      return sources.handle(ping, test.context);
+      return handled(sources, ping, test.context);
     },
     source: () => test.objects.all.find((object) => object.kind === 'ApiServerSource' && object.metadata.name === name),
   };
@@ -97,44 +125,55 @@ describe('sources', () => {
   });
 
   it('makes one source for a function and group, pings the function once, and then leaves both alone', async () => {
-    const { run, writes, pinged, become, objects, source } = createWorld(nothing);
+    const { run, writes, pinged, become, source } = createWorld(nothing);
     await run();
     become(served());
     await run();
+    expect(writes).toEqual([`apply ${name}`]);
     expect(pinged).toEqual([peer.url]);
-    expect(objects.all).toHaveLength(1);
-    expect(source()).toMatchObject({
-      metadata: { namespace: 'zen-system' },
+    expect(source()).toEqual({
+      apiVersion: 'sources.knative.dev/v1',
+      kind: 'ApiServerSource',
+      metadata: {
+        name,
+        namespace: 'zen-system',
+        labels: { 'app.kubernetes.io/part-of': 'zen-watcher', 'zen.kube-zen.io/made-by': 'sources' },
+      },
       spec: {
         mode: 'Reference',
         namespaceSelector: {},
+        resources: kinds.map(({ kind }) => ({ apiVersion: `${group}/v1alpha1`, kind })),
         serviceAccountName: 'trivy-source',
-        sink: { ref: { kind: 'Service', name: 'trivy', namespace: 'zen-system' } },
+        sink: {
+          ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name: 'trivy', namespace: 'zen-system' },
+        },
       },
     });
-    expect(kindsIn(source())).toEqual(kinds.map(({ kind }) => kind));
     await run();
     expect([writes, pinged]).toEqual([[], []]);
   });
 
   it('changes it when a kind comes or goes', async () => {
-    const { run, pinged, become, source } = createWorld(served(2));
+    const { run, writes, pinged, become, source } = createWorld(served(2));
     await run();
     become(served(3));
     await run();
-    expect(kindsIn(source())).toEqual(kinds.slice(0, 3).map(({ kind }) => kind));
-    expect(pinged).toEqual([peer.url]);
+    expect([writes, pinged, kindsIn(source())]).toEqual([
+      [`apply ${name}`],
+      [peer.url],
+      kinds.slice(0, 3).map(({ kind }) => kind),
+    ]);
     become(served(1));
     await run();
-    expect(kindsIn(source())).toEqual(kinds.slice(0, 1).map(({ kind }) => kind));
+    expect([writes, kindsIn(source())]).toEqual([[`apply ${name}`], kinds.slice(0, 1).map(({ kind }) => kind)]);
   });
 
   it('removes it when the group is gone', async () => {
-    const { run, writes, become, source } = createWorld(served());
+    const { run, writes, pinged, become, source } = createWorld(served());
     await run();
     become(nothing);
     await run();
-    expect(source()).toBeUndefined();
+    expect([writes, pinged, source()]).toEqual([[`delete ${name}`], [], undefined]);
     await run();
     expect(writes).toEqual([]);
   });
@@ -155,12 +194,17 @@ describe('sources', () => {
     ['its group', nothing],
     ['its kind', { ...served(), kinds: new Map([[`${group}/v1alpha1`, []]]) }],
   ])('leaves it as it is while a CRD says that there is more than %s that discovery misses', async (_case, partial) => {
-    const { run, writes, become, objects } = createWorld(served(1));
+    const { run, writes, asked, become, objects } = createWorld(served(1));
     objects.all.push(crdOf(kinds[0]?.plural ?? ''));
     await run();
     become(partial);
     await run();
     expect(writes).toEqual([]);
+    expect(asked).toContainEqual({
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      name: `${kinds[0]?.plural}.${group}`,
+    });
   });
 
   it('answers 503 when the API server cannot tell what there is, so that the event comes again', async () => {
@@ -188,9 +232,159 @@ describe('sources', () => {
     made.status = { conditions: [] };
     await run();
     expect(writes).toEqual([]);
-    made.spec.serviceAccountName = 'default';
+    const { spec } = structuredClone(made);
+    const changes: Record<string, unknown>[] = [
+      { serviceAccountName: 'default' },
+      { namespaceSelector: undefined },
+      { sink: null },
+      { sink: 'http://elsewhere' },
+      { resources: null },
+      { resources: {} },
+      { resources: [] },
+      { resources: kinds.toReversed().map(({ kind }) => ({ apiVersion: `${group}/v1alpha1`, kind })) },
+    ];
+    for (const change of changes) {
+      const there = source() as unknown as { spec: Record<string, unknown> };
+      there.spec = JSON.parse(JSON.stringify({ ...spec, ...change }));
+      await run();
+      expect([change, writes]).toEqual([change, [`apply ${name}`]]);
+      expect(source()).toHaveProperty('spec.resources', spec.resources);
+    }
+  });
+
+  it('removes what it has made for a function that is no more', async () => {
+    const { run, writes, context } = createWorld(served());
     await run();
-    expect(source()).toMatchObject({ spec: { serviceAccountName: 'trivy-source' } });
+    Object.assign(context, { functions: [] });
+    await run();
+    expect(writes).toEqual([`delete ${name}`]);
+  });
+
+  it('makes none for what every cluster serves: those have been applied with us', async () => {
+    const { run, writes } = createWorld(
+      { ...served(), groups: new Map([['', ['v1']]]) },
+      {
+        functions: [functionInfoOf(checkov, {}, [])],
+      },
+    );
+    await run();
+    expect(writes).toEqual([]);
+  });
+
+  it.each([
+    [['v1alpha2'], 'v1alpha2'],
+    [['v1alpha2', 'v1beta1'], 'v1beta1'],
+  ])('watches of a kind that is served in %j its version %s, each group by itself', async (versions, best) => {
+    const served = kyvernoKinds.filter((resource) => resource.group === 'wgpolicyk8s.io');
+    const { run, made } = createWorld(
+      {
+        groups: new Map([
+          ['openreports.io', ['v1alpha1']],
+          ['wgpolicyk8s.io', versions],
+        ]),
+        kinds: new Map([
+          ['openreports.io/v1alpha1', kyvernoKinds.filter((resource) => resource.group === 'openreports.io')],
+          ...versions.map((version): [string, ServedKind[]] => [`wgpolicyk8s.io/${version}`, served]),
+        ]),
+      },
+      { functions: [functionInfoOf(kyverno, {}, [])] },
+    );
+    await run();
+    expect(made('kyverno-wgpolicyk8s-io')).toHaveProperty(
+      'spec.resources',
+      served.map(({ kind }) => ({ apiVersion: `wgpolicyk8s.io/${best}`, kind })),
+    );
+    expect(kindsIn(made('kyverno-openreports-io'))).toEqual(['Report', 'ClusterReport']);
+    expect(made('kyverno-reports-x-k8s-io')).toBeUndefined();
+  });
+
+  it('selects by the labels that a function wants', async () => {
+    const resource = { group: 'example.com', versions: ['v1'], ...widget, labels: { app: 'x' } };
+    const labelled = { name: 'some', url: 'http://some', webhooks: [], kinds: [resource], takesMappedKinds: false };
+    const world = { groups: new Map([['example.com', ['v1']]]), kinds: new Map([['example.com/v1', [widget]]]) };
+    const { run, made } = createWorld(world, { functions: [labelled] });
+    await run();
+    expect(made('some-example-com')).toHaveProperty('spec.resources', [
+      { apiVersion: 'example.com/v1', kind: 'Widget', selector: { matchLabels: { app: 'x' } } },
+    ]);
+  });
+
+  it.each([
+    ['example.com', 'ingest-example-com', 'example.com/v1'],
+    ['', 'ingest-core', 'v1'],
+  ])('watches for ingest, and for it alone, what is mapped in the group "%s"', async (of, made, apiVersion) => {
+    const world = { groups: new Map([[of, ['v1']]]), kinds: new Map([[`${of}/v1`, [widget, gadget]]]) };
+    const test = createWorld(world, { functions: [peer, functionInfoOf(ingest, {}, [])] });
+    test.objects.all.push(...mappingsOf(of));
+    await test.run();
+    expect(test.writes).toEqual([`apply ${made}`]);
+    expect(test.made(made)).toHaveProperty('spec.resources', [
+      { apiVersion, kind: 'Gadget' },
+      { apiVersion, kind: 'Widget' },
+    ]);
+    test.become({ ...world, kinds: new Map() });
+    await test.run();
+    expect(test.writes).toEqual([]);
+    test.objects.all.splice(0, 3);
+    await test.run();
+    expect(test.writes).toEqual([`delete ${made}`]);
+  });
+
+  it('watches nothing for a mapping in another namespace than a tenant’s', async () => {
+    const world = {
+      groups: new Map([['example.com', ['v1']]]),
+      kinds: new Map([['example.com/v1', [widget, gadget]]]),
+    };
+    const test = createWorld(world, { functions: [functionInfoOf(ingest, {}, [])] }, { WATCH_NAMESPACE: 'tenant-a' });
+    test.objects.all.push(...mappingsOf('example.com', 'tenant-b'));
+    await test.run();
+    expect(test.writes).toEqual([]);
+  });
+
+  it('asks for no CRD where it has no right to, as a tenant’s', async () => {
+    const test = createWorld(served(1), {}, { WATCH_NAMESPACE: 'tenant-a' });
+    test.objects.all.push(crdOf(kinds[0]?.plural ?? ''));
+    await test.run();
+    expect(test.writes).toEqual([`apply ${name}`]);
+    test.become(nothing);
+    await test.run();
+    expect(test.writes).toEqual([`delete ${name}`]);
+  });
+
+  it('asks for no CRD in a group that every cluster serves', async () => {
+    const of = 'zen.kube-zen.io';
+    const world = { groups: new Map([[of, ['v1']]]), kinds: new Map([[`${of}/v1`, [widget, gadget]]]) };
+    const test = createWorld(world, { functions: [functionInfoOf(ingest, {}, [])] });
+    const crd = crdOf('widgets');
+    test.objects.all.push(...mappingsOf(of), { ...crd, metadata: { name: `widgets.${of}` } });
+    await test.run();
+    expect(test.writes).toEqual(['apply ingest-zen-kube-zen-io']);
+    test.become({ ...world, kinds: new Map([[`${of}/v1`, [gadget]]]) });
+    await test.run();
+    expect(kindsIn(test.made('ingest-zen-kube-zen-io'))).toEqual(['Gadget']);
+  });
+
+  it('keeps of what it can not tell now no kind that nobody wants any more', async () => {
+    const test = createWorld(served());
+    await test.run();
+    Object.assign(test.context, { functions: [{ ...peer, kinds: kinds.slice(1) }] });
+    test.become({ ...served(), kinds: new Map() });
+    await test.run();
+    expect(kindsIn(test.source())).toEqual(kinds.slice(1).map(({ kind }) => kind));
+  });
+
+  it('makes nothing of one of its own that says nothing, while it can not tell', async () => {
+    const test = createWorld({ ...served(), kinds: new Map() });
+    const labels = { 'zen.kube-zen.io/made-by': 'sources' };
+    const empty = { apiVersion: 'sources.knative.dev/v1', kind: 'ApiServerSource', spec: {} };
+    test.objects.all.push({ ...empty, metadata: { name, namespace: 'zen-system', labels } } as KubernetesObject);
+    await test.run();
+    expect(test.writes).toEqual([`delete ${name}`]);
+  });
+
+  it('waits for the next look where there was one just now, and says that', async () => {
+    const { run } = createWorld(served(), { coalesce: async () => undefined });
+    expect((await run()).skipped).toEqual({ coalesced: 1 });
   });
 
   it('leaves a kind whose plural Knative guesses wrongly to the pass, and says so', async () => {
@@ -200,16 +394,44 @@ describe('sources', () => {
     const { run, source } = createWorld(world);
     const { warnings } = await run();
     expect(kindsIn(source())).toEqual([kinds[1]?.kind]);
-    expect(warnings).toEqual([expect.stringContaining('oddities')]);
+    expect(warnings).toEqual([expect.stringContaining(`oddities.${group} are found by the completeness pass only`)]);
   });
 
   it('asks a function again that does not take its first ping, and says so in the end', async () => {
-    const statuses = [503, 503, 204];
-    const first = createWorld(served(), { deliver: async () => statuses.shift() ?? 500 });
-    expect((await first.run()).warnings).toEqual([]);
+    const statuses = [503, 199, 300, 204];
+    const events: string[] = [];
+    const first = createWorld(served(), {
+      sendTo: async (_url, { type, source }) => {
+        events.push(`${type} ${source}`);
+        return statuses.shift() ?? 500;
+      },
+    });
+    expect(await first.run()).toMatchObject({ observed: 1, warnings: [] });
     expect(statuses).toEqual([]);
-    const never = createWorld(served(), { deliver: async () => 503 });
-    expect((await never.run()).warnings).toEqual([expect.stringContaining('trivy did not take its first ping')]);
+    const ofTrivy = 'dev.knative.sources.ping /apis/v1/namespaces/zen-system/pingsources/trivy';
+    expect(new Set(events)).toEqual(new Set([ofTrivy]));
+    const never = createWorld(served(), { sendTo: async () => 503 });
+    expect(await never.run()).toMatchObject({
+      observed: 1,
+      warnings: [expect.stringContaining('trivy did not take its first ping')],
+    });
+  });
+
+  it.each([200, 299])('asks no more once the answer is %i', async (status) => {
+    let asked = 0;
+    const deliver = async (): Promise<number> => {
+      asked += 1;
+      return status;
+    };
+    expect((await createWorld(served(), { sendTo: deliver }).run()).warnings).toEqual([]);
+    expect(asked).toBe(1);
+  });
+
+  it('asks for a quarter of a minute, which is how long a function may take to start', async () => {
+    const pauses: number[] = [];
+    const sleep = async (milliseconds: number): Promise<void> => void pauses.push(milliseconds);
+    await createWorld(served(), { sendTo: async () => 503, sleep }).run();
+    expect(pauses.reduce((sum, pause) => sum + pause, 0)).toBe(15_000);
   });
 
   it('watches namespaced kinds in its own namespace alone where it is a tenant’s', async () => {
@@ -221,9 +443,9 @@ describe('sources', () => {
     expect(kindsIn(made)).toEqual(kinds.filter(({ namespaced }) => namespaced).map(({ kind }) => kind));
   });
 
-  it('has nothing to do where there are no API groups', async () => {
-    const { run, writes } = createWorld(served(), { discovery: undefined });
-    await run();
+  it('has nothing to do where there are no ApiServerSources', async () => {
+    const { run, writes } = createWorld(served(), { hasApiServerSources: false });
+    expect((await run()).skipped).toEqual({ no_api_server_sources: 1 });
     expect(writes).toEqual([]);
   });
 });

@@ -1,20 +1,22 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
 import webhook from '../../functions/webhook.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
-import type { Context, PeerWebhook } from '../../shared/function/context.ts';
+import { triggersOf } from '../../shared/function/definitions.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
-import { peerOf } from '../../shared/host/peers.ts';
+import { createTally } from '../../shared/function/tally.ts';
+import type { WebhookTrigger } from '../../shared/function/triggers.ts';
+import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
 import { corpusFiles } from '../corpus/corpus.ts';
-import { createTestContext } from '../pipeline/test-context.ts';
+import { createTestContext, type Overrides } from '../pipeline/test-context.ts';
 
-const peers = [peerOf(falco, {}, []), peerOf(audit, {}, [])];
+const peers = [functionInfoOf(falco, {}, []), functionInfoOf(audit, {}, [])];
 
-function webhookOf(path: string): PeerWebhook {
+function webhookOf(path: string): WebhookTrigger {
   const found = peers.flatMap(({ webhooks }) => webhooks).find((one) => one.path === path);
   if (!found) throw new Error(path);
   return found;
@@ -32,22 +34,22 @@ function audited(fields: Record<string, unknown> = {}) {
   };
 }
 
-async function receive(body: unknown, path = '/audit/webhook', context: Partial<Context> = {}) {
+async function receive(body: unknown, path = '/audit/webhook', context: Overrides = {}) {
   const published: CloudEvent[] = [];
   const test = createTestContext(webhook, {
     context: { functions: peers, publish: async (event) => void published.push(event), ...context },
   });
-  if (!webhook.receive) throw new Error('webhook receives nothing');
-  const summary = await webhook.receive(
+  const tally = createTally();
+  await webhook.receive(
     {
       path,
       endpoint: path,
       takeBody: () => (body instanceof Uint8Array ? body : new TextEncoder().encode(JSON.stringify(body))),
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     },
-    test.context,
+    { ...test.context, event: { ...test.context.event, tally } },
   );
-  return { summary, published };
+  return { summary: tally.read(), published };
 }
 
 describe('what travels from a webhook to the Broker', () => {
@@ -87,26 +89,138 @@ describe('what travels from a webhook to the Broker', () => {
     expect(published[0]?.data).toMatchObject({
       requestObject: { spec: { containers: [{ name: 'c', securityContext: { privileged: true } }] } },
     });
+    for (const { data } of published.slice(1)) expect(data).toMatchObject({ requestObject: undefined });
+  });
+
+  it.each([
+    ['a UUID', '0F0f0f0f-1111-4222-8333-444444444444', '0F0f0f0f-1111-4222-8333-444444444444/ResponseComplete'],
+    ['what only begins with a UUID', '0f0f0f0f-1111-4222-8333-444444444444-1', /^[0-9a-f]{32}\/ResponseComplete$/],
+    ['what only ends with a UUID', '1-0f0f0f0f-1111-4222-8333-444444444444', /^[0-9a-f]{32}\/ResponseComplete$/],
+  ])('has a short id, of %s as well', async (_case, auditID, id) => {
+    const [event] = (await receive(audited({ auditID }))).published;
+    expect(event?.id).toEqual(typeof id === 'string' ? id : expect.stringMatching(id));
+  });
+
+  it('has an id that is short, however long the audit ID is', async () => {
+    const split = auditWebhook.split(audited({ auditID: 'a'.repeat(1000) }));
+    expect(split.items.map(({ id }) => id)).toEqual([expect.stringMatching(/^[0-9a-f]{32}\/ResponseComplete$/)]);
+  });
+
+  it.each<[string, string, unknown]>([
+    ['one event', '/audit/webhook', audited()],
+    ['one alert', '/falco/webhook', { rule: 'r', priority: 'Error' }],
+  ])('is nothing but the event itself of %s', async (_case, path, body) => {
+    const { published, summary } = await receive(body, path);
+    expect(published).toHaveLength(1);
+    expect(summary).toMatchObject({ observed: 1, dropped: 0, warnings: [] });
+    expect(summary.skipped).toEqual({});
   });
 
   it('names the bad items of a list, and lets the good ones go on', async () => {
     const { published, summary } = await receive({
       kind: 'EventList',
-      items: [audited(), { auditID: 7 }, 'x', audited({ stage: '' })],
+      items: [audited(), { auditID: 7 }, 'x', audited({ stage: '' }), null, audited({ auditID: '' })],
     });
     expect(published).toHaveLength(1);
-    expect(summary.dropped).toBe(3);
-    expect(summary.warnings.join()).toContain('items[1].auditID');
+    expect(summary.dropped).toBe(5);
+    // Three are enough to see what is wrong.
+    expect(summary.warnings).toEqual([
+      expect.stringContaining('items[1].auditID: Invalid input'),
+      expect.stringContaining('items[2]: Invalid input'),
+      expect.stringContaining('items[3].stage: Too small'),
+    ]);
   });
 
-  it.each([
+  it.each<[string, Record<string, unknown>, 'unwanted' | 'refused']>([
+    ['a get', { verb: 'get' }, 'unwanted'],
+    ['a list', { verb: 'list' }, 'unwanted'],
+    ['a watch', { verb: 'watch' }, 'unwanted'],
+    ['a read of no object', { verb: 'get', objectRef: undefined }, 'unwanted'],
+    ['a read of an object that is null', { verb: 'get', objectRef: null }, 'unwanted'],
+    ['a write', { verb: 'delete' }, 'refused'],
+    ['a verb that is no text', { verb: 7 }, 'refused'],
+    ['no verb', { verb: undefined }, 'refused'],
+    ['a read of a subresource', { verb: 'get', objectRef: { resource: 'pods', subresource: 'exec' } }, 'refused'],
+    ['a read of what is no object', { verb: 'get', objectRef: 'pods' }, 'refused'],
+    ['a read without an auditID', { verb: 'get', auditID: undefined }, 'refused'],
+    ['a read with an empty auditID', { verb: 'get', auditID: '' }, 'refused'],
+    ['a read without a stage', { verb: 'get', stage: undefined }, 'refused'],
+    ['a read with an empty stage', { verb: 'get', stage: '' }, 'refused'],
+  ])('is not looked at closely where it is a plain read: %s', async (_case, fields, outcome) => {
+    const items = [audited({ apiVersion: 'audit.k8s.io/v9', ...fields })];
+    const { published, summary } = await receive({ kind: 'EventList', items });
+    expect(published).toEqual([]);
+    expect([summary.skipped, summary.dropped]).toEqual(outcome === 'refused' ? [{}, 1] : [{ unwanted: 1 }, 0]);
+  });
+
+  it.each<[unknown, string, string?]>([
     [null, 'body'],
+    ['text', 'body'],
     [[], 'body'],
+    [{ items: [] }, 'body.auditID'],
     [{ kind: 0 }, 'body.kind'],
     [{ kind: 'EventList' }, 'body.items'],
     [{ kind: 'Event', apiVersion: 'v1', auditID: 'a', stage: 's' }, 'body.apiVersion'],
-  ])('is nothing of %j', async (body, path) => {
-    await expect(receive(body)).rejects.toMatchObject({ status: 422, path });
+    [{ rule: 'r', priority: 'Loud' }, 'body.priority', '/falco/webhook'],
+  ])('is nothing of %j', async (body, path, at = '/audit/webhook') => {
+    await expect(receive(body, at)).rejects.toMatchObject({ status: 422, path, message: 'the data breaks the schema' });
+  });
+
+  it('says who sent it, when, and in which trace', async () => {
+    const { published } = await receive(audited());
+    expect(published).toEqual([
+      {
+        id: '0f0f0f0f-1111-4222-8333-444444444444/ResponseComplete',
+        source: '/audit/webhook',
+        type: 'io.kube-zen.audit.v1',
+        time: '2026-03-01T12:00:00.000Z',
+        datacontenttype: 'application/json',
+        extensions: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' },
+        data: expect.objectContaining({ verb: 'delete' }),
+      },
+    ]);
+  });
+
+  it.each(['/audit/webhook', '/falco/webhook'])('is nothing of a body that is no JSON: %s', async (path) => {
+    const received = receive(new TextEncoder().encode('{"rule":'), path);
+    await expect(received).rejects.toMatchObject({ status: 400, path: 'body' });
+  });
+
+  it('is nothing of a body that is nested too deeply to be read', async () => {
+    const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+    const body = new TextEncoder().encode(`{"rule":"r","priority":"Error","output_fields":{"a":${deep}}}`);
+    await expect(receive(body, '/falco/webhook')).rejects.toMatchObject({
+      status: 422,
+      path: 'body',
+      message: 'the body could not be read',
+      cause: expect.any(RangeError),
+    });
+  });
+
+  it.each<[string, string, unknown, number]>([
+    ['an alert', '/falco/webhook', { rule: 'r', priority: 'Error', output: 'x'.repeat(2_000_000) }, 1],
+    ['one event', '/audit/webhook', audited({ requestObject: 'x'.repeat(2_000_000) }), 1],
+    ['one short event that has items', '/audit/webhook', audited({ items: [1, 2] }), 1],
+    ['one event that has items', '/audit/webhook', audited({ items: [1, 2], x: 'x'.repeat(2_000_000) }), 1],
+    ['one event that has no items', '/audit/webhook', audited({ items: [], x: 'x'.repeat(2_000_000) }), 1],
+    ['a list of none', '/audit/webhook', { kind: 'EventList', items: [], x: 'x'.repeat(2_000_000) }, 0],
+  ])('is all of %s, however long', async (_case, path, body, count) => {
+    const { published, summary } = await receive(body, path);
+    expect(published).toHaveLength(count);
+    expect(summary).toMatchObject({ observed: count, dropped: 0 });
+    expect(summary.skipped).toEqual({});
+  });
+
+  it('names the bad items of a long list by their places in it', async () => {
+    const long = audited({ requestObject: 'x'.repeat(1_000_000) });
+    const { published, summary } = await receive({ kind: 'EventList', items: [long, long, { auditID: 7 }, long, 'x'] });
+    expect(published).toHaveLength(3);
+    expect(summary.dropped).toBe(2);
+    expect(summary.skipped).toEqual({});
+    expect(summary.warnings).toEqual([
+      expect.stringContaining('items[2].auditID: '),
+      expect.stringContaining('items[4]: '),
+    ]);
   });
 
   it('is the same whether a list is read as a whole or item by item', async () => {
@@ -147,16 +261,17 @@ describe('what travels from a webhook to the Broker', () => {
     });
     fc.assert(
       fc.property(event, (one) => {
-        const [item] = auditWebhook.split(one).items;
-        const isWanted = auditWebhook.wanted(item?.data);
-        const sent: unknown = JSON.parse(JSON.stringify(item?.data));
-        const { observations } = normalizeData(audit.source, sent, '2026-03-01T10:00:00Z', settings);
-        expect(observations.length > 0).toBe(isWanted);
-        expect(observations).toEqual(normalizeData(audit.source, one, '2026-03-01T10:00:00Z', settings).observations);
+        const { findings } = normalizeData(audit.source, one, '2026-03-01T10:00:00Z', settings);
+        const isWanted = findings.length > 0;
+        const { items, unwanted } = auditWebhook.split(one);
+        expect([items.length, unwanted]).toEqual(isWanted ? [1, 0] : [0, 1]);
+        const sent: unknown[] = JSON.parse(JSON.stringify(items.map(({ data }) => data)));
+        for (const data of sent) {
+          expect(normalizeData(audit.source, data, '2026-03-01T10:00:00Z', settings).findings).toEqual(findings);
+        }
         // In a list what can match nothing is not looked at closely: nothing that is wanted may be among that.
         const listed = auditWebhook.split({ kind: 'EventList', items: [JSON.parse(JSON.stringify(one))] });
-        expect(listed.items.filter(({ data }) => auditWebhook.wanted(data))).toHaveLength(isWanted ? 1 : 0);
-        expect(listed.items.length + (listed.unwanted ?? 0)).toBe(1);
+        expect([listed.items.length, listed.unwanted]).toEqual(isWanted ? [1, 0] : [0, 1]);
       }),
     );
   });
@@ -165,18 +280,192 @@ describe('what travels from a webhook to the Broker', () => {
     for (const { text } of corpusFiles('falco').filter(({ file }) => file.endsWith('.json'))) {
       const raw: unknown = JSON.parse(text);
       const settings = Object.assign({}, parseSettings({}, falco.source.settings, []));
-      const [item] = falcoWebhook.split(raw).items;
-      const sent: unknown = JSON.parse(JSON.stringify(item?.data));
       const time = '2026-03-01T10:00:00Z';
-      expect(normalizeData(falco.source, sent, time, settings)).toEqual(
-        normalizeData(falco.source, raw, time, settings),
-      );
+      const expected = normalizeData(falco.source, raw, time, settings);
+      const sent: unknown[] = JSON.parse(JSON.stringify(falcoWebhook.split(raw).items.map(({ data }) => data)));
+      expect(sent).toHaveLength(expected.findings.length);
+      for (const data of sent) expect(normalizeData(falco.source, data, time, settings)).toEqual(expected);
     }
+  });
+});
+
+/** A clock that only sleeping moves, and by which time runs out. `step` says how long a sleep really takes. */
+function sleeper(step: (milliseconds: number) => number = (milliseconds) => milliseconds) {
+  const clock = { now: 0 };
+  const pauses: number[] = [];
+  const deadlines: { readonly at: number; readonly end: AbortController }[] = [];
+  vi.spyOn(AbortSignal, 'timeout').mockImplementation((milliseconds) => {
+    const end = new AbortController();
+    deadlines.push({ at: clock.now + milliseconds, end });
+    return end.signal;
+  });
+  const sleep = async (milliseconds: number, signal: AbortSignal): Promise<void> => {
+    pauses.push(milliseconds);
+    const until = clock.now + step(milliseconds);
+    for (const { at, end } of deadlines.filter((deadline) => deadline.at <= until).sort((a, b) => a.at - b.at)) {
+      clock.now = Math.max(clock.now, at);
+      end.abort();
+      if (signal.aborted) return;
+    }
+    clock.now = until;
+  };
+  return { clock, pauses, context: { now: () => clock.now, sleep } };
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('the paths of a webhook', () => {
+  const anyTool: WebhookTrigger = {
+    type: 'Webhook',
+    path: '/any/*',
+    eventType: 'org.example.any',
+    inFlight: 1,
+    senderRetries: true,
+    split: (body) => ({ items: [{ id: '1', data: body }], refused: [], unwanted: 0 }),
+    isServed: (path) => path === '/any/tool',
+  };
+  const shape = { url: 'http://any', kinds: [], takesMappedKinds: false };
+  const functions = [
+    { name: 'none', webhooks: [], ...shape },
+    { name: 'any', webhooks: [anyTool], ...shape },
+    ...peers,
+  ];
+
+  it.each([
+    ['/any/tool', 'any', 'org.example.any', {}],
+    ['/audit/webhook', 'audit', 'io.kube-zen.audit.v1', audited()],
+    ['/falco/webhook', 'falco', 'falco.rule.output.v1', { rule: 'r', priority: 'Error' }],
+  ])('are those of the functions: %s of %s', async (path, to, type, body) => {
+    const isRouted = (name: string, eventType: string): boolean => name === to && eventType === type;
+    const { published } = await receive(body, path, { ...sleeper().context, functions, isRouted });
+    expect(published).toMatchObject([{ source: path, type }]);
+  });
+
+  it.each(['/any/other', '/any', '/anything', '/audit', '/audit/webhook/', '/falco/webhook2', '/', ''])(
+    'are not others: %s',
+    async (path) => {
+      const received = receive({ rule: 'r', priority: 'Error' }, path, { functions });
+      await expect(received).rejects.toMatchObject({ status: 404, message: 'no such path' });
+    },
+  );
+
+  it.each([
+    ['/audit/webhook', {}, 200],
+    ['/falco/webhook', {}, 100],
+    ['/audit/webhook', { AUDIT_BUFFER_SIZE: '7' }, 7],
+    ['/falco/webhook', { FALCO_BUFFER_SIZE: '7' }, 7],
+  ])('take as many requests at a time as their function says: %s %j', async (path, environment, limit) => {
+    const asked: unknown[] = [];
+    const acquire = (...of: unknown[]) => {
+      asked.push(of);
+      return undefined;
+    };
+    const set = [functionInfoOf(falco, environment, []), functionInfoOf(audit, environment, [])];
+    const received = receive(audited({ rule: 'r', priority: 'Error' }), path, { functions: set, acquire });
+    await expect(received).rejects.toMatchObject({ status: 503, message: 'too many requests are in flight' });
+    expect(asked).toEqual([[path, limit]]);
+  });
+
+  it('give a place back, whatever came of the request', async () => {
+    const { context } = createTestContext(webhook);
+    const shared = { functions, acquire: context.acquire };
+    await receive('one', '/any/tool', shared);
+    const publish = async (): Promise<void> => Promise.reject(new Refusal(413, 'too large'));
+    await expect(receive('two', '/any/tool', { ...shared, publish })).rejects.toMatchObject({ status: 413 });
+    expect((await receive('three', '/any/tool', shared)).published).toHaveLength(1);
+  });
+
+  it('are not for what a Broker sends', () => {
+    const { context } = createTestContext(webhook);
+    expect(triggersOf(webhook, context.settings)).toEqual([]);
+    expect(webhook).not.toHaveProperty('handle');
+  });
+});
+
+describe('who may post to a webhook', () => {
+  it.each<[Record<string, string>, object]>([
+    [{}, { tokens: [], tokenFile: undefined, allowedAddresses: [], trustedProxies: [], requestsPerMinute: undefined }],
+    [
+      {
+        WEBHOOK_AUTH_TOKEN: 'one\ntwo',
+        WEBHOOK_AUTH_TOKEN_FILE: '/run/token',
+        WEBHOOK_ALLOWED_IPS: '192.0.2.1, 2001:db8::/32',
+        WEBHOOK_TRUSTED_PROXIES: '10.0.0.0/8',
+        WEBHOOK_RATE_LIMIT: '60',
+      },
+      {
+        tokens: ['one', 'two'],
+        tokenFile: '/run/token',
+        allowedAddresses: ['192.0.2.1', '2001:db8::/32'],
+        trustedProxies: ['10.0.0.0/8'],
+        requestsPerMinute: 60,
+      },
+    ],
+  ])('is what the settings say: %j', (environment, expected) => {
+    const settings = Object.assign({}, parseSettings(environment, webhook.settings, []));
+    expect(webhook.access?.(settings)).toEqual(expected);
   });
 });
 
 describe('a webhook whose Broker is away', () => {
   const away = async (): Promise<void> => Promise.reject(new Refusal(503, 'no Broker'));
+  const alert = { rule: 'r', priority: 'Error' };
+  const minute = 60_000;
+
+  it.each([
+    ['Falco, which does not send again, for as long as Knative lets a request be', '/falco/webhook', alert, 9, 10],
+    ['the API server, which sends again, for less time than it waits', '/audit/webhook', audited(), 0.3, 0.5],
+  ])('holds %s, and then answers 503', async (_case, path, body, least, most) => {
+    const { clock, context } = sleeper();
+    await expect(receive(body, path, { ...context, publish: away })).rejects.toMatchObject({ status: 503 });
+    expect(clock.now).toBeGreaterThan(least * minute);
+    expect(clock.now).toBeLessThan(most * minute);
+  });
+
+  it('has an alert of Falco delivered by a Broker that comes back after minutes', async () => {
+    const { clock, context } = sleeper();
+    const publish = async (): Promise<void> => {
+      if (clock.now < 9 * minute) await away();
+    };
+    const { summary } = await receive(alert, '/falco/webhook', { ...context, publish });
+    expect(summary.observed).toBe(1);
+  });
+
+  it.each([
+    ['/audit/webhook', audited()],
+    ['/falco/webhook', { rule: 'r', priority: 'Error' }],
+  ])('says to the sender of %s in the end that the Broker did not take it', async (path, body) => {
+    const { pauses, context } = sleeper();
+    await expect(receive(body, path, { ...context, publish: away })).rejects.toMatchObject({
+      status: 503,
+      message: 'the Broker did not take the event in time',
+      cause: { message: 'no Broker' },
+    });
+    // Often enough that a Broker that is back is noticed soon, and not so often that it is kept from it.
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(5000);
+    expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
+  });
+
+  it.each([
+    ['/audit/webhook', audited(), new Refusal(503, 'no Broker'), true],
+    ['/audit/webhook', audited(), new Refusal(413, 'too large'), false],
+    ['/audit/webhook', audited(), new TypeError('a fault of ours'), false],
+    ['/falco/webhook', { rule: 'r', priority: 'Error' }, new Refusal(413, 'too large'), true],
+    ['/falco/webhook', { rule: 'r', priority: 'Error' }, new TypeError('a fault of ours'), true],
+  ])('has the event of %s sent again where that may help (%#)', async (path, body, error, isAgain) => {
+    const { context } = sleeper();
+    let tries = 0;
+    const publish = async (): Promise<void> => {
+      tries += 1;
+      if (tries < 3) throw error;
+    };
+    const received = receive(body, path, { ...context, publish });
+    if (isAgain) expect((await received).summary.observed).toBe(1);
+    else await expect(received).rejects.toBe(error);
+    expect(tries).toBe(isAgain ? 3 : 1);
+  });
 
   it('holds a sender that would not try again, until the Broker has the event', async () => {
     let refusals = 0;
@@ -203,23 +492,14 @@ describe('a webhook whose Broker is away', () => {
   });
 
   it('turns away more requests than may be in flight', async () => {
-    const admit = (_key: string, limit: number) => (limit === 100 ? undefined : () => undefined);
-    const received = receive({ rule: 'r', priority: 'Error' }, '/falco/webhook', { admit });
+    const acquire = (_key: string, limit: number) => (limit === 100 ? undefined : () => undefined);
+    const received = receive({ rule: 'r', priority: 'Error' }, '/falco/webhook', { acquire });
     await expect(received).rejects.toMatchObject({ status: 503 });
   });
 });
 
 describe('a webhook whose Trigger is not ready', () => {
   const alert = { rule: 'r', priority: 'Error' };
-
-  /** A clock that only sleeping moves. */
-  function sleeper() {
-    const clock = { now: 0 };
-    const sleep = async (milliseconds: number): Promise<void> => {
-      clock.now += milliseconds;
-    };
-    return { clock, context: { now: () => clock.now, sleep } };
-  }
 
   it.each([
     ['/falco/webhook', alert],
@@ -229,10 +509,24 @@ describe('a webhook whose Trigger is not ready', () => {
     const published: unknown[] = [];
     const publish = async (event: unknown): Promise<void> => void published.push(event);
     const received = receive(body, path, { ...context, publish, isRouted: () => false });
-    await expect(received).rejects.toMatchObject({ status: 503 });
+    await expect(received).rejects.toMatchObject({ status: 503, message: 'no Trigger is ready for it' });
     expect(published).toEqual([]);
     // The API server's patience, the shorter one.
     expect(clock.now).toBeLessThan(30_000);
+  });
+
+  it('waits no longer than to the deadline itself', async () => {
+    const { clock, context } = sleeper(() => 12_500);
+    const received = receive(alert, '/falco/webhook', { ...context, isRouted: () => false });
+    await expect(received).rejects.toMatchObject({ status: 503 });
+    expect(clock.now).toBe(25_000);
+  });
+
+  it('waits no longer than the process lives', async () => {
+    const stopping = new AbortController();
+    const sleep = async (): Promise<void> => stopping.abort();
+    const received = receive(alert, '/falco/webhook', { sleep, signal: stopping.signal, isRouted: () => undefined });
+    await expect(received).rejects.toMatchObject({ status: 503, message: 'no Trigger is ready for it' });
   });
 
   it('takes what came in the moment before it is', async () => {

@@ -81,7 +81,9 @@ describe('--config', () => {
   it('reads the filter ConfigMap, too', async () => {
     await within('no filter', async () => ((await passes('Warning')) ? true : undefined));
     const configMap = (minSeverity: string) => ({
-      ...{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'zen-watcher-filter' } },
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'zen-watcher-filter' },
       data: { 'filter.json': JSON.stringify({ sources: { falco: { minSeverity } } }) },
     });
     const file = join(config, 'configmap.json');

@@ -65,7 +65,7 @@ function compressed(encoding: string, body: Buffer): Post {
   return { headers: { ...binary, 'content-encoding': encoding }, body: new Uint8Array(body) };
 }
 
-/** The answers of DESIGN.md's table; `path` is the field that the answer names. */
+/** What each fault is answered; `path` is the field that the answer names. */
 const cases: [name: string, request: () => Post, status: number, path?: string][] = [
   ['a structured event', () => ({ headers: structured, body: JSON.stringify(event()) }), 204],
   ['a binary event', () => ({ headers: binary, body: JSON.stringify(alert()) }), 204],
@@ -213,8 +213,14 @@ const cases: [name: string, request: () => Post, status: number, path?: string][
 
 function deletion(name: string) {
   return {
-    ...{ kind: 'Event', apiVersion: 'audit.k8s.io/v1', level: 'Metadata', auditID: name, stage: 'ResponseComplete' },
-    ...{ verb: 'delete', user: { username: 'eve' }, requestReceivedTimestamp: '2026-03-01T10:00:00.000000Z' },
+    kind: 'Event',
+    apiVersion: 'audit.k8s.io/v1',
+    level: 'Metadata',
+    auditID: name,
+    stage: 'ResponseComplete',
+    verb: 'delete',
+    user: { username: 'eve' },
+    requestReceivedTimestamp: '2026-03-01T10:00:00.000000Z',
     objectRef: { resource: 'services', namespace: 'shop', name, apiVersion: 'v1' },
   };
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { alertRules } from '../../knative/alerts.ts';
 import { dashboards } from '../../knative/dashboards.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import { freePort } from '../bench/measure.ts';
 import { type Program, startProgram, temporaryFolder, within } from './program.ts';
 import { type Prometheus, repeatUntil, startPrometheus } from './prometheus.ts';
@@ -23,7 +23,8 @@ describe.skipIf(skipWithout('prometheus', 'a scrape is'))('a real Prometheus tha
   beforeAll(async () => {
     // With findings that last, for the passes to find again.
     program = await startProgram({
-      ...{ args: ['--samples', ...args, '0'], environment: { LOG_LEVEL: 'FATAL' } },
+      args: ['--samples', ...args, '0'],
+      environment: { LOG_LEVEL: 'FATAL' },
     });
     shortLivedPort = await freePort();
     prometheus = await startPrometheus(
@@ -51,8 +52,12 @@ describe.skipIf(skipWithout('prometheus', 'a scrape is'))('a real Prometheus tha
     fetch(url, {
       method: 'POST',
       headers: {
-        ...{ 'content-type': 'application/json', 'ce-specversion': '1.0', 'ce-source': '/tests', 'ce-id': 'e' },
-        ...{ 'ce-type': type, ...more },
+        'content-type': 'application/json',
+        'ce-specversion': '1.0',
+        'ce-source': '/tests',
+        'ce-id': 'e',
+        'ce-type': type,
+        ...more,
       },
       body,
     }).then((response) => response.arrayBuffer());

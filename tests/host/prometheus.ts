@@ -31,7 +31,8 @@ export async function startPrometheus(
   }));
   const config = {
     global: { scrape_interval: '1s', evaluation_interval: '1s' },
-    ...{ rule_files: [ruleFile], scrape_configs: scrapes },
+    rule_files: [ruleFile],
+    scrape_configs: scrapes,
   };
   writeFileSync(file, JSON.stringify(config));
   const port = await freePort();

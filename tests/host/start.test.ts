@@ -23,8 +23,13 @@ describe('starting', () => {
 
   it('names every bad variable in one error', async () => {
     const environment = {
-      ...{ LOG_LEVEL: 'LOUD', DEDUP_WINDOW_SECONDS: '-1', FALCO_MINIMUM_PRIORITY: 'huge', MAX_OBSERVATIONS: 'many' },
-      ...{ WATCH_NAMESPACE: 'No Namespace', OBSERVATION_TTL_SECONDS: '0', CHECKOV_NAMESPACE: '-' },
+      LOG_LEVEL: 'LOUD',
+      DEDUP_WINDOW_SECONDS: '-1',
+      FALCO_MINIMUM_PRIORITY: 'huge',
+      MAX_OBSERVATIONS: 'many',
+      WATCH_NAMESPACE: 'No Namespace',
+      OBSERVATION_TTL_SECONDS: '0',
+      CHECKOV_NAMESPACE: '-',
     };
     const { code, output } = await runProgram({ args: ['--port', '0', '--data', temporaryFolder()], environment });
     expect(code).toBe(1);

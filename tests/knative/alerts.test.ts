@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { alertRules } from '../../knative/alerts.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import { temporaryFolder } from '../host/program.ts';
 import { skipWithout } from '../host/skip-without.ts';
 
@@ -11,20 +11,20 @@ const rulesFile = join(import.meta.dirname, '..', '..', 'knative', 'components',
 
 interface Case {
   readonly alert: string;
-  /** Of the alert that is meant, where there are several of the name. */
+  /** Labels that pick one alert, if several have the name. */
   readonly labels?: string;
-  /** How often is scraped: every ten seconds unless it takes days. */
+  /** The scrape interval: ten seconds, unless the case takes days. */
   readonly step?: string;
-  /** What is scraped: series and values as promtool writes them, `_` for none. */
+  /** The scraped series, with values in promtool's notation: `_` for no sample. */
   readonly series: Readonly<Record<string, string>>;
-  /** When it must fire, and when not. */
+  /** The times at which it must fire, and at which it must not. */
   readonly fires: readonly string[];
   readonly quiet: readonly string[];
 }
 
 const second = (count: number): number => count / 10;
 const minutes = (count: number): number => second(count * 60);
-/** A pod that began after a minute, says the same for 40 s, and is gone. */
+/** A pod that starts after a minute, reports one value for 40 s, and is gone. */
 const shortLife = (value: number): string => `_x5 ${value}x3 stale`;
 
 const cases: readonly [string, Case][] = [
@@ -49,7 +49,7 @@ const cases: readonly [string, Case][] = [
     },
   ],
   [
-    'events that can not be stored',
+    'events that cannot be stored',
     {
       alert: 'ZenWatcherCreateErrors',
       series: {
@@ -60,7 +60,7 @@ const cases: readonly [string, Case][] = [
     },
   ],
   [
-    'a collection that failed in a short life',
+    'a collection that failed in a short-lived pod',
     {
       alert: 'ZenWatcherGCErrors',
       series: { 'zen_watcher_gc_errors_total{operation="list",error_type="503",pod="a"}': shortLife(1) },
@@ -69,7 +69,7 @@ const cases: readonly [string, Case][] = [
     },
   ],
   [
-    'a collection that failed once in a process that stays',
+    'a collection that failed once in a process that keeps running',
     {
       alert: 'ZenWatcherGCErrors',
       series: { 'zen_watcher_gc_errors_total{operation="list",error_type="503"}': '0x30 1x600' },
@@ -102,7 +102,7 @@ const cases: readonly [string, Case][] = [
     },
   ],
   [
-    'duplicates in lives of 40 s each',
+    'duplicates in pods that live for 40 s',
     {
       alert: 'ZenWatcherDuplicates',
       series: {
@@ -167,7 +167,7 @@ const cases: readonly [string, Case][] = [
     },
   ],
   [
-    'passes of a process that stays, and hangs',
+    'passes of a process that keeps running but hangs',
     {
       alert: 'ZenWatcherPassOverdue',
       labels: ',source="gc"',
@@ -190,7 +190,7 @@ const cases: readonly [string, Case][] = [
     },
   ],
   [
-    'a filter that can not be read',
+    'a filter that cannot be read',
     {
       alert: 'ZenWatcherFiltersUnreadable',
       series: { 'zen_watcher_filter_reload_total{result="error",pod="a"}': shortLife(1) },
@@ -210,7 +210,7 @@ const cases: readonly [string, Case][] = [
 ];
 
 describe.skipIf(skipWithout('promtool', 'the alerts are'))('the alerts', { timeout: 120_000 }, () => {
-  it('are rules that Prometheus takes', () => {
+  it('are rules that Prometheus accepts', () => {
     expect(execFileSync('promtool', ['check', 'rules', rulesFile], { encoding: 'utf8' })).toContain('SUCCESS');
   });
 
@@ -237,7 +237,7 @@ describe.skipIf(skipWithout('promtool', 'the alerts are'))('the alerts', { timeo
     expect(stdout + stderr).toContain('SUCCESS');
   });
 
-  it('have a paragraph of the runbook each', async () => {
+  it('each have a paragraph in the runbook', async () => {
     const runbook = readFileSync(join(import.meta.dirname, '..', '..', 'knative', 'MONITORING.md'), 'utf8');
     for (const { alert, annotations } of alertRules(await loadFunctions())) {
       expect(runbook).toContain(`### ${alert}\n`);
@@ -245,7 +245,7 @@ describe.skipIf(skipWithout('promtool', 'the alerts are'))('the alerts', { timeo
     }
   });
 
-  it('are tried, every one', async () => {
+  it('are all tested', async () => {
     const names = new Set(alertRules(await loadFunctions()).map(({ alert }) => alert));
     expect(new Set(cases.map(([, { alert }]) => alert))).toEqual(names);
   });

@@ -14,7 +14,7 @@ interface Deed {
   readonly path: string;
   readonly body?: unknown;
   readonly patch?: boolean;
-  /** What the rules make of it; `undefined`: it must not even be logged. */
+  /** What the audit rules report; `undefined`: the API server must not even log it. */
   readonly eventType: string | undefined;
 }
 
@@ -80,7 +80,7 @@ describe.skipIf(skipWithoutCluster())('the audit Policy on a real API server', {
     for (const { method, path, body, patch } of deeds) {
       await cluster.request(method, path, body, patch ? { contentType: 'application/merge-patch+json' } : {});
     }
-    // The last deed is in the log when all of them are.
+    // Once the last deed is in the log, all of them are.
     await cluster.request('DELETE', `${shop}/services/last`);
     await until('the last deed is logged', () => readFileSync(log, 'utf8').includes('services/last'));
     const text = readFileSync(log, 'utf8');
@@ -93,7 +93,7 @@ describe.skipIf(skipWithoutCluster())('the audit Policy on a real API server', {
     const typesOf = (path: string): (string | undefined)[] =>
       events
         .filter(({ requestURI }) => requestURI === path)
-        .flatMap((event) => normalizeData(audit.source, event, '2026-03-01T10:00:00Z', settings).observations)
+        .flatMap((event) => normalizeData(audit.source, event, '2026-03-01T10:00:00Z', settings).findings)
         .map(({ eventType }) => eventType);
     for (const { path, eventType } of deeds) {
       if (eventType !== undefined) expect(typesOf(path), path).toContain(eventType);

@@ -3,25 +3,27 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import ingest from '../../functions/ingest.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
-import { peerOf } from '../../shared/host/peers.ts';
-import { parseObjects } from '../../shared/local/object-folder.ts';
+import { functionInfoOf } from '../../shared/host/function-info.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
+import { parseObjects } from '../../shared/local/folders.ts';
 import { corpusFiles, corpusMissing } from '../corpus/corpus.ts';
 import { createTestContext, eventOf, ping } from '../pipeline/test-context.ts';
 
 const folder = join(import.meta.dirname, '..', '..', 'knative', 'examples');
-const peers = (await loadFunctions()).map((definition) => peerOf(definition, {}, []));
+const peers = (await loadFunctions()).map((definition) => functionInfoOf(definition, {}, []));
 
 function example(file: string): KubernetesObject[] {
   return parseObjects(readFileSync(join(folder, file), 'utf8'), file);
 }
 
-/** What one example makes of objects, or of what is posted to it. */
+/** The Observations that an example makes of objects, or of what is posted to it. */
 async function observe(file: string, objects: readonly KubernetesObject[], posted: readonly unknown[] = []) {
   const test = createTestContext(ingest, { context: { functions: peers } });
   const { all } = test.objects;
   all.push(...example(file), ...objects);
-  Object.assign(test.context, { watched: ({ kind }: { kind: string }) => all.filter((one) => one.kind === kind) });
+  Object.assign(test.context.cluster, {
+    watched: ({ kind }: { kind: string }) => all.filter((one) => one.kind === kind),
+  });
   await ingest.handle(ping, test.context);
   for (const object of all) {
     if (!['ObservationMapping', 'Ingester'].includes(object.kind)) continue;
@@ -64,7 +66,7 @@ describe('the examples', () => {
     expect(await observe('cert-manager.yaml', [request('Denied')])).toMatchObject([{ severity: 'MEDIUM' }]);
   });
 
-  it('find warnings among Events, one a reason and object', async () => {
+  it('find warnings among Events, one for each reason and object', async () => {
     const event = (type: string, reason: string, name: string) => ({
       ...object('v1', 'Event', {
         type,
@@ -86,7 +88,7 @@ describe('the examples', () => {
     ]);
   });
 
-  it('find each alert that fires, by its fingerprint', async () => {
+  it('find each firing alert, by its fingerprint', async () => {
     const alert = (status: string, fingerprint: string) => ({
       status,
       fingerprint,
@@ -112,7 +114,7 @@ describe('the examples', () => {
     ]);
   });
 
-  it.skipIf(corpusMissing)('make of real payloads what they should', async () => {
+  it.skipIf(corpusMissing)('find what they should in real payloads', async () => {
     const read = (of: string): KubernetesObject[] =>
       corpusFiles(of).flatMap(({ text, file }) => {
         try {

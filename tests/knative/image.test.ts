@@ -34,8 +34,8 @@ interface Contained {
 }
 
 /**
- * Runs the built folder alone as the image does: UID 1001 without capabilities, a root file system that is read-only, its
- * own mount namespace, and the memory limit of the smallest pod.
+ * Runs the built folder as the image does: as UID 1001 without capabilities, in a mount namespace of its own with a read-only
+ * root file system, and with the memory limit of the smallest pod.
  */
 async function contain(folder: string, name: string, group: ControlGroup | undefined): Promise<Contained> {
   const asUser = 'setpriv --reuid 1001 --regid 1001 --clear-groups --no-new-privs --bounding-set=-all';
@@ -97,7 +97,7 @@ describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }
     },
   );
 
-  it.skipIf(!group)('stays within the memory of the smallest pod while bodies of every size come', async () => {
+  it.skipIf(!group)('stays within the memory of the smallest pod, whatever sizes of bodies arrive', async () => {
     const program = await contain(folder, 'falco', group);
     const headers = { 'content-type': 'application/cloudevents+json' };
     for (const megabytes of [1, 8, 12, 13, 40]) {
@@ -108,7 +108,7 @@ describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }
     expect(await program.stop()).toBe(0);
   });
 
-  it('starts two of itself that have nothing random in common, though both go on from one heap', async () => {
+  it('starts two processes that share nothing random, though both continue from one heap', async () => {
     const ids: string[] = [];
     for (let start = 0; start < 2; start += 1) {
       const program = await contain(folder, 'falco', group);
@@ -121,7 +121,7 @@ describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }
     expect(readFileSync(join(root, 'knative', 'Dockerfile'), 'utf8')).toContain('USER 1001:1001');
   });
 
-  it('is built all the same where no snapshot can be taken, and then loads the bundle', async () => {
+  it('is built even if no snapshot can be taken, and then loads the bundle', async () => {
     const dist = join(folder, 'app');
     execFileSync(process.execPath, [join(root, 'knative', 'build.ts'), '--dist', dist, '--without-snapshot'], {
       stdio: 'ignore',
@@ -131,7 +131,7 @@ describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }
     expect(await program.stop()).toBe(0);
   });
 
-  it('comes with a list of all that is in it', () => {
+  it('comes with a list of everything it contains', () => {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     expect(readFileSync(join(root, 'knative', 'Dockerfile'), 'utf8')).toContain(`ARG VERSION=${version}\n`);
     const sbom = JSON.parse(

@@ -23,7 +23,7 @@ const all = [...built.values()].flat();
 
 const examples = join(folder, '..', 'examples');
 
-/** Off by default. */
+/** The component that is off by default. */
 const eventPolicy: Manifest[] = parseAllDocuments(
   readFileSync(join(folder, '..', 'event-policy', 'event-policy.yaml'), 'utf8'),
 ).map((document) => document.toJS());
@@ -46,7 +46,7 @@ function servicesOf(manifests: readonly Manifest[]): Service[] {
 }
 
 describe.skipIf(built.size === 0)('the overlays', () => {
-  it('have nothing that the webhook of Knative Serving refuses', () => {
+  it("have nothing that Knative Serving's webhook refuses", () => {
     const refused = [
       'affinity',
       'topologySpreadConstraints',
@@ -69,7 +69,7 @@ describe.skipIf(built.size === 0)('the overlays', () => {
     }
   });
 
-  it('grant no secret, no wildcard, and no write but on our own kinds and on ApiServerSources', () => {
+  it('grant no Secrets, no wildcards, and writes only to our own kinds and to ApiServerSources', () => {
     const roles = all.filter((one): one is Rules => one.kind === 'Role' || one.kind === 'ClusterRole');
     expect(roles.length).toBeGreaterThan(0);
     for (const { rules } of roles) {
@@ -92,7 +92,7 @@ describe.skipIf(built.size === 0)('the overlays', () => {
     expect(new Set(images)).toEqual(new Set([`zen-watcher:${version}`]));
   });
 
-  it('give a tenant Roles alone, and everything in its one namespace', () => {
+  it('give a tenant Roles only, and everything in one namespace', () => {
     const manifests = built.get('namespaced') ?? [];
     for (const { kind, metadata } of manifests) {
       expect(['ClusterRole', 'ClusterRoleBinding', 'Namespace', 'ValidatingAdmissionPolicy']).not.toContain(kind);
@@ -107,7 +107,7 @@ describe.skipIf(built.size === 0)('the overlays', () => {
     }
   });
 
-  it('have names of their own for a Broker of another class, and leave nothing with the old one', () => {
+  it('use other names for a Broker of another class, and leave nothing with the old one', () => {
     const before = built.get('default') ?? [];
     const manifests = built.get('kafka') ?? [];
     const [broker] = manifests.filter(({ kind }) => kind === 'Broker');
@@ -125,7 +125,7 @@ describe.skipIf(built.size === 0)('the overlays', () => {
     expect(manifests).toHaveLength(before.length);
   });
 
-  it('give each function the least where every core counts', () => {
+  it('give each function the least resources where every core counts', () => {
     const services = servicesOf(built.get('constrained') ?? []);
     expect(services).toHaveLength(servicesOf(built.get('default') ?? []).length);
     for (const { spec } of services) {
@@ -135,7 +135,7 @@ describe.skipIf(built.size === 0)('the overlays', () => {
     }
   });
 
-  it('ask for a token where the webhooks can be reached from outside', () => {
+  it('require a token if the webhooks can be reached from outside', () => {
     for (const [overlay, manifests] of built) {
       const webhook = servicesOf(manifests).find(({ metadata }) => metadata.name === 'webhook');
       const isLocal = JSON.stringify(webhook?.metadata).includes('"networking.knative.dev/visibility":"cluster-local"');
@@ -178,7 +178,7 @@ describe.skipIf(skipWithoutCluster() || built.size === 0)('on a real API server'
         .filter((crd) => crd?.kind === 'CustomResourceDefinition' && kinds.has(crd.spec.names.kind));
       expect(new Set(crds.map((crd) => crd.spec.names.kind))).toEqual(kinds);
       for (const crd of crds) {
-        // The conversion webhook is not here; every version is taken as it is.
+        // There is no conversion webhook here, so every version is stored as it is.
         const spec = { ...crd.spec, conversion: { strategy: 'None' } };
         await applyManifest(cluster, { ...crd, spec, status: undefined });
       }
@@ -193,9 +193,9 @@ describe.skipIf(skipWithoutCluster() || built.size === 0)('on a real API server'
     await applyAll(objects);
   });
 
-  it('a Pod from the template of each Service is admitted where the restricted policy is enforced', async () => {
+  it('a Pod from the template of each Service is admitted under the restricted policy', async () => {
     for (const { metadata, spec } of servicesOf(all)) {
-      // What Knative fills in where it is left out.
+      // Knative fills these in.
       const httpGet = { path: '/', port: 8080 };
       const filled = { name: 'user-container', readinessProbe: { httpGet }, livenessProbe: { httpGet } };
       const { containers, serviceAccountName, ...template } = spec.template.spec;

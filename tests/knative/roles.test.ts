@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { manifestsOf, rolesOf, sharedManifests } from '../../knative/manifests.ts';
-import type { FunctionDefinition } from '../../shared/function/function-definition.ts';
-import { loadFunctions } from '../../shared/host/load-functions.ts';
+import type { FunctionDefinition } from '../../shared/function/definitions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { eventHeaders, startFunction, startReadyFunction } from '../cluster/functions.ts';
 import { postTo } from '../cluster/proxy.ts';
@@ -21,12 +21,12 @@ import { applyManifest } from './apply.ts';
 
 const definitions = await loadFunctions();
 
-/** What each function does for its living: answered 204 only if it may do all that it needs. */
+/** What each function is for: it answers 204 only if it has all the rights it needs. */
 interface Job {
   readonly name: string;
   prepare(cluster: Cluster): Promise<unknown>;
   readonly requests: readonly {
-    /** What has to be so before each time. */
+    /** What has to be set up before each attempt. */
     before?(cluster: Cluster): Promise<unknown>;
     readonly path?: string;
     readonly headers: Record<string, string>;
@@ -128,7 +128,7 @@ const jobs: readonly Job[] = [
     async prepare(cluster) {
       await cluster.request('POST', '/apis/wgpolicyk8s.io/v1alpha2/namespaces/shop/policyreports', policies);
       const reads = { apiGroups: ['wgpolicyk8s.io'], resources: ['policyreports'], verbs: ['get', 'list', 'watch'] };
-      // No controller aggregates here.
+      // No controller aggregates ClusterRoles here.
       const name = 'zen-watcher-ingest-kinds';
       await cluster.request('PATCH', `${rbac}/clusterroles/${name}`, { rules: [reads] }, mergePatch);
       await cluster.request('POST', `${mappingPath}/observationmappings`, mappingOf('own'));
@@ -136,7 +136,7 @@ const jobs: readonly Job[] = [
     requests: [
       {
         ...ping,
-        // Its conditions are written anew each time.
+        // A new mapping, so that its conditions are written each time.
         async before(cluster) {
           await cluster.request('DELETE', `${mappingPath}/observationmappings/own`);
           await cluster.request('POST', `${mappingPath}/observationmappings`, mappingOf('own'));
@@ -179,7 +179,7 @@ interface Deed {
   readonly method: string;
   readonly path: string;
   readonly body?: unknown;
-  /** The functions whose work it is. */
+  /** The functions that may do it. */
   readonly but?: readonly string[];
 }
 
@@ -296,7 +296,7 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
       ),
     )('needs the rule about $of', async ({ role, index }) => {
       await applyManifest(cluster, { ...role, rules: (role.rules as object[]).filter((_, other) => other !== index) });
-      // RBAC acts a moment after it is changed.
+      // A change to RBAC takes a moment to act.
       let works = true;
       for (let tries = 0; works && tries < 20; tries += 1) works = await doesItsJob();
       await applyManifest(cluster, role);
@@ -306,7 +306,7 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
     });
   });
 
-  it('belong to every function that is there', () => {
+  it('are tested for every function', () => {
     expect(jobs.map(({ name }) => name).sort()).toEqual(definitions.map(({ name }) => name).sort());
   });
 

@@ -171,6 +171,92 @@ describe('the client of the API server', () => {
     expect(connections.size).toBe(2);
   });
 
+  it.each<[string, (response: ServerResponse) => void]>([
+    ['before its answer has begun', () => undefined],
+    ['in the middle of its answer', (response) => void response.write('   ')],
+  ])('takes no answer of a call that was given up %s', async (_case, begin) => {
+    const held: ServerResponse[] = [];
+    const hold: Answer = (_request, response) => {
+      begin(response);
+      held.push(response);
+    };
+    const { get } = await connect([hold], 60_000);
+    const deadline = new AbortController();
+    const failed = get(deadline.signal);
+    while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    deadline.abort();
+    held[0]?.end('{"late":true}');
+    await expect(failed).rejects.toMatchObject({ status: 503 });
+  });
+
+  it('takes no answer of a call whose time was over before', async () => {
+    const { get } = await connect([json(200, {})], 60_000);
+    await expect(get(AbortSignal.abort())).rejects.toMatchObject({ status: 503 });
+  });
+
+  it('ends a stream that is given up, and its connection with it', async () => {
+    const held: ServerResponse[] = [];
+    const { client } = await connect([
+      (_request, response) => {
+        response.write('{"first":true}\n');
+        held.push(response);
+      },
+    ]);
+    const stop = new AbortController();
+    const answer = await client.stream({ method: 'GET', path: '/x', signal: stop.signal });
+    if ('status' in answer) throw new Error(`answered ${answer.status}`);
+    const values = answer[Symbol.asyncIterator]();
+    expect(await values.next()).toEqual({ value: { first: true }, done: false });
+    const closed = held[0] && once(held[0], 'close');
+    stop.abort();
+    held[0]?.write('{"second":true}\n');
+    await expect(values.next()).rejects.toThrow();
+    await closed;
+  });
+
+  /** So many calls at a server that answers none that one between them waits for a connection. */
+  async function crowd() {
+    const seen: (string | undefined)[] = [];
+    const held: ServerResponse[] = [];
+    let isBusy = true;
+    const answer: Answer = ({ url }, response) => {
+      seen.push(url);
+      if (isBusy) held.push(response);
+      else response.end('{}');
+    };
+    const { client } = await connect([answer], 60_000);
+    const ask = (path: string, signal = AbortSignal.timeout(20_000)) => client.request({ method: 'GET', path, signal });
+    const askMany = (path: string) => Array.from({ length: 100 }, (_, index) => ask(`${path}-${index}`));
+    const deadline = new AbortController();
+    const before = askMany('/before');
+    const waiting = ask('/waiting', deadline.signal).catch((error: unknown) => error);
+    const others = Promise.all([...before, ...askMany('/after')]);
+    while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    const answerAll = (): void => {
+      isBusy = false;
+      for (const response of held) response.end('{}');
+    };
+    return { seen, waiting, others, answerAll, giveUp: () => deadline.abort() };
+  }
+
+  it('sends nothing that was given up while it waited for a connection', async () => {
+    const { seen, waiting, others, answerAll, giveUp } = await crowd();
+    giveUp();
+    answerAll();
+    expect(await waiting).toMatchObject({ name: 'Refusal', status: 503 });
+    await others;
+    expect(seen).toHaveLength(200);
+    expect(seen).not.toContain('/waiting');
+  });
+
+  it('gives up at once what waits for a connection, however long the others take', async () => {
+    const { waiting, others, answerAll, giveUp } = await crowd();
+    giveUp();
+    expect(await waiting).toMatchObject({ name: 'Refusal', status: 503 });
+    answerAll();
+    await others;
+  });
+
   it('leaves alone what came after a call, when the time of that call is over', async () => {
     const held: ServerResponse[] = [];
     const hold: Answer = (_request, response) => void held.push(response);

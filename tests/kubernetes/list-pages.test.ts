@@ -21,7 +21,10 @@ function serving(answers: Readonly<Record<string, Answer>>): ApiClient {
 }
 
 const options = {
-  ...{ path: '/apis/x/v1/things', limit: 2, what: 'listing things', read: readJson },
+  path: '/apis/x/v1/things',
+  limit: 2,
+  what: 'listing things',
+  read: readJson,
   signal: new AbortController().signal,
 };
 

@@ -71,7 +71,11 @@ const lists: fc.Arbitrary<List> = fc.record({
   continue: text,
   items: fc.array(
     fc.record({
-      ...{ name: text, namespace: text, uid: text, resourceVersion: text, other: text },
+      name: text,
+      namespace: text,
+      uid: text,
+      resourceVersion: text,
+      other: text,
       seconds: fc.integer({ min: 0, max: 4_102_444_800 }),
       // No label of Kubernetes has that name.
       labels: fc.dictionary(
@@ -89,7 +93,8 @@ describe('a list of metadata in protobuf', () => {
     fc.assert(
       fc.property(lists, (list) => {
         expect(decodeMetadataList(Buffer.from(encode(list)))).toEqual({
-          ...{ resourceVersion: list.resourceVersion, continue: list.continue },
+          resourceVersion: list.resourceVersion,
+          continue: list.continue,
           items: list.items.map(({ seconds, other, ...rest }) => ({ ...rest, createdAt: seconds * 1000 })),
         });
       }),
@@ -97,8 +102,10 @@ describe('a list of metadata in protobuf', () => {
   });
 
   it('is refused where it is something else', () => {
-    expect(() => decodeMetadataList(Buffer.from('{"kind":"PartialObjectMetadataList"}'))).toThrow('no protobuf');
-    expect(() => decodeMetadataList(Buffer.alloc(0))).toThrow('no protobuf');
+    expect(() => decodeMetadataList(Buffer.from('{"kind":"PartialObjectMetadataList"}'))).toThrow(
+      "not Kubernetes' protobuf",
+    );
+    expect(() => decodeMetadataList(Buffer.alloc(0))).toThrow("not Kubernetes' protobuf");
   });
 
   it('comes to an end with any bytes', () => {

@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import type { Resource } from '../../shared/function/resource.ts';
+import type { KindSelector } from '../../shared/api/kind-selector.ts';
 import type { ApiClient, ApiRequest, ApiResponse } from '../../shared/kubernetes/api-client.ts';
 import { startWatch, type Watch } from '../../shared/kubernetes/watch.ts';
 
-const things: Resource = { group: 'example.com', versions: ['v1'], kind: 'Thing', plural: 'things', namespaced: true };
+const things: KindSelector = {
+  group: 'example.com',
+  versions: ['v1'],
+  kind: 'Thing',
+  plural: 'things',
+  namespaced: true,
+};
 
 function thing(name: string, resourceVersion: string) {
   return { apiVersion: 'example.com/v1', kind: 'Thing', metadata: { namespace: 'shop', name, resourceVersion } };
@@ -88,7 +94,11 @@ function scripted(
   };
   watch = startWatch(
     {
-      ...{ client, resource: things, namespace: undefined, random: () => 0, silenceMilliseconds },
+      client,
+      resource: things,
+      namespace: undefined,
+      random: () => 0,
+      silenceMilliseconds,
       sleep: async () => undefined,
       onFault: (reason) => faults.push(reason),
     },
@@ -138,8 +148,13 @@ describe('a watch', () => {
     expect([names(), gaps]).toEqual([['b'], []]);
   });
 
-  it('takes one that is silent for dead', async () => {
-    const { gaps, names, finished } = scripted([listOf('5', 'a'), listOf('6', 'a', 'b')], [{ end: 'hangs' }]);
+  it.each<[string, unknown[]]>([
+    ['from its beginning', []],
+    ['after a change', [added('c', '6')]],
+    ['after a bookmark', [bookmark('6')]],
+  ])('takes one that is silent %s for dead', async (_case, changes) => {
+    const lists = [listOf('5', 'a'), listOf('7', 'a', 'b')];
+    const { gaps, names, finished } = scripted(lists, [{ changes, end: 'hangs' }]);
     await finished;
     expect([names(), gaps]).toEqual([['a', 'b'], []]);
   });

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
-import { defineFunction } from '../../shared/function/function-definition.ts';
+import { defineDeadLetterSink, defineTask, triggersOf } from '../../shared/function/definitions.ts';
 import { Refusal, type RefusalStatus } from '../../shared/function/refusal.ts';
-import { summaryOf } from '../../shared/function/summary.ts';
 import { createDispatcher } from '../../shared/host/dispatch.ts';
 import { createLog } from '../../shared/host/log.ts';
 import { createMetrics } from '../../shared/host/metrics.ts';
@@ -18,16 +17,18 @@ function create(answers: readonly (RefusalStatus | 204)[], sinkAnswers: readonly
   let sinkTries = 0;
   const answer = (status: RefusalStatus | 204 = 204) => {
     if (status !== 204) throw new Refusal(status, 'refused');
-    return summaryOf({});
   };
-  const subscriber = defineFunction({
-    ...{ name: 'subscriber', settings: z.object({}), permissions: [] },
-    triggers: [{ type: 'Broker', filter: { type: 'wanted' } }],
+  const subscriber = defineTask({
+    name: 'subscriber',
+    settings: z.object({}),
+    permissions: [],
+    triggers: () => [{ type: 'Broker', eventType: 'wanted' }],
     handle: async () => answer(answers[tries++]),
   });
-  const sink = defineFunction({
-    ...{ name: 'sink', settings: z.object({}), permissions: [] },
-    triggers: [{ type: 'Broker', deadLetters: true }],
+  const sink = defineDeadLetterSink({
+    name: 'sink',
+    settings: z.object({}),
+    permissions: [],
     handle: async (event) => {
       letters.push(event);
       return answer(sinkAnswers[sinkTries++]);
@@ -35,11 +36,16 @@ function create(answers: readonly (RefusalStatus | 204)[], sinkAnswers: readonly
   });
   const log = createLog('FATAL', 'test');
   const broker = createLocalBroker({
-    functions: [subscriber, sink].map((definition) => ({ definition, context: createTestContext(definition).context })),
+    functions: [subscriber, sink].map((definition) => {
+      const { context } = createTestContext(definition);
+      return { definition, triggers: triggersOf(definition, context.settings), context };
+    }),
     dispatcher: createDispatcher(log, createMetrics()),
     systemNamespace: 'zen-system',
-    now: () => Date.parse('2026-03-01T12:00:00Z'),
-    sleep: async (milliseconds) => void pauses.push(milliseconds),
+    clock: {
+      now: () => Date.parse('2026-03-01T12:00:00Z'),
+      sleep: async (milliseconds) => void pauses.push(milliseconds),
+    },
   });
   return { broker, letters, pauses, tries: () => tries };
 }

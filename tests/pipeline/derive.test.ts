@@ -1,14 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { allowAll } from '../../shared/function/filter.ts';
-import type { Observation } from '../../shared/observation/observation.ts';
+import type { Finding } from '../../shared/finding/finding.ts';
+import { observationName, subjectLabel } from '../../shared/finding/name.ts';
 import { type DeriveOptions, derive } from '../../shared/pipeline/derive.ts';
+import { allowAll } from './test-context.ts';
 
 const options: DeriveOptions = {
   ...{ source: 'tool', dropOwn: true, filter: allowAll, systemNamespace: 'zen-system', watchNamespace: undefined },
 };
 
-function row(fields: Partial<Observation>): Observation {
+function row(fields: Partial<Finding>): Finding {
   return {
     ...{ category: 'security', severity: 'HIGH', eventType: 'vulnerability', identity: { id: '1' }, details: {} },
     ...{ resource: { kind: 'Pod', namespace: 'shop', name: 'p' }, detectedAt: '2026-03-01T10:00:00Z' },
@@ -28,20 +29,20 @@ describe('derive', () => {
     );
     fc.assert(
       fc.property(rows, fc.infiniteStream(fc.nat()), (given, random) => {
-        const observations = given.map(({ message, score, minute }) =>
+        const rowsOfOne = given.map(({ message, score, minute }) =>
           row({ details: { message, score }, detectedAt: `2026-03-01T10:${minute}:00Z` }),
         );
-        const shuffled = observations
-          .map((observation) => ({ observation, at: random.next().value }))
+        const shuffled = rowsOfOne
+          .map((finding) => ({ finding, at: random.next().value }))
           .sort((a, b) => a.at - b.at)
-          .map(({ observation }) => observation);
-        const { derived } = derive(observations, options);
-        expect(derive(shuffled, options).derived).toEqual(derived);
+          .map(({ finding }) => finding);
+        const { findings: derived } = derive(rowsOfOne, options);
+        expect(derive(shuffled, options).findings).toEqual(derived);
         expect(derived).toHaveLength(1);
-        const { details, detectedAt } = derived[0]?.observation ?? row({});
+        const { details, detectedAt } = derived[0]?.finding ?? row({});
         expect(details.occurrences).toBe(given.length);
         expect(details.message).toBe([...new Set(given.map(({ message }) => message))].sort().join('\n'));
-        expect(detectedAt).toBe(observations.map((one) => one.detectedAt).sort()[0]);
+        expect(detectedAt).toBe(rowsOfOne.map((one) => one.detectedAt).sort()[0]);
       }),
     );
   });
@@ -51,18 +52,35 @@ describe('derive', () => {
     [{ kind: 'Node', name: 'n' }, 'zen-system'],
     [{ kind: 'Pod', namespace: '', name: 'p' }, 'zen-system'],
     [{ kind: 'Pod', namespace: 'Not A Namespace', name: 'p' }, 'zen-system'],
-    [{ kind: 'Pod', namespace: `${'x'.repeat(64)}`, name: 'p' }, 'zen-system'],
+    [{ kind: 'Pod', namespace: 'x'.repeat(63), name: 'p' }, 'x'.repeat(63)],
+    [{ kind: 'Pod', namespace: 'x'.repeat(64), name: 'p' }, 'zen-system'],
+    [{ kind: 'Pod', namespace: 'a', name: 'p' }, 'a'],
+    [{ kind: 'Pod', namespace: 'a--1', name: 'p' }, 'a--1'],
+    [{ kind: 'Pod', namespace: '-a', name: 'p' }, 'zen-system'],
+    [{ kind: 'Pod', namespace: 'a-', name: 'p' }, 'zen-system'],
+    [{ kind: 'Pod', namespace: 'a.b', name: 'p' }, 'zen-system'],
+    [{ kind: 'Pod', namespace: 'a\nb', name: 'p' }, 'zen-system'],
     [undefined, 'zen-system'],
   ])('puts a finding about %j into %s', (resource, namespace) => {
-    expect(derive([row({ resource })], options).derived[0]?.namespace).toBe(namespace);
+    expect(derive([row({ resource })], options).findings[0]?.namespace).toBe(namespace);
   });
 
   it('drops what is about zen-watcher itself, from state sources alone', () => {
     const own = row({
       resource: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'x' },
     });
-    expect(derive([own], options)).toMatchObject({ derived: [], filtered: { self: 1 }, observed: 1 });
-    expect(derive([own], { ...options, dropOwn: false }).derived).toHaveLength(1);
+    expect(derive([own], options)).toEqual({ findings: [], filtered: { self: 1 } });
+    expect(derive([own], { ...options, dropOwn: false }).findings).toHaveLength(1);
+  });
+
+  it.each([
+    [undefined],
+    [{ kind: 'Pod', name: 'p' }],
+    [{ apiVersion: 'v1', kind: 'Pod', name: 'p' }],
+    [{ apiVersion: 'zen.kube-zen.io.example.com/v1', kind: 'Observation', name: 'x' }],
+    [{ apiVersion: 'example.com/zen.kube-zen.io/', kind: 'Observation', name: 'x' }],
+  ])('takes no finding about %j for one about itself', (resource) => {
+    expect(derive([row({ resource })], options)).toMatchObject({ findings: [{}], filtered: {} });
   });
 
   it('drops what lies outside the one namespace that is watched', () => {
@@ -71,7 +89,63 @@ describe('derive', () => {
     const node = row({ resource: { kind: 'Node', name: 'n' } });
     const result = derive([row({}), elsewhere, node], watching);
     expect(result.filtered).toEqual({ outside_namespace: 1 });
-    expect(result.derived.map(({ namespace }) => namespace)).toEqual(['shop', 'shop']);
+    expect(result.findings.map(({ namespace }) => namespace)).toEqual(['shop', 'shop']);
+  });
+
+  it('asks the filter about the namespace that a finding is to live in', () => {
+    const filter: DeriveOptions['filter'] = (_source, _observation, namespace) =>
+      namespace === 'zen-system' ? 'exclude_namespace' : undefined;
+    const node = row({ resource: { kind: 'Node', name: 'n' } });
+    const { findings: derived, filtered } = derive([row({}), node], { ...options, filter });
+    expect(derived.map(({ namespace }) => namespace)).toEqual(['shop']);
+    expect(filtered).toEqual({ exclude_namespace: 1 });
+  });
+
+  it('gives each finding its name, its subject and where it belongs, and leaves what it says as it is', () => {
+    const other = { kind: 'Pod', namespace: 'shop', name: 'q' };
+    const rows = [row({}), row({ identity: { id: '2' } }), row({ resource: other })];
+    const { findings: derived } = derive(rows, options);
+    expect(derived.map(({ finding }) => finding)).toEqual(rows);
+    for (const { name, subject, finding } of derived) {
+      expect(name).toBe(observationName('tool', finding));
+      expect(subject).toBe(subjectLabel('tool', finding.resource));
+    }
+  });
+
+  it('has of equal rows the first moment, wherever their clocks are', () => {
+    const times = ['2026-03-01T10:30:00Z', '2026-03-01T12:00:00+02:00', '2026-03-01T11:00:00Z'];
+    const { findings: derived } = derive(
+      times.map((detectedAt) => row({ detectedAt })),
+      options,
+    );
+    expect(derived[0]?.finding.detectedAt).toBe('2026-03-01T12:00:00+02:00');
+  });
+
+  it('is the same for rows in any order that differ in what is no part of a name', () => {
+    const resources = ['apps/v1', undefined, 'apps/v1beta1'].map((apiVersion) => ({
+      apiVersion,
+      kind: 'Pod',
+      name: 'p',
+    }));
+    const times = ['2026-03-01T12:00:00+02:00', '2026-03-01T10:00:00Z', '2026-03-01T10:00:00.0Z'];
+    const rows = times.map((detectedAt, index) => row({ detectedAt, resource: resources[index] }));
+    const [a = row({}), b = row({}), c = row({})] = rows;
+    const orders = [rows, [a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]];
+    const united = orders.map((order) => derive(order, options).findings.map(({ finding }) => finding));
+    for (const one of united) expect(one).toEqual(united[0]);
+    // Of one moment the spelling that comes first as text.
+    expect(united[0]).toMatchObject([{ detectedAt: '2026-03-01T10:00:00.0Z' }]);
+  });
+
+  it('has of equal rows the messages that are text, and none where none is', () => {
+    const messagesOf = (...messages: unknown[]): unknown => {
+      const rows = messages.map((message, index) => row({ details: { index, message } }));
+      return derive(rows, options).findings[0]?.finding.details;
+    };
+    expect(messagesOf('b', 7, 'a', undefined, 'b')).toEqual({ index: 0, message: 'a\nb', occurrences: 5 });
+    expect(messagesOf(7, 8)).toEqual({ index: 0, message: 7, occurrences: 2 });
+    const silent = derive([row({}), row({})], options).findings[0]?.finding.details;
+    expect(silent).toStrictEqual({ occurrences: 2 });
   });
 
   it("counts what the filter drops by the filter's reason", () => {
@@ -82,6 +156,6 @@ describe('derive', () => {
       filter,
     });
     expect(result.filtered).toEqual({ min_severity: 2 });
-    expect(result.derived).toHaveLength(1);
+    expect(result.findings).toHaveLength(1);
   });
 });

@@ -1,6 +1,40 @@
 import { describe, expect, it } from 'vitest';
 import type { KubernetesObject, Stored } from '../../shared/function/stores.ts';
 import { mergeByNamespace } from '../../shared/pipeline/merge-by-namespace.ts';
+import { anObject, crate } from './test-sources.ts';
+
+function aStored(name: string, namespace: string): Stored {
+  return { ref: { namespace, name, uid: 'u', version: '1' }, labels: {}, createdAt: 0 };
+}
+
+/** A list that remembers how far it was read, and whether it was closed. */
+function listOf<Item>(...items: readonly Item[]) {
+  const state = { read: 0, isClosed: false };
+  async function* read() {
+    try {
+      for (const item of items) {
+        state.read += 1;
+        yield item;
+      }
+    } finally {
+      state.isClosed = true;
+    }
+  }
+  return { state, items: read() };
+}
+
+/** `<namespace>: <stored> | <objects>`, and a mark where the group is late. */
+async function merged(stored: AsyncIterable<Stored>, lists: readonly AsyncIterable<KubernetesObject>[]) {
+  const groups: string[] = [];
+  for await (const group of mergeByNamespace(stored, lists)) {
+    const names = (await Array.fromAsync(group.objects)).map(({ metadata }) => metadata.name);
+    const known = group.stored.map(({ ref }) => ref.name);
+    groups.push(`${group.namespace}: ${known} | ${names}${group.isLate ? ' late' : ''}`);
+  }
+  return groups;
+}
+
+const inNamespace = (namespace: string) => anObject(namespace, { namespace });
 
 /** An object, and what is stored of it. */
 function itemOf(name: string) {
@@ -32,5 +66,69 @@ describe('mergeByNamespace', () => {
         ['before', 'meanwhile'],
       ],
     ]);
+  });
+
+  it('gives what is stored and what is there, namespace by namespace, in the order of the API server', async () => {
+    const stored = listOf(aStored('s1', 'a-b'), aStored('s2', 'a'), aStored('s3', 'a'), aStored('s4', 'c'));
+    const first = listOf(inNamespace('a-b'), anObject('x', { namespace: 'a' }), inNamespace('b'));
+    const second = listOf(anObject('y', { namespace: 'a' }), anObject('z', { namespace: 'a' }), inNamespace('d'));
+    expect(await merged(stored.items, [first.items, second.items])).toEqual([
+      'a-b: s1 | a-b',
+      'a: s2,s3 | x,y,z',
+      'b:  | b',
+      'c: s4 | ',
+      'd:  | d',
+    ]);
+  });
+
+  it('begins with what lies in no namespace', async () => {
+    const crates = listOf(anObject('c', { resource: crate }), anObject('d', { namespace: '' }));
+    const objects = listOf(inNamespace('a'));
+    expect(await merged(listOf<Stored>().items, [objects.items, crates.items])).toEqual([':  | c,d', 'a:  | a']);
+  });
+
+  it('says so where a list is not in order, and gives its objects all the same', async () => {
+    const stored = listOf(aStored('s1', 'a'), aStored('s2', 'b'));
+    const objects = listOf(inNamespace('b'), inNamespace('a'), inNamespace('c'));
+    expect(await merged(stored.items, [objects.items])).toEqual(['a: s1 | ', 'b: s2 | b', 'a:  | a late', 'c:  | c']);
+  });
+
+  it('goes on with the next namespace, whatever of one was not read', async () => {
+    const objects = listOf(inNamespace('a'), anObject('more', { namespace: 'a' }), inNamespace('b'));
+    const namespaces: string[] = [];
+    for await (const { namespace } of mergeByNamespace(listOf<Stored>().items, [objects.items])) {
+      namespaces.push(namespace);
+    }
+    expect(namespaces).toEqual(['a', 'b']);
+  });
+
+  it('reads no more than one object ahead, and closes all lists when nobody reads on', async () => {
+    const stored = listOf(aStored('s1', 'a'), aStored('s2', 'b'), aStored('s3', 'c'));
+    const objects = listOf(inNamespace('a'), inNamespace('b'), inNamespace('c'));
+    for await (const { namespace } of mergeByNamespace(stored.items, [objects.items])) {
+      expect([namespace, stored.state.read, objects.state.read]).toEqual(['a', 2, 1]);
+      break;
+    }
+    expect([stored.state.isClosed, objects.state.isClosed]).toEqual([true, true]);
+  });
+
+  it('throws what a list throws, and closes the others', async () => {
+    async function* failing(): AsyncGenerator<KubernetesObject> {
+      yield inNamespace('a');
+      throw new Error('the list failed');
+    }
+    const objects = listOf(inNamespace('a'), inNamespace('b'));
+    await expect(merged(listOf<Stored>().items, [objects.items, failing()])).rejects.toThrow('the list failed');
+    expect(objects.state.isClosed).toBe(true);
+  });
+
+  it('takes lists that know no closing', async () => {
+    const endless: AsyncIterable<KubernetesObject> = {
+      [Symbol.asyncIterator]: () => ({ next: async () => ({ done: false, value: inNamespace('a') }) }),
+    };
+    for await (const { namespace } of mergeByNamespace(listOf<Stored>().items, [endless])) {
+      expect(namespace).toBe('a');
+      break;
+    }
   });
 });

@@ -1,15 +1,20 @@
+import * as z from 'zod';
+import { groupVersionOf, type KindSelector } from '../../shared/api/kind-selector.ts';
+import { guessedPlural } from '../../shared/api/knative-kinds.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
-import type { Context } from '../../shared/function/context.ts';
-import { allowAll } from '../../shared/function/filter.ts';
-import type { FunctionDefinition } from '../../shared/function/function-definition.ts';
-import { groupVersionOf } from '../../shared/function/group-version.ts';
+import type { Broker, Clock, Cluster, Context } from '../../shared/function/context.ts';
+import type { FunctionDefinition, HandlerDefinition } from '../../shared/function/definitions.ts';
+import type { Filter } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
-import { guessedPlural, type Resource } from '../../shared/function/resource.ts';
 import { type Environment, parseSettings } from '../../shared/function/settings.ts';
 import type { KubernetesObject, Objects, Store } from '../../shared/function/stores.ts';
-import { createAdmission } from '../../shared/host/admission.ts';
+import { createTally, type Summary } from '../../shared/function/tally.ts';
+import { bindFunctions } from '../../shared/host/context.ts';
+import { createMetrics } from '../../shared/host/metrics.ts';
 import { createEmbeddedStore, type EmbeddedStore } from '../../shared/local/embedded-store.ts';
-import { createKnownNames } from '../../shared/pipeline/known-names.ts';
+
+/** Keeps everything. */
+export const allowAll: Filter = () => undefined;
 
 /** Objects in memory, and a switch to make their lists fail. */
 export interface TestObjects extends Objects {
@@ -19,10 +24,10 @@ export interface TestObjects extends Objects {
 
 export function createTestObjects(): TestObjects {
   const all: KubernetesObject[] = [];
-  const matches = ({ group, kind, plural }: Resource, object: KubernetesObject): boolean =>
+  const matches = ({ group, kind, plural }: KindSelector, object: KubernetesObject): boolean =>
     (kind === '' ? guessedPlural(object.kind) === plural : object.kind === kind) &&
     groupVersionOf(object.apiVersion).group === group;
-  const remove = (resource: Resource, { metadata: { name, namespace } }: KubernetesObject): void => {
+  const remove = (resource: KindSelector, { metadata: { name, namespace } }: KubernetesObject): void => {
     const at = all.findIndex((object) => {
       const { metadata } = object;
       return metadata.name === name && metadata.namespace === namespace && matches(resource, object);
@@ -72,39 +77,80 @@ export interface TestContext {
   readonly clock: { now: number };
 }
 
+/** What a test has otherwise than it is by default: nobody else there, a Broker that takes everything, time that stands still. */
+export interface Overrides
+  extends Partial<Pick<Context, 'store' | 'functions' | 'filter' | 'known' | 'acquire' | 'coalesce'>>,
+    Partial<Cluster>,
+    Partial<Broker>,
+    Partial<Clock> {
+  readonly signal?: AbortSignal;
+}
+
 export interface TestContextOptions {
   readonly environment?: Environment;
   /** Wraps the store, to make it fail or count. */
   readonly wrap?: (store: Store) => Partial<Store>;
-  readonly context?: Partial<Context>;
+  readonly context?: Overrides;
 }
 
 export function createTestContext(definition: FunctionDefinition, options: TestContextOptions = {}): TestContext {
   const clock = { now: Date.parse('2026-03-01T12:00:00Z') };
-  const now = (): number => clock.now;
+  const { environment = {}, context: given = {} } = options;
+  const { now = () => clock.now, sleep = async () => undefined } = given;
   const store = createEmbeddedStore({ data: ':memory:', now });
   const objects = createTestObjects();
+  const signal = given.signal ?? new AbortController().signal;
+  const [bound] = bindFunctions([definition], {
+    environment,
+    settings: parseSettings(environment, z.object({}), []),
+    ownUsers: [],
+    store: { ...store, ...options.wrap?.(store), ...given.store },
+    cluster: {
+      objects: given.objects ?? objects,
+      kinds: given.kinds,
+      watched: given.watched ?? (() => []),
+      hasApiServerSources: given.hasApiServerSources ?? given.kinds !== undefined,
+    },
+    broker: {
+      publish: given.publish ?? (async () => undefined),
+      sendTo: given.sendTo ?? (async () => 204),
+      isRouted: given.isRouted ?? (() => true),
+    },
+    clock: { now, sleep },
+    functions: given.functions ?? [],
+    metrics: createMetrics(),
+    stopping: signal,
+  });
+  if (!bound) throw new Error('not bound');
   const context: Context = {
-    store: { ...store, ...options.wrap?.(store) },
-    objects,
-    discovery: undefined,
-    watched: () => [],
-    filter: allowAll,
-    known: createKnownNames({ size: 5000, now }),
-    settings: Object.assign({}, parseSettings(options.environment ?? {}, definition.settings, [])),
-    functions: [],
-    admit: createAdmission(),
-    coalesce: (_milliseconds, work) => work(),
-    isRouted: () => true,
-    publish: async () => undefined,
-    deliver: async () => 204,
-    now,
-    sleep: async () => undefined,
-    signal: new AbortController().signal,
-    correlationId: 'test',
-    ...options.context,
+    ...bound.context,
+    filter: given.filter ?? allowAll,
+    known: given.known ?? bound.context.known,
+    acquire: given.acquire ?? bound.context.acquire,
+    coalesce: given.coalesce ?? ((_milliseconds, work) => work()),
+    event: { signal, correlationId: 'test', tally: createTally() },
   };
   return { context, store, objects, clock };
+}
+
+/** Has a function handle an event, as the dispatcher does; resolves to what it has done, which a Refusal has as its `summary`. */
+export function handled(
+  { handle }: Pick<HandlerDefinition, 'handle'>,
+  event: CloudEvent,
+  context: Context,
+): Promise<Summary> {
+  return tallied(context, (own) => handle(event, own));
+}
+
+/** Does some work in the context of an event, and resolves to what it has done. */
+export async function tallied(context: Context, work: (context: Context) => Promise<unknown>): Promise<Summary> {
+  const tally = createTally();
+  try {
+    await work({ ...context, event: { ...context.event, tally } });
+  } catch (error) {
+    throw Object.assign(Refusal.from(error), { summary: tally.read() });
+  }
+  return tally.read();
 }
 
 export function eventOf(type: string, data: unknown, extensions: Record<string, string> = {}): CloudEvent {

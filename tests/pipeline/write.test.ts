@@ -1,20 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import falco from '../../functions/falco.ts';
 import kyverno from '../../functions/kyverno.ts';
+import type { Observation } from '../../shared/api/observation.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
-import type { ObservationObject } from '../../shared/observation/observation-object.ts';
-import { aReport, createTestContext, eventOf, referenceTo } from './test-context.ts';
+import { aReport, createTestContext, eventOf, handled, ping, referenceTo } from './test-context.ts';
 
 const alert = (fields: Record<string, unknown> = {}) =>
   eventOf('falco.rule.output.v1', {
-    ...{ rule: 'r', priority: 'Error', time: '2026-03-01T12:00:00Z' },
+    rule: 'r',
+    priority: 'Error',
+    time: '2026-03-01T12:00:00Z',
     output_fields: { 'k8s.ns.name': 'shop', 'k8s.pod.name': 'p' },
     ...fields,
   });
 
-/** A store that refuses what `refuse` says. */
-function refusing(refuse: (object: ObservationObject) => Error | undefined) {
+/** Makes a store throw what `refuse` returns. */
+function refusing(refuse: (object: Observation) => Error | undefined) {
   return (store: Store): Partial<Store> => ({
     async create(object, signal) {
       const error = refuse(object);
@@ -25,29 +27,24 @@ function refusing(refuse: (object: ObservationObject) => Error | undefined) {
 }
 
 describe('writing', () => {
-  it.each(['missing', 'closing', 'full'] as const)(
-    'goes to the system namespace when its own is %s',
-    async (reason) => {
-      const wrap = refusing(({ metadata }) =>
-        metadata.namespace === 'shop' ? new NamespaceRefusal(reason) : undefined,
-      );
-      const { context, store } = createTestContext(falco, { wrap });
-      expect(await falco.handle(alert(), context)).toMatchObject({ created: [{ count: 1 }] });
-      const [object] = (await store.read({ limit: 2 })).items;
-      expect(object?.metadata.namespace).toBe('zen-system');
-      expect(object?.spec.resource).toEqual({ apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'p' });
-    },
-  );
+  it.each(['missing', 'closing', 'full'] as const)('goes to the system namespace if its own is %s', async (reason) => {
+    const wrap = refusing(({ metadata }) => (metadata.namespace === 'shop' ? new NamespaceRefusal(reason) : undefined));
+    const { context, store } = createTestContext(falco, { wrap });
+    expect(await handled(falco, alert(), context)).toMatchObject({ created: [{ count: 1 }] });
+    const [object] = (await store.read({ limit: 2 })).items;
+    expect(object?.metadata.namespace).toBe('zen-system');
+    expect(object?.spec.resource).toEqual({ apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'p' });
+  });
 
-  it('answers 503 when the system namespace cannot take it either', async () => {
+  it('answers 503 if the system namespace cannot take it either', async () => {
     const { context } = createTestContext(falco, { wrap: refusing(() => new NamespaceRefusal('full')) });
-    await expect(falco.handle(alert(), context)).rejects.toMatchObject({
+    await expect(handled(falco, alert(), context)).rejects.toMatchObject({
       status: 503,
       message: 'the system namespace is full',
     });
   });
 
-  it('knows a finding that an earlier pass put into the system namespace', async () => {
+  it('recognizes a finding that was put into the system namespace earlier', async () => {
     let isFull = true;
     const wrap = refusing(({ metadata }) =>
       isFull && metadata.namespace === 'shop' ? new NamespaceRefusal('full') : undefined,
@@ -55,17 +52,17 @@ describe('writing', () => {
     const { context, store, objects } = createTestContext(kyverno, { wrap });
     const report = aReport('web', ['a']);
     objects.all.push(report);
-    await kyverno.handle(referenceTo(report), context);
+    await handled(kyverno, referenceTo(report), context);
     isFull = false;
-    expect(await kyverno.handle(referenceTo(report), context)).toMatchObject({ created: [], unchanged: 1 });
-    expect(await kyverno.handle(eventOf('dev.knative.sources.ping', undefined), context)).toMatchObject({
+    expect(await handled(kyverno, referenceTo(report), context)).toMatchObject({ created: [], unchanged: 1 });
+    expect(await handled(kyverno, eventOf('dev.knative.sources.ping', undefined), context)).toMatchObject({
       unchanged: 1,
       created: [],
     });
     expect((await store.read({ limit: 9 })).items).toHaveLength(1);
   });
 
-  it('is not acknowledged when the store fails, and is whole after it is sent again', async () => {
+  it('is not acknowledged if the store fails, and is complete after a retry', async () => {
     let left = 5;
     const wrap = refusing(() => (left-- > 0 ? undefined : new Refusal(503, 'the API server is away')));
     const { context, store, objects } = createTestContext(kyverno, { wrap });
@@ -74,48 +71,63 @@ describe('writing', () => {
       Array.from({ length: 40 }, (_, index) => `r${index}`),
     );
     objects.all.push(report);
-    const failed = kyverno.handle(referenceTo(report), context);
+    const failed = handled(kyverno, referenceTo(report), context);
     await expect(failed).rejects.toMatchObject({ status: 503, summary: { created: [{ count: 5 }] } });
     left = 1000;
-    expect(await kyverno.handle(referenceTo(report), context)).toMatchObject({
+    expect(await handled(kyverno, referenceTo(report), context)).toMatchObject({
       created: [{ count: 35 }],
       unchanged: 5,
     });
     expect((await store.read({ limit: 100 })).items).toHaveLength(40);
   });
 
-  it('does not take a name for known whose write failed', async () => {
+  it('does not cache a name whose write failed', async () => {
     let isAway = true;
     const wrap = refusing(() => (isAway ? new Refusal(503, 'away') : undefined));
     const { context, store } = createTestContext(falco, { wrap });
-    await expect(falco.handle(alert(), context)).rejects.toMatchObject({ status: 503 });
+    await expect(handled(falco, alert(), context)).rejects.toMatchObject({ status: 503 });
     isAway = false;
-    expect(await falco.handle(alert(), context)).toMatchObject({ created: [{ count: 1 }], duplicate: 0 });
-    expect(await falco.handle(alert(), context)).toMatchObject({ created: [], duplicate: 1 });
+    expect(await handled(falco, alert(), context)).toMatchObject({ created: [{ count: 1 }], duplicate: 0 });
+    expect(await handled(falco, alert(), context)).toMatchObject({ created: [], duplicate: 1 });
     expect((await store.read({ limit: 9 })).items).toHaveLength(1);
   });
 
-  it('writes the rest of a report when one finding is invalid, records that one, and answers 422', async () => {
-    const isBad = ({ spec }: ObservationObject): boolean => spec.details.rule === 'r3';
+  it('writes the rest of a report if one finding is invalid, records that one, and answers 422', async () => {
+    const isBad = ({ spec }: Observation): boolean => spec.details.rule === 'r3';
     const wrap = refusing((object) =>
       isBad(object) ? new Refusal(422, 'invalid', { cause: 'spec.details: too long' }) : undefined,
     );
     const { context, store, objects } = createTestContext(kyverno, { wrap });
     const report = aReport('web', ['r1', 'r2', 'r3', 'r4']);
     objects.all.push(report);
-    await expect(kyverno.handle(referenceTo(report), context)).rejects.toMatchObject({ status: 422 });
+    await expect(handled(kyverno, referenceTo(report), context)).rejects.toMatchObject({ status: 422 });
     const written = (await store.read({ limit: 9 })).items.map(({ spec }) => spec.details.rule ?? spec.eventType);
     expect(written.sort()).toEqual(['r1', 'r2', 'r4', 'unreadable-object']);
   });
 
-  it('forgets after ten minutes that a name was known', async () => {
+  it('forgets a cached name after ten minutes', async () => {
     const { context, store, clock } = createTestContext(falco);
-    await falco.handle(alert(), context);
-    const [stored] = await Array.fromAsync(store.names({}, context.signal));
+    await handled(falco, alert(), context);
+    const [stored] = await Array.fromAsync(store.names({}, context.event.signal));
     if (!stored) throw new Error('not stored');
-    await store.delete(stored.ref, context.signal);
-    expect(await falco.handle(alert(), context)).toMatchObject({ duplicate: 1 });
+    await store.delete(stored.ref, context.event.signal);
+    expect(await handled(falco, alert(), context)).toMatchObject({ duplicate: 1 });
     clock.now += 10 * 60_000;
-    expect(await falco.handle(alert(), context)).toMatchObject({ created: [{ count: 1 }] });
+    expect(await handled(falco, alert(), context)).toMatchObject({ created: [{ count: 1 }] });
+  });
+
+  it.each([
+    ['a reference', referenceTo],
+    ['a pass', () => ping],
+  ])('trusts only the store about findings with a state: %s restores what was deleted', async (_case, eventFor) => {
+    const { context, store, objects } = createTestContext(kyverno);
+    const report = aReport('web', ['a']);
+    objects.all.push(report);
+    await handled(kyverno, eventFor(report), context);
+    const [stored] = await Array.fromAsync(store.names({}, context.event.signal));
+    if (!stored) throw new Error('not stored');
+    await store.delete(stored.ref, context.event.signal);
+    expect(await handled(kyverno, eventFor(report), context)).toMatchObject({ created: [{ count: 1 }], duplicate: 0 });
+    expect(await Array.fromAsync(store.names({}, context.event.signal))).toHaveLength(1);
   });
 });

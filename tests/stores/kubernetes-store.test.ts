@@ -5,7 +5,7 @@ import { connectAs } from '../cluster/connect.ts';
 import { startProxy } from '../cluster/proxy.ts';
 import { writerRules } from '../cluster/rules.ts';
 import { until } from '../host/program.ts';
-import { anObject, anObservation, storeContract } from './store-contract.ts';
+import { aFinding, anObservationOf, storeContract } from './store-contract.ts';
 
 let cluster: Cluster;
 let folder: string;
@@ -33,7 +33,7 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
   describe('Kubernetes store', () => {
     it('leaves the API server little to keep of who wrote what', async () => {
       const { store } = connect();
-      const object = anObject(anObservation('managed', 'shop'));
+      const object = anObservationOf(aFinding('managed', 'shop'));
       await store.create(object, signal);
       const path = `/apis/zen.kube-zen.io/v1/namespaces/shop/observations/${object.metadata.name}`;
       const { body } = await cluster.request('GET', path);
@@ -43,7 +43,7 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
 
     it('says that a namespace is missing', async () => {
       const { store } = connect();
-      const created = store.create(anObject(anObservation('x', 'nowhere')), signal);
+      const created = store.create(anObservationOf(aFinding('x', 'nowhere')), signal);
       await expect(created).rejects.toMatchObject({ name: 'NamespaceRefusal', reason: 'missing' });
     });
 
@@ -51,7 +51,7 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
       const { certificates, server } = cluster;
       const proxy = await startProxy({ target: server, certificates, fault: () => undefined });
       const { store, close } = connectAs(proxy.server, folder);
-      const objects = Array.from({ length: 22 }, (_, index) => anObject(anObservation(`again ${index}`, 'shop')));
+      const objects = Array.from({ length: 22 }, (_, index) => anObservationOf(aFinding(`again ${index}`, 'shop')));
       const [news, later] = [objects.slice(0, 20), objects.slice(20)];
       const callsFor = async (some: typeof objects, result: string): Promise<string[]> => {
         proxy.calls.length = 0;
@@ -74,13 +74,13 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
     it('says that a namespace is closing', async () => {
       const { store } = connect();
       await cluster.request('DELETE', '/api/v1/namespaces/closing');
-      const created = store.create(anObject(anObservation('x', 'closing')), signal);
+      const created = store.create(anObservationOf(aFinding('x', 'closing')), signal);
       await expect(created).rejects.toMatchObject({ name: 'NamespaceRefusal', reason: 'closing' });
     });
 
     it('says that a namespace is full, but knows what is in it', async () => {
       const { store } = connect();
-      const object = anObject(anObservation('before', 'full'));
+      const object = anObservationOf(aFinding('before', 'full'));
       await store.create(object, signal);
       const hard = { 'count/observations.zen.kube-zen.io': '0' };
       const quotas = '/api/v1/namespaces/full/resourcequotas';
@@ -96,11 +96,11 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
       let probes = 0;
       await until('the quota acts', async () => {
         probes += 1;
-        const probe = anObject(anObservation(`probe ${probes}`, 'full'));
+        const probe = anObservationOf(aFinding(`probe ${probes}`, 'full'));
         const result = await store.create(probe, signal).catch((error: unknown) => error);
         return result instanceof NamespaceRefusal;
       });
-      await expect(store.create(anObject(anObservation('after', 'full')), signal)).rejects.toMatchObject({
+      await expect(store.create(anObservationOf(aFinding('after', 'full')), signal)).rejects.toMatchObject({
         reason: 'full',
       });
       expect(await store.create(object, signal)).toBe('exists');
@@ -108,7 +108,7 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
 
     it("gives the server's reason for what it calls invalid", async () => {
       const { store } = connect();
-      const object = anObject(anObservation('x', 'shop'));
+      const object = anObservationOf(aFinding('x', 'shop'));
       const bad = { ...object, spec: { ...object.spec, eventType: 'Not Hyphenated' } };
       const error = await store.create(bad, signal).catch((cause: unknown) => cause);
       expect(error).toMatchObject({ status: 422 });
@@ -118,7 +118,7 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
     it('says which permission is missing, and what is not served', async () => {
       const { folder: powerless } = await cluster.serviceAccount('powerless', []);
       const { store, objects } = connectAs(cluster.server, powerless);
-      await expect(store.create(anObject(anObservation('x', 'shop')), signal)).rejects.toMatchObject({
+      await expect(store.create(anObservationOf(aFinding('x', 'shop')), signal)).rejects.toMatchObject({
         status: 503,
         message: 'creating Observations was refused (Forbidden): check the Role',
       });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Resource } from '../../shared/function/resource.ts';
+import type { KindSelector } from '../../shared/api/kind-selector.ts';
 import type { KubernetesObject, Objects } from '../../shared/function/stores.ts';
 
 export interface ObjectsUnderTest {
@@ -7,8 +7,11 @@ export interface ObjectsUnderTest {
   close(): Promise<void>;
 }
 
-export const filters: Resource = {
-  ...{ group: 'zen.kube-zen.io', versions: ['v1alpha1'], kind: 'ObservationFilter', plural: 'observationfilters' },
+export const filters: KindSelector = {
+  group: 'zen.kube-zen.io',
+  versions: ['v1alpha1'],
+  kind: 'ObservationFilter',
+  plural: 'observationfilters',
   namespaced: true,
 };
 
@@ -16,13 +19,14 @@ const signal = AbortSignal.timeout(600_000);
 
 function aFilter(name: string, minSeverity: string, namespace = 'shop') {
   return {
-    ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationFilter' },
+    apiVersion: 'zen.kube-zen.io/v1alpha1',
+    kind: 'ObservationFilter',
     metadata: { name, namespace, labels: { mine: 'yes' } },
     spec: { targetSource: 'falco', minSeverity },
   };
 }
 
-/** What every Objects must do. Namespaces `shop` and `shopping` are there. */
+/** What every implementation of Objects must do. The namespaces `shop` and `shopping` must exist. */
 export function objectsContract(name: string, open: () => Promise<ObjectsUnderTest>): void {
   describe(`objects contract: ${name}`, () => {
     let under: ObjectsUnderTest;
@@ -38,7 +42,7 @@ export function objectsContract(name: string, open: () => Promise<ObjectsUnderTe
     const namesIn = async (namespace?: string): Promise<string[]> =>
       (await Array.fromAsync(under.objects.list(filters, namespace, signal))).map(({ metadata }) => metadata.name);
 
-    it('has what was applied, and changes it when it is applied again', async () => {
+    it('returns what was applied, and changes it when it is applied again', async () => {
       expect(await get('applied')).toBeUndefined();
       await under.objects.apply(filters, aFilter('applied', 'HIGH'), signal);
       expect(await get('applied')).toMatchObject({
@@ -50,23 +54,23 @@ export function objectsContract(name: string, open: () => Promise<ObjectsUnderTe
       expect(await namesIn('shop')).toContain('applied');
     });
 
-    it('lists one namespace or all, in their order', async () => {
+    it('lists one namespace, or all of them in order', async () => {
       await under.objects.apply(filters, aFilter('there', 'HIGH', 'shopping'), signal);
       await under.objects.apply(filters, aFilter('here', 'HIGH', 'shop'), signal);
       expect(await namesIn('shopping')).toEqual(['there']);
       expect((await namesIn()).filter((one) => one.endsWith('here'))).toEqual(['here', 'there']);
     });
 
-    it('deletes, and does not mind that it is gone', async () => {
-      await under.objects.apply(filters, aFilter('doomed', 'HIGH'), signal);
-      const doomed = await get('doomed');
-      if (!doomed) throw new Error('it was not applied');
-      await under.objects.delete(filters, doomed, signal);
-      expect(await get('doomed')).toBeUndefined();
-      await under.objects.delete(filters, doomed, signal);
+    it('deletes an object, and does not mind if it is gone', async () => {
+      await under.objects.apply(filters, aFilter('to-delete', 'HIGH'), signal);
+      const toDelete = await get('to-delete');
+      if (!toDelete) throw new Error('it was not applied');
+      await under.objects.delete(filters, toDelete, signal);
+      expect(await get('to-delete')).toBeUndefined();
+      await under.objects.delete(filters, toDelete, signal);
     });
 
-    it('sets a status, and does not mind that the object is gone', async () => {
+    it('sets a status, and does not mind if the object is gone', async () => {
       await under.objects.apply(filters, aFilter('judged', 'HIGH'), signal);
       const condition = {
         type: 'Accepted',

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
-import { createObjectFolder } from '../../shared/local/object-folder.ts';
+import { createObjectFolder } from '../../shared/local/folders.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { connectAs } from '../cluster/connect.ts';
 import { reportCrds } from '../cluster/report-crds.ts';

@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { labels } from '../../shared/api/labels.ts';
+import type { Observation } from '../../shared/api/observation.ts';
+import { observationOf } from '../../shared/api/observation.ts';
+import type { Finding } from '../../shared/finding/finding.ts';
+import { observationName, subjectLabel } from '../../shared/finding/name.ts';
 import type { Store, Stored } from '../../shared/function/stores.ts';
-import { labels } from '../../shared/observation/labels.ts';
-import type { Observation } from '../../shared/observation/observation.ts';
-import { observationName, subjectOf } from '../../shared/observation/observation-name.ts';
-import type { ObservationObject } from '../../shared/observation/observation-object.ts';
-import { observationObject } from '../../shared/observation/observation-object.ts';
 
 export interface StoreUnderTest {
   readonly store: Store;
   /** Milliseconds since 1970 by the store's own clock. */
   now(): number;
-  /** Two namespaces that exist, the first sorting before the second, and where names may be listed by source. */
+  /** Two namespaces that exist, of which the first sorts before the second. */
   readonly namespaces: readonly [string, string];
   close(): Promise<void>;
 }
 
 const signal = AbortSignal.timeout(600_000);
 
-export function anObservation(rule: string, namespace: string, resource = 'web'): Observation {
+export function aFinding(rule: string, namespace: string, resource = 'web'): Finding {
   return {
     category: 'security',
     severity: 'HIGH',
@@ -29,16 +29,16 @@ export function anObservation(rule: string, namespace: string, resource = 'web')
   };
 }
 
-export function anObject(
-  observation: Observation,
+export function anObservationOf(
+  finding: Finding,
   options: { source?: string; now?: number; ttl?: number; hasState?: boolean } = {},
-): ObservationObject {
+): Observation {
   const { source = 'contract', now = Date.now(), ttl = 3600, hasState = true } = options;
-  return observationObject(observation, {
-    name: observationName(source, observation),
-    namespace: observation.resource?.namespace ?? 'zen-system',
+  return observationOf(finding, {
+    name: observationName(source, finding),
+    namespace: finding.resource?.namespace ?? 'zen-system',
     source,
-    subject: hasState ? subjectOf(source, observation.resource) : undefined,
+    subject: hasState ? subjectLabel(source, finding.resource) : undefined,
     correlationId: 'contract-test',
     ttl,
     now,
@@ -50,7 +50,7 @@ async function collect(items: AsyncIterable<Stored>): Promise<Stored[]> {
   return Array.fromAsync(items);
 }
 
-/** What every Store must do. */
+/** What every implementation of Store must do. */
 export function storeContract(name: string, open: () => Promise<StoreUnderTest>): void {
   describe(`store contract: ${name}`, () => {
     let under: StoreUnderTest;
@@ -66,20 +66,20 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
 
     const namesOf = (stored: readonly Stored[]): string[] => stored.map(({ ref }) => ref.name).sort();
 
-    it('creates once and then says that it exists', async () => {
-      const object = anObject(anObservation('once', first));
+    it('creates an object once, and then says that it exists', async () => {
+      const object = anObservationOf(aFinding('once', first));
       expect(await under.store.create(object, signal)).toBe('created');
       expect(await under.store.create(object, signal)).toBe('exists');
     });
 
-    it('creates one of many equal ones that come at the same time', async () => {
-      const object = anObject(anObservation('race', first));
+    it('creates only one of many equal objects that arrive at the same time', async () => {
+      const object = anObservationOf(aFinding('race', first));
       const results = await Promise.all(Array.from({ length: 20 }, () => under.store.create(object, signal)));
       expect(results.filter((result) => result === 'created')).toHaveLength(1);
     });
 
-    it('keeps the same name in two namespaces apart', async () => {
-      const object = anObject(anObservation('apart', first));
+    it('keeps equal names in two namespaces apart', async () => {
+      const object = anObservationOf(aFinding('apart', first));
       const elsewhere = { ...object, metadata: { ...object.metadata, namespace: second } };
       expect(await under.store.create(object, signal)).toBe('created');
       expect(await under.store.create(elsewhere, signal)).toBe('created');
@@ -88,9 +88,9 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
     it('finds names by source, subject and namespace, in the order of namespaces', async () => {
       const source = 'finder';
       const objects = [
-        anObject(anObservation('1', second, 'a'), { source }),
-        anObject(anObservation('2', first, 'a'), { source }),
-        anObject(anObservation('3', first, 'b'), { source }),
+        anObservationOf(aFinding('1', second, 'a'), { source }),
+        anObservationOf(aFinding('2', first, 'a'), { source }),
+        anObservationOf(aFinding('3', first, 'b'), { source }),
       ];
       for (const object of objects) await under.store.create(object, signal);
       const [a, b, c] = objects.map(({ metadata }) => metadata.name);
@@ -98,27 +98,27 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       expect(all.map(({ ref }) => ref.namespace)).toEqual([first, first, second]);
       expect(namesOf(all)).toEqual([a, b, c].sort());
       expect(namesOf(await collect(under.store.names({ source, namespace: first }, signal)))).toEqual([b, c].sort());
-      const subjects = [subjectOf(source, anObservation('3', first, 'b').resource)];
+      const subjects = [subjectLabel(source, aFinding('3', first, 'b').resource)];
       expect(namesOf(await collect(under.store.names({ subjects, namespace: first }, signal)))).toEqual([c]);
       expect(namesOf(await collect(under.store.names({ subjects, namespace: second }, signal)))).toEqual([]);
-      const both = [...subjects, subjectOf(source, anObservation('2', first, 'a').resource)];
+      const both = [...subjects, subjectLabel(source, aFinding('2', first, 'a').resource)];
       expect(namesOf(await collect(under.store.names({ subjects: both, namespace: first }, signal)))).toEqual(
         [b, c].sort(),
       );
     });
 
-    it('gives what it was given: labels, time of creation', async () => {
+    it('returns labels and the time of creation', async () => {
       const source = 'faithful';
-      const object = anObject(anObservation('labels', first), { source });
+      const object = anObservationOf(aFinding('labels', first), { source });
       await under.store.create(object, signal);
       const [stored] = await collect(under.store.names({ source }, signal));
       expect(stored?.labels).toEqual(object.metadata.labels);
       expect(Math.abs((stored?.createdAt ?? 0) - under.now())).toBeLessThan(60_000);
     });
 
-    it('relabels one state of an object and no other', async () => {
+    it('relabels the version that was read, and no other', async () => {
       const source = 'relabel';
-      await under.store.create(anObject(anObservation('r', first), { source }), signal);
+      await under.store.create(anObservationOf(aFinding('r', first), { source }), signal);
       const read = async (): Promise<Stored | undefined> => (await collect(under.store.names({ source }, signal)))[0];
       const before = await read();
       if (!before) throw new Error('not stored');
@@ -130,9 +130,9 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       expect((await read())?.labels[labels.state]).toBe('missing');
     });
 
-    it('deletes the state that was read, and says when it is another or gone', async () => {
+    it('deletes the version that was read, and says if the object has changed or is gone', async () => {
       const source = 'delete';
-      await under.store.create(anObject(anObservation('d', first), { source }), signal);
+      await under.store.create(anObservationOf(aFinding('d', first), { source }), signal);
       const [before] = await collect(under.store.names({ source }, signal));
       if (!before) throw new Error('not stored');
       await under.store.relabel(before.ref, { [labels.state]: 'missing' }, signal);
@@ -145,29 +145,29 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       expect(await collect(under.store.names({ source }, signal))).toEqual([]);
     });
 
-    it('finds what is past its hour, and nothing that was renewed', async () => {
+    it('finds what has expired, and nothing that was renewed', async () => {
       const source = 'expiry';
       const now = under.now();
-      await under.store.create(anObject(anObservation('old', first), { source, now: now - 10 * 3_600_000 }), signal);
+      await under.store.create(anObservationOf(aFinding('old', first), { source, now: now - 10 * 3_600_000 }), signal);
       await under.store.create(
-        anObject(anObservation('renewed', first), { source, now: now - 10 * 3_600_000 }),
+        anObservationOf(aFinding('renewed', first), { source, now: now - 10 * 3_600_000 }),
         signal,
       );
-      await under.store.create(anObject(anObservation('young', first), { source, now }), signal);
-      const renewed = anObject(anObservation('renewed', first), { source }).metadata.name;
+      await under.store.create(anObservationOf(aFinding('young', first), { source, now }), signal);
+      const renewed = anObservationOf(aFinding('renewed', first), { source }).metadata.name;
       for (const { ref } of await collect(under.store.names({ source }, signal))) {
         if (ref.name !== renewed) continue;
         const later = String(Math.ceil(now / 3_600_000) + 5);
         await under.store.relabel(ref, { [labels.expires]: later }, signal);
       }
-      const due = (await Array.fromAsync(under.store.expired(now, signal))).filter((one) => one.source === source);
-      expect(namesOf(due)).toEqual([anObject(anObservation('old', first), { source }).metadata.name]);
+      const expired = (await Array.fromAsync(under.store.expired(now, signal))).filter((one) => one.source === source);
+      expect(namesOf(expired)).toEqual([anObservationOf(aFinding('old', first), { source }).metadata.name]);
     });
 
     it('lists thousands, each once, while others are created and deleted', async () => {
       const source = 'many';
       const objects = Array.from({ length: 1200 }, (_, index) =>
-        anObject(anObservation(`m${index}`, index % 2 === 0 ? first : second), { source }),
+        anObservationOf(aFinding(`m${index}`, index % 2 === 0 ? first : second), { source }),
       );
       await Promise.all(objects.map((object) => under.store.create(object, signal)));
       const seen: string[] = [];
@@ -176,7 +176,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         seen.push(ref.name);
         if (seen.length % 400 === 0) {
           extra += 1;
-          await under.store.create(anObject(anObservation(`extra${extra}`, first), { source }), signal);
+          await under.store.create(anObservationOf(aFinding(`extra${extra}`, first), { source }), signal);
         }
       }
       const expected = new Set(objects.map(({ metadata }) => metadata.name));

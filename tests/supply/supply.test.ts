@@ -19,11 +19,11 @@ const lock = z
 const packages = Object.entries(lock.packages).filter(([path]) => path !== '');
 
 describe('the packages', () => {
-  it('are pinned by what is in them', () => {
+  it('are pinned by their checksums', () => {
     expect(packages.filter(([, { integrity }]) => !integrity?.startsWith('sha512-')).map(([path]) => path)).toEqual([]);
   });
 
-  it('have licences that ours may be combined with; what is only for developers may have others', () => {
+  it('have licences that can be combined with ours; packages for development only may have others', () => {
     const free = new Set([
       'MIT',
       'MIT OR Apache-2.0',
@@ -41,13 +41,13 @@ describe('the packages', () => {
     expect(packages.filter(([, { license = '' }]) => !known.has(license)).map(([path]) => path)).toEqual([]);
   });
 
-  it('run no script when they are installed', () => {
+  it('run no scripts when they are installed', () => {
     expect(readFileSync(join(root, '.npmrc'), 'utf8')).toContain('ignore-scripts=true');
     expect(readFileSync(join(root, 'knative', 'Dockerfile'), 'utf8')).toContain('npm ci --ignore-scripts');
   });
 });
 
-/** The regular expressions in our code: literals, as far as a line shows them. */
+/** The regular expressions in our code: literals, found line by line. */
 function expressionsIn(file: string): { readonly source: string; readonly flags: string }[] {
   const text = readFileSync(file, 'utf8');
   const literals = text.matchAll(
@@ -68,7 +68,7 @@ describe('the regular expressions', () => {
     expect(expressions.length).toBeGreaterThan(40);
   });
 
-  it.each(expressions)('$source of $file is at worst quadratic', ({ source, flags }) => {
+  it.each(expressions)('$source in $file is at worst quadratic', ({ source, flags }) => {
     const diagnosis = checkSync(source, flags.replace(/[dgvy]/g, ''), { timeout: 10_000 });
     expect(diagnosis.status).not.toBe('unknown');
     const complexity = 'complexity' in diagnosis ? diagnosis.complexity : undefined;

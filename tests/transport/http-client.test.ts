@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -21,21 +22,11 @@ async function listen(server: Server, scheme: string): Promise<URL> {
   return new URL(`${scheme}://localhost:${(server.address() as AddressInfo).port}`);
 }
 
-/** Resolves to the status when the answer is over. */
-function get(client: HttpClient, onHead = (): void => undefined): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  let status = 0;
-  const exchange = {
-    onHead(head: { readonly status: number }) {
-      status = head.status;
-      onHead();
-    },
-    onData: () => undefined,
-    onEnd: () => resolve(status),
-    onError: reject,
-  };
-  client.send({ method: 'GET', path: '/', headers: {}, signal }, exchange).catch(reject);
-  return promise;
+async function get(client: HttpClient, onHead = (): void => undefined): Promise<number | undefined> {
+  const answer = await client.send({ method: 'GET', path: '/', headers: {}, signal });
+  onHead();
+  await answer.toArray();
+  return answer.statusCode;
 }
 
 describe('the client of a server', () => {
@@ -63,6 +54,32 @@ describe('the client of a server', () => {
     const server = createServer((socket) => void socket.write('HTTP/1.1 200 OK\r\n\r\nthe beginning'));
     server.on('connection', (socket) => closing.push(() => socket.destroy()));
     const client = createHttpClient({ server: await listen(server, 'http'), tls: () => ({}), limit: 2 });
-    await expect(get(client, () => setImmediate(() => client.close()))).rejects.toThrow('closed');
+    await expect(get(client, () => setImmediate(() => client.close()))).rejects.toThrow('aborted');
+  });
+
+  it('sends again what met a connection that the server was closing', async () => {
+    const asked: number[] = [];
+    const server = createHttpServer((request, response) => {
+      const { remotePort = 0 } = request.socket;
+      const isReused = asked.includes(remotePort);
+      asked.push(remotePort);
+      if (isReused) request.socket.resetAndDestroy();
+      else response.end('{}');
+    });
+    const client = createHttpClient({ server: await listen(server, 'http'), tls: () => ({}), limit: 2 });
+    closing.push(() => client.close());
+    expect([await get(client), await get(client)]).toEqual([200, 200]);
+    expect(asked).toHaveLength(3);
+  });
+
+  it('fails where a new connection is closed before an answer, and sends nothing twice', async () => {
+    let asked = 0;
+    const server = createHttpServer((request) => {
+      asked += 1;
+      request.socket.resetAndDestroy();
+    });
+    const client = createHttpClient({ server: await listen(server, 'http'), tls: () => ({}), limit: 2 });
+    await expect(get(client)).rejects.toThrow();
+    expect(asked).toBe(1);
   });
 });

@@ -1,0 +1,39 @@
+import { group } from './group.ts';
+import type { KindSelector } from './kind-selector.ts';
+
+/**
+ * The API groups that every cluster serves, and our own. Their ApiServerSources can be part of the generated manifests.
+ * The adapter of an ApiServerSource crashes if the group is not served, so all others are created once their group is.
+ */
+export const alwaysServed: ReadonlySet<string> = new Set(['', 'apiextensions.k8s.io', 'apiregistration.k8s.io', group]);
+
+/** Tells functions that objects have changed: https://knative.dev/docs/eventing/sources/apiserversource/ */
+export const apiServerSources: KindSelector = {
+  group: 'sources.knative.dev',
+  versions: ['v1'],
+  kind: 'ApiServerSource',
+  plural: 'apiserversources',
+  namespaced: true,
+};
+
+/** The name of a function's ApiServerSource for an API group. */
+export function apiServerSourceName(functionName: string, apiGroup: string): string {
+  return `${functionName}-${apiGroup === '' ? 'core' : apiGroup.replaceAll('.', '-')}`;
+}
+
+/** The plural that ApiServerSource assumes: UnsafeGuessKindToResource in k8s.io/apimachinery. */
+export function guessedPlural(kind: string): string {
+  const singular = kind.toLowerCase();
+  if (singular.endsWith('endpoints')) return singular;
+  if (singular.endsWith('s')) return `${singular}es`;
+  return singular.endsWith('y') ? `${singular.slice(0, -1)}ies` : `${singular}s`;
+}
+
+/** Delivers a Broker's events to a function: https://knative.dev/docs/eventing/triggers/ */
+export const knativeTriggers: KindSelector = {
+  group: 'eventing.knative.dev',
+  versions: ['v1'],
+  kind: 'Trigger',
+  plural: 'triggers',
+  namespaced: true,
+};

@@ -1,0 +1,49 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { type AccessOptions, linesOf } from '../function/access-options.ts';
+import { Refusal } from '../function/refusal.ts';
+import { headerOf, type RequestHead } from './request-head.ts';
+
+const rereadMilliseconds = 1000;
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/** Compares with every token, so that the time taken reveals nothing about any of them. */
+function isOneOf(tokens: readonly string[], given: string): boolean {
+  const digested = digest(given);
+  let found = false;
+  for (const token of tokens) if (timingSafeEqual(digest(token), digested)) found = true;
+  return found;
+}
+
+/** The tokens that are valid now: the file is read again once a second at most. Throws if it can't be read. */
+function createTokens({ tokens, tokenFile }: AccessOptions, now: () => number): () => readonly string[] {
+  if (tokenFile === undefined) return () => tokens;
+  let fromFile: readonly string[] = [];
+  let readAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (now() - readAt >= rereadMilliseconds) {
+      fromFile = linesOf(readFileSync(tokenFile, 'utf8'));
+      readAt = now();
+    }
+    return [...tokens, ...fromFile];
+  };
+}
+
+/**
+ * Throws a Refusal 401 unless the request has a valid token; `undefined` if none is required. Throws an Error if the
+ * token file can't be read, or there is no token.
+ */
+export function createTokenCheck(options: AccessOptions, now: () => number): ((head: RequestHead) => void) | undefined {
+  if (options.tokens.length === 0 && options.tokenFile === undefined) return undefined;
+  const validTokens = createTokens(options, now);
+  if (validTokens().length === 0) throw new Error('the token file holds no token');
+  return (head) => {
+    const given = /^Bearer +([^\s]+) *$/i.exec(headerOf(head, 'authorization') ?? '')?.[1];
+    if (given === undefined || !isOneOf(validTokens(), given)) {
+      throw new Refusal(401, 'a valid Bearer token is required');
+    }
+  };
+}

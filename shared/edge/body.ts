@@ -1,0 +1,134 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { createGunzip, createInflate } from 'node:zlib';
+import { Refusal } from '../function/refusal.ts';
+
+export interface BodyLimits {
+  /** For one body. */
+  readonly maxBytes: number;
+  /** For all bodies together that are being read or handled. */
+  readonly maxBytesInFlight: number;
+}
+
+export interface BodyReader {
+  /** Reads a request's body. Throws a Refusal: 413, 415, 400 if it was cut off, or 503 if too much is in flight. */
+  read(request: IncomingMessage): Promise<Body>;
+}
+
+export interface Body {
+  /** The bytes, once: afterwards only the caller holds them. */
+  take(): Buffer;
+  /** Must be called when the request has been answered: until then the bytes count as in flight. */
+  release(): void;
+}
+
+function declaredLength(request: IncomingMessage): number {
+  return Number(request.headers['content-length'] ?? 0);
+}
+
+/**
+ * Joins the chunks of a body. A body of known length is copied as it arrives, so that it is never held twice; its
+ * buffer takes no memory before it is written to.
+ */
+function createJoiner(length: number): { add(chunk: Buffer): void; join(): Buffer } {
+  const whole = Buffer.allocUnsafeSlow(length);
+  const rest: Buffer[] = [];
+  let at = 0;
+  return {
+    add(chunk) {
+      const taken = chunk.copy(whole, at);
+      at += taken;
+      if (taken < chunk.length) rest.push(chunk.subarray(taken));
+    },
+    join: () => (rest.length === 0 ? whole.subarray(0, at) : Buffer.concat([whole.subarray(0, at), ...rest])),
+  };
+}
+
+/** The body as it was before the sender compressed it, since that is what the limits are for. */
+function decode(request: IncomingMessage): Readable {
+  const encoding = request.headers['content-encoding']?.trim().toLowerCase();
+  if (encoding === undefined || encoding === '' || encoding === 'identity') return request;
+  const decoder =
+    encoding === 'gzip' || encoding === 'x-gzip'
+      ? createGunzip()
+      : encoding === 'deflate'
+        ? createInflate()
+        : undefined;
+  if (!decoder) throw new Refusal(415, 'the content encoding is not supported', { path: 'content-encoding' });
+  request.on('error', (error) => decoder.destroy(error));
+  return request.pipe(decoder);
+}
+
+/** The bytes that one body takes of the limits. */
+interface Reservation {
+  /** Throws a Refusal 413 or 503. */
+  add(bytes: number): void;
+  release(): void;
+}
+
+/** Makes the reservations of bodies that share their limits. */
+function createReservations({ maxBytes, maxBytesInFlight }: BodyLimits): () => Reservation {
+  let inFlight = 0;
+  return () => {
+    let reserved = 0;
+    return {
+      add(bytes) {
+        if (reserved + bytes > maxBytes) throw new Refusal(413, 'the body is too large');
+        // A body that is alone always fits, however little memory there is: otherwise it would never get through.
+        const isAlone = inFlight === reserved;
+        if (!isAlone && inFlight + bytes > maxBytesInFlight) throw new Refusal(503, 'too much is in flight');
+        reserved += bytes;
+        inFlight += bytes;
+      },
+      release() {
+        inFlight -= reserved;
+        reserved = 0;
+      },
+    };
+  };
+}
+
+async function readAll(request: IncomingMessage, decoded: Readable, reservation: Reservation): Promise<Buffer> {
+  const joiner = createJoiner(decoded === request ? declaredLength(request) : 0);
+  for await (const chunk of decoded.iterator({ destroyOnReturn: false })) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    reservation.add(chunk.length);
+    joiner.add(chunk);
+  }
+  return joiner.join();
+}
+
+/** Reads past the rest of a refused body: a connection that is broken off carries no answer. */
+function discard(request: IncomingMessage, decoded: Readable): void {
+  request.unpipe();
+  if (decoded !== request) decoded.destroy();
+  request.resume();
+}
+
+export function createBodyReader(limits: BodyLimits): BodyReader {
+  const createReservation = createReservations(limits);
+
+  return {
+    async read(request) {
+      const decoded = decode(request);
+      if (declaredLength(request) > limits.maxBytes) throw new Refusal(413, 'the body is too large');
+      const reservation = createReservation();
+      let whole: Buffer;
+      try {
+        whole = await readAll(request, decoded, reservation);
+      } catch (error) {
+        reservation.release();
+        discard(request, decoded);
+        throw Refusal.from(error, 400, 'the body was cut off');
+      }
+      return {
+        take() {
+          const taken = whole;
+          whole = Buffer.alloc(0);
+          return taken;
+        },
+        release: reservation.release,
+      };
+    },
+  };
+}

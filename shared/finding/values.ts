@@ -1,0 +1,41 @@
+/** What tools print when there is no value; never shown as if it were one. */
+const placeholders: ReadonlySet<string> = new Set(['', 'undefined', 'null', '<nil>', '<NA>', '<no value>']);
+
+/** Whether an external value says anything: it is not null, undefined or a placeholder. */
+export function isPresent(value: unknown): boolean {
+  return typeof value === 'string' ? !placeholders.has(value.trim()) : value !== null && value !== undefined;
+}
+
+/** A string, finite number or boolean as text; `undefined` for placeholders and everything else. */
+export function text(value: unknown): string | undefined {
+  if (typeof value === 'string') return isPresent(value) ? value : undefined;
+  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : undefined;
+  return typeof value === 'boolean' ? String(value) : undefined;
+}
+
+/** An identity from parts that may be absent. Those are left out, so absent, null and "" make no difference. */
+export function identityOf(parts: Readonly<Record<string, unknown>>): Record<string, string> {
+  const identity: Record<string, string> = {};
+  for (const [key, part] of Object.entries(parts)) {
+    const value = text(part);
+    if (value !== undefined) identity[key] = value;
+  }
+  return identity;
+}
+
+/** Details without what says nothing: null, undefined, empty strings, empty lists and placeholders. */
+export function detailsOf(parts: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const details: Record<string, unknown> = {};
+  for (const [key, part] of Object.entries(parts)) {
+    const value = Array.isArray(part) ? part.filter(isPresent) : part;
+    if (isPresent(value) && !(Array.isArray(value) && value.length === 0)) details[key] = value;
+  }
+  return details;
+}
+
+const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/;
+
+/** `value` if it is a time in RFC 3339 (with nanoseconds at most), else `fallback`. */
+export function timeOf(value: unknown, fallback: string): string {
+  return typeof value === 'string' && rfc3339.test(value) && !Number.isNaN(Date.parse(value)) ? value : fallback;
+}

@@ -1,0 +1,141 @@
+import type * as z from 'zod';
+import { group } from '../api/group.ts';
+import type { KindSelector } from '../api/kind-selector.ts';
+import type { Normalized } from '../finding/finding.ts';
+import type { AccessOptions } from './access-options.ts';
+import type { CloudEvent } from './cloud-event.ts';
+import type { Context } from './context.ts';
+import type { CommonSettings } from './settings.ts';
+import type { Trigger } from './triggers.ts';
+
+/** A rule of the function's Role, in addition to those that follow from its triggers. */
+export interface Permission {
+  readonly group: string;
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+  /** `system`: in the system namespace only. `cluster`: for a cluster-scoped kind, which a tenant's Roles leave out. */
+  readonly scope?: 'system' | 'cluster';
+}
+
+/**
+ * What a function needs to write Observations, unless it is a source. `get`, because a namespace over its quota gives
+ * the same answer whether the name exists or not. `record`, because the admission policy requires it of whoever uses
+ * our names.
+ */
+export const observationWrites: Permission = {
+  group,
+  resources: ['observations'],
+  verbs: ['create', 'get', 'record'],
+};
+
+/** What every kind of function declares. */
+interface Declaration<Settings> {
+  readonly name: string;
+  /** A zod object whose keys are the names of the function's own environment variables. */
+  readonly settings: z.ZodType<Settings>;
+  readonly permissions: readonly Permission[];
+  /** Kinds that are read before the function is ready, and watched while it runs: `context.cluster.watched`. */
+  watches?(settings: Settings & CommonSettings): readonly KindSelector[];
+  /** Whether `context.functions` holds what the other functions declare. */
+  readonly seesOthers?: boolean;
+}
+
+/**
+ * Handles CloudEvents. `handle` resolves only after everything that it derived from the event is stored, and throws a
+ * Refusal if something could not be. Either way, `context.event.tally` holds what it has done.
+ */
+interface Handler<Settings> {
+  handle(event: CloudEvent, context: Context<Settings>): Promise<void>;
+}
+
+interface Triggered<Settings> {
+  triggers(settings: Settings & CommonSettings): readonly Trigger[];
+}
+
+/** Work of zen-watcher itself, started by changes of objects, the clock, the start of its process, or events. */
+export interface TaskDefinition<Settings = unknown>
+  extends Declaration<Settings>,
+    Handler<Settings>,
+    Triggered<Settings> {
+  readonly kind: 'task';
+}
+
+/** A source, made into a function by `defineSource`. */
+export interface SourceFunction extends Declaration<unknown>, Handler<unknown>, Triggered<unknown> {
+  readonly kind: 'source';
+  readonly source: SourceDefinition<unknown, unknown>;
+}
+
+/** A request to a webhook path, whose body is not a CloudEvent. */
+export interface RawRequest {
+  /** The path without the query. */
+  readonly path: string;
+  /**
+   * The path of the Webhook trigger, which may end with `/*`. There are only a few, so it is safe as a metric's label.
+   */
+  readonly endpoint: string;
+  /** Returns the decompressed body, once, so that the caller decides how long it stays in memory. */
+  takeBody(): Uint8Array;
+  /** The sender's trace context, or a new one. Events that are made from the request continue it. */
+  readonly traceparent: string;
+}
+
+/** The function that serves the paths of Webhook triggers, and turns what is posted there into events. There is one. */
+export interface GatewayDefinition<Settings = unknown> extends Declaration<Settings> {
+  readonly kind: 'gateway';
+  /** Who may post to the paths. */
+  access(settings: Settings): AccessOptions;
+  /** Resolves once the Broker has every event that was made from the request; throws a Refusal if it doesn't. */
+  receive(request: RawRequest, context: Context<Settings>): Promise<void>;
+}
+
+/** The function that takes events that the Broker could not deliver, whatever they are. There is one. */
+export interface DeadLetterSinkDefinition<Settings = unknown> extends Declaration<Settings>, Handler<Settings> {
+  readonly kind: 'dead-letter-sink';
+}
+
+export type HandlerDefinition = SourceFunction | TaskDefinition | DeadLetterSinkDefinition;
+
+export type FunctionDefinition = HandlerDefinition | GatewayDefinition;
+
+// The host gives a function only settings that its own schema has parsed, so it is safe to forget their type here.
+
+export function defineTask<Settings>(definition: Omit<TaskDefinition<Settings>, 'kind'>): TaskDefinition {
+  return { kind: 'task', ...definition } as unknown as TaskDefinition;
+}
+
+export function defineGateway<Settings>(definition: Omit<GatewayDefinition<Settings>, 'kind'>): GatewayDefinition {
+  return { kind: 'gateway', ...definition } as unknown as GatewayDefinition;
+}
+
+export function defineDeadLetterSink<Settings>(
+  definition: Omit<DeadLetterSinkDefinition<Settings>, 'kind'>,
+): DeadLetterSinkDefinition {
+  return { kind: 'dead-letter-sink', ...definition } as unknown as DeadLetterSinkDefinition;
+}
+
+/**
+ * What starts a function. Dead-letter sinks and gateways have no triggers: failed deliveries and requests start them.
+ */
+export function triggersOf(definition: FunctionDefinition, settings: CommonSettings): readonly Trigger[] {
+  return 'triggers' in definition ? definition.triggers(Object.assign({}, settings)) : [];
+}
+
+export interface NormalizeOptions<Settings> {
+  /** RFC 3339: the CloudEvent's time, or the object's creationTimestamp. */
+  readonly time: string;
+  readonly settings: Settings & CommonSettings;
+}
+
+/** What a source declares: the schema of its tool's data, and a pure `normalize`. */
+export interface SourceDefinition<Data, Settings> extends Triggered<Settings> {
+  readonly name: string;
+  /** A zod object whose keys are the names of the source's own environment variables. */
+  readonly settings: z.ZodType<Settings>;
+  /** The schema of what the tool sends. Unknown fields are ignored. */
+  readonly schema: z.ZodType<Data>;
+  /**
+   * Depends on its arguments only: no clock, random numbers, environment or log. Never throws on what `schema` accepts.
+   */
+  normalize(data: Data, options: NormalizeOptions<Settings>): Normalized;
+}

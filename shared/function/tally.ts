@@ -1,0 +1,113 @@
+import type { Counts } from '../finding/finding.ts';
+import type { Severity } from '../finding/severity.ts';
+import { type CountRow, createCounts } from './count-rows.ts';
+
+/** What one event came to. Used for its log line and the metrics, and for nothing else. */
+export interface Summary {
+  /** Findings in the event, before filtering. */
+  readonly observed: number;
+  /** Rows and events that did not become findings, by reason. */
+  readonly skipped: Counts;
+  /** Findings that were dropped, by the filter's reason. */
+  readonly filtered: Counts;
+  readonly created: readonly CountRow<'category' | 'severity'>[];
+  /** Findings whose name was already in the store or in the cache. */
+  readonly duplicate: number;
+  /** Findings that were listed as stored and need no change. */
+  readonly unchanged: number;
+  /** Observations whose labels were changed, by change: renewed, reopened, missing or resolved. */
+  readonly relabelled: Counts;
+  /** Observations that gc deleted. */
+  readonly deleted: readonly CountRow<'source' | 'reason'>[];
+  /** Items that were refused, of a body that was accepted. */
+  readonly dropped: number;
+  /** What became of dead letters; `source` is the function that they were meant for. */
+  readonly deadLetters: readonly CountRow<'source' | 'reason'>[];
+  /** The result of a garbage collection, if the event started one. */
+  readonly collection: Collection | undefined;
+  /** What an operator should know even if the event itself was handled. */
+  readonly warnings: readonly string[];
+}
+
+export interface Collection {
+  /** Observations that exist. */
+  readonly live: readonly CountRow<'source' | 'severity'>[];
+  /**
+   * Observations that are neither missing nor resolved. Namespaces with few of them are counted together as `other`.
+   */
+  readonly open: readonly CountRow<'source' | 'severity' | 'namespace'>[];
+  /** How many Observations there may be. */
+  readonly limit: number;
+  readonly errors: readonly CountRow<'operation' | 'errorType'>[];
+}
+
+/**
+ * Records what a function does with one event, as it happens. The dispatcher reads it at the end, whether the function
+ * has succeeded or thrown.
+ */
+export interface Tally {
+  observed(count: number): void;
+  skipped(reason: string, count?: number): void;
+  filtered(reason: string, count?: number): void;
+  created(category: string, severity: Severity): void;
+  duplicate(): void;
+  unchanged(count: number): void;
+  relabelled(change: string): void;
+  deleted(source: string, reason: string, count: number): void;
+  dropped(count: number): void;
+  deadLetter(source: string, reason: string): void;
+  collected(collection: Collection): void;
+  warning(text: string): void;
+  read(): Summary;
+}
+
+export function createTally(): Tally {
+  const numbers = { observed: 0, duplicate: 0, unchanged: 0, dropped: 0 };
+  const skipped: Record<string, number> = {};
+  const filtered: Record<string, number> = {};
+  const relabelled: Record<string, number> = {};
+  const created = createCounts('category', 'severity');
+  const deletedRows: Summary['deleted'][number][] = [];
+  const deadLetters = createCounts('source', 'reason');
+  const warnings: string[] = [];
+  let collection: Collection | undefined;
+  return {
+    observed(count) {
+      numbers.observed += count;
+    },
+    skipped: (reason, count = 1) => addTo(skipped, reason, count),
+    filtered: (reason, count = 1) => addTo(filtered, reason, count),
+    created: (category, severity) => created.add(category, severity),
+    duplicate() {
+      numbers.duplicate += 1;
+    },
+    unchanged(count) {
+      numbers.unchanged += count;
+    },
+    relabelled: (change) => addTo(relabelled, change, 1),
+    deleted: (source, reason, count) => void deletedRows.push({ source, reason, count }),
+    dropped(count) {
+      numbers.dropped += count;
+    },
+    deadLetter: (source, reason) => deadLetters.add(source, reason),
+    collected(found) {
+      collection = found;
+    },
+    warning: (text) => void warnings.push(text),
+    read: () => ({
+      ...numbers,
+      skipped,
+      filtered,
+      relabelled,
+      created: created.rows(),
+      deleted: deletedRows,
+      deadLetters: deadLetters.rows(),
+      collection,
+      warnings,
+    }),
+  };
+}
+
+function addTo(counts: Record<string, number>, key: string, count: number): void {
+  counts[key] = (counts[key] ?? 0) + count;
+}

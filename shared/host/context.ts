@@ -1,0 +1,75 @@
+import { createInFlight } from '../edge/in-flight.ts';
+import type { Broker, Clock, Cluster, FunctionContext, FunctionInfo } from '../function/context.ts';
+import { type FunctionDefinition, type HandlerDefinition, triggersOf } from '../function/definitions.ts';
+import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
+import type { Store } from '../function/stores.ts';
+import type { Trigger } from '../function/triggers.ts';
+import { createKnownNames } from '../pipeline/known-names.ts';
+import { createCoalescer } from './coalesce.ts';
+import { createLiveFilter } from './live-filter.ts';
+import type { Metrics } from './metrics.ts';
+
+/** What a process gives to the functions that it hosts. */
+export interface Ports {
+  readonly environment: Environment;
+  /** The settings that all functions share. */
+  readonly settings: CommonSettings;
+  /** The user names under which zen-watcher itself calls the API. */
+  readonly ownUsers: readonly string[];
+  readonly store: Store;
+  readonly cluster: Cluster;
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly functions: readonly FunctionInfo[];
+  readonly metrics: Metrics;
+  /** Aborted when the process stops. */
+  readonly stopping: AbortSignal;
+}
+
+/** A function with all that it needs from outside, except what belongs to one event. */
+export interface BoundFunction<Definition extends FunctionDefinition = FunctionDefinition> {
+  readonly definition: Definition;
+  /** According to its settings. */
+  readonly triggers: readonly Trigger[];
+  readonly context: FunctionContext;
+}
+
+export type BoundHandler = BoundFunction<HandlerDefinition>;
+
+/** Whether it takes events, as all functions but the gateway do. */
+export function isHandler(bound: BoundFunction): bound is BoundHandler {
+  return bound.definition.kind !== 'gateway';
+}
+
+/** Makes the contexts of all functions of a process; nothing else makes one. Throws a SettingsError. */
+export function bindFunctions(definitions: readonly FunctionDefinition[], ports: Ports): BoundFunction[] {
+  const { environment, ownUsers, store, cluster, broker, clock, functions, metrics, stopping } = ports;
+  const { DEDUP_CACHE_SIZE: size, SYSTEM_NAMESPACE: systemNamespace } = ports.settings;
+  const known = createKnownNames({ size, now: clock.now, onEvict: metrics.countEviction });
+  const filter = createLiveFilter(cluster.watched, systemNamespace, metrics.countFilterReload);
+  const acquire = createInFlight();
+  const bound = definitions.map((definition) => {
+    const settings = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
+    return {
+      definition,
+      triggers: triggersOf(definition, settings),
+      context: {
+        settings,
+        store,
+        cluster,
+        broker,
+        functions: definition.seesOthers ? functions : [],
+        filter,
+        known,
+        clock,
+        acquire,
+        coalesce: createCoalescer({ now: clock.now, sleep: clock.sleep, signal: stopping }),
+      },
+    };
+  });
+  // Only events from the Broker are looked up in the cache.
+  if (bound.some(({ triggers }) => triggers.some(({ type }) => type === 'Broker'))) {
+    metrics.watchKnownNames(() => known.count());
+  }
+  return bound;
+}

@@ -1,0 +1,63 @@
+import { createServer, type RequestListener } from 'node:http';
+import type { Log } from './log.ts';
+
+/**
+ * Knative's activator keeps idle connections for 60 s. They are kept longer here, or it would use one that was just
+ * closed. Slow senders are cut off: after 10 s for the headers, 60 s for a whole request.
+ */
+const limits = {
+  keepAliveTimeout: 75_000,
+  headersTimeout: 10_000,
+  requestTimeout: 60_000,
+  connectionsCheckingInterval: 2000,
+};
+
+/** An idle connection takes about 20 KiB. */
+const maxConnections = 1000;
+
+export interface Served {
+  readonly url: string;
+  /** Stops accepting connections and waits for requests in flight; after `drainMilliseconds`, `abort` ends the rest. */
+  stop(): Promise<void>;
+}
+
+export interface ServeOptions {
+  readonly listener: RequestListener;
+  readonly port: number;
+  /** Local mode listens on this machine's own address; a container, where it is undefined, on every address. */
+  readonly hostname: string | undefined;
+  readonly log: Log;
+  /** Aborted when the drain time is over; the requests that are left then answer 503. */
+  readonly abort: AbortController;
+  readonly drainMilliseconds: number;
+}
+
+/** Listens, and resolves once it does. Throws an Error if it can't. */
+export async function serve(options: ServeOptions): Promise<Served> {
+  const { listener, port, hostname, log, abort, drainMilliseconds } = options;
+  const server = createServer(limits, listener);
+  server.maxConnections = maxConnections;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, ...(hostname !== undefined && { host: hostname }) }, resolve);
+  });
+  const address = server.address();
+  const actualPort = typeof address === 'object' && address !== null ? address.port : port;
+  return {
+    url: `http://${hostname ?? '127.0.0.1'}:${actualPort}`,
+    async stop() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const timer = setTimeout(() => {
+        log.warn({ operation: 'stop' }, 'the requests still in flight are ended');
+        abort.abort();
+        setTimeout(() => server.closeAllConnections(), 500).unref();
+      }, drainMilliseconds);
+      server.closeIdleConnections();
+      // A connection becomes idle when its last request has been answered. There is no event for that, so poll.
+      const sweep = setInterval(() => server.closeIdleConnections(), 50);
+      await closed;
+      clearTimeout(timer);
+      clearInterval(sweep);
+    },
+  };
+}

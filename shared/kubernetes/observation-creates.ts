@@ -1,0 +1,76 @@
+import type { Observation } from '../api/observation.ts';
+import { Refusal } from '../function/refusal.ts';
+import { NamespaceRefusal, type Store } from '../function/stores.ts';
+import type { ApiClient, ApiResponse } from './api-client.ts';
+import { type Status, setUpFault, statusMessage, statusOf } from './api-status.ts';
+import { metadataOfOne } from './metadata-list.ts';
+import { observationPath } from './observation-path.ts';
+
+/**
+ * After this many taken names in a row the events are being redelivered. From then on each name is looked up first,
+ * which costs the API server half as much as a create.
+ */
+const takenInARow = 8;
+
+function invalid(status: Status | undefined): Refusal {
+  const cause = new Error(statusMessage(status) ?? 'no reason given');
+  return new Refusal(422, 'the API server calls the Observation invalid', { path: 'spec', cause });
+}
+
+function isClosing(status: Status | undefined): boolean {
+  return status?.details?.causes?.some(({ reason }) => reason === 'NamespaceTerminating') ?? false;
+}
+
+function isOverQuota(status: Status | undefined): boolean {
+  return status?.message?.includes('exceeded quota') ?? false;
+}
+
+/** Why a create was refused. */
+function refusalOf(response: ApiResponse): 'exists' | Refusal | NamespaceRefusal {
+  const status = statusOf(response.body);
+  if (response.status === 409 && status?.reason === 'AlreadyExists') return 'exists';
+  if (response.status === 422 || response.status === 400) return invalid(status);
+  if (response.status === 403 && isClosing(status)) return new NamespaceRefusal('closing');
+  if (response.status === 403 && isOverQuota(status)) return new NamespaceRefusal('full');
+  if (response.status === 404 && status?.details?.kind === 'namespaces') return new NamespaceRefusal('missing');
+  return setUpFault('creating Observations', response);
+}
+
+async function exists(client: ApiClient, { metadata }: Observation, signal: AbortSignal): Promise<boolean> {
+  const path = observationPath(metadata.namespace, metadata.name);
+  const response = await client.request({ method: 'GET', path, accept: metadataOfOne, signal });
+  if (response.status === 200) return true;
+  if (response.status === 404) return false;
+  throw setUpFault('reading Observations', response);
+}
+
+async function post(
+  client: ApiClient,
+  observation: Observation,
+  signal: AbortSignal,
+): Promise<'created' | 'exists' | Refusal | NamespaceRefusal> {
+  const response = await client.request({
+    method: 'POST',
+    path: observationPath(observation.metadata.namespace),
+    body: observation,
+    accept: metadataOfOne,
+    signal,
+  });
+  return response.status < 300 ? 'created' : refusalOf(response);
+}
+
+/** Creates Observations, each as one request unless names are taken again and again. */
+export function createObservationCreates(client: ApiClient): Store['create'] {
+  let taken = 0;
+
+  return async (observation, signal) => {
+    if (taken >= takenInARow && (await exists(client, observation, signal))) return 'exists';
+    const outcome = await post(client, observation, signal);
+    taken = outcome === 'exists' ? taken + 1 : 0;
+    if (outcome === 'created' || outcome === 'exists') return outcome;
+    // The API server checks the quota before the name, so the refusal of a full namespace may hide a duplicate.
+    const isFull = outcome instanceof NamespaceRefusal && outcome.reason === 'full';
+    if (isFull && (await exists(client, observation, signal))) return 'exists';
+    throw outcome;
+  };
+}

@@ -1,0 +1,151 @@
+import * as z from 'zod';
+import { labels as labelNames } from '../api/labels.ts';
+import { Refusal } from '../function/refusal.ts';
+import type { Expired, NamesQuery, Stored } from '../function/stores.ts';
+import type { ApiClient } from './api-client.ts';
+import { type List, type ListOptions, listPages, type Page, readJson } from './list-pages.ts';
+import { decodeMetadataList, type Metadata, metadataOfMany } from './metadata-list.ts';
+import { observationPath } from './observation-path.ts';
+
+export interface ObservationListsOptions {
+  readonly client: ApiClient;
+  /** The one namespace to look in; `undefined` is the whole cluster. */
+  readonly watchNamespace: string | undefined;
+  /** Seconds that an Observation lives if its spec does not say. */
+  readonly defaultTtl: number;
+}
+
+const hour = 3_600_000;
+
+/** What is read from a page of 500 is freed early; from one of 1,000 it would live on until a small pod is full. */
+const itemsPerPage = 500;
+
+const metadataSchema = z.object({
+  namespace: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  resourceVersion: z.string(),
+  creationTimestamp: z.string(),
+  labels: z.record(z.string(), z.string()).default({}),
+});
+
+/** Anybody may have written it, another program too, so only what gc needs is required. */
+const unlabelledSchema = z.object({
+  metadata: metadataSchema.transform(({ creationTimestamp, ...rest }) => ({
+    ...rest,
+    createdAt: Date.parse(creationTimestamp),
+  })),
+  spec: z.object({
+    source: z.string().catch('unknown'),
+    ttlSecondsAfterCreation: z.number().optional().catch(undefined),
+  }),
+});
+
+function readMetadata(body: unknown): List<Metadata> {
+  if (Buffer.isBuffer(body)) return decodeMetadataList(body);
+  throw new Refusal(503, 'the API server lists no metadata in protobuf', { retryAfter: 5 });
+}
+
+function storedOf({ namespace, name, uid, resourceVersion, labels, createdAt }: Metadata): Stored {
+  return { ref: { namespace, name, uid, version: resourceVersion }, labels, createdAt };
+}
+
+type Query = Pick<ListOptions<unknown>, 'path' | 'limit' | 'signal'> & { readonly labelSelector: string | undefined };
+
+function metadataPages(
+  client: ApiClient,
+  { labelSelector, path, limit, signal }: Query,
+): AsyncGenerator<Page<Metadata>> {
+  return listPages(client, {
+    path,
+    query: { labelSelector },
+    limit,
+    what: 'listing Observations',
+    accept: metadataOfMany,
+    read: readMetadata,
+    signal,
+  });
+}
+
+function objectPages(client: ApiClient, { labelSelector, path, limit, signal }: Query): AsyncGenerator<Page<unknown>> {
+  return listPages(client, {
+    path,
+    query: { labelSelector },
+    limit,
+    what: 'listing Observations',
+    read: readJson,
+    signal,
+  });
+}
+
+function selectorOf({ source, subjects }: NamesQuery): string | undefined {
+  const selectors = [
+    ...(source === undefined ? [] : [`${labelNames.source}=${source}`]),
+    ...(subjects ? [`${labelNames.subject} in (${subjects.join(',')})`] : []),
+  ];
+  return selectors.join(',') || undefined;
+}
+
+/** The Observations that a query selects, without their specs. */
+export async function* listNames(
+  { client, watchNamespace }: ObservationListsOptions,
+  query: NamesQuery,
+  signal: AbortSignal,
+): AsyncGenerator<Stored> {
+  const pages = metadataPages(client, {
+    path: observationPath(query.namespace ?? watchNamespace),
+    labelSelector: selectorOf(query),
+    // A resource has few Observations, so one call is enough; a whole source may have any number.
+    limit: query.subjects ? undefined : itemsPerPage,
+    signal,
+  });
+  for await (const { items } of pages) for (const item of items) yield storedOf(item);
+}
+
+async function* expiredByLabel(
+  { client, watchNamespace }: ObservationListsOptions,
+  now: number,
+  signal: AbortSignal,
+): AsyncGenerator<Expired> {
+  const pages = metadataPages(client, {
+    path: observationPath(watchNamespace),
+    labelSelector: `${labelNames.expires}<${Math.ceil(now / hour)}`,
+    limit: itemsPerPage,
+    signal,
+  });
+  for await (const { items } of pages) {
+    for (const item of items) yield { ...storedOf(item), source: item.labels[labelNames.source] ?? 'unknown' };
+  }
+}
+
+async function* expiredBySpec(
+  { client, watchNamespace, defaultTtl }: ObservationListsOptions,
+  now: number,
+  signal: AbortSignal,
+): AsyncGenerator<Expired> {
+  const pages = objectPages(client, {
+    path: observationPath(watchNamespace),
+    labelSelector: `!${labelNames.expires}`,
+    limit: itemsPerPage,
+    signal,
+  });
+  for await (const { items } of pages) {
+    for (const item of items) {
+      const { metadata, spec } = unlabelledSchema.parse(item);
+      const endsAt = metadata.createdAt + (spec.ttlSecondsAfterCreation ?? defaultTtl) * 1000;
+      if (endsAt < now) yield { ...storedOf(metadata), source: spec.source };
+    }
+  }
+}
+
+/**
+ * The Observations that have outlived their TTL: those with a label that says so, then those without it by their specs.
+ */
+export async function* listExpired(
+  options: ObservationListsOptions,
+  now: number,
+  signal: AbortSignal,
+): AsyncGenerator<Expired> {
+  yield* expiredByLabel(options, now, signal);
+  yield* expiredBySpec(options, now, signal);
+}

@@ -1,0 +1,117 @@
+import * as z from 'zod';
+import type { Condition } from '../api/condition.ts';
+import { type KindSelector, selectIn } from '../api/kind-selector.ts';
+import { apiServerSourceName, apiServerSources, guessedPlural } from '../api/knative-kinds.ts';
+import type { Context } from '../function/context.ts';
+import { Refusal } from '../function/refusal.ts';
+import type { ServedKind } from '../function/stores.ts';
+import type { AcceptedMapping, MappedKind } from '../rules/accepted-mappings.ts';
+
+export function readyCondition(status: 'True' | 'False', reason: string, message: string): Condition {
+  return { type: 'Ready', status, reason, message };
+}
+
+/** Whether objects of a kind may exist that could not be read. Then nothing may count as gone. */
+export function isIncomplete({ reason }: Condition): boolean {
+  return reason === 'NotReadable' || reason === 'NotDiscovered';
+}
+
+/** The condition Ready of an object that is disabled or not accepted. */
+export function notReadyCondition({ status }: Condition): Condition {
+  return status === 'True'
+    ? readyCondition('False', 'Disabled', 'spec.enabled is false')
+    : readyCondition('False', 'NotAccepted', 'see the condition Accepted');
+}
+
+/**
+ * The objects that a mapping reads, with the kind as the cluster serves it; or, as a condition, why it can't read any.
+ */
+export async function resolveKind(mapping: AcceptedMapping, context: Context): Promise<KindSelector | Condition> {
+  const { kind } = mapping;
+  if (!kind) return readyCondition('True', 'Ready', '');
+  const served = await servedKind(kind, context);
+  if ('type' in served) return served;
+  if (!served.namespaced && mapping.tenant !== undefined) {
+    const message = `${describeKind(kind)} is cluster-scoped: only a mapping in the system namespace can use it`;
+    return readyCondition('False', 'NamespaceNotAllowed', message);
+  }
+  const selector = selectIn(
+    {
+      ...served,
+      group: kind.group,
+      versions: [kind.version],
+      ...(kind.labelSelector !== undefined && { labelSelector: kind.labelSelector }),
+    },
+    context.settings,
+    kind.namespace,
+  );
+  const fault = context.cluster.kinds && (await whyUnreadable(selector, context));
+  return fault ?? selector;
+}
+
+function describeKind({ group, version, kind, plural }: MappedKind): string {
+  return `${kind ?? plural} of ${group === '' ? version : `${group}/${version}`}`;
+}
+
+/** Kind and plural as the cluster serves them; if folders stand in for it, as the mapping names them. */
+async function servedKind(wanted: MappedKind, { cluster, event }: Context): Promise<ServedKind | Condition> {
+  const { group, version, kind, plural } = wanted;
+  if (!cluster.kinds) {
+    return { kind: kind ?? '', plural: plural ?? guessedPlural(kind ?? ''), namespaced: true };
+  }
+  const notServed = readyCondition('False', 'KindNotServed', `the cluster does not serve ${describeKind(wanted)}`);
+  if (!(await cluster.kinds.groups(event.signal)).get(group)?.includes(version)) return notServed;
+  const kinds = await cluster.kinds.kinds(group, version, event.signal);
+  if (!kinds) return readyCondition('False', 'NotDiscovered', `the server of ${describeKind(wanted)} does not respond`);
+  const isWanted = (one: ServedKind): boolean =>
+    (kind === undefined || one.kind === kind) && (plural === undefined || one.plural === plural);
+  return kinds.find(isWanted) ?? notServed;
+}
+
+/** Tries to list one object, to find out whether that is permitted. */
+async function whyUnreadable(selector: KindSelector, { cluster, event }: Context): Promise<Condition | undefined> {
+  try {
+    for await (const _one of cluster.objects.list(selector, selector.namespace, event.signal)) break;
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Refusal) || event.signal.aborted) throw error;
+    const rule = `get, list and watch on ${selector.plural}${selector.group === '' ? '' : `.${selector.group}`}`;
+    const message = `${error.message}. Allow ${rule} in a ClusterRole with the label zen.kube-zen.io/aggregate-to-ingest: "true"`;
+    return readyCondition('False', 'NotReadable', message);
+  }
+}
+
+const sourceSchema = z.object({
+  status: z.object({
+    conditions: z.array(z.object({ type: z.string(), status: z.string(), message: z.string().optional() })),
+  }),
+});
+
+/** The condition Ready of a mapping by its ApiServerSource, without which only the completeness pass sees changes. */
+export async function apiServerSourceCondition(
+  { kind }: AcceptedMapping,
+  { plural, kind: servedAs }: KindSelector,
+  { cluster, settings: { SYSTEM_NAMESPACE }, event }: Context,
+): Promise<Condition> {
+  if (!cluster.hasApiServerSources || !kind) return readyCondition('True', 'Ready', '');
+  if (plural !== guessedPlural(servedAs))
+    return readyCondition(
+      'True',
+      'PassOnly',
+      `Knative does not guess the plural ${plural}: only the completeness pass sees changes`,
+    );
+  const ref = {
+    apiVersion: 'sources.knative.dev/v1',
+    kind: apiServerSources.kind,
+    namespace: SYSTEM_NAMESPACE,
+    name: apiServerSourceName('ingest', kind.group),
+  };
+  const source = await cluster.objects.get(apiServerSources, ref, event.signal);
+  const condition = sourceSchema.safeParse(source).data?.status.conditions.find(({ type }) => type === 'Ready');
+  if (condition?.status === 'True') return readyCondition('True', 'Ready', '');
+  return readyCondition(
+    'False',
+    'SourceNotReady',
+    `ApiServerSource ${ref.name}: ${condition?.message ?? 'does not exist yet'}`,
+  );
+}

@@ -1,0 +1,162 @@
+import type { MappingRules } from '../api/mapping-rules.ts';
+import { isPath, type Path, parsePath, scalarText, valueAt } from '../api/path.ts';
+import { canonicalJson } from '../finding/canonical-json.ts';
+import type { Finding, Normalized, ResourceRef } from '../finding/finding.ts';
+import { parseSeverity, type Severity } from '../finding/severity.ts';
+
+export interface MapOptions {
+  /** The resource that findings are about if the mapping names none. */
+  readonly about: ResourceRef | undefined;
+  /** RFC 3339: when findings count as detected. */
+  readonly time: string;
+  /** Repeats within this many seconds are one finding. Without it, repeats are always one finding. */
+  readonly windowSeconds: number | undefined;
+}
+
+/** Turns data into findings. Pure; never throws, whatever the data is. */
+export type MapData = (data: unknown, options: MapOptions) => Normalized;
+
+/** Reads a value from the data, or returns a literal. */
+type ReadValue = (whole: unknown, item: unknown) => unknown;
+
+function compileValue(text: string): ReadValue {
+  const path = isPath(text) ? parsePath(text) : undefined;
+  if (!path) return () => text;
+  return (whole, item) => valueAt(path, whole, item);
+}
+
+function compilePath(text: string): Path {
+  return parsePath(text) ?? { isWhole: false, steps: [] };
+}
+
+/** Lower-case words joined by hyphens, as event types and categories are written. */
+function slug(text: string | undefined): string | undefined {
+  const words = text
+    ?.slice(0, 256)
+    .replace(/([a-z0-9])([A-Z])/g, '$1-$2')
+    .toLowerCase()
+    .match(/[a-z0-9]+/g);
+  return words?.join('-').slice(0, 63).replace(/-$/, '');
+}
+
+type ReadText = (whole: unknown, item: unknown) => string | undefined;
+
+function compileText(text: string | undefined): ReadText {
+  if (text === undefined) return () => undefined;
+  const value = compileValue(text);
+  return (whole, item) => {
+    const found = scalarText(value(whole, item));
+    return found === '' ? undefined : found;
+  };
+}
+
+function compileSeverity(
+  text: string,
+  severityMap: MappingRules['severityMap'],
+): (whole: unknown, item: unknown) => Severity {
+  const read = compileText(text);
+  const words = new Map(Object.entries(severityMap).map(([word, severity]) => [word.toLowerCase(), severity]));
+  return (whole, item) => {
+    const word = read(whole, item);
+    return word === undefined ? 'UNKNOWN' : (words.get(word.toLowerCase()) ?? parseSeverity(word));
+  };
+}
+
+function compileResource(resource: MappingRules['mappings']['resource']) {
+  if (!resource) return undefined;
+  const [apiVersion, kind, namespace, name] = [
+    resource.apiVersion,
+    resource.kind,
+    resource.namespace,
+    resource.name,
+  ].map(compileText);
+  return (whole: unknown, item: unknown): ResourceRef | undefined => {
+    const found = kind?.(whole, item);
+    if (found === undefined) return undefined;
+    return {
+      apiVersion: apiVersion?.(whole, item),
+      kind: found,
+      namespace: namespace?.(whole, item),
+      name: name?.(whole, item),
+    };
+  };
+}
+
+function compileWhen(conditions: MappingRules['when']): (whole: unknown, item: unknown) => boolean {
+  const compiled = conditions.map(({ path, in: allowed, notIn }) => ({
+    path: compilePath(path),
+    isIn: allowed !== undefined,
+    words: new Set(allowed ?? notIn),
+  }));
+  return (whole, item) =>
+    compiled.every(({ path, isIn, words }) => words.has(scalarText(valueAt(path, whole, item)) ?? '') === isIn);
+}
+
+/** Any value as text, so that different values make different identities. */
+function identityText(value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  try {
+    return scalarText(value) ?? canonicalJson(value);
+  } catch {
+    return 'nested too deeply';
+  }
+}
+
+/** Compiles a mapping. */
+export function compileMapping(rules: MappingRules): MapData {
+  const { mappings } = rules;
+  const items = rules.items === undefined ? undefined : compilePath(rules.items);
+  const isFinding = compileWhen(rules.when);
+  const severity = compileSeverity(mappings.severity, rules.severityMap);
+  const [category, eventType, message] = [mappings.category, mappings.eventType, mappings.message].map(compileText);
+  const resource = compileResource(mappings.resource);
+  const details = Object.entries(mappings.details).map(([key, text]) => ({ key, value: compileValue(text) }));
+  const identity = (rules.identity ?? []).map((text) => ({ text, path: compilePath(text) }));
+
+  function identityOf(whole: unknown, item: unknown, { time, windowSeconds }: MapOptions): Record<string, string> {
+    const parts = identity.map(({ text, path }) => [text, identityText(valueAt(path, whole, item))]);
+    const window =
+      windowSeconds === undefined ? [] : [['window', String(Math.floor(Date.parse(time) / 1000 / windowSeconds))]];
+    return Object.fromEntries([...parts, ...window].filter(([, text]) => text !== undefined));
+  }
+
+  function detailsOf(whole: unknown, item: unknown): Record<string, unknown> {
+    const all = [
+      { key: 'message', value: message?.(whole, item) },
+      ...details.map(({ key, value }) => ({ key, value: value(whole, item) })),
+    ];
+    return Object.fromEntries(
+      all.filter(({ value }) => value !== undefined && value !== null).map(({ key, value }) => [key, value]),
+    );
+  }
+
+  /** The finding in an item, or the reason why there is none. */
+  function findingOf(whole: unknown, item: unknown, options: MapOptions): Finding | string {
+    if (!isFinding(whole, item)) return 'when';
+    const [foundCategory, foundType] = [slug(category?.(whole, item)), slug(eventType?.(whole, item))];
+    if (!foundCategory) return 'no_category';
+    if (!foundType) return 'no_event_type';
+    return {
+      category: foundCategory,
+      severity: severity(whole, item),
+      eventType: foundType,
+      resource: resource ? resource(whole, item) : options.about,
+      identity: identityOf(whole, item, options),
+      details: detailsOf(whole, item),
+      detectedAt: options.time,
+    };
+  }
+
+  return (data, options) => {
+    const list = items ? valueAt(items, data, data) : [data];
+    if (!Array.isArray(list)) return { findings: [], skipped: { no_items: 1 } };
+    const findings: Finding[] = [];
+    const skipped: Record<string, number> = {};
+    for (const item of list) {
+      const result = findingOf(data, item, options);
+      if (typeof result === 'string') skipped[result] = (skipped[result] ?? 0) + 1;
+      else findings.push(result);
+    }
+    return { findings, skipped };
+  };
+}

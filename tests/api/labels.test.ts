@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import {
+  correlationAnnotation,
+  expiresAt,
+  expiresLabel,
+  labels,
+  labelValue,
+  stateSinceLabel,
+} from '../../shared/api/labels.ts';
+
+const hour = 3_600_000;
+
+describe('labels', () => {
+  it('have the names that selectors, dashboards and policies are written with', () => {
+    expect(labels).toEqual({
+      source: 'zen.kube-zen.io/source',
+      category: 'zen.kube-zen.io/category',
+      severity: 'zen.kube-zen.io/severity',
+      expires: 'zen.kube-zen.io/expires',
+      subject: 'zen.kube-zen.io/subject',
+      state: 'zen.kube-zen.io/state',
+      stateSince: 'zen.kube-zen.io/state-since',
+    });
+    expect(correlationAnnotation).toBe('zen.kube-zen.io/correlation-id');
+  });
+});
+
+describe('expiresLabel', () => {
+  it.each([
+    [0, '0'],
+    [1, '1'],
+    [hour, '1'],
+    [hour + 1, '2'],
+    [Date.parse('2026-03-01T12:00:00Z'), '492324'],
+  ])('of %i is %s: the hour is full, or it is rounded up', (time, label) => {
+    expect(expiresLabel(time)).toBe(label);
+  });
+});
+
+describe('expiresAt', () => {
+  it.each([
+    ['0', 0],
+    ['1', hour],
+    ['492324', Date.parse('2026-03-01T12:00:00Z')],
+    ['999999999999', 999_999_999_999 * hour],
+  ])('of %s is %i', (label, time) => {
+    expect(expiresAt(label)).toBe(time);
+  });
+
+  it.each([undefined, '', 'never', 'x1', '1x', '-1', '1.5', ' 1', '1\n', '0x10', '1e3', '9999999999999'])(
+    'knows no time where the label is %j',
+    (label) => {
+      expect(expiresAt(label)).toBeUndefined();
+    },
+  );
+});
+
+describe('stateSinceLabel', () => {
+  it.each([
+    [0, '0'],
+    [999, '0'],
+    [1000, '1'],
+    [Date.parse('2026-03-01T12:00:00.999Z'), '1772366400'],
+  ])('of %i is %s, the second that has begun', (time, label) => {
+    expect(stateSinceLabel(time)).toBe(label);
+  });
+});
+
+describe('labelValue', () => {
+  it.each([
+    ['security', 'security'],
+    ['Az09', 'Az09'],
+    ['a.b_c-d', 'a.b_c-d'],
+    ['two  words', 'two--words'],
+    ['naïve/cat', 'na-ve-cat'],
+    ['..a..', 'a'],
+    ['-_.x', 'x'],
+    ['x.-_', 'x'],
+    ['!!', ''],
+    ['', ''],
+    ['x'.repeat(63), 'x'.repeat(63)],
+    ['x'.repeat(64), 'x'.repeat(63)],
+    [`${'x'.repeat(62)} and more`, 'x'.repeat(62)],
+  ])('makes of %j the label value %j', (text, value) => {
+    expect(labelValue(text)).toBe(value);
+  });
+});

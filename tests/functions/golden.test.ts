@@ -1,0 +1,78 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { groupVersionOf } from '../../shared/api/kind-selector.ts';
+import { observationName } from '../../shared/finding/name.ts';
+import type { CloudEvent } from '../../shared/function/cloud-event.ts';
+import type { SourceFunction } from '../../shared/function/definitions.ts';
+import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { functionInfoOf } from '../../shared/host/function-info.ts';
+import { isSource, loadFunctions } from '../../shared/host/function-list.ts';
+import { createTestContext, handled } from '../pipeline/test-context.ts';
+import { casesOf, type Fixture, fixturesFolder, loadFixtures } from './fixtures.ts';
+
+const sources = (await loadFunctions()).filter(isSource);
+
+function objectIn({ event }: Fixture): KubernetesObject[] {
+  return event.type.startsWith('dev.knative.apiserver.') ? [event.data as KubernetesObject] : [];
+}
+
+/** What is stored after the event, in the form of the golden file; `name` stands for the identity that it hashes. */
+async function outcomeOf(definition: SourceFunction, fixture: Fixture) {
+  const { context, store, objects } = createTestContext(definition, { environment: fixture.environment });
+  objects.all.push(...objectIn(fixture));
+  const event: CloudEvent = { ...fixture.event, extensions: {} };
+  const { skipped, filtered } = await handled(definition, event, context);
+  const { items } = await store.read({ limit: 1000 });
+  const observations = items.map(({ metadata: { name, namespace }, spec }) => {
+    const { category, severity, eventType, resource, details, detectedAt } = spec;
+    return { name, namespace, category, severity, eventType, resource, details, detectedAt };
+  });
+  return { observations, skipped, filtered };
+}
+
+function expectedOf(source: string, { observations, skipped, filtered }: Fixture['expected']) {
+  const named = observations.map(({ identity, ...spec }) => ({
+    name: observationName(source, { ...spec, identity }),
+    ...spec,
+  }));
+  return { observations: named, skipped, filtered };
+}
+
+function byName<Row extends { readonly name: string }>(rows: readonly Row[]): Row[] {
+  return rows.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+describe.each(sources)('$name', (definition) => {
+  it('watches each kind that a fixture of it is of, in its version', () => {
+    const objects = loadFixtures(definition.name).flatMap(objectIn);
+    for (const { apiVersion, kind } of objects) {
+      const { group, version } = groupVersionOf(apiVersion);
+      const { kinds } = functionInfoOf(definition, {}, []);
+      const watched = kinds.filter((one) => one.group === group && one.kind === kind);
+      expect(watched.flatMap(({ versions }) => versions)).toContain(version);
+    }
+  });
+
+  it.each(loadFixtures(definition.name))('makes of $name what its golden file says, whole', async (fixture) => {
+    const outcome = await outcomeOf(definition, fixture);
+    const expected = expectedOf(definition.name, fixture.expected);
+    expect({ ...outcome, observations: byName(outcome.observations) }).toEqual({
+      ...expected,
+      observations: byName(expected.observations),
+    });
+  });
+});
+
+describe('the fixtures', () => {
+  it('has a folder for each source, and no other', () => {
+    expect(readdirSync(fixturesFolder).sort()).toEqual(sources.map(({ name }) => name).sort());
+  });
+
+  it.each(readdirSync(fixturesFolder))('%s/ holds the files of its cases, and nothing else', (source) => {
+    const suffixes = ['event', 'observations', 'settings'].map((kind) => `.${kind}.json`);
+    const files = readdirSync(join(fixturesFolder, source));
+    expect(casesOf(source).length).toBeGreaterThan(0);
+    expect(files.filter((file) => !suffixes.some((suffix) => file.endsWith(suffix)))).toEqual([]);
+  });
+});

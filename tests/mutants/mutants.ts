@@ -1,0 +1,124 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join, matchesGlob, relative } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Stryker } from '@stryker-mutator/core';
+import { listedSurvivors, survivorKey } from './listed-survivors.ts';
+import { type Room, rooms, slowTests } from './rooms.ts';
+
+type Mutant = Awaited<ReturnType<Stryker['runMutationTest']>>[number];
+
+const root = join(import.meta.dirname, '..', '..');
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { changed: { type: 'boolean' }, since: { type: 'string', default: 'HEAD~1' } },
+});
+
+function git(...args: readonly string[]): string {
+  return execFileSync('git', args, { cwd: root, encoding: 'utf8' });
+}
+
+/** `file:first-last` for each piece of a source that differs from `since`, what is not committed yet included. */
+function changedLines(since: string): string[] {
+  const pieces: string[] = [];
+  let file = '';
+  for (const line of git('diff', '--unified=0', '--no-ext-diff', since, '--', 'functions', 'shared').split('\n')) {
+    if (line.startsWith('+++ ')) file = line.startsWith('+++ b/') ? line.slice(6) : '';
+    const [, first, count = '1'] = /^@@ \S+ \+(\d+)(?:,(\d+))? @@/.exec(line) ?? [];
+    if (first === undefined || count === '0' || !file.endsWith('.ts')) continue;
+    pieces.push(`${file}:${first}-${Number(first) + Number(count) - 1}`);
+  }
+  return pieces;
+}
+
+function isIn({ files }: Room, file: string): boolean {
+  const [included, excluded] = [
+    files.filter((glob) => !glob.startsWith('!')),
+    files.filter((glob) => glob.startsWith('!')),
+  ];
+  return included.some((glob) => matchesGlob(file, glob)) && !excluded.some((glob) => matchesGlob(file, glob.slice(1)));
+}
+
+/** What of a room is changed: all of it, the files or folders that were asked for, or the lines that differ. */
+function targetsIn(room: Room): readonly string[] {
+  if (values.changed) return changed.filter((piece) => isIn(room, piece.split(':', 1).join('')));
+  if (positionals.length === 0) return room.files;
+  if (positionals.includes(room.name)) return room.files;
+  return positionals.filter((file) => isIn(room, file));
+}
+
+const changed = values.changed ? changedLines(values.since) : [];
+const listed = listedSurvivors();
+
+interface Outcome {
+  readonly room: Room;
+  readonly killed: number;
+  readonly survivors: readonly Mutant[];
+  readonly seconds: number;
+}
+
+async function tryRoom(room: Room, mutate: readonly string[]): Promise<Outcome> {
+  process.env.MUTANTS_TESTS = room.tests.join(' ');
+  process.env.MUTANTS_EXCLUDE = slowTests.join(' ');
+  const started = performance.now();
+  const stryker = new Stryker({
+    mutate: [...mutate],
+    testRunner: 'vitest',
+    vitest: { configFile: join('tests', 'mutants', 'vitest.config.ts'), related: false },
+    // Its own reading of tsconfig calls what TypeScript 7 no longer has, so it is given none.
+    tsconfigFile: 'none.json',
+    plugins: ['@stryker-mutator/vitest-runner'],
+    coverageAnalysis: 'perTest',
+    concurrency: Number(process.env.MUTANTS_CONCURRENCY ?? 2),
+    reporters: ['progress-append-only'],
+    tempDirName: join('node_modules', '.cache', 'mutants'),
+    cleanTempDir: 'always',
+  });
+  const mutants = (await stryker.runMutationTest()).filter(
+    ({ status }) => status !== 'CompileError' && status !== 'RuntimeError' && status !== 'Ignored',
+  );
+  const survivors = mutants.filter(({ status }) => status === 'Survived' || status === 'NoCoverage');
+  const seconds = Math.round((performance.now() - started) / 1000);
+  return { room, killed: mutants.length - survivors.length, survivors, seconds };
+}
+
+function shareOf({ killed, survivors }: Outcome): number {
+  return killed + survivors.length === 0 ? 100 : (100 * killed) / (killed + survivors.length);
+}
+
+/** The text that a mutant replaces, read from the file; its lines and columns are counted from one. */
+function originalOf({ fileName, location: { start, end } }: Mutant): string {
+  const lines = readFileSync(fileName, 'utf8')
+    .split('\n')
+    .slice(start.line - 1, end.line);
+  const last = lines.length - 1;
+  return lines
+    .map((line, index) => line.slice(index === 0 ? start.column - 1 : 0, index === last ? end.column - 1 : undefined))
+    .join('\n');
+}
+
+function printSurvivor(mutant: Mutant): boolean {
+  const file = relative(root, mutant.fileName);
+  const key = survivorKey(file, originalOf(mutant), mutant.replacement);
+  const isListed = listed.has(key);
+  console.log(`  ${isListed ? 'listed  ' : 'survived'} ${file}:${mutant.location.start.line} ${key}`);
+  return isListed;
+}
+
+const outcomes: Outcome[] = [];
+for (const room of rooms) {
+  const mutate = targetsIn(room);
+  if (mutate.length > 0) outcomes.push(await tryRoom(room, mutate));
+}
+for (const outcome of outcomes) {
+  const { room, killed, survivors, seconds } = outcome;
+  const share = shareOf(outcome);
+  console.log(`\n${room.name}: ${killed} killed, ${survivors.length} survived, ${share.toFixed(1)} %, ${seconds} s`);
+  const unlisted = survivors.filter((survivor) => !printSurvivor(survivor));
+  if (room.least === undefined) continue;
+  if (share < room.least) console.log(`  fewer than ${room.least} % are killed`);
+  if (unlisted.length > 0) console.log(`  ${unlisted.length} of them are not listed in tests/README.md`);
+  if (share < room.least || unlisted.length > 0) process.exitCode = 1;
+}
+if (outcomes.length === 0) console.log('nothing to try: no source was changed');

@@ -1,0 +1,70 @@
+/** A part of the code, and the tests that are asked about its mutants. */
+export interface Room {
+  readonly name: string;
+  /** Globs of what is changed; with `!`, of what of it is not. */
+  readonly files: readonly string[];
+  /** Globs of tests that run in the process of the mutant. */
+  readonly tests: readonly string[];
+  /** The share of mutants that must be killed; those that survive must then be listed, too. Without it the share is only printed. */
+  readonly least?: number;
+}
+
+const sources = ['tests/functions/*.test.ts', 'tests/knative/generated.test.ts'];
+
+export const rooms: readonly Room[] = [
+  { name: 'functions', files: ['functions/*.ts'], tests: sources, least: 90 },
+  {
+    name: 'name and labels',
+    files: ['shared/finding/{name,canonical-json}.ts', 'shared/api/{labels,observation}.ts'],
+    tests: ['tests/finding/name.test.ts', 'tests/api/{labels,observation}.test.ts'],
+    least: 90,
+  },
+  {
+    name: 'filter',
+    files: ['shared/api/observation-filter.ts', 'shared/function/filter.ts', 'shared/rules/filter.ts'],
+    tests: ['tests/rules/filter.test.ts', 'tests/functions/filters.test.ts', 'tests/facts/fields.test.ts'],
+    least: 90,
+  },
+  { name: 'pipeline', files: ['shared/pipeline/*.ts'], tests: ['tests/pipeline/*.test.ts'], least: 90 },
+  {
+    name: 'shared/finding',
+    files: ['shared/finding/*.ts', '!shared/finding/{name,canonical-json}.ts'],
+    tests: ['tests/finding/*.test.ts', 'tests/pipeline/*.test.ts', 'tests/functions/golden.test.ts'],
+  },
+  {
+    name: 'shared/api',
+    files: ['shared/api/*.ts', '!shared/api/{labels,observation,observation-filter}.ts'],
+    tests: ['tests/{api,rules}/*.test.ts', 'tests/functions/{ingest,sources}.test.ts', 'tests/facts/fields.test.ts'],
+  },
+  {
+    name: 'shared/function',
+    files: ['shared/function/*.ts', '!shared/function/filter.ts'],
+    tests: ['tests/function/*.test.ts', ...sources, 'tests/pipeline/*.test.ts', 'tests/facts/settings.test.ts'],
+  },
+  {
+    name: 'shared/rules',
+    files: ['shared/rules/*.ts', '!shared/rules/filter.ts'],
+    tests: ['tests/rules/*.test.ts', 'tests/functions/ingest.test.ts'],
+  },
+  { name: 'shared/edge', files: ['shared/edge/**/*.ts'], tests: ['tests/edge/*.test.ts', 'tests/host/host.test.ts'] },
+  { name: 'shared/transport', files: ['shared/transport/*.ts'], tests: ['tests/{transport,kubernetes}/*.test.ts'] },
+  { name: 'shared/kubernetes', files: ['shared/kubernetes/*.ts'], tests: ['tests/{kubernetes,transport}/*.test.ts'] },
+  { name: 'shared/view', files: ['shared/view/*.ts'], tests: ['tests/view/*.test.ts', 'tests/facts/columns.test.ts'] },
+  {
+    name: 'shared/local',
+    files: ['shared/local/*.ts'],
+    tests: ['tests/local/*.test.ts', 'tests/stores/embedded-store.test.ts'],
+  },
+  {
+    name: 'shared/host',
+    files: ['shared/host/*.ts'],
+    tests: ['tests/host/{coalesce,ready-triggers,host,log}.test.ts', 'tests/pipeline/write.test.ts'],
+  },
+];
+
+/** These take long, and kill no mutant that the golden files leave alive. */
+export const slowTests = [
+  'tests/functions/corpus.test.ts',
+  'tests/functions/properties.test.ts',
+  'tests/pipeline/large-report.test.ts',
+];

@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest';
+import { accepted, type Condition, refused } from '../../shared/api/condition.ts';
+import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { setConditions } from '../../shared/pipeline/conditions.ts';
+import { createTestContext, createTestObjects } from './test-context.ts';
+import { anObject, box, boxes } from './test-sources.ts';
+
+const ready: Condition = { type: 'Ready', status: 'True', reason: 'Ready', message: 'all is well' };
+
+function createWorld(status?: unknown) {
+  const objects = createTestObjects();
+  const object: KubernetesObject & { status?: unknown } = {
+    ...anObject('it', { metadata: { generation: 1 } }),
+    ...(status === undefined ? {} : { status }),
+  };
+  objects.all.push(object);
+  const clock = { now: Date.parse('2026-03-01T12:00:00Z') };
+  let writes = 0;
+  const counting: typeof objects = {
+    ...objects,
+    setStatus(...args) {
+      writes += 1;
+      return objects.setStatus(...args);
+    },
+  };
+  return {
+    clock,
+    object,
+    async set(...conditions: Condition[]) {
+      writes = 0;
+      const { context } = createTestContext(boxes, { context: { objects: counting, now: () => clock.now } });
+      await setConditions(box, object, conditions, context);
+      return { writes, status: object.status };
+    },
+    touch(generation: number) {
+      Object.assign(object.metadata, { generation });
+    },
+  };
+}
+
+const at = '2026-03-01T12:00:00.000Z';
+const later = '2026-03-01T12:01:00.000Z';
+
+describe('setConditions', () => {
+  it.each([undefined, {}, { conditions: [] }, { conditions: 'none' }, { conditions: [{ type: 'Accepted' }] }])(
+    'writes what it is told where the status was %j',
+    async (status) => {
+      expect(await createWorld(status).set(accepted, ready)).toEqual({
+        writes: 1,
+        status: {
+          conditions: [
+            {
+              type: 'Accepted',
+              status: 'True',
+              reason: 'Valid',
+              message: '',
+              lastTransitionTime: at,
+              observedGeneration: 1,
+            },
+            { ...ready, lastTransitionTime: at, observedGeneration: 1 },
+          ],
+        },
+      });
+    },
+  );
+
+  it('writes of what is refused that it is not accepted, and why', async () => {
+    expect((await createWorld().set(refused('Invalid', 'spec: is none'))).status).toEqual({
+      conditions: [
+        {
+          type: 'Accepted',
+          status: 'False',
+          reason: 'Invalid',
+          message: 'spec: is none',
+          lastTransitionTime: at,
+          observedGeneration: 1,
+        },
+      ],
+    });
+  });
+
+  it('writes nothing that stands there already', async () => {
+    const { set, clock } = createWorld();
+    const { status } = await set(accepted, ready);
+    clock.now += 60_000;
+    expect(await set(accepted, ready)).toEqual({ writes: 0, status });
+    expect(await set(ready)).toEqual({ writes: 0, status });
+  });
+
+  it.each<[string, Condition, Condition, string]>([
+    ['status', accepted, refused('Valid', ''), later],
+    ['reason', refused('A', 'x'), refused('B', 'x'), at],
+    ['message', refused('A', 'x'), refused('A', 'y'), at],
+  ])('says anew when the %s changes, and since when the status is what it is', async (_case, before, after, since) => {
+    const { set, clock } = createWorld();
+    await set(before);
+    clock.now += 60_000;
+    expect(await set(after)).toEqual({
+      writes: 1,
+      status: { conditions: [{ ...after, lastTransitionTime: since, observedGeneration: 1 }] },
+    });
+  });
+
+  it('says which generation it has seen, though nothing else is new', async () => {
+    const { set, clock, touch } = createWorld();
+    await set(accepted);
+    clock.now += 60_000;
+    touch(2);
+    expect(await set(accepted)).toEqual({
+      writes: 1,
+      status: { conditions: [{ ...accepted, lastTransitionTime: at, observedGeneration: 2 }] },
+    });
+  });
+
+  it('writes all that it is told when one of them is new, and leaves those of others', async () => {
+    const other = { type: 'Theirs', status: 'Unknown', reason: 'R', lastTransitionTime: 'x', more: 7 };
+    const { set, clock } = createWorld({ conditions: [other] });
+    await set(accepted, ready);
+    clock.now += 60_000;
+    const worse: Condition = { ...ready, status: 'False', reason: 'NotReady' };
+    const { status } = await set(accepted, worse);
+    expect(status).toEqual({
+      conditions: [
+        { ...other, message: '' },
+        { ...accepted, lastTransitionTime: at, observedGeneration: 1 },
+        { ...worse, lastTransitionTime: later, observedGeneration: 1 },
+      ],
+    });
+  });
+
+  it('cuts a message after 1024 characters, and knows it again', async () => {
+    const { set } = createWorld();
+    const long = refused('Long', 'x'.repeat(1025));
+    expect(await set(long)).toMatchObject({ writes: 1, status: { conditions: [{ message: 'x'.repeat(1024) }] } });
+    expect(await set(long)).toMatchObject({ writes: 0 });
+  });
+});

@@ -1,0 +1,226 @@
+import { describe, expect, it } from 'vitest';
+import { labels } from '../../shared/api/labels.ts';
+import type { Observation } from '../../shared/api/observation.ts';
+import { observationFilters } from '../../shared/api/observation-filter.ts';
+import { Refusal } from '../../shared/function/refusal.ts';
+import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
+import { recordOperations } from '../../shared/pipeline/operations.ts';
+import { createTestContext, handled, type TestContextOptions, tallied } from './test-context.ts';
+import { aFinding, events, found } from './test-sources.ts';
+
+/** Handles an event; what is stored, and what came of it. */
+async function handle(event: ReturnType<typeof found>, options: TestContextOptions = {}) {
+  const test = createTestContext(events, options);
+  const outcome = await handled(events, event, test.context).catch((error: unknown) => error);
+  return { ...test, outcome, items: (await test.store.read({ limit: 100 })).items };
+}
+
+/** A store that does with an object what `create` says, or takes it where that says nothing. */
+function creating(create: (object: Observation) => unknown) {
+  return (store: Store): Partial<Store> => ({
+    async create(object, signal) {
+      const error = create(object);
+      if (error) throw error;
+      return store.create(object, signal);
+    },
+  });
+}
+
+const inNode = { resource: { kind: 'Node', name: 'n' } };
+
+describe('an event source', () => {
+  it('stores what an event says, without a state, and counts it', async () => {
+    const low = { severity: 'LOW' as const, category: 'compliance' };
+    const given = [aFinding('a'), aFinding('b', low), aFinding('c', low), aFinding('d', inNode)];
+    const { outcome, items } = await handle(found(given, { skipped: { noise: 2 } }));
+    expect(outcome).toMatchObject({
+      observed: 4,
+      skipped: { noise: 2 },
+      created: [
+        { category: 'security', severity: 'HIGH', count: 2 },
+        { category: 'compliance', severity: 'LOW', count: 2 },
+      ],
+      duplicate: 0,
+      unchanged: 0,
+    });
+    expect(items.map(({ metadata, spec }) => [metadata.namespace, spec.details.id]).sort()).toEqual([
+      ['shop', 'a'],
+      ['shop', 'b'],
+      ['shop', 'c'],
+      ['zen-system', 'd'],
+    ]);
+    for (const { metadata, spec } of items) {
+      expect(spec).toMatchObject({ source: 'events', ttlSecondsAfterCreation: 604_800 });
+      expect(Object.keys(metadata.labels).sort()).toEqual(
+        [labels.category, labels.expires, labels.severity, labels.source].sort(),
+      );
+      expect(metadata.labels[labels.expires]).toBe(String(492_324 + 7 * 24));
+      expect(Object.values(metadata.annotations)).toEqual(['test']);
+    }
+  });
+
+  it('keeps an event no longer than its TTL, however rare the passes are', async () => {
+    const environment = { OBSERVATION_TTL_SECONDS: '60', RESYNC_INTERVAL_MINUTES: '1440' };
+    const { items } = await handle(found([aFinding('a')]), { environment });
+    expect(items[0]?.metadata.labels[labels.expires]).toBe('492325');
+  });
+
+  it('drops what the filter drops and what lies outside the namespace that is watched', async () => {
+    const filter = (source: string, { severity }: { severity: string }) =>
+      source === 'events' && severity === 'LOW' ? ('min_severity' as const) : undefined;
+    const elsewhere = { resource: { kind: 'Pod', namespace: 'pay', name: 'p' } };
+    const given = [aFinding('a'), aFinding('b', { severity: 'LOW' }), aFinding('c', elsewhere), aFinding('d', inNode)];
+    const { outcome, items } = await handle(found(given), {
+      context: { filter },
+      environment: { WATCH_NAMESPACE: 'shop' },
+    });
+    expect(outcome).toMatchObject({ observed: 4, filtered: { min_severity: 1, outside_namespace: 1 } });
+    expect(items.map(({ metadata }) => metadata.namespace)).toEqual(['shop', 'shop']);
+  });
+
+  it('takes what an event says of zen-watcher itself', async () => {
+    const own = { resource: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'o' } };
+    expect((await handle(found([aFinding('a', own)]))).items).toHaveLength(1);
+  });
+
+  it.each<[string, object, object]>([
+    ['nothing', {}, { nothing_reported: 1 }],
+    ['nothing, for a reason', { skipped: { noise: 1 } }, { noise: 1 }],
+  ])('counts an event that reports %s', async (_case, more, skipped) => {
+    const { outcome, items } = await handle(found([], more));
+    expect(outcome).toMatchObject({ skipped, created: [], observed: 0 });
+    expect(items).toEqual([]);
+  });
+
+  it.each<[string, unknown, object]>([
+    ['breaks the schema', { findings: 7 }, { message: 'the data breaks the schema', path: 'data.findings' }],
+    ['is none', undefined, { message: 'the data breaks the schema', path: 'data' }],
+    ['the source refuses', { findings: [], fault: 'refusal' }, { message: 'not like this', path: 'data.fault' }],
+    [
+      'the source fails at',
+      { findings: [], fault: 'error' },
+      { message: 'the data could not be normalized', path: 'data', cause: new TypeError('a bug') },
+    ],
+  ])('answers 422 to data that %s, and says where', async (_case, data, refusal) => {
+    const { outcome } = await handle({ ...found([]), data });
+    expect(outcome).toBeInstanceOf(Refusal);
+    expect(outcome).toMatchObject({ status: 422, ...refusal });
+  });
+
+  it('gives a finding that knows no time that of its event', async () => {
+    const { items } = await handle(found([aFinding('a', { detectedAt: '' })]));
+    expect(items[0]?.spec.detectedAt).toBe('2026-03-01T12:00:00Z');
+  });
+
+  it.each([
+    ['masks', 'true', { command: 'curl --password ***', nested: [{ token: '***' }], id: 'a' }],
+    ['shows', 'false', { command: 'curl --password hunter2', nested: [{ token: 'abc' }], id: 'a' }],
+  ])('%s what looks like a secret where MASK_SECRETS is %s', async (_case, MASK_SECRETS, details) => {
+    const secret = { id: 'a', command: 'curl --password hunter2', nested: [{ token: 'abc' }] };
+    const { items } = await handle(found([aFinding('a', { details: secret })]), { environment: { MASK_SECRETS } });
+    expect(items[0]?.spec.details).toEqual(details);
+  });
+
+  it('has the same name for a finding, masked or not', async () => {
+    const secret = found([aFinding('a', { details: { token: 'abc' } })]);
+    const names = ['true', 'false'].map(async (MASK_SECRETS) => {
+      const { items } = await handle(secret, { environment: { MASK_SECRETS } });
+      return items[0]?.metadata.name;
+    });
+    const [masked, shown] = await Promise.all(names);
+    expect(masked).toBe(shown);
+  });
+
+  it('counts what the store has already, and asks it no second time', async () => {
+    let creates = 0;
+    const wrap = creating(() => {
+      creates += 1;
+    });
+    const { context, outcome } = await handle(found([aFinding('a'), aFinding('b')]), { wrap });
+    expect(outcome).toMatchObject({ created: [{ count: 2 }], duplicate: 0 });
+    const restarted = { ...context, known: createTestContext(events).context.known };
+    expect(await handled(events, found([aFinding('a'), aFinding('b')]), restarted)).toMatchObject({
+      created: [],
+      duplicate: 2,
+    });
+    expect(creates).toBe(4);
+    expect(await handled(events, found([aFinding('a'), aFinding('b')]), restarted)).toMatchObject({
+      created: [],
+      duplicate: 2,
+    });
+    expect(creates).toBe(4);
+  });
+
+  it('passes on why the store refused, and what was done by then', async () => {
+    const refusal = new Refusal(503, 'away', { path: 'here', retryAfter: 7, cause: 'why' });
+    const wrap = creating(({ spec }) => (spec.details.id === 'b' ? refusal : undefined));
+    const event = found([aFinding('a'), aFinding('b')], { skipped: { noise: 1 } });
+    const { outcome } = await handle(event, { wrap });
+    expect(outcome).toBeInstanceOf(Refusal);
+    expect(outcome).toMatchObject({ status: 503, message: 'away', path: 'here', retryAfter: 7, cause: 'why' });
+    expect(outcome).toMatchObject({ summary: { observed: 2, skipped: { noise: 1 }, created: [{ count: 1 }] } });
+  });
+
+  it.each([new TypeError('a bug'), Object.assign(new Error('of another library'), { status: 422 })])(
+    'answers 503 to a fault that nobody expected: %s',
+    async (fault) => {
+      const { outcome } = await handle(found([aFinding('a')]), { wrap: creating(() => fault) });
+      expect(outcome).toBeInstanceOf(Refusal);
+      expect(outcome).toMatchObject({ status: 503, message: 'an unexpected fault', cause: fault });
+    },
+  );
+
+  it('says which of its namespaces is in need of mending, and asks for patience', async () => {
+    let creates = 0;
+    const full = creating(() => {
+      creates += 1;
+      return new NamespaceRefusal('full', 'a quota');
+    });
+    const refusal = { status: 503, message: 'the system namespace is full', cause: 'a quota', retryAfter: 5 };
+    expect((await handle(found([aFinding('a')]), { wrap: full })).outcome).toMatchObject(refusal);
+    creates = 0;
+    expect((await handle(found([aFinding('a', inNode)]), { wrap: full })).outcome).toMatchObject(refusal);
+    expect(creates).toBe(1);
+  });
+
+  it('does not blame the system namespace for another fault there', async () => {
+    const wrap = creating(({ metadata }) =>
+      metadata.namespace === 'zen-system' ? new Refusal(503, 'away') : new NamespaceRefusal('full'),
+    );
+    expect((await handle(found([aFinding('a')]), { wrap })).outcome).toMatchObject({ status: 503, message: 'away' });
+  });
+
+  it('writes nothing into the system namespace for a fault that is not that of its own', async () => {
+    const wrap = creating(({ metadata }) => (metadata.namespace === 'shop' ? new Refusal(503, 'away') : undefined));
+    const { outcome, items } = await handle(found([aFinding('a')]), { wrap });
+    expect(outcome).toMatchObject({ status: 503, message: 'away' });
+    expect(items).toEqual([]);
+  });
+});
+
+describe('defineSource', () => {
+  it('makes a function that watches the filters and may do no more than its triggers need', () => {
+    const { settings } = createTestContext(events).context;
+    expect(events).toMatchObject({ name: 'events', permissions: [] });
+    expect(events.watches?.(settings)).toEqual([observationFilters]);
+    expect(events.triggers(settings)).toEqual(events.source.triggers(settings));
+  });
+});
+
+describe('recordOperations', () => {
+  it('records what is about no object in the system namespace', async () => {
+    const { context, store } = createTestContext(events);
+    const report = {
+      eventType: 'undeliverable-event',
+      identity: { id: '1', absent: undefined },
+      details: { message: 'lost' },
+      detectedAt: '2026-03-01T12:00:00Z',
+    } as const;
+    const record = () => tallied(context, (own) => recordOperations('events', report, own));
+    expect(await record()).toMatchObject({ created: [{ count: 1 }] });
+    expect(await record()).toMatchObject({ created: [], duplicate: 1 });
+    const [object] = (await store.read({ limit: 2 })).items;
+    expect(object?.metadata.namespace).toBe('zen-system');
+    expect(object?.spec).toMatchObject({ category: 'operations', severity: 'HIGH', details: { message: 'lost' } });
+  });
+});

@@ -1,0 +1,216 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseDuration } from '../../shared/api/ingester.ts';
+import { observationOf } from '../../shared/api/observation.ts';
+import { mappingObject } from '../../shared/api/observation-mapping.ts';
+import { observationName } from '../../shared/finding/name.ts';
+import { compileMapping } from '../../shared/rules/mapping.ts';
+
+const time = '2026-03-01T10:00:00Z';
+const about = { apiVersion: 'example.com/v1', kind: 'Widget', namespace: 'shop', name: 'w' };
+
+function rulesOf(spec: object) {
+  const base = { sourceName: 'widgets', group: 'example.com', version: 'v1', kind: 'Widget' };
+  const mappings = { severity: '.severity', category: 'operational', eventType: 'widget-broken' };
+  const object = { metadata: { name: 'm', namespace: 'zen-system' }, spec: { ...base, mappings, ...spec } };
+  return mappingObject.parse(object).spec;
+}
+
+function map(spec: object, data: unknown, windowSeconds?: number) {
+  return compileMapping(rulesOf(spec))(data, { about, time, windowSeconds });
+}
+
+const withMappings = (mappings: object) => ({
+  mappings: { severity: 'HIGH', category: 'c', eventType: 'e', ...mappings },
+});
+
+describe('a mapping', () => {
+  it.each<[string, object, string | number | undefined, string]>([
+    ['one of our words', {}, 'critical', 'CRITICAL'],
+    ['a word that tools use', {}, 'Warning', 'MEDIUM'],
+    ['a word in its severityMap', { severityMap: { Page: 'CRITICAL' } }, 'PAGE', 'CRITICAL'],
+    ['a word in its severityMap that is also ours', { severityMap: { high: 'LOW' } }, 'High', 'LOW'],
+    ['a word outside its severityMap', { severityMap: { page: 'CRITICAL' } }, 'ticket', 'UNKNOWN'],
+    ['a number in its severityMap', { severityMap: { '1': 'HIGH' } }, 1, 'HIGH'],
+    ['nothing', {}, undefined, 'UNKNOWN'],
+  ])('takes the severity from %s', (_case, spec, severity, expected) => {
+    expect(map(spec, { severity }).findings[0]?.severity).toBe(expected);
+  });
+
+  it('reads literals and paths, and details of any type', () => {
+    const spec = withMappings({
+      message: '.text',
+      eventType: '.reason',
+      category: 'Cost Control',
+      resource: { kind: '.ref.kind', name: '.ref.name', namespace: 'literal' },
+      details: { owner: '.owner', list: '.list', missing: '.missing', plain: 'text' },
+    });
+    const data = {
+      text: 'it broke',
+      reason: 'BackOffLimit',
+      ref: { kind: 'Job', name: 'j' },
+      owner: { team: 'a' },
+      list: [1, 2],
+    };
+    expect(map(spec, data).findings).toEqual([
+      {
+        severity: 'HIGH',
+        category: 'cost-control',
+        eventType: 'back-off-limit',
+        identity: {},
+        detectedAt: time,
+        resource: { apiVersion: undefined, kind: 'Job', name: 'j', namespace: 'literal' },
+        details: { message: 'it broke', owner: { team: 'a' }, list: [1, 2], plain: 'text' },
+      },
+    ]);
+  });
+
+  it('is about the object itself if it names no resource, and about nothing if the path to the resource leads nowhere', () => {
+    expect(map({}, {}).findings[0]?.resource).toEqual(about);
+    expect(map(withMappings({ resource: { kind: '.nowhere' } }), {}).findings[0]?.resource).toBeUndefined();
+  });
+
+  it('makes one finding per item, where $ is the whole object', () => {
+    const spec = { ...withMappings({ message: '.m', details: { of: '$.name' } }), items: '.list', identity: ['.id'] };
+    const { findings } = map(spec, {
+      name: 'all',
+      list: [
+        { m: 'a', id: 1 },
+        { m: 'b', id: 2 },
+      ],
+    });
+    expect(findings.map(({ identity, details }) => [identity['.id'], details.message, details.of])).toEqual([
+      ['1', 'a', 'all'],
+      ['2', 'b', 'all'],
+    ]);
+  });
+
+  it.each<[string, unknown]>([
+    ['the path leads nowhere', {}],
+    ['it leads to an object', { list: { a: 1 } }],
+    ['it leads to null', { list: null }],
+  ])('counts no_items if %s', (_case, data) => {
+    expect(map({ items: '.list' }, data)).toEqual({ findings: [], skipped: { no_items: 1 } });
+  });
+
+  it.each<[string, object[], unknown, number]>([
+    ['in', [{ path: '.phase', in: ['Failed', 'Error'] }], { phase: 'Error' }, 1],
+    ['in, with another value', [{ path: '.phase', in: ['Failed'] }], { phase: 'failed' }, 0],
+    ['in, without a value', [{ path: '.phase', in: ['Failed'] }], {}, 0],
+    ['notIn', [{ path: '.phase', notIn: ['Done'] }], { phase: 'Failed' }, 1],
+    ['notIn, with the value', [{ path: '.phase', notIn: ['Done'] }], { phase: 'Done' }, 0],
+    ['notIn, without a value', [{ path: '.phase', notIn: ['Done'] }], {}, 1],
+    ['a number', [{ path: '.n', in: ['3'] }], { n: 3 }, 1],
+    [
+      'both of two conditions hold',
+      [
+        { path: '.a', in: ['1'] },
+        { path: '.b', in: ['1'] },
+      ],
+      { a: 1, b: 1 },
+      1,
+    ],
+    [
+      'one of two conditions holds',
+      [
+        { path: '.a', in: ['1'] },
+        { path: '.b', in: ['1'] },
+      ],
+      { a: 1, b: 2 },
+      0,
+    ],
+  ])('checks when: %s', (_case, when, data, count) => {
+    const { findings, skipped } = map({ when }, data);
+    expect([findings.length, skipped]).toEqual([count, count === 1 ? {} : { when: 1 }]);
+  });
+
+  it('counts items without a category or event type', () => {
+    expect(map(withMappings({ eventType: '.none' }), {}).skipped).toEqual({ no_event_type: 1 });
+    expect(map(withMappings({ eventType: '.odd' }), { odd: '!!' }).skipped).toEqual({ no_event_type: 1 });
+    expect(map(withMappings({ category: '.none' }), {}).skipped).toEqual({ no_category: 1 });
+  });
+
+  it('puts the time window into the identity, so that a redelivery is the same finding', () => {
+    const windows = [300, 300, 3600].map((seconds) => map({}, {}, seconds).findings[0]?.identity.window);
+    expect(windows).toEqual(['5907864', '5907864', '492322']);
+    expect(map({}, {}).findings[0]?.identity).toEqual({});
+  });
+
+  it('makes a valid Observation of any JSON, and always the same one', () => {
+    const key = fc.constantFrom('severity', 'a', 'b', 'list', '__proto__', 'constructor');
+    const json = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        fc.string(),
+        fc.double(),
+        fc.constant(null),
+        fc.boolean(),
+        fc.array(tie('value')),
+        fc.dictionary(key, tie('value')),
+      ),
+    })).value;
+    const spec = {
+      ...withMappings({
+        severity: '.severity',
+        eventType: '.a',
+        category: '.b',
+        message: '.a',
+        resource: { kind: '.a', name: '.b', namespace: '.a' },
+        details: { x: '.list', y: '$' },
+      }),
+      identity: ['.list', '.b'],
+    };
+    for (const items of [undefined, '.list']) {
+      const rules = rulesOf({ ...spec, ...(items && { items }) });
+      fc.assert(
+        fc.property(json, (data) => {
+          const once = compileMapping(rules)(data, { about, time, windowSeconds: undefined });
+          const again = compileMapping(rules)(structuredClone(data), { about, time, windowSeconds: undefined });
+          expect(again).toEqual(once);
+          for (const finding of once.findings) {
+            expect(finding.eventType).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/);
+            expect(finding.category).toMatch(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
+            const name = observationName('widgets', finding);
+            observationOf(finding, {
+              name,
+              namespace: 'shop',
+              source: 'widgets',
+              subject: 's',
+              correlationId: 'c',
+              ttl: 60,
+              now: 0,
+              expiresAt: 1,
+            });
+          }
+        }),
+      );
+    }
+  });
+
+  it('accepts data that is nested 100,000 levels deep', () => {
+    let deep: unknown = 1;
+    for (let level = 0; level < 100_000; level += 1) deep = { a: deep };
+    expect(map({ identity: ['.a'] }, { a: deep }).findings[0]?.identity).toEqual({ '.a': 'nested too deeply' });
+  });
+});
+
+describe('parseDuration', () => {
+  it.each<[string, number | undefined]>([
+    ['7d', 604_800],
+    ['12h', 43_200],
+    ['1h30m', 5400],
+    ['1.5h', 5400],
+    ['90s', 90],
+    ['1000ms', 1],
+    ['1ms', undefined],
+    ['0h', undefined],
+    ['-1h', undefined],
+    ['1 h', undefined],
+    ['h', undefined],
+    ['12', undefined],
+    ['1w', undefined],
+    ['', undefined],
+  ])('%s', (text, seconds) => {
+    expect(parseDuration(text)).toBe(seconds);
+  });
+});

@@ -1,0 +1,22 @@
+import { defineConfig, mergeConfig } from 'vitest/config';
+import whole from './vitest.config.ts';
+
+/**
+ * The greater part of the tests, in less than a minute: without a real API server and whatever else Go builds, and without
+ * what takes long by its nature.
+ */
+export default mergeConfig(
+  whole,
+  defineConfig({
+    test: {
+      env: { ZEN_WATCHER_TESTS: 'quick' },
+      exclude: [
+        'tests/cluster/**',
+        'tests/knative/{alerts,image}.test.ts',
+        'tests/host/{kill,limits,prometheus}.test.ts',
+        'tests/pipeline/large-report.test.ts',
+        'tests/supply/**',
+      ],
+    },
+  }),
+);
