@@ -153,7 +153,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     await cluster.request('DELETE', filtersPath);
   });
 
-  it('come of a ConfigMap of nearly 1 MiB, and of one that is invalid nothing changes', async () => {
+  it('are made of a ConfigMap of nearly 1 MiB, and an invalid one changes nothing', async () => {
     const program = await startReadyFunction('filters', { server: cluster.server, folder });
     const sources = Object.fromEntries(
       Array.from({ length: 60 }, (_, index) => [

@@ -113,9 +113,12 @@ export async function runProgram(options: StartOptions) {
   return { code, output: output.join('') };
 }
 
+/** How the name of each folder begins that `temporaryFolder` makes. */
+export const folderPrefix = 'zen-watcher-test-';
+
 /** A folder that is gone after the tests of a file. */
 export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'zen-watcher-test-'));
+  const folder = mkdtempSync(join(tmpdir(), folderPrefix));
   // A program that was killed a moment ago may still be writing there.
   atEnd(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
   return folder;

@@ -74,11 +74,12 @@ async function contain(folder: string, name: string, group: ControlGroup | undef
 }
 
 describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }, () => {
-  const folder = mkdtempSync('/var/tmp/zen-watcher-image-');
-  atEnd(() => rmSync(folder, { recursive: true, force: true }));
+  let folder = '';
   const group = reason === undefined ? createControlGroup('image', { memoryMiB }) : undefined;
 
   beforeAll(() => {
+    folder = mkdtempSync('/var/tmp/zen-watcher-image-');
+    atEnd(() => rmSync(folder, { recursive: true, force: true }));
     cpSync(join(root, 'dist'), join(folder, 'app'), { recursive: true });
     cpSync(process.execPath, join(folder, 'node'));
     chmodSync(folder, 0o755);
