@@ -310,7 +310,7 @@ describe('the webhook of ingest', () => {
       anIngester('j', { source: 'more', webhook: { path: 'more/hooks' } }),
       anIngester('bad', { source: 'gc', webhook: { path: 'gc' } }),
     );
-    const isServed = (path: string): boolean | undefined => door.isServed?.(path, context);
+    const isServed = (path: string): boolean | undefined => webhook.isServed?.(path, context);
     const open = ['/ingest/hooks', '/ingest/more/hooks'];
     const closed = ['/ingest/gc', '/ingest/other', '/ingest/undefined', '/hooks', 'hooks'];
     expect([...closed, ...open].filter(isServed)).toEqual(open);

@@ -127,8 +127,8 @@ describe('a filter', () => {
     'recognizes a rule under the key %s, in the identity and in the details',
     (key) => {
       const filters = [aFilter({ excludeRules: ['the-rule'] })];
-      expect(ask(filters, aFinding({ identity: { [key]: 'The-Rule' } }))).toBe('exclude_rule');
-      expect(ask(filters, aFinding({ identity: {}, details: { [key]: 'The-Rule' } }))).toBe('exclude_rule');
+      expect(decide(filters, aFinding({ identity: { [key]: 'The-Rule' } }))).toBe('exclude_rule');
+      expect(decide(filters, aFinding({ identity: {}, details: { [key]: 'The-Rule' } }))).toBe('exclude_rule');
     },
   );
 
