@@ -9,8 +9,8 @@ import { endWithReader } from './standard-streams.ts';
 import { createToolFileReader, loadToolFiles, readToolFile, type ToolFileReader } from './tool-files.ts';
 
 const usage = `Usage: npm run import -- [options] FILE...
-  Keeps a copy of a tool's output for "npm start" to observe. Importing a file of
-  the same name again replaces the copy.
+  Keeps a copy of a tool's output for "npm start" to observe. Importing a file
+  of the same name again replaces the copy.
 
 Options:
   --source S   fail if a file is not from this source

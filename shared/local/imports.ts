@@ -22,7 +22,7 @@ export function keepImport(data: string, source: string, file: string, text: str
   return { kept, isReplaced };
 }
 
-/** Removes the files kept under this name, from one source or from all. Returns the sources it was kept for. */
+/** Removes the files kept under this name, from one source or from all. Returns those sources. */
 export function removeImport(data: string, source: string | undefined, file: string): string[] {
   const folder = join(data, importsFolder);
   const sources = existsSync(folder) ? readdirSync(folder) : [];

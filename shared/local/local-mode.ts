@@ -136,7 +136,7 @@ function watchedKinds(definitions: readonly FunctionDefinition[], environment: E
 
 type Health = StoreHealth<LocalStores['store']>;
 
-/** Watches for a full disk, where the store is on one. */
+/** Watches for a full disk if the store is on a disk. */
 function createHealth({ args, log, stores }: Shared, onRecovery: () => void): Health | undefined {
   if (args.kubeconfig !== undefined || args.data === ':memory:') return undefined;
   return createStoreHealth({

@@ -88,7 +88,7 @@ describe('what a user got wrong at the start', () => {
     [
       'a port that is taken',
       () => ['--port', `${ports.taken}`],
-      /port \d+ .*listens there already.*--port N.*\(EADDRINUSE\)/,
+      /port \d+ .*already listening there.*--port N.*\(EADDRINUSE\)/,
     ],
     ['no folder of objects', () => ['--objects', '/nowhere'], /--objects: no folder \/nowhere/],
     ['a file in its place', () => ['--objects', inFolder('text')], /--objects: .*text is a file, not a folder/],
@@ -125,7 +125,7 @@ describe('what a user got wrong at the start', () => {
     [
       'a misspelt kind',
       () => ['--config', inFolder('misspelt-kind')],
-      /it\.yaml: ObservationFiltr it: kind: .*there are ObservationFilter, /,
+      /it\.yaml: ObservationFiltr it: kind: .*use ObservationFilter, /,
     ],
     [
       'a wrong version',
