@@ -2,7 +2,7 @@ import type { KindSelector } from '../api/kind-selector.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Filter } from './filter.ts';
 import type { CommonSettings } from './settings.ts';
-import type { Discovery, KubernetesObject, Objects, Store } from './stores.ts';
+import type { Cluster, Store } from './stores.ts';
 import type { Tally } from './tally.ts';
 import type { WebhookTrigger } from './triggers.ts';
 
@@ -22,20 +22,6 @@ export interface FunctionInfo {
 export interface KnownNames {
   has(key: string): boolean;
   add(key: string): void;
-}
-
-/** Kubernetes objects other than Observations, and the kinds that exist. */
-export interface Cluster {
-  readonly objects: Objects;
-  /** `undefined` if folders stand in for the cluster: a folder has no kinds, it serves whatever is in it. */
-  readonly kinds: Discovery | undefined;
-  /**
-   * The current objects of a kind that the function watches: the same array until one of them changes. Throws a Refusal
-   * 503 until they have been read once.
-   */
-  watched(kind: KindSelector): readonly KubernetesObject[];
-  /** Whether Knative's ApiServerSources report changes. If not, folders are watched, or passes find the changes. */
-  readonly hasApiServerSources: boolean;
 }
 
 export interface Broker {

@@ -106,6 +106,20 @@ export interface Store {
   delete(ref: StoredRef, signal: AbortSignal): Promise<boolean>;
 }
 
+/** Kubernetes objects other than Observations, and the kinds that exist. */
+export interface Cluster {
+  readonly objects: Objects;
+  /** `undefined` if folders stand in for the cluster: a folder has no kinds, it serves whatever is in it. */
+  readonly kinds: Discovery | undefined;
+  /**
+   * The current objects of a kind that the function watches: the same array until one of them changes. Throws a Refusal
+   * 503 until they have been read once.
+   */
+  watched(kind: KindSelector): readonly KubernetesObject[];
+  /** Whether Knative's ApiServerSources report changes. If not, folders are watched, or passes find the changes. */
+  readonly hasApiServerSources: boolean;
+}
+
 /** A namespace can't take an object: it does not exist, is being deleted, or is over its quota. */
 export class NamespaceRefusal extends Error {
   readonly reason: 'missing' | 'closing' | 'full';

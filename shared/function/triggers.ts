@@ -1,6 +1,6 @@
 import { type KindSelector, selectIn } from '../api/kind-selector.ts';
-import type { Cluster } from './context.ts';
 import type { CommonSettings } from './settings.ts';
+import type { Cluster } from './stores.ts';
 
 /** What `isServed` may use to decide whether a path exists. */
 export interface PathContext {

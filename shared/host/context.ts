@@ -1,8 +1,8 @@
 import { createInFlight } from '../edge/in-flight.ts';
-import type { Broker, Clock, Cluster, FunctionContext, FunctionInfo } from '../function/context.ts';
+import type { Broker, Clock, FunctionContext, FunctionInfo } from '../function/context.ts';
 import { type FunctionDefinition, type HandlerDefinition, triggersOf } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
-import type { Store } from '../function/stores.ts';
+import type { Cluster, Store } from '../function/stores.ts';
 import type { Trigger } from '../function/triggers.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
 import { createCoalescer } from './coalesce.ts';

@@ -1,6 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 
+/** The content type of Kubernetes' protobuf messages. */
+export const protobuf = 'application/vnd.kubernetes.protobuf';
+
+/** Whether this is the content type of a protobuf message; an API server reports faults in JSON all the same. */
+export function isProtobuf(contentType: string | undefined): boolean {
+  return contentType?.startsWith(protobuf) ?? false;
+}
+
 /** The whole body. Throws an Error if the connection breaks before its end. */
 export function bytesOf(answer: IncomingMessage): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();

@@ -2,10 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { retry } from '../function/backoff.ts';
 import { Refusal } from '../function/refusal.ts';
 import { createHttpClient, type HttpClient } from '../transport/http-client.ts';
-import { bytesOf, parseBody, valuesOf } from './answer-body.ts';
+import { bytesOf, isProtobuf, parseBody, valuesOf } from './answer-body.ts';
 import { isFinal } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
-import { isProtobuf } from './metadata-list.ts';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

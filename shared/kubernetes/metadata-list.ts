@@ -1,12 +1,6 @@
 import { PbfReader } from 'pbf';
+import { protobuf } from './answer-body.ts';
 import type { List } from './list-pages.ts';
-
-const protobuf = 'application/vnd.kubernetes.protobuf';
-
-/** Whether this is the content type of a protobuf message; an API server reports faults in JSON all the same. */
-export function isProtobuf(contentType: string | undefined): boolean {
-  return contentType?.startsWith(protobuf) ?? false;
-}
 
 function metadataAs(kind: string): string {
   return `${protobuf};as=${kind};g=meta.k8s.io;v=v1`;

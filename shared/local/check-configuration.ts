@@ -20,7 +20,7 @@ export function checkMeaning({ apiVersion, kind, metadata }: KubernetesObject): 
   const { group } = groupVersionOf(apiVersion);
   if (group === observationFilters.group && schemas.has(kind)) return;
   if (group === '' && kind === 'ConfigMap') return;
-  const known = [...schemas.keys()].join(', ');
+  const known = [...schemas.keys(), 'ConfigMap'].join(', ');
   throw new Error(`${kind} ${metadata.name}: kind: ${apiVersion} ${kind} configures nothing: use ${known}`);
 }
 

@@ -8,16 +8,7 @@ import { memoryOf, sources } from '../host/program.ts';
 import { type Bench, createReports, firstPass, overHundredThousand, ping, startBench } from './cluster-rows.ts';
 import { cpuOf, firstAnswer, freePort, load, median, type Row, seconds, start } from './measure.ts';
 import { alert } from './messages.ts';
-import { plot } from './plot.ts';
-
-/** What something costs for 1, 10 and 100 times the amount of something. */
-export interface Course {
-  readonly name: string;
-  readonly of: string;
-  readonly unit: string;
-  readonly sizes: readonly number[];
-  readonly costs: readonly number[];
-}
+import { type Course, plot } from './plot.ts';
 
 /** 1 if a hundred times the amount costs a hundred times as much. */
 function exponent({ sizes, costs }: Course): number {

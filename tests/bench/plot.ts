@@ -1,4 +1,11 @@
-import type { Course } from './growth.ts';
+/** What something costs for 1, 10 and 100 times the amount of something. */
+export interface Course {
+  readonly name: string;
+  readonly of: string;
+  readonly unit: string;
+  readonly sizes: readonly number[];
+  readonly costs: readonly number[];
+}
 
 const [width, height] = [720, 420];
 const area = { left: 64, right: 470, top: 24, bottom: 372 };
