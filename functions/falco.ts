@@ -78,6 +78,7 @@ export default defineSource<Alert, Settings>({
       type: 'Webhook',
       path: '/falco/webhook',
       eventType,
+      example: '{"rule":"Mine","priority":"Error"}',
       split: (body) => split(body, minimum),
       inFlight,
       senderRetries: false,

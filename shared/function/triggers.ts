@@ -58,6 +58,8 @@ export interface WebhookTrigger {
   readonly type: 'Webhook';
   readonly path: `/${string}`;
   readonly eventType: string;
+  /** A body in JSON, on one line and without quotation marks `'`: what to post to try it. */
+  readonly example?: string;
   /**
    * The member of a body that lists its items, if it may hold many. A long list is split item by item to save memory.
    */

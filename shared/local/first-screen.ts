@@ -1,14 +1,18 @@
+import type { FunctionInfo } from '../function/context.ts';
 import type { LocalArguments } from './arguments.ts';
 
 type Row = readonly [what: string, how: string];
 
 /** The page for a browser that is pointed at the port. */
-export const about = `This is zen-watcher: it turns the output of security and compliance tools into one kind of object, Observation.
+export function aboutPage(functions: readonly FunctionInfo[]): string {
+  const paths = functions.flatMap(({ webhooks }) => webhooks.map(({ path }) => path));
+  return `This is zen-watcher: it turns the output of security and compliance tools into one kind of object, Observation.
 
 What it found       /observations (JSON), or on the command line: npm run observations
 How it is doing     /health, /ready, /metrics
-Tools post to       /falco/webhook, /audit/webhook, / (CloudEvents)
+Tools post to       ${[...paths, '/'].join(', ')} (CloudEvents)
 `;
+}
 
 /** The options with which another command uses the same store. */
 function storeOption({ data, kubeconfig }: LocalArguments): string {
@@ -21,8 +25,27 @@ function table(rows: readonly Row[]): string[] {
   return rows.map(([what, how]) => `  ${what.padEnd(width)}   ${how}`);
 }
 
+/** Posts to try, one for each webhook that has an example. */
+function examples(functions: readonly FunctionInfo[], url: string): Row[] {
+  return functions.flatMap(({ name, webhooks }) =>
+    webhooks.flatMap(({ example, path }): Row[] =>
+      example === undefined
+        ? []
+        : [[`try ${name}`, `curl -d '${example}' -H 'content-type: application/json' ${url}${path}`]],
+    ),
+  );
+}
+
+export interface FirstScreenOptions {
+  readonly args: LocalArguments;
+  readonly url: string;
+  readonly functions: readonly FunctionInfo[];
+  /** The sources whose tools' own files can be imported. */
+  readonly importable: readonly string[];
+}
+
 /** What a person at a terminal sees first: what is running, where to look, and what to try next. */
-export function firstScreen(args: LocalArguments, url: string, functions: readonly string[]): string {
+export function firstScreen({ args, url, functions, importable }: FirstScreenOptions): string {
   const { kubeconfig, objects, config, samples, data } = args;
   const option = storeOption(args);
   const imports = data === '.data' ? '' : `--data ${data} `;
@@ -32,12 +55,9 @@ export function firstScreen(args: LocalArguments, url: string, functions: readon
     ['what was found', `npm run observations${option}`],
     ['as JSON', `${url}/observations`],
     ['how it is doing', `${url}/metrics, ${url}/ready`],
-    [
-      'try an alert',
-      `curl -d '{"rule":"Mine","priority":"Error"}' -H 'content-type: application/json' ${url}/falco/webhook`,
-    ],
+    ...examples(functions, url),
     ...(kubeconfig === undefined
-      ? [['your own scan', `npm run import -- ${imports}FILE   (JSON of Checkov, kube-bench or Trivy)`] as const]
+      ? [['your own scan', `npm run import -- ${imports}FILE   (JSON of ${importable.join(', ')})`] as const]
       : [['with kubectl', 'kubectl get observations -A'] as const]),
     ...(samples || kubeconfig !== undefined
       ? []
@@ -47,7 +67,7 @@ export function firstScreen(args: LocalArguments, url: string, functions: readon
   return [
     '',
     `zen-watcher is listening on ${url} and ${keeps}.`,
-    `It runs ${functions.join(', ')}.`,
+    `It runs ${functions.map(({ name }) => name).join(', ')}.`,
     ...(folders === '' ? [] : [`It reads ${folders}, and watches for changes.`]),
     '',
     ...table(rows),

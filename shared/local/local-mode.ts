@@ -17,12 +17,12 @@ import type { LocalArguments } from './arguments.ts';
 import { createLocalBroker, type LocalBroker } from './broker.ts';
 import { createChangeObserver } from './change-observer.ts';
 import { startTimers } from './clock.ts';
-import { about, firstScreen } from './first-screen.ts';
+import { aboutPage, firstScreen } from './first-screen.ts';
 import { createPassRequests } from './pass-requests.ts';
 import { playSamples } from './samples.ts';
 import { createStoreHealth, type StoreHealth } from './store-health.ts';
 import { type LocalStores, openLocalStores } from './stores.ts';
-import { createToolFileReader, loadToolFiles } from './tool-files.ts';
+import { createToolFileReader, loadToolFiles, type ToolFileReader } from './tool-files.ts';
 import { unknownSettings } from './unknown-settings.ts';
 
 export interface LocalMode {
@@ -56,7 +56,7 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
   const infos = definitions.map((definition) => functionInfoOf(definition, environment, stores.ownUsers));
   const functions = bind(shared, { broker, health, infos });
   handlers.push(...functions.filter(isHandler));
-  const host = await listen(shared, { broker, health, functions });
+  const host = await listen(shared, { broker, health, functions, infos });
 
   /** Nobody sends a failed event again here: the next completeness pass makes up for it. */
   async function send(handler: BoundHandler, event: CloudEvent): Promise<void> {
@@ -74,7 +74,7 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
     now: clock.now,
   });
   stores.start((change) => void observe(change));
-  announce(options, host.url);
+  announce(shared, infos, host.url);
   const firstRound = startTimers({
     functions: handlers,
     systemNamespace,
@@ -105,6 +105,7 @@ interface Shared extends LocalModeOptions {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly dispatcher: Dispatcher;
+  readonly toolFiles: ToolFileReader;
   readonly stores: LocalStores;
   readonly stopping: AbortSignal;
 }
@@ -122,6 +123,7 @@ async function prepare(options: LocalModeOptions, stopping: AbortSignal): Promis
     clock: { now: Date.now, sleep },
     metrics,
     dispatcher: createDispatcher(log, metrics),
+    toolFiles,
     stores: await openLocalStores(args, settings, { log, metrics, kinds, toolFiles }),
     stopping,
   };
@@ -179,9 +181,10 @@ interface ListenOptions {
   readonly broker: LocalBroker;
   readonly health: Health | undefined;
   readonly functions: readonly BoundFunction[];
+  readonly infos: readonly FunctionInfo[];
 }
 
-function listen(shared: Shared, { broker, health, functions }: ListenOptions): Promise<Host> {
+function listen(shared: Shared, { broker, health, functions, infos }: ListenOptions): Promise<Host> {
   const { args, settings, log, metrics, dispatcher, clock, stores } = shared;
   return startHost({
     functions,
@@ -193,7 +196,7 @@ function listen(shared: Shared, { broker, health, functions }: ListenOptions): P
     hostname: '127.0.0.1',
     port: args.port ?? settings.PORT,
     notReady: () => health?.reason(),
-    about,
+    about: aboutPage(infos),
     observations: (query) => observationList(stores.store, query),
     async route(event, signal) {
       const count = await broker.route(event, signal);
@@ -204,8 +207,8 @@ function listen(shared: Shared, { broker, health, functions }: ListenOptions): P
   });
 }
 
-function announce({ args, definitions, log, screen }: LocalModeOptions, url: string): void {
-  const names = definitions.map(({ name }) => name);
-  if (screen) screen.write(firstScreen(args, url, names));
+function announce(shared: Shared, functions: readonly FunctionInfo[], url: string): void {
+  const { args, log, screen, toolFiles } = shared;
+  if (screen) screen.write(firstScreen({ args, url, functions, importable: toolFiles.sources }));
   else log.announce({ operation: 'start' }, `listening on ${url}`);
 }

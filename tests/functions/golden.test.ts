@@ -8,6 +8,7 @@ import type { SourceFunction } from '../../shared/function/definitions.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { isSource, loadFunctions } from '../../shared/host/function-list.ts';
+import { differences, expectNone } from '../facts/faults.ts';
 import { createTestContext, handled } from '../pipeline/test-context.ts';
 import { casesOf, type Fixture, fixturesFolder, loadFixtures } from './fixtures.ts';
 
@@ -68,7 +69,17 @@ describe.each(sources)('$name', (definition) => {
 
 describe('the fixtures', () => {
   it('have a folder for each source, and no other', () => {
-    expect(readdirSync(fixturesFolder).sort()).toEqual(sources.map(({ name }) => name).sort());
+    expectNone(
+      differences(
+        sources.map(({ name }) => name),
+        readdirSync(fixturesFolder),
+        {
+          onlyHere: (name) =>
+            `there is no tests/fixtures/${name}/, with a case for each thing that ${name} tells apart`,
+          onlyThere: (name) => `there is a tests/fixtures/${name}/, and no source of that name`,
+        },
+      ),
+    );
   });
 
   it.each(readdirSync(fixturesFolder))('%s/ contains only the files of its cases', (source) => {

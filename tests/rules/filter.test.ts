@@ -4,12 +4,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { filterObject, observationFilters } from '../../shared/api/observation-filter.ts';
+import { filterObject, filterRules, observationFilters } from '../../shared/api/observation-filter.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
 import { severities } from '../../shared/finding/severity.ts';
 import { type FilterReason, filterReasons } from '../../shared/function/filter.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { compileFilters, compileRules, isReadable } from '../../shared/rules/filter.ts';
+import { expectNone } from '../facts/faults.ts';
 import { allowAll } from '../pipeline/test-context.ts';
 
 function aFinding(fields: Partial<Finding> = {}): Finding {
@@ -134,6 +135,12 @@ describe('a filter', () => {
 
   it('has a case for every reason', () => {
     expect(new Set(table.map(([, , , reason]) => reason).filter((reason) => reason))).toEqual(new Set(filterReasons));
+  });
+
+  it('has a case for every field', () => {
+    const fields = new Set(table.flatMap(([, spec]) => Object.keys(spec)));
+    const without = Object.keys(filterRules.shape).filter((field) => !fields.has(field));
+    expectNone(without.map((field) => `tests/rules/filter.test.ts has no case for ${field}`));
   });
 
   it('checks its fields in the order of the reasons', () => {
