@@ -37,7 +37,8 @@ function environmentWith(version: number): NodeJS.ProcessEnv {
 function plain(): NodeJS.ProcessEnv {
   const foreign = Object.entries(process.env).filter(([name]) => !/^npm_|^NODE_|^INIT_CWD$|^VITEST/i.test(name));
   const path = (process.env.PATH ?? '').split(delimiter).filter((entry) => !entry.includes('node_modules'));
-  return { ...Object.fromEntries(foreign), PATH: path.join(delimiter) };
+  // npm would keep what it has compiled in the temporary folder.
+  return { ...Object.fromEntries(foreign), PATH: path.join(delimiter), NODE_DISABLE_COMPILE_CACHE: '1' };
 }
 
 async function runFirst(command: string, { folder, environment }: Omit<Installed, 'said'>) {
