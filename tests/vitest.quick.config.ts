@@ -13,7 +13,8 @@ export default mergeConfig(
       exclude: [
         'tests/cluster/**',
         'tests/knative/{alerts,image}.test.ts',
-        'tests/host/{kill,limits,prometheus}.test.ts',
+        'tests/host/{kill,limits,prometheus,streams,user-errors}.test.ts',
+        'tests/local/{faults,tool-files}.test.ts',
         'tests/pipeline/large-report.test.ts',
         'tests/supply/**',
       ],
