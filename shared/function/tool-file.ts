@@ -23,10 +23,7 @@ export interface ToolFile {
 
 /** The ConfigMap in which a source finds such output in a cluster; its labels and its namespace are the source's. */
 export function configMapOf(output: unknown, file: string): ToolObject {
-  return {
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: { name: file },
-    ...{ data: { 'results.json': JSON.stringify(output) } },
-  };
+  const data = { 'results.json': JSON.stringify(output) };
+  const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: file }, data };
+  return configMap;
 }

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
 import type { Environment } from '../function/settings.ts';
 import { takenByNpm } from './npm-flags.ts';
 
@@ -10,13 +10,25 @@ export class UsageError extends Error {
   }
 }
 
+/** The folder of the embedded store, unless another one is named. */
+export const defaultData = '.data';
+
+/** Like `parseArgs`, but throws a UsageError. */
+export function parseCommand<Config extends ParseArgsConfig>(config: Config, usage: string) {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), usage);
+  }
+}
+
 const usage = `Usage:
   npm start -- [options]     host every function in one process
   npm start -- <function>    serve one function, as in the image
 
 Options:
   --port N           listen on this port (8080; 0 picks a free one)
-  --data DIR         folder of the embedded store (.data)
+  --data DIR         folder of the embedded store (${defaultData})
   --objects DIR      Kubernetes objects and tools' JSON, watched for changes
   --config DIR       filters, mappings and ingesters, watched for changes
   --samples          play sample events of every source
@@ -49,11 +61,7 @@ const options = {
 } as const;
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: true });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), usage);
-  }
+  return parseCommand({ args: [...args], options, allowPositionals: true }, usage);
 }
 
 function portOf(text: string | undefined): number | undefined {
@@ -88,7 +96,7 @@ export function parseStartArguments(args: readonly string[], environment: Enviro
   return {
     mode: 'local',
     port: portOf(values.port),
-    data: values.data ?? '.data',
+    data: values.data ?? defaultData,
     objects: values.objects,
     config: values.config,
     samples: values.samples ?? false,

@@ -1,10 +1,9 @@
-import { parseArgs } from 'node:util';
 import type { Observation } from '../api/observation.ts';
 import { severities } from '../finding/severity.ts';
 import { sleep } from '../host/sleep.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { bySeverity } from '../view/table.ts';
-import { UsageError } from './arguments.ts';
+import { defaultData, parseCommand, UsageError } from './arguments.ts';
 import { takenByNpm } from './npm-flags.ts';
 import { createPrinter, type Output, outputs } from './observations-printer.ts';
 import { endWithReader } from './standard-streams.ts';
@@ -18,7 +17,7 @@ Options:
   -n, --namespace N      in this namespace only
   -o, --output FORMAT    ${outputs.join(', ')}
   -w, --watch            keep printing what is new or has changed
-  --data DIR             folder of the embedded store (.data)
+  --data DIR             folder of the embedded store (${defaultData})
   --kubeconfig FILE      read that cluster instead
   --help                 show this`;
 
@@ -45,25 +44,20 @@ function outputOf(word: string | undefined): Output {
 function parse(args: readonly string[]) {
   const taken = takenByNpm(process.env, options, 'npm run observations');
   if (taken !== undefined) throw new UsageError(taken, usage);
-  try {
-    const { values } = parseArgs({ args: [...args], options });
-    const severity = values.severity?.toUpperCase();
-    if (severity !== undefined && !severities.some((one) => one === severity)) {
-      throw new UsageError(`--severity takes ${severities.join(', ')}`, usage);
-    }
-    if (values.data !== undefined && values.kubeconfig !== undefined) {
-      throw new UsageError("--data and --kubeconfig can't be used together", usage);
-    }
-    return { ...values, severity, output: outputOf(values.output) };
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(error instanceof Error ? error.message : String(error), usage);
+  const { values } = parseCommand({ args: [...args], options }, usage);
+  const severity = values.severity?.toUpperCase();
+  if (severity !== undefined && !severities.some((one) => one === severity)) {
+    throw new UsageError(`--severity takes ${severities.join(', ')}`, usage);
   }
+  if (values.data !== undefined && values.kubeconfig !== undefined) {
+    throw new UsageError("--data and --kubeconfig can't be used together", usage);
+  }
+  return { ...values, severity, output: outputOf(values.output) };
 }
 
 type Parsed = ReturnType<typeof parse>;
 
-async function openReader({ kubeconfig, data = '.data' }: Parsed): Promise<ObservationReader> {
+async function openReader({ kubeconfig, data = defaultData }: Parsed): Promise<ObservationReader> {
   if (kubeconfig !== undefined) {
     const { kubeconfigCredentials } = await import('../kubernetes/kubeconfig.ts');
     const { connectCluster } = await import('../kubernetes/cluster.ts');

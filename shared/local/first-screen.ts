@@ -1,5 +1,5 @@
 import type { FunctionInfo } from '../function/context.ts';
-import type { LocalArguments } from './arguments.ts';
+import { defaultData, type LocalArguments } from './arguments.ts';
 
 type Row = readonly [what: string, how: string];
 
@@ -17,7 +17,7 @@ Tools post to       ${[...paths, '/'].join(', ')} (CloudEvents)
 /** The options with which another command uses the same store. */
 function storeOption({ data, kubeconfig }: LocalArguments): string {
   if (kubeconfig !== undefined) return ` -- --kubeconfig ${kubeconfig}`;
-  return data === '.data' ? '' : ` -- --data ${data}`;
+  return data === defaultData ? '' : ` -- --data ${data}`;
 }
 
 function table(rows: readonly Row[]): string[] {
@@ -48,7 +48,7 @@ export interface FirstScreenOptions {
 export function firstScreen({ args, url, functions, importable }: FirstScreenOptions): string {
   const { kubeconfig, objects, config, samples, data } = args;
   const option = storeOption(args);
-  const imports = data === '.data' ? '' : `--data ${data} `;
+  const imports = data === defaultData ? '' : `--data ${data} `;
   const keeps = kubeconfig === undefined ? `stores what it finds in ${data}` : `uses the cluster of ${kubeconfig}`;
   const folders = [objects, config].filter((folder) => folder !== undefined).join(' and ');
   const rows: Row[] = [

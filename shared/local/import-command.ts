@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { loadFunctions } from '../host/function-list.ts';
-import { UsageError } from './arguments.ts';
+import { defaultData, parseCommand, UsageError } from './arguments.ts';
 import { keepImport, removeImport } from './imports.ts';
 import { decodeText } from './json-documents.ts';
 import { takenByNpm } from './npm-flags.ts';
@@ -14,7 +13,7 @@ const usage = `Usage: npm run import -- [options] FILE...
 
 Options:
   --source S   fail if a file is not from this source
-  --data DIR   folder of the embedded store (.data)
+  --data DIR   folder of the embedded store (${defaultData})
   --remove     delete the copies: their findings become missing, then resolved
   --help       show this`;
 
@@ -28,14 +27,9 @@ const options = {
 function parse(args: readonly string[]) {
   const taken = takenByNpm(process.env, options, 'npm run import');
   if (taken !== undefined) throw new UsageError(taken, usage);
-  try {
-    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
-    if (!values.help && positionals.length === 0) throw new UsageError('no file is named', usage);
-    return { ...values, data: values.data ?? '.data', files: positionals };
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(error instanceof Error ? error.message : String(error), usage);
-  }
+  const { values, positionals } = parseCommand({ args: [...args], options, allowPositionals: true }, usage);
+  if (!values.help && positionals.length === 0) throw new UsageError('no file is named', usage);
+  return { ...values, data: values.data ?? defaultData, files: positionals };
 }
 
 type Parsed = ReturnType<typeof parse>;
