@@ -7,7 +7,7 @@ const root = join(import.meta.dirname, '..', '..');
 const scripts = {
   start: 'main.ts',
   import: 'local/import-command.ts',
-  observations: 'local/command.ts',
+  observations: 'local/observations-command.ts',
 } as const;
 
 type Command = keyof typeof scripts;
