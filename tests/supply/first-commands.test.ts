@@ -33,9 +33,14 @@ function environmentWith(version: number): NodeJS.ProcessEnv {
   return { ...plain(), PATH: [bin, process.env.PATH].join(delimiter), PORT: '0' };
 }
 
-/** The environment that npm gave this process would go on to its own npm; its PATH has this project's Node. */
+/**
+ * What npm and Vitest have set for this process would go on to its own npm, and its PATH has this project's Node. The
+ * rest stays, such as NODE_EXTRA_CA_CERTS, without which a registry may not be reached.
+ */
 function plain(): NodeJS.ProcessEnv {
-  const foreign = Object.entries(process.env).filter(([name]) => !/^npm_|^NODE_|^INIT_CWD$|^VITEST/i.test(name));
+  const foreign = Object.entries(process.env).filter(
+    ([name]) => !/^npm_|^NODE(_ENV|_OPTIONS|_PATH)?$|^INIT_CWD$|^VITEST/i.test(name),
+  );
   const path = (process.env.PATH ?? '').split(delimiter).filter((entry) => !entry.includes('node_modules'));
   // npm would keep what it has compiled in the temporary folder.
   return { ...Object.fromEntries(foreign), PATH: path.join(delimiter), NODE_DISABLE_COMPILE_CACHE: '1' };
