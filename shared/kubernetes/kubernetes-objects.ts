@@ -25,8 +25,16 @@ export const objectSchema = z.looseObject({
     resourceVersion: z.string().optional(),
     generation: z.number().optional(),
     labels: z.record(z.string(), z.string()).optional(),
-    annotations: z.record(z.string(), z.string()).nullish().catch(undefined).transform((all) => all ?? undefined),
-    ownerReferences: z.array(ownerReference).nullish().catch(undefined).transform((all) => all ?? undefined),
+    annotations: z
+      .record(z.string(), z.string())
+      .nullish()
+      .catch(undefined)
+      .transform((all) => all ?? undefined),
+    ownerReferences: z
+      .array(ownerReference)
+      .nullish()
+      .catch(undefined)
+      .transform((all) => all ?? undefined),
     creationTimestamp: z.string().nullish(),
     deletionTimestamp: z.string().nullish(),
   }),

@@ -13,9 +13,9 @@ import {
   findRow,
   guarded,
   nullable,
+  patchRow,
   placeOf,
   readPage,
-  patchRow,
   storageFault,
   storedRows,
 } from './embedded-rows.ts';
@@ -76,7 +76,12 @@ function open(data: string): DatabaseSync {
   database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
   database.exec(schema);
   // Version 0.1.0 had none of these.
-  const columns = new Set(database.prepare('PRAGMA table_info(observations)').all().map(({ name }) => name));
+  const columns = new Set(
+    database
+      .prepare('PRAGMA table_info(observations)')
+      .all()
+      .map(({ name }) => name),
+  );
   for (const column of ['report', 'history']) {
     if (!columns.has(column)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
   }
