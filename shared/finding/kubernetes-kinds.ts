@@ -77,6 +77,7 @@ const kinds: ReadonlyMap<string, string> = new Map([
   ...Object.entries(clusterKinds),
 ]);
 const clusterScoped: ReadonlySet<string> = new Set(Object.values(clusterKinds));
+const builtIn: ReadonlySet<string> = new Set(kinds.values());
 
 /** The kind of a built-in plural (`pods` is Pod); for any other plural, the plural itself. */
 export function kindOf(plural: string): string {
@@ -86,4 +87,9 @@ export function kindOf(plural: string): string {
 /** Whether a kind is a built-in one whose objects have no namespace. */
 export function isClusterScoped(kind: string): boolean {
   return clusterScoped.has(kind);
+}
+
+/** Whether Kubernetes itself has a kind of this name. */
+export function isBuiltIn(kind: string): boolean {
+  return builtIn.has(kind);
 }
