@@ -130,6 +130,8 @@ export default defineSource<AuditEvent, z.infer<typeof settingsSchema>>({
       category: 'compliance',
       severity: isDenied ? ('MEDIUM' as const) : ('HIGH' as const),
       eventType: rule,
+      rule,
+      summary: `${rule} by ${userOf(event) ?? 'nobody'}`,
       resource: affectedResource(about),
       identity: identityOf({
         auditID: event.auditID,

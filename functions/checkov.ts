@@ -88,6 +88,8 @@ function findingOf(
     category: 'security',
     severity: severityOf(check),
     eventType: 'static-analysis',
+    rule: checkId,
+    summary: `${checkId} ${title}: ${text} (${file})`,
     resource,
     identity: identityOf({ checkId, resource: text, file, reportFile }),
     details: detailsOf({ checkId, title, resource: text, file, guideline, checkType, reportFile }),

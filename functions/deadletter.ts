@@ -52,6 +52,7 @@ function record(event: CloudEvent, context: Context): Promise<void> {
     'deadletter',
     {
       eventType: 'undeliverable-event',
+      summary: `an event of type ${event.type} could not be delivered to ${destination ?? 'its destination'}`,
       identity: { ...described, hour: new Date(arrived).toISOString().slice(0, 13) },
       details: { ...described, message: 'an event could not be delivered', ceId: event.id },
       detectedAt: arrived,

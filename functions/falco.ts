@@ -95,6 +95,8 @@ export default defineSource<Alert, Settings>({
       category: 'security',
       severity: severities[alert.priority],
       eventType: 'runtime-security',
+      rule: alert.rule,
+      summary: alert.output ?? alert.rule,
       resource: affectedResource(alert, fields),
       identity: identityOf({
         ...locationAndActor(alert, fields),

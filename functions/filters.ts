@@ -165,6 +165,7 @@ function reportInvalid(
     'filters',
     {
       eventType: 'invalid-configuration',
+      summary: `the filters in ${kind} ${name} are not used: ${path}: ${message}`,
       resource,
       identity: { object: [kind, namespace, name].join('/'), field: path },
       details: { message: `the filters stay as they were: ${path}: ${message}`, field: path },

@@ -128,6 +128,8 @@ function sourceOf(
     settings: settingsSchema,
     schema: z.unknown(),
     normalize: (data, { time }) => normalizeAll(all, data, time),
+    // A mapped object is its own slot.
+    slotOf: ({ group, kind }, { name }) => ({ parts: { group, kind, name: name ?? undefined } }),
   };
 }
 

@@ -84,6 +84,8 @@ function findingOf(
     category: 'compliance',
     severity: scored === true ? 'HIGH' : 'MEDIUM',
     eventType: 'cis-benchmark-fail',
+    rule: testNumber,
+    summary: `${testNumber} ${testDesc}`,
     resource,
     identity: identityOf(identity),
     details: detailsOf({ ...identity, section, testDesc, remediation, scored, actualValue }),

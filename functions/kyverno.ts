@@ -5,7 +5,7 @@ import type { Finding, ResourceRef } from '../shared/finding/finding.ts';
 import { isClusterScoped } from '../shared/finding/kubernetes-kinds.ts';
 import { descriptiveText, namespaceText, objectMetadata, ownerOf, rowsOf } from '../shared/finding/object-schema.ts';
 import { parseSeverity } from '../shared/finding/severity.ts';
-import { detailsOf, identityOf, text, timeOf } from '../shared/finding/values.ts';
+import { detailsOf, identityOf, isPresent, text, timeOf } from '../shared/finding/values.ts';
 import { objects } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 
@@ -115,6 +115,8 @@ function findingsOf(result: Result, report: Report, time: string): Finding[] {
     category: 'security',
     severity: parseSeverity(severity),
     eventType: wordOf(result) === 'warn' ? 'policy-warning' : 'policy-violation',
+    rule: [policy, rule].filter(isPresent).join('/'),
+    summary: `${[policy, rule].filter(isPresent).join('/')}: ${message ?? ''}`,
     resource,
     identity: identityOf({ policy, rule, engine, properties }),
     details: detailsOf({ policy, rule, message, result: wordOf(result), category, engine }),

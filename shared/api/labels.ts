@@ -8,13 +8,24 @@ export const labels = {
    * The hour since 1970, rounded up, at which the TTL ends. An integer, so that the selector `expires<495000` works.
    */
   expires: `${group}/expires`,
-  /** A hash of the source and the affected resource; on findings of state sources only. */
-  subject: `${group}/subject`,
+  /** The namespace of the affected resource, where the Observation is in another one. */
+  namespace: `${group}/namespace`,
+  /** A hash of the affected workload: the same for its Pods, its ReplicaSets and itself, whatever the source. */
+  workload: `${group}/workload`,
+  /** A hash of the name of the user who did it. */
+  actor: `${group}/actor`,
+  /** A hash of what reports it, a slot; on findings of state sources only. */
+  report: `${group}/report`,
+  /** A hash of everything that may change; on findings of state sources only. */
+  digest: `${group}/digest`,
   /** `open`, `missing` or `resolved`; on findings of state sources only. */
   state: `${group}/state`,
-  /** Seconds since 1970 at which the state last changed. */
-  stateSince: `${group}/state-since`,
+  /** Milliseconds since 1970 at which the state or the severity last changed. */
+  since: `${group}/since`,
 } as const;
+
+/** A label of findings of state sources that only version 0.1.0 wrote, whose names were other ones. */
+export const oldSubjectLabel = `${group}/subject`;
 
 export const correlationAnnotation = `${group}/correlation-id`;
 
@@ -30,11 +41,6 @@ export function expiresLabel(time: number): string {
  */
 export function expiresAt(label: string | undefined): number | undefined {
   return label !== undefined && /^\d{1,12}$/.test(label) ? Number(label) * hour : undefined;
-}
-
-/** The value of the label `state-since` for a time in milliseconds since 1970. */
-export function stateSinceLabel(time: number): string {
-  return String(Math.floor(time / 1000));
 }
 
 /** Text as a label value: at most 63 characters, with `-` for each that is not allowed. */

@@ -1,9 +1,21 @@
-import type { Finding, ResourceRef } from '../finding/finding.ts';
+import type { Actor, Finding, ResourceRef } from '../finding/finding.ts';
+import { actorHash, workloadHash } from '../finding/name.ts';
+import { oneLine } from '../finding/one-line.ts';
 import type { Severity } from '../finding/severity.ts';
 import { cutText, fitDetails } from '../finding/size-limits.ts';
 import { detailsOf } from '../finding/values.ts';
 import { group } from './group.ts';
-import { correlationAnnotation, expiresLabel, labels, labelValue, stateSinceLabel } from './labels.ts';
+import { correlationAnnotation, expiresLabel, labels, labelValue } from './labels.ts';
+
+/** What may change while a finding stays the same: it is kept as the latest report says. */
+export interface Facts {
+  readonly severity: Severity;
+  readonly summary?: string;
+  readonly resource?: ResourceRef;
+  readonly remediation?: string;
+  readonly references?: readonly string[];
+  readonly details: Readonly<Record<string, unknown>>;
+}
 
 /** An Observation as it is stored: the object of crds/observations.yaml. */
 export interface Observation {
@@ -17,13 +29,12 @@ export interface Observation {
     readonly uid?: string;
     readonly creationTimestamp?: string;
   };
-  readonly spec: {
+  readonly spec: Facts & {
     readonly source: string;
     readonly category: string;
-    readonly severity: Severity;
     readonly eventType: string;
-    readonly resource?: ResourceRef;
-    readonly details: Readonly<Record<string, unknown>>;
+    readonly rule?: string;
+    readonly actor?: Actor;
     readonly detectedAt: string;
     readonly ttlSecondsAfterCreation: number;
   };
@@ -33,8 +44,8 @@ export interface ObservationOptions {
   readonly name: string;
   readonly namespace: string;
   readonly source: string;
-  /** The value of the label `subject`, for findings that have a state. */
-  readonly subject: string | undefined;
+  /** For findings that have a state: the values of the labels `report` and `digest`. */
+  readonly state: { readonly slot: string; readonly digest: string } | undefined;
   readonly correlationId: string;
   /** In seconds. */
   readonly ttl: number;
@@ -42,6 +53,25 @@ export interface ObservationOptions {
   readonly expiresAt: number;
   /** In milliseconds since 1970. */
   readonly now: number;
+}
+
+const maxSummary = 256;
+const maxRuleBytes = 320;
+const maxRemediationBytes = 1024;
+/** Of all references together. */
+const maxReferenceBytes = 1024;
+const maxGroups = 8;
+
+/**
+ * An Observation may take 8 KiB, so that 200,000 of them fit into an etcd of 2 GiB. What the API server adds to it takes
+ * less than the rest.
+ */
+const maxObservationBytes = 7680;
+const maxDetailsBytes = 4096;
+const minDetailsBytes = 256;
+
+function line(text: string, maxBytes: number): string {
+  return cutText(oneLine(text, maxBytes), maxBytes);
 }
 
 function boundedResource(resource: ResourceRef): ResourceRef {
@@ -54,36 +84,89 @@ function boundedResource(resource: ResourceRef): ResourceRef {
   };
 }
 
+function boundedActor({ username, groups = [], sourceIP, userAgent, via }: Actor): Actor {
+  return {
+    username: line(username, 253),
+    ...(groups.length > 0 && { groups: groups.slice(0, maxGroups).map((name) => line(name, 64)) }),
+    ...(sourceIP !== undefined && { sourceIP: line(sourceIP, 64) }),
+    ...(userAgent !== undefined && { userAgent: line(userAgent, 128) }),
+    ...(via !== undefined && { via: line(via, 253) }),
+  };
+}
+
+/** As many as fit, and each whole: a URL that has been cut leads somewhere else. */
+function boundedReferences(references: readonly string[]): readonly string[] {
+  let bytes = 0;
+  return references.filter((url) => {
+    const length = Buffer.byteLength(JSON.stringify(url));
+    if (bytes + length > maxReferenceBytes) return false;
+    bytes += length;
+    return true;
+  });
+}
+
+/** The facts of a finding, within the limits of the CRD; the details take what the rest of the object leaves. */
+export function factsOf(finding: Finding, otherBytes: number): Facts {
+  const { severity, summary, resource, remediation, references = [], details } = finding;
+  const urls = boundedReferences(references);
+  const facts = {
+    severity,
+    summary: oneLine(summary, maxSummary),
+    ...(resource && { resource: boundedResource(resource) }),
+    ...(remediation !== undefined && { remediation: cutText(remediation, maxRemediationBytes) }),
+    ...(urls.length > 0 && { references: urls }),
+  };
+  const left = maxObservationBytes - otherBytes - Buffer.byteLength(JSON.stringify(facts));
+  const maxBytes = Math.max(minDetailsBytes, Math.min(maxDetailsBytes, left));
+  return { ...facts, details: fitDetails(detailsOf(details), maxBytes) };
+}
+
+/** The labels that follow from what a finding is about; they change only with its facts. */
+export function findingLabels(finding: Finding, namespace: string): Record<string, string> {
+  const { category, severity, resource, actor } = finding;
+  const affected = resource?.namespace;
+  return {
+    [labels.category]: labelValue(category),
+    [labels.severity]: severity,
+    ...(resource && { [labels.workload]: workloadHash(resource) }),
+    ...(actor && { [labels.actor]: actorHash(actor.username) }),
+    ...(affected !== undefined && affected !== namespace && { [labels.namespace]: labelValue(affected) }),
+  };
+}
+
+function stateLabels({ state, now }: ObservationOptions): Record<string, string> {
+  if (state === undefined) return {};
+  return {
+    [labels.report]: state.slot,
+    [labels.digest]: state.digest,
+    [labels.state]: 'open',
+    [labels.since]: String(now),
+  };
+}
+
 /** Makes an Observation of a finding, within the limits of the CRD and below 8 KiB. */
 export function observationOf(finding: Finding, options: ObservationOptions): Observation {
-  const { category, severity, eventType, resource, details, detectedAt } = finding;
-  const state = options.subject
-    ? { [labels.subject]: options.subject, [labels.state]: 'open', [labels.stateSince]: stateSinceLabel(options.now) }
-    : {};
-  return {
-    apiVersion: `${group}/v1`,
-    kind: 'Observation',
-    metadata: {
-      name: options.name,
-      namespace: options.namespace,
-      labels: {
-        [labels.source]: labelValue(options.source),
-        [labels.category]: labelValue(category),
-        [labels.severity]: severity,
-        [labels.expires]: expiresLabel(options.expiresAt),
-        ...state,
-      },
-      annotations: { [correlationAnnotation]: cutText(options.correlationId, 256) },
+  const { category, eventType, rule, actor, detectedAt } = finding;
+  const metadata = {
+    name: options.name,
+    namespace: options.namespace,
+    labels: {
+      [labels.source]: labelValue(options.source),
+      [labels.expires]: expiresLabel(options.expiresAt),
+      ...findingLabels(finding, options.namespace),
+      ...stateLabels(options),
     },
-    spec: {
-      source: options.source,
-      category,
-      severity,
-      eventType,
-      ...(resource && { resource: boundedResource(resource) }),
-      details: fitDetails(detailsOf(details)),
-      detectedAt,
-      ttlSecondsAfterCreation: options.ttl,
-    },
+    annotations: { [correlationAnnotation]: cutText(options.correlationId, 256) },
   };
+  const fixed = {
+    source: options.source,
+    category,
+    eventType,
+    rule: line(rule, maxRuleBytes),
+    ...(actor && { actor: boundedActor(actor) }),
+    detectedAt,
+    ttlSecondsAfterCreation: options.ttl,
+  };
+  const facts = factsOf(finding, Buffer.byteLength(JSON.stringify({ metadata, fixed })));
+  return { apiVersion: `${group}/v1`, kind: 'Observation', metadata, spec: { ...fixed, ...facts } };
 }

@@ -8,16 +8,38 @@ export interface ResourceRef {
   readonly namespace?: string | undefined;
 }
 
+/** Who did it. What is not known is absent. */
+export interface Actor {
+  /** A user's name as the API server or the operating system knows it. */
+  readonly username: string;
+  readonly groups?: readonly string[] | undefined;
+  /** The address that the request came from, as far as it can't be forged. */
+  readonly sourceIP?: string | undefined;
+  /** What the client calls itself: its own word. */
+  readonly userAgent?: string | undefined;
+  /** Through what the user acted: the credential, or the identity that was impersonated. */
+  readonly via?: string | undefined;
+}
+
 /** One finding, as a source's `normalize` returns it: it has no name, no namespace and no TTL yet. */
 export interface Finding {
   readonly category: string;
   readonly severity: Severity;
   /** Lower-case words joined by hyphens, such as `policy-violation`. */
   readonly eventType: string;
+  /** What the tool calls it: a CVE, a check's ID, `policy/rule`. */
+  readonly rule: string;
+  /** One line that a person can act on: what, on what and, of an event, by whom. It is cut after 256 characters. */
+  readonly summary: string;
   readonly resource?: ResourceRef | undefined;
+  readonly actor?: Actor | undefined;
   /** What makes this the same finding tomorrow. It is hashed into the name, so it must not hold anything volatile. */
   readonly identity: Readonly<Record<string, string>>;
-  /** What a person wants to read about it. Not hashed into the name. */
+  /** What to do about it, if the tool says so. */
+  readonly remediation?: string | undefined;
+  /** URLs to read on, if the tool gives them. */
+  readonly references?: readonly string[] | undefined;
+  /** What else a person wants to read about it. Not hashed into the name, and nothing that changes with each scan. */
   readonly details: Readonly<Record<string, unknown>>;
   /** RFC 3339: when the tool detected it, by the tool's own clock. */
   readonly detectedAt: string;
@@ -26,7 +48,16 @@ export interface Finding {
 /** How many items were dropped or skipped, by reason in snake_case. */
 export type Counts = Readonly<Record<string, number>>;
 
+/** A row of a report that breaks the schema. */
+export interface BadRow {
+  /** Where it is, such as `report.vulnerabilities[3].severity`. */
+  readonly path: string;
+  readonly message: string;
+}
+
 export interface Normalized {
   readonly findings: readonly Finding[];
   readonly skipped: Counts;
+  /** Rows that could not be read. The others were. */
+  readonly badRows?: readonly BadRow[];
 }

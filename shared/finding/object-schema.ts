@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import type { ResourceRef } from './finding.ts';
+import type { BadRow, ResourceRef } from './finding.ts';
+import { formatPath } from './format-path.ts';
 import { isPresent } from './values.ts';
 
 /** Text for people only. If it has another type it is ignored, since that is no reason to lose the report. */
@@ -58,4 +59,33 @@ export function jsonText<Schema extends z.ZodType>(schema: Schema, parse: (text:
       }
     })
     .pipe(schema);
+}
+
+/** A list whose rows are judged one by one: those that can be read, and where and how the others break the schema. */
+export interface JudgedRows<Row> {
+  readonly rows: readonly Row[];
+  readonly bad: readonly { readonly index: number; readonly path: readonly PropertyKey[]; readonly message: string }[];
+}
+
+/** A list that may be absent or null, judged row by row, so that a bad row costs nothing but itself. */
+export function judgedRowsOf<Row>(row: z.ZodType<Row>) {
+  return z
+    .array(z.unknown())
+    .nullish()
+    .transform((items): JudgedRows<Row> => {
+      const rows: Row[] = [];
+      const bad: JudgedRows<Row>['bad'][number][] = [];
+      for (const [index, item] of (items ?? []).entries()) {
+        const parsed = row.safeParse(item);
+        const issue = parsed.error?.issues[0];
+        if (parsed.success) rows.push(parsed.data);
+        else bad.push({ index, path: issue?.path ?? [], message: issue?.message ?? 'is invalid' });
+      }
+      return { rows, bad };
+    });
+}
+
+/** The bad rows of a list as a report of a source names them; `list` is where the list is, such as `report.checks`. */
+export function badRowsOf(list: string, { bad }: Pick<JudgedRows<unknown>, 'bad'>): BadRow[] {
+  return bad.map(({ index, path, message }) => ({ path: formatPath([index, ...path], list), message }));
 }

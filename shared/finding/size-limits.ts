@@ -1,13 +1,10 @@
-/**
- * An Observation may take 8 KiB, so that 200,000 of them fit into an etcd of 2 GiB. This much of it is for the details;
- * the rest (names, labels, resource, the API server's metadata) has limits of its own.
- */
-const maxDetailsBytes = 4096;
 /** One less than the CRD allows, to leave room for `truncated`. */
 const maxListItems = 63;
 const maxDepth = 8;
 const maxKeyBytes = 253;
 const cutMark = '… (cut)';
+/** Of `,"truncated":true`. */
+const truncatedBytes = 17;
 
 function bytesOf(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value) ?? '');
@@ -53,14 +50,15 @@ function needsNoCut(value: unknown, depth: number): boolean {
 }
 
 /**
- * Makes details fit: cuts long strings, long lists and deep values, to half as many bytes at each attempt, until all of
+ * Makes details fit into this many bytes of JSON: cuts long strings, long lists and deep values, to half as many bytes at each attempt, until all of
  * them fit, and adds `truncated: true`. The result depends on the argument alone.
  */
-export function fitDetails(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  if (needsNoCut(details, maxDepth) && bytesOf(details) <= maxDetailsBytes) return { ...details };
-  for (let max = maxDetailsBytes / 2; max >= 8; max /= 2) {
+export function fitDetails(details: Readonly<Record<string, unknown>>, maxBytes: number): Record<string, unknown> {
+  if (needsNoCut(details, maxDepth) && bytesOf(details) <= maxBytes) return { ...details };
+  for (let max = maxBytes / 2; max >= 8; max /= 2) {
     const cut = cutValue(details, max, maxDepth);
-    if (typeof cut === 'object' && cut !== null && bytesOf(cut) <= maxDetailsBytes) return { ...cut, truncated: true };
+    if (typeof cut === 'object' && cut !== null && bytesOf(cut) + truncatedBytes <= maxBytes)
+      return { ...cut, truncated: true };
   }
   return { truncated: true };
 }

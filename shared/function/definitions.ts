@@ -1,7 +1,8 @@
 import type * as z from 'zod';
 import { group } from '../api/group.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
-import type { Normalized } from '../finding/finding.ts';
+import type { Finding, Normalized, ResourceRef } from '../finding/finding.ts';
+import type { ObjectMetadata } from '../finding/object-schema.ts';
 import type { AccessOptions } from './access-options.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Context } from './context.ts';
@@ -127,6 +128,20 @@ export interface NormalizeOptions<Settings> {
   readonly settings: Settings & CommonSettings;
 }
 
+/**
+ * Makes one finding of those that have one name. Depends on their contents alone, and merging what has been merged
+ * changes nothing.
+ */
+export type MergeFindings = (findings: readonly [Finding, ...Finding[]]) => Finding;
+
+/** What a report is about for as long as that exists, however often the report is made anew, and under whatever name. */
+export interface Slot {
+  /** The resource; its workload counts. */
+  readonly about?: ResourceRef | undefined;
+  /** What else tells slots apart, such as the container. */
+  readonly parts?: Readonly<Record<string, string | undefined>>;
+}
+
 /** What a source declares: the schema of its tool's data, and a pure `normalize`. */
 export interface SourceDefinition<Data, Settings> extends Triggered<Settings> {
   readonly name: string;
@@ -138,4 +153,11 @@ export interface SourceDefinition<Data, Settings> extends Triggered<Settings> {
    * Depends on its arguments only: no clock, random numbers, environment or log. Never throws on what `schema` accepts.
    */
   normalize(data: Data, options: NormalizeOptions<Settings>): Normalized;
+  /**
+   * What a report is about, told by its metadata alone; `undefined` if that is no single thing. Then all such reports of
+   * a namespace are one slot.
+   */
+  slotOf?(kind: Pick<KindSelector, 'group' | 'kind'>, metadata: ObjectMetadata): Slot | undefined;
+  /** For rows of a report, and for the reports of a slot, newest first. By default messages and references are united. */
+  readonly merge?: MergeFindings;
 }

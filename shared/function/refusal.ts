@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { formatPath } from '../finding/format-path.ts';
 
 /**
  * The statuses that refuse a request. 429 and 503 ask the sender to try again; after any other, a retry would not help.
@@ -34,16 +35,6 @@ export class Refusal extends Error {
   static from(error: unknown, status: RefusalStatus = 503, message = 'an unexpected fault', path?: string): Refusal {
     return error instanceof Refusal ? error : new Refusal(status, message, { path, cause: error });
   }
-}
-
-/** Formats the path of a zod issue, such as `items[3].verb`. */
-export function formatPath(path: readonly PropertyKey[], root = ''): string {
-  let text = root;
-  for (const key of path) {
-    if (typeof key === 'number') text += `[${key}]`;
-    else text += text === '' ? String(key) : `.${String(key)}`;
-  }
-  return text;
 }
 
 /** The field that a zod issue is about, such as `sources.falco.minSeverity`. An unknown field is named itself. */

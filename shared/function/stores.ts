@@ -83,8 +83,8 @@ export interface Expired extends Stored {
 
 export interface NamesQuery {
   readonly source?: string;
-  /** Observations whose label `subject` has any of these values. */
-  readonly subjects?: readonly string[];
+  /** Observations whose label `report` has any of these values. */
+  readonly slots?: readonly string[];
   /** `undefined`: in all of them. */
   readonly namespace?: string | undefined;
 }

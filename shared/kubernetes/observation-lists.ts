@@ -78,10 +78,10 @@ function objectPages(client: ApiClient, { labelSelector, path, limit, signal }: 
   });
 }
 
-function selectorOf({ source, subjects }: NamesQuery): string | undefined {
+function selectorOf({ source, slots }: NamesQuery): string | undefined {
   const selectors = [
     ...(source === undefined ? [] : [`${labelNames.source}=${source}`]),
-    ...(subjects ? [`${labelNames.subject} in (${subjects.join(',')})`] : []),
+    ...(slots ? [`${labelNames.report} in (${slots.join(',')})`] : []),
   ];
   return selectors.join(',') || undefined;
 }
@@ -95,8 +95,8 @@ export async function* listNames(
   const pages = metadataPages(client, {
     path: observationPath(query.namespace ?? watchNamespace),
     labelSelector: selectorOf(query),
-    // A resource has few Observations, so one call is enough; a whole source may have any number.
-    limit: query.subjects ? undefined : itemsPerPage,
+    // A slot has few Observations, so one call is enough; a whole source may have any number.
+    limit: query.slots ? undefined : itemsPerPage,
     signal,
   });
   for await (const { items } of pages) for (const item of items) yield storedOf(item);

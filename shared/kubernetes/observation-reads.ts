@@ -11,6 +11,14 @@ const readMilliseconds = 30_000;
 
 const stringMap = z.record(z.string(), z.string());
 
+const actorSchema = z.object({
+  username: z.string().default(''),
+  groups: z.array(z.string()).exactOptional(),
+  sourceIP: z.string().exactOptional(),
+  userAgent: z.string().exactOptional(),
+  via: z.string().exactOptional(),
+});
+
 const observationSchema = z.looseObject({
   metadata: z.object({
     namespace: z.string(),
@@ -26,6 +34,11 @@ const observationSchema = z.looseObject({
     category: z.string(),
     severity: z.string().transform((word) => severities.find((one) => one === word.toUpperCase()) ?? 'UNKNOWN'),
     eventType: z.string(),
+    rule: z.string().exactOptional(),
+    summary: z.string().exactOptional(),
+    actor: actorSchema.exactOptional(),
+    remediation: z.string().exactOptional(),
+    references: z.array(z.string()).exactOptional(),
     resource: z
       .object({
         apiVersion: z.string().optional(),

@@ -22,6 +22,14 @@ const rowSchema = z.object({
 
 const objectRowSchema = rowSchema.extend({ object: z.string() });
 
+const actorSchema = z.object({
+  username: z.string(),
+  groups: z.array(z.string()).exactOptional(),
+  sourceIP: z.string().exactOptional(),
+  userAgent: z.string().exactOptional(),
+  via: z.string().exactOptional(),
+});
+
 /** Only the outline of a stored object: it was checked in full before it was stored. */
 const objectSchema = z.looseObject({
   apiVersion: z.literal(`${group}/v1`),
@@ -37,6 +45,11 @@ const objectSchema = z.looseObject({
     category: z.string(),
     severity: z.enum(severities),
     eventType: z.string(),
+    rule: z.string().exactOptional(),
+    summary: z.string().exactOptional(),
+    actor: actorSchema.exactOptional(),
+    remediation: z.string().exactOptional(),
+    references: z.array(z.string()).exactOptional(),
     resource: z
       .object({
         apiVersion: z.string().optional(),
@@ -115,12 +128,12 @@ function* pages(database: DatabaseSync, where: string, values: readonly SQLInput
   }
 }
 
-export function* storedRows(database: DatabaseSync, { source, subjects, namespace }: NamesQuery): Generator<Stored> {
-  const { where, values } = conditionsOf({ source, place: namespace && placeOf(namespace), subject: subjects });
+export function* storedRows(database: DatabaseSync, { source, slots, namespace }: NamesQuery): Generator<Stored> {
+  const { where, values } = conditionsOf({ source, place: namespace && placeOf(namespace), report: slots });
   // Names begin with their source, so a range of names skips the rows of all other sources unread.
   const ranged = source === undefined ? where : `name > ? AND name < ? AND ${where}`;
   const range = source === undefined ? [] : [`${source}-`, `${source}.`];
-  const index = subjects ? 'INDEXED BY by_subject' : '';
+  const index = slots ? 'INDEXED BY by_report' : '';
   for (const row of pages(database, ranged, [...range, ...values], index)) yield storedOf(row);
 }
 

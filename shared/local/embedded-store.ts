@@ -32,14 +32,15 @@ const schema = `
     created_at INTEGER NOT NULL,
     source TEXT NOT NULL,
     severity TEXT NOT NULL,
-    subject TEXT,
+    report TEXT,
     expires_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
     object TEXT NOT NULL,
     PRIMARY KEY (place, name)
   );
-  CREATE INDEX IF NOT EXISTS by_subject ON observations (subject, place) WHERE subject IS NOT NULL;
 `;
+
+const reportIndex = 'CREATE INDEX IF NOT EXISTS by_report ON observations (report, place) WHERE report IS NOT NULL';
 
 /** In the data folder. */
 export const databaseFile = 'observations.sqlite';
@@ -72,12 +73,16 @@ function open(data: string): DatabaseSync {
   // FULL: a commit is on disk before it returns, so acknowledged data survives kill -9 and a power failure.
   database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
   database.exec(schema);
+  // Version 0.1.0 had a column `subject` in its place.
+  const columns = database.prepare('PRAGMA table_info(observations)').all();
+  if (!columns.some(({ name }) => name === 'report')) database.exec('ALTER TABLE observations ADD COLUMN report TEXT');
+  database.exec(reportIndex);
   return database;
 }
 
 function createInsert(database: DatabaseSync, now: () => number): (object: Observation) => 'created' | 'exists' {
   const insert = database.prepare(
-    `INSERT INTO observations (place, name, uid, version, created_at, source, severity, subject, expires_at, labels, object)
+    `INSERT INTO observations (place, name, uid, version, created_at, source, severity, report, expires_at, labels, object)
      VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   );
   return (object) => {
@@ -91,7 +96,7 @@ function createInsert(database: DatabaseSync, now: () => number): (object: Obser
       createdAt,
       spec.source,
       spec.severity,
-      nullable(metadata.labels[labelNames.subject]),
+      nullable(metadata.labels[labelNames.report]),
       ends,
       JSON.stringify(metadata.labels),
       JSON.stringify(object),

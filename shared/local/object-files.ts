@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
-import { formatPath } from '../function/refusal.ts';
+import { formatPath } from '../finding/format-path.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { decodeText } from './json-documents.ts';
 

@@ -1,15 +1,17 @@
 import { group } from '../api/group.ts';
 import { canonicalJson } from '../finding/canonical-json.ts';
-import type { Counts, Finding, Normalized, ResourceRef } from '../finding/finding.ts';
-import { observationName, subjectLabel } from '../finding/name.ts';
+import type { Counts, Finding, Normalized } from '../finding/finding.ts';
+import { findingDigest, observationName } from '../finding/name.ts';
+import { severities } from '../finding/severity.ts';
 import type { Context } from '../function/context.ts';
+import type { MergeFindings } from '../function/definitions.ts';
 import type { Filter } from '../function/filter.ts';
 
 /** A finding that is kept, and the name that it is stored under. */
 export interface NamedFinding {
   readonly name: string;
-  /** The value of the label `subject`. */
-  readonly subject: string;
+  /** The value of the label `digest`. */
+  readonly digest: string;
   /** The namespace that it belongs to. If that can't take it, the system namespace will. */
   readonly namespace: string;
   readonly finding: Finding;
@@ -28,6 +30,8 @@ export interface DeriveOptions {
    */
   readonly dropOwn: boolean;
   readonly filter: Filter;
+  /** Makes one finding of those that have one name. */
+  readonly merge: MergeFindings;
   readonly systemNamespace: string;
   /** Drop findings outside this namespace; `undefined` keeps those of the whole cluster. */
   readonly watchNamespace: string | undefined;
@@ -54,19 +58,29 @@ function messagesOf(rows: readonly Finding[]): string[] {
 }
 
 /**
- * Merges findings that have the same name, independently of their order: all messages, the earliest time, and
- * everything else from the one whose details and resource sort first as JSON.
+ * Merges rows of one report, independently of their order: all messages and references, the earliest time, the worst
+ * severity, and everything else from the one whose summary, details and resource sort first as JSON.
  */
-function merge(rows: readonly [Finding, ...Finding[]]): Finding {
+export function mergeRows(rows: readonly [Finding, ...Finding[]]): Finding {
   if (rows.length === 1) return rows[0];
   const first = rows
-    .map((row) => ({ row, key: canonicalJson({ details: row.details, resource: row.resource }) }))
+    .map((row) => ({
+      row,
+      key: canonicalJson({ summary: row.summary, details: row.details, resource: row.resource }),
+    }))
     .reduce((a, b) => (b.key < a.key ? b : a)).row;
   const messages = messagesOf(rows);
   const times = rows.map((row) => row.detectedAt).sort();
   const detectedAt = times.reduce((a, b) => (Date.parse(b) < Date.parse(a) ? b : a));
   const message = messages.length > 0 ? { message: messages.join('\n') } : {};
-  return { ...first, detectedAt, details: { ...first.details, ...message, occurrences: rows.length } };
+  const references = [...new Set(rows.flatMap((row) => row.references ?? []))].sort();
+  return {
+    ...first,
+    severity: severities.find((severity) => rows.some((row) => row.severity === severity)) ?? first.severity,
+    ...(references.length > 0 && { references }),
+    detectedAt,
+    details: { ...first.details, ...message, occurrences: rows.length },
+  };
 }
 
 /**
@@ -86,38 +100,40 @@ export function derive(findings: readonly Finding[], options: DeriveOptions): De
     if (rows) rows.push(finding);
     else byName.set(name, [finding]);
   }
-  // Hashed once per resource, and only on demand, since findings of event sources are stored without a subject.
-  const subjects = new Map<ResourceRef | undefined, string>();
-  const subjectFor = (resource: ResourceRef | undefined): string => {
-    const subject = subjects.get(resource) ?? subjectLabel(options.source, resource);
-    subjects.set(resource, subject);
-    return subject;
-  };
-  const named = [...byName].map(([name, rows]) => {
-    const finding = merge(rows);
-    return {
-      name,
-      get subject() {
-        return subjectFor(finding.resource);
-      },
-      namespace: namespaceFor(finding, options.systemNamespace),
-      finding,
-    };
-  });
+  const named = [...byName].map(([name, rows]) => namedFinding(name, options.merge(rows), options));
   return { findings: named, filtered };
+}
+
+/** A finding under its name. Its digest is hashed on demand, since those of event sources are stored without one. */
+export function namedFinding(
+  name: string,
+  finding: Finding,
+  { systemNamespace }: Pick<DeriveOptions, 'systemNamespace'>,
+): NamedFinding {
+  let digest: string | undefined;
+  return {
+    name,
+    get digest() {
+      digest ??= findingDigest(finding);
+      return digest;
+    },
+    namespace: namespaceFor(finding, systemNamespace),
+    finding,
+  };
 }
 
 /** Filters and names findings, and counts the results. Throws a Refusal 503 if an applicable filter can't be read. */
 export function deriveFindings<Settings>(
   source: string,
   { findings, skipped }: Normalized,
-  { dropOwn }: Pick<DeriveOptions, 'dropOwn'>,
+  { dropOwn, merge = mergeRows }: Pick<DeriveOptions, 'dropOwn'> & { readonly merge?: MergeFindings | undefined },
   { settings, filter, event: { tally } }: Context<Settings>,
 ): readonly NamedFinding[] {
   const derivation = derive(findings, {
     source,
     dropOwn,
     filter,
+    merge,
     systemNamespace: settings.SYSTEM_NAMESPACE,
     watchNamespace: settings.WATCH_NAMESPACE,
   });

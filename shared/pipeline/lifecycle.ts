@@ -1,4 +1,4 @@
-import { expiresAt, expiresLabel, labels, stateSinceLabel } from '../api/labels.ts';
+import { expiresAt, expiresLabel, labels } from '../api/labels.ts';
 import type { CommonSettings } from '../function/settings.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -27,7 +27,7 @@ export interface Relabelling {
 export function labelsWhenReported(stored: Labels, now: number, settings: LifecycleSettings): Relabelling | undefined {
   const expires = expiresLabel(expiry(now, true, settings));
   if (stored[labels.state] !== 'open') {
-    const reopened = { [labels.state]: 'open', [labels.stateSince]: stateSinceLabel(now), [labels.expires]: expires };
+    const reopened = { [labels.state]: 'open', [labels.since]: String(now), [labels.expires]: expires };
     return { labels: reopened, change: 'reopened' };
   }
   const left = (expiresAt(stored[labels.expires]) ?? 0) - now;
@@ -43,7 +43,7 @@ export function labelsWhenUnreported(
   settings: LifecycleSettings,
 ): Relabelling | undefined {
   const state = stored[labels.state];
-  const since = Number(stored[labels.stateSince] ?? 0) * 1000;
+  const since = Number(stored[labels.since] ?? 0);
   if (state === 'open') return changeTo('missing', now);
   // Two concurrent passes, or an immediate retry of one, must not take a finding from open straight to resolved.
   if (state === 'missing' && now - since >= passInterval(settings) / 2) return changeTo('resolved', now);
@@ -51,5 +51,5 @@ export function labelsWhenUnreported(
 }
 
 function changeTo(state: 'missing' | 'resolved', now: number): Relabelling {
-  return { labels: { [labels.state]: state, [labels.stateSince]: stateSinceLabel(now) }, change: state };
+  return { labels: { [labels.state]: state, [labels.since]: String(now) }, change: state };
 }

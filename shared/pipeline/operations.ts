@@ -1,12 +1,14 @@
-import type { Finding, ResourceRef } from '../finding/finding.ts';
-import { observationName, subjectLabel } from '../finding/name.ts';
+import type { BadRow, Finding, ResourceRef } from '../finding/finding.ts';
+import { observationName } from '../finding/name.ts';
 import { identityOf } from '../finding/values.ts';
 import type { Context } from '../function/context.ts';
+import { namedFinding } from './derive.ts';
 import { writeFindings } from './write.ts';
 
 /** A finding about zen-watcher itself. It is never filtered. */
 export interface OperationsReport {
   readonly eventType: 'undeliverable-event' | 'unreadable-object' | 'invalid-configuration';
+  readonly summary: string;
   readonly resource?: ResourceRef | undefined;
   readonly identity: Readonly<Record<string, string | undefined>>;
   readonly details: Readonly<Record<string, unknown>>;
@@ -20,19 +22,32 @@ export async function recordOperations(source: string, report: OperationsReport,
     category: 'operations',
     severity: 'HIGH',
     eventType: report.eventType,
+    rule: report.eventType,
+    summary: report.summary,
     resource: report.resource,
     identity: identityOf(report.identity),
     details: report.details,
     detectedAt: report.detectedAt,
   };
-  const named = {
-    name: observationName(source, finding),
-    subject: subjectLabel(source, report.resource),
-    namespace: report.resource?.namespace ?? context.settings.SYSTEM_NAMESPACE,
-    finding,
-  };
-  const [invalid] = await writeFindings([named], { source, hasState: false }, context);
+  const named = namedFinding(observationName(source, finding), finding, {
+    systemNamespace: context.settings.SYSTEM_NAMESPACE,
+  });
+  const [invalid] = await writeFindings([named], { source }, context);
   if (invalid) throw invalid.refusal;
+}
+
+const maxBadRowsShown = 5;
+
+/** Records the rows of an object that could not be read. */
+export function recordBadRows(
+  source: string,
+  resource: ResourceRef,
+  badRows: readonly BadRow[],
+  context: Context,
+): Promise<void> {
+  const shown = badRows.slice(0, maxBadRowsShown).map(({ path, message }) => `${path} ${message}`);
+  const rows = badRows.length === 1 ? '1 row' : `${badRows.length} rows`;
+  return recordUnreadable(source, resource, `${rows}: ${shown.join('; ')}`, badRows[0]?.path, context);
 }
 
 /** Records an object that a source could not read, or whose finding the store refused, since nothing would retry it. */
@@ -48,6 +63,7 @@ export function recordUnreadable(
     source,
     {
       eventType: 'unreadable-object',
+      summary: `${source} can't read ${kind} ${name ?? ''}: ${reason}`,
       resource,
       identity: { object: [apiVersion, kind, namespace, name].join('/'), reason },
       details: { message: reason, field },

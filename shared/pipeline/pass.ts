@@ -6,16 +6,16 @@ import type { KubernetesObject, Stored } from '../function/stores.ts';
 import { kindsIn } from '../function/triggers.ts';
 import { labelsWhenUnreported } from './lifecycle.ts';
 import { mergeByNamespace, type NamespaceGroup } from './merge-by-namespace.ts';
-import { recordUnreadable } from './operations.ts';
+import { recordBadRows, recordUnreadable } from './operations.ts';
 import { type Change, listKnown, type Reported, reconcileFindings, relabelAll } from './reconcile.ts';
-import { findingsIn, isRelevant, isUnreadable, resourceRefOf } from './state-source.ts';
+import { isRelevant, isUnreadable, readReport, resourceRefOf, slotLabel } from './state-source.ts';
 
 /** How many findings are compared and written together: enough to keep API calls in flight, few enough for memory. */
 const batchSize = 500;
 
 /** The state of a pass within a namespace. */
 interface NamespaceProgress {
-  /** Findings in these namespaces are compared with `known` and `inSystem`; for others, their subjects are listed. */
+  /** Findings in these namespaces are compared with `known` and `inSystem`; for others, their slots are listed. */
   readonly namespaces: readonly string[];
   readonly known: Map<string, Stored>;
   /** Names of findings that objects of this namespace have reported already. */
@@ -121,8 +121,13 @@ async function reportedBy<Data, Settings>(
 ): Promise<Reported[]> {
   const reporter = resourceRefOf(object);
   try {
-    const findings = findingsIn(source, object, new Date(context.clock.now()).toISOString(), context);
-    return findings.map((finding) => ({ finding, reporter }));
+    const { findings, badRows } = readReport(source, object, new Date(context.clock.now()).toISOString(), context);
+    if (badRows.length > 0) {
+      await recordBadRows(source.name, reporter, badRows, context);
+      progress.isComplete = false;
+    }
+    const slot = slotLabel(source, object);
+    return findings.map((finding) => ({ finding, reporter, slot }));
   } catch (error) {
     if (!isUnreadable(error)) throw error;
     await recordUnreadable(source.name, reporter, error.message, error.path, context);
@@ -140,10 +145,10 @@ async function reconcileBatch(
   context: Context,
 ): Promise<void> {
   const fresh = batch.filter(({ finding }) => !done.has(finding.name));
-  const elsewhere = fresh.map(({ finding }) => finding).filter(({ namespace }) => !namespaces.includes(namespace));
+  const elsewhere = fresh.filter(({ finding }) => !namespaces.includes(finding.namespace));
   if (elsewhere.length > 0) {
     for (const [name, stored] of await listKnown(source, elsewhere, context)) known.set(name, stored);
-    for (const { name } of elsewhere) progress.elsewhere.add(name);
+    for (const { finding } of elsewhere) progress.elsewhere.add(finding.name);
   }
   for (const { finding } of fresh) {
     progress.unreported.delete(finding.name);
@@ -154,8 +159,8 @@ async function reconcileBatch(
 }
 
 /** Whether a finding was written or opened after the pass started: the pass may have listed its object before that. */
-function isNewer({ createdAt, labels: { [labels.stateSince]: since } }: Stored, startedAt: number): boolean {
-  return createdAt > startedAt || Number(since) * 1000 > startedAt;
+function isNewer({ createdAt, labels: { [labels.since]: since } }: Stored, startedAt: number): boolean {
+  return createdAt > startedAt || Number(since) > startedAt;
 }
 
 async function ageUnreported(progress: Progress, context: Context): Promise<void> {

@@ -9,25 +9,25 @@ import { recordUnreadable } from './operations.ts';
 import { writeFindings } from './write.ts';
 
 /**
- * With more subjects than this, listing everything that the source has in a namespace is cheaper than naming them all.
+ * With more slots than this, listing everything that the source has in a namespace is cheaper than naming them all.
  */
-const maxSubjectsInQuery = 20;
+const maxSlotsInQuery = 20;
 
 /**
- * Lists what is stored about the resources of these findings: one metadata-only list in each of their namespaces, and
- * one in the system namespace, which has the findings that their own namespace could not take.
+ * Lists what is stored of the slots of these findings: one metadata-only list in each of their namespaces, and one in
+ * the system namespace, which has the findings that their own namespace could not take.
  */
 export async function listKnown(
   source: string,
-  findings: readonly NamedFinding[],
+  reported: readonly Reported[],
   context: Context,
 ): Promise<Map<string, Stored>> {
-  const subjects = Map.groupBy(findings, ({ namespace }) => namespace);
-  subjects.set(context.settings.SYSTEM_NAMESPACE, [...findings]);
+  const groups = Map.groupBy(reported, ({ finding }) => finding.namespace);
+  groups.set(context.settings.SYSTEM_NAMESPACE, [...reported]);
   const known = new Map<string, Stored>();
-  await forEachConcurrently(subjects, callsInFlight, async ([namespace, here]) => {
-    const distinct = [...new Set(here.map(({ subject }) => subject))];
-    const query = distinct.length > maxSubjectsInQuery ? { source } : { subjects: distinct };
+  await forEachConcurrently(groups, callsInFlight, async ([namespace, here]) => {
+    const slots = [...new Set(here.map(({ slot }) => slot))];
+    const query = slots.length > maxSlotsInQuery ? { source } : { slots };
     for await (const stored of context.store.names({ ...query, namespace }, context.event.signal)) {
       known.set(stored.ref.name, stored);
     }
@@ -54,10 +54,11 @@ export async function relabelAll<Wanted extends Change>(
   return outdated;
 }
 
-/** A finding, and the object that reports it. */
+/** A finding, the object that reports it, and that object's slot. */
 export interface Reported {
   readonly finding: NamedFinding;
   readonly reporter: ResourceRef;
+  readonly slot: string;
 }
 
 /**
@@ -83,7 +84,11 @@ export async function reconcileFindings(
   context.event.tally.unchanged(byName.size - toCreate.length - changes.length);
   const outdated = await relabelAll(changes, context);
   const again = outdated.map(({ finding }) => finding);
-  const invalid = await writeFindings([...toCreate, ...again], { source, hasState: true }, context);
+  const invalid = await writeFindings(
+    [...toCreate, ...again],
+    { source, slotOf: (name) => byName.get(name)?.slot ?? '' },
+    context,
+  );
   for (const { finding, refusal } of invalid) {
     const reporter = byName.get(finding.name)?.reporter;
     if (reporter === undefined) continue;

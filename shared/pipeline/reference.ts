@@ -3,13 +3,13 @@ import { groupVersionOf } from '../api/kind-selector.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
-import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
+import { Refusal } from '../function/refusal.ts';
+import type { KubernetesObject, ObjectRef, Stored } from '../function/stores.ts';
 import { kindsIn } from '../function/triggers.ts';
-import type { NamedFinding } from './derive.ts';
-import { recordUnreadable } from './operations.ts';
+import { recordBadRows, recordUnreadable } from './operations.ts';
 import { parseData } from './parse.ts';
 import { listKnown, reconcileFindings } from './reconcile.ts';
-import { findingsIn, isRelevant, isUnreadable, resourceRefOf } from './state-source.ts';
+import { isRelevant, isUnreadable, type Report, readReport, resourceRefOf, slotLabel } from './state-source.ts';
 
 const reference = z.object({
   apiVersion: z.string().min(1),
@@ -49,13 +49,16 @@ export async function reconcileReference<Data, Settings>(
   const object = await context.cluster.objects.get(kind, ref, signal);
   if (!object || object.metadata.deletionTimestamp) return tally.skipped('gone');
   if (!isRelevant(kind, object)) return tally.skipped('not_wanted');
-  const findings = await readObject(source, object, event.time, context);
-  if (findings.length === 0) return;
+  const { findings, badRows } = await readObject(source, object, event.time, context);
   const reporter = resourceRefOf(object);
-  const known = await listKnown(source.name, findings, context);
-  const reported = findings.map((finding) => ({ finding, reporter }));
+  const slot = slotLabel(source, object);
+  const reported = findings.map((finding) => ({ finding, reporter, slot }));
+  const known = findings.length > 0 ? await listKnown(source.name, reported, context) : new Map<string, Stored>();
   const [refusal] = await reconcileFindings(source.name, reported, known, context);
+  if (badRows.length > 0) await recordBadRows(source.name, reporter, badRows, context);
   if (refusal) throw refusal;
+  const [bad] = badRows;
+  if (bad) throw new Refusal(422, 'the data breaks the schema', { path: bad.path, cause: bad.message });
 }
 
 /**
@@ -66,9 +69,9 @@ async function readObject<Data, Settings>(
   object: KubernetesObject,
   time: string,
   context: Context<Settings>,
-): Promise<readonly NamedFinding[]> {
+): Promise<Report> {
   try {
-    return findingsIn(source, object, time, context);
+    return readReport(source, object, time, context);
   } catch (error) {
     if (isUnreadable(error)) {
       await recordUnreadable(source.name, resourceRefOf(object), error.message, error.path, context);

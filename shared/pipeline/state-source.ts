@@ -1,6 +1,9 @@
-import type { KindSelector } from '../api/kind-selector.ts';
-import type { ResourceRef } from '../finding/finding.ts';
+import { groupVersionOf, type KindSelector } from '../api/kind-selector.ts';
+import { contentHash } from '../finding/canonical-json.ts';
+import type { BadRow, ResourceRef } from '../finding/finding.ts';
+import { objectMetadata } from '../finding/object-schema.ts';
 import { timeOf } from '../finding/values.ts';
+import { workloadKey } from '../finding/workload.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -19,16 +22,33 @@ export function resourceRefOf({ apiVersion, kind, metadata }: KubernetesObject):
   return { apiVersion, kind, namespace: metadata.namespace, name: metadata.name };
 }
 
-/** The findings that an object reports. Throws a Refusal 422 if the object can't be read. */
-export function findingsIn<Data, Settings>(
+/** The value of the label `report` of what an object reports: a hash of its slot. */
+export function slotLabel<Data, Settings>(
+  source: SourceDefinition<Data, Settings>,
+  { apiVersion, kind, metadata }: KubernetesObject,
+): string {
+  const slot = source.slotOf?.({ group: groupVersionOf(apiVersion).group, kind }, objectMetadata.parse(metadata));
+  const workload = slot?.about && workloadKey(slot.about);
+  return contentHash({ source: source.name, namespace: metadata.namespace, workload, parts: slot?.parts });
+}
+
+/** What an object reports: its findings, and the rows that can't be read. */
+export interface Report {
+  readonly findings: readonly NamedFinding[];
+  readonly badRows: readonly BadRow[];
+}
+
+/** What an object reports. Throws a Refusal 422 if the object as a whole can't be read. */
+export function readReport<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   object: KubernetesObject,
   time: string,
   context: Context<Settings>,
-): readonly NamedFinding[] {
+): Report {
   const created = timeOf(object.metadata.creationTimestamp, time);
   const normalized = normalizeData(source, object, created, context.settings);
-  return deriveFindings(source.name, normalized, { dropOwn: true }, context);
+  const findings = deriveFindings(source.name, normalized, { dropOwn: true, merge: source.merge }, context);
+  return { findings, badRows: normalized.badRows ?? [] };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { observationOf } from '../api/observation.ts';
 import type { Finding } from '../finding/finding.ts';
-import { maskSecrets } from '../finding/mask-secrets.ts';
+import { maskSecrets, maskText } from '../finding/mask-secrets.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
 import { NamespaceRefusal } from '../function/stores.ts';
@@ -11,7 +11,8 @@ import { expiry } from './lifecycle.ts';
 export interface Writer {
   /** The name of the source, as in `spec.source`. */
   readonly source: string;
-  readonly hasState: boolean;
+  /** The slot that reports the findings, if they have a state. */
+  readonly slotOf?: ((name: string) => string) | undefined;
 }
 
 /** A finding that the store refused as invalid. */
@@ -20,25 +21,31 @@ export interface InvalidFinding {
   readonly refusal: Refusal;
 }
 
-function maskDetails(details: Finding['details']): Finding['details'] {
-  return Object.fromEntries(Object.entries(details).map(([key, value]) => [key, maskSecrets(value)]));
+/** Command lines, requests and what a report shows of a value may hold secrets. */
+function maskFinding(finding: Finding): Finding {
+  const { summary, remediation, details } = finding;
+  return {
+    ...finding,
+    summary: maskText(summary),
+    ...(remediation !== undefined && { remediation: maskText(remediation) }),
+    details: Object.fromEntries(Object.entries(details).map(([key, value]) => [key, maskSecrets(value)])),
+  };
 }
 
 async function createIn(namespace: string, named: NamedFinding, writer: Writer, context: Context) {
   const { settings, clock, event, store } = context;
   const now = clock.now();
   const { finding } = named;
-  // Events hold command lines and requests. Reports describe faults, and words like `password` in them are not secrets.
-  const mustMask = settings.MASK_SECRETS && !writer.hasState;
-  const shown = mustMask ? { ...finding, details: maskDetails(finding.details) } : finding;
+  const shown = settings.MASK_SECRETS ? maskFinding(finding) : finding;
+  const slot = writer.slotOf?.(named.name);
   const observation = observationOf(shown, {
     source: writer.source,
     namespace,
     name: named.name,
-    subject: writer.hasState ? named.subject : undefined,
+    state: slot === undefined ? undefined : { slot, digest: named.digest },
     correlationId: event.correlationId,
     ttl: settings.OBSERVATION_TTL_SECONDS,
-    expiresAt: expiry(now, writer.hasState, settings),
+    expiresAt: expiry(now, slot !== undefined, settings),
     now,
   });
   return store.create(observation, event.signal);
@@ -81,7 +88,7 @@ export async function writeFindings(
   const invalid: InvalidFinding[] = [];
   await forEachConcurrently(findings, callsInFlight, async (named) => {
     // Findings of state sources have been compared with the store already. Only events repeat within minutes.
-    if (!writer.hasState && known.has(named.name)) return event.tally.duplicate();
+    if (!writer.slotOf && known.has(named.name)) return event.tally.duplicate();
     try {
       const result = await create(named, writer, context);
       known.add(named.name);

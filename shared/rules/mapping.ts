@@ -136,11 +136,14 @@ export function compileMapping(rules: MappingRules): MapData {
     const [foundCategory, foundType] = [slug(category?.(whole, item)), slug(eventType?.(whole, item))];
     if (!foundCategory) return 'no_category';
     if (!foundType) return 'no_event_type';
+    const about = resource ? resource(whole, item) : options.about;
     return {
       category: foundCategory,
       severity: severity(whole, item),
       eventType: foundType,
-      resource: resource ? resource(whole, item) : options.about,
+      rule: foundType,
+      summary: about ? `${foundType}: ${about.kind} ${about.name ?? ''}` : foundType,
+      resource: about,
       identity: identityOf(whole, item, options),
       details: detailsOf(whole, item),
       detectedAt: options.time,

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { group } from '../api/group.ts';
-import { formatPath, Refusal } from '../function/refusal.ts';
+import { formatPath } from '../finding/format-path.ts';
+import { Refusal } from '../function/refusal.ts';
 import type { ObservationReader } from './observation-reader.ts';
 
 const query = z.strictObject({

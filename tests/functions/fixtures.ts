@@ -24,6 +24,17 @@ const expectation = z.object({
       category: z.string(),
       severity: z.enum(severities),
       eventType: z.string(),
+      rule: z.string(),
+      summary: z.string(),
+      actor: z
+        .strictObject({
+          username: z.string(),
+          groups: z.array(z.string()).exactOptional(),
+          sourceIP: z.string().exactOptional(),
+          userAgent: z.string().exactOptional(),
+          via: z.string().exactOptional(),
+        })
+        .exactOptional(),
       resource: z
         .strictObject({
           apiVersion: z.string().optional(),
@@ -33,6 +44,8 @@ const expectation = z.object({
         })
         .optional(),
       identity: z.record(z.string(), z.string()),
+      remediation: z.string().exactOptional(),
+      references: z.array(z.string()).exactOptional(),
       details: z.record(z.string(), z.unknown()),
       detectedAt: z.string(),
     }),

@@ -28,8 +28,8 @@ async function outcomeOf(definition: SourceFunction, fixture: Fixture) {
   const { skipped, filtered } = await handled(definition, event, context);
   const { items } = await store.read({ limit: 1000 });
   const observations = items.map(({ metadata: { name, namespace }, spec }) => {
-    const { category, severity, eventType, resource, details, detectedAt } = spec;
-    return { name, namespace, category, severity, eventType, resource, details, detectedAt };
+    const { source: _source, ttlSecondsAfterCreation: _ttl, ...said } = spec;
+    return { name, namespace, ...said };
   });
   return { observations, skipped, filtered };
 }
