@@ -26,6 +26,7 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
     store: { create: async () => 'created', async *names() {}, async *expired() {}, relabel: never, delete: never },
     cluster: {
       objects: { get: async () => object, list: never, apply: never, delete: never, setStatus: never },
+      owners: { controllerOf: async () => undefined },
       kinds: undefined,
       watched: () => [],
       hasApiServerSources: false,

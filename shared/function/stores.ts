@@ -43,6 +43,27 @@ export interface Objects {
   setStatus(resource: KindSelector, object: KubernetesObject, status: object, signal: AbortSignal): Promise<void>;
 }
 
+/** The owner of an object that its ownerReferences call its controller; it is in the same namespace. */
+export interface ControllerRef {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+}
+
+/** Who made an object, from its metadata alone. */
+export interface Owners {
+  /**
+   * Resolves to `undefined` if there is no such object, or none that we may read. Throws a Refusal 503 if there is no
+   * answer.
+   */
+  controllerOf(
+    resource: KindSelector,
+    namespace: string,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly controller: ControllerRef | undefined } | undefined>;
+}
+
 /** A kind that an API server serves. */
 export interface ServedKind {
   readonly kind: string;
@@ -109,6 +130,7 @@ export interface Store {
 /** Kubernetes objects other than Observations, and the kinds that exist. */
 export interface Cluster {
   readonly objects: Objects;
+  readonly owners: Owners;
   /** `undefined` if folders stand in for the cluster: a folder has no kinds, it serves whatever is in it. */
   readonly kinds: Discovery | undefined;
   /**

@@ -33,16 +33,19 @@ function maskFinding(finding: Finding): Finding {
 }
 
 async function createIn(namespace: string, named: NamedFinding, writer: Writer, context: Context) {
-  const { settings, clock, event, store } = context;
-  const now = clock.now();
+  const { settings, clock, controllers, event, store } = context;
   const { finding } = named;
   const shown = settings.MASK_SECRETS ? maskFinding(finding) : finding;
   const slot = writer.slotOf?.(named.name);
+  // What has a state is the controller's to mend. Of an event, the Pod that it happened in is what to look at.
+  const controller = slot !== undefined && finding.resource ? await controllers.of(finding.resource) : undefined;
+  const now = clock.now();
   const observation = observationOf(shown, {
     source: writer.source,
     namespace,
     name: named.name,
     state: slot === undefined ? undefined : { slot, digest: named.digest },
+    controller,
     correlationId: event.correlationId,
     ttl: settings.OBSERVATION_TTL_SECONDS,
     expiresAt: expiry(now, slot !== undefined, settings),

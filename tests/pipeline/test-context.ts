@@ -1,13 +1,14 @@
 import * as z from 'zod';
 import { groupVersionOf, type KindSelector } from '../../shared/api/kind-selector.ts';
 import { guessedPlural } from '../../shared/api/knative-kinds.ts';
+import { controllerIn } from '../../shared/finding/object-schema.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { Broker, Clock, Context } from '../../shared/function/context.ts';
 import type { FunctionDefinition, HandlerDefinition } from '../../shared/function/definitions.ts';
 import type { Filter } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { type Environment, parseSettings } from '../../shared/function/settings.ts';
-import type { Cluster, KubernetesObject, Objects, Store } from '../../shared/function/stores.ts';
+import type { Cluster, KubernetesObject, Objects, Owners, Store } from '../../shared/function/stores.ts';
 import { createTally, type Summary } from '../../shared/function/tally.ts';
 import { bindFunctions } from '../../shared/host/context.ts';
 import { createMetrics } from '../../shared/host/metrics.ts';
@@ -17,7 +18,7 @@ import { createEmbeddedStore, type EmbeddedStore } from '../../shared/local/embe
 export const allowAll: Filter = () => undefined;
 
 /** Objects in memory, and a switch that makes lists fail. */
-export interface TestObjects extends Objects {
+export interface TestObjects extends Objects, Owners {
   readonly all: KubernetesObject[];
   failing: boolean;
 }
@@ -42,6 +43,13 @@ export function createTestObjects(): TestObjects {
         const isNamed = metadata.name === ref.name && metadata.namespace === ref.namespace;
         return isNamed && matches(resource, { metadata, ...object });
       });
+    },
+    async controllerOf(resource, namespace, name) {
+      const found = all.find(
+        ({ metadata, ...object }) =>
+          metadata.name === name && metadata.namespace === namespace && matches(resource, { metadata, ...object }),
+      );
+      return found && { controller: controllerIn(found) };
     },
     async *list(resource, namespace) {
       const sortKey = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
@@ -107,6 +115,7 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
     store: { ...store, ...options.wrap?.(store), ...overrides.store },
     cluster: {
       objects: overrides.objects ?? objects,
+      owners: overrides.owners ?? objects,
       kinds: overrides.kinds,
       watched: overrides.watched ?? (() => []),
       hasApiServerSources: overrides.hasApiServerSources ?? overrides.kinds !== undefined,
