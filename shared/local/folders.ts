@@ -165,6 +165,15 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
   const watching = watchFolders(options.folders, () => {
     timer ??= setTimeout(readChanges, settleMilliseconds);
   });
+  async function* list(resource: KindSelector, namespace: string | undefined): AsyncGenerator<KubernetesObject> {
+    objects.read();
+    const place = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
+    yield* objects
+      .ofKind(resource)
+      .filter(({ metadata }) => namespace === undefined || !resource.namespaced || metadata.namespace === namespace)
+      .sort((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
+  }
+
   objects.read();
   objects.skipChanges();
   return {
@@ -192,14 +201,9 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
       return object && { controller: controllerIn(object) };
     },
 
-    async *list(resource, namespace) {
-      objects.read();
-      const place = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
-      yield* objects
-        .ofKind(resource)
-        .filter(({ metadata }) => namespace === undefined || !resource.namespaced || metadata.namespace === namespace)
-        .sort((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
-    },
+    list,
+
+    listMetadata: list,
 
     current: objects.current,
 
