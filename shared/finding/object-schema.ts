@@ -18,17 +18,6 @@ const stringMap = z.record(z.string(), z.string()).nullish().catch(undefined);
 
 const ownerReference = z.object({ apiVersion: descriptiveText, kind: z.string(), name: z.string() });
 
-const ownedObject = z.object({
-  metadata: z.object({
-    ownerReferences: z
-      .array(
-        z.object({ apiVersion: z.string(), kind: z.string(), name: z.string(), controller: z.boolean().nullish() }),
-      )
-      .nullish()
-      .catch(undefined),
-  }),
-});
-
 /** The metadata of a Kubernetes object that sources use. */
 export const objectMetadata = z.object({
   name: descriptiveText,
@@ -55,15 +44,6 @@ export function ownerOf({ ownerReferences, namespace }: ObjectMetadata): Resourc
     namespace: namespaceText(namespace),
     name: owner.name,
   };
-}
-
-/**
- * The owner that an object calls its controller, of which there is one at most; it is in the object's namespace. Throws
- * a ZodError if this is no object.
- */
-export function controllerIn(object: unknown) {
-  const owner = ownedObject.parse(object).metadata.ownerReferences?.find(({ controller }) => controller === true);
-  return owner && { apiVersion: owner.apiVersion, kind: owner.kind, name: owner.name };
 }
 
 /** A string that holds JSON, such as a ConfigMap's value; what it holds is parsed with another schema. */

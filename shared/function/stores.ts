@@ -59,25 +59,18 @@ export interface Objects {
   setStatus(resource: KindSelector, object: KubernetesObject, status: object, signal: AbortSignal): Promise<void>;
 }
 
-/** The owner of an object that its ownerReferences call its controller; it is in the same namespace. */
-export interface ControllerRef {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly name: string;
-}
-
 /** Who made an object, from its metadata alone. */
 export interface Owners {
   /**
-   * Resolves to `undefined` if there is no such object, or none that we may read. Throws a Refusal 503 if there is no
-   * answer.
+   * The owner that an object calls its controller; it is in the same namespace. Resolves to `undefined` if there is no
+   * such object, or none that we may read. Throws a Refusal 503 if there is no answer.
    */
   controllerOf(
     resource: KindSelector,
     namespace: string,
     name: string,
     signal: AbortSignal,
-  ): Promise<{ readonly controller: ControllerRef | undefined } | undefined>;
+  ): Promise<{ readonly controller: OwnerReference | undefined } | undefined>;
 }
 
 /** A kind that an API server serves. */

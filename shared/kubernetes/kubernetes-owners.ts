@@ -1,10 +1,7 @@
-import { controllerIn } from '../finding/object-schema.ts';
 import type { Owners } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
+import { decodeMetadata, metadataOfOne } from './metadata-list.ts';
 import { pathOf } from './resource-path.ts';
-
-/** Of one object, JSON costs little, and ownerReferences need no decoder of their own. */
-const metadataAlone = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 
 /** The owners of an API server's objects. */
 export function createKubernetesOwners(client: ApiClient): Owners {
@@ -12,8 +9,10 @@ export function createKubernetesOwners(client: ApiClient): Owners {
     async controllerOf(resource, namespace, name, signal) {
       const [version = 'v1'] = resource.versions;
       const path = pathOf(resource, version, namespace, name);
-      const response = await client.request({ method: 'GET', path, accept: metadataAlone, signal });
-      return response.status === 200 ? { controller: controllerIn(response.body) } : undefined;
+      const { status, body } = await client.request({ method: 'GET', path, accept: metadataOfOne, signal });
+      if (status !== 200 || !Buffer.isBuffer(body)) return undefined;
+      const { ownerReferences } = decodeMetadata(body, () => false);
+      return { controller: ownerReferences.find(({ controller }) => controller) };
     },
   };
 }

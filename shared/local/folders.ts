@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { groupVersionOf, type KindSelector } from '../api/kind-selector.ts';
 import { guessedPlural } from '../api/knative-kinds.ts';
-import { controllerIn } from '../finding/object-schema.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject, Objects, Owners } from '../function/stores.ts';
 import { watchFolders } from './folder-watch.ts';
@@ -198,7 +197,7 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
 
     async controllerOf(resource, namespace, name) {
       const object = objects.find(resource, namespace, name);
-      return object && { controller: controllerIn(object) };
+      return object && { controller: object.metadata.ownerReferences?.find(({ controller }) => controller) };
     },
 
     list,

@@ -47,7 +47,8 @@ export function createControllers({ owners, now, limited }: ControllersOptions):
     const found = await owners.controllerOf(kind, namespace, name, signal);
     if (!found) return undefined;
     const { controller } = found;
-    return controller && controls(controller, kind) ? of({ ...controller, namespace }) : 'itself';
+    if (!controller || !controls(controller, kind)) return 'itself';
+    return of({ apiVersion: controller.apiVersion, kind: controller.kind, namespace, name: controller.name });
   }
 
   async function lookUp(asked: Asked, entry: { expiresAt: number }): Promise<Answer> {

@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import { groupVersionOf, type KindSelector } from '../../shared/api/kind-selector.ts';
 import { guessedPlural } from '../../shared/api/knative-kinds.ts';
-import { controllerIn } from '../../shared/finding/object-schema.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { Broker, Clock, Context } from '../../shared/function/context.ts';
 import type { FunctionDefinition, HandlerDefinition } from '../../shared/function/definitions.ts';
@@ -49,7 +48,7 @@ export function createTestObjects(): TestObjects {
         ({ metadata, ...object }) =>
           metadata.name === name && metadata.namespace === namespace && matches(resource, { metadata, ...object }),
       );
-      return found && { controller: controllerIn(found) };
+      return found && { controller: found.metadata.ownerReferences?.find(({ controller }) => controller) };
     },
     async *list(resource, namespace) {
       const sortKey = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
