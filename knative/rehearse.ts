@@ -42,6 +42,7 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
         delete: never,
         setStatus: never,
       },
+      owners: { controllerOf: async () => undefined },
       kinds: undefined,
       watched: () => [],
       hasApiServerSources: false,

@@ -59,6 +59,20 @@ export interface Objects {
   setStatus(resource: KindSelector, object: KubernetesObject, status: object, signal: AbortSignal): Promise<void>;
 }
 
+/** Who made an object, from its metadata alone. */
+export interface Owners {
+  /**
+   * The owner that an object calls its controller; it is in the same namespace. Resolves to `undefined` if there is no
+   * such object, or none that we may read. Throws a Refusal 503 if there is no answer.
+   */
+  controllerOf(
+    resource: KindSelector,
+    namespace: string,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly controller: OwnerReference | undefined } | undefined>;
+}
+
 /** A kind that an API server serves. */
 export interface ServedKind {
   readonly kind: string;
@@ -145,6 +159,7 @@ export interface Store {
 /** Kubernetes objects other than Observations, and the kinds that exist. */
 export interface Cluster {
   readonly objects: Objects;
+  readonly owners: Owners;
   /** `undefined` if folders stand in for the cluster: a folder has no kinds, it serves whatever is in it. */
   readonly kinds: Discovery | undefined;
   /**

@@ -7,7 +7,7 @@ import type { NamedFinding } from './derive.ts';
 import { type Change, changeWhenReported, changeWhenUnreported, type UnreportedReason } from './lifecycle.ts';
 import { operationsCategory, unreadableFinding } from './operations.ts';
 import { type Report, resourceRefOf } from './report.ts';
-import { type InvalidFinding, shape, writeFindings } from './write.ts';
+import { controllerOf, type InvalidFinding, shape, writeFindings } from './write.ts';
 
 /** How often a write is tried again because somebody else has written the same Observation in between. */
 const maxAttempts = 10;
@@ -39,20 +39,22 @@ function optionsOf({ clock, settings }: Context) {
   return { now: clock.now(), settings };
 }
 
-function patchOf(
+async function patchOf(
   { ref }: Stored,
   { labels: changed, history, withFacts }: Change,
   named: NamedFinding | undefined,
-  writer: { readonly source: string; readonly slot: string },
+  writer: WriteOptions['writer'],
   context: Context,
-): ObservationPatch {
+): Promise<ObservationPatch> {
   if (!withFacts || named === undefined) return { labels: changed, history };
-  const { spec } = shape(named, ref.namespace, writer, context);
+  const controller = await controllerOf(named, context);
+  const { spec } = shape(named, ref.namespace, { ...writer, controller }, context);
   const { severity, summary, resource, remediation, references, details, rule } = spec;
   const facts = {
     severity,
     ...(summary !== undefined && { summary }),
-    ...(resource !== undefined && { resource }),
+    // A look-up that failed must not replace a controller that is known.
+    ...(resource !== undefined && controller !== undefined && { resource }),
     ...(remediation !== undefined && { remediation }),
     ...(references !== undefined && { references }),
     ...(rule !== undefined && { rule }),
@@ -75,7 +77,8 @@ async function change(
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const wanted = decide(current);
     if (wanted === undefined) return attempt === 0 ? 'unchanged' : 'changed';
-    if (await store.patch(current, patchOf(current, wanted, named, writer, context), event.signal)) {
+    const patch = await patchOf(current, wanted, named, writer, context);
+    if (await store.patch(current, patch, event.signal)) {
       event.tally.relabelled(wanted.kind);
       return 'changed';
     }

@@ -1,5 +1,5 @@
 import { type Observation, observationOf } from '../api/observation.ts';
-import type { Finding } from '../finding/finding.ts';
+import type { Finding, ResourceRef } from '../finding/finding.ts';
 import { maskSecrets, maskText } from '../finding/mask-secrets.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -34,19 +34,31 @@ function maskFinding(finding: Finding): Finding {
   };
 }
 
+/**
+ * What is shown in place of the resource of a finding that has a state, since it is the controller's to mend; `undefined`
+ * if that can't be found out. Of an event, the Pod that it happened in is what to look at.
+ */
+export async function controllerOf<Settings>(
+  { finding: { resource } }: NamedFinding,
+  { controllers }: Context<Settings>,
+): Promise<ResourceRef | undefined> {
+  return resource && controllers.of(resource);
+}
+
 /** A finding in the form in which it is stored. */
 export function shape<Settings>(
-  { name, finding, ...named }: NamedFinding,
+  named: NamedFinding,
   namespace: string,
-  { source, slot }: Pick<Writer, 'source' | 'slot'>,
+  { source, slot, controller }: Pick<Writer, 'source' | 'slot'> & { readonly controller: ResourceRef | undefined },
   { settings, clock, event }: Context<Settings>,
 ): Observation {
   const now = clock.now();
-  return observationOf(settings.MASK_SECRETS ? maskFinding(finding) : finding, {
+  return observationOf(settings.MASK_SECRETS ? maskFinding(named.finding) : named.finding, {
     source,
     namespace,
-    name,
+    name: named.name,
     state: slot === undefined ? undefined : { slot, digest: named.digest },
+    controller,
     correlationId: event.correlationId,
     ttl: settings.OBSERVATION_TTL_SECONDS,
     expiresAt: expiry(now, slot !== undefined, settings),
@@ -60,7 +72,10 @@ interface Created {
 }
 
 async function createIn(namespace: string, named: NamedFinding, writer: Writer, context: Context): Promise<Created> {
-  const outcome = await context.store.create(shape(named, namespace, writer, context), context.event.signal);
+  const { source, slot } = writer;
+  const controller = slot === undefined ? undefined : await controllerOf(named, context);
+  const observation = shape(named, namespace, { source, slot, controller }, context);
+  const outcome = await context.store.create(observation, context.event.signal);
   return { outcome, namespace };
 }
 
