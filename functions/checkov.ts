@@ -362,6 +362,8 @@ function hasNamespace(kind: string, [first = '', second]: readonly string[]): bo
 }
 
 const maxLinesShown = 3;
+/** More than an Observation shows. */
+const maxSummaryLength = 512;
 
 /** How a secret is named: by the hash of it, which tells a reader nothing. */
 const hashPattern = /^[0-9a-f]{40}$/;
@@ -375,7 +377,14 @@ function summaryOf(rule: string, details: Readonly<Record<string, unknown>>): st
   const suffix = where.some(isPresent) ? ` (${where.filter(isPresent).join(', ')})` : '';
   if (isPresent(details.package)) return `${packageSummary(rule, details)}${suffix}`;
   const resource = text(details.resource);
-  const check = [rule, text(details.checkName)?.replace(/[\s.:]+$/, '')].filter(isPresent).join(' ');
+  const check = [
+    rule,
+    text(details.checkName)
+      ?.slice(0, maxSummaryLength)
+      .replace(/[\s.:]+$/, ''),
+  ]
+    .filter(isPresent)
+    .join(' ');
   if (resource === undefined || hashPattern.test(resource)) return `${check}${suffix}`;
   return resource === file ? `${check}: ${place}` : `${check}: ${resource}${suffix}`;
 }

@@ -151,7 +151,7 @@ function findingOf(
     severity,
     eventType: 'cis-benchmark-fail',
     rule: testNumber,
-    summary: summaryOf(testNumber, text(testDesc) ?? text(title), expectedResult),
+    summary: summaryOf(testNumber, (text(testDesc) ?? text(title))?.slice(0, maxTextBytes), expectedResult),
     resource,
     identity: identityOf({ testNumber, ...place }),
     ...(remediation !== undefined && { remediation }),
@@ -179,8 +179,10 @@ function shortened(value: string | null | undefined, maxBytes: number): string |
 /** `<number> <description>, expected <result>`; what kube-bench adds about itself in brackets is left out. */
 function summaryOf(testNumber: string, testDesc: string | undefined, expected: string | undefined): string {
   const description = testDesc?.replace(/\s*\((?:automated|scored|not scored)\)\s*$/i, '').replace(/[\s.,:;]+$/, '');
-  const expectation = expected === undefined ? '' : `, expected ${expected.trim()}`;
-  return `${[testNumber, description].filter(isPresent).join(' ')}${expectation}`;
+  const check = [testNumber, description].filter(isPresent).join(' ');
+  if (expected === undefined) return check;
+  // Of permissions kube-bench says "permissions has permissions 777, expected 600 or more restrictive".
+  return `${check}, ${/\bexpected\b/i.test(expected) ? '' : 'expected '}${expected.trim()}`;
 }
 
 function remediationOf({ remediation, testinfo }: TestResult): string | undefined {
@@ -199,6 +201,7 @@ const processLines: readonly RegExp[] = [
   /^\s*\S+\s+\d+\s+[\d.]+\s+[\d.]+\s+\d+\s+\d+\s+\S+\s+\S+\s+\S+\s+[\d:]+\s+(?=\S)/,
   /^\s*\d+\s+\S+\s+\d+[dh:][\dhm:.]*\s+(?=\S)/,
 ];
+const maxHeaderLength = 256;
 const processHeader = /^\s*(?:UID|USER|PID)\s.*\b(?:CMD|COMMAND)\s*$/;
 
 /** A Pod of a ReplicaSet: `web-7d9c5b6f4d-x2x9z`. */
@@ -210,14 +213,18 @@ const podName = /-[456789bcdf]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$/;
  */
 function stable(printed: string): string {
   const lines = printed.split('\n').map((line) => line.trimEnd());
-  const isProcess = lines.some((line) => processHeader.test(line) || processLines.some((form) => form.test(line)));
+  const isProcess = lines.some((line) => isHeader(line) || processLines.some((form) => form.test(line)));
   const commands = lines
-    .filter((line) => !processHeader.test(line))
+    .filter((line) => !isHeader(line))
     .map((line) => processLines.reduce((left, form) => (left === line ? line.replace(form, '') : left), line))
     .map((line) => line.replace(/[a-z0-9-]+/g, (word) => (podName.test(word) ? baseName(word) : word)));
   const kept = isProcess ? commands.filter((line) => line !== '').sort() : commands;
   const isChanged = kept.some((line, index) => line !== lines[index]);
   return (isChanged ? [...new Set(kept)] : kept).join('\n');
+}
+
+function isHeader(line: string): boolean {
+  return line.length < maxHeaderLength && processHeader.test(line);
 }
 
 function baseName(pod: string): string {
