@@ -151,19 +151,23 @@ function hookedStore(store: Store, hook: Hook): Store {
   };
 }
 
+function nameOf({ group, kind }: KindSelector): string {
+  return group === oldChecks.group ? `${kind} (old)` : kind;
+}
+
 function hookedObjects(objects: Objects, hook: Hook): Objects {
   return {
     ...objects,
     get: async (...given) => {
-      await hook(`get ${given[0].kind}`);
+      await hook(`get ${nameOf(given[0])}`);
       return objects.get(...given);
     },
     async *list(...given) {
-      await hook(`list ${given[0].kind}`);
+      await hook(`list ${nameOf(given[0])}`);
       yield* objects.list(...given);
     },
     async *listMetadata(...given) {
-      await hook(`metadata ${given[0].kind}`);
+      await hook(`metadata ${nameOf(given[0])}`);
       yield* objects.listMetadata(...given);
     },
   };

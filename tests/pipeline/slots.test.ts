@@ -136,7 +136,8 @@ describe('a slot of many reports', () => {
     world.calls.length = 0;
     await world.event(differing);
     expect(await world.states()).toEqual({ a: 'open', b: 'open', c: 'open' });
-    expect(world.calls.length).toBeLessThanOrEqual(25);
+    // An API group that is not served is not asked each time.
+    expect(world.calls.filter((call) => !call.includes('(old)')).length).toBeLessThanOrEqual(25);
     await world.event(world.put('report-9', [row('a')], { kind, about: 'Pod/web-7d9c5b6f4d-x2xjz' }));
     expect(await world.states()).toEqual({ a: 'open', b: 'open', c: 'missing' });
   });
