@@ -46,6 +46,8 @@ export interface ObservationOptions {
   readonly source: string;
   /** For findings that have a state: the values of the labels `report` and `digest`. */
   readonly state: { readonly slot: string; readonly digest: string } | undefined;
+  /** What to show as the resource, if not what was reported. */
+  readonly controller?: ResourceRef | undefined;
   readonly correlationId: string;
   /** In seconds. */
   readonly ttl: number;
@@ -178,6 +180,7 @@ export function observationOf(finding: Finding, options: ObservationOptions): Ob
     detectedAt,
     ttlSecondsAfterCreation: options.ttl,
   };
-  const facts = factsOf(finding, bytesOf({ ...typed, metadata, spec: { ...fixed, details: {} } }));
+  const shown = options.controller ? { ...finding, resource: options.controller } : finding;
+  const facts = factsOf(shown, bytesOf({ ...typed, metadata, spec: { ...fixed, details: {} } }));
   return { ...typed, metadata, spec: { ...fixed, ...facts } };
 }
