@@ -130,11 +130,11 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       const read = async (): Promise<Stored | undefined> => (await collect(under.store.names({ source }, signal)))[0];
       const before = await read();
       if (!before) throw new Error('not stored');
-      expect(await under.store.relabel(before.ref, { [labels.state]: 'missing' }, signal)).toBe(true);
+      expect(await under.store.patch(before, { labels: { [labels.state]: 'missing' } }, signal)).toBe(true);
       const after = await read();
       expect(after?.labels).toEqual({ ...before.labels, [labels.state]: 'missing' });
       expect(after?.ref.uid).toBe(before.ref.uid);
-      expect(await under.store.relabel(before.ref, { [labels.state]: 'resolved' }, signal)).toBe(false);
+      expect(await under.store.patch(before, { labels: { [labels.state]: 'resolved' } }, signal)).toBe(false);
       expect((await read())?.labels[labels.state]).toBe('missing');
     });
 
@@ -143,13 +143,13 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       await under.store.create(anObservationOf(aFinding('d', first), { source }), signal);
       const [before] = await collect(under.store.names({ source }, signal));
       if (!before) throw new Error('not stored');
-      await under.store.relabel(before.ref, { [labels.state]: 'missing' }, signal);
+      await under.store.patch(before, { labels: { [labels.state]: 'missing' } }, signal);
       expect(await under.store.delete(before.ref, signal)).toBe(false);
       const [after] = await collect(under.store.names({ source }, signal));
       if (!after) throw new Error('deleted though it had changed');
       expect(await under.store.delete(after.ref, signal)).toBe(true);
       expect(await under.store.delete(after.ref, signal)).toBe(false);
-      expect(await under.store.relabel(after.ref, { [labels.state]: 'open' }, signal)).toBe(false);
+      expect(await under.store.patch(after, { labels: { [labels.state]: 'open' } }, signal)).toBe(false);
       expect(await collect(under.store.names({ source }, signal))).toEqual([]);
     });
 
@@ -163,10 +163,10 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       );
       await under.store.create(anObservationOf(aFinding('young', first), { source, now }), signal);
       const renewed = anObservationOf(aFinding('renewed', first), { source }).metadata.name;
-      for (const { ref } of await collect(under.store.names({ source }, signal))) {
-        if (ref.name !== renewed) continue;
+      for (const stored of await collect(under.store.names({ source }, signal))) {
+        if (stored.ref.name !== renewed) continue;
         const later = String(Math.ceil(now / 3_600_000) + 5);
-        await under.store.relabel(ref, { [labels.expires]: later }, signal);
+        await under.store.patch(stored, { labels: { [labels.expires]: later } }, signal);
       }
       const expired = (await Array.fromAsync(under.store.expired(now, signal))).filter((one) => one.source === source);
       expect(namesOf(expired)).toEqual([anObservationOf(aFinding('old', first), { source }).metadata.name]);
