@@ -150,9 +150,9 @@ describe.each([
 
   it('is written again if it was deleted while it was being reopened', async () => {
     const wrap = (store: Store): Partial<Store> => ({
-      async relabel(ref, changed, signal) {
-        if (changed[labels.state] === 'open') await store.delete(ref, signal);
-        return store.relabel(ref, changed, signal);
+      async patch(stored, change, signal) {
+        if (change.labels[labels.state] === 'open') await store.delete(stored.ref, signal);
+        return store.patch(stored, change, signal);
       },
     });
     const test = await createAbsent('missing', { wrap });
