@@ -8,7 +8,7 @@ import { aFinding, anObservationOf, slotOf, storeContract } from './store-contra
 
 storeContract('embedded, on disk', async () => {
   const store = createEmbeddedStore({ data: temporaryFolder(), now: Date.now });
-  return { store, now: Date.now, namespaces: ['shop', 'shopping'], close: async () => store.close() };
+  return { store, reader: store, now: Date.now, namespaces: ['shop', 'shopping'], close: async () => store.close() };
 });
 
 describe('embedded store', () => {
