@@ -195,7 +195,7 @@ function namedObject(fields: Fields): string | undefined {
 }
 
 const outputTime = /^(?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?:?\s+/;
-const outputPriorityAfterTime = /^[A-Za-z]+\s+/;
+const outputPriorityAfterTime = /^(?:emergency|alert|critical|error|warning|notice|informational|info|debug|[0-7])\s+/i;
 const outputPriority = /^(?:Emergency|Alert|Critical|Error|Warning|Notice|Informational|Debug) +(?=[A-Z])/;
 
 /** The text of an alert without its time and priority, masked. Connections are without the client's port. */

@@ -1,7 +1,7 @@
 import { canonicalJson, contentHash } from '../../shared/finding/canonical-json.ts';
 import { maskSecrets } from '../../shared/finding/mask-secrets.ts';
 import { text } from '../../shared/finding/values.ts';
-import { volatileFields, volatileWords } from './tables.ts';
+import { objectFields, volatileFields, volatileWords } from './tables.ts';
 
 /** `output_fields`, by their dotted names. */
 export type Fields = ReadonlyMap<string, unknown>;
@@ -80,12 +80,14 @@ function isStable(name: string, isInPod: boolean): boolean {
   );
 }
 
+const names: ReadonlySet<string> = new Set(objectFields);
 const imageField = /\bimages?\b/i;
 const imageVersion = /(?:@sha256:[0-9a-f]+|:\w[\w.-]*)(?=$|[,)\s])/g;
 /** Numbers of processes and file descriptors in `evt.args`. */
 const argumentNumber = /\b(fd|pid|tid|ptid|vtid|vpid|ino|dev|res)=-?\d+/g;
 
-function stableValue(name: string, value: string): string {
+function stableValue(name: string, value: string): string | undefined {
+  if (names.has(name)) return stableName(value);
   const stable = value.replace(sourcePort, '->');
   if (name.startsWith('evt.')) return stable.replace(argumentNumber, '$1=');
   return imageField.test(name) ? stable.replace(imageVersion, '') : stable;
@@ -99,7 +101,9 @@ export function stableFields(fields: Fields, isInPod: boolean): Record<string, s
   const stable: Record<string, string> = {};
   for (const [name, value] of [...fields].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const whole = text(typeof value === 'object' && value !== null ? canonicalJson(value) : value)?.trim();
-    if (whole !== undefined && isStable(name, isInPod)) stable[name] = stableValue(name, shortened(whole));
+    if (whole === undefined || !isStable(name, isInPod)) continue;
+    const part = stableValue(name, shortened(whole));
+    if (part !== undefined) stable[name] = part;
   }
   return stable;
 }

@@ -1,6 +1,6 @@
 import { oneLine } from '../../shared/finding/one-line.ts';
 import { describeResource, type Facts, storedText } from './facts.ts';
-import { actionFields, addressFields, objectFields, userFields } from './tables.ts';
+import { actionFields, addressFields, agentFields, objectFields, userFields } from './tables.ts';
 
 /** Longer sentences leave no room for what a person must know first. */
 const maxSentence = 48;
@@ -20,8 +20,8 @@ function seen({ rule, output = '' }: Facts): string {
   return isSentence ? sentence : oneLine(rule, 80);
 }
 
-function place({ pod, container, containerName, host }: Facts): string | undefined {
-  if (pod !== undefined) return cut(pod, 80);
+function place({ pod, workload, container, containerName, host }: Facts): string | undefined {
+  if ((pod ?? workload) !== undefined) return cut(pod ?? workload, 80);
   if (container !== undefined) return `container ${cut(containerName ?? container, 48)}`;
   return host && `host ${cut(host, 48)}`;
 }
@@ -61,22 +61,20 @@ const shown: ReadonlySet<string> = new Set([
   ...userFields,
   ...actionFields,
   ...addressFields,
+  ...agentFields,
   ...objectFields,
-  ...[
-    'proc.cmdline',
-    'proc.pname',
-    'ka.sourceips',
-    'ka.impuser.name',
-    'ka.target.resource',
-    'ka.target.name',
-    'ka.target.namespace',
-  ],
+  ...['proc.cmdline', 'proc.pname', 'ka.sourceips', 'ka.user.groups', 'ka.impuser.name'],
 ]);
 
+/** The fields that the resource comes from. */
+const ofResource = /^(?:k8s|k8smeta|container|ka\.target|ka\.resp)\./;
+
 /** What tells events apart that name no process and no file. */
-function others({ fields }: Facts): string[] {
+function others({ fields, user, resource }: Facts): string[] {
+  const isShown = ([name, value]: readonly [string, string]): boolean =>
+    shown.has(name) || value === user || (resource !== undefined && ofResource.test(name));
   return Object.entries(fields)
-    .filter(([name]) => !(shown.has(name) || /^(?:k8s|k8smeta|container)\./.test(name)))
+    .filter((field) => !isShown(field))
     .map(([name, value]) => `${name}=${cut(value, 48)}`);
 }
 
