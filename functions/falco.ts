@@ -142,10 +142,17 @@ function split(body: unknown, minimum: Priority): SplitBody {
       continue;
     }
     const reason = skipReason(parsed.data, flatten(parsed.data.output_fields ?? {}), minimum);
-    if (reason === undefined) items.push({ id: contentHash(alert), data: parsed.data });
-    else reasons[reason] = (reasons[reason] ?? 0) + 1;
+    if (reason !== undefined) reasons[reason] = (reasons[reason] ?? 0) + 1;
+    else if (isList && isTooDeep(alert)) refused.push({ path: `body[${index}]`, message: 'is nested too deeply' });
+    else items.push({ id: contentHash(alert), data: parsed.data });
   }
   return { items, refused, unwanted: alerts.length - items.length - refused.length, reasons };
+}
+
+/** No alert is nested like that; it could not be hashed. */
+function isTooDeep(value: unknown, depth = 64): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return depth === 0 || Object.values(value).some((member) => isTooDeep(member, depth - 1));
 }
 
 /** Why an alert is none: we told Falco's side of it ourselves, Falco speaks of itself, or it is not urgent enough. */
