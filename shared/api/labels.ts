@@ -24,6 +24,9 @@ export const labels = {
   since: `${group}/since`,
 } as const;
 
+/** The value of the label `report` of a finding that more than one slot reports. */
+export const sharedSlot = 'shared';
+
 /** A label of findings of state sources that only version 0.1.0 wrote, whose names were other ones. */
 export const oldSubjectLabel = `${group}/subject`;
 

@@ -25,8 +25,16 @@ export const objectSchema = z.looseObject({
     resourceVersion: z.string().optional(),
     generation: z.number().optional(),
     labels: z.record(z.string(), z.string()).optional(),
-    annotations: z.record(z.string(), z.string()).nullish().catch(undefined).transform((all) => all ?? undefined),
-    ownerReferences: z.array(ownerReference).nullish().catch(undefined).transform((all) => all ?? undefined),
+    annotations: z
+      .record(z.string(), z.string())
+      .nullish()
+      .catch(undefined)
+      .transform((all) => all ?? undefined),
+    ownerReferences: z
+      .array(ownerReference)
+      .nullish()
+      .catch(undefined)
+      .transform((all) => all ?? undefined),
     creationTimestamp: z.string().nullish(),
     deletionTimestamp: z.string().nullish(),
   }),
@@ -131,14 +139,20 @@ function objectOf({ group, kind }: KindSelector, version: string, item: Metadata
   };
 }
 
+/** How long a kind that was not served is not asked for again, in milliseconds. */
+const unservedMilliseconds = 60_000;
+
 /** The metadata of the objects of a kind, in the first of its versions that is served. */
 async function* listMetadata(
   client: ApiClient,
   resource: KindSelector,
   namespace: string | undefined,
   signal: AbortSignal,
+  unserved: Map<string, number>,
 ): AsyncGenerator<KubernetesObject> {
   for (const version of resource.versions) {
+    const key = pathOf(resource, version, undefined);
+    if (performance.now() - (unserved.get(key) ?? Number.NEGATIVE_INFINITY) < unservedMilliseconds) continue;
     let isServed = false;
     const pages = listPages(client, {
       path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
@@ -155,6 +169,7 @@ async function* listMetadata(
       for (const item of items) yield objectOf(resource, version, item);
     }
     if (isServed) return;
+    unserved.set(key, performance.now());
   }
 }
 
@@ -185,12 +200,13 @@ function applyRequest(path: string, object: KubernetesObject, signal: AbortSigna
 
 /** The objects of an API server. */
 export function createKubernetesObjects(client: ApiClient): Objects {
+  const unserved = new Map<string, number>();
   return {
     get: (resource, ref, signal) => get(client, resource, ref, signal),
 
     list: (resource, namespace, signal) => list(client, resource, namespace, signal),
 
-    listMetadata: (resource, namespace, signal) => listMetadata(client, resource, namespace, signal),
+    listMetadata: (resource, namespace, signal) => listMetadata(client, resource, namespace, signal, unserved),
 
     async apply(resource, object, signal) {
       const response = await client.request(applyRequest(pathOfObject(resource, object), object, signal));

@@ -3,8 +3,8 @@ import { historyAnnotation, labels as labelNames } from '../api/labels.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { Expired, NamesQuery, Stored } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
-import { type List, type ListOptions, listPages, type Page, readJson } from './list-pages.ts';
 import { setUpFault } from './api-status.ts';
+import { type List, type ListOptions, listPages, type Page, readJson } from './list-pages.ts';
 import { decodeMetadata, decodeMetadataList, type Metadata, metadataOfMany, metadataOfOne } from './metadata-list.ts';
 import { observationPath } from './observation-path.ts';
 

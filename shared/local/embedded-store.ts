@@ -13,9 +13,9 @@ import {
   findRow,
   guarded,
   nullable,
+  patchRow,
   placeOf,
   readPage,
-  patchRow,
   storageFault,
   storedRows,
 } from './embedded-rows.ts';
@@ -76,7 +76,12 @@ function open(data: string): DatabaseSync {
   database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
   database.exec(schema);
   // Version 0.1.0 had none of these.
-  const columns = new Set(database.prepare('PRAGMA table_info(observations)').all().map(({ name }) => name));
+  const columns = new Set(
+    database
+      .prepare('PRAGMA table_info(observations)')
+      .all()
+      .map(({ name }) => name),
+  );
   for (const column of ['report', 'history']) {
     if (!columns.has(column)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
   }
@@ -111,7 +116,8 @@ function createInsert(database: DatabaseSync, now: () => number): (object: Obser
 
 /** Commits creates that arrive together in one transaction: one write to the disk for all of them. */
 function createBatches(database: DatabaseSync, now: () => number) {
-  const insert = createInsert(database, now);
+  // Not before it is needed: a database that is only read may still be one of version 0.1.0.
+  let insert: ReturnType<typeof createInsert> | undefined;
   const begin = database.prepare('BEGIN IMMEDIATE');
   const commit = database.prepare('COMMIT');
   let pending: PendingCreate[] = [];
@@ -120,8 +126,10 @@ function createBatches(database: DatabaseSync, now: () => number) {
     const batch = pending;
     pending = [];
     try {
+      const insertOne = insert ?? createInsert(database, now);
+      insert = insertOne;
       begin.run();
-      const results = batch.map(({ object }) => insert(object));
+      const results = batch.map(({ object }) => insertOne(object));
       commit.run();
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] ?? 'exists');
     } catch (cause) {
