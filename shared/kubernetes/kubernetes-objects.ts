@@ -139,7 +139,7 @@ function objectOf({ group, kind }: KindSelector, version: string, item: Metadata
   };
 }
 
-/** How long a kind that was not served is not asked for again, in milliseconds. */
+/** How long events don't ask again for a kind that was not served, in milliseconds; passes always do. */
 const unservedMilliseconds = 60_000;
 
 /** The metadata of the objects of a kind, in the first of its versions that is served. */
@@ -152,7 +152,8 @@ async function* listMetadata(
 ): AsyncGenerator<KubernetesObject> {
   for (const version of resource.versions) {
     const key = pathOf(resource, version, undefined);
-    if (performance.now() - (unserved.get(key) ?? Number.NEGATIVE_INFINITY) < unservedMilliseconds) continue;
+    const since = performance.now() - (unserved.get(key) ?? Number.NEGATIVE_INFINITY);
+    if (namespace !== undefined && since < unservedMilliseconds) continue;
     let isServed = false;
     const pages = listPages(client, {
       path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
@@ -168,7 +169,7 @@ async function* listMetadata(
       isServed = true;
       for (const item of items) yield objectOf(resource, version, item);
     }
-    if (isServed) return;
+    if (isServed) return void unserved.delete(key);
     unserved.set(key, performance.now());
   }
 }
