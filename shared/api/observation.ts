@@ -46,6 +46,8 @@ export interface ObservationOptions {
   readonly source: string;
   /** For findings that have a state: the values of the labels `report` and `digest`. */
   readonly state: { readonly slot: string; readonly digest: string } | undefined;
+  /** What to show as the resource, if not what was reported. */
+  readonly controller?: ResourceRef | undefined;
   readonly correlationId: string;
   /** In seconds. */
   readonly ttl: number;
@@ -167,6 +169,7 @@ export function observationOf(finding: Finding, options: ObservationOptions): Ob
     detectedAt,
     ttlSecondsAfterCreation: options.ttl,
   };
-  const facts = factsOf(finding, Buffer.byteLength(JSON.stringify({ metadata, fixed })));
+  const shown = options.controller ? { ...finding, resource: options.controller } : finding;
+  const facts = factsOf(shown, Buffer.byteLength(JSON.stringify({ metadata, fixed })));
   return { apiVersion: `${group}/v1`, kind: 'Observation', metadata, spec: { ...fixed, ...facts } };
 }

@@ -10,11 +10,12 @@ import type { ObservationReader } from '../view/observation-reader.ts';
 import {
   deleteRow,
   expiredRows,
+  findRow,
   guarded,
   nullable,
+  patchRow,
   placeOf,
   readPage,
-  relabelRow,
   storageFault,
   storedRows,
 } from './embedded-rows.ts';
@@ -33,6 +34,7 @@ const schema = `
     source TEXT NOT NULL,
     severity TEXT NOT NULL,
     report TEXT,
+    history TEXT,
     expires_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
     object TEXT NOT NULL,
@@ -73,9 +75,16 @@ function open(data: string): DatabaseSync {
   // FULL: a commit is on disk before it returns, so acknowledged data survives kill -9 and a power failure.
   database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
   database.exec(schema);
-  // Version 0.1.0 had a column `subject` in its place.
-  const columns = database.prepare('PRAGMA table_info(observations)').all();
-  if (!columns.some(({ name }) => name === 'report')) database.exec('ALTER TABLE observations ADD COLUMN report TEXT');
+  // Version 0.1.0 had none of these.
+  const columns = new Set(
+    database
+      .prepare('PRAGMA table_info(observations)')
+      .all()
+      .map(({ name }) => name),
+  );
+  for (const column of ['report', 'history']) {
+    if (!columns.has(column)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
+  }
   database.exec(reportIndex);
   return database;
 }
@@ -156,8 +165,12 @@ export function createEmbeddedStore({ data, now, isReadOnly = false }: EmbeddedS
       for (const expired of expiredRows(database, time)) yield expired;
     },
 
-    async relabel(ref, changed) {
-      return guarded(() => relabelRow(database, ref, changed));
+    async find(namespace, name) {
+      return guarded(() => findRow(database, namespace, name));
+    },
+
+    async patch(stored, patch) {
+      return guarded(() => patchRow(database, stored, patch));
     },
 
     async delete(ref) {
