@@ -5,7 +5,7 @@ import type { Finding } from '../../shared/finding/finding.ts';
 import { badRowsOf, judgedRowsOf } from '../../shared/finding/object-schema.ts';
 import { parseSeverity } from '../../shared/finding/severity.ts';
 import type { SourceFunction } from '../../shared/function/definitions.ts';
-import type { KubernetesObject, Store } from '../../shared/function/stores.ts';
+import type { KubernetesObject, Objects, Store } from '../../shared/function/stores.ts';
 import type { Summary } from '../../shared/function/tally.ts';
 import { defineSource } from '../../shared/pipeline/source.ts';
 import {
@@ -122,27 +122,70 @@ export interface Seen {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
+/** What happens before a call, given its name: it is counted, or something else is done first, or it fails. */
+export type Hook = (call: string) => Promise<void>;
+
+function hookedStore(store: Store, hook: Hook): Store {
+  return {
+    create: async (...given) => {
+      await hook('create');
+      return store.create(...given);
+    },
+    async *names(...given) {
+      await hook('names');
+      yield* store.names(...given);
+    },
+    expired: (...given) => store.expired(...given),
+    find: async (...given) => {
+      await hook('find');
+      return store.find(...given);
+    },
+    patch: async (...given) => {
+      await hook('patch');
+      return store.patch(...given);
+    },
+    delete: async (...given) => {
+      await hook('delete');
+      return store.delete(...given);
+    },
+  };
+}
+
+function nameOf({ group, kind }: KindSelector): string {
+  return group === oldChecks.group ? `${kind} (old)` : kind;
+}
+
+function hookedObjects(objects: Objects, hook: Hook): Objects {
+  return {
+    ...objects,
+    get: async (...given) => {
+      await hook(`get ${nameOf(given[0])}`);
+      return objects.get(...given);
+    },
+    async *list(...given) {
+      await hook(`list ${nameOf(given[0])}`);
+      yield* objects.list(...given);
+    },
+    async *listMetadata(...given) {
+      await hook(`metadata ${nameOf(given[0])}`);
+      yield* objects.listMetadata(...given);
+    },
+  };
+}
+
 /** Reports that come, change and go, and what is stored of them. */
 export function createWorld(options: TestContextOptions = {}, definition: SourceFunction = scanner) {
   const calls: string[] = [];
-  const counted = (name: string) => (): void => void calls.push(name);
+  let before: Hook | undefined;
+  const hook: Hook = async (call) => {
+    calls.push(call);
+    await before?.(call);
+  };
   const objects = createTestObjects();
-  const { get, list, listMetadata } = objects;
   const test = createTestContext(definition, {
     ...options,
-    context: {
-      objects: {
-        ...objects,
-        get: (...given) => (counted(`get ${given[0].kind}`)(), get(...given)),
-        list: (...given) => (counted(`list ${given[0].kind}`)(), list(...given)),
-        listMetadata: (...given) => (counted(`metadata ${given[0].kind}`)(), listMetadata(...given)),
-      },
-      ...options.context,
-    },
-    wrap: (store) => {
-      const inner = { ...store, ...options.wrap?.(store) };
-      return counting(inner, counted);
-    },
+    context: { objects: hookedObjects(objects, hook), ...options.context },
+    wrap: (store) => hookedStore({ ...store, ...options.wrap?.(store) }, hook),
   });
   let version = 0;
 
@@ -197,6 +240,10 @@ export function createWorld(options: TestContextOptions = {}, definition: Source
     objects,
     /** Calls of the store and of the objects since they were last cleared. */
     calls,
+    /** Sets what happens before each call. */
+    beforeCalls: (does: Hook | undefined): void => {
+      before = does;
+    },
     put,
     remove,
     seen,
@@ -209,16 +256,5 @@ export function createWorld(options: TestContextOptions = {}, definition: Source
     async states(): Promise<Readonly<Record<string, string | undefined>>> {
       return Object.fromEntries((await seen()).map(({ id, state }) => [id, state]));
     },
-  };
-}
-
-function counting(store: Store, counted: (name: string) => () => void): Store {
-  return {
-    create: (...given) => (counted('create')(), store.create(...given)),
-    names: (...given) => (counted('names')(), store.names(...given)),
-    expired: (...given) => store.expired(...given),
-    find: (...given) => (counted('find')(), store.find(...given)),
-    patch: (...given) => (counted('patch')(), store.patch(...given)),
-    delete: (...given) => (counted('delete')(), store.delete(...given)),
   };
 }

@@ -111,6 +111,63 @@ describe('an event about a report', () => {
   });
 });
 
+describe('a slot of many reports', () => {
+  const kind = kinds.checks;
+
+  /** A Deployment, its ReplicaSets and their Pods, with a report each. */
+  function reportsOf({ put }: ReturnType<typeof createWorld>, pods: number): KubernetesObject[] {
+    const hashes = ['7d9c5b6f4d', '6c8b4d5f9d', '5b7f4d6c8b'];
+    const names = [
+      'Deployment/web',
+      ...hashes.map((hash) => `ReplicaSet/web-${hash}`),
+      ...Array.from({ length: pods }, (_, index) => `Pod/web-7d9c5b6f4d-x2x${'bcdfghjklmnpqrstvwxz24'[index] ?? ''}z`),
+    ];
+    return names.map((about, index) => put(`report-${index}`, [row('a'), row('b')], { kind, about }));
+  }
+
+  it('takes at most 25 calls an event, one of 15 Pods differing', async () => {
+    const world = createWorld();
+    const [first] = reportsOf(world, 15);
+    await world.event(first ?? world.put('none', []));
+    const differing = world.put('report-9', [row('a'), row('b'), row('c')], {
+      kind,
+      about: 'Pod/web-7d9c5b6f4d-x2xjz',
+    });
+    world.calls.length = 0;
+    await world.event(differing);
+    expect(await world.states()).toEqual({ a: 'open', b: 'open', c: 'open' });
+    // An API group that is not served is not asked each time.
+    expect(world.calls.filter((call) => !call.includes('(old)')).length).toBeLessThanOrEqual(25);
+    await world.event(world.put('report-9', [row('a')], { kind, about: 'Pod/web-7d9c5b6f4d-x2xjz' }));
+    expect(await world.states()).toEqual({ a: 'open', b: 'open', c: 'missing' });
+  });
+
+  it('is left to the pass where there are more, but for what is new', async () => {
+    const world = createWorld();
+    const [first] = reportsOf(world, 20);
+    await world.event(first ?? world.put('none', []));
+    const differing = world.put('report-9', [row('a'), row('c')], { kind, about: 'Pod/web-7d9c5b6f4d-x2xjz' });
+    world.calls.length = 0;
+    await world.event(differing);
+    expect(await world.states()).toEqual({ a: 'open', b: 'open', c: 'open' });
+    expect(world.calls.length).toBeLessThanOrEqual(10);
+    for (let index = 0; index < 24; index += 1) world.remove(`report-${index}`, { kind });
+    world.put('report-1', [row('a')], { kind, about: 'ReplicaSet/web-7d9c5b6f4d' });
+    await world.pass();
+    expect(await world.states()).toEqual({ a: 'open', b: 'missing', c: 'missing' });
+  });
+
+  it('is one slot in two API groups', async () => {
+    const { put, event, states } = createWorld();
+    put('old', [row('a'), row('b')], { kind: kinds.oldChecks });
+    await event(put('new', [row('a'), row('b')], { kind }));
+    await event(put('new', [row('a')], { kind }));
+    expect(await states()).toEqual({ a: 'open', b: 'open' });
+    await event(put('old', [row('a')], { kind: kinds.oldChecks }));
+    expect(await states()).toEqual({ a: 'open', b: 'missing' });
+  });
+});
+
 describe('a rollout', () => {
   const before = 'ReplicaSet/web-7d9c5b6f4d';
   const after = 'ReplicaSet/web-6c8b4d5f9d';
