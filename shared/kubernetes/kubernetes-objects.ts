@@ -139,14 +139,21 @@ function objectOf({ group, kind }: KindSelector, version: string, item: Metadata
   };
 }
 
+/** How long events don't ask again for a kind that was not served, in milliseconds; passes always do. */
+const unservedMilliseconds = 60_000;
+
 /** The metadata of the objects of a kind, in the first of its versions that is served. */
 async function* listMetadata(
   client: ApiClient,
   resource: KindSelector,
   namespace: string | undefined,
   signal: AbortSignal,
+  unserved: Map<string, number>,
 ): AsyncGenerator<KubernetesObject> {
   for (const version of resource.versions) {
+    const key = pathOf(resource, version, undefined);
+    const since = performance.now() - (unserved.get(key) ?? Number.NEGATIVE_INFINITY);
+    if (namespace !== undefined && since < unservedMilliseconds) continue;
     let isServed = false;
     const pages = listPages(client, {
       path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
@@ -162,7 +169,8 @@ async function* listMetadata(
       isServed = true;
       for (const item of items) yield objectOf(resource, version, item);
     }
-    if (isServed) return;
+    if (isServed) return void unserved.delete(key);
+    unserved.set(key, performance.now());
   }
 }
 
@@ -193,12 +201,13 @@ function applyRequest(path: string, object: KubernetesObject, signal: AbortSigna
 
 /** The objects of an API server. */
 export function createKubernetesObjects(client: ApiClient): Objects {
+  const unserved = new Map<string, number>();
   return {
     get: (resource, ref, signal) => get(client, resource, ref, signal),
 
     list: (resource, namespace, signal) => list(client, resource, namespace, signal),
 
-    listMetadata: (resource, namespace, signal) => listMetadata(client, resource, namespace, signal),
+    listMetadata: (resource, namespace, signal) => listMetadata(client, resource, namespace, signal, unserved),
 
     async apply(resource, object, signal) {
       const response = await client.request(applyRequest(pathOfObject(resource, object), object, signal));

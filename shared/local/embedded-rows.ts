@@ -177,12 +177,14 @@ export function patchRow(
   const patched = object && { ...object, spec: specWith(object.spec, facts) };
   const update = database.prepare(
     `UPDATE observations SET labels = ?, version = version + 1, expires_at = coalesce(?, expires_at),
-       history = coalesce(?, history), severity = coalesce(?, severity), object = coalesce(?, object)
+       report = coalesce(?, report), history = coalesce(?, history), severity = coalesce(?, severity),
+       object = coalesce(?, object)
      WHERE place = ? AND name = ? AND uid = ? AND version = ?`,
   );
   const changes = [
     JSON.stringify({ ...labels, ...changed }),
     nullable(expiresAt(changed[labelNames.expires])),
+    nullable(changed[labelNames.report]),
     nullable(history),
     nullable(facts?.severity),
     nullable(patched && JSON.stringify(patched)),

@@ -116,7 +116,8 @@ function createInsert(database: DatabaseSync, now: () => number): (object: Obser
 
 /** Commits creates that arrive together in one transaction: one write to the disk for all of them. */
 function createBatches(database: DatabaseSync, now: () => number) {
-  const insert = createInsert(database, now);
+  // Not before it is needed: a database that is only read may still be one of version 0.1.0.
+  let insert: ReturnType<typeof createInsert> | undefined;
   const begin = database.prepare('BEGIN IMMEDIATE');
   const commit = database.prepare('COMMIT');
   let pending: PendingCreate[] = [];
@@ -125,8 +126,10 @@ function createBatches(database: DatabaseSync, now: () => number) {
     const batch = pending;
     pending = [];
     try {
+      const insertOne = insert ?? createInsert(database, now);
+      insert = insertOne;
       begin.run();
-      const results = batch.map(({ object }) => insert(object));
+      const results = batch.map(({ object }) => insertOne(object));
       commit.run();
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] ?? 'exists');
     } catch (cause) {

@@ -28,17 +28,22 @@ async function slotsNow<Data, Settings>({ source, kinds, context }: Pass<Data, S
   return slots;
 }
 
-/** Derives the slots again whose reports came, went or changed since they were listed. */
-async function reconcileChanged<Data, Settings>(
-  now: ReadonlyMap<string, SlotNow>,
-  { source, context, kinds, fingerprints, changed }: Pass<Data, Settings>,
-): Promise<void> {
-  for (const [label, fingerprint] of fingerprints) {
-    const slot = now.get(label);
-    if (!slot || fingerprintOf(slot.versions) !== fingerprint) changed.add(label);
+/** Derives the slots again whose reports came or changed since they were listed last. */
+async function lookAgain<Data, Settings>(pass: Pass<Data, Settings>): Promise<void> {
+  const { source, context, kinds, fingerprints, changed } = pass;
+  const now = await slotsNow(pass);
+  const again = new Set(pass.incomplete);
+  pass.incomplete.clear();
+  for (const label of new Set([...fingerprints.keys(), ...now.keys()])) {
+    const versions = now.get(label)?.versions;
+    const fingerprint = versions && fingerprintOf(versions);
+    if (fingerprint === fingerprints.get(label)) continue;
+    again.add(label);
+    if (fingerprint === undefined) fingerprints.delete(label);
+    else fingerprints.set(label, fingerprint);
   }
-  for (const label of now.keys()) if (!fingerprints.has(label)) changed.add(label);
-  for (const label of changed) {
+  for (const label of again) {
+    changed.add(label);
     const slot = now.get(label);
     if (slot) await reconcileSlot(undefined, { source, slot: slotOf(source, slot.report, kinds), context });
   }
@@ -95,13 +100,13 @@ async function remove<Data, Settings>(
 }
 
 /**
- * What can be said only when all reports have been seen. They are listed once more before anything is over, and slots
- * whose reports have changed are derived again.
+ * What can be said only when all reports have been seen. They are listed once more before anything is over and again
+ * after that, and slots whose reports have changed are derived again.
  */
 export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, canAge: boolean): Promise<void> {
   const over = canAge ? overdue(pass) : [];
-  if (pass.hasWritten || pass.changed.size > 0 || over.length > 0 || pass.sharedBy.size > 0) {
-    await reconcileChanged(await slotsNow(pass), pass);
+  if (pass.hasWritten || pass.incomplete.size > 0 || over.length > 0 || pass.sharedBy.size > 0) {
+    await lookAgain(pass);
     await settleShared(pass);
     const unchanged = over.filter(({ stored }) => {
       const label = stored.labels[labels.report] ?? '';
@@ -110,6 +115,7 @@ export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, can
     await forEachConcurrently(unchanged, callsInFlight, ({ stored, reason }) =>
       changeUnreported(stored, reason, pass.source.name, pass.context),
     );
+    if (unchanged.length > 0) await lookAgain(pass);
   }
   await remove(pass.copies, 'copy', pass);
   if (canAge)

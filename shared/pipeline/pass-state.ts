@@ -37,7 +37,9 @@ export interface Pass<Data, Settings> {
   readonly fingerprints: Map<string, string>;
   /** Whether anything was written from what was listed. */
   hasWritten: boolean;
-  /** Slots whose reports changed while they were listed. */
+  /** Slots whose reports changed while they were read. */
+  readonly incomplete: Set<string>;
+  /** Slots that had to be derived again. */
   readonly changed: Set<string>;
   /** Slots with a report that can't be read: nothing of theirs is over. */
   readonly held: ReadonlySet<string>;
@@ -103,6 +105,7 @@ export async function createPass<Data, Settings>(
     },
     fingerprints: new Map(),
     hasWritten: false,
+    incomplete: new Set(),
     changed: new Set(),
     held,
     noteHeld(label, reports) {

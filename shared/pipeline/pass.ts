@@ -115,7 +115,7 @@ async function reconcileNamespace<Data, Settings>(group: NamespaceGroup, pass: P
     if (findings >= batchSize) await writeReady();
   }
   await writeReady();
-  for (const label of slots.keys()) pass.changed.add(label);
+  for (const label of slots.keys()) pass.incomplete.add(label);
 }
 
 /** Reconciles a slot all of whose reports have been read. */

@@ -1,3 +1,4 @@
+import { groupVersionOf } from '../api/kind-selector.ts';
 import { labels, sharedSlot } from '../api/labels.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
@@ -65,7 +66,8 @@ async function readAll<Data, Settings>(
   await forEachConcurrently(reports, callsInFlight, async (metadata) => {
     const isGiven = given && keyOf(given.object) === keyOf(metadata) && versionOf(given.object) === versionOf(metadata);
     if (isGiven) return void read.push(given);
-    const kind = slot.kinds.find((candidate) => candidate.kind === metadata.kind && isRelevant(candidate, metadata));
+    const { group } = groupVersionOf(metadata.apiVersion);
+    const kind = slot.kinds.find((candidate) => candidate.kind === metadata.kind && candidate.group === group);
     if (!kind) return;
     const {
       apiVersion,

@@ -58,6 +58,11 @@ export function createTestObjects(): TestObjects {
       yield* found.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
       if (objects.failing) throw new Refusal(503, 'the list failed');
     },
+    async *listMetadata(resource, namespace, signal) {
+      for await (const { apiVersion, kind, metadata } of objects.list(resource, namespace, signal)) {
+        yield { apiVersion, kind, metadata };
+      }
+    },
     async apply(resource, object) {
       remove(resource, object);
       all.push(object);
