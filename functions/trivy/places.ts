@@ -5,7 +5,7 @@ import { isPresent } from '../../shared/finding/values.ts';
  * `-4.1.86.Final`, `-1.0-20260301.101500-7`.
  */
 const version =
-  /[-_.@]?v?(?<!\d)\d+(?:\.\d+)+(?:[-+._~]?(?:rc|cr|beta|alpha|ga|final|release|snapshot|sp|pre|post|dev|build|m|b|a|p|r)(?![a-z])[-.]?\d*|[-+._~]\d+(?!\w))*/gi;
+  /[-_.@]?v?(?<!\d)\d+(?:\.\d+)+(?:[-+._~]?(?:rc|cr|beta|alpha|ga|final|release|snapshot|sp|pre|post|dev|build|m|b|a|p|r)(?![a-z])(?:[-.]?\d+)?|[-+._~]\d+(?!\w))*/gi;
 
 /** A number without a dot is a version only right before the extension of an archive, as in `guava-19.jar`. */
 const shortVersion = /-v?\d+(?=\.(?:jar|war|ear|zip|tgz|gem|gemspec|whl|nupkg|dist-info|egg-info)\b)/gi;

@@ -18,6 +18,7 @@ type Versions = z.infer<typeof versions>;
 const facts = z.object({
   artifact: optionalText,
   category: optionalText,
+  cause: optionalText,
   checkID: optionalText,
   compliance: optionalText,
   container: optionalText,
@@ -112,7 +113,10 @@ function minorSummary(found: Facts): string {
     return count === undefined ? [] : { severity, count };
   });
   const total = counts.reduce((sum, { count }) => sum + count, 0);
-  const words = counts.map(({ severity, count }) => `${count} ${severity}`).join(' and ');
+  const words = counts
+    .map(({ severity, count }) => `${count} ${severity}`)
+    .join(', ')
+    .replace(/, (?=[^,]*$)/, ' and ');
   const fix = found.withFix > 0 ? `${found.withFix} with a fix` : 'none with a fix';
   return `${words} ${total === 1 ? 'vulnerability' : 'vulnerabilities'}, ${fix}${inBrackets(found)}`;
 }
@@ -160,11 +164,12 @@ function checkSummary(found: Facts, { resource }: Finding): string {
 /** What a check is about, where the texts beside it don't say so. */
 function aboutText(resource: Finding['resource'], found: Facts, said: string): string {
   if (resource === undefined) {
-    const where = [found.target, found.artifact].filter((part) => part !== undefined);
+    const where = [found.cause, found.target, found.artifact].filter((part) => part !== undefined);
     return where.length > 0 ? ` (${where.map((part) => shortPath(part.split('\n').join(', '))).join(', ')})` : '';
   }
   const name = workloadName(resource);
-  if (name === undefined || said.includes(name)) return '';
+  const spellings = [`'${name}'`, `"${name}"`, `${resource.kind} ${name}`];
+  if (name === undefined || spellings.some((spelling) => said.includes(spelling))) return '';
   return ` (${name === resource.name ? `${resource.kind} ${name}` : name})`;
 }
 
