@@ -377,7 +377,8 @@ describe('an alert through falcosidekick', () => {
     ['without a source', { ...alert, source: undefined }],
     ['with brackets in its fields', withFields({ 'proc.aname[2]': 'runc', 'proc.apid[2]': 7 }, bare)],
     ['that is long', withFields({ 'proc.cmdline': `sh -c ${`${long} `.repeat(25)}` })],
-    ['that is long and not of ASCII', withFields({ 'proc.cmdline': `sh -c ${'€'.repeat(2000)}` })],
+    ['that is long and has characters of four bytes', withFields({ 'proc.cmdline': `bash -c ${'😀'.repeat(2000)}` })],
+    ['that is long and not of ASCII', withFields({ 'proc.cmdline': `bash -c ${'€'.repeat(2000)}` })],
     [
       'whose command line is just as long as may be',
       withFields({ 'proc.cmdline': 'y'.repeat(512), 'evt.args': long.repeat(20) }),
