@@ -6,8 +6,8 @@ import {
   controllerReads,
   type FunctionDefinition,
   observationWrites,
-  seriesWrites,
   type Permission,
+  seriesWrites,
   triggersOf,
 } from '../shared/function/definitions.ts';
 import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';

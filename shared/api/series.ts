@@ -47,9 +47,9 @@ export function seenWith(seen: readonly string[], more: readonly string[]): stri
   return all;
 }
 
-/** The later of two times, in UTC. */
-export function laterOf(a: string, b: string): string {
-  return new Date(Math.max(Date.parse(a) || 0, Date.parse(b) || 0)).toISOString();
+/** The later of two times. */
+function laterOf(a: string, b: string): string {
+  return Date.parse(a) > Date.parse(b) ? a : b;
 }
 
 /** Adds repeats to a series. What has no series yet happened once before. */

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { laterExpiry, labels } from '../api/labels.ts';
+import { labels, laterExpiry } from '../api/labels.ts';
 import { seriesWith, statusSchema } from '../api/series.ts';
 import type { SeriesAddition, StoredRef } from '../function/stores.ts';
 import type { ApiClient, ApiResponse } from './api-client.ts';

@@ -1,7 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
 import { group } from '../api/group.ts';
-import { expiresAt, historyAnnotation, laterExpiry, labels as labelNames } from '../api/labels.ts';
+import { expiresAt, historyAnnotation, labels as labelNames, laterExpiry } from '../api/labels.ts';
 import { type Series, seriesWith, statusSchema } from '../api/series.ts';
 import { severities } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -210,7 +210,9 @@ export function addSeriesToRow(
   { expires, ...repeats }: SeriesAddition,
 ): 'added' | 'changed' | 'gone' {
   const key = [placeOf(namespace), name];
-  const row = database.prepare('SELECT version, labels, series FROM observations WHERE place = ? AND name = ?').get(...key);
+  const row = database
+    .prepare('SELECT version, labels, series FROM observations WHERE place = ? AND name = ?')
+    .get(...key);
   if (!row) return 'gone';
   const { version, labels, series } = seriesRowSchema.parse(row);
   const later = laterExpiry(expires, labels[labelNames.expires]);
@@ -219,11 +221,7 @@ export function addSeriesToRow(
     `UPDATE observations SET labels = ?, version = version + 1, expires_at = coalesce(?, expires_at), series = ?
      WHERE place = ? AND name = ? AND version = ?`,
   );
-  const changes = [
-    JSON.stringify(renewed),
-    nullable(expiresAt(later)),
-    JSON.stringify(seriesWith(series, repeats)),
-  ];
+  const changes = [JSON.stringify(renewed), nullable(expiresAt(later)), JSON.stringify(seriesWith(series, repeats))];
   return update.run(...changes, ...key, version).changes === 1 ? 'added' : 'changed';
 }
 
