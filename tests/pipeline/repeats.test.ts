@@ -7,53 +7,17 @@ import type { Store } from '../../shared/function/stores.ts';
 import { createEmbeddedStore, type EmbeddedStore } from '../../shared/local/embedded-store.ts';
 import { createRepeats } from '../../shared/pipeline/repeats.ts';
 import { temporaryFolder } from '../host/program.ts';
+import { createPassingTime, day, hour, settle, start } from './passing-time.ts';
 import { createTestContext, handled, ping } from './test-context.ts';
 import { aFinding, events, type Fields, found } from './test-sources.ts';
 
-const start = Date.parse('2026-03-01T12:00:00Z');
-const minute = 60_000;
-const hour = 60 * minute;
 const signal = AbortSignal.timeout(600_000);
-
-/** Lets everything run that waits for nothing but itself. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}
-
-/** Time that passes on demand. */
-function createTime() {
-  let wake: (() => void) | undefined;
-  const time = { now: start };
-  return {
-    time,
-    now: () => time.now,
-    isWaiting: () => wake !== undefined,
-    sleep: (milliseconds: number, ended: AbortSignal) =>
-      new Promise<void>((resolve) => {
-        expect(milliseconds).toBe(minute);
-        if (ended.aborted) return resolve();
-        wake = resolve;
-        ended.addEventListener('abort', () => {
-          wake = undefined;
-          resolve();
-        });
-      }),
-    /** A minute passes, and what follows from it happens. */
-    async minute(): Promise<void> {
-      time.now += minute;
-      const due = wake;
-      wake = undefined;
-      due?.();
-      await settle();
-    },
-  };
-}
 
 /** A function of an event source whose repeats are counted, and the time by which they are written. */
 function createWorld(
   options: { readonly wrap?: (store: Store) => Partial<Store>; readonly environment?: object } = {},
 ) {
-  const { time, ...clock } = createTime();
+  const { time, ...clock } = createPassingTime();
   const calls: string[] = [];
   const counting = (store: EmbeddedStore): Partial<Store> => ({
     async create(...given) {
@@ -210,7 +174,7 @@ describe('repeats of an event', () => {
     const data = temporaryFolder();
     const stores = [1, 2].map(() => createEmbeddedStore({ data, now: () => start }));
     const [first, second] = stores.map((store) => {
-      const { time: _time, ...clock } = createTime();
+      const { time: _time, ...clock } = createPassingTime();
       const test = createTestContext(events, { context: { store } });
       const repeats = createRepeats({ store, onGone: () => undefined, ...clock });
       return { minute: clock.minute, context: { ...test.context, repeats }, store };
@@ -290,8 +254,6 @@ describe('a heartbeat', () => {
 });
 
 describe('an event that goes on', () => {
-  const day = 24 * hour;
-
   it('is one finding for as long as it does, and ends its TTL after the last time', async () => {
     const world = createWorld({ environment: { OBSERVATION_TTL_SECONDS: String((3 * day) / 1000) } });
     const collect = () => handled(gc, ping, world.context);
@@ -339,7 +301,7 @@ function occurrence(changes: Partial<Occurrence> = {}): Occurrence {
 
 /** Repeats that are counted without a store; it keeps what it is given. */
 function createCounter(addSeries?: Store['addSeries']) {
-  const { time: _time, ...clock } = createTime();
+  const { time: _time, ...clock } = createPassingTime();
   const added: { readonly name: string; readonly count: number }[] = [];
   const store: Pick<Store, 'addSeries'> = {
     async addSeries(ref, addition, ended) {
