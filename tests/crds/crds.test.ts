@@ -269,7 +269,7 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     const shown = columns.filter(({ priority }) => priority === 0).map(({ name }) => name);
     expect(shown.map((name) => name.toUpperCase())).toEqual(observationColumns);
     const wide = columns.filter(({ priority }) => priority === 1).map(({ name }) => name);
-    expect(wide).toEqual(['Category', 'Type', 'Rule', 'Actor']);
+    expect(wide).toEqual(['Category', 'Type', 'Rule', 'Actor', 'Count']);
     expect(columns.at(-1)?.name).toBe('Summary');
     const cells: unknown[] = body.rows[0].cells;
     const cellOf = (name: string) => cells[columns.findIndex((column) => column.name === name)];

@@ -44,7 +44,8 @@ const event = (type: string, data: unknown, extensions: Record<string, string> =
 });
 
 /** Two equal events with ids of their own. */
-const twice = (type: string, data: unknown) => ['1', '2'].map((id) => event(type, data, { 'ce-id': id }));
+const twice = (type: string, data: unknown, source = '/tests') =>
+  ['1', '2'].map((id) => event(type, data, { 'ce-id': id, 'ce-source': source }));
 
 /** Whether repeats were counted; the Observations are deleted, so that the next attempt has to count anew. */
 async function hasCounted(cluster: Cluster): Promise<boolean> {
@@ -104,6 +105,13 @@ const mappingOf = (name: string) => ({
     mappings: { severity: 'HIGH', category: 'security', eventType: 'own' },
   },
 });
+const hooks = {
+  ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'Ingester', metadata: { name: 'hooks' } },
+  spec: {
+    ...{ source: 'hooks', ingester: 'webhook', webhook: { path: 'hooks' } },
+    mappings: { severity: 'HIGH', category: 'security', eventType: 'own' },
+  },
+};
 
 const jobs: readonly Job[] = [
   {
@@ -159,6 +167,7 @@ const jobs: readonly Job[] = [
       const name = 'zen-watcher-ingest-kinds';
       await cluster.request('PATCH', `${rbac}/clusterroles/${name}`, { rules: [reads] }, mergePatch);
       await cluster.request('POST', `${mappingPath}/observationmappings`, mappingOf('own'));
+      await cluster.request('POST', `${mappingPath}/ingesters`, hooks);
     },
     requests: [
       {
@@ -170,7 +179,9 @@ const jobs: readonly Job[] = [
         },
       },
       referenceTo(policies),
+      ...twice('io.kube-zen.ingest.v1', { text: 'a' }, '/ingest/hooks'),
     ],
+    isDone: hasCounted,
   },
   {
     name: 'kyverno',
