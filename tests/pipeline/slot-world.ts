@@ -27,7 +27,7 @@ const oldChecks = kindOf('old.example.com', 'Check', 'checks');
 const clusterScans = kindOf('scans.example.com', 'ClusterScan', 'clusterscans', false);
 
 /** A row of a report. What is not said is the same in all rows. */
-export interface Row {
+interface Row {
   readonly id: string;
   readonly severity?: string;
   readonly summary?: string;
