@@ -63,9 +63,25 @@ export interface EmbeddedStoreOptions {
 
 export type EmbeddedStore = Store & ObservationReader & { close(): void };
 
+/** The columns that a database of version 0.1.0 lacks. */
+function missingColumns(database: DatabaseSync): string[] {
+  const columns = new Set(
+    database
+      .prepare('PRAGMA table_info(observations)')
+      .all()
+      .map(({ name }) => name),
+  );
+  return ['report', 'history'].filter((column) => !columns.has(column));
+}
+
 function openToRead(data: string): DatabaseSync {
   const database = new DatabaseSync(join(data, databaseFile), { readOnly: true });
   database.exec('PRAGMA busy_timeout = 5000');
+  const missing = missingColumns(database).map((column) => `NULL AS ${column}`);
+  // A temporary view hides the table of that name, which may not be changed.
+  if (missing.length > 0) {
+    database.exec(`CREATE TEMP VIEW observations AS SELECT *, ${missing.join(', ')} FROM main.observations`);
+  }
   return database;
 }
 
@@ -75,16 +91,7 @@ function open(data: string): DatabaseSync {
   // FULL: a commit is on disk before it returns, so acknowledged data survives kill -9 and a power failure.
   database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
   database.exec(schema);
-  // Version 0.1.0 had none of these.
-  const columns = new Set(
-    database
-      .prepare('PRAGMA table_info(observations)')
-      .all()
-      .map(({ name }) => name),
-  );
-  for (const column of ['report', 'history']) {
-    if (!columns.has(column)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
-  }
+  for (const column of missingColumns(database)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
   database.exec(reportIndex);
   return database;
 }

@@ -1,9 +1,3 @@
-/** Decodes a file as UTF-16 if it starts with that byte order mark, as what PowerShell's `>` writes does; else as UTF-8. */
-export function decodeText(bytes: Uint8Array): string {
-  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : 'utf-8';
-  return new TextDecoder(encoding).decode(bytes);
-}
-
 /** Index of the quote that closes the string that starts at `from`; the length of the text if there is none. */
 function closingQuote(text: string, from: number): number {
   for (let at = from + 1; at < text.length; at += 1) {
@@ -36,19 +30,19 @@ function parsed(text: string): { readonly value: unknown } | undefined {
   }
 }
 
-/**
- * The JSON documents in a tool's output: one, or several in a row, possibly with log lines around them. A document
- * starts at the beginning of a line. Throws the error of JSON.parse if there is none, or if the last one was cut off.
- */
-export function jsonDocuments(text: string): unknown[] {
-  const whole = parsed(text);
-  if (whole) return [whole.value];
+/** How often, on average, a character may be read: a text of false starts alone would be read once for each of them. */
+const maxReadings = 16;
+
+/** The documents that start at the beginning of a line. Throws the error of JSON.parse if the last one was cut off. */
+function documentsAtLineStarts(text: string): unknown[] {
   const documents: unknown[] = [];
   const start = /^[^\S\n]*[{[]/gm;
-  for (let match = start.exec(text); match; match = start.exec(text)) {
+  let read = 0;
+  for (let match = start.exec(text); match && read < maxReadings * text.length; match = start.exec(text)) {
     const from = start.lastIndex - 1;
     const end = endOf(text, from);
     const document = end === undefined ? undefined : parsed(text.slice(from, end));
+    read += (end ?? text.length) - from;
     if (end === undefined || !document) {
       // A log line may begin with a bracket, but text that begins with a brace and doesn't end was cut off.
       if (text[from] === '{') JSON.parse(text.slice(from, end));
@@ -57,6 +51,29 @@ export function jsonDocuments(text: string): unknown[] {
     documents.push(document.value);
     start.lastIndex = end;
   }
-  if (documents.length === 0) JSON.parse(text);
   return documents;
+}
+
+/** The documents that end a line, each after a prefix such as the time or the Pod that `kubectl logs` can print. */
+function documentsAfterPrefixes(text: string): unknown[] {
+  return text.split('\n').flatMap((line) => {
+    const starts = [' {', ' [{'].map((start) => line.indexOf(start)).filter((at) => at >= 0);
+    const document = starts.length > 0 ? parsed(line.slice(Math.min(...starts))) : undefined;
+    return document ? [document.value] : [];
+  });
+}
+
+/**
+ * The JSON documents in a tool's output: one, or several in a row, possibly with log lines around them. A document
+ * starts at the beginning of a line; if none does, it may be what a log line ends with. Throws the error of JSON.parse
+ * if there is none, or if the last one was cut off.
+ */
+export function jsonDocuments(text: string): unknown[] {
+  const whole = parsed(text);
+  if (whole) return [whole.value];
+  const documents = documentsAtLineStarts(text);
+  if (documents.length > 0) return documents;
+  const prefixed = documentsAfterPrefixes(text);
+  if (prefixed.length === 0) JSON.parse(text);
+  return prefixed;
 }
