@@ -51,6 +51,8 @@ export interface SplitBody {
   readonly refused: readonly RefusedItem[];
   /** How many other items there were, which no rule can match. Most items of a batch are like that. */
   readonly unwanted: number;
+  /** What the sender must read to take the request for received: JSON, with 200. Others are answered 204. */
+  readonly answer?: Readonly<Record<string, unknown>>;
 }
 
 /** Raw HTTP from a tool that does not speak CloudEvents; the gateway turns it into events of `eventType`. */
