@@ -27,6 +27,7 @@ export default defineSource<AuditEvent, (typeof auditSettings)['_output']>({
       path: '/audit/webhook',
       eventType,
       list: 'items',
+      tokenHeader: 'x-amz-firehose-access-key',
       split: (body) => split(body, settings),
       inFlight: settings.AUDIT_BUFFER_SIZE,
       senderRetries: true,

@@ -83,10 +83,10 @@ async function receive(request: RawRequest, context: Context): Promise<void> {
 async function forward(
   webhook: WebhookTrigger,
   functionName: string,
-  { path: source, takeBody, traceparent }: RawRequest,
+  { path: source, takeBody, answerWith, traceparent }: RawRequest,
   context: Context,
 ): Promise<void> {
-  const { items, refused, unwanted } = split(webhook, takeBody());
+  const { items, refused, unwanted, answer } = split(webhook, takeBody());
   const time = new Date(context.clock.now()).toISOString();
   const limit = webhook.senderRetries ? deadlineMilliseconds : holdMilliseconds;
   const signal = AbortSignal.any([context.event.signal, AbortSignal.timeout(limit)]);
@@ -103,6 +103,7 @@ async function forward(
     };
     return publish(event, webhook, context, signal);
   });
+  if (answer) answerWith(answer);
   const { tally } = context.event;
   tally.observed(items.length);
   if (unwanted > 0) tally.skipped('unwanted', unwanted);

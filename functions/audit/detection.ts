@@ -30,9 +30,9 @@ export interface LogRule {
   readonly group?: string;
   /** Plurals, with `/subresource` where that is meant; all of the group if absent. */
   readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
   readonly namespaces?: readonly string[];
   readonly userGroups?: readonly string[];
-  readonly users?: readonly string[];
 }
 
 /** A row of the table. */

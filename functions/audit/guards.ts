@@ -218,7 +218,23 @@ export const criticalConfigChange: Detection = {
   bodies: 'none',
   exempt: ['system'],
   by: 'hour',
-  logs: [{ level: 'Metadata', verbs: writes, group: '', resources: ['configmaps'] }],
+  logs: [
+    {
+      level: 'Metadata',
+      verbs: ['update', 'patch', 'delete'],
+      group: '',
+      resources: ['configmaps'],
+      resourceNames: [...criticalConfigs.keys()],
+    },
+    // Whoever creates an object hasn't named it in the path, which is all that a Policy sees.
+    {
+      level: 'Metadata',
+      verbs: ['create', 'deletecollection'],
+      group: '',
+      resources: ['configmaps'],
+      namespaces: ['kube-system', 'kube-public', 'argocd'],
+    },
+  ],
   judge(deed) {
     if (deed.resource !== 'configmaps' || deed.group !== '' || !deed.isWrite || deed.name === undefined)
       return undefined;

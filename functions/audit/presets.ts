@@ -73,7 +73,8 @@ export const templateControllers: readonly string[] = [
   ),
 ];
 
-const systemUsers: readonly string[] = [
+/** The control plane of a cluster that its owner runs. */
+export const controlPlane: readonly string[] = [
   'system:node:*',
   'system:kube-controller-manager',
   'system:kube-scheduler',
@@ -85,6 +86,10 @@ const systemUsers: readonly string[] = [
   'system:kube-apiserver',
   'kube-apiserver',
   ...account('kube-system', ...controllers),
+];
+
+/** What the control planes of others call themselves. */
+const managed: readonly string[] = [
   // EKS: https://docs.aws.amazon.com/eks/latest/userguide/default-roles-users.html
   'eks:*',
   // AKS: what its control plane calls itself in kube-audit.
@@ -277,7 +282,7 @@ const impersonators: readonly string[] = [
   ...account('flux-system', 'kustomize-controller', 'helm-controller'),
 ];
 
-export const presets = { system: systemUsers, operators, deployers, secretReaders, impersonators };
+export const presets = { system: [...controlPlane, ...managed], operators, deployers, secretReaders, impersonators };
 
 export type Preset = Exclude<keyof typeof presets, 'impersonators'>;
 

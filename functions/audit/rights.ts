@@ -1,6 +1,6 @@
 import type { Severity } from '../../shared/finding/severity.ts';
 import { type Deed, didTo, few, isChange, isDeletion, isKubeNamespace, milder, worst } from './deed.ts';
-import { changes, type Detection, type Verdict, writes } from './detection.ts';
+import { changes, type Detection, deletions, type Verdict } from './detection.ts';
 import type { RbacFacts, RbacRule, RbacSubject } from './rbac-facts.ts';
 import { accountOf } from './who.ts';
 
@@ -139,7 +139,7 @@ export const rbacChange: Detection = {
   by: 'act',
   logs: [
     { level: 'RequestResponse', verbs: changes, group: rbacGroup },
-    { level: 'Metadata', verbs: writes, group: rbacGroup },
+    { level: 'Request', verbs: deletions, group: rbacGroup },
   ],
   judge(deed) {
     if (deed.group !== rbacGroup || !deed.isWrite || isBootstrap(deed)) return undefined;
@@ -285,7 +285,15 @@ export const permissionDiscovery: Detection = {
   bodies: 'none',
   exempt: ['system', 'operators', 'deployers', 'secretReaders'],
   by: 'hour',
-  logs: [{ level: 'Metadata', verbs: ['create'], group: 'authorization.k8s.io', resources: [...selfReviews] }],
+  logs: [
+    {
+      level: 'Metadata',
+      verbs: ['create'],
+      group: 'authorization.k8s.io',
+      resources: [...selfReviews],
+      userGroups: ['system:serviceaccounts'],
+    },
+  ],
   judge({ who, verb, resource }) {
     const isAsked = verb === 'create' && selfReviews.has(resource);
     return isAsked && who.account ? { severity: 'LOW', text: 'asked what it may do' } : undefined;

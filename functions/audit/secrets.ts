@@ -114,12 +114,14 @@ export const resourceDeletion: Detection = {
   exempt: ofStrangers,
   by: 'hour',
   logs: [
+    // The body of a deletion says whether it is a dry run.
     ...[...kept].map(([group, resources]) => ({
-      level: 'Metadata' as const,
+      level: 'Request' as const,
       verbs: ['delete'],
       group,
-      resources: [...resources],
+      resources: resources.filter((resource) => resource !== 'secrets'),
     })),
+    { level: 'Metadata', verbs: ['delete'], group: '', resources: ['secrets'] },
     { level: 'Metadata', verbs: ['create'], group: 'velero.io', resources: ['deletebackuprequests'] },
     { level: 'Metadata', verbs: ['deletecollection'] },
   ],

@@ -23,7 +23,12 @@ const sessionLogs: Detection['logs'] = [
     group: '',
     resources: ['pods/exec', 'pods/attach', 'pods/portforward'],
   },
-  { level: 'Metadata', verbs: ['get', 'create'], group: 'subresources.kubevirt.io' },
+  {
+    level: 'Metadata',
+    verbs: ['get', 'create'],
+    group: 'subresources.kubevirt.io',
+    resources: [...consoles].map((name) => `virtualmachineinstances/${name}`),
+  },
 ];
 
 export const podExecSuspicious: Detection = {
@@ -156,7 +161,7 @@ export const anonymousAccess: Detection = {
   exempt: [],
   isAboutWho: true,
   by: 'user',
-  logs: [{ level: 'Metadata', userGroups: ['system:unauthenticated'] }],
+  logs: [],
   judge(deed) {
     if (!deed.who.isAnonymous || deed.outcome !== 'allowed') return undefined;
     const what = deed.resource === '' ? `reached ${deed.path}` : didTo(deed);

@@ -75,6 +75,8 @@ export interface WebhookTrigger {
    * For a path that ends with `/*`: whether a path exists at the moment. Throws a Refusal 503 while that is unknown.
    */
   isServed?(path: string, context: PathContext): boolean;
+  /** The header in which a sender that can't sign in as others do sends the token, in lower case. */
+  readonly tokenHeader?: string;
   /** How many requests may be in flight; more are answered 503. */
   readonly inFlight: number;
   /**

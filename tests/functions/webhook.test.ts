@@ -41,6 +41,7 @@ function audited(fields: Record<string, unknown> = {}) {
 
 async function receive(body: unknown, path = '/audit/webhook', context: Overrides = {}) {
   const published: CloudEvent[] = [];
+  const answers: unknown[] = [];
   const test = createTestContext(webhook, {
     context: { functions: peers, publish: async (event) => void published.push(event), ...context },
   });
@@ -49,12 +50,13 @@ async function receive(body: unknown, path = '/audit/webhook', context: Override
     {
       path,
       endpoint: path,
+      answerWith: (json) => answers.push(json),
       takeBody: () => (body instanceof Uint8Array ? body : new TextEncoder().encode(JSON.stringify(body))),
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     },
     { ...test.context, event: { ...test.context.event, tally } },
   );
-  return { summary: tally.read(), published };
+  return { summary: tally.read(), published, answers };
 }
 
 describe('what a webhook sends to the Broker', () => {
