@@ -127,10 +127,18 @@ export function isGuarded({ namespace, scope }: Deed): boolean {
   return isKubeNamespace(namespace) || (namespace !== undefined && namespace === scope.systemNamespace);
 }
 
+/** Several of a kind; one that isn't known is called by its plural anyway. */
+function pluralOf(kind: string, resource: string): string {
+  if (kind === resource || kind === 'Endpoints') return kind;
+  if (kind.endsWith('y')) return `${kind.slice(0, -1)}ies`;
+  return kind.endsWith('s') ? `${kind}es` : `${kind}s`;
+}
+
 /** The object, as a summary names it: `Secret payments/db`, `all Secrets in payments`. */
 export function objectOf({ kind, namespace, name, verb, facts, resource }: Deed): string {
   if (verb === 'deletecollection' || verb === 'list' || verb === 'watch') {
-    if (name === undefined) return `${kind}s ${namespace === undefined ? 'of the whole cluster' : `in ${namespace}`}`;
+    const all = pluralOf(kind, resource);
+    if (name === undefined) return `${all} ${namespace === undefined ? 'of the whole cluster' : `in ${namespace}`}`;
   }
   const shown = name ?? (facts.generateName === undefined ? undefined : `${facts.generateName}*`);
   if (resource === '') return 'no object';
@@ -150,7 +158,8 @@ const past: Readonly<Record<string, string>> = {
 };
 
 export function didTo(deed: Deed): string {
-  return `${Object.hasOwn(past, deed.verb) ? past[deed.verb] : 'used'} ${objectOf(deed)}`;
+  const verb = deed.verb === 'deletecollection' && deed.name !== undefined ? 'delete' : deed.verb;
+  return `${Object.hasOwn(past, verb) ? past[verb] : 'used'} ${objectOf(deed)}`;
 }
 
 /** One step milder, LOW at least. */

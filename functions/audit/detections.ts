@@ -100,7 +100,7 @@ function refusedSeverity(severity: Verdict['severity']): Verdict['severity'] {
 export function judge(deed: Deed): Judgement {
   const noise = noiseOf(deed);
   if (noise !== undefined) return { reason: noise };
-  const everyday = deed.outcome === 'denied' ? 'denied' : everydayReason(deed);
+  const everyday = deed.outcome === 'denied' ? 'denied' : deed.resource === '' ? 'no_object' : everydayReason(deed);
   const rows = rowsOf(deed, everyday === undefined ? detections : detections.filter(({ isAboutWho }) => isAboutWho));
   const [first, ...others] = rows;
   if (!first) return { reason: everyday ?? 'no_rule' };

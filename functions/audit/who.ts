@@ -44,6 +44,7 @@ export function accountOf(username: string): Account | undefined {
 const handTools = /^(?:kubectl|curl|wget)\b|python/i;
 
 const maxLabel = 44;
+const kindLength = 'ServiceAccount '.length;
 
 function shortened(name: string): string {
   return name.length <= maxLabel ? name : `${name.slice(0, 20)}…${name.slice(-(maxLabel - 21))}`;
@@ -51,7 +52,10 @@ function shortened(name: string): string {
 
 function labelOf(username: string): string {
   const account = accountOf(username);
-  if (account) return shortened(`${account.namespace}/${account.name}`);
+  if (account) {
+    const name = `${account.namespace}/${account.name}`;
+    return name.length + kindLength <= maxLabel ? `ServiceAccount ${name}` : shortened(name);
+  }
   if (username.startsWith('system:node:')) return shortened(`node ${username.slice('system:node:'.length)}`);
   return shortened(username.replace(/^arn:aws[\w-]*:(?:iam|sts)::\d+:(?:user|assumed-role|role)\//, ''));
 }

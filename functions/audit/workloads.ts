@@ -120,6 +120,9 @@ function isScaledToZero({ subresource, facts, verb }: Deed): boolean {
   );
 }
 
+/** What can change of a Pod that is there. */
+const ofPods: ReadonlySet<string> = new Set(['image', 'command']);
+
 /** What somebody does to workloads by hand, in words; `undefined` if nothing that counts. */
 function handiwork(deed: Deed): string | undefined {
   const { verb, resource, subresource, facts } = deed;
@@ -129,7 +132,7 @@ function handiwork(deed: Deed): string | undefined {
   if (!isWorkload(deed)) return undefined;
   if (verb === 'create') return didTo(deed);
   if (!facts.isSeen) return `${didTo(deed)}, how is not logged`;
-  const { changes: changed = [] } = facts;
+  const changed = (facts.changes ?? []).filter((change) => resource !== 'pods' || ofPods.has(change));
   return changed.length > 0 ? `${didTo(deed)}: ${changed.join(', ')}` : undefined;
 }
 
