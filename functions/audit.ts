@@ -43,24 +43,23 @@ export default defineSource<AuditEvent, (typeof auditSettings)['_output']>({
   },
 });
 
-/** Whether a detection matches an event: only then is it forwarded. */
-function isRelevant(event: AuditEvent, settings: AuditSettings): boolean {
-  return judge(deedOf(event, scopeOf(settings))).match !== undefined;
-}
-
 /** Splits whatever holds events. A bad one among several does not hold up the others. */
 function split(body: unknown, settings: AuditSettings): SplitBody {
   const shipped = shippedIn(body, 'body');
   const isWrapped = shipped.length !== 1 || shipped[0]?.path !== 'body';
   const items: SplitBody['items'][number][] = [];
   const refused: RefusedItem[] = [];
+  const reasons: Record<string, number> = {};
   for (const one of shipped) {
     if ('fault' in one) refused.push({ path: one.path, message: one.fault });
-    else addItem(one, { settings, isWrapped, items, refused });
+    else {
+      const reason = addItem(one, { settings, isWrapped, items, refused });
+      if (reason !== undefined) reasons[reason] = (reasons[reason] ?? 0) + 1;
+    }
   }
   const answer = answerTo(body);
   const unwanted = shipped.length - items.length - refused.length;
-  return { items, refused, unwanted, ...(answer && { answer }) };
+  return { items, refused, unwanted, reasons, ...(answer && { answer }) };
 }
 
 interface Split {
@@ -70,13 +69,20 @@ interface Split {
   readonly refused: RefusedItem[];
 }
 
-function addItem(one: Shipped, { settings, isWrapped, items, refused }: Split): void {
-  if (!('event' in one) || isPlainRead(one.event, settings)) return;
+/** Adds an event if a detection matches it: only then is it forwarded. Returns why not, if it was readable. */
+function addItem(one: Shipped, { settings, isWrapped, items, refused }: Split): string | undefined {
+  if (!('event' in one)) return 'other_log';
+  if (isPlainRead(one.event, settings)) return 'no_rule';
   const parsed = auditEvent.safeParse(one.event);
   if (!parsed.success) {
     if (!isWrapped) throw schemaRefusal(parsed.error, 'body');
     refused.push(firstFault(parsed.error, one.path));
-  } else if (isRelevant(parsed.data, settings)) items.push(itemOf(parsed.data));
+    return undefined;
+  }
+  const judgement = judge(deedOf(parsed.data, scopeOf(settings)));
+  if (!judgement.match) return judgement.reason;
+  items.push(itemOf(parsed.data));
+  return undefined;
 }
 
 const readVerbs: ReadonlySet<unknown> = new Set(['get', 'list', 'watch']);

@@ -10,14 +10,14 @@ function escaped(character: string): string {
  * escapes. Longer lines are cut after `max` UTF-16 code units, with `…` at the end.
  */
 export function oneLine(text: string, max: number): string {
-  // Four times the limit is enough to fill the line, whatever is collapsed; more would only cost time.
-  const line = text
+  const whole = text.trim();
+  // Four times the limit nearly always fills the line, whatever is collapsed; more would only cost time.
+  const line = whole
     .slice(0, max * 4)
     .toWellFormed()
     .replaceAll(/\s+/g, ' ')
-    .trim()
     .replaceAll(unprintable, escaped);
-  if (line.length <= max) return line;
+  if (line.length <= max && whole.length <= max * 4) return line;
   const cut = line.slice(0, max - 1);
   return `${cut.isWellFormed() ? cut : cut.slice(0, -1)}…`;
 }

@@ -10,11 +10,12 @@ import type { ObservationReader } from '../view/observation-reader.ts';
 import {
   deleteRow,
   expiredRows,
+  findRow,
   guarded,
   nullable,
+  patchRow,
   placeOf,
   readPage,
-  relabelRow,
   storageFault,
   storedRows,
 } from './embedded-rows.ts';
@@ -33,6 +34,7 @@ const schema = `
     source TEXT NOT NULL,
     severity TEXT NOT NULL,
     report TEXT,
+    history TEXT,
     expires_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
     object TEXT NOT NULL,
@@ -61,9 +63,25 @@ export interface EmbeddedStoreOptions {
 
 export type EmbeddedStore = Store & ObservationReader & { close(): void };
 
+/** The columns that a database of version 0.1.0 lacks. */
+function missingColumns(database: DatabaseSync): string[] {
+  const columns = new Set(
+    database
+      .prepare('PRAGMA table_info(observations)')
+      .all()
+      .map(({ name }) => name),
+  );
+  return ['report', 'history'].filter((column) => !columns.has(column));
+}
+
 function openToRead(data: string): DatabaseSync {
   const database = new DatabaseSync(join(data, databaseFile), { readOnly: true });
   database.exec('PRAGMA busy_timeout = 5000');
+  const missing = missingColumns(database).map((column) => `NULL AS ${column}`);
+  // A temporary view hides the table of that name, which may not be changed.
+  if (missing.length > 0) {
+    database.exec(`CREATE TEMP VIEW observations AS SELECT *, ${missing.join(', ')} FROM main.observations`);
+  }
   return database;
 }
 
@@ -73,9 +91,7 @@ function open(data: string): DatabaseSync {
   // FULL: a commit is on disk before it returns, so acknowledged data survives kill -9 and a power failure.
   database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
   database.exec(schema);
-  // Version 0.1.0 had a column `subject` in its place.
-  const columns = database.prepare('PRAGMA table_info(observations)').all();
-  if (!columns.some(({ name }) => name === 'report')) database.exec('ALTER TABLE observations ADD COLUMN report TEXT');
+  for (const column of missingColumns(database)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
   database.exec(reportIndex);
   return database;
 }
@@ -107,7 +123,8 @@ function createInsert(database: DatabaseSync, now: () => number): (object: Obser
 
 /** Commits creates that arrive together in one transaction: one write to the disk for all of them. */
 function createBatches(database: DatabaseSync, now: () => number) {
-  const insert = createInsert(database, now);
+  // Not before it is needed: a database that is only read may still be one of version 0.1.0.
+  let insert: ReturnType<typeof createInsert> | undefined;
   const begin = database.prepare('BEGIN IMMEDIATE');
   const commit = database.prepare('COMMIT');
   let pending: PendingCreate[] = [];
@@ -116,8 +133,10 @@ function createBatches(database: DatabaseSync, now: () => number) {
     const batch = pending;
     pending = [];
     try {
+      const insertOne = insert ?? createInsert(database, now);
+      insert = insertOne;
       begin.run();
-      const results = batch.map(({ object }) => insert(object));
+      const results = batch.map(({ object }) => insertOne(object));
       commit.run();
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] ?? 'exists');
     } catch (cause) {
@@ -156,8 +175,12 @@ export function createEmbeddedStore({ data, now, isReadOnly = false }: EmbeddedS
       for (const expired of expiredRows(database, time)) yield expired;
     },
 
-    async relabel(ref, changed) {
-      return guarded(() => relabelRow(database, ref, changed));
+    async find(namespace, name) {
+      return guarded(() => findRow(database, namespace, name));
+    },
+
+    async patch(stored, patch) {
+      return guarded(() => patchRow(database, stored, patch));
     },
 
     async delete(ref) {

@@ -4,7 +4,14 @@ import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
 import { formatPath } from '../finding/format-path.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import { decodeText } from './json-documents.ts';
+import { decodeText } from './decode-text.ts';
+
+const ownerReference = z.looseObject({
+  apiVersion: z.string(),
+  kind: z.string(),
+  name: z.string(),
+  controller: z.boolean().optional(),
+});
 
 /** Checks what identifies an object, and no more: the sources' own schemas check its content. */
 const objectSchema = z.looseObject({
@@ -16,6 +23,7 @@ const objectSchema = z.looseObject({
     uid: z.string().optional(),
     labels: z.record(z.string(), z.string()).optional(),
     annotations: z.record(z.string(), z.string()).optional(),
+    ownerReferences: z.array(ownerReference).optional().catch(undefined),
     creationTimestamp: z.string().nullish(),
     deletionTimestamp: z.string().nullish(),
   }),

@@ -12,7 +12,7 @@ const query = (...words: readonly string[]): string =>
   words.map((word) => `command=${encodeURIComponent(word)}`).join('&');
 const denied = { code: 403, decision: 'forbid' } as const;
 const admin = (subject: unknown) => ({ roleRef: { kind: 'ClusterRole', name: 'cluster-admin' }, subjects: [subject] });
-const review = (by: string, agent?: string): Step => [
+const review = (by: string, agent = 'curl/8.5.0'): Step => [
   '',
   { by, agent, does: 'create authorization.k8s.io:selfsubjectrulesreviews -' },
 ];
