@@ -1,5 +1,5 @@
 import { contentHash } from '../shared/finding/canonical-json.ts';
-import { firstFault, schemaRefusal } from '../shared/function/refusal.ts';
+import { firstFault, Refusal, schemaRefusal } from '../shared/function/refusal.ts';
 import type { RefusedItem, SplitBody } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 import { deedOf } from './audit/deed.ts';
@@ -7,7 +7,7 @@ import { judge } from './audit/detections.ts';
 import { type AuditEvent, auditEvent } from './audit/event.ts';
 import { findingOf } from './audit/finding.ts';
 import { type AuditSettings, auditSettings, scopeOf } from './audit/settings.ts';
-import { answerTo, type Shipped, shippedIn } from './audit/shipping.ts';
+import { answerTo, isBrokenList, type Shipped, shippedIn } from './audit/shipping.ts';
 import { at } from './audit/values.ts';
 
 const eventType = 'io.kube-zen.audit.v1';
@@ -45,6 +45,7 @@ export default defineSource<AuditEvent, (typeof auditSettings)['_output']>({
 
 /** Splits whatever holds events. A bad one among several does not hold up the others. */
 function split(body: unknown, settings: AuditSettings): SplitBody {
+  if (isBrokenList(body)) throw new Refusal(422, 'the data breaks the schema', { path: 'body.items' });
   const shipped = shippedIn(body, 'body');
   const isWrapped = shipped.length !== 1 || shipped[0]?.path !== 'body';
   const items: SplitBody['items'][number][] = [];

@@ -119,6 +119,11 @@ export function shippedIn(body: unknown, path: string, depth = 0): Shipped[] {
   return fromAzure(body, path, deeper) ?? fromGoogle(body, path, deeper) ?? [{ path, event: body }];
 }
 
+/** Whether a body says that it is a list and has none. */
+export function isBrokenList(body: unknown): boolean {
+  return at(body, 'kind') === 'EventList' && !Array.isArray(at(body, 'items'));
+}
+
 /** What Firehose wants to read; a 204 is a failure to it. */
 export function answerTo(body: unknown): Readonly<Record<string, unknown>> | undefined {
   const requestId = textAt(body, 'requestId');
