@@ -8,7 +8,7 @@ import { type AuditEvent, auditEvent } from './audit/event.ts';
 import { findingOf } from './audit/finding.ts';
 import { type AuditSettings, auditSettings, scopeOf } from './audit/settings.ts';
 import { answerTo, isBrokenList, type Shipped, shippedIn } from './audit/shipping.ts';
-import { at } from './audit/values.ts';
+import { at, isRecord } from './audit/values.ts';
 
 const eventType = 'io.kube-zen.audit.v1';
 
@@ -74,6 +74,11 @@ interface Split {
 function addItem(one: Shipped, { settings, isWrapped, items, refused }: Split): string | undefined {
   if (!('event' in one)) return 'other_log';
   if (isPlainRead(one.event, settings)) return 'no_rule';
+  // Of a million numbers in a list, the schema would take its time for each.
+  if (isWrapped && !isRecord(one.event)) {
+    refused.push({ path: one.path, message: 'Invalid input: expected object' });
+    return undefined;
+  }
   const parsed = auditEvent.safeParse(one.event);
   if (!parsed.success) {
     if (!isWrapped) throw schemaRefusal(parsed.error, 'body');

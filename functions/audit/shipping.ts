@@ -107,7 +107,8 @@ function fromGoogle(body: Readonly<Record<string, unknown>>, path: string, depth
 export function shippedIn(body: unknown, path: string, depth = 0): Shipped[] {
   if (depth > maxDepth) return [{ path, fault: 'is nested too deeply' }];
   const deeper = depth + 1;
-  if (Array.isArray(body)) return each(path, body, deeper);
+  // A list is a batch if its first member may be an event; anything else is no batch of ours.
+  if (Array.isArray(body) && isRecord(body[0])) return each(path, body, deeper);
   if (!isRecord(body)) return [{ path, event: body }];
   if (body.kind === 'EventList' && Array.isArray(body.items)) {
     return body.items.map((event, index) => ({ path: `${path === 'body' ? '' : `${path}.`}items[${index}]`, event }));
