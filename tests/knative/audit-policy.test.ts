@@ -37,7 +37,7 @@ const job = { template: { spec: { restartPolicy: 'Never', containers: [{ name: '
 const cronJob = { metadata: { name: 'c' }, spec: { schedule: '* * * * *', jobTemplate: { spec: job } } };
 const secret = { metadata: { name: 's' }, stringData: { password: secretText } };
 const service = (name: string, spec: object) => ({ metadata: { name }, spec: { ports: [{ port: 80 }], ...spec } });
-const review = { spec: {} };
+const review = { spec: { namespace: 'shop' } };
 const labels = (value: string) => ({ metadata: { labels: { 'pod-security.kubernetes.io/enforce': value } } });
 const quota = { metadata: { name: 'q' }, spec: { hard: { pods: '100' } } };
 
@@ -132,7 +132,7 @@ const deeds: readonly Deed[] = [
   { method: 'DELETE', path: '/api/v1/nodes/n1', eventType: 'node-change' },
   {
     method: 'POST',
-    path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+    path: '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews',
     body: review,
     byAccount: true,
     eventType: 'permission-discovery',
