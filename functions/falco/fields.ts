@@ -75,7 +75,7 @@ function isStable(name: string, isInPod: boolean): boolean {
   if (!name.includes('.') || (isInPod && name === 'container.id')) return false;
   const words = name.toLowerCase().split(/[^a-z0-9]+/);
   return (
-    !words.some((word) => volatileWords.has(word.replace(/\d+$/, '')) || word.endsWith('timestamp')) &&
+    !words.some((word) => volatileWords.has(word) || word.endsWith('timestamp')) &&
     !volatileFields.some((field) => field.test(name))
   );
 }

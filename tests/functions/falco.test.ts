@@ -377,7 +377,8 @@ describe('an alert through falcosidekick', () => {
     ['without a source', { ...alert, source: undefined }],
     ['with brackets in its fields', withFields({ 'proc.aname[2]': 'runc', 'proc.apid[2]': 7 }, bare)],
     ['that is long', withFields({ 'proc.cmdline': `sh -c ${`${long} `.repeat(25)}` })],
-    ['that is long and not of ASCII', withFields({ 'proc.cmdline': `sh -c ${'€'.repeat(2000)}` })],
+    ['that is long and has characters of four bytes', withFields({ 'proc.cmdline': `bash -c ${'😀'.repeat(2000)}` })],
+    ['that is long and not of ASCII', withFields({ 'proc.cmdline': `bash -c ${'€'.repeat(2000)}` })],
     [
       'whose command line is just as long as may be',
       withFields({ 'proc.cmdline': 'y'.repeat(512), 'evt.args': long.repeat(20) }),
@@ -503,6 +504,14 @@ describe('the webhook of Falco', () => {
     const found = split([alert, withFields({ 'a.b': deep }), plugin]);
     expect(found?.items).toHaveLength(2);
     expect(found?.refused).toEqual([{ path: 'body[1]', message: 'is nested too deeply' }]);
+  });
+
+  it.each<[string, unknown, number, string]>([
+    ['a list without an alert', [[], 7], 422, 'body[0]'],
+    ['more than could be alerts', Array(25_001).fill(null), 413, 'body'],
+    ['what is no alert', { rule: 'R' }, 422, 'body.priority'],
+  ])('refuses %s as a whole', (_case, body, status, path) => {
+    expect(() => split(body)).toThrow(expect.objectContaining({ status, path }));
   });
 
   it('takes an empty list', () => {

@@ -75,6 +75,11 @@ describe('what kube-bench prints', () => {
     expect(outcome.badRows).toMatchObject(badRows);
   });
 
+  it('may be several documents in an array', async () => {
+    const documents = ['node', 'etcd'].map((type) => ({ Controls: [controls(type, result('1'))], Totals: {} }));
+    expect((await found(documents)).findings).toHaveLength(2);
+  });
+
   it('is the same in any order and at any time', async () => {
     const list = (...lines: readonly string[]) => ['UID PID PPID C STIME TTY TIME CMD', ...lines].join('\n');
     const first = list('root 12 1 0 10:00 ? 00:00:01 kubelet -v=2', 'root 13 1 0 10:00 ? 00:00:01 etcd');
