@@ -73,7 +73,7 @@ interface Split {
 /** Adds an event if a detection matches it: only then is it forwarded. Returns why not, if it was readable. */
 function addItem(one: Shipped, { settings, isWrapped, items, refused }: Split): string | undefined {
   if (!('event' in one)) return 'other_log';
-  if (isPlainRead(one.event, settings)) return 'no_rule';
+  if (isPlain(one.event, settings)) return 'no_rule';
   // Of a million numbers in a list, the schema would take its time for each.
   if (isWrapped && !isRecord(one.event)) {
     refused.push({ path: one.path, message: 'Invalid input: expected object' });
@@ -92,25 +92,38 @@ function addItem(one: Shipped, { settings, isWrapped, items, refused }: Split): 
 }
 
 const readVerbs: ReadonlySet<unknown> = new Set(['get', 'list', 'watch']);
+const changeVerbs: ReadonlySet<unknown> = new Set(['create', 'update', 'patch']);
+const chatter: ReadonlySet<unknown> = new Set(['leases', 'events']);
 
-/**
- * Whether an item is an allowed read of something that no detection looks at, by somebody who signed in as himself. Most
- * items are, and this spares them the schema.
- */
-function isPlainRead(item: unknown, { AUDIT_CLUSTER_CIDRS: cidrs }: AuditSettings): boolean {
-  if (!readVerbs.has(at(item, 'verb')) || cidrs.length > 0) return false;
-  if (typeof at(item, 'auditID') !== 'string' || at(item, 'auditID') === '') return false;
-  const [resource, code, username] = [
-    at(item, 'objectRef', 'resource'),
+/** Whether somebody signed in as himself and was allowed: otherwise it matters who it was. */
+function isOrdinary(item: unknown): boolean {
+  const [code, username, groups] = [
     at(item, 'responseStatus', 'code'),
     at(item, 'user', 'username'),
+    at(item, 'user', 'groups'),
   ];
-  if (at(item, 'impersonatedUser') || typeof resource !== 'string' || resource === 'secrets') return false;
-  if (at(item, 'objectRef', 'subresource') || typeof username !== 'string' || username === 'system:anonymous')
-    return false;
-  const groups = at(item, 'user', 'groups');
+  if (typeof username !== 'string' || username === 'system:anonymous' || at(item, 'impersonatedUser')) return false;
   if (Array.isArray(groups) && groups.includes('system:unauthenticated')) return false;
   return code === undefined || (typeof code === 'number' && code < 400);
+}
+
+/**
+ * Whether an item is a read of something that no detection looks at, or what machines write all the time. Most items are,
+ * and this spares them the schema.
+ */
+function isPlain(item: unknown, { AUDIT_CLUSTER_CIDRS: cidrs }: AuditSettings): boolean {
+  const [verb, resource, id] = [at(item, 'verb'), at(item, 'objectRef', 'resource'), at(item, 'auditID')];
+  if (cidrs.length > 0 || typeof id !== 'string' || id === '' || typeof resource !== 'string') return false;
+  if (at(item, 'objectRef', 'subresource') || !isOrdinary(item)) return false;
+  if (readVerbs.has(verb)) return resource !== 'secrets';
+  const username = at(item, 'user', 'username');
+  return (
+    chatter.has(resource) && changeVerbs.has(verb) && isMachine(username) && at(item, 'stage') === 'ResponseComplete'
+  );
+}
+
+function isMachine(username: unknown): boolean {
+  return typeof username === 'string' && /^system:(?:node|serviceaccount|kube-|apiserver$)/.test(username);
 }
 
 /** The client chooses the auditID, of any length and unchecked, but a CloudEvent's id must be short. */
