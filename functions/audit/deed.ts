@@ -11,6 +11,8 @@ import { type Who, whoOf } from './who.ts';
 export interface Scope {
   readonly tests: NameTests;
   readonly systemNamespace: string;
+  /** The only namespace that is looked at, if there is one. */
+  readonly watchNamespace: string | undefined;
   readonly ownUsers: readonly string[];
   readonly watcherNamespaces: ReadonlySet<string>;
   /** Whether an address is the cluster's own; `undefined` if that is not known. */

@@ -175,15 +175,18 @@ export const podSecurityChange: Detection = {
   name: 'pod-security-change',
   matches:
     "a Namespace's pod-security label set to privileged, lowered or removed by a patch of any form, or its version pinned by one; Gatekeeper's ignore label set",
-  severity: 'HIGH; deployer LOW',
+  severity: 'HIGH; deployer LOW; a body that was cut MEDIUM',
   technique: 'T1562.001 Impair Defenses: Disable or Modify Tools',
   bodies: "a Namespace's labels of Pod Security and Gatekeeper",
   exempt: ['system'],
   by: 'act',
   logs: [{ level: 'RequestResponse', verbs: changes, group: '', resources: ['namespaces'] }],
   judge(deed) {
-    const { podSecurity = [] } = deed.facts;
-    if (deed.resource !== 'namespaces' || deed.subresource !== '' || podSecurity.length === 0) return undefined;
+    const { podSecurity = [], isSeen } = deed.facts;
+    if (deed.resource !== 'namespaces' || deed.subresource !== '' || !isChange(deed.verb)) return undefined;
+    if (deed.isCut && !isSeen)
+      return { severity: 'MEDIUM', text: `${didTo(deed)}, whose body was too long for the audit log` };
+    if (podSecurity.length === 0) return undefined;
     return guardChange(deed, `weakened Pod Security of Namespace ${deed.name ?? ''}: ${podSecurity.join(', ')}`);
   },
 };

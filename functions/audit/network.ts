@@ -10,6 +10,9 @@ function serviceVerdict(deed: Deed): Verdict | undefined {
   }
   if (subresource !== '') return undefined;
   const { externalIPs = [], serviceType } = facts;
+  if (deed.isCut && !facts.isSeen) {
+    return { severity: 'MEDIUM', text: `${didTo(deed)}, whose body was too long for the audit log` };
+  }
   if (externalIPs.length > 0) return { severity: 'HIGH', text: `${didTo(deed)} with externalIPs ${few(externalIPs)}` };
   const isOpen = serviceType === 'NodePort' || serviceType === 'LoadBalancer';
   return isOpen ? { severity: 'LOW', text: `${didTo(deed)} of type ${serviceType}` } : undefined;
@@ -19,7 +22,7 @@ export const exposedService: Detection = {
   name: 'exposed-service',
   matches:
     "a Service of type NodePort or LoadBalancer, an Ingress without TLS; externalIPs; a Service's status by a stranger",
-  severity: 'LOW; externalIPs, status HIGH',
+  severity: 'LOW; externalIPs, status HIGH; a body that was cut MEDIUM',
   technique: 'T1133 External Remote Services',
   bodies: "a Service's type and externalIPs, whether an Ingress has TLS",
   exempt: ['system'],

@@ -15,6 +15,11 @@ export function isTellingStage(deed: Deed): boolean {
   return isSession(deed) || longRunning.has(deed.subresource) || (deed.verb === 'watch' && deed.resource === 'secrets');
 }
 
+/** Of a machine's findings, which have no namespace, nobody could tell later whether they belong to a tenant. */
+function isElsewhere({ namespace, scope: { watchNamespace } }: Deed): boolean {
+  return watchNamespace !== undefined && namespace !== undefined && namespace !== watchNamespace;
+}
+
 /** A dry run changes nothing; on a read or a session the parameter means nothing. */
 function isDryRun({ isWrite, subresource, facts }: Deed): boolean {
   return isWrite && facts.isDryRun === true && !longRunning.has(subresource);
@@ -74,6 +79,7 @@ function isKnativeAtOurs({ who, namespace, scope }: Deed): boolean {
 /** Why nobody needs to be told of a request; `undefined` if its detections decide. */
 export function noiseOf(deed: Deed): string | undefined {
   if (!isTellingStage(deed)) return 'stage';
+  if (isElsewhere(deed)) return 'outside_namespace';
   if (isDryRun(deed)) return 'dry_run';
   if (isOurOwn(deed)) return 'own_write';
   if (deed.outcome === 'failed') return 'failed';

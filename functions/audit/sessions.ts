@@ -1,5 +1,5 @@
 import { type Deed, didTo, isGuarded, objectOf } from './deed.ts';
-import type { Detection, Verdict } from './detection.ts';
+import type { Detection, Grouping, Verdict } from './detection.ts';
 
 const subresources: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
 const consoles: ReadonlySet<string> = new Set(['console', 'vnc', 'portforward', 'usbredir']);
@@ -59,6 +59,12 @@ function severityOfSession(deed: Deed): Verdict['severity'] {
   return deed.who.account === undefined ? 'MEDIUM' : 'LOW';
 }
 
+/** A machine's are one for each program, wherever. */
+function sessionGrouping({ who, subresource }: Deed): Grouping {
+  if (!who.isPerson) return 'user';
+  return subresource === 'portforward' ? 'day' : 'act';
+}
+
 function sessionText(deed: Deed): string {
   const { command } = deed.facts;
   if (deed.subresource === 'exec') return `ran in ${target(deed)}: ${command ?? 'a command that is not logged'}`;
@@ -83,7 +89,7 @@ export const podExec: Detection = {
     return {
       severity: severityOfSession(deed),
       text: sessionText(deed),
-      by: deed.subresource === 'portforward' ? 'day' : 'act',
+      by: sessionGrouping(deed),
       parts: { session: deed.subresource, program: deed.who.isPerson ? undefined : deed.facts.program },
     };
   },
@@ -122,7 +128,6 @@ function proxyVerdict(deed: Deed): Verdict | undefined {
   const text = `reached ${through === '' ? '/' : through} through the proxy of ${objectOf(deed)}`;
   if (resource === 'nodes') return verb === 'get' && metrics.has(through) ? undefined : { severity: 'HIGH', text };
   if (resource !== 'pods' && resource !== 'services') return undefined;
-  if (who.presets.size > 0) return undefined;
   const isQuery = verb === 'get' && /^\/api\/v1\/query(?:_range)?$/.test(through);
   return { severity: isQuery ? 'LOW' : 'MEDIUM', text };
 }

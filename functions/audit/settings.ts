@@ -28,6 +28,7 @@ function createScope(settings: AuditSettings): Scope {
   return {
     tests: createNameTests(settings),
     systemNamespace: SYSTEM_NAMESPACE,
+    watchNamespace: settings.WATCH_NAMESPACE,
     ownUsers,
     watcherNamespaces: new Set([...watchers, SYSTEM_NAMESPACE]),
     isInside: cidrs.length > 0 ? createAddressList(cidrs) : undefined,

@@ -215,6 +215,26 @@ describe('what makes one finding', () => {
   });
 });
 
+describe('what was cut out of an event, since it was too long', () => {
+  it.each([
+    ['create pods shop/web', 'privileged-pod-creation'],
+    ['patch namespaces shop', 'pod-security-change'],
+    ['patch services shop/web', 'exposed-service'],
+  ])('is not taken for innocent: %s', (does, rule) => {
+    const finding = findingOf({ by: 'eve', does, annotations: { 'audit.k8s.io/truncated': 'true' } });
+    expect([finding?.rule, finding?.severity]).toEqual([rule, 'MEDIUM']);
+    expect(finding?.summary).toContain('too long');
+  });
+});
+
+describe('a tenant', () => {
+  it('is told of its own namespace, and of no other', () => {
+    const environment = { WATCH_NAMESPACE: 'shop' };
+    expect(findingOf({ by: 'eve', does: 'get secrets shop/db' }, environment)?.rule).toBe('secret-read');
+    expect(findingOf({ by: 'eve', does: 'get secrets pay/db' }, environment)).toBeUndefined();
+  });
+});
+
 describe('the actor', () => {
   it('is who signed in, with what proves it and whom he impersonates', () => {
     const finding = findingOf({
