@@ -156,7 +156,7 @@ export const accessProbe: Detection = {
     const isTogether = deed.who.isAnonymous || deed.who.actor === undefined;
     return {
       severity: probeSeverity(deed),
-      text: `was denied to ${attempt(deed)}`,
+      text: `was not allowed to ${attempt(deed)}`,
       by: isTogether ? 'all' : deed.who.isPerson ? 'user-hour' : 'user',
     };
   },

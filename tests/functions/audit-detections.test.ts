@@ -279,7 +279,7 @@ describe('the actor', () => {
     const event = { ...eventOf({ by: 'x', does: 'list pods shop/', code: 401 }), user: {} };
     expect(findingsOf(event)[0]).toMatchObject({
       rule: 'access-probe',
-      summary: 'somebody was denied to list Pods in shop',
+      summary: 'somebody was not allowed to list Pods in shop',
     });
   });
 });
