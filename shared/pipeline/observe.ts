@@ -4,7 +4,7 @@ import type { Context, Occurrence } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import { deriveFindings, type NamedFinding } from './derive.ts';
 import { expiry } from './lifecycle.ts';
-import { normalizeData } from './parse.ts';
+import { badRowRefusal, normalizeData } from './parse.ts';
 import { type Created, writeFindings } from './write.ts';
 
 /** What is noted of a finding, so that its repeats are counted. */
@@ -36,4 +36,6 @@ export async function observeEvent<Data, Settings>(
     context.repeats.note(occurrenceOf(event, named, stored, context));
   const [invalid] = await writeFindings(findings, { source: source.name, onStored }, context);
   if (invalid) throw invalid.refusal;
+  const [bad] = normalized.badRows ?? [];
+  if (bad) throw badRowRefusal(bad);
 }
