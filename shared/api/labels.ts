@@ -20,9 +20,14 @@ export const labels = {
   digest: `${group}/digest`,
   /** `open`, `missing` or `resolved`; on findings of state sources only. */
   state: `${group}/state`,
-  /** Milliseconds since 1970 at which the state or the severity last changed. */
+  /** Until when it is accepted, in seconds since 1970, or `forever`. */
+  accepted: `${group}/accepted`,
+  /** Milliseconds since 1970 at which the state, the acceptance or the severity last changed. */
   since: `${group}/since`,
 } as const;
+
+/** Who or what has accepted it. */
+export const exceptionAnnotation = `${group}/exception`;
 
 /** The value of the label `report` of a finding that more than one slot reports. */
 export const sharedSlot = 'shared';

@@ -55,9 +55,19 @@ export interface BadRow {
   readonly message: string;
 }
 
+export interface AcceptedFinding {
+  readonly finding: Finding;
+  readonly exception: string;
+}
+
 export interface Normalized {
   readonly findings: readonly Finding[];
   readonly skipped: Counts;
+  /**
+   * What the tool itself has accepted, and what it calls the exception: an Observation of it stays, as accepted, and none
+   * is created.
+   */
+  readonly accepted?: readonly AcceptedFinding[];
   /** Rows that could not be read. The others were. */
   readonly badRows?: readonly BadRow[];
   /** What the source itself leaves out, by reason: what is stored of it already is resolved for that reason. */

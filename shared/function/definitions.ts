@@ -83,6 +83,8 @@ export interface RawRequest {
   readonly endpoint: string;
   /** Returns the decompressed body, once, so that the caller decides how long it stays in memory. */
   takeBody(): Uint8Array;
+  /** Gives the sender JSON to read, with 200, once the request has been received; by default it gets 204. */
+  answerWith(json: Readonly<Record<string, unknown>>): void;
   /** The sender's trace context, or a new one. Events that are made from the request continue it. */
   readonly traceparent: string;
 }

@@ -111,9 +111,12 @@ export interface Stored {
 
 /** What to change of an Observation. */
 export interface ObservationPatch {
-  readonly labels: Readonly<Record<string, string>>;
+  /** What is null is removed. */
+  readonly labels: Readonly<Record<string, string | null>>;
   /** The new value of the annotation `history`. */
   readonly history?: string | undefined;
+  /** The new value of the annotation `exception`. */
+  readonly exception?: string | undefined;
   /**
    * Replaces all that may change of the spec, except a resource that is not given, and sets `rule`. Without it, the spec
    * stays as it is.

@@ -83,6 +83,9 @@ export async function startHost(options: HostOptions): Promise<Host> {
     const advice = 'set WEBHOOK_AUTH_TOKEN_FILE or WEBHOOK_ALLOWED_IPS';
     log.warn({ operation: 'start' }, `the webhooks accept posts from anyone who can reach them: ${advice}`);
   }
+  const tokenHeaders = new Map<string, string | undefined>(
+    webhooks.map(({ path, tokenHeader }) => [path, tokenHeader]),
+  );
   const app = createApp({
     bodies: createBodyReader({ maxBytes: settings.MAX_REQUEST_BYTES, maxBytesInFlight: memoryLimit() / 4 }),
     metrics,
@@ -92,7 +95,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     isStopping: () => stopping,
     deliver: (event) => options.route(event, deadlineFor(event)),
     webhookPaths: new Set(webhooks.map(({ path }) => path)),
-    checkAccess: (head) => checked?.check(head),
+    checkAccess: (head, endpoint) => checked?.check(head, tokenHeaders.get(endpoint)),
     async receive(request) {
       if (gateway) await dispatcher.receive(gateway, request, abort.signal);
     },

@@ -65,7 +65,7 @@ const audited = {
     verb: 'delete',
     user: { username: 'eve' },
   },
-  objectRef: { resource: 'pods', namespace: 'shop', name: 'p' },
+  objectRef: { resource: 'roles', apiGroup: 'rbac.authorization.k8s.io', namespace: 'shop', name: 'p' },
 };
 
 const filterConfigMapPath = '/api/v1/namespaces/zen-system/configmaps/zen-watcher-filter';
