@@ -1,7 +1,14 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { within as inTime, observationsOf, type Program, runProgram, startProgram, temporaryFolder } from './program.ts';
+import {
+  within as inTime,
+  observationsOf,
+  type Program,
+  runProgram,
+  startProgram,
+  temporaryFolder,
+} from './program.ts';
 
 const within = <Value>(what: string, get: () => Promise<Value | undefined>): Promise<Value> => inTime(what, 2, get);
 
