@@ -176,6 +176,7 @@ export interface ShownObservation {
     readonly eventType: string;
     readonly rule: string;
   };
+  readonly status?: { readonly series?: { readonly count: number; readonly lastObservedTime: string } };
 }
 
 /** All Observations that `GET /observations` shows, page by page. */

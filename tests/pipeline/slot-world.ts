@@ -136,6 +136,7 @@ function hookedStore(store: Store, hook: Hook): Store {
       await hook('patch');
       return store.patch(...given);
     },
+    addSeries: (...given) => store.addSeries(...given),
     delete: async (...given) => {
       await hook('delete');
       return store.delete(...given);
