@@ -7,6 +7,7 @@ import {
   type FunctionDefinition,
   observationWrites,
   type Permission,
+  stateWrites,
   triggersOf,
 } from '../shared/function/definitions.ts';
 import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
@@ -66,17 +67,14 @@ function kindsOf(definition: FunctionDefinition, reach: Reach): KindSelector[] {
 }
 
 /**
- * What a source may do with Observations. One with state also lists them, patches their labels, and asks who controls
+ * What a source may do with Observations. One with state also lists, patches and deletes them, and asks who controls
  * what it found something in.
  */
 function sourceRules(definition: FunctionDefinition): readonly Permission[] {
   if (!isSource(definition)) return [];
   if (kindsOf(definition, 'cluster').length === 0) return [observationWrites];
   const { looksIntoPods = true } = definition.source;
-  return [
-    { ...observationWrites, verbs: [...observationWrites.verbs, 'list', 'patch'] },
-    ...(looksIntoPods ? controllerReads : []),
-  ];
+  return [stateWrites, ...(looksIntoPods ? controllerReads : [])];
 }
 
 function ruleOf({ group, resources, verbs }: Permission): Rule {
