@@ -66,13 +66,15 @@ export async function countingReports<Data, Settings>(
   reports: readonly Report[],
   context: Context<Settings>,
 ): Promise<readonly Report[]> {
+  if (reports.length === 1) return reports;
   const ofReplicaSets = reports.filter((report) => replicaSetOf(source, report) !== undefined);
+  if (ofReplicaSets.length === 0) return reports;
   const others = reports.filter((report) => !ofReplicaSets.includes(report));
   const makesDifference =
     others.length > 0
       ? namesAndDigests(others) !== namesAndDigests(reports)
       : new Set(reports.map((report) => namesAndDigests([report]))).size > 1;
-  if (ofReplicaSets.length === 0 || reports.length === 1 || !makesDifference) return reports;
+  if (!makesDifference) return reports;
   const running: Report[] = [];
   let isKnown = true;
   await forEachConcurrently(ofReplicaSets, callsInFlight, async (report) => {
