@@ -89,31 +89,28 @@ export function changeWhenReported(
   return { labels: changed, withFacts: false, kind };
 }
 
-/** Why a finding is no longer reported. */
-export type UnreportedReason = 'unreported' | 'filtered';
-
 /**
  * How to change a finding that no report has; `undefined` if it is right as it is. What is not reported is missing
- * first; what a filter drops is resolved at once.
+ * first; what a filter or the source has left out for a reason is resolved at once.
  */
 export function changeWhenUnreported(
   stored: Pick<Stored, 'labels' | 'history'>,
-  reason: UnreportedReason,
+  leftOutFor: string | undefined,
   { now, settings }: LifecycleOptions,
 ): Change | undefined {
   const state = stored.labels[labels.state];
   if (state !== 'open' && state !== 'missing') return undefined;
-  if (reason === 'filtered') return changeTo('resolved', stored, reason, now);
-  if (state === 'open') return changeTo('missing', stored, reason, now);
+  if (leftOutFor !== undefined) return changeTo('resolved', stored, leftOutFor, now);
+  if (state === 'open') return changeTo('missing', stored, 'unreported', now);
   // Two concurrent passes, or an immediate retry of one, must not take a finding from open straight to resolved.
   const since = Number(stored.labels[labels.since] ?? 0);
-  return now - since >= passInterval(settings) / 2 ? changeTo('resolved', stored, reason, now) : undefined;
+  return now - since >= passInterval(settings) / 2 ? changeTo('resolved', stored, 'unreported', now) : undefined;
 }
 
 function changeTo(
   state: 'missing' | 'resolved',
   stored: Pick<Stored, 'labels' | 'history'>,
-  reason: UnreportedReason,
+  reason: string,
   now: number,
 ): Change {
   const severity = stored.labels[labels.severity] ?? 'UNKNOWN';

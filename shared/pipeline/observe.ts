@@ -2,7 +2,7 @@ import type { CloudEvent } from '../function/cloud-event.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import { deriveFindings } from './derive.ts';
-import { normalizeData } from './parse.ts';
+import { badRowRefusal, normalizeData } from './parse.ts';
 import { writeFindings } from './write.ts';
 
 /** The pipeline for an event that carries its data: parse, normalize, filter, name, write. */
@@ -15,4 +15,6 @@ export async function observeEvent<Data, Settings>(
   const { findings } = deriveFindings(source, normalized, { dropOwn: false }, context);
   const [invalid] = await writeFindings(findings, { source: source.name }, context);
   if (invalid) throw invalid.refusal;
+  const [bad] = normalized.badRows ?? [];
+  if (bad) throw badRowRefusal(bad);
 }

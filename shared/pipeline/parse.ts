@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { Normalized } from '../finding/finding.ts';
+import type { BadRow, Normalized } from '../finding/finding.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import { Refusal, schemaRefusal } from '../function/refusal.ts';
 import type { CommonSettings } from '../function/settings.ts';
@@ -9,6 +9,11 @@ export function parseData<Data>(schema: z.ZodType<Data>, data: unknown): Data {
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;
   throw schemaRefusal(parsed.error, 'data');
+}
+
+/** Refuses data with a row that breaks the schema, after the other rows have been written. */
+export function badRowRefusal({ path, message }: BadRow): Refusal {
+  return new Refusal(422, 'the data breaks the schema', { path, cause: message });
 }
 
 /** Parses and normalizes what a tool sent. Throws a Refusal 422, since a retry would bring the same data. */

@@ -13,7 +13,8 @@ export interface Union {
   /** Whether a report, or a row of one, can't be read. */
   readonly isHeld: boolean;
   reportOf(name: string): Report | undefined;
-  droppedNames(): ReadonlySet<string>;
+  /** The names of what filters or the source have left out, and why. */
+  leftOut(): ReadonlyMap<string, string>;
 }
 
 interface Row {
@@ -61,6 +62,6 @@ export function unionOf(reports: readonly Report[], merge: MergeFindings | undef
     wanted,
     isHeld: reports.some(({ fault }) => fault !== undefined),
     reportOf: (name) => byName.get(name)?.[0]?.report,
-    droppedNames: () => new Set(reports.flatMap((report) => [...report.droppedNames()])),
+    leftOut: () => new Map(reports.flatMap((report) => [...report.leftOut()])),
   };
 }

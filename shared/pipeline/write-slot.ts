@@ -4,7 +4,7 @@ import { Refusal } from '../function/refusal.ts';
 import type { ObservationPatch, Stored } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
-import { type Change, changeWhenReported, changeWhenUnreported, type UnreportedReason } from './lifecycle.ts';
+import { type Change, changeWhenReported, changeWhenUnreported } from './lifecycle.ts';
 import { operationsCategory, unreadableFinding } from './operations.ts';
 import { type Report, resourceRefOf } from './report.ts';
 import { controllerOf, type InvalidFinding, shape, writeFindings } from './write.ts';
@@ -115,10 +115,12 @@ async function changeReported(
   return change(stored, decide, { named, writer, context });
 }
 
-/** Makes a finding that no report has missing or, if it has been for long enough or a filter drops it, resolved. */
+/**
+ * Makes a finding that no report has missing or, if it has been for long enough or is left out for a reason, resolved.
+ */
 export async function changeUnreported(
   stored: Stored,
-  reason: UnreportedReason,
+  leftOutFor: string | undefined,
   source: string,
   context: Context,
 ): Promise<void> {
@@ -126,7 +128,7 @@ export async function changeUnreported(
   const decide = (current: Stored): Change | undefined => {
     // Since it was listed, another slot may have reported it.
     if (current.labels[labels.report] !== stored.labels[labels.report]) return undefined;
-    return changeWhenUnreported(current, reason, optionsOf(context));
+    return changeWhenUnreported(current, leftOutFor, optionsOf(context));
   };
   await change(stored, decide, { named: undefined, writer: { source, slot }, context });
 }

@@ -225,6 +225,12 @@ describe('the same finding', () => {
     expect(of('web-58f9b7d6c')).toEqual(of('web-7d9c5b6f4d'));
   });
 
+  it('is that in a place whose name has a version', () => {
+    const of = (version: string) =>
+      derived(images({ ...flaw, target: `opt/app-${version}/go.mod` })).map(({ name }) => name);
+    expect(of('1.2.4')).toEqual(of('1.2.3'));
+  });
+
   it('is another one in another container, path or place', () => {
     const names = [
       images(flaw),
@@ -320,6 +326,15 @@ describe('minor vulnerabilities', () => {
     const { summary, details } = onlyFinding(images(...rows));
     expect(summary).toBe('100 LOW vulnerabilities, 100 with a fix (container web)');
     expect(details.fixable).toHaveLength(40);
+  });
+
+  it('of two reports are not added up, since most are in both', () => {
+    const low = { ...flaw, severity: 'LOW' };
+    const other = { ...low, vulnerabilityID: 'CVE-2099-2', fixedVersion: '4' };
+    const [few, many] = [onlyFinding(images(low)), onlyFinding(images(low, other))];
+    const { details, summary } = mergeFindings([few, many]);
+    expect(summary).toBe('2 LOW vulnerabilities, 1 with a fix (container web)');
+    expect(details).toMatchObject({ withFix: 1, fixable: ['CVE-2099-2 in openssl 3.0.1, fixed in 4'] });
   });
 
   it('have a minimum that is a severity', () => {

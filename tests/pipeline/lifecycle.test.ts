@@ -58,7 +58,7 @@ describe('a reference event', () => {
     const report = { ...aReport('web', []), results: [{ result: 'fail' }] };
     test.objects.all.push(report);
     const refused = handled(kyverno, referenceTo(report), test.context);
-    await expect(refused).rejects.toMatchObject({ status: 422, path: 'data.results[0].policy' });
+    await expect(refused).rejects.toMatchObject({ status: 422, path: 'results[0].policy' });
     expect(await statesOf(test)).toEqual({ 'unreadable-object': 'open' });
   });
 
@@ -198,7 +198,7 @@ describe('the completeness pass', () => {
     await expect(handled(kyverno, ping, test.context)).rejects.toMatchObject({ status: 503 });
     expect(await statesOf(test)).toEqual({ a: 'open' });
     test.objects.failing = false;
-    const broken = { ...aReport('broken', []), results: [{}] };
+    const broken = { ...aReport('broken', []), results: 7 };
     test.objects.all.push(broken);
     expect(await handled(kyverno, ping, test.context)).toMatchObject({ skipped: { unreadable: 1 } });
     expect(await statesOf(test)).toEqual({ a: 'open', 'unreadable-object': 'open' });
@@ -283,6 +283,7 @@ describe('the completeness pass', () => {
   it('is correct, if slower, when a list is out of order', async () => {
     const test = createTestContext(kyverno);
     const reports = ['b', 'a', 'c', 'a'].map((namespace, index) => aReport(`web-${index}`, [`r${index}`], namespace));
+    test.objects.all.push(...reports);
     const objects = {
       ...test.objects,
       async *list(kind: { group: string; kind: string }) {
