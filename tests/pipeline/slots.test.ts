@@ -193,6 +193,16 @@ describe('a rollout', () => {
     expect(await states()).toEqual({ a: 'missing', b: 'open' });
   });
 
+  it('takes no facts of an old version that another report confirms', async () => {
+    const { put, pass, seen, objects } = createWorld();
+    objects.all.push(replicaSet('web-7d9c5b6f4d', 0));
+    put('old', [row('a', { fixedIn: '1' })], { about: before, created: '2026-03-01T11:30:00Z' });
+    put('pod', [row('a', { fixedIn: '1' })], { about: 'Pod/web-6c8b4d5f9d-x2x9z' });
+    put('web', [row('a', { fixedIn: '2' })], { created: '2026-03-01T11:00:00Z' });
+    await pass();
+    expect(await seen()).toMatchObject([{ details: { fixedIn: '2' } }]);
+  });
+
   it('believes the newest ReplicaSet where it may not ask which one runs', async () => {
     const { put, event, states } = createWorld();
     await event(put('old', [row('a'), row('b')], { about: before }));
