@@ -298,6 +298,21 @@ describe('the pass', () => {
     expect(item?.metadata.annotations['zen.kube-zen.io/history']).toContain('filtered');
   });
 
+  it.each([
+    ['of a report about many things', ['one']],
+    ['of two slots', ['one', 'two']],
+  ])('resolves what a filter now drops %s', async (_case, namespaces) => {
+    let drops = false;
+    const { put, event, states, pass } = createWorld({
+      context: { filter: () => (drops ? 'exclude_rule' : undefined) },
+    });
+    for (const namespace of namespaces)
+      await event(put('r', [row('a', { namespace: 'shop' })], { about: undefined, namespace }));
+    drops = true;
+    await pass();
+    expect(await states()).toEqual({ a: 'resolved' });
+  });
+
   it('sees findings that are elsewhere than their report', async () => {
     const { put, seen, pass, later } = createWorld();
     put('r', [row('a', { namespace: 'other' }), row('b', { namespace: 'apps' })], { about: undefined });
