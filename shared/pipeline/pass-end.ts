@@ -86,7 +86,8 @@ async function settleShared<Data, Settings>({
     if (!newest || !stored || [...by.keys()].some((label) => changed.has(label))) continue;
     const [label, named] = newest;
     const slot = by.size === 1 && held.size === 0 ? label : sharedSlot;
-    await changeShared(stored, named, { source: source.name, slot }, context);
+    const isHeld = [...by.keys()].some((one) => held.has(one));
+    await changeShared(stored, named, { writer: { source: source.name, slot }, isHeld, context });
   }
 }
 

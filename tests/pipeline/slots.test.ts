@@ -213,6 +213,18 @@ describe('a rollout', () => {
 });
 
 describe('a report that can not be read', () => {
+  it('keeps the facts of what another slot reports, too', async () => {
+    const { put, event, pass, seen } = createWorld();
+    await event(put('r', [row('a', { fixedIn: '1' })]));
+    await event(put('check', [row('a', { fixedIn: '1' })], { kind: kinds.checks }));
+    put('r', [row('a', { fixedIn: '2' }), {}], { created: '2026-03-01T11:00:00Z' });
+    await pass();
+    expect(await seen()).toMatchObject([{ id: 'a', details: { fixedIn: '1' } }, { id: 'unreadable-object' }]);
+    put('r', [row('a', { fixedIn: '2' })], { created: '2026-03-01T11:00:00Z' });
+    await pass();
+    expect(await seen()).toMatchObject([{ id: 'a', details: { fixedIn: '2' } }, { state: 'missing' }]);
+  });
+
   it('keeps everything of its slot open, and is said so once', async () => {
     const { put, event, states, pass, later, seen } = createWorld();
     await event(put('r', [row('a'), row('b')]));
