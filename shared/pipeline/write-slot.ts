@@ -200,7 +200,7 @@ export function differs(contents: SlotContents, context: Context): boolean {
     if (found === undefined) return true;
     const isOwn = found.labels[labels.report] === label;
     const { digest, finding } = named;
-    const reported = { digest, severity: finding.severity, isAuthority: isOwn && !isHeld };
+    const reported = { digest, severity: finding.severity, isAuthority: isOwn && isAuthorityOn(named, isHeld) };
     if (changeWhenReported(found, reported, optionsOf(context))) return true;
   }
   return unreportedOf(contents).some((found) => found.labels[labels.state] === 'open');

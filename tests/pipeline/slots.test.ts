@@ -213,6 +213,13 @@ describe('a rollout', () => {
 });
 
 describe('a report that can not be read', () => {
+  it('says the cause as it is by now', async () => {
+    const { put, event, seen } = createWorld();
+    await expect(event(put('r', [{}]))).rejects.toMatchObject({ status: 422 });
+    await expect(event(put('r', [{}, {}]))).rejects.toMatchObject({ status: 422 });
+    expect(await seen()).toMatchObject([{ id: 'unreadable-object', summary: expect.stringContaining('2 rows') }]);
+  });
+
   it('keeps the facts of what another slot reports, too', async () => {
     const { put, event, pass, seen } = createWorld();
     await event(put('r', [row('a', { fixedIn: '1' })]));
