@@ -183,7 +183,7 @@ export function createWorld(options: TestContextOptions = {}, definition: Source
   let version = 0;
 
   function put(name: string, rows: readonly unknown[], report: ReportOptions = {}): KubernetesObject {
-    const { kind = scans, namespace = 'shop', about = 'Deployment/web', uid, created } = report;
+    const { kind = scans, namespace = 'shop', about, uid, created } = { about: 'Deployment/web', ...report };
     version += 1;
     remove(name, report);
     const object = {
