@@ -137,6 +137,7 @@ function hookedStore(store: Store, hook: Hook): Store {
       await hook('patch');
       return store.patch(...given);
     },
+    addSeries: (...given) => store.addSeries(...given),
     delete: async (...given) => {
       await hook('delete');
       return store.delete(...given);
@@ -183,7 +184,9 @@ export function createWorld(options: TestContextOptions = {}, definition: Source
   let version = 0;
 
   function put(name: string, rows: readonly unknown[], report: ReportOptions = {}): KubernetesObject {
-    const { kind = scans, namespace = 'shop', about, uid, created } = { about: 'Deployment/web', ...report };
+    const { kind = scans, namespace = 'shop', uid, created } = report;
+    // One that is given as undefined is none.
+    const about = 'about' in report ? report.about : 'Deployment/web';
     version += 1;
     remove(name, report);
     const object = {
