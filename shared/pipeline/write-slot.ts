@@ -192,8 +192,8 @@ function isAuthorityOn({ finding }: NamedFinding, isHeld: boolean): boolean {
   return !isHeld || finding.category === operationsCategory;
 }
 
-/** Whether writing the slot would change anything. */
-export function differs(contents: SlotContents, context: Context): boolean {
+/** Whether writing the slot would change anything. What is left out for a reason is the pass's. */
+export function differs(contents: SlotContents, leftOut: () => ReadonlyMap<string, string>, context: Context): boolean {
   const { label, stored, wanted, isHeld } = contents;
   for (const [name, named] of wanted) {
     const found = stored.get(name);
@@ -203,7 +203,10 @@ export function differs(contents: SlotContents, context: Context): boolean {
     const reported = { digest, severity: finding.severity, isAuthority: isOwn && isAuthorityOn(named, isHeld) };
     if (changeWhenReported(found, reported, optionsOf(context))) return true;
   }
-  return unreportedOf(contents).some((found) => found.labels[labels.state] === 'open');
+  const unreported = unreportedOf(contents).filter((found) => found.labels[labels.state] === 'open');
+  if (unreported.length === 0) return false;
+  const names = leftOut();
+  return unreported.some(({ ref }) => !names.has(ref.name));
 }
 
 function unreportedOf({ label, stored, wanted, isHeld }: SlotContents): Stored[] {
