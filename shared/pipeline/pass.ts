@@ -70,10 +70,12 @@ async function* relevantObjects<Settings>(
 /** Files what is stored in a namespace by slot, and takes it for unreported until a report has it. */
 function fileStored<Data, Settings>({ namespace, stored }: NamespaceGroup, pass: Pass<Data, Settings>): StoredHere {
   const bySlot = new Map<string, Map<string, Stored>>();
-  for (const one of stored) {
+  for (const listed of stored) {
+    const one = pass.asStored(listed);
     const label = one.labels[labels.report];
     if (label === undefined) {
-      if (one.labels[oldSubjectLabel] !== undefined && one.labels[labels.state] !== undefined) pass.old.push(one);
+      const subject = one.labels[oldSubjectLabel];
+      if (subject !== undefined && one.labels[labels.state] !== undefined) pass.old.push({ ref: one.ref, subject });
       continue;
     }
     // What the system namespace has was listed before, for all namespaces.
@@ -127,16 +129,20 @@ async function reconcileComplete<Data, Settings>(
   const { source, context } = pass;
   const union = unionOf(await countingReports(source, read, context), source.merge, context);
   const stored = await storedOf(label, union, here, pass);
-  const { wanted, isHeld, reportOf } = union;
-  const outcome = await writeSlot({ source: source.name, label, stored, wanted, isHeld, reportOf }, context);
+  const { wanted } = union;
+  const outcome = await writeSlot({ source: source.name, label, stored, ...union }, context);
   pass.fingerprints.set(label, fingerprintOf(versions));
   if (outcome.hasWritten) pass.hasWritten = true;
-  if (isHeld) pass.noteHeld(label, read);
+  if (union.isHeld) pass.noteHeld(label, read);
   for (const [name, named] of wanted) {
     pass.unreported.delete(`${named.namespace}/${name}`);
     pass.unreported.delete(`${context.settings.SYSTEM_NAMESPACE}/${name}`);
     if (named.namespace !== here.namespace) pass.elsewhere.add(name);
     if (stored.get(name)?.labels[labels.report] === sharedSlot) pass.noteShared(label, named);
+  }
+  for (const name of union.accepted.keys()) {
+    const one = stored.get(name);
+    if (one) pass.unreported.delete(storedKey(one));
   }
   for (const one of outcome.unreported) pass.unreported.set(storedKey(one), one);
   // Of a slot about many things, what is stored may be in a namespace that comes later.
@@ -157,7 +163,10 @@ async function storedOf<Data, Settings>(
   const isElsewhere = [...wanted.values()].some(
     (named) => named.namespace !== namespace && named.namespace !== systemNamespace,
   );
-  if (isElsewhere) return listStored({ source, slot: { label }, context }, watchNamespace);
+  if (isElsewhere) {
+    const listed = await listStored({ source, slot: { label }, context }, watchNamespace);
+    return new Map([...listed].map(([name, one]) => [name, pass.asStored(one)]));
+  }
   const ofSlot = bySlot.get(label);
   const inSystem = pass.inSystem.get(label);
   if (!inSystem && pass.sharedStored.size === 0) return ofSlot ?? new Map();
