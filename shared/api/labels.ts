@@ -29,6 +29,9 @@ export const oldSubjectLabel = `${group}/subject`;
 
 export const correlationAnnotation = `${group}/correlation-id`;
 
+/** The last changes of an Observation's state and severity, newest first, as JSON. */
+export const historyAnnotation = `${group}/history`;
+
 const hour = 3_600_000;
 
 /** The value of the label `expires` for a time in milliseconds since 1970. */

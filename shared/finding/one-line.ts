@@ -5,18 +5,22 @@ function escaped(character: string): string {
   return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 }
 
+/** Text with its control and format characters shown as escapes. */
+export function escapeUnprintable(text: string): string {
+  return text.toWellFormed().replaceAll(unprintable, escaped);
+}
+
 /**
  * Text as one printable line: each run of white space becomes one space, and control and format characters are shown as
  * escapes. Longer lines are cut after `max` UTF-16 code units, with `…` at the end.
  */
 export function oneLine(text: string, max: number): string {
   // Four times the limit is enough to fill the line, whatever is collapsed; more would only cost time.
-  const line = text
+  const short = text
     .slice(0, max * 4)
-    .toWellFormed()
     .replaceAll(/\s+/g, ' ')
-    .trim()
-    .replaceAll(unprintable, escaped);
+    .trim();
+  const line = escapeUnprintable(short);
   if (line.length <= max) return line;
   const cut = line.slice(0, max - 1);
   return `${cut.isWellFormed() ? cut : cut.slice(0, -1)}…`;

@@ -31,7 +31,7 @@ async function change(
 
 /** Observations as Kubernetes objects. */
 export function createKubernetesStore(options: ObservationListsOptions): Store & ObservationReader {
-  const { client, watchNamespace } = options;
+  const { client } = options;
   return {
     create: createObservationCreates(client),
     names: (query, signal) => listNames(options, query, signal),
@@ -44,6 +44,6 @@ export function createKubernetesStore(options: ObservationListsOptions): Store &
       const preconditions = { uid: ref.uid, resourceVersion: ref.version };
       return change(client, ref, 'DELETE', { kind: 'DeleteOptions', apiVersion: 'v1', preconditions }, signal);
     },
-    read: createObservationReads(client, watchNamespace),
+    ...createObservationReads(options),
   };
 }

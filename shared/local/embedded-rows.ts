@@ -1,16 +1,13 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
-import { group } from '../api/group.ts';
 import { expiresAt, labels as labelNames } from '../api/labels.ts';
-import { severities } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { Expired, NamesQuery, Stored, StoredRef } from '../function/stores.ts';
-import type { ObservationList, ReadQuery } from '../view/observation-reader.ts';
 import { diskIsFull } from './store-health.ts';
 
-const stringMap = z.record(z.string(), z.string());
+export const stringMap = z.record(z.string(), z.string());
 
-const rowSchema = z.object({
+export const rowSchema = z.object({
   place: z.string(),
   name: z.string(),
   uid: z.string(),
@@ -20,51 +17,7 @@ const rowSchema = z.object({
   labels: z.string().transform((text) => stringMap.parse(JSON.parse(text))),
 });
 
-const objectRowSchema = rowSchema.extend({ object: z.string() });
-
-const actorSchema = z.object({
-  username: z.string(),
-  groups: z.array(z.string()).exactOptional(),
-  sourceIP: z.string().exactOptional(),
-  userAgent: z.string().exactOptional(),
-  via: z.string().exactOptional(),
-});
-
-/** Only the outline of a stored object: it was checked in full before it was stored. */
-const objectSchema = z.looseObject({
-  apiVersion: z.literal(`${group}/v1`),
-  kind: z.literal('Observation'),
-  metadata: z.object({
-    name: z.string(),
-    namespace: z.string(),
-    labels: stringMap,
-    annotations: stringMap,
-  }),
-  spec: z.object({
-    source: z.string(),
-    category: z.string(),
-    severity: z.enum(severities),
-    eventType: z.string(),
-    rule: z.string().exactOptional(),
-    summary: z.string().exactOptional(),
-    actor: actorSchema.exactOptional(),
-    remediation: z.string().exactOptional(),
-    references: z.array(z.string()).exactOptional(),
-    resource: z
-      .object({
-        apiVersion: z.string().optional(),
-        kind: z.string(),
-        name: z.string().optional(),
-        namespace: z.string().optional(),
-      })
-      .exactOptional(),
-    details: z.record(z.string(), z.unknown()),
-    detectedAt: z.string(),
-    ttlSecondsAfterCreation: z.number(),
-  }),
-});
-
-const rowColumns = 'place, name, uid, version, created_at, source, labels';
+export const rowColumns = 'place, name, uid, version, created_at, source, labels';
 
 const rowsPerPage = 500;
 
@@ -100,7 +53,7 @@ function storedOf(row: z.infer<typeof rowSchema>): Stored {
 }
 
 /** A condition for each column with a value: it must equal that, or one of several. */
-function conditionsOf(columns: Readonly<Record<string, string | readonly string[] | undefined>>) {
+export function conditionsOf(columns: Readonly<Record<string, string | readonly string[] | undefined>>) {
   const conditions = ['true'];
   const values: SQLInputValue[] = [];
   for (const [column, wanted] of Object.entries(columns)) {
@@ -170,35 +123,4 @@ export function deleteRow(database: DatabaseSync, { namespace, name, uid, versio
     'DELETE FROM observations WHERE place = ? AND name = ? AND uid = ? AND version = ?',
   );
   return statement.run(placeOf(namespace), name, uid, Number(version)).changes === 1;
-}
-
-export function readPage(database: DatabaseSync, query: ReadQuery): ObservationList {
-  const { source, severity, namespace, limit } = query;
-  const { where, values } = conditionsOf({ source, severity, place: namespace && placeOf(namespace) });
-  const statement = database.prepare(
-    `SELECT ${rowColumns}, object FROM observations
-     WHERE (place, name) > (?, ?) AND ${where} ORDER BY place, name LIMIT ?`,
-  );
-  const start = query.continue === undefined ? ['', ''] : decodeContinue(query.continue);
-  const rows = statement.all(...start, ...values, limit + 1);
-  const items = rows.slice(0, limit).map((row) => {
-    const { object, ...columns } = objectRowSchema.parse(row);
-    const { apiVersion, kind, metadata, spec } = objectSchema.parse(JSON.parse(object));
-    const { uid, created_at: createdAt, labels, version } = columns;
-    const creationTimestamp = new Date(createdAt).toISOString();
-    const stored = { ...metadata, labels, uid, resourceVersion: String(version), creationTimestamp };
-    return { apiVersion, kind, metadata: stored, spec };
-  });
-  const last = items.at(-1);
-  return rows.length > limit && last ? { items, continue: encodeContinue(last.metadata) } : { items };
-}
-
-function encodeContinue({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
-  return Buffer.from(`${namespace}/${name}`).toString('base64url');
-}
-
-function decodeContinue(token: string): [place: string, name: string] {
-  const [namespace, name, ...more] = Buffer.from(token, 'base64url').toString().split('/');
-  if (namespace && name && more.length === 0) return [placeOf(namespace), name];
-  throw new Refusal(400, 'a bad query', { path: 'continue' });
 }

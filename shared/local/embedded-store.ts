@@ -7,17 +7,19 @@ import type { Observation } from '../api/observation.ts';
 import type { Refusal } from '../function/refusal.ts';
 import type { Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
+import { countRows } from './embedded-counts.ts';
+import { findRows, readPage } from './embedded-reads.ts';
 import {
   deleteRow,
   expiredRows,
   guarded,
   nullable,
   placeOf,
-  readPage,
   relabelRow,
   storageFault,
   storedRows,
 } from './embedded-rows.ts';
+import { hasSeverityIndex, severityIndex } from './embedded-selection.ts';
 
 /**
  * The table keeps its row ids: keys are hashes, and without row ids the rows, which are large, would be inserted all over
@@ -77,6 +79,7 @@ function open(data: string): DatabaseSync {
   const columns = database.prepare('PRAGMA table_info(observations)').all();
   if (!columns.some(({ name }) => name === 'report')) database.exec('ALTER TABLE observations ADD COLUMN report TEXT');
   database.exec(reportIndex);
+  database.exec(severityIndex);
   return database;
 }
 
@@ -164,8 +167,18 @@ export function createEmbeddedStore({ data, now, isReadOnly = false }: EmbeddedS
       return guarded(() => deleteRow(database, ref));
     },
 
+    sortsAcrossPages: hasSeverityIndex(database),
+
     async read(query) {
       return guarded(() => readPage(database, query));
+    },
+
+    async counts(selection, by) {
+      return guarded(() => countRows(database, selection, by));
+    },
+
+    async find(text, namespace, limit) {
+      return guarded(() => findRows(database, text, namespace, limit));
     },
 
     close() {

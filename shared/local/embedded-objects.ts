@@ -1,0 +1,68 @@
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import * as z from 'zod';
+import { group } from '../api/group.ts';
+import type { Observation } from '../api/observation.ts';
+import { severities } from '../finding/severity.ts';
+import { rowColumns, rowSchema, stringMap } from './embedded-rows.ts';
+
+export const actorSchema = z.object({
+  username: z.string(),
+  groups: z.array(z.string()).exactOptional(),
+  sourceIP: z.string().exactOptional(),
+  userAgent: z.string().exactOptional(),
+  via: z.string().exactOptional(),
+});
+
+export const resourceSchema = z.object({
+  apiVersion: z.string().optional(),
+  kind: z.string(),
+  name: z.string().optional(),
+  namespace: z.string().optional(),
+});
+
+/** Only the outline of a stored object: it was checked in full before it was stored. */
+const objectSchema = z.looseObject({
+  apiVersion: z.literal(`${group}/v1`),
+  kind: z.literal('Observation'),
+  metadata: z.object({
+    name: z.string(),
+    namespace: z.string(),
+    labels: stringMap,
+    annotations: stringMap,
+  }),
+  spec: z.object({
+    source: z.string(),
+    category: z.string(),
+    severity: z.enum(severities),
+    eventType: z.string(),
+    rule: z.string().exactOptional(),
+    summary: z.string().exactOptional(),
+    actor: actorSchema.exactOptional(),
+    remediation: z.string().exactOptional(),
+    references: z.array(z.string()).exactOptional(),
+    resource: resourceSchema.exactOptional(),
+    details: z.record(z.string(), z.unknown()),
+    detectedAt: z.string(),
+    ttlSecondsAfterCreation: z.number(),
+  }),
+});
+
+const objectRowSchema = rowSchema.extend({ rowid: z.number(), severity: z.string(), object: z.string() });
+
+/** A stored Observation, whole. */
+export type ObjectRow = z.infer<typeof objectRowSchema>;
+
+const objectColumns = `rowid, ${rowColumns}, severity, object`;
+
+export function observationIn({ object, uid, created_at: createdAt, labels, version }: ObjectRow): Observation {
+  const { apiVersion, kind, metadata, spec } = objectSchema.parse(JSON.parse(object));
+  const creationTimestamp = new Date(createdAt).toISOString();
+  const stored = { ...metadata, labels, uid, resourceVersion: String(version), creationTimestamp };
+  return { apiVersion, kind, metadata: stored, spec };
+}
+
+/** The rows that the rest of a statement selects. */
+export function selectObjects(database: DatabaseSync, sql: string, values: readonly SQLInputValue[]): ObjectRow[] {
+  const rows = database.prepare(`SELECT ${objectColumns} FROM observations ${sql}`).all(...values);
+  return rows.map((row) => objectRowSchema.parse(row));
+}
