@@ -45,6 +45,7 @@ export default defineSource({
     objects([{ ...configMaps, labels: { app: 'kube-bench' } }], settings, settings.KUBE_BENCH_NAMESPACE),
     { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES },
   ],
+  looksIntoPods: false,
   settings: z.object({ KUBE_BENCH_NAMESPACE: namespaceName.default('kube-bench') }),
   schema,
   normalize({ metadata, data }, { time }) {

@@ -3,6 +3,7 @@ import type { KindSelector } from '../shared/api/kind-selector.ts';
 import { alwaysServed } from '../shared/api/knative-kinds.ts';
 import { labels } from '../shared/api/labels.ts';
 import {
+  controllerReads,
   type FunctionDefinition,
   observationWrites,
   type Permission,
@@ -64,11 +65,18 @@ function kindsOf(definition: FunctionDefinition, reach: Reach): KindSelector[] {
   return kindsIn(triggers).filter(({ namespaced }) => namespaced || reach === 'cluster');
 }
 
-/** What a source may do with Observations. One with state also lists them, and patches their labels. */
-function observationRules(definition: FunctionDefinition): Permission[] {
+/**
+ * What a source may do with Observations. One with state also lists them, patches their labels, and asks who controls
+ * what it found something in.
+ */
+function sourceRules(definition: FunctionDefinition): readonly Permission[] {
   if (!isSource(definition)) return [];
-  const more = kindsOf(definition, 'cluster').length > 0 ? ['list', 'patch'] : [];
-  return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...more] }];
+  if (kindsOf(definition, 'cluster').length === 0) return [observationWrites];
+  const { looksIntoPods = true } = definition.source;
+  return [
+    { ...observationWrites, verbs: [...observationWrites.verbs, 'list', 'patch'] },
+    ...(looksIntoPods ? controllerReads : []),
+  ];
 }
 
 function ruleOf({ group, resources, verbs }: Permission): Rule {
@@ -118,7 +126,7 @@ export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'
   for (const [namespace, kinds] of Map.groupBy(watched, (kind) => kind.namespace)) {
     add(namespace, readRules(kinds, ['list', 'watch']));
   }
-  for (const permission of [...observationRules(definition), ...permissions]) {
+  for (const permission of [...sourceRules(definition), ...permissions]) {
     if (permission.scope === 'cluster' && reach === 'namespace') continue;
     add(permission.scope === 'system' ? systemNamespace : everywhere, [ruleOf(permission)]);
   }

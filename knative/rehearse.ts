@@ -23,9 +23,26 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
     environment: {},
     settings: parseSettings({}, z.object({}), []),
     ownUsers: [],
-    store: { create: async () => 'created', async *names() {}, async *expired() {}, relabel: never, delete: never },
+    store: {
+      create: async () => 'created',
+      async *names() {},
+      async *expired() {},
+      find: async () => undefined,
+      patch: never,
+      delete: never,
+    },
     cluster: {
-      objects: { get: async () => object, list: never, apply: never, delete: never, setStatus: never },
+      objects: {
+        get: async () => object,
+        list: never,
+        async *listMetadata() {
+          if (object) yield object;
+        },
+        apply: never,
+        delete: never,
+        setStatus: never,
+      },
+      owners: { controllerOf: async () => undefined },
       kinds: undefined,
       watched: () => [],
       hasApiServerSources: false,

@@ -24,12 +24,15 @@ export const labels = {
   since: `${group}/since`,
 } as const;
 
+/** The value of the label `report` of a finding that more than one slot reports. */
+export const sharedSlot = 'shared';
+
 /** A label of findings of state sources that only version 0.1.0 wrote, whose names were other ones. */
 export const oldSubjectLabel = `${group}/subject`;
 
 export const correlationAnnotation = `${group}/correlation-id`;
 
-/** The last changes of an Observation's state and severity, newest first, as JSON. */
+/** JSON: the last changes of state and severity, newest first. */
 export const historyAnnotation = `${group}/history`;
 
 const hour = 3_600_000;

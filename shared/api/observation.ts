@@ -46,6 +46,8 @@ export interface ObservationOptions {
   readonly source: string;
   /** For findings that have a state: the values of the labels `report` and `digest`. */
   readonly state: { readonly slot: string; readonly digest: string } | undefined;
+  /** What to show as the resource, if not what was reported. */
+  readonly controller?: ResourceRef | undefined;
   readonly correlationId: string;
   /** In seconds. */
   readonly ttl: number;
@@ -60,15 +62,20 @@ const maxRuleBytes = 320;
 const maxRemediationBytes = 1024;
 /** Of all references together. */
 const maxReferenceBytes = 1024;
+const maxReferences = 64;
 const maxGroups = 8;
 
 /**
  * An Observation may take 8 KiB, so that 200,000 of them fit into an etcd of 2 GiB. What the API server adds to it takes
- * less than the rest.
+ * less than the rest: 740 bytes, most of them for who wrote which label.
  */
-const maxObservationBytes = 7680;
+const maxObservationBytes = 7168;
 const maxDetailsBytes = 4096;
 const minDetailsBytes = 256;
+
+function bytesOf(value: object): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
 
 function line(text: string, maxBytes: number): string {
   return cutText(oneLine(text, maxBytes), maxBytes);
@@ -94,18 +101,22 @@ function boundedActor({ username, groups = [], sourceIP, userAgent, via }: Actor
   };
 }
 
-/** As many as fit, and each whole: a URL that has been cut leads somewhere else. */
+/** As many as fit and can be shown, and each whole: a URL that has been changed leads somewhere else. */
 function boundedReferences(references: readonly string[]): readonly string[] {
   let bytes = 0;
-  return references.filter((url) => {
+  const fitting = references.filter((url) => {
     const length = Buffer.byteLength(JSON.stringify(url));
-    if (bytes + length > maxReferenceBytes) return false;
+    if (bytes + length > maxReferenceBytes || oneLine(url, maxReferenceBytes) !== url) return false;
     bytes += length;
     return true;
   });
+  return fitting.slice(0, maxReferences);
 }
 
-/** The facts of a finding, within the limits of the CRD; the details take what the rest of the object leaves. */
+/**
+ * The facts of a finding, within the limits of the CRD. Its remediation and then its details take what the rest of the
+ * object leaves.
+ */
 export function factsOf(finding: Finding, otherBytes: number): Facts {
   const { severity, summary, resource, remediation, references = [], details } = finding;
   const urls = boundedReferences(references);
@@ -113,12 +124,13 @@ export function factsOf(finding: Finding, otherBytes: number): Facts {
     severity,
     summary: oneLine(summary, maxSummary),
     ...(resource && { resource: boundedResource(resource) }),
-    ...(remediation !== undefined && { remediation: cutText(remediation, maxRemediationBytes) }),
     ...(urls.length > 0 && { references: urls }),
   };
-  const left = maxObservationBytes - otherBytes - Buffer.byteLength(JSON.stringify(facts));
-  const maxBytes = Math.max(minDetailsBytes, Math.min(maxDetailsBytes, left));
-  return { ...facts, details: fitDetails(detailsOf(details), maxBytes) };
+  const left = maxObservationBytes - otherBytes - bytesOf(facts) - minDetailsBytes;
+  const advice =
+    remediation === undefined ? {} : { remediation: cutText(remediation, Math.min(maxRemediationBytes, left)) };
+  const maxBytes = Math.min(maxDetailsBytes, minDetailsBytes + left - bytesOf(advice));
+  return { ...facts, ...advice, details: fitDetails(detailsOf(details), maxBytes) };
 }
 
 /** The labels that follow from what a finding is about; they change only with its facts. */
@@ -147,6 +159,7 @@ function stateLabels({ state, now }: ObservationOptions): Record<string, string>
 /** Makes an Observation of a finding, within the limits of the CRD and below 8 KiB. */
 export function observationOf(finding: Finding, options: ObservationOptions): Observation {
   const { category, eventType, rule, actor, detectedAt } = finding;
+  const typed = { apiVersion: `${group}/v1`, kind: 'Observation' } as const;
   const metadata = {
     name: options.name,
     namespace: options.namespace,
@@ -167,6 +180,7 @@ export function observationOf(finding: Finding, options: ObservationOptions): Ob
     detectedAt,
     ttlSecondsAfterCreation: options.ttl,
   };
-  const facts = factsOf(finding, Buffer.byteLength(JSON.stringify({ metadata, fixed })));
-  return { apiVersion: `${group}/v1`, kind: 'Observation', metadata, spec: { ...fixed, ...facts } };
+  const shown = options.controller ? { ...finding, resource: options.controller } : finding;
+  const facts = factsOf(shown, bytesOf({ ...typed, metadata, spec: { ...fixed, details: {} } }));
+  return { ...typed, metadata, spec: { ...fixed, ...facts } };
 }

@@ -7,7 +7,7 @@ function escaped(character: string): string {
 
 /** Text with its control and format characters shown as escapes. */
 export function escapeUnprintable(text: string): string {
-  return text.toWellFormed().replaceAll(unprintable, escaped);
+  return text.replaceAll(unprintable, escaped);
 }
 
 /**
@@ -15,13 +15,10 @@ export function escapeUnprintable(text: string): string {
  * escapes. Longer lines are cut after `max` UTF-16 code units, with `…` at the end.
  */
 export function oneLine(text: string, max: number): string {
-  // Four times the limit is enough to fill the line, whatever is collapsed; more would only cost time.
-  const short = text
-    .slice(0, max * 4)
-    .replaceAll(/\s+/g, ' ')
-    .trim();
-  const line = escapeUnprintable(short);
-  if (line.length <= max) return line;
+  const whole = text.trim();
+  // Four times the limit nearly always fills the line, whatever is collapsed; more would only cost time.
+  const line = escapeUnprintable(whole.slice(0, max * 4).replaceAll(/\s+/g, ' '));
+  if (line.length <= max && whole.length <= max * 4) return line;
   const cut = line.slice(0, max - 1);
   return `${cut.isWellFormed() ? cut : cut.slice(0, -1)}…`;
 }

@@ -1,4 +1,5 @@
 import type { KindSelector } from '../api/kind-selector.ts';
+import type { ResourceRef } from '../finding/finding.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Filter } from './filter.ts';
 import type { CommonSettings } from './settings.ts';
@@ -22,6 +23,15 @@ export interface FunctionInfo {
 export interface KnownNames {
   has(key: string): boolean;
   add(key: string): void;
+}
+
+/** The controllers that people know resources by: the Deployment of a Pod. Best effort, and within a time limit. */
+export interface Controllers {
+  /**
+   * Resolves to the controller, or to the resource itself if nothing that people know controls it; to `undefined` if that
+   * can't be found out now. Never throws.
+   */
+  of(resource: ResourceRef): Promise<ResourceRef | undefined>;
 }
 
 export interface Broker {
@@ -62,6 +72,7 @@ export interface Context<Settings = unknown> {
   readonly functions: readonly FunctionInfo[];
   readonly filter: Filter;
   readonly known: KnownNames;
+  readonly controllers: Controllers;
   readonly clock: Clock;
   /**
    * Takes one of `limit` slots for requests in flight under `key`. Returns its release function, or `undefined` if all

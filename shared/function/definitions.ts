@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { controlledKinds } from '../api/controllers.ts';
 import { group } from '../api/group.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
 import type { Finding, Normalized, ResourceRef } from '../finding/finding.ts';
@@ -28,6 +29,11 @@ export const observationWrites: Permission = {
   resources: ['observations'],
   verbs: ['create', 'get', 'record'],
 };
+
+/** What it takes to ask who controls Pods, and who controls that: what is shown of them is the controller. */
+export const controllerReads: readonly Permission[] = [...Map.groupBy(controlledKinds, ({ group }) => group)].map(
+  ([group, kinds]) => ({ group, resources: kinds.map(({ plural }) => plural).sort(), verbs: ['get'] }),
+);
 
 /** What every kind of function declares. */
 interface Declaration<Settings> {
@@ -147,6 +153,8 @@ export interface SourceDefinition<Data, Settings> extends Triggered<Settings> {
   readonly name: string;
   /** A zod object whose keys are the names of the source's own environment variables. */
   readonly settings: z.ZodType<Settings>;
+  /** Whether its findings may be about Pods, or what makes them, as most are. If not, it asks for no controllers. */
+  readonly looksIntoPods?: false;
   /** The schema of what the tool sends. Unknown fields are ignored. */
   readonly schema: z.ZodType<Data>;
   /**

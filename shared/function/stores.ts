@@ -1,5 +1,12 @@
 import type { KindSelector } from '../api/kind-selector.ts';
-import type { Observation } from '../api/observation.ts';
+import type { Facts, Observation } from '../api/observation.ts';
+
+export interface OwnerReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly controller?: boolean | undefined;
+}
 
 /** Any Kubernetes object. Only the fields that are declared here have been checked. */
 export interface KubernetesObject {
@@ -9,8 +16,11 @@ export interface KubernetesObject {
     readonly name: string;
     readonly namespace?: string | undefined;
     readonly uid?: string | undefined;
+    readonly resourceVersion?: string | undefined;
     readonly generation?: number | undefined;
     readonly labels?: Readonly<Record<string, string>> | undefined;
+    readonly annotations?: Readonly<Record<string, string>> | undefined;
+    readonly ownerReferences?: readonly OwnerReference[] | undefined;
     readonly creationTimestamp?: string | null | undefined;
     readonly deletionTimestamp?: string | null | undefined;
   };
@@ -32,6 +42,12 @@ export interface Objects {
    * the kind is not served. Throws a Refusal 503 if the list can't be read to its end.
    */
   list(resource: KindSelector, namespace: string | undefined, signal: AbortSignal): AsyncIterable<KubernetesObject>;
+  /** The same, of which only the metadata need be there. */
+  listMetadata(
+    resource: KindSelector,
+    namespace: string | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<KubernetesObject>;
   /**
    * Creates the object, or sets the fields that are given and leaves the others alone (server-side apply). Throws a
    * Refusal 422 if the object is invalid, or 503 for anything that a retry or a better Role may fix.
@@ -41,6 +57,20 @@ export interface Objects {
   delete(resource: KindSelector, object: KubernetesObject, signal: AbortSignal): Promise<void>;
   /** Sets the fields of the status that are given. It is not an error if the object is gone. */
   setStatus(resource: KindSelector, object: KubernetesObject, status: object, signal: AbortSignal): Promise<void>;
+}
+
+/** Who made an object, from its metadata alone. */
+export interface Owners {
+  /**
+   * The owner that an object calls its controller; it is in the same namespace. Resolves to `undefined` if there is no
+   * such object, or none that we may read. Throws a Refusal 503 if there is no answer.
+   */
+  controllerOf(
+    resource: KindSelector,
+    namespace: string,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly controller: OwnerReference | undefined } | undefined>;
 }
 
 /** A kind that an API server serves. */
@@ -72,8 +102,23 @@ export interface StoredRef {
 export interface Stored {
   readonly ref: StoredRef;
   readonly labels: Readonly<Record<string, string>>;
+  /** The value of the annotation `history`. */
+  readonly history?: string | undefined;
+  readonly hasAnnotations: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
+}
+
+/** What to change of an Observation. */
+export interface ObservationPatch {
+  readonly labels: Readonly<Record<string, string>>;
+  /** The new value of the annotation `history`. */
+  readonly history?: string | undefined;
+  /**
+   * Replaces all that may change of the spec, except a resource that is not given, and sets `rule`. Without it, the spec
+   * stays as it is.
+   */
+  readonly facts?: Facts & { readonly rule?: string };
 }
 
 /** An expired Observation. Its labels need not name the source, if a person or another program wrote it. */
@@ -100,8 +145,13 @@ export interface Store {
   names(query: NamesQuery, signal: AbortSignal): AsyncIterable<Stored>;
   /** Lists what has expired at `now` (milliseconds since 1970), by its label or, without one, by its spec. */
   expired(now: number, signal: AbortSignal): AsyncIterable<Expired>;
-  /** Changes labels. Resolves to `false` if the object is gone, or has changed since it was read. */
-  relabel(ref: StoredRef, labels: Readonly<Record<string, string>>, signal: AbortSignal): Promise<boolean>;
+  /** One Observation without its spec; `undefined` if there is none of that name. */
+  find(namespace: string, name: string, signal: AbortSignal): Promise<Stored | undefined>;
+  /**
+   * Changes an Observation in one write. Resolves to `false` if it is gone, or has changed since it was read. Throws a
+   * Refusal 422 if it would be invalid.
+   */
+  patch(stored: Stored, patch: ObservationPatch, signal: AbortSignal): Promise<boolean>;
   /** Resolves to `false` if the object is gone, or has changed since it was read. */
   delete(ref: StoredRef, signal: AbortSignal): Promise<boolean>;
 }
@@ -109,6 +159,7 @@ export interface Store {
 /** Kubernetes objects other than Observations, and the kinds that exist. */
 export interface Cluster {
   readonly objects: Objects;
+  readonly owners: Owners;
   /** `undefined` if folders stand in for the cluster: a folder has no kinds, it serves whatever is in it. */
   readonly kinds: Discovery | undefined;
   /**

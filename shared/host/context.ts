@@ -4,10 +4,15 @@ import { type FunctionDefinition, type HandlerDefinition, triggersOf } from '../
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
 import type { Cluster, Store } from '../function/stores.ts';
 import type { Trigger } from '../function/triggers.ts';
+import { createControllers } from '../pipeline/controllers.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
 import { createCoalescer } from './coalesce.ts';
 import { createLiveFilter } from './live-filter.ts';
 import type { Metrics } from './metrics.ts';
+import { withTimeLimit } from './time-limit.ts';
+
+/** How long a write waits to know what to show. */
+const controllerMilliseconds = 2000;
 
 /** What a process gives to the functions that it hosts. */
 export interface Ports {
@@ -46,6 +51,11 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
   const { environment, ownUsers, store, cluster, broker, clock, functions, metrics, stopping } = ports;
   const { DEDUP_CACHE_SIZE: size, SYSTEM_NAMESPACE: systemNamespace } = ports.settings;
   const known = createKnownNames({ size, now: clock.now, onEvict: metrics.countEviction });
+  const controllers = createControllers({
+    owners: cluster.owners,
+    now: clock.now,
+    limited: (work) => withTimeLimit(controllerMilliseconds, work),
+  });
   const filter = createLiveFilter(cluster.watched, systemNamespace, metrics.countFilterReload);
   const acquire = createInFlight();
   const bound = definitions.map((definition) => {
@@ -61,6 +71,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
         functions: definition.seesOthers ? functions : [],
         filter,
         known,
+        controllers,
         clock,
         acquire,
         coalesce: createCoalescer({ now: clock.now, sleep: clock.sleep, signal: stopping }),

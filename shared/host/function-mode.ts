@@ -107,6 +107,7 @@ async function bind(
     store: connection.store,
     cluster: {
       objects: connection.objects,
+      owners: connection.owners,
       kinds: connection.discovery,
       watched: watches.watched,
       hasApiServerSources: true,

@@ -1,12 +1,13 @@
 import * as z from 'zod';
 import type { KindSelector } from '../api/kind-selector.ts';
-import type { Discovery, Objects, Store } from '../function/stores.ts';
+import type { Discovery, Objects, Owners, Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { createApiClient } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
 import { createDiscovery } from './discovery.ts';
 import { createKubernetesObjects } from './kubernetes-objects.ts';
+import { createKubernetesOwners } from './kubernetes-owners.ts';
 import { createKubernetesStore } from './kubernetes-store.ts';
 import { startWatch, type Watch } from './watch.ts';
 
@@ -29,6 +30,7 @@ const reviewSchema = z.object({ status: z.object({ userInfo: z.object({ username
 export function connectCluster({ credentials, sleep, attemptSeconds, ...options }: ClusterOptions): {
   readonly store: Store & ObservationReader;
   readonly objects: Objects;
+  readonly owners: Owners;
   readonly discovery: Discovery;
   /** Holds the current objects of a kind, in one namespace or in all, until `signal` aborts. */
   watch(
@@ -51,6 +53,7 @@ export function connectCluster({ credentials, sleep, attemptSeconds, ...options 
   return {
     store,
     objects: createKubernetesObjects(client),
+    owners: createKubernetesOwners(client),
     discovery: createDiscovery(client),
     watch: (resource, namespace, onFault, signal) =>
       startWatch({ client, resource, namespace, sleep, random: Math.random, silenceMilliseconds, onFault }, signal),

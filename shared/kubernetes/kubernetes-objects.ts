@@ -4,8 +4,16 @@ import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject, ObjectRef, Objects } from '../function/stores.ts';
 import type { ApiClient, ApiRequest, ApiResponse } from './api-client.ts';
 import { setUpFault, statusMessage, statusOf } from './api-status.ts';
-import { listPages, readJson } from './list-pages.ts';
+import { type List, listPages, readJson } from './list-pages.ts';
+import { decodeMetadataList, type Metadata, metadataOfMany } from './metadata-list.ts';
 import { callOf, pathOf, selectorOf } from './resource-path.ts';
+
+const ownerReference = z.looseObject({
+  apiVersion: z.string(),
+  kind: z.string(),
+  name: z.string(),
+  controller: z.boolean().optional(),
+});
 
 export const objectSchema = z.looseObject({
   apiVersion: z.string(),
@@ -17,6 +25,16 @@ export const objectSchema = z.looseObject({
     resourceVersion: z.string().optional(),
     generation: z.number().optional(),
     labels: z.record(z.string(), z.string()).optional(),
+    annotations: z
+      .record(z.string(), z.string())
+      .nullish()
+      .catch(undefined)
+      .transform((all) => all ?? undefined),
+    ownerReferences: z
+      .array(ownerReference)
+      .nullish()
+      .catch(undefined)
+      .transform((all) => all ?? undefined),
     creationTimestamp: z.string().nullish(),
     deletionTimestamp: z.string().nullish(),
   }),
@@ -26,6 +44,7 @@ export const objectSchema = z.looseObject({
 const pageBytes = 262_144;
 const firstPage = 20;
 const longestPage = 500;
+const metadataPerPage = 500;
 
 /** The owner of the fields that we apply. */
 const fieldManager = 'zen-watcher';
@@ -92,6 +111,69 @@ async function* list(
   }
 }
 
+/** What `kubectl apply` leaves behind is as large as the object itself. */
+function isUseful(annotation: string): boolean {
+  return annotation !== 'kubectl.kubernetes.io/last-applied-configuration';
+}
+
+function readMetadata(body: unknown): List<Metadata> {
+  if (Buffer.isBuffer(body)) return decodeMetadataList(body, isUseful);
+  throw new Refusal(503, 'the API server lists no metadata in protobuf', { retryAfter: 5 });
+}
+
+function timeOf(milliseconds: number | undefined): string | undefined {
+  return milliseconds === undefined ? undefined : new Date(milliseconds).toISOString();
+}
+
+function objectOf({ group, kind }: KindSelector, version: string, item: Metadata): KubernetesObject {
+  const { createdAt, deletedAt, hasAnnotations: _hasAnnotations, namespace, ...metadata } = item;
+  return {
+    apiVersion: group === '' ? version : `${group}/${version}`,
+    kind,
+    metadata: {
+      ...metadata,
+      namespace: namespace === '' ? undefined : namespace,
+      creationTimestamp: timeOf(createdAt),
+      deletionTimestamp: timeOf(deletedAt),
+    },
+  };
+}
+
+/** How long events don't ask again for a kind that was not served, in milliseconds; passes always do. */
+const unservedMilliseconds = 60_000;
+
+/** The metadata of the objects of a kind, in the first of its versions that is served. */
+async function* listMetadata(
+  client: ApiClient,
+  resource: KindSelector,
+  namespace: string | undefined,
+  signal: AbortSignal,
+  unserved: Map<string, number>,
+): AsyncGenerator<KubernetesObject> {
+  for (const version of resource.versions) {
+    const key = pathOf(resource, version, undefined);
+    const since = performance.now() - (unserved.get(key) ?? Number.NEGATIVE_INFINITY);
+    if (namespace !== undefined && since < unservedMilliseconds) continue;
+    let isServed = false;
+    const pages = listPages(client, {
+      path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
+      query: { labelSelector: selectorOf(resource) },
+      limit: metadataPerPage,
+      what: callOf('listing', resource),
+      isOptional: true,
+      accept: metadataOfMany,
+      read: readMetadata,
+      signal,
+    });
+    for await (const { items } of pages) {
+      isServed = true;
+      for (const item of items) yield objectOf(resource, version, item);
+    }
+    if (isServed) return void unserved.delete(key);
+    unserved.set(key, performance.now());
+  }
+}
+
 async function get(
   client: ApiClient,
   resource: KindSelector,
@@ -119,10 +201,13 @@ function applyRequest(path: string, object: KubernetesObject, signal: AbortSigna
 
 /** The objects of an API server. */
 export function createKubernetesObjects(client: ApiClient): Objects {
+  const unserved = new Map<string, number>();
   return {
     get: (resource, ref, signal) => get(client, resource, ref, signal),
 
     list: (resource, namespace, signal) => list(client, resource, namespace, signal),
+
+    listMetadata: (resource, namespace, signal) => listMetadata(client, resource, namespace, signal, unserved),
 
     async apply(resource, object, signal) {
       const response = await client.request(applyRequest(pathOfObject(resource, object), object, signal));

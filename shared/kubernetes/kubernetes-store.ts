@@ -1,32 +1,24 @@
 import type { Store, StoredRef } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import type { ApiClient } from './api-client.ts';
-import { setUpFault } from './api-status.ts';
 import { metadataOfOne } from './metadata-list.ts';
 import { createObservationCreates } from './observation-creates.ts';
-import { listExpired, listNames, type ObservationListsOptions } from './observation-lists.ts';
+import { findStored, listExpired, listNames, type ObservationListsOptions } from './observation-lists.ts';
+import { isDone, patchObservation } from './observation-patches.ts';
 import { observationPath } from './observation-path.ts';
 import { createObservationReads } from './observation-reads.ts';
 
-/** Sends the change of an Observation. `false`: it is gone or has changed since it was read. */
-async function change(
-  client: ApiClient,
-  { namespace, name }: StoredRef,
-  method: 'PATCH' | 'DELETE',
-  body: unknown,
-  signal: AbortSignal,
-): Promise<boolean> {
+async function deleteObservation(client: ApiClient, ref: StoredRef, signal: AbortSignal): Promise<boolean> {
+  const preconditions = { uid: ref.uid, resourceVersion: ref.version };
   const response = await client.request({
-    method,
-    path: observationPath(namespace, name),
-    body,
-    contentType: method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
+    method: 'DELETE',
+    path: observationPath(ref.namespace, ref.name),
+    body: { kind: 'DeleteOptions', apiVersion: 'v1', preconditions },
+    contentType: 'application/json',
     accept: metadataOfOne,
     signal,
   });
-  if (response.status < 300) return true;
-  if (response.status === 404 || response.status === 409) return false;
-  throw setUpFault(method === 'PATCH' ? 'labelling Observations' : 'deleting Observations', response);
+  return isDone(response, 'deleting Observations');
 }
 
 /** Observations as Kubernetes objects. */
@@ -36,14 +28,9 @@ export function createKubernetesStore(options: ObservationListsOptions): Store &
     create: createObservationCreates(client),
     names: (query, signal) => listNames(options, query, signal),
     expired: (now, signal) => listExpired(options, now, signal),
-    relabel(ref, labels, signal) {
-      const metadata = { uid: ref.uid, resourceVersion: ref.version, labels };
-      return change(client, ref, 'PATCH', { metadata }, signal);
-    },
-    delete(ref, signal) {
-      const preconditions = { uid: ref.uid, resourceVersion: ref.version };
-      return change(client, ref, 'DELETE', { kind: 'DeleteOptions', apiVersion: 'v1', preconditions }, signal);
-    },
+    find: (namespace, name, signal) => findStored(client, namespace, name, signal),
+    patch: (stored, patch, signal) => patchObservation(client, stored, patch, signal),
+    delete: (ref, signal) => deleteObservation(client, ref, signal),
     ...createObservationReads(options),
   };
 }

@@ -1,4 +1,5 @@
 import { PbfReader } from 'pbf';
+import type { OwnerReference } from '../function/stores.ts';
 import { protobuf } from './answer-body.ts';
 import type { List } from './list-pages.ts';
 
@@ -21,7 +22,14 @@ export interface Metadata {
   readonly resourceVersion: string;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
+  /** Milliseconds since 1970; `undefined` unless it is being deleted. */
+  readonly deletedAt: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /** Those that were asked for. */
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Whether there are any, asked for or not. */
+  readonly hasAnnotations: boolean;
+  readonly ownerReferences: readonly OwnerReference[];
 }
 
 type Writable<Shape> = { -readonly [Key in keyof Shape]: Shape[Key] };
@@ -29,6 +37,10 @@ type Writable<Shape> = { -readonly [Key in keyof Shape]: Shape[Key] };
 interface Item extends Omit<Writable<Metadata>, 'labels'> {
   readonly labels: Record<string, string>;
 }
+
+/** Shared by all items without any, since there are many. */
+const noAnnotations: Metadata['annotations'] = {};
+const noOwners: Metadata['ownerReferences'] = [];
 
 interface Label {
   readonly bytes: Buffer;
@@ -39,6 +51,7 @@ interface Label {
 /** What has been read so far. */
 interface Decoding {
   readonly bytes: Buffer;
+  readonly isWanted: (annotation: string) => boolean;
   readonly items: Item[];
   continue: string;
   resourceVersion: string;
@@ -50,7 +63,18 @@ interface Decoding {
 }
 
 function emptyItem(): Item {
-  return { name: '', namespace: '', uid: '', resourceVersion: '', createdAt: 0, labels: {} };
+  return {
+    name: '',
+    namespace: '',
+    uid: '',
+    resourceVersion: '',
+    createdAt: 0,
+    deletedAt: undefined,
+    labels: {},
+    annotations: noAnnotations,
+    hasAnnotations: false,
+    ownerReferences: noOwners,
+  };
 }
 
 /** Index just past the field that the reader stands before. */
@@ -93,6 +117,49 @@ function readCreationTime(tag: number, item: Item, reader: PbfReader): void {
   if (tag === 1) item.createdAt = reader.readVarint(true) * 1000;
 }
 
+function readDeletionTime(tag: number, item: Item, reader: PbfReader): void {
+  if (tag === 1) item.deletedAt = reader.readVarint(true) * 1000;
+}
+
+function addAnnotation({ bytes, item, isWanted }: Decoding, reader: PbfReader): void {
+  const end = fieldEnd(reader);
+  let name = '';
+  let valueAt = end;
+  while (reader.pos < end) {
+    const tag = reader.readVarint() >> 3;
+    if (tag === 2) valueAt = reader.pos;
+    if (tag === 1) name = readText(bytes, reader);
+    else reader.pos = fieldEnd(reader);
+  }
+  item.hasAnnotations = true;
+  if (isWanted(name)) {
+    reader.pos = valueAt;
+    item.annotations = { ...item.annotations, [name]: valueAt < end ? readText(bytes, reader) : '' };
+  }
+  reader.pos = end;
+}
+
+interface OwnerFields {
+  readonly bytes: Buffer;
+  apiVersion: string;
+  kind: string;
+  name: string;
+  controller: boolean;
+}
+
+function readOwner(tag: number, owner: OwnerFields, reader: PbfReader): void {
+  if (tag === 1) owner.kind = readText(owner.bytes, reader);
+  else if (tag === 3) owner.name = readText(owner.bytes, reader);
+  else if (tag === 5) owner.apiVersion = readText(owner.bytes, reader);
+  else if (tag === 6) owner.controller = reader.readBoolean();
+}
+
+function addOwner({ bytes, item }: Decoding, reader: PbfReader): void {
+  const fields = { bytes, apiVersion: '', kind: '', name: '', controller: false };
+  const { apiVersion, kind, name, controller } = reader.readMessage(readOwner, fields);
+  item.ownerReferences = [...item.ownerReferences, { apiVersion, kind, name, controller }];
+}
+
 function addLabel(decoding: Decoding, reader: PbfReader): void {
   const { bytes, item, labelsBefore, labelsRead } = decoding;
   const label = readLabel(bytes, labelsBefore[labelsRead], reader);
@@ -108,7 +175,10 @@ function readMetadata(tag: number, decoding: Decoding, reader: PbfReader): void 
   else if (tag === 5) item.uid = readText(bytes, reader);
   else if (tag === 6) item.resourceVersion = readText(bytes, reader);
   else if (tag === 8) reader.readMessage(readCreationTime, item);
+  else if (tag === 9) reader.readMessage(readDeletionTime, item);
   else if (tag === 11) addLabel(decoding, reader);
+  else if (tag === 12) addAnnotation(decoding, reader);
+  else if (tag === 13) addOwner(decoding, reader);
 }
 
 function readItem(tag: number, decoding: Decoding, reader: PbfReader): void {
@@ -134,21 +204,39 @@ function readUnknown(tag: number, decoding: Decoding, reader: PbfReader): void {
   if (tag === 2) reader.readMessage(readList, decoding);
 }
 
+function readUnknownItem(tag: number, decoding: Decoding, reader: PbfReader): void {
+  if (tag === 2) reader.readMessage(readItem, decoding);
+}
+
 /** The magic number of Kubernetes' protobuf. */
 const magic = 'k8s\0';
 
 /**
- * Reads a PartialObjectMetadataList in protobuf. The field numbers are those of
+ * Reads a PartialObjectMetadataList in protobuf, with those annotations that are wanted. The field numbers are those of
  * https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/generated.proto and, for the message
  * `Unknown` around it, https://github.com/kubernetes/apimachinery/blob/master/pkg/runtime/generated.proto. Throws an
  * Error if the bytes are anything else.
  */
-export function decodeMetadataList(bytes: Buffer): List<Metadata> {
+export function decodeMetadataList(bytes: Buffer, isWanted: (annotation: string) => boolean): List<Metadata> {
+  const { reader, decoding } = decodingOf(bytes, isWanted);
+  reader.readFields(readUnknown, decoding);
+  return { items: decoding.items, continue: decoding.continue, resourceVersion: decoding.resourceVersion };
+}
+
+/** Reads a PartialObjectMetadata, as above. */
+export function decodeMetadata(bytes: Buffer, isWanted: (annotation: string) => boolean): Metadata {
+  const { reader, decoding } = decodingOf(bytes, isWanted);
+  reader.readFields(readUnknownItem, decoding);
+  return decoding.item;
+}
+
+function decodingOf(bytes: Buffer, isWanted: (annotation: string) => boolean) {
   if (bytes.toString('latin1', 0, magic.length) !== magic) throw new Error("not Kubernetes' protobuf");
   const reader = new PbfReader(bytes);
   reader.pos = magic.length;
   const decoding: Decoding = {
     bytes,
+    isWanted,
     items: [],
     continue: '',
     resourceVersion: '',
@@ -156,6 +244,5 @@ export function decodeMetadataList(bytes: Buffer): List<Metadata> {
     labelsBefore: [],
     labelsRead: 0,
   };
-  reader.readFields(readUnknown, decoding);
-  return { items: decoding.items, continue: decoding.continue, resourceVersion: decoding.resourceVersion };
+  return { reader, decoding };
 }

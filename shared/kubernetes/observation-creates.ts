@@ -12,8 +12,9 @@ import { observationPath } from './observation-path.ts';
  */
 const takenInARow = 8;
 
-function invalid(status: Status | undefined): Refusal {
-  const cause = new Error(statusMessage(status) ?? 'no reason given');
+/** The answer says that an Observation is, or would become, invalid. */
+export function invalid({ body }: Pick<ApiResponse, 'body'>): Refusal {
+  const cause = new Error(statusMessage(statusOf(body)) ?? 'no reason given');
   return new Refusal(422, 'the API server calls the Observation invalid', { path: 'spec', cause });
 }
 
@@ -29,7 +30,7 @@ function isOverQuota(status: Status | undefined): boolean {
 function refusalOf(response: ApiResponse): 'exists' | Refusal | NamespaceRefusal {
   const status = statusOf(response.body);
   if (response.status === 409 && status?.reason === 'AlreadyExists') return 'exists';
-  if (response.status === 422 || response.status === 400) return invalid(status);
+  if (response.status === 422 || response.status === 400) return invalid(response);
   if (response.status === 403 && isClosing(status)) return new NamespaceRefusal('closing');
   if (response.status === 403 && isOverQuota(status)) return new NamespaceRefusal('full');
   if (response.status === 404 && status?.details?.kind === 'namespaces') return new NamespaceRefusal('missing');

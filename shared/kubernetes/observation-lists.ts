@@ -1,10 +1,11 @@
 import * as z from 'zod';
-import { labels as labelNames } from '../api/labels.ts';
+import { historyAnnotation, labels as labelNames } from '../api/labels.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { Expired, NamesQuery, Stored } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
+import { setUpFault } from './api-status.ts';
 import { type List, type ListOptions, listPages, type Page, readJson } from './list-pages.ts';
-import { decodeMetadataList, type Metadata, metadataOfMany } from './metadata-list.ts';
+import { decodeMetadata, decodeMetadataList, type Metadata, metadataOfMany, metadataOfOne } from './metadata-list.ts';
 import { observationPath } from './observation-path.ts';
 
 export interface ObservationListsOptions {
@@ -27,6 +28,7 @@ const metadataSchema = z.object({
   resourceVersion: z.string(),
   creationTimestamp: z.string(),
   labels: z.record(z.string(), z.string()).default({}),
+  annotations: z.record(z.string(), z.string()).default({}),
 });
 
 /** Anybody may have written it, another program too, so only what gc needs is required. */
@@ -34,6 +36,7 @@ const unlabelledSchema = z.object({
   metadata: metadataSchema.transform(({ creationTimestamp, ...rest }) => ({
     ...rest,
     createdAt: Date.parse(creationTimestamp),
+    hasAnnotations: Object.keys(rest.annotations).length > 0,
   })),
   spec: z.object({
     source: z.string().catch('unknown'),
@@ -41,13 +44,38 @@ const unlabelledSchema = z.object({
   }),
 });
 
+function isHistory(annotation: string): boolean {
+  return annotation === historyAnnotation;
+}
+
 function readMetadata(body: unknown): List<Metadata> {
-  if (Buffer.isBuffer(body)) return decodeMetadataList(body);
+  if (Buffer.isBuffer(body)) return decodeMetadataList(body, isHistory);
   throw new Refusal(503, 'the API server lists no metadata in protobuf', { retryAfter: 5 });
 }
 
-function storedOf({ namespace, name, uid, resourceVersion, labels, createdAt }: Metadata): Stored {
-  return { ref: { namespace, name, uid, version: resourceVersion }, labels, createdAt };
+type ListedMetadata = Pick<
+  Metadata,
+  'namespace' | 'name' | 'uid' | 'resourceVersion' | 'labels' | 'createdAt' | 'annotations' | 'hasAnnotations'
+>;
+
+function storedOf({ namespace, name, uid, resourceVersion, ...rest }: ListedMetadata): Stored {
+  const { labels, annotations, hasAnnotations, createdAt } = rest;
+  const history = annotations[historyAnnotation];
+  return { ref: { namespace, name, uid, version: resourceVersion }, labels, history, hasAnnotations, createdAt };
+}
+
+/** The one Observation of a namespace that has this name, without its spec. */
+export async function findStored(
+  client: ApiClient,
+  namespace: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<Stored | undefined> {
+  const path = observationPath(namespace, name);
+  const response = await client.request({ method: 'GET', path, accept: metadataOfOne, signal });
+  if (response.status === 404) return undefined;
+  if (response.status !== 200 || !Buffer.isBuffer(response.body)) throw setUpFault('reading Observations', response);
+  return storedOf(decodeMetadata(response.body, isHistory));
 }
 
 type Query = Pick<ListOptions<unknown>, 'path' | 'limit' | 'signal'> & { readonly labelSelector: string | undefined };

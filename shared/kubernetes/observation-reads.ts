@@ -131,7 +131,7 @@ export function createObservationReads(options: ObservationListsOptions): Observ
       return tally.counts();
     },
 
-    async find(text, namespace, limit) {
+    async findByName(text, namespace, limit) {
       const places = await placesOf(options, text, namespace, limit);
       const found = await Promise.all(places.map((place) => getOne(options, place.namespace, place.name)));
       return found.filter((one) => one !== undefined);

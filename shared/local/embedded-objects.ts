@@ -1,9 +1,27 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
 import { group } from '../api/group.ts';
+import { historyAnnotation } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import { severities } from '../finding/severity.ts';
-import { rowColumns, rowSchema, stringMap } from './embedded-rows.ts';
+
+const stringMap = z.record(z.string(), z.string());
+
+/** What is read of a row without the object. */
+export const rowSchema = z.object({
+  place: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  version: z.number(),
+  created_at: z.number(),
+  source: z.string(),
+  history: z.string().nullable(),
+  labels: z.string().transform((text) => stringMap.parse(JSON.parse(text))),
+});
+
+export type StoredRow = z.infer<typeof rowSchema>;
+
+export const rowColumns = 'place, name, uid, version, created_at, source, history, labels';
 
 export const actorSchema = z.object({
   username: z.string(),
@@ -21,7 +39,7 @@ export const resourceSchema = z.object({
 });
 
 /** Only the outline of a stored object: it was checked in full before it was stored. */
-const objectSchema = z.looseObject({
+export const objectSchema = z.looseObject({
   apiVersion: z.literal(`${group}/v1`),
   kind: z.literal('Observation'),
   metadata: z.object({
@@ -47,17 +65,26 @@ const objectSchema = z.looseObject({
   }),
 });
 
-const objectRowSchema = rowSchema.extend({ rowid: z.number(), severity: z.string(), object: z.string() });
+export type StoredSpec = z.infer<typeof objectSchema>['spec'];
+
+export const objectRowSchema = rowSchema.extend({ rowid: z.number(), severity: z.string(), object: z.string() });
 
 /** A stored Observation, whole. */
 export type ObjectRow = z.infer<typeof objectRowSchema>;
 
 const objectColumns = `rowid, ${rowColumns}, severity, object`;
 
-export function observationIn({ object, uid, created_at: createdAt, labels, version }: ObjectRow): Observation {
+export function observationIn(row: ObjectRow): Observation {
+  const { uid, created_at: createdAt, labels, history, version, object } = row;
   const { apiVersion, kind, metadata, spec } = objectSchema.parse(JSON.parse(object));
-  const creationTimestamp = new Date(createdAt).toISOString();
-  const stored = { ...metadata, labels, uid, resourceVersion: String(version), creationTimestamp };
+  const stored = {
+    ...metadata,
+    labels,
+    annotations: { ...metadata.annotations, ...(history !== null && { [historyAnnotation]: history }) },
+    uid,
+    resourceVersion: String(version),
+    creationTimestamp: new Date(createdAt).toISOString(),
+  };
   return { apiVersion, kind, metadata: stored, spec };
 }
 

@@ -1,23 +1,16 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
-import * as z from 'zod';
 import { expiresAt, labels as labelNames } from '../api/labels.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { Expired, NamesQuery, Stored, StoredRef } from '../function/stores.ts';
+import type { Expired, NamesQuery, ObservationPatch, Stored, StoredRef } from '../function/stores.ts';
+import {
+  objectRowSchema,
+  objectSchema,
+  rowColumns,
+  rowSchema,
+  type StoredRow,
+  type StoredSpec,
+} from './embedded-objects.ts';
 import { diskIsFull } from './store-health.ts';
-
-export const stringMap = z.record(z.string(), z.string());
-
-export const rowSchema = z.object({
-  place: z.string(),
-  name: z.string(),
-  uid: z.string(),
-  version: z.number(),
-  created_at: z.number(),
-  source: z.string(),
-  labels: z.string().transform((text) => stringMap.parse(JSON.parse(text))),
-});
-
-export const rowColumns = 'place, name, uid, version, created_at, source, labels';
 
 const rowsPerPage = 500;
 
@@ -47,9 +40,10 @@ export function nullable(value: string | number | undefined): SQLInputValue {
   return value ?? null;
 }
 
-function storedOf(row: z.infer<typeof rowSchema>): Stored {
+function storedOf(row: StoredRow): Stored {
   const { place, name, uid, version, created_at: createdAt, labels } = row;
-  return { ref: { namespace: place.slice(0, -1), name, uid, version: String(version) }, labels, createdAt };
+  const ref = { namespace: place.slice(0, -1), name, uid, version: String(version) };
+  return { ref, labels, history: row.history ?? undefined, hasAnnotations: true, createdAt };
 }
 
 /** A condition for each column with a value: it must equal that, or one of several. */
@@ -96,25 +90,49 @@ export function* expiredRows(database: DatabaseSync, time: number): Generator<Ex
   }
 }
 
+/** The one row of a namespace that has this name. */
+export function findRow(database: DatabaseSync, namespace: string, name: string): Stored | undefined {
+  const statement = database.prepare(`SELECT ${rowColumns} FROM observations WHERE place = ? AND name = ?`);
+  const row = statement.get(placeOf(namespace), name);
+  return row && storedOf(rowSchema.parse(row));
+}
+
+function specWith(spec: StoredSpec, facts: NonNullable<ObservationPatch['facts']>): object {
+  const { severity: _severity, summary: _summary, remediation: _remediation, ...rest } = spec;
+  const { references: _references, details: _details, ...kept } = rest;
+  return { ...kept, ...facts };
+}
+
 /** Returns whether the row was there in that version. */
-export function relabelRow(
+export function patchRow(
   database: DatabaseSync,
-  { namespace, name, uid, version }: StoredRef,
-  changed: Readonly<Record<string, string>>,
+  { ref: { namespace, name, uid, version } }: Stored,
+  { labels: changed, history, facts }: ObservationPatch,
 ): boolean {
   const key = [placeOf(namespace), name, uid, Number(version)];
   const statement = database.prepare(
-    'SELECT labels FROM observations WHERE place = ? AND name = ? AND uid = ? AND version = ?',
+    'SELECT labels, object FROM observations WHERE place = ? AND name = ? AND uid = ? AND version = ?',
   );
   const row = statement.get(...key);
   if (!row) return false;
-  const merged = { ...rowSchema.pick({ labels: true }).parse(row).labels, ...changed };
+  const { labels, object: text } = objectRowSchema.pick({ labels: true, object: true }).parse(row);
+  const object = facts && objectSchema.parse(JSON.parse(text));
+  const patched = object && { ...object, spec: specWith(object.spec, facts) };
   const update = database.prepare(
-    `UPDATE observations SET labels = ?, version = version + 1, expires_at = coalesce(?, expires_at)
+    `UPDATE observations SET labels = ?, version = version + 1, expires_at = coalesce(?, expires_at),
+       report = coalesce(?, report), history = coalesce(?, history), severity = coalesce(?, severity),
+       object = coalesce(?, object)
      WHERE place = ? AND name = ? AND uid = ? AND version = ?`,
   );
-  const ends = nullable(expiresAt(changed[labelNames.expires]));
-  return update.run(JSON.stringify(merged), ends, ...key).changes === 1;
+  const changes = [
+    JSON.stringify({ ...labels, ...changed }),
+    nullable(expiresAt(changed[labelNames.expires])),
+    nullable(changed[labelNames.report]),
+    nullable(history),
+    nullable(facts?.severity),
+    nullable(patched && JSON.stringify(patched)),
+  ];
+  return update.run(...changes, ...key).changes === 1;
 }
 
 /** Returns whether the row was there in that version. */

@@ -12,10 +12,11 @@ import { findRows, readPage } from './embedded-reads.ts';
 import {
   deleteRow,
   expiredRows,
+  findRow,
   guarded,
   nullable,
+  patchRow,
   placeOf,
-  relabelRow,
   storageFault,
   storedRows,
 } from './embedded-rows.ts';
@@ -35,6 +36,7 @@ const schema = `
     source TEXT NOT NULL,
     severity TEXT NOT NULL,
     report TEXT,
+    history TEXT,
     expires_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
     object TEXT NOT NULL,
@@ -57,16 +59,15 @@ export interface EmbeddedStoreOptions {
   /** Folder of the database; `:memory:` keeps everything in memory. */
   readonly data: string;
   readonly now: () => number;
-  /** Neither changes nor creates anything; the database must already exist. */
-  readonly isReadOnly?: boolean;
 }
 
 export type EmbeddedStore = Store & ObservationReader & { close(): void };
 
-function openToRead(data: string): DatabaseSync {
-  const database = new DatabaseSync(join(data, databaseFile), { readOnly: true });
-  database.exec('PRAGMA busy_timeout = 5000');
-  return database;
+function columnsOf(database: DatabaseSync): readonly unknown[] {
+  return database
+    .prepare('PRAGMA table_info(observations)')
+    .all()
+    .map(({ name }) => name);
 }
 
 function open(data: string): DatabaseSync {
@@ -75,9 +76,11 @@ function open(data: string): DatabaseSync {
   // FULL: a commit is on disk before it returns, so acknowledged data survives kill -9 and a power failure.
   database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
   database.exec(schema);
-  // Version 0.1.0 had a column `subject` in its place.
-  const columns = database.prepare('PRAGMA table_info(observations)').all();
-  if (!columns.some(({ name }) => name === 'report')) database.exec('ALTER TABLE observations ADD COLUMN report TEXT');
+  // Version 0.1.0 had none of these.
+  const columns = columnsOf(database);
+  for (const column of ['report', 'history']) {
+    if (!columns.includes(column)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
+  }
   database.exec(reportIndex);
   database.exec(severityIndex);
   return database;
@@ -144,9 +147,38 @@ function createBatches(database: DatabaseSync, now: () => number) {
   };
 }
 
+function createReads(database: DatabaseSync): ObservationReader {
+  return {
+    sortsAcrossPages: hasSeverityIndex(database),
+
+    async read(query) {
+      return guarded(() => readPage(database, query));
+    },
+
+    async counts(selection, by) {
+      return guarded(() => countRows(database, selection, by));
+    },
+
+    async findByName(text, namespace, limit) {
+      return guarded(() => findRows(database, text, namespace, limit));
+    },
+  };
+}
+
+/** The Observations of a database that exists, which may be one of an older version. Changes and creates nothing. */
+export function openEmbeddedReader(data: string): ObservationReader & { close(): void } {
+  const database = new DatabaseSync(join(data, databaseFile), { readOnly: true });
+  database.exec('PRAGMA busy_timeout = 5000');
+  if (!columnsOf(database).includes('history')) {
+    // It hides the table, for this connection alone.
+    database.exec('CREATE TEMP VIEW observations AS SELECT rowid AS rowid, *, NULL AS history FROM main.observations');
+  }
+  return { ...createReads(database), close: () => database.close() };
+}
+
 /** Observations in SQLite. */
-export function createEmbeddedStore({ data, now, isReadOnly = false }: EmbeddedStoreOptions): EmbeddedStore {
-  const database = isReadOnly ? openToRead(data) : open(data);
+export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): EmbeddedStore {
+  const database = open(data);
   const batches = createBatches(database, now);
   return {
     create: batches.create,
@@ -159,27 +191,19 @@ export function createEmbeddedStore({ data, now, isReadOnly = false }: EmbeddedS
       for (const expired of expiredRows(database, time)) yield expired;
     },
 
-    async relabel(ref, changed) {
-      return guarded(() => relabelRow(database, ref, changed));
+    async find(namespace, name) {
+      return guarded(() => findRow(database, namespace, name));
+    },
+
+    async patch(stored, patch) {
+      return guarded(() => patchRow(database, stored, patch));
     },
 
     async delete(ref) {
       return guarded(() => deleteRow(database, ref));
     },
 
-    sortsAcrossPages: hasSeverityIndex(database),
-
-    async read(query) {
-      return guarded(() => readPage(database, query));
-    },
-
-    async counts(selection, by) {
-      return guarded(() => countRows(database, selection, by));
-    },
-
-    async find(text, namespace, limit) {
-      return guarded(() => findRows(database, text, namespace, limit));
-    },
+    ...createReads(database),
 
     close() {
       batches.finish();

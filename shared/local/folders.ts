@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { groupVersionOf, type KindSelector } from '../api/kind-selector.ts';
 import { guessedPlural } from '../api/knative-kinds.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { KubernetesObject, Objects } from '../function/stores.ts';
+import type { KubernetesObject, Objects, Owners } from '../function/stores.ts';
 import { watchFolders } from './folder-watch.ts';
 import { createObjectFiles, type ObjectFilesOptions } from './object-files.ts';
 
@@ -23,7 +23,7 @@ export interface ObjectFolderOptions extends ObjectFilesOptions {
   readonly onStatus: (object: KubernetesObject, status: object) => void;
 }
 
-export interface ObjectFolder extends Objects {
+export interface ObjectFolder extends Objects, Owners {
   /** Begins to watch the files. Objects that exist by then are not reported as changes. */
   start(): void;
   /** The objects of a kind as last read; the same array until a file changes. */
@@ -102,6 +102,12 @@ function createObjectSet(options: ObjectFolderOptions) {
       return found;
     },
 
+    find(resource: KindSelector, namespace: string | undefined, name: string): KubernetesObject | undefined {
+      return ofKind(resource).find(
+        ({ metadata }) => metadata.name === name && (!resource.namespaced || metadata.namespace === namespace),
+      );
+    },
+
     setStatus: (object: KubernetesObject, status: object) => void statuses.set(keyOf(object), status),
 
     /** Takes the objects as they are now as reported. */
@@ -158,6 +164,15 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
   const watching = watchFolders(options.folders, () => {
     timer ??= setTimeout(readChanges, settleMilliseconds);
   });
+  async function* list(resource: KindSelector, namespace: string | undefined): AsyncGenerator<KubernetesObject> {
+    objects.read();
+    const place = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
+    yield* objects
+      .ofKind(resource)
+      .filter(({ metadata }) => namespace === undefined || !resource.namespaced || metadata.namespace === namespace)
+      .sort((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
+  }
+
   objects.read();
   objects.skipChanges();
   return {
@@ -176,23 +191,18 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
       options.onStatus(object, status);
     },
 
-    async get(resource, ref) {
-      return objects
-        .ofKind(resource)
-        .find(
-          ({ metadata }) =>
-            metadata.name === ref.name && (!resource.namespaced || metadata.namespace === ref.namespace),
-        );
+    async get(resource, { namespace, name }) {
+      return objects.find(resource, namespace, name);
     },
 
-    async *list(resource, namespace) {
-      objects.read();
-      const place = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
-      yield* objects
-        .ofKind(resource)
-        .filter(({ metadata }) => namespace === undefined || !resource.namespaced || metadata.namespace === namespace)
-        .sort((a, b) => (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : 0));
+    async controllerOf(resource, namespace, name) {
+      const object = objects.find(resource, namespace, name);
+      return object && { controller: object.metadata.ownerReferences?.find(({ controller }) => controller) };
     },
+
+    list,
+
+    listMetadata: list,
 
     current: objects.current,
 

@@ -6,6 +6,13 @@ import { formatPath } from '../finding/format-path.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { decodeText } from './json-documents.ts';
 
+const ownerReference = z.looseObject({
+  apiVersion: z.string(),
+  kind: z.string(),
+  name: z.string(),
+  controller: z.boolean().optional(),
+});
+
 /** Checks what identifies an object, and no more: the sources' own schemas check its content. */
 const objectSchema = z.looseObject({
   apiVersion: z.string().min(1),
@@ -16,6 +23,7 @@ const objectSchema = z.looseObject({
     uid: z.string().optional(),
     labels: z.record(z.string(), z.string()).optional(),
     annotations: z.record(z.string(), z.string()).optional(),
+    ownerReferences: z.array(ownerReference).optional().catch(undefined),
     creationTimestamp: z.string().nullish(),
     deletionTimestamp: z.string().nullish(),
   }),

@@ -32,8 +32,8 @@ async function openReader({ data, kubeconfig, context }: Place): Promise<Observa
   if (!checkDatabase(data)) {
     throw new Error(`no store in ${data}: start zen-watcher first ("npm start"), or name its folder with --data`);
   }
-  const { createEmbeddedStore } = await import('./embedded-store.ts');
-  return createEmbeddedStore({ data, now: Date.now, isReadOnly: true });
+  const { openEmbeddedReader } = await import('./embedded-store.ts');
+  return openEmbeddedReader(data);
 }
 
 type One = Extract<ObservationsArguments, { mode: 'one' }>;
@@ -42,7 +42,7 @@ type Many = Extract<ObservationsArguments, { mode: 'list' | 'counts' }>;
 async function showOne(reader: ObservationReader, { name, namespace, output }: One): Promise<void> {
   // A table on a narrow terminal ends names with this mark.
   const text = name.replace(/…$/, '');
-  const found = await reader.find(text, namespace, maxCandidates + 1);
+  const found = await reader.findByName(text, namespace, maxCandidates + 1);
   const [first, second] = found;
   if (first === undefined) throw new Error(`no Observation has ${text} in its name`);
   if (second === undefined) {

@@ -89,7 +89,7 @@ export function createStoreHealth<Observed extends Store>(
   return {
     store: Object.assign({}, store, {
       create: (...given: Parameters<Store['create']>) => noticing(() => store.create(...given)),
-      relabel: (...given: Parameters<Store['relabel']>) => noticing(() => store.relabel(...given)),
+      patch: (...given: Parameters<Store['patch']>) => noticing(() => store.patch(...given)),
       delete: (...given: Parameters<Store['delete']>) => noticing(() => store.delete(...given)),
     }),
     reason,

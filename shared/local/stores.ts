@@ -97,7 +97,7 @@ async function openFolders(
   return {
     store,
     // Folders serve whatever is in them, and their changes are watched, without any ApiServerSource.
-    cluster: { objects, kinds: undefined, watched: objects.current, hasApiServerSources: false },
+    cluster: { objects, owners: objects, kinds: undefined, watched: objects.current, hasApiServerSources: false },
     ownUsers: [],
     start(onChange) {
       notify = onChange;
@@ -157,6 +157,7 @@ async function openCluster(
     store: connection.store,
     cluster: {
       objects: connection.objects,
+      owners: connection.owners,
       kinds: connection.discovery,
       watched,
       // Only the passes see changes, because no ApiServerSources are installed into this cluster.

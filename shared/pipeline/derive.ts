@@ -4,7 +4,7 @@ import type { Counts, Finding, Normalized } from '../finding/finding.ts';
 import { findingDigest, observationName } from '../finding/name.ts';
 import { severities } from '../finding/severity.ts';
 import type { Context } from '../function/context.ts';
-import type { MergeFindings } from '../function/definitions.ts';
+import type { MergeFindings, SourceDefinition } from '../function/definitions.ts';
 import type { Filter } from '../function/filter.ts';
 
 /** A finding that is kept, and the name that it is stored under. */
@@ -20,6 +20,8 @@ export interface NamedFinding {
 export interface Derivation {
   readonly findings: readonly NamedFinding[];
   readonly filtered: Counts;
+  /** What the filter has dropped. */
+  readonly dropped: readonly Finding[];
 }
 
 export interface DeriveOptions {
@@ -88,11 +90,13 @@ export function mergeRows(rows: readonly [Finding, ...Finding[]]): Finding {
  */
 export function derive(findings: readonly Finding[], options: DeriveOptions): Derivation {
   const filtered: Record<string, number> = {};
+  const dropped: Finding[] = [];
   const byName = new Map<string, [Finding, ...Finding[]]>();
   for (const finding of findings) {
     const reason = dropReason(finding, options);
     if (reason !== undefined) {
       filtered[reason] = (filtered[reason] ?? 0) + 1;
+      dropped.push(finding);
       continue;
     }
     const name = observationName(options.source, finding);
@@ -101,7 +105,7 @@ export function derive(findings: readonly Finding[], options: DeriveOptions): De
     else byName.set(name, [finding]);
   }
   const named = [...byName].map(([name, rows]) => namedFinding(name, options.merge(rows), options));
-  return { findings: named, filtered };
+  return { findings: named, filtered, dropped };
 }
 
 /** A finding under its name. Its digest is hashed on demand, since those of event sources are stored without one. */
@@ -123,14 +127,14 @@ export function namedFinding(
 }
 
 /** Filters and names findings, and counts the results. Throws a Refusal 503 if an applicable filter can't be read. */
-export function deriveFindings<Settings>(
-  source: string,
+export function deriveFindings<Data, Settings>(
+  { name, merge = mergeRows }: Pick<SourceDefinition<Data, Settings>, 'name' | 'merge'>,
   { findings, skipped }: Normalized,
-  { dropOwn, merge = mergeRows }: Pick<DeriveOptions, 'dropOwn'> & { readonly merge?: MergeFindings | undefined },
+  { dropOwn }: Pick<DeriveOptions, 'dropOwn'>,
   { settings, filter, event: { tally } }: Context<Settings>,
-): readonly NamedFinding[] {
+): Pick<Derivation, 'findings' | 'dropped'> {
   const derivation = derive(findings, {
-    source,
+    source: name,
     dropOwn,
     filter,
     merge,
@@ -140,5 +144,5 @@ export function deriveFindings<Settings>(
   tally.observed(findings.length);
   for (const [reason, count] of Object.entries(skipped)) tally.skipped(reason, count);
   for (const [reason, count] of Object.entries(derivation.filtered)) tally.filtered(reason, count);
-  return derivation.findings;
+  return derivation;
 }

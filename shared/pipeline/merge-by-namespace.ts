@@ -1,16 +1,18 @@
 import type { KubernetesObject, Stored } from '../function/stores.ts';
 
+/** An object as a list has it. */
+export interface Listed {
+  readonly object: KubernetesObject;
+  /** Whether only its metadata is there. */
+  readonly isMetadata: boolean;
+}
+
 /** The contents of a namespace. The objects are read lazily, and must be read before the next namespace is. */
 export interface NamespaceGroup {
   /** Empty for cluster-scoped objects. */
   readonly namespace: string;
   readonly stored: readonly Stored[];
-  readonly objects: AsyncIterable<KubernetesObject>;
-  /**
-   * Whether a list is not ordered by namespace (an aggregated API server's may not be), so that this group comes too
-   * late: what is stored in the namespace may have been part of an earlier group.
-   */
-  readonly isLate: boolean;
+  readonly objects: AsyncIterable<Listed>;
 }
 
 interface Cursor<Item> {
@@ -43,7 +45,7 @@ function namespaceKey(namespace: string | undefined): string {
 }
 
 const storedKey = (stored: Stored): string => namespaceKey(stored.ref.namespace);
-const objectKey = (object: KubernetesObject): string => namespaceKey(object.metadata.namespace);
+const objectKey = ({ object }: Listed): string => namespaceKey(object.metadata.namespace);
 
 async function* takeWhileAt<Item>(cursor: Cursor<Item>, key: string, keyOfItem: (item: Item) => string) {
   for (let item = await cursor.peek(); item !== undefined && keyOfItem(item) === key; item = await cursor.peek()) {
@@ -59,11 +61,12 @@ async function smallestKey(keys: readonly Promise<string | undefined>[]): Promis
 
 /**
  * Merges lists that are ordered by namespace into one group per namespace. Holds only one namespace's stored items, and
- * one object of each list, in memory.
+ * one object of each list, in memory. A list that is not ordered by
+ * namespace (an aggregated API server's may not be) gives a namespace in several groups.
  */
 export async function* mergeByNamespace(
   stored: AsyncIterable<Stored>,
-  lists: readonly AsyncIterable<KubernetesObject>[],
+  lists: readonly AsyncIterable<Listed>[],
 ): AsyncGenerator<NamespaceGroup> {
   const storedCursor = cursorOf(stored);
   const cursors = lists.map(cursorOf);
@@ -74,17 +77,15 @@ export async function* mergeByNamespace(
   try {
     // List the stored items first: they were reported before, so object lists that start later show if they still are.
     await storedCursor.peek();
-    let last = '';
     for (let key = await smallestKey(nextKeys()); key !== undefined; key = await smallestKey(nextKeys())) {
       const current = key;
       const group = await Array.fromAsync(takeWhileAt(storedCursor, current, storedKey));
       const objects = (async function* () {
         for (const cursor of cursors) yield* takeWhileAt(cursor, current, objectKey);
       })();
-      yield { namespace: current.slice(0, -1), stored: group, objects, isLate: current < last };
+      yield { namespace: current.slice(0, -1), stored: group, objects };
       // Skip whatever the consumer has not read, so that the next group starts at the next namespace.
       for await (const _ of objects);
-      last = current;
     }
   } finally {
     await Promise.all([storedCursor, ...cursors].map((cursor) => cursor.close()));

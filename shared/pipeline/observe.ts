@@ -12,7 +12,7 @@ export async function observeEvent<Data, Settings>(
   context: Context<Settings>,
 ): Promise<void> {
   const normalized = normalizeData(source, event.data, event.time, context.settings);
-  const findings = deriveFindings(source.name, normalized, { dropOwn: false, merge: source.merge }, context);
+  const { findings } = deriveFindings(source, normalized, { dropOwn: false }, context);
   const [invalid] = await writeFindings(findings, { source: source.name }, context);
   if (invalid) throw invalid.refusal;
 }

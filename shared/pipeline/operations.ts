@@ -1,11 +1,15 @@
+import { groupVersionOf } from '../api/kind-selector.ts';
 import type { BadRow, Finding, ResourceRef } from '../finding/finding.ts';
 import { observationName } from '../finding/name.ts';
 import { identityOf } from '../finding/values.ts';
 import type { Context } from '../function/context.ts';
-import { namedFinding } from './derive.ts';
+import { type NamedFinding, namedFinding } from './derive.ts';
 import { writeFindings } from './write.ts';
 
-/** A finding about zen-watcher itself. It is never filtered. */
+/** The category of findings about zen-watcher itself. They are never filtered. */
+export const operationsCategory = 'operations';
+
+/** A finding about zen-watcher itself. */
 export interface OperationsReport {
   readonly eventType: 'undeliverable-event' | 'unreadable-object' | 'invalid-configuration';
   readonly summary: string;
@@ -16,10 +20,13 @@ export interface OperationsReport {
   readonly detectedAt: string;
 }
 
-/** Stores an Observation of category `operations`. Its source is the name of the function that reports it. */
-export async function recordOperations(source: string, report: OperationsReport, context: Context): Promise<void> {
+function operationsFinding<Settings>(
+  source: string,
+  report: OperationsReport,
+  { settings }: Context<Settings>,
+): NamedFinding {
   const finding: Finding = {
-    category: 'operations',
+    category: operationsCategory,
     severity: 'HIGH',
     eventType: report.eventType,
     rule: report.eventType,
@@ -29,46 +36,52 @@ export async function recordOperations(source: string, report: OperationsReport,
     details: report.details,
     detectedAt: report.detectedAt,
   };
-  const named = namedFinding(observationName(source, finding), finding, {
-    systemNamespace: context.settings.SYSTEM_NAMESPACE,
-  });
+  return namedFinding(observationName(source, finding), finding, { systemNamespace: settings.SYSTEM_NAMESPACE });
+}
+
+/** Stores an Observation of category `operations`. Its source is the name of the function that reports it. */
+export async function recordOperations(source: string, report: OperationsReport, context: Context): Promise<void> {
+  const named = operationsFinding(source, report, context);
   const [invalid] = await writeFindings([named], { source }, context);
   if (invalid) throw invalid.refusal;
 }
 
-const maxBadRowsShown = 5;
-
-/** Records the rows of an object that could not be read. */
-export function recordBadRows(
-  source: string,
-  resource: ResourceRef,
-  badRows: readonly BadRow[],
-  context: Context,
-): Promise<void> {
-  const shown = badRows.slice(0, maxBadRowsShown).map(({ path, message }) => `${path} ${message}`);
-  const rows = badRows.length === 1 ? '1 row' : `${badRows.length} rows`;
-  return recordUnreadable(source, resource, `${rows}: ${shown.join('; ')}`, badRows[0]?.path, context);
-}
-
-/** Records an object that a source could not read, or whose finding the store refused, since nothing would retry it. */
-export function recordUnreadable(
+/**
+ * Says that an object can't be read, or that the store refuses what it says. There is one such finding an object, and it
+ * is over once the object has been mended or is gone.
+ */
+export function unreadableFinding<Settings>(
   source: string,
   resource: ResourceRef,
   reason: string,
-  field: unknown,
-  context: Context,
-): Promise<void> {
+  field: string | undefined,
+  context: Context<Settings>,
+): NamedFinding {
   const { apiVersion, kind, namespace, name } = resource;
-  return recordOperations(
+  return operationsFinding(
     source,
     {
       eventType: 'unreadable-object',
-      summary: `${source} can't read ${kind} ${name ?? ''}: ${reason}`,
+      summary: `${kind} ${name ?? ''} can't be read: ${reason}`,
       resource,
-      identity: { object: [apiVersion, kind, namespace, name].join('/'), reason },
+      identity: { object: [apiVersion && groupVersionOf(apiVersion).group, kind, namespace, name].join('/') },
       details: { message: reason, field },
       detectedAt: new Date(context.clock.now()).toISOString(),
     },
     context,
   );
+}
+
+const maxBadRowsShown = 5;
+
+/** The same for rows of an object. */
+export function badRowsFinding<Settings>(
+  source: string,
+  resource: ResourceRef,
+  badRows: readonly BadRow[],
+  context: Context<Settings>,
+): NamedFinding {
+  const shown = badRows.slice(0, maxBadRowsShown).map(({ path, message }) => `${path} ${message}`);
+  const rows = badRows.length === 1 ? '1 row' : `${badRows.length} rows`;
+  return unreadableFinding(source, resource, `${rows}: ${shown.join('; ')}`, badRows[0]?.path, context);
 }

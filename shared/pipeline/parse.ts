@@ -20,7 +20,8 @@ export function normalizeData<Data, Settings>(
 ): Normalized {
   try {
     const normalized = source.normalize(parseData(source.schema, data), { time, settings });
-    const hasOutcome = normalized.findings.length > 0 || Object.keys(normalized.skipped).length > 0;
+    const { findings, skipped, badRows = [] } = normalized;
+    const hasOutcome = findings.length > 0 || badRows.length > 0 || Object.keys(skipped).length > 0;
     return hasOutcome ? normalized : { findings: [], skipped: { nothing_reported: 1 } };
   } catch (cause) {
     // Any other error is a bug of ours, or data that is nested too deeply for the stack. A retry would fix neither.

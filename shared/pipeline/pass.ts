@@ -1,176 +1,177 @@
 import type { KindSelector } from '../api/kind-selector.ts';
-import { labels } from '../api/labels.ts';
+import { labels, oldSubjectLabel, sharedSlot } from '../api/labels.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import type { KubernetesObject, Stored } from '../function/stores.ts';
-import { kindsIn } from '../function/triggers.ts';
-import { labelsWhenUnreported } from './lifecycle.ts';
-import { mergeByNamespace, type NamespaceGroup } from './merge-by-namespace.ts';
-import { recordBadRows, recordUnreadable } from './operations.ts';
-import { type Change, listKnown, type Reported, reconcileFindings, relabelAll } from './reconcile.ts';
-import { isRelevant, isUnreadable, readReport, resourceRefOf, slotLabel } from './state-source.ts';
+import { callsInFlight, forEachConcurrently } from './concurrency.ts';
+import { countingReports } from './counting-reports.ts';
+import { changeWhenUnreported } from './lifecycle.ts';
+import { type Listed, mergeByNamespace, type NamespaceGroup } from './merge-by-namespace.ts';
+import { finishPass } from './pass-end.ts';
+import { createPass, type Pass, storedKey } from './pass-state.ts';
+import { listStored } from './reconcile-slot.ts';
+import { type Report, readReport } from './report.ts';
+import { fingerprintOf, isRelevant, keyOf, listReports, reportKinds, slotLabelOf, versionOf } from './slot.ts';
+import { type Union, unionOf } from './union.ts';
+import { changeUnreported, writeSlot } from './write-slot.ts';
 
 /** How many findings are compared and written together: enough to keep API calls in flight, few enough for memory. */
 const batchSize = 500;
 
-/** The state of a pass within a namespace. */
-interface NamespaceProgress {
-  /** Findings in these namespaces are compared with `known` and `inSystem`; for others, their slots are listed. */
-  readonly namespaces: readonly string[];
-  readonly known: Map<string, Stored>;
-  /** Names of findings that objects of this namespace have reported already. */
-  readonly done: Set<string>;
+/** The reports of a slot in one namespace. */
+interface SlotProgress {
+  readonly label: string;
+  /** The versions of all of them. */
+  readonly versions: Map<string, string>;
+  readonly read: Report[];
 }
 
-/** The state of a pass as a whole. */
-interface Progress {
-  /** When the pass started, in milliseconds since 1970. */
-  readonly startedAt: number;
-  /** False once an object could not be read: then what it used to report must not count as gone. */
-  isComplete: boolean;
-  /**
-   * What the source has in the system namespace: findings without a namespace, and those whose own could not take them.
-   */
-  readonly inSystem: ReadonlyMap<string, Stored>;
-  /** Names of findings that are stored in another namespace than that of the object that reports them. */
-  readonly elsewhere: Set<string>;
-  /** Stored findings that no object has reported so far. */
-  readonly unreported: Map<string, Stored>;
+/** What is stored in one namespace, by slot and name. */
+interface StoredHere {
+  readonly namespace: string;
+  readonly bySlot: ReadonlyMap<string, ReadonlyMap<string, Stored>>;
 }
 
 /**
- * The completeness pass: lists all objects of a source and all its Observations, namespace by namespace, and makes the
- * Observations match what the objects report. Creates what is not stored, renews what is still reported, and ages what
- * is not. Findings become missing only at the end, and only if every list succeeded and every object could be read.
- * With `isComplete` false none do, since the source has objects that can't be listed.
+ * The completeness pass: lists all Observations of a source and then all its reports, namespace by namespace, and makes
+ * the Observations match what the reports say. What no report has becomes missing, and later resolved, at the end, after
+ * the reports have been listed once more. A list that fails ends the pass, and nothing becomes missing. With `canAge`
+ * false nothing does either, since the source has objects that can't be listed.
  */
 export async function reconcilePass<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   context: Context<Settings>,
-  isComplete = true,
+  canAge = true,
 ): Promise<void> {
-  const { SYSTEM_NAMESPACE: systemNamespace, WATCH_NAMESPACE: watchNamespace } = context.settings;
-  const startedAt = context.clock.now();
-  const inSystem = new Map<string, Stored>();
-  for await (const stored of context.store.names(
-    { source: source.name, namespace: systemNamespace },
-    context.event.signal,
-  )) {
-    if (stored.labels[labels.state] !== undefined) inSystem.set(stored.ref.name, stored);
-  }
-  const progress: Progress = {
-    startedAt,
-    isComplete,
-    inSystem,
-    elsewhere: new Set(),
-    unreported: new Map(inSystem),
-  };
-  const query = { source: source.name, namespace: watchNamespace };
-  // A tenant's zen-watcher may read its own namespace only, so no cluster-scoped kinds.
-  const kinds = kindsIn(source.triggers(context.settings)).filter(
-    ({ namespaced }) => namespaced || watchNamespace === undefined,
-  );
-  const lists = kinds.map((kind) => relevantObjects(kind, context));
-  const merged = mergeByNamespace(context.store.names(query, context.event.signal), lists);
-  for await (const group of merged) await reconcileNamespace(source, group, progress, context);
-  if (progress.isComplete) await ageUnreported(progress, context);
+  const { event, settings, store } = context;
+  const kinds = reportKinds(source, context);
+  const pass = await createPass(source, kinds, context);
+  const metadata = kinds.map((kind) => marked(listReports([kind], undefined, context), true));
+  const objects = kinds.map((kind) => marked(relevantObjects(kind, context), false));
+  const query = { source: source.name, namespace: settings.WATCH_NAMESPACE };
+  const merged = mergeByNamespace(store.names(query, event.signal), [...metadata, ...objects]);
+  for await (const group of merged) await reconcileNamespace(group, pass);
+  await finishPass(pass, canAge);
+}
+
+async function* marked(objects: AsyncIterable<KubernetesObject>, isMetadata: boolean): AsyncGenerator<Listed> {
+  for await (const object of objects) yield { object, isMetadata };
 }
 
 async function* relevantObjects<Settings>(
   kind: KindSelector,
-  context: Context<Settings>,
+  { cluster, event }: Context<Settings>,
 ): AsyncGenerator<KubernetesObject> {
-  for await (const object of context.cluster.objects.list(kind, kind.namespace, context.event.signal)) {
-    if (!object.metadata.deletionTimestamp && isRelevant(kind, object)) yield object;
+  for await (const object of cluster.objects.list(kind, kind.namespace, event.signal)) {
+    if (isRelevant(kind, object)) yield object;
   }
 }
 
-async function reconcileNamespace<Data, Settings>(
-  source: SourceDefinition<Data, Settings>,
-  { namespace, stored, objects, isLate }: NamespaceGroup,
-  progress: Progress,
-  context: Context<Settings>,
-): Promise<void> {
-  const known = new Map<string, Stored>();
-  for (const item of namespace === context.settings.SYSTEM_NAMESPACE ? [] : stored) {
-    if (item.labels[labels.state] === undefined) continue;
-    known.set(item.ref.name, item);
-    if (!progress.elsewhere.has(item.ref.name)) progress.unreported.set(item.ref.name, item);
-  }
-  const here: NamespaceProgress = {
-    namespaces: isLate ? [] : [namespace, context.settings.SYSTEM_NAMESPACE],
-    known,
-    done: new Set(),
-  };
-  let batch: Reported[] = [];
-  for await (const object of objects) {
-    batch.push(...(await reportedBy(source, object, progress, context)));
-    if (batch.length < batchSize) continue;
-    await reconcileBatch(source.name, batch, here, progress, context);
-    batch = [];
-  }
-  await reconcileBatch(source.name, batch, here, progress, context);
-}
-
-/** What an object reports. One that can't be read is recorded, and reports nothing. */
-async function reportedBy<Data, Settings>(
-  source: SourceDefinition<Data, Settings>,
-  object: KubernetesObject,
-  progress: Progress,
-  context: Context<Settings>,
-): Promise<Reported[]> {
-  const reporter = resourceRefOf(object);
-  try {
-    const { findings, badRows } = readReport(source, object, new Date(context.clock.now()).toISOString(), context);
-    if (badRows.length > 0) {
-      await recordBadRows(source.name, reporter, badRows, context);
-      progress.isComplete = false;
+/** Files what is stored in a namespace by slot, and takes it for unreported until a report has it. */
+function fileStored<Data, Settings>({ namespace, stored }: NamespaceGroup, pass: Pass<Data, Settings>): StoredHere {
+  const bySlot = new Map<string, Map<string, Stored>>();
+  for (const one of stored) {
+    const label = one.labels[labels.report];
+    if (label === undefined) {
+      if (one.labels[oldSubjectLabel] !== undefined && one.labels[labels.state] !== undefined) pass.old.push(one);
+      continue;
     }
-    const slot = slotLabel(source, object);
-    return findings.map((finding) => ({ finding, reporter, slot }));
-  } catch (error) {
-    if (!isUnreadable(error)) throw error;
-    await recordUnreadable(source.name, reporter, error.message, error.path, context);
-    context.event.tally.skipped('unreadable');
-    progress.isComplete = false;
-    return [];
+    // What the system namespace has was listed before, for all namespaces.
+    if (namespace === pass.context.settings.SYSTEM_NAMESPACE) continue;
+    if (!pass.elsewhere.has(one.ref.name)) pass.unreported.set(storedKey(one), { stored: one, reason: 'unreported' });
+    if (label === sharedSlot) pass.sharedStored.set(one.ref.name, one);
+    else bySlot.set(label, (bySlot.get(label) ?? new Map<string, Stored>()).set(one.ref.name, one));
   }
+  return { namespace, bySlot };
 }
 
-async function reconcileBatch(
-  source: string,
-  batch: readonly Reported[],
-  { namespaces, known, done }: NamespaceProgress,
-  progress: Progress,
-  context: Context,
+async function reconcileNamespace<Data, Settings>(group: NamespaceGroup, pass: Pass<Data, Settings>): Promise<void> {
+  const here = fileStored(group, pass);
+  const slots = new Map<string, SlotProgress>();
+  let ready: SlotProgress[] = [];
+  let findings = 0;
+  const writeReady = async (): Promise<void> => {
+    await forEachConcurrently(ready, callsInFlight, (slot) => reconcileComplete(slot, here, pass));
+    ready = [];
+    findings = 0;
+  };
+  for await (const { object, isMetadata } of group.objects) {
+    const label = slotLabelOf(pass.source, object);
+    if (isMetadata) {
+      const slot = slots.get(label) ?? { label, versions: new Map(), read: [] };
+      slot.versions.set(keyOf(object), versionOf(object));
+      slots.set(label, slot);
+      continue;
+    }
+    const slot = slots.get(label);
+    // It came or changed since its metadata was listed. The slot stays incomplete, and is looked at again at the end.
+    if (slot?.versions.get(keyOf(object)) !== versionOf(object)) continue;
+    const report = readReport(pass.source, object, new Date(pass.context.clock.now()).toISOString(), pass.context);
+    slot.read.push(report);
+    findings += report.findings.length;
+    if (slot.read.length < slot.versions.size) continue;
+    slots.delete(label);
+    ready.push(slot);
+    if (findings >= batchSize) await writeReady();
+  }
+  await writeReady();
+  for (const label of slots.keys()) pass.incomplete.add(label);
+}
+
+/** Reconciles a slot all of whose reports have been read. */
+async function reconcileComplete<Data, Settings>(
+  { label, versions, read }: SlotProgress,
+  here: StoredHere,
+  pass: Pass<Data, Settings>,
 ): Promise<void> {
-  const fresh = batch.filter(({ finding }) => !done.has(finding.name));
-  const elsewhere = fresh.filter(({ finding }) => !namespaces.includes(finding.namespace));
-  if (elsewhere.length > 0) {
-    for (const [name, stored] of await listKnown(source, elsewhere, context)) known.set(name, stored);
-    for (const { finding } of elsewhere) progress.elsewhere.add(finding.name);
+  const { source, context } = pass;
+  const union = unionOf(await countingReports(source, read, context), source.merge, context);
+  const stored = await storedOf(label, union, here, pass);
+  const { wanted, isHeld, reportOf } = union;
+  const outcome = await writeSlot({ source: source.name, label, stored, wanted, isHeld, reportOf }, context);
+  pass.fingerprints.set(label, fingerprintOf(versions));
+  if (outcome.hasWritten) pass.hasWritten = true;
+  if (isHeld) pass.noteHeld(label, read);
+  for (const [name, named] of wanted) {
+    pass.unreported.delete(`${named.namespace}/${name}`);
+    pass.unreported.delete(`${context.settings.SYSTEM_NAMESPACE}/${name}`);
+    if (named.namespace !== here.namespace) pass.elsewhere.add(name);
+    if (stored.get(name)?.labels[labels.report] === sharedSlot) pass.noteShared(label, named);
   }
-  for (const { finding } of fresh) {
-    progress.unreported.delete(finding.name);
-    done.add(finding.name);
+  const dropped = outcome.unreported.length > 0 ? union.droppedNames() : undefined;
+  for (const one of outcome.unreported) {
+    const reason = dropped?.has(one.ref.name) ? 'filtered' : 'unreported';
+    pass.unreported.set(storedKey(one), { stored: one, reason });
   }
-  const lookUp = { get: (name: string) => known.get(name) ?? progress.inSystem.get(name) };
-  await reconcileFindings(source, fresh, lookUp, context);
 }
 
-/** Whether a finding was written or opened after the pass started: the pass may have listed its object before that. */
-function isNewer({ createdAt, labels: { [labels.since]: since } }: Stored, startedAt: number): boolean {
-  return createdAt > startedAt || Number(since) > startedAt;
-}
-
-async function ageUnreported(progress: Progress, context: Context): Promise<void> {
-  const changes: Change[] = [];
-  for (const stored of progress.unreported.values()) {
-    if (isNewer(stored, progress.startedAt)) continue;
-    const relabelling = labelsWhenUnreported(stored.labels, context.clock.now(), context.settings);
-    if (relabelling) changes.push({ stored, relabelling });
+/** What is stored of a slot, by name. */
+async function storedOf<Data, Settings>(
+  label: string,
+  { wanted }: Union,
+  { namespace, bySlot }: StoredHere,
+  pass: Pass<Data, Settings>,
+): Promise<ReadonlyMap<string, Stored>> {
+  const { source, context } = pass;
+  const { SYSTEM_NAMESPACE: systemNamespace, WATCH_NAMESPACE: watchNamespace } = context.settings;
+  const isElsewhere = [...wanted.values()].some(
+    (named) => named.namespace !== namespace && named.namespace !== systemNamespace,
+  );
+  if (isElsewhere) return listStored({ source, slot: { label }, context }, watchNamespace);
+  const ofSlot = bySlot.get(label);
+  const inSystem = pass.inSystem.get(label);
+  if (!inSystem && pass.sharedStored.size === 0) return ofSlot ?? new Map();
+  const stored = new Map<string, Stored>(inSystem);
+  for (const [name, one] of ofSlot ?? []) {
+    const copy = stored.get(name);
+    if (copy && namespace !== systemNamespace) pass.copies.push(copy);
+    stored.set(name, one);
   }
-  await relabelAll(changes, context);
+  for (const name of wanted.keys()) {
+    const one = pass.sharedStored.get(name);
+    if (one && !stored.has(name)) stored.set(name, one);
+  }
+  return stored;
 }
 
 /**
@@ -179,11 +180,13 @@ async function ageUnreported(progress: Progress, context: Context): Promise<void
  */
 export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context: Context): Promise<void> {
   const { WATCH_NAMESPACE: namespace } = context.settings;
-  const changes: Change[] = [];
+  const orphans: Stored[] = [];
+  const options = { now: context.clock.now(), settings: context.settings };
   for await (const stored of context.store.names({ namespace }, context.event.signal)) {
     if (stored.labels[labels.state] === undefined || !isOrphan(stored)) continue;
-    const relabelling = labelsWhenUnreported(stored.labels, context.clock.now(), context.settings);
-    if (relabelling) changes.push({ stored, relabelling });
+    if (changeWhenUnreported(stored, 'unreported', options)) orphans.push(stored);
   }
-  await relabelAll(changes, context);
+  await forEachConcurrently(orphans, callsInFlight, (stored) =>
+    changeUnreported(stored, 'unreported', stored.labels[labels.source] ?? '', context),
+  );
 }

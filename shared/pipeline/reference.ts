@@ -3,13 +3,11 @@ import { groupVersionOf } from '../api/kind-selector.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
-import { Refusal } from '../function/refusal.ts';
-import type { KubernetesObject, ObjectRef, Stored } from '../function/stores.ts';
-import { kindsIn } from '../function/triggers.ts';
-import { recordBadRows, recordUnreadable } from './operations.ts';
+import type { ObjectRef } from '../function/stores.ts';
 import { parseData } from './parse.ts';
-import { listKnown, reconcileFindings } from './reconcile.ts';
-import { isRelevant, isUnreadable, type Report, readReport, resourceRefOf, slotLabel } from './state-source.ts';
+import { reconcileSlot } from './reconcile-slot.ts';
+import { readReport } from './report.ts';
+import { isRelevant, reportKinds, slotOf } from './slot.ts';
 
 const reference = z.object({
   apiVersion: z.string().min(1),
@@ -34,7 +32,7 @@ export function referenceOf(event: CloudEvent): ObjectRef {
   return parseData(referenceSchema, event.data);
 }
 
-/** Reads the object that an event refers to, and makes what is stored match what the object reports. */
+/** Reads the object that an event refers to, and makes what is stored match what it and the others of its slot report. */
 export async function reconcileReference<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   event: CloudEvent,
@@ -43,39 +41,14 @@ export async function reconcileReference<Data, Settings>(
   const { tally, signal } = context.event;
   const ref = referenceOf(event);
   const { group } = groupVersionOf(ref.apiVersion);
-  const kinds = kindsIn(source.triggers(context.settings));
+  const kinds = reportKinds(source, context);
   const kind = kinds.find((candidate) => candidate.group === group && candidate.kind === ref.kind);
   if (!kind) return tally.skipped('not_wanted');
   const object = await context.cluster.objects.get(kind, ref, signal);
+  // That a report is gone changes nothing by itself: tools delete theirs and make them anew. The pass sees it.
   if (!object || object.metadata.deletionTimestamp) return tally.skipped('gone');
   if (!isRelevant(kind, object)) return tally.skipped('not_wanted');
-  const { findings, badRows } = await readObject(source, object, event.time, context);
-  const reporter = resourceRefOf(object);
-  const slot = slotLabel(source, object);
-  const reported = findings.map((finding) => ({ finding, reporter, slot }));
-  const known = findings.length > 0 ? await listKnown(source.name, reported, context) : new Map<string, Stored>();
-  const [refusal] = await reconcileFindings(source.name, reported, known, context);
-  if (badRows.length > 0) await recordBadRows(source.name, reporter, badRows, context);
-  if (refusal) throw refusal;
-  const [bad] = badRows;
-  if (bad) throw new Refusal(422, 'the data breaks the schema', { path: bad.path, cause: bad.message });
-}
-
-/**
- * Records an object that can't be read: an ApiServerSource drops an event that is answered 422, without a dead letter.
- */
-async function readObject<Data, Settings>(
-  source: SourceDefinition<Data, Settings>,
-  object: KubernetesObject,
-  time: string,
-  context: Context<Settings>,
-): Promise<Report> {
-  try {
-    return readReport(source, object, time, context);
-  } catch (error) {
-    if (isUnreadable(error)) {
-      await recordUnreadable(source.name, resourceRefOf(object), error.message, error.path, context);
-    }
-    throw error;
-  }
+  const report = readReport(source, object, event.time, context);
+  await reconcileSlot(report, { source, slot: slotOf(source, object, kinds), context });
+  if (report.fault) throw report.fault;
 }

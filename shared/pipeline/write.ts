@@ -1,5 +1,5 @@
-import { observationOf } from '../api/observation.ts';
-import type { Finding } from '../finding/finding.ts';
+import { type Observation, observationOf } from '../api/observation.ts';
+import type { Finding, ResourceRef } from '../finding/finding.ts';
 import { maskSecrets, maskText } from '../finding/mask-secrets.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -11,8 +11,10 @@ import { expiry } from './lifecycle.ts';
 export interface Writer {
   /** The name of the source, as in `spec.source`. */
   readonly source: string;
-  /** The slot that reports the findings, if they have a state. */
-  readonly slotOf?: ((name: string) => string) | undefined;
+  /** The value of the label `report`, for findings that have a state. */
+  readonly slot?: string | undefined;
+  /** Called when a name is taken, in the namespace where it is. */
+  readonly onExists?: (named: NamedFinding, namespace: string) => Promise<void>;
 }
 
 /** A finding that the store refused as invalid. */
@@ -32,30 +34,56 @@ function maskFinding(finding: Finding): Finding {
   };
 }
 
-async function createIn(namespace: string, named: NamedFinding, writer: Writer, context: Context) {
-  const { settings, clock, event, store } = context;
+/**
+ * What is shown in place of the resource of a finding that has a state, since it is the controller's to mend; `undefined`
+ * if that can't be found out. Of an event, the Pod that it happened in is what to look at.
+ */
+export async function controllerOf<Settings>(
+  { finding: { resource } }: NamedFinding,
+  { controllers }: Context<Settings>,
+): Promise<ResourceRef | undefined> {
+  return resource && controllers.of(resource);
+}
+
+/** A finding in the form in which it is stored. */
+export function shape<Settings>(
+  named: NamedFinding,
+  namespace: string,
+  { source, slot, controller }: Pick<Writer, 'source' | 'slot'> & { readonly controller: ResourceRef | undefined },
+  { settings, clock, event }: Context<Settings>,
+): Observation {
   const now = clock.now();
-  const { finding } = named;
-  const shown = settings.MASK_SECRETS ? maskFinding(finding) : finding;
-  const slot = writer.slotOf?.(named.name);
-  const observation = observationOf(shown, {
-    source: writer.source,
+  return observationOf(settings.MASK_SECRETS ? maskFinding(named.finding) : named.finding, {
+    source,
     namespace,
     name: named.name,
     state: slot === undefined ? undefined : { slot, digest: named.digest },
+    controller,
     correlationId: event.correlationId,
     ttl: settings.OBSERVATION_TTL_SECONDS,
     expiresAt: expiry(now, slot !== undefined, settings),
     now,
   });
-  return store.create(observation, event.signal);
+}
+
+interface Created {
+  readonly outcome: 'created' | 'exists';
+  readonly namespace: string;
+}
+
+async function createIn(namespace: string, named: NamedFinding, writer: Writer, context: Context): Promise<Created> {
+  const { source, slot } = writer;
+  const controller = slot === undefined ? undefined : await controllerOf(named, context);
+  const observation = shape(named, namespace, { source, slot, controller }, context);
+  const outcome = await context.store.create(observation, context.event.signal);
+  return { outcome, namespace };
 }
 
 /**
  * If the finding's namespace is missing, closing or full, the system namespace takes it: evidence must not be lost with
  * it.
  */
-async function create(named: NamedFinding, writer: Writer, context: Context): Promise<'created' | 'exists'> {
+async function create(named: NamedFinding, writer: Writer, context: Context): Promise<Created> {
   const systemNamespace = context.settings.SYSTEM_NAMESPACE;
   try {
     return await createIn(named.namespace, named, writer, context);
@@ -86,14 +114,16 @@ export async function writeFindings(
 ): Promise<readonly InvalidFinding[]> {
   const { known, event } = context;
   const invalid: InvalidFinding[] = [];
+  const hasState = writer.slot !== undefined;
   await forEachConcurrently(findings, callsInFlight, async (named) => {
     // Findings of state sources have been compared with the store already. Only events repeat within minutes.
-    if (!writer.slotOf && known.has(named.name)) return event.tally.duplicate();
+    if (!hasState && known.has(named.name)) return event.tally.duplicate();
     try {
-      const result = await create(named, writer, context);
-      known.add(named.name);
-      if (result === 'created') event.tally.created(named.finding.category, named.finding.severity);
+      const { outcome, namespace } = await create(named, writer, context);
+      if (!hasState) known.add(named.name);
+      if (outcome === 'created') event.tally.created(named.finding.category, named.finding.severity);
       else event.tally.duplicate();
+      if (outcome === 'exists') await writer.onExists?.(named, namespace);
     } catch (error) {
       if (!(error instanceof Refusal) || error.status !== 422) throw error;
       invalid.push({ finding: named, refusal: error });

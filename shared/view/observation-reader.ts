@@ -27,5 +27,5 @@ export interface ObservationReader {
   /**
    * The Observations with this text in their names, at most `limit`; if it is the whole name of any, only those.
    */
-  find(text: string, namespace: string | undefined, limit: number): Promise<readonly Observation[]>;
+  findByName(text: string, namespace: string | undefined, limit: number): Promise<readonly Observation[]>;
 }

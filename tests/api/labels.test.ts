@@ -1,12 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  correlationAnnotation,
-  expiresAt,
-  expiresLabel,
-  labels,
-  labelValue,
-  stateSinceLabel,
-} from '../../shared/api/labels.ts';
+import { correlationAnnotation, expiresAt, expiresLabel, labels, labelValue } from '../../shared/api/labels.ts';
 
 const hour = 3_600_000;
 
@@ -17,9 +10,13 @@ describe('labels', () => {
       category: 'zen.kube-zen.io/category',
       severity: 'zen.kube-zen.io/severity',
       expires: 'zen.kube-zen.io/expires',
-      subject: 'zen.kube-zen.io/subject',
+      namespace: 'zen.kube-zen.io/namespace',
+      workload: 'zen.kube-zen.io/workload',
+      actor: 'zen.kube-zen.io/actor',
+      report: 'zen.kube-zen.io/report',
+      digest: 'zen.kube-zen.io/digest',
       state: 'zen.kube-zen.io/state',
-      stateSince: 'zen.kube-zen.io/state-since',
+      since: 'zen.kube-zen.io/since',
     });
     expect(correlationAnnotation).toBe('zen.kube-zen.io/correlation-id');
   });
@@ -53,17 +50,6 @@ describe('expiresAt', () => {
       expect(expiresAt(label)).toBeUndefined();
     },
   );
-});
-
-describe('stateSinceLabel', () => {
-  it.each([
-    [0, '0'],
-    [999, '0'],
-    [1000, '1'],
-    [Date.parse('2026-03-01T12:00:00.999Z'), '1772366400'],
-  ])('of %i is %s, the second that has begun', (time, label) => {
-    expect(stateSinceLabel(time)).toBe(label);
-  });
 });
 
 describe('labelValue', () => {

@@ -30,7 +30,7 @@ export interface Cluster {
     method: string,
     path: string,
     body?: unknown,
-    options?: { token?: string; contentType?: string },
+    options?: { token?: string; contentType?: string; accept?: string },
   ): Promise<Answer>;
   /** Applies every document of a YAML text, server-side. */
   apply(yaml: string): Promise<void>;
@@ -134,10 +134,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     method,
     path,
     body,
-    { token = adminToken, contentType = 'application/json' } = {},
+    { token = adminToken, contentType = 'application/json', accept = 'application/json' } = {},
   ) =>
     new Promise((resolve, reject) => {
-      const headers = { authorization: `Bearer ${token}`, accept: 'application/json', 'content-type': contentType };
+      const headers = { authorization: `Bearer ${token}`, accept, 'content-type': contentType };
       const call = httpsRequest({ agent, host: '127.0.0.1', port: apiPort, method, path, headers }, (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -276,7 +276,7 @@ function versionOf(file: string): string {
 }
 
 /** The header of what `kubectl get obs` prints. */
-export const observationColumns = ['NAME', 'SOURCE', 'CATEGORY', 'SEVERITY', 'TYPE', 'RESOURCE', 'STATE', 'AGE'];
+export const observationColumns = ['NAME', 'SOURCE', 'SEVERITY', 'KIND', 'RESOURCE', 'STATE', 'AGE', 'SUMMARY'];
 
 /** Whether kubectl is on PATH. Throws if it isn't, but must be (in CI). */
 export function hasKubectl(): boolean {

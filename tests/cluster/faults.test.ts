@@ -6,7 +6,7 @@ import falco from '../../functions/falco.ts';
 import kyverno from '../../functions/kyverno.ts';
 import type { SourceFunction } from '../../shared/function/definitions.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
-import { derive } from '../../shared/pipeline/derive.ts';
+import { derive, mergeRows } from '../../shared/pipeline/derive.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
 import { freePort } from '../bench/measure.ts';
 import type { Program } from '../host/program.ts';
@@ -45,6 +45,7 @@ function expectedOf(definition: SourceFunction, data: unknown): string[] {
     source: definition.name,
     dropOwn: true,
     filter: allowAll,
+    merge: mergeRows,
     systemNamespace: 'zen-system',
     watchNamespace: undefined,
   });

@@ -360,12 +360,12 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
         .trim()
         .split('\n');
       expect(header.split(/\s+/)).toEqual(observationColumns);
-      expect(lines.join('\n')).toMatch(/falco-[0-9a-f]{32}\s+falco\s+security\s+HIGH\s+runtime-security\s+p/);
+      expect(lines.join('\n')).toMatch(/falco-[0-9a-f]{32}\s+falco\s+HIGH\s+Pod\s+p\s/);
       await until('the report is observed', async () =>
         (await listed('zen.kube-zen.io/source=kyverno')).some(({ spec }) => spec.details.rule === 'seen by kubectl'),
       );
       expect(run(['get', 'obs', '-n', 'shop', '-l', 'zen.kube-zen.io/source=kyverno'])).toMatch(
-        /policy-violation\s+local\s+open/,
+        /Deployment\s+local\s+open\s/,
       );
     }
     expect(await program.stop()).toBe(0);

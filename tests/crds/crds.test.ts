@@ -1,10 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type * as z from 'zod';
 import gc from '../../functions/gc.ts';
 import { ingesterObject } from '../../shared/api/ingester.ts';
+import { labels } from '../../shared/api/labels.ts';
 import { filterObject } from '../../shared/api/observation-filter.ts';
 import { mappingObject } from '../../shared/api/observation-mapping.ts';
 import {
@@ -17,7 +18,7 @@ import {
 } from '../cluster/cluster.ts';
 import { connectAs } from '../cluster/connect.ts';
 import { writerRules } from '../cluster/rules.ts';
-import { temporaryFolder, until } from '../host/program.ts';
+import { until } from '../host/program.ts';
 import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
 
 interface Example {
@@ -97,6 +98,29 @@ const oddSpec = {
   ...{ resource: { name: 'of no kind' }, details: { a: 1 }, detectedAt: 'last week', ttlSecondsAfterCreation: 1 },
 };
 
+/** An Observation as version 0.1.0 wrote it. */
+const oldObject = {
+  metadata: {
+    name: 'trivy-3e079a629601b0bb243596ce71ff413d',
+    labels: {
+      'zen.kube-zen.io/source': 'trivy',
+      'zen.kube-zen.io/category': 'security',
+      'zen.kube-zen.io/severity': 'MEDIUM',
+      'zen.kube-zen.io/expires': '999999',
+      'zen.kube-zen.io/subject': '0123456789abcdef0123456789abcdef',
+      'zen.kube-zen.io/state': 'open',
+      'zen.kube-zen.io/state-since': '1772359200',
+    },
+    annotations: { 'zen.kube-zen.io/correlation-id': 'c-1' },
+  },
+  spec: {
+    ...{ source: 'trivy', category: 'security', severity: 'MEDIUM', eventType: 'vulnerability' },
+    resource: { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'api-7d9c5b6f4d', namespace: 'examples' },
+    details: { vulnerabilityID: 'CVE-2099-0001', package: 'openssl' },
+    ...{ detectedAt: '2026-03-01T10:00:00Z', ttlSecondsAfterCreation: 604_800 },
+  },
+};
+
 describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout: 60_000 }, () => {
   let cluster: Cluster;
   const pathOf = ({ apiVersion, kind }: Example['object']): string =>
@@ -120,6 +144,8 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
       spec: oddSpec,
     });
     expect(answer.status).toBe(201);
+    const typed = { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation' };
+    expect((await cluster.request('POST', observations, { ...typed, ...oldObject })).status).toBe(201);
     await applyCrds(cluster);
     // The new schema takes a moment to act after it is applied.
     await until('the new schema acts', async () => {
@@ -154,11 +180,89 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     expect(examplesIn('invalid').length).toBeGreaterThanOrEqual(40);
   });
 
-  it('lets nobody change a spec', async () => {
-    const changed = { spec: { details: { vulnerabilityID: 'another' } } };
-    const { status, body } = await cluster.request('PATCH', `${observations}/whole`, changed, merge);
-    expect(status).toBe(422);
-    expect(body.message).toContain('spec is immutable');
+  /** Creates an Observation for one test, and deletes it after that. */
+  async function withOne(spec: object, act: (path: string) => Promise<void>): Promise<void> {
+    const object = { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', metadata: { name: 'for-one-test' }, spec };
+    expect((await cluster.request('POST', observations, object)).status).toBe(201);
+    await act(`${observations}/for-one-test`);
+    await cluster.request('DELETE', `${observations}/for-one-test`);
+  }
+
+  const least = { source: 'trivy', category: 'compliance', severity: 'MEDIUM', eventType: 'compliance-failure' };
+  const fixed = { ...least, rule: 'one', detectedAt: '2026-03-01T10:00:00Z' };
+
+  it.each<[string, unknown]>([
+    ['source', 'another'],
+    ['category', 'operations'],
+    ['eventType', 'another'],
+    ['detectedAt', '2026-03-01T10:00:00.0Z'],
+    ['detectedAt', null],
+    ['rule', 'another'],
+    ['rule', ''],
+    ['rule', null],
+  ])('lets nobody change the %s to %j', async (field, value) => {
+    await withOne(fixed, async (path) => {
+      const { status, body } = await cluster.request('PATCH', path, { spec: { [field]: value } }, merge);
+      expect(status).toBe(422);
+      expect(body.message).toContain(`${field} is immutable`);
+    });
+  });
+
+  it.each<[string, unknown]>([
+    ['severity', 'CRITICAL'],
+    ['summary', 'it is worse'],
+    ['remediation', 'do something'],
+    ['references', ['https://example.com/1']],
+    ['details', { fixedVersion: '3.0.1' }],
+    ['resource', { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'examples', name: 'api' }],
+  ])('lets the %s be changed', async (field, value) => {
+    await withOne(fixed, async (path) => {
+      const { status, body } = await cluster.request('PATCH', path, { spec: { [field]: value } }, merge);
+      expect(body.message).toBeUndefined();
+      expect(status).toBe(200);
+      expect(body.spec).toEqual({ ...fixed, [field]: value });
+    });
+  });
+
+  it('lets a rule be given once to an Observation without one, and then never changed', async () => {
+    await withOne(least, async (path) => {
+      const given = (rule: string | null) => cluster.request('PATCH', path, { spec: { rule } }, merge);
+      expect(await given('CVE-2099-0001')).toMatchObject({ status: 200, body: { spec: { rule: 'CVE-2099-0001' } } });
+      for (const rule of ['another', null]) {
+        expect(await given(rule)).toMatchObject({
+          status: 422,
+          body: { message: expect.stringContaining('rule is immutable') },
+        });
+      }
+      const summary = await cluster.request('PATCH', path, { spec: { summary: 'and more' } }, merge);
+      expect(summary).toMatchObject({ status: 200, body: { spec: { rule: 'CVE-2099-0001', summary: 'and more' } } });
+    });
+  });
+
+  it('lets nobody give a time to an Observation without one', async () => {
+    await withOne(least, async (path) => {
+      const { status } = await cluster.request('PATCH', path, { spec: { detectedAt: fixed.detectedAt } }, merge);
+      expect(status).toBe(422);
+    });
+  });
+
+  it('shows as a table what kubectl prints, the summary last, and more if that is asked for', async () => {
+    const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+    const { body } = await cluster.request('GET', `${observations}/whole`, undefined, { accept });
+    expect(body.kind).toBe('Table');
+    const columns: { name: string; priority: number }[] = body.columnDefinitions;
+    const shown = columns.filter(({ priority }) => priority === 0).map(({ name }) => name);
+    expect(shown.map((name) => name.toUpperCase())).toEqual(observationColumns);
+    const wide = columns.filter(({ priority }) => priority === 1).map(({ name }) => name);
+    expect(wide).toEqual(['Category', 'Type', 'Rule', 'Actor']);
+    expect(columns.at(-1)?.name).toBe('Summary');
+    const cells: unknown[] = body.rows[0].cells;
+    const cellOf = (name: string) => cells[columns.findIndex((column) => column.name === name)];
+    expect(['Name', 'Source', 'Severity', 'Kind', 'Resource', 'Category', 'Type', 'Rule'].map(cellOf)).toEqual([
+      ...['whole', 'trivy', 'HIGH', 'ReplicaSet', 'cart-7d9c', 'security', 'vulnerability', 'CVE-2099-0001'],
+    ]);
+    expect(cellOf('Actor')).toBe('system:serviceaccount:shop:eve');
+    expect(cellOf('Summary')).toBe('CVE-2099-0001 in openssl 3.0.0: a text of Ünïcödé');
   });
 
   it('lets clients select by field', async () => {
@@ -166,41 +270,83 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
       ['severity=HIGH', 4],
       ['severity=LOW', 0],
       ['source=my-own-tool', 1],
-      ['eventType=vulnerability', 4],
-      ['category=security', 4],
+      ['eventType=vulnerability', 5],
+      ['category=security', 5],
+      ['rule=CVE-2099-0001', 1],
     ]) {
       const { body } = await cluster.request('GET', `${observations}?fieldSelector=spec.${field}`);
       expect(body.items, String(field)).toHaveLength(Number(count));
     }
   });
 
-  it('keeps Observations of an older CRD readable, lets kubectl label them, and lets nobody change them', async () => {
-    const name = 'written-by-another-program';
-    expect((await cluster.request('GET', `${observations}/${name}`)).body.spec).toEqual(oddSpec);
+  const strange = 'written-by-another-program';
+
+  /** The store, with the rights of the functions. */
+  async function connectStore(name: string) {
+    const { folder } = await cluster.serviceAccount(name, writerRules);
+    return connectAs(cluster.server, folder);
+  }
+
+  it('keeps Observations of an older CRD and of version 0.1.0 as they were', async () => {
+    expect((await cluster.request('GET', `${observations}/${strange}`)).body.spec).toEqual(oddSpec);
+    const { body } = await cluster.request('GET', `${observations}/${oldObject.metadata.name}`);
+    expect(body).toMatchObject(oldObject);
+    expect(body.spec).toEqual(oldObject.spec);
+  });
+
+  it('lets the store read and relabel them', async () => {
+    const { store, close } = await connectStore('relabeller');
+    const { items } = await store.read({ limit: 99, namespace: 'examples' });
+    const found = items.filter(({ metadata }) => [strange, oldObject.metadata.name].includes(metadata.name));
+    expect(found.map(({ spec }) => spec)).toMatchObject([
+      oldObject.spec,
+      { category: 'Weird_Thing', severity: 'HIGH', details: { a: 1 } },
+    ]);
+    const signal = AbortSignal.timeout(60_000);
+    const stored = await Array.fromAsync(store.names({ namespace: 'examples' }, signal));
+    for (const name of [strange, oldObject.metadata.name]) {
+      const one = stored.find(({ ref }) => ref.name === name);
+      if (!one) throw new Error(`${name} is not listed`);
+      expect(await store.relabel(one.ref, { [labels.state]: 'missing', [labels.since]: '1' }, signal)).toBe(true);
+      const { body } = await cluster.request('GET', `${observations}/${name}`);
+      expect(body.metadata.labels).toEqual({ ...one.labels, [labels.state]: 'missing', [labels.since]: '1' });
+    }
+    close();
+  });
+
+  it('lets kubectl show and label them', async () => {
     const run = kubectl(cluster.kubeconfig());
-    if (run) {
-      run(['label', 'obs', name, '-n', 'examples', 'zen.kube-zen.io/state=open']);
+    if (!run) return;
+    for (const [name, cells] of [
+      [strange, /kubebench\s+High\s+of no kind\s+open/],
+      [oldObject.metadata.name, /trivy\s+MEDIUM\s+ReplicaSet\s+api-7d9c5b6f4d\s+open/],
+    ] as const) {
+      run(['label', '--overwrite', 'obs', name, '-n', 'examples', 'zen.kube-zen.io/state=open']);
       const [header = '', line = ''] = run(['get', 'obs', name, '-n', 'examples']).trim().split('\n');
       expect(header.split(/\s+/)).toEqual(observationColumns);
-      expect(line).toMatch(/kubebench\s+Weird_Thing\s+High\s+CIS Benchmark\s+of no kind\s+open/);
+      expect(line).toMatch(cells);
     }
-    const { status } = await cluster.request('PATCH', `${observations}/${name}`, { spec: { severity: 'HIGH' } }, merge);
-    expect(status).toBe(422);
+  });
+
+  it('lets an Observation of version 0.1.0 be given what it lacks', async () => {
+    const path = `${observations}/${oldObject.metadata.name}`;
+    const facts = { rule: 'CVE-2099-0001', summary: 'CVE-2099-0001 in openssl', severity: 'LOW' };
+    const { status, body } = await cluster.request('PATCH', path, { spec: facts }, merge);
+    expect(body.message).toBeUndefined();
+    expect(status).toBe(200);
+    expect(body.spec).toEqual({ ...oldObject.spec, ...facts });
   });
 
   it('lets gc delete Observations without labels when the TTL in their spec is over, and nothing else', async () => {
-    const { token } = await cluster.serviceAccount('collector', writerRules);
-    const folder = temporaryFolder();
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'token'), token);
-    writeFileSync(join(folder, 'ca.crt'), readFileSync(cluster.caFile));
-    const { store, close } = connectAs(cluster.server, folder);
+    const { store, close } = await connectStore('collector');
     const { context } = createTestContext(gc, { context: { store, now: () => Date.now() + 3_600_000 } });
     const summary = await handled(gc, ping, context);
     expect(summary.deleted).toEqual([{ source: 'kubebench', reason: 'ttl', count: 1 }]);
     const { body } = await cluster.request('GET', observations);
     const left: { metadata: { name: string } }[] = body.items;
-    expect(left.map(({ metadata }) => metadata.name)).toEqual(['any-source', 'least', 'name-with-colons', 'whole']);
+    expect(left.map(({ metadata }) => metadata.name)).toEqual([
+      ...['any-source', 'least', 'name-with-colons', oldObject.metadata.name, 'whole'],
+    ]);
     close();
   });
 });

@@ -17,15 +17,25 @@ const cases: readonly [string, Partial<Finding>][] = [
   ['about nothing', { resource: undefined }],
   ['about a kind alone', { resource: { kind: 'Pod' } }],
   ...longNames,
+  ...[64, 128, 253, 256, 320, 512, 1024, 9999].map((length): [string, Partial<Finding>] => {
+    const text = 'x'.repeat(length + 1);
+    const actor = { username: text, groups: Array(99).fill(text), sourceIP: text, userAgent: text, via: text };
+    const references = Array.from({ length }, (_, index) => `${index}`);
+    return [
+      `of texts of more than ${length} characters`,
+      { rule: text, summary: text, actor, remediation: text, references },
+    ];
+  }),
   ['with many details', { details: Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`d${index}`, 1])) }],
 ];
 
 function pathsIn(value: object, path = 'spec'): string[] {
   return [
     path,
-    ...Object.entries(value).flatMap(([key, child]) =>
-      typeof child === 'object' ? pathsIn(child, `${path}.${key}`) : [`${path}.${key}`],
-    ),
+    ...Object.entries(value).flatMap(([key, child]) => {
+      const below = Array.isArray(value) ? `${path}[]` : `${path}.${key}`;
+      return typeof child === 'object' ? pathsIn(child, below) : [below];
+    }),
   ];
 }
 

@@ -2,59 +2,100 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../shared/finding/canonical-json.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
-import { observationName, subjectLabel } from '../../shared/finding/name.ts';
+import { actorHash, findingDigest, observationName, workloadHash } from '../../shared/finding/name.ts';
 import { severities } from '../../shared/finding/severity.ts';
+import { workloadKey } from '../../shared/finding/workload.ts';
 
 const base: Finding = {
   category: 'security',
   severity: 'HIGH',
   eventType: 'vulnerability',
+  rule: 'CVE-2099-0001',
+  summary: 'CVE-2099-0001 in openssl',
   resource: { kind: 'Pod', namespace: 'shop', name: 'cart' },
   identity: { package: 'openssl', vulnerabilityID: 'CVE-2099-0001' },
   details: {},
   detectedAt: '2026-03-01T10:00:00Z',
 };
 
+function about(kind: string, name: string, namespace = 'shop'): Partial<Finding> {
+  return { resource: { kind, namespace, name } };
+}
+
 /** The scheme is public and other programs compute names too, so these must never change. */
 const golden: [string, Partial<Finding>, string][] = [
-  ['trivy', {}, 'trivy-3e079a629601b0bb243596ce71ff413d'],
-  ['kyverno', {}, 'kyverno-d1ad229bf9810ea8606fe0dd3dfe8ac6'],
-  ['trivy', { category: 'compliance' }, 'trivy-ddf1e1d0d6814d8693b8c640d38549d3'],
-  ['trivy', { severity: 'LOW' }, 'trivy-49b8ba3a3f04e773359c08bcf205c6b7'],
-  ['trivy', { severity: 'UNKNOWN' }, 'trivy-2443aa83338395d88940e7aec0cb5ecb'],
-  ['trivy', { eventType: 'exposed-secret' }, 'trivy-ad2bb010447a70090147e4ee79f8df03'],
-  ['trivy', { resource: undefined }, 'trivy-4b148e821cd3e537edbb4e3f09bf50b9'],
-  ['trivy', { resource: { kind: 'Node', name: 'node-1' } }, 'trivy-63fce41477632ff64474d07d045e1ec2'],
-  ['trivy', { resource: { kind: 'Pod', namespace: 'shop' } }, 'trivy-ea2cc86584f8ba5b25b8809b6a36166b'],
+  ['trivy', {}, 'trivy-06a2b9156e1a9ea10e035b86dafc414b'],
+  ['kyverno', {}, 'kyverno-56be39954a25446d72fb7fc14fbcfb74'],
+  ['trivy', { category: 'compliance' }, 'trivy-ff3e83815e10a4440f0a70b990583aeb'],
+  ['trivy', { eventType: 'exposed-secret' }, 'trivy-435bb02df48b726f906395d7c2c4162c'],
+  ['trivy', { resource: undefined }, 'trivy-b9696cd1f6d503fe07a0d049b1644f47'],
+  ['trivy', { resource: { kind: 'Pod', namespace: 'shop' } }, 'trivy-074b3884733af658c34970074169dd1b'],
+  ['trivy', { resource: { kind: 'Node', name: 'node-1' } }, 'trivy-4944ffa9e4623d08ff7f55944cf0b498'],
+  ['trivy', about('Pod', 'cart', 'payments'), 'trivy-89650470c2db1cbc4103a9f9bfc8e02b'],
+  ['trivy', about('ReplicaSet', 'api-7d9c5b6f4d'), 'trivy-a49f14bafa823e35f17a8489d20da4b5'],
+  ['trivy', about('Pod', 'db-0'), 'trivy-c2656698cd18053962f0979fdbb6e075'],
+  ['trivy', about('Job', 'backup-29400000'), 'trivy-e82745660105b474c80b4ea1b150d350'],
+  ['trivy', about('Pod', 'fluentd-x2x9z'), 'trivy-5d97639e102b28d82cf516133ff12e4e'],
   [
     'trivy',
-    { resource: { kind: 'Pod', namespace: 'payments', name: 'cart' } },
-    'trivy-8a56251f48ff2811b9814b54a7a07917',
+    { resource: { apiVersion: 'example.com/v1', kind: 'Widget', namespace: 'shop', name: 'w' } },
+    'trivy-b930d508ff553dd273fee5e15970a3bf',
   ],
-  ['trivy', { identity: {} }, 'trivy-39688cd5fda78753dd496b043d36cc92'],
-  ['trivy', { identity: { a: '' } }, 'trivy-f400fea16970e3774cc8e7b5202e21e4'],
-  ['trivy', { identity: { a: 'b' } }, 'trivy-5fab044eb8c7e930617e2a86565fc538'],
-  ['trivy', { identity: { ab: '' } }, 'trivy-a6e6fad19961a6978ca4709310fbd3f6'],
-  ['trivy', { identity: { a: '1', b: '2' } }, 'trivy-8e046951857611b021e9caf29bf30b75'],
-  ['trivy', { identity: { a: '1","b":"2' } }, 'trivy-6723ffb782b6fa80c3cff4f20e7723a8'],
-  ['trivy', { identity: { ä: 'ö' } }, 'trivy-3f7d1c6e49bdb9ca68eb7871323f0392'],
-  ['trivy', { identity: { '🦀': '\u0000\n"\\' } }, 'trivy-95599dcc6e764bcbed73b889f4fabad2'],
-  ['trivy', { identity: { lone: '\ud800' } }, 'trivy-dd253de15675dfd937a71af2ee0f3798'],
-  ['trivy', { identity: { __proto__key: 'x', Z: '1', a: '2' } }, 'trivy-7bcccc71d286966e174df9d254c809cd'],
+  ['trivy', { identity: {} }, 'trivy-195ce41efb31d9ffd08d2cafe767e4bf'],
+  ['trivy', { identity: { a: '' } }, 'trivy-0876164fc093ddeba5781936be495ae6'],
+  ['trivy', { identity: { ab: '' } }, 'trivy-8be96dfcfc830768f9518ceffcfa5502'],
+  ['trivy', { identity: { a: '1', b: '2' } }, 'trivy-685442ed506e145436c2d6d34715b3ed'],
+  ['trivy', { identity: { a: '1","b":"2' } }, 'trivy-8a6585f2909b10b8e9f590069033f640'],
+  ['trivy', { identity: { '🦀': '\u0000\n"\\ü' } }, 'trivy-e91d4ef4bce4219289822030b7c4a1c7'],
+  ['trivy', { identity: { lone: '\ud800', __proto__key: 'x', Z: '1' } }, 'trivy-82728da68b1532f124935466f5cb039b'],
 ];
 
+/** Resources of which many belong to one workload, and others. */
+const resources = fc.option(
+  fc.record({
+    apiVersion: fc.constantFrom(undefined, 'v1', 'apps/v1', 'example.com/v1', 'example.com/v2'),
+    kind: fc.oneof(fc.constantFrom('Pod', 'ReplicaSet', 'Deployment', 'StatefulSet', 'Node', 'Widget'), fc.string()),
+    namespace: fc.constantFrom(undefined, 'shop', 'payments'),
+    name: fc.oneof(
+      fc.constantFrom(undefined, 'api', 'api-7d9c5b6f4d', 'api-56789bcdf4', 'api-7d9c5b6f4d-x2x9z', 'api-0', 'api-1'),
+      fc.string(),
+    ),
+  }),
+  { nil: undefined },
+);
+
+const identities = fc.dictionary(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), { maxKeys: 6 });
+
 describe('observationName', () => {
+  it('has 20 that must never change', () => {
+    expect(new Set(golden.map(([, , name]) => name)).size).toBe(20);
+  });
+
   it.each(golden)('of %s %j is %s', (source, changed, name) => {
     expect(observationName(source, { ...base, ...changed })).toBe(name);
   });
 
-  it('ignores details, time and apiVersion', () => {
-    const other = { details: { a: 1 }, detectedAt: '2000-01-01T00:00:00Z' };
-    const resource = { apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'cart' };
-    expect(observationName('trivy', { ...base, ...other, resource })).toBe(observationName('trivy', base));
+  it.each<[string, Partial<Finding>]>([
+    ['how bad it is', { severity: 'LOW' }],
+    ['what the tool calls it', { rule: 'another' }],
+    ['what is said about it', { summary: 'another', remediation: 'do it', references: ['https://example.com'] }],
+    ['details', { details: { a: 1 } }],
+    ['who did it', { actor: { username: 'eve' } }],
+    ['the time', { detectedAt: '2000-01-01T00:00:00Z' }],
+    ['the version of its kind', { resource: { apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'cart' } }],
+  ])('says nothing about %s', (_what, changed) => {
+    expect(observationName('trivy', { ...base, ...changed })).toBe(observationName('trivy', base));
   });
 
-  const identities = fc.dictionary(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), { maxKeys: 6 });
+  it('is the same for a Deployment, its ReplicaSets and their Pods', () => {
+    const names = [
+      about('Deployment', 'api'),
+      about('ReplicaSet', 'api-7d9c5b6f4d'),
+      about('ReplicaSet', 'api-56789bcdf4'),
+      about('Pod', 'api-56789bcdf4-x2x9z'),
+    ].map((changed) => observationName('trivy', { ...base, ...changed }));
+    expect(new Set(names).size).toBe(1);
+  });
 
   it('does not depend on the order of keys', () => {
     fc.assert(
@@ -70,32 +111,96 @@ describe('observationName', () => {
   });
 
   it('differs if and only if something that is hashed differs', () => {
-    const findings = fc.record({
+    const hashed = {
+      source: fc.string(),
       category: fc.constantFrom('security', 'compliance'),
-      severity: fc.constantFrom(...severities),
       eventType: fc.constantFrom('a', 'a-b', 'b'),
-      resource: fc.option(
-        fc.record({ kind: fc.string(), namespace: fc.option(fc.string(), { nil: undefined }), name: fc.string() }),
-        { nil: undefined },
-      ),
+      resource: resources,
       identity: identities,
-    });
+    };
+    const changes = fc.record({ ...hashed, severity: fc.constantFrom(...severities) }, { requiredKeys: [] });
+    const partsOf = ({ source, category, eventType, resource, identity }: Finding & { readonly source: string }) =>
+      canonicalJson([source, category, eventType, resource ? workloadKey(resource) : 'none', identity]);
     fc.assert(
-      fc.property(fc.tuple(fc.string(), findings), fc.tuple(fc.string(), findings), ([s, a], [t, b]) => {
-        const same = canonicalJson([s, a]) === canonicalJson([t, b]);
-        expect(observationName(s, { ...base, ...a }) === observationName(t, { ...base, ...b })).toBe(same);
+      fc.property(fc.record(hashed), changes, (drawn, changed) => {
+        const one = { ...base, ...drawn };
+        const other = { ...one, ...changed };
+        const isSame = observationName(one.source, one) === observationName(other.source, other);
+        expect(isSame).toBe(partsOf(one) === partsOf(other));
       }),
+      { numRuns: 1000 },
     );
   });
 });
 
-describe('subjectLabel', () => {
-  it('depends on the source and the resource alone', () => {
-    expect(subjectLabel('a', base.resource)).toMatch(/^[0-9a-f]{32}$/);
-    expect(subjectLabel('a', base.resource)).not.toBe(subjectLabel('b', base.resource));
-    expect(subjectLabel('a', { ...base.resource, kind: 'Pod', apiVersion: 'v1' })).toBe(
-      subjectLabel('a', base.resource),
+describe('workloadHash', () => {
+  it('is the same for whatever belongs to one workload, and differs by namespace and kind', () => {
+    const hashes = [
+      about('Deployment', 'api'),
+      about('ReplicaSet', 'api-7d9c5b6f4d'),
+      about('Pod', 'api-7d9c5b6f4d-x2x9z'),
+      about('Deployment', 'api', 'payments'),
+      about('StatefulSet', 'api'),
+    ].map(({ resource }) => resource && workloadHash(resource));
+    expect(hashes[0]).toMatch(/^[0-9a-f]{32}$/);
+    expect(hashes.slice(1, 3)).toEqual([hashes[0], hashes[0]]);
+    expect(new Set(hashes).size).toBe(3);
+  });
+
+  it('must never change, since selectors are written with it', () => {
+    expect(workloadHash({ kind: 'Deployment', namespace: 'shop', name: 'api' })).toBe(
+      'ed8fbb909e36cd4dd05bc26fcb83ecb9',
     );
+  });
+});
+
+describe('actorHash', () => {
+  it('depends on the name of the user, and must never change', () => {
+    expect(actorHash('system:serviceaccount:shop:eve')).toBe('c023d7a7e51d3f3d38f18657a9fc4bf7');
+    expect(actorHash('eve')).not.toBe(actorHash('Eve'));
+  });
+});
+
+describe('findingDigest', () => {
+  const whole: Finding = {
+    ...base,
+    ...about('ReplicaSet', 'api-7d9c5b6f4d'),
+    remediation: 'update openssl',
+    references: ['https://example.com/1', 'https://example.com/2'],
+    details: { fixedVersion: '3.0.1', score: 7 },
+  };
+
+  it.each<[string, Partial<Finding>]>([
+    ['severity', { severity: 'LOW' }],
+    ['summary', { summary: 'another' }],
+    ['remediation', { remediation: 'another' }],
+    ['remediation, if there is none any more', { remediation: undefined }],
+    ['references', { references: ['https://example.com/1'] }],
+    ['references, in order', { references: ['https://example.com/2', 'https://example.com/1'] }],
+    ['references, if there are none any more', { references: undefined }],
+    ['details', { details: { fixedVersion: '3.0.2', score: 7 } }],
+    ['details, if one is gone', { details: { fixedVersion: '3.0.1' } }],
+    ['details, by type', { details: { fixedVersion: '3.0.1', score: '7' } }],
+    ['workload', about('ReplicaSet', 'web-7d9c5b6f4d')],
+    ['namespace', about('ReplicaSet', 'api-7d9c5b6f4d', 'payments')],
+    ['workload, if there is none', { resource: undefined }],
+  ])('changes with its %s', (_what, changed) => {
+    expect(findingDigest({ ...whole, ...changed })).not.toBe(findingDigest(whole));
+  });
+
+  it.each<[string, Partial<Finding>]>([
+    ['time', { detectedAt: '2000-01-01T00:00:00Z' }],
+    ['ReplicaSet', about('ReplicaSet', 'api-56789bcdf4')],
+    ['Pod', about('Pod', 'api-56789bcdf4-x2x9z')],
+    [
+      'apiVersion',
+      { resource: { apiVersion: 'apps/v1', kind: 'ReplicaSet', namespace: 'shop', name: 'api-7d9c5b6f4d' } },
+    ],
+    ['order of details', { details: { score: 7, fixedVersion: '3.0.1' } }],
+    ['identity, which is hashed into the name', { identity: {} }],
+  ])('does not change with its %s', (_what, changed) => {
+    expect(findingDigest(whole)).toMatch(/^[0-9a-f]{32}$/);
+    expect(findingDigest({ ...whole, ...changed })).toBe(findingDigest(whole));
   });
 });
 

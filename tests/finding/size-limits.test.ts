@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { observationOf } from '../../shared/api/observation.ts';
 import { cutText, fitDetails } from '../../shared/finding/size-limits.ts';
 import { timeOf } from '../../shared/finding/values.ts';
 
@@ -26,50 +25,42 @@ const anyDetails = fc.oneof(
   fc.dictionary(word, fc.oneof(fc.nat(), word), { maxKeys: 100, size: 'max' }),
 );
 
-describe('an Observation', () => {
-  it('stays below 8 KiB and within the bounds of its CRD, whatever a tool says', () => {
-    fc.assert(
-      fc.property(anyDetails, long, long, long, (given, name, namespace, correlationId) => {
-        const object = observationOf(
-          {
-            ...{ category: 'security', severity: 'HIGH', eventType: 'vulnerability', identity: {}, details: given },
-            ...{
-              resource: { apiVersion: name, kind: name || 'Kind', name, namespace },
-              detectedAt: '2026-03-01T10:00:00Z',
-            },
-          },
-          {
-            ...{ name: `trivy-${'0'.repeat(32)}`, namespace: 'zen-system', source: 'trivy', subject: '0'.repeat(32) },
-            ...{ correlationId, ttl: 604_800, expiresAt: 0, now: 0 },
-          },
-        );
-        expect(Buffer.byteLength(JSON.stringify(object))).toBeLessThan(8192);
-        expect(Object.keys(object.spec.details).length).toBeLessThanOrEqual(64);
-        expect(JSON.stringify(object)).not.toMatch(/\\ud[89a-f][0-9a-f]{2}/i);
-      }),
-      // What fails is made smaller for so long, and then shown.
-      { numRuns: 200, interruptAfterTimeLimit: 15_000 },
-    );
-  });
-});
+function bytesOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
 
 describe('fitDetails', () => {
   it('leaves alone what fits', () => {
     const details = { message: 'short', score: 9.8, tags: ['a'], nested: { ok: true } };
-    expect(fitDetails(details)).toEqual(details);
+    expect(fitDetails(details, 4096)).toEqual(details);
+    expect(fitDetails(details, bytesOf(details))).toEqual(details);
+    expect(fitDetails(details, bytesOf(details) - 1)).toMatchObject({ truncated: true });
   });
 
   it('marks what it cuts', () => {
-    const fitted = fitDetails({ message: 'x'.repeat(9000), rule: 'r' });
+    const fitted = fitDetails({ message: 'x'.repeat(9000), rule: 'r' }, 4096);
     expect(fitted.truncated).toBe(true);
     expect(fitted.rule).toBe('r');
     expect(String(fitted.message)).toMatch(/^x+… \(cut\)$/);
   });
 
+  it('takes no more bytes than there are, nor members than the CRD takes, and is well formed', () => {
+    fc.assert(
+      fc.property(anyDetails, fc.integer({ min: 256, max: 4096 }), (details, maxBytes) => {
+        const fitted = fitDetails(details, maxBytes);
+        expect(bytesOf(fitted)).toBeLessThanOrEqual(maxBytes);
+        expect(Object.keys(fitted).length).toBeLessThanOrEqual(64);
+        expect(JSON.stringify(fitted)).not.toMatch(/\\ud[89a-f][0-9a-f]{2}/i);
+      }),
+      // What fails is made smaller for so long, and then shown.
+      { numRuns: 200, interruptAfterTimeLimit: 15_000 },
+    );
+  });
+
   it('gives the same for the same', () => {
     fc.assert(
-      fc.property(anyDetails, (details) => {
-        expect(fitDetails(structuredClone(details))).toEqual(fitDetails(details));
+      fc.property(anyDetails, fc.integer({ min: 256, max: 4096 }), (details, maxBytes) => {
+        expect(fitDetails(structuredClone(details), maxBytes)).toEqual(fitDetails(details, maxBytes));
       }),
     );
   });

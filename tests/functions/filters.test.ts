@@ -231,6 +231,8 @@ describe('the filter ConfigMap', () => {
           category: 'operations',
           severity: 'HIGH',
           eventType: 'invalid-configuration',
+          rule: 'invalid-configuration',
+          summary: '',
           details: {},
           detectedAt: '',
         },

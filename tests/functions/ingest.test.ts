@@ -319,11 +319,12 @@ describe('the webhook of ingest', () => {
 
 describe('a post', () => {
   it('is observed by its Ingester', async () => {
-    const { post, stored } = createWorld(anIngester('i', { items: '.list' }));
+    const each = { ...mappings, eventType: '.type' };
+    const { post, stored } = createWorld(anIngester('i', { items: '.list', mappings: each }));
     await post('/ingest/hooks', {
       list: [
-        { severity: 'low', text: 'a' },
-        { severity: 'high', text: 'b' },
+        { severity: 'low', text: 'a', type: 'one' },
+        { severity: 'high', text: 'b', type: 'another' },
       ],
     });
     expect(await stored()).toEqual(['zen-system: hooks HIGH b', 'zen-system: hooks LOW a']);

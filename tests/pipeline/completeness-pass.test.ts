@@ -118,7 +118,7 @@ describe('a pass', () => {
       anObject('d', { resource: crate, ...same }),
     ]);
     expect(await world.pass()).toMatchObject({ observed: 4, created: [{ count: 1 }] });
-    expect(await world.pass()).toMatchObject({ created: [], relabelled: {}, duplicate: 0 });
+    expect(await world.pass()).toMatchObject({ created: [], relabelled: {} });
     for (const name of ['a', 'b', 'c']) {
       world.remove(name);
       await world.pass();

@@ -1,14 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Finding } from '../../shared/finding/finding.ts';
-import { observationName, subjectLabel } from '../../shared/finding/name.ts';
-import { type DeriveOptions, derive } from '../../shared/pipeline/derive.ts';
+import { findingDigest, observationName } from '../../shared/finding/name.ts';
+import { type DeriveOptions, derive, mergeRows } from '../../shared/pipeline/derive.ts';
 import { allowAll } from './test-context.ts';
 
 const options: DeriveOptions = {
   source: 'tool',
   dropOwn: true,
   filter: allowAll,
+  merge: mergeRows,
   systemNamespace: 'zen-system',
   watchNamespace: undefined,
 };
@@ -18,6 +19,8 @@ function row(fields: Partial<Finding>): Finding {
     category: 'security',
     severity: 'HIGH',
     eventType: 'vulnerability',
+    rule: 'CVE-1',
+    summary: 'CVE-1 in openssl',
     identity: { id: '1' },
     details: {},
     resource: { kind: 'Pod', namespace: 'shop', name: 'p' },
@@ -110,14 +113,14 @@ describe('derive', () => {
     expect(filtered).toEqual({ exclude_namespace: 1 });
   });
 
-  it('adds name and subject to each finding, and leaves its contents alone', () => {
+  it('adds name and digest to each finding, and leaves its contents alone', () => {
     const other = { kind: 'Pod', namespace: 'shop', name: 'q' };
     const rows = [row({}), row({ identity: { id: '2' } }), row({ resource: other })];
     const { findings: derived } = derive(rows, options);
     expect(derived.map(({ finding }) => finding)).toEqual(rows);
-    for (const { name, subject, finding } of derived) {
+    for (const { name, digest, finding } of derived) {
       expect(name).toBe(observationName('tool', finding));
-      expect(subject).toBe(subjectLabel('tool', finding.resource));
+      expect(digest).toBe(findingDigest(finding));
     }
   });
 
@@ -155,6 +158,40 @@ describe('derive', () => {
     expect(messagesOf(7, 8)).toEqual({ index: 0, message: 7, occurrences: 2 });
     const withoutMessage = derive([row({}), row({})], options).findings[0]?.finding.details;
     expect(withoutMessage).toStrictEqual({ occurrences: 2 });
+  });
+
+  it('makes of equal findings the worst, with all references, and the summary of the one that sorts first', () => {
+    const rows = [
+      row({ severity: 'LOW', summary: 'b', references: ['https://example.com/2', 'https://example.com/1'] }),
+      row({ severity: 'CRITICAL', summary: 'c', remediation: 'c' }),
+      row({ severity: 'UNKNOWN', summary: 'a', remediation: 'a', references: ['https://example.com/2'] }),
+    ];
+    for (const order of [rows, rows.toReversed()]) {
+      expect(derive(order, options).findings.map(({ finding }) => finding)).toEqual([
+        row({
+          severity: 'CRITICAL',
+          summary: 'a',
+          remediation: 'a',
+          references: ['https://example.com/1', 'https://example.com/2'],
+          details: { occurrences: 3 },
+        }),
+      ]);
+    }
+    expect(derive([row({}), row({})], options).findings[0]?.finding).not.toHaveProperty('references');
+  });
+
+  it('makes one finding of the Pods of a workload, and none of two workloads', () => {
+    const of = (name: string) => row({ resource: { kind: 'Pod', namespace: 'shop', name } });
+    const pods = ['api-7d9c5b6f4d-x2x9z', 'api-56789bcdf4-bcdfg', 'web-56789bcdf4-bcdfg'].map(of);
+    const { findings: derived } = derive(pods, options);
+    expect(derived.map(({ finding }) => finding.details.occurrences)).toEqual([2, undefined]);
+  });
+
+  it('merges as its source wants it, the findings of each name', () => {
+    const merge: DeriveOptions['merge'] = ([first, ...others]) => ({ ...first, summary: `and ${others.length} more` });
+    const rows = [row({}), row({ severity: 'LOW' }), row({ identity: { id: '2' } })];
+    const { findings: derived } = derive(rows, { ...options, merge });
+    expect(derived.map(({ finding }) => finding.summary)).toEqual(['and 1 more', 'and 0 more']);
   });
 
   it("counts what the filter drops, by the filter's reason", () => {

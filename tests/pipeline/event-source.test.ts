@@ -52,7 +52,7 @@ describe('an event source', () => {
     for (const { metadata, spec } of items) {
       expect(spec).toMatchObject({ source: 'events', ttlSecondsAfterCreation: 604_800 });
       expect(Object.keys(metadata.labels).sort()).toEqual(
-        [labels.category, labels.expires, labels.severity, labels.source].sort(),
+        [labels.category, labels.expires, labels.severity, labels.source, labels.workload].sort(),
       );
       expect(metadata.labels[labels.expires]).toBe(String(492_324 + 7 * 24));
       expect(Object.values(metadata.annotations)).toEqual(['test']);
@@ -117,23 +117,32 @@ describe('an event source', () => {
     expect(items[0]?.spec.detectedAt).toBe('2026-03-01T12:00:00Z');
   });
 
+  const secret = {
+    summary: 'eve ran curl --password hunter2',
+    remediation: 'replace token=hunter2',
+    details: { id: 'a', command: 'curl --password hunter2', nested: [{ token: 'abc' }] },
+  };
+  const masked = {
+    summary: 'eve ran curl --password ***',
+    remediation: 'replace token=***',
+    details: { id: 'a', command: 'curl --password ***', nested: [{ token: '***' }] },
+  };
+
   it.each([
-    ['masks', 'true', { command: 'curl --password ***', nested: [{ token: '***' }], id: 'a' }],
-    ['shows', 'false', { command: 'curl --password hunter2', nested: [{ token: 'abc' }], id: 'a' }],
-  ])('%s what looks like a secret if MASK_SECRETS is %s', async (_case, MASK_SECRETS, details) => {
-    const secret = { id: 'a', command: 'curl --password hunter2', nested: [{ token: 'abc' }] };
-    const { items } = await handle(found([aFinding('a', { details: secret })]), { environment: { MASK_SECRETS } });
-    expect(items[0]?.spec.details).toEqual(details);
+    ['masks', 'true', masked],
+    ['shows', 'false', secret],
+  ])('%s what looks like a secret if MASK_SECRETS is %s', async (_case, MASK_SECRETS, shown) => {
+    const { items } = await handle(found([aFinding('a', secret)]), { environment: { MASK_SECRETS } });
+    expect(items[0]?.spec).toMatchObject(shown);
   });
 
   it('gives a finding the same name whether it is masked or not', async () => {
-    const secret = found([aFinding('a', { details: { token: 'abc' } })]);
     const names = ['true', 'false'].map(async (MASK_SECRETS) => {
-      const { items } = await handle(secret, { environment: { MASK_SECRETS } });
+      const { items } = await handle(found([aFinding('a', secret)]), { environment: { MASK_SECRETS } });
       return items[0]?.metadata.name;
     });
-    const [masked, shown] = await Promise.all(names);
-    expect(masked).toBe(shown);
+    const [one, other] = await Promise.all(names);
+    expect(one).toBe(other);
   });
 
   it('counts what the store has already as duplicates, and does not try to store that again', async () => {
@@ -217,6 +226,7 @@ describe('recordOperations', () => {
     const { context, store } = createTestContext(events);
     const report = {
       eventType: 'undeliverable-event',
+      summary: 'an event could not be delivered',
       identity: { id: '1', absent: undefined },
       details: { message: 'lost' },
       detectedAt: '2026-03-01T12:00:00Z',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { expiresLabel, labels, stateSinceLabel } from '../../shared/api/labels.ts';
+import { expiresLabel, labels } from '../../shared/api/labels.ts';
 import { expiry, labelsWhenReported, labelsWhenUnreported } from '../../shared/pipeline/lifecycle.ts';
 
 const minute = 60_000;
@@ -13,7 +13,7 @@ const short = { OBSERVATION_TTL_SECONDS: 60, RESYNC_INTERVAL_MINUTES: 60 };
 function finding(state: string | undefined, since: number, expires: number): Record<string, string> {
   return {
     ...(state !== undefined && { [labels.state]: state }),
-    [labels.stateSince]: stateSinceLabel(since),
+    [labels.since]: String(since),
     [labels.expires]: expiresLabel(expires),
   };
 }
@@ -38,7 +38,7 @@ describe('labelsWhenReported', () => {
       expect(labelsWhenReported(finding(state, now - day, now + day), now, week)).toEqual({
         labels: {
           [labels.state]: 'open',
-          [labels.stateSince]: stateSinceLabel(now),
+          [labels.since]: String(now),
           [labels.expires]: expiresLabel(now + 7 * day),
         },
         change: 'reopened',
@@ -81,7 +81,7 @@ describe('labelsWhenReported', () => {
 
 describe('labelsWhenUnreported', () => {
   const changeTo = (state: string) => ({
-    labels: { [labels.state]: state, [labels.stateSince]: stateSinceLabel(now) },
+    labels: { [labels.state]: state, [labels.since]: String(now) },
     change: state,
   });
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { labels } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
-import { observationName, subjectLabel } from '../../shared/finding/name.ts';
+import { contentHash } from '../../shared/finding/canonical-json.ts';
+import { findingDigest, observationName } from '../../shared/finding/name.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { KubernetesObject, NamesQuery, Store } from '../../shared/function/stores.ts';
 import { createTestContext, eventOf, handled, ping, referenceTo, type TestContextOptions } from './test-context.ts';
@@ -54,7 +55,7 @@ const about = (name: string) => ({ resource: { kind: 'Pod', namespace: 'shop', n
 describe('a reference', () => {
   const ref = { apiVersion: 'example.com/v1', kind: 'Box', namespace: 'shop', name: 'a' };
 
-  it('stores the findings of its object, open, with a label for their subject', async () => {
+  it('stores the findings of its object, open, with labels for their slot and what they say', async () => {
     const findings = [aFinding('a'), aFinding('b', inNode), aFinding('c', inPay)];
     const { handle, items } = createWorld([anObject('x', { findings })]);
     expect(await handle(referenceTo(anObject('x')))).toMatchObject({ observed: 3, created: [{ count: 3 }] });
@@ -68,7 +69,8 @@ describe('a reference', () => {
       expect(metadata.labels).toMatchObject({
         [labels.source]: 'boxes',
         [labels.state]: 'open',
-        [labels.subject]: subjectLabel('boxes', spec.resource),
+        [labels.report]: contentHash({ source: 'boxes', namespace: 'shop' }),
+        [labels.digest]: findingDigest(findings.find(({ rule }) => rule === spec.rule) ?? aFinding('none')),
         [labels.expires]: String(492_324 + 7 * 24),
       });
     }
@@ -161,11 +163,22 @@ describe('a reference', () => {
     expect(await states()).toEqual({ c: 'open' });
   });
 
-  it('masks nothing, since reports contain no secrets', async () => {
-    const object = anObject('a', { findings: [aFinding('a', { details: { title: 'password: x' } })] });
-    const { handle, items } = createWorld([object]);
-    await handle(referenceTo(object));
-    expect((await items())[0]?.spec.details.title).toBe('password: x');
+  it.each([
+    ['a reference', referenceTo(anObject('a'))],
+    ['a pass', ping],
+  ])('through %s, has what looks like a secret masked wherever it may be', async (_case, event) => {
+    const secret = {
+      summary: 'the Pod is started with --password hunter2',
+      remediation: 'replace token=hunter2',
+      details: { command: 'curl --password hunter2' },
+    };
+    const { handle, items } = createWorld([anObject('a', { findings: [aFinding('a', secret)] })]);
+    await handle(event);
+    expect((await items())[0]?.spec).toMatchObject({
+      summary: 'the Pod is started with --password ***',
+      remediation: 'replace token=***',
+      details: { command: 'curl --password ***' },
+    });
   });
 
   it.each<[string, string | undefined, string, string]>([
@@ -212,21 +225,17 @@ describe('a reference', () => {
     expect(await handle(referenceTo(anObject('a')))).toMatchObject({ relabelled: { renewed: 12 } });
   });
 
-  it('queries the store by subjects, or only by source if there are too many', async () => {
-    const few = Array.from({ length: 30 }, (_, index) => aFinding(`f${index}`, about(`p${index % 20}`)));
-    const many = Array.from({ length: 30 }, (_, index) => aFinding(`f${index}`, about(`p${index % 21}`)));
+  it('queries the store by the slot of its report, in each namespace of its findings', async () => {
+    const findings = Array.from({ length: 30 }, (_, index) => aFinding(`f${index}`, about(`p${index}`)));
     const { queries, wrap } = recording();
-    const world = createWorld([anObject('few', { findings: few }), anObject('many', { findings: many })], { wrap });
-    for (const name of ['few', 'few', 'many', 'many']) {
+    const world = createWorld([anObject('a', { findings: [...findings, aFinding('c', inPay)] })], { wrap });
+    const slots = [contentHash({ source: 'boxes', namespace: 'shop' })];
+    for (const counted of [{ created: [{ count: 31 }] }, { unchanged: 31 }]) {
       queries.length = 0;
-      const outcome = await world.handle(referenceTo(anObject(name)));
-      expect(queries.map(({ namespace }) => namespace).sort()).toEqual(['shop', 'zen-system']);
-      for (const { subjects, source } of queries) {
-        expect(subjects === undefined ? source : subjects.length).toBe(name === 'few' ? 20 : 'boxes');
-      }
-      expect(outcome).toMatchObject({ duplicate: 0 });
+      expect(await world.handle(referenceTo(anObject('a')))).toMatchObject({ duplicate: 0, ...counted });
+      expect(queries.map(({ namespace }) => namespace).sort()).toEqual(['pay', 'shop', 'zen-system']);
+      for (const query of queries) expect(query).toMatchObject({ slots });
     }
-    expect(await world.handle(referenceTo(anObject('many')))).toMatchObject({ unchanged: 30 });
   });
 });
 
@@ -323,6 +332,8 @@ describe('an object that cannot be read', () => {
       category: 'operations',
       severity: 'HIGH',
       eventType: 'unreadable-object',
+      rule: 'unreadable-object',
+      summary: "boxes can't read Box a: the data breaks the schema",
       resource,
       details: { message: reason, field: 'data.findings' },
       detectedAt: '2026-03-01T12:00:00.000Z',

@@ -7,7 +7,7 @@ import type { FunctionDefinition, HandlerDefinition } from '../../shared/functio
 import type { Filter } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { type Environment, parseSettings } from '../../shared/function/settings.ts';
-import type { Cluster, KubernetesObject, Objects, Store } from '../../shared/function/stores.ts';
+import type { Cluster, KubernetesObject, Objects, Owners, Store } from '../../shared/function/stores.ts';
 import { createTally, type Summary } from '../../shared/function/tally.ts';
 import { bindFunctions } from '../../shared/host/context.ts';
 import { createMetrics } from '../../shared/host/metrics.ts';
@@ -17,7 +17,7 @@ import { createEmbeddedStore, type EmbeddedStore } from '../../shared/local/embe
 export const allowAll: Filter = () => undefined;
 
 /** Objects in memory, and a switch that makes lists fail. */
-export interface TestObjects extends Objects {
+export interface TestObjects extends Objects, Owners {
   readonly all: KubernetesObject[];
   failing: boolean;
 }
@@ -43,6 +43,13 @@ export function createTestObjects(): TestObjects {
         return isNamed && matches(resource, { metadata, ...object });
       });
     },
+    async controllerOf(resource, namespace, name) {
+      const found = all.find(
+        ({ metadata, ...object }) =>
+          metadata.name === name && metadata.namespace === namespace && matches(resource, { metadata, ...object }),
+      );
+      return found && { controller: found.metadata.ownerReferences?.find(({ controller }) => controller) };
+    },
     async *list(resource, namespace) {
       const sortKey = ({ metadata }: KubernetesObject): string => `${metadata.namespace ?? ''}/`;
       const found = all.filter(
@@ -50,6 +57,11 @@ export function createTestObjects(): TestObjects {
       );
       yield* found.sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
       if (objects.failing) throw new Refusal(503, 'the list failed');
+    },
+    async *listMetadata(resource, namespace, signal) {
+      for await (const { apiVersion, kind, metadata } of objects.list(resource, namespace, signal)) {
+        yield { apiVersion, kind, metadata };
+      }
     },
     async apply(resource, object) {
       remove(resource, object);
@@ -107,6 +119,7 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
     store: { ...store, ...options.wrap?.(store), ...overrides.store },
     cluster: {
       objects: overrides.objects ?? objects,
+      owners: overrides.owners ?? objects,
       kinds: overrides.kinds,
       watched: overrides.watched ?? (() => []),
       hasApiServerSources: overrides.hasApiServerSources ?? overrides.kinds !== undefined,

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { type KindSelector, selectIn } from '../../shared/api/kind-selector.ts';
-import type { Finding } from '../../shared/finding/finding.ts';
+import type { BadRow, Finding } from '../../shared/finding/finding.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
@@ -15,6 +15,8 @@ export function aFinding(id: string, fields: Fields = {}): Finding {
     category: 'security',
     severity: 'HIGH',
     eventType: 'broken',
+    rule: id,
+    summary: `${id} is broken`,
     resource: { apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'p' },
     identity: { id },
     details: { id },
@@ -26,16 +28,19 @@ export function aFinding(id: string, fields: Fields = {}): Finding {
 const schema = z.object({
   findings: z.array(z.custom<Finding>((finding) => typeof finding === 'object' && finding !== null)),
   skipped: z.record(z.string(), z.number()).default({}),
+  badRows: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
   /** Makes `normalize` throw. */
   fault: z.enum(['refusal', 'error']).optional(),
 });
 
 const settingsSchema = z.object({});
 
-function normalize({ findings, skipped, fault }: z.infer<typeof schema>, { time }: { readonly time: string }) {
+function normalize(data: z.infer<typeof schema>, { time }: { readonly time: string }) {
+  const { findings, skipped, badRows, fault } = data;
   if (fault === 'refusal') throw new Refusal(422, 'not like this', { path: 'data.fault' });
   if (fault === 'error') throw new TypeError('a bug');
-  return { findings: findings.map((finding) => ({ ...finding, detectedAt: finding.detectedAt || time })), skipped };
+  const dated = findings.map((finding) => ({ ...finding, detectedAt: finding.detectedAt || time }));
+  return { findings: dated, skipped, ...(badRows && { badRows }) };
 }
 
 export const box: KindSelector = {
@@ -96,12 +101,13 @@ export interface ObjectOptions {
   readonly namespace?: string | undefined;
   readonly findings?: unknown;
   readonly metadata?: Partial<KubernetesObject['metadata']>;
+  readonly badRows?: readonly BadRow[];
   readonly fault?: 'refusal' | 'error';
 }
 
 /** An object of one of the kinds that `boxes` reads. */
 export function anObject(name: string, options: ObjectOptions = {}) {
-  const { resource = box, namespace = 'shop', findings = [aFinding(name)], metadata = {}, fault } = options;
+  const { resource = box, namespace = 'shop', findings = [aFinding(name)], metadata = {}, badRows, fault } = options;
   return {
     apiVersion: resource.group === '' ? 'v1' : `${resource.group}/v1`,
     kind: resource.kind,
@@ -112,6 +118,7 @@ export function anObject(name: string, options: ObjectOptions = {}) {
       ...metadata,
     },
     findings,
+    badRows,
     fault,
   };
 }

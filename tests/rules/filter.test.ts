@@ -18,6 +18,8 @@ function aFinding(fields: Partial<Finding> = {}): Finding {
     category: 'security',
     severity: 'MEDIUM',
     eventType: 'policy-violation',
+    rule: 'require-labels/check-team',
+    summary: 'the label team is required',
     details: {},
     detectedAt: '2026-03-01T10:00:00Z',
     resource: { kind: 'Deployment', namespace: 'shop', name: 'web' },

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { observationOf } from '../../shared/api/observation.ts';
 import { NamespaceRefusal } from '../../shared/function/stores.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { connectAs } from '../cluster/connect.ts';
@@ -39,6 +40,29 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
       const { body } = await cluster.request('GET', path);
       expect(body.metadata.managedFields).toEqual([expect.objectContaining({ manager: 'zen-watcher' })]);
       expect(body.metadata.managedFields[0].fieldsV1['f:spec']).toEqual({});
+    });
+
+    it('keeps the largest Observation below 8 KiB, with whatever the API server adds, and all of it', async () => {
+      const { store } = connect();
+      const long = '\u20ac"'.repeat(5000);
+      const about = { apiVersion: long, kind: long, name: long, namespace: long };
+      const actor = { username: long, groups: Array(9).fill(long), sourceIP: long, userAgent: long, via: long };
+      const references = Array.from({ length: 99 }, (_, index) => `https://example.com/${index}`);
+      const details = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`member ${index}`, long]));
+      const finding = {
+        ...{ category: 'c'.repeat(63), severity: 'CRITICAL' as const, eventType: 'e'.repeat(63), identity: {} },
+        ...{ rule: long, summary: long, resource: about, actor, remediation: long, references, details },
+        detectedAt: '2026-03-01T10:00:00.123456789+02:00',
+      };
+      const object = observationOf(finding, {
+        ...{ name: `${'s'.repeat(63)}-${'0'.repeat(32)}`, namespace: 'shop', source: 's'.repeat(63), now: Date.now() },
+        ...{ state: { slot: '0'.repeat(32), digest: '0'.repeat(32) }, correlationId: long, ttl: 604_800, expiresAt: 0 },
+      });
+      expect(await store.create(object, signal)).toBe('created');
+      const path = `/apis/zen.kube-zen.io/v1/namespaces/shop/observations/${object.metadata.name}`;
+      const { body } = await cluster.request('GET', path);
+      expect(body.spec).toEqual(object.spec);
+      expect(Buffer.byteLength(JSON.stringify(body))).toBeLessThan(8192);
     });
 
     it('says that a namespace is missing', async () => {

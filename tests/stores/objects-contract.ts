@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KindSelector } from '../../shared/api/kind-selector.ts';
-import type { KubernetesObject, Objects } from '../../shared/function/stores.ts';
+import type { KubernetesObject, Objects, OwnerReference, Owners } from '../../shared/function/stores.ts';
 
 export interface ObjectsUnderTest {
   readonly objects: Objects;
+  readonly owners: Owners;
   close(): Promise<void>;
 }
 
@@ -12,6 +13,14 @@ export const filters: KindSelector = {
   versions: ['v1alpha1'],
   kind: 'ObservationFilter',
   plural: 'observationfilters',
+  namespaced: true,
+};
+
+export const replicaSets: KindSelector = {
+  group: 'apps',
+  versions: ['v1'],
+  kind: 'ReplicaSet',
+  plural: 'replicasets',
   namespaced: true,
 };
 
@@ -26,7 +35,20 @@ function aFilter(name: string, minSeverity: string, namespace = 'shop') {
   };
 }
 
-/** What every implementation of Objects must do. The namespaces `shop` and `shopping` must exist. */
+/** A ReplicaSet with these owners, which need not exist. */
+function aReplicaSet(name: string, owners: readonly OwnerReference[], namespace = 'shop') {
+  const ownerReferences = owners.map((owner, index) => ({
+    ...owner,
+    uid: `00000000-0000-0000-0000-00000000000${index}`,
+  }));
+  const template = { metadata: { labels: { app: name } }, spec: { containers: [{ name: 'main', image: 'example' }] } };
+  return {
+    ...{ apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: { name, namespace, ownerReferences } },
+    spec: { replicas: 0, selector: { matchLabels: { app: name } }, template },
+  };
+}
+
+/** What every implementation of Objects and Owners must do. The namespaces `shop` and `shopping` must exist. */
 export function objectsContract(name: string, open: () => Promise<ObjectsUnderTest>): void {
   describe(`objects contract: ${name}`, () => {
     let under: ObjectsUnderTest;
@@ -82,6 +104,25 @@ export function objectsContract(name: string, open: () => Promise<ObjectsUnderTe
       await under.objects.setStatus(filters, aFilter('never-there', 'HIGH'), { conditions: [condition] }, signal);
       expect(await get('judged')).toMatchObject({ status: { conditions: [{ type: 'Accepted' }] } });
       expect(await get('never-there')).toBeUndefined();
+    });
+
+    it('tells which owner is the controller, that there is none, or that there is no such object', async () => {
+      const tool = { apiVersion: 'example.com/v1', kind: 'Tool', name: 'tool' };
+      const rollout = { apiVersion: 'argoproj.io/v1alpha1', kind: 'Rollout', name: 'web', controller: true };
+      await under.objects.apply(replicaSets, aReplicaSet('owned', [tool, rollout]), signal);
+      await under.objects.apply(
+        replicaSets,
+        aReplicaSet('merely-owned', [tool, { ...rollout, controller: false }]),
+        signal,
+      );
+      await under.objects.apply(replicaSets, aReplicaSet('of-nobody', []), signal);
+      const controllerOf = (of: string, namespace = 'shop') =>
+        under.owners.controllerOf(replicaSets, namespace, of, signal);
+      expect(await controllerOf('owned')).toMatchObject({ controller: rollout });
+      expect(await controllerOf('merely-owned')).toEqual({ controller: undefined });
+      expect(await controllerOf('of-nobody')).toEqual({ controller: undefined });
+      expect(await controllerOf('never-there')).toBeUndefined();
+      expect(await controllerOf('owned', 'shopping')).toBeUndefined();
     });
   });
 }

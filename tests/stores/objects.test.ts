@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { KindSelector } from '../../shared/api/kind-selector.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { createObjectFolder } from '../../shared/local/folders.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { connectAs } from '../cluster/connect.ts';
 import { reportCrds } from '../cluster/report-crds.ts';
 import { temporaryFolder, until } from '../host/program.ts';
-import { filters, objectsContract } from './objects-contract.ts';
+import { filters, objectsContract, replicaSets } from './objects-contract.ts';
 
 const signal = AbortSignal.timeout(600_000);
 
@@ -24,7 +25,7 @@ function openFolder(own: string, statuses: object[] = []) {
 
 objectsContract('a folder', async () => {
   const objects = openFolder(temporaryFolder());
-  return { objects, close: async () => objects.stop() };
+  return { objects, owners: objects, close: async () => objects.stop() };
 });
 
 describe('a folder of objects', () => {
@@ -58,14 +59,28 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
         resources: ['observationfilters', 'observationfilters/status'],
         verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
       },
+      { apiGroups: ['apps'], resources: ['replicasets'], verbs: ['get', 'create', 'patch'] },
     ]));
   }, 900_000);
 
   afterAll(() => cluster.stop());
 
   objectsContract('Kubernetes', async () => {
-    const { objects, close } = connectAs(cluster.server, folder);
-    return { objects, close: async () => close() };
+    const { objects, owners, close } = connectAs(cluster.server, folder);
+    return { objects, owners, close: async () => close() };
+  });
+
+  it('knows no controller of what may not be read, or is not served', async () => {
+    const { owners } = connectAs(cluster.server, folder);
+    const ask = (kind: KindSelector) => owners.controllerOf(kind, 'shop', 'owned', signal);
+    expect(await ask({ ...replicaSets, plural: 'daemonsets', kind: 'DaemonSet' })).toBeUndefined();
+    expect(await ask({ ...replicaSets, group: 'nowhere.example.com' })).toBeUndefined();
+  });
+
+  it('says of a controller that there is no answer if there is none', async () => {
+    const { owners } = connectAs('127.0.0.1:1', folder);
+    const asked = owners.controllerOf(replicaSets, 'shop', 'owned', AbortSignal.timeout(100));
+    await expect(asked).rejects.toMatchObject({ status: 503 });
   });
 
   it('says why what was applied is invalid', async () => {

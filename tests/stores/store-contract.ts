@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { labels } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
 import { observationOf } from '../../shared/api/observation.ts';
+import { contentHash } from '../../shared/finding/canonical-json.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
-import { observationName, subjectLabel } from '../../shared/finding/name.ts';
+import { findingDigest, observationName } from '../../shared/finding/name.ts';
 import type { Store, Stored } from '../../shared/function/stores.ts';
 
 export interface StoreUnderTest {
@@ -22,11 +23,18 @@ export function aFinding(rule: string, namespace: string, resource = 'web'): Fin
     category: 'security',
     severity: 'HIGH',
     eventType: 'policy-violation',
+    rule,
+    summary: `${rule} is violated by Deployment ${resource}`,
     resource: { apiVersion: 'apps/v1', kind: 'Deployment', namespace, name: resource },
     identity: { rule },
     details: { rule, message: 'ünïcödé 🦀 "quoted"' },
     detectedAt: '2026-03-01T10:00:00Z',
   };
+}
+
+/** The slot of a report about one resource. */
+export function slotOf({ resource }: Finding): string {
+  return contentHash({ resource: resource?.name });
 }
 
 export function anObservationOf(
@@ -38,7 +46,7 @@ export function anObservationOf(
     name: observationName(source, finding),
     namespace: finding.resource?.namespace ?? 'zen-system',
     source,
-    subject: hasState ? subjectLabel(source, finding.resource) : undefined,
+    state: hasState ? { slot: slotOf(finding), digest: findingDigest(finding) } : undefined,
     correlationId: 'contract-test',
     ttl,
     now,
@@ -85,7 +93,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       expect(await under.store.create(elsewhere, signal)).toBe('created');
     });
 
-    it('finds names by source, subject and namespace, in the order of namespaces', async () => {
+    it('finds names by source, slot and namespace, in the order of namespaces', async () => {
       const source = 'finder';
       const objects = [
         anObservationOf(aFinding('1', second, 'a'), { source }),
@@ -98,11 +106,11 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       expect(all.map(({ ref }) => ref.namespace)).toEqual([first, first, second]);
       expect(namesOf(all)).toEqual([a, b, c].sort());
       expect(namesOf(await collect(under.store.names({ source, namespace: first }, signal)))).toEqual([b, c].sort());
-      const subjects = [subjectLabel(source, aFinding('3', first, 'b').resource)];
-      expect(namesOf(await collect(under.store.names({ subjects, namespace: first }, signal)))).toEqual([c]);
-      expect(namesOf(await collect(under.store.names({ subjects, namespace: second }, signal)))).toEqual([]);
-      const both = [...subjects, subjectLabel(source, aFinding('2', first, 'a').resource)];
-      expect(namesOf(await collect(under.store.names({ subjects: both, namespace: first }, signal)))).toEqual(
+      const slots = [slotOf(aFinding('3', first, 'b'))];
+      expect(namesOf(await collect(under.store.names({ slots, namespace: first }, signal)))).toEqual([c]);
+      expect(namesOf(await collect(under.store.names({ slots, namespace: second }, signal)))).toEqual([]);
+      const both = [...slots, slotOf(aFinding('2', first, 'a'))];
+      expect(namesOf(await collect(under.store.names({ slots: both, namespace: first }, signal)))).toEqual(
         [b, c].sort(),
       );
     });

@@ -1,0 +1,84 @@
+import { historyAnnotation } from '../api/labels.ts';
+import type { ObservationPatch, Stored } from '../function/stores.ts';
+import type { ApiClient, ApiResponse } from './api-client.ts';
+import { setUpFault } from './api-status.ts';
+import { metadataOfOne } from './metadata-list.ts';
+import { invalid } from './observation-creates.ts';
+import { observationPath } from './observation-path.ts';
+
+/** Whether a write was done; `false` if the object is gone, or has changed since it was read. */
+export function isDone(response: ApiResponse, what: string): boolean {
+  if (response.status < 300) return true;
+  if (response.status === 404 || response.status === 409) return false;
+  throw setUpFault(what, response);
+}
+
+/** https://www.rfc-editor.org/rfc/rfc7396: the labels that are given, and nothing else. */
+function mergePatchOf({ ref }: Stored, { labels, history }: ObservationPatch): object {
+  const annotations = history === undefined ? {} : { annotations: { [historyAnnotation]: history } };
+  return { metadata: { resourceVersion: ref.version, labels, ...annotations } };
+}
+
+function pointer(...keys: readonly string[]): string {
+  return keys.map((key) => `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+}
+
+function add(value: unknown, ...keys: readonly string[]): object {
+  return { op: 'add', path: pointer(...keys), value };
+}
+
+/** Removes a member, whether it is there or not. */
+function remove(...keys: readonly string[]): object[] {
+  return [add('', ...keys), { op: 'remove', path: pointer(...keys) }];
+}
+
+function historyOperations(history: string | undefined, hasAnnotations: boolean): object[] {
+  if (history === undefined) return [];
+  if (hasAnnotations) return [add(history, 'metadata', 'annotations', historyAnnotation)];
+  return [add({ [historyAnnotation]: history }, 'metadata', 'annotations')];
+}
+
+function factOperations(facts: NonNullable<ObservationPatch['facts']>): object[] {
+  const { summary, remediation, references, resource, rule } = facts;
+  // A finding that has a rule or a resource never loses it.
+  const kept = Object.entries({ resource, rule }).filter(([, value]) => value !== undefined);
+  const optional = Object.entries({ summary, remediation, references });
+  return [
+    add(facts.severity, 'spec', 'severity'),
+    add(facts.details, 'spec', 'details'),
+    ...kept.map(([key, value]) => add(value, 'spec', key)),
+    ...optional.flatMap(([key, value]) => (value === undefined ? remove('spec', key) : [add(value, 'spec', key)])),
+  ];
+}
+
+/**
+ * https://www.rfc-editor.org/rfc/rfc6902. A merge patch would leave details that are no longer there, and nobody knows
+ * their names without reading the whole object.
+ */
+function jsonPatchOf({ ref, hasAnnotations }: Stored, { labels, history, facts }: ObservationPatch): object[] {
+  return [
+    { op: 'replace', path: pointer('metadata', 'resourceVersion'), value: ref.version },
+    ...Object.entries(labels).map(([name, value]) => add(value, 'metadata', 'labels', name)),
+    ...historyOperations(history, hasAnnotations),
+    ...(facts ? factOperations(facts) : []),
+  ];
+}
+
+/** Changes an Observation that has labels, in one write. */
+export async function patchObservation(
+  client: ApiClient,
+  stored: Stored,
+  patch: ObservationPatch,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const response = await client.request({
+    method: 'PATCH',
+    path: observationPath(stored.ref.namespace, stored.ref.name),
+    body: patch.facts ? jsonPatchOf(stored, patch) : mergePatchOf(stored, patch),
+    contentType: patch.facts ? 'application/json-patch+json' : 'application/merge-patch+json',
+    accept: metadataOfOne,
+    signal,
+  });
+  if (response.status === 422 || response.status === 400) throw invalid(response);
+  return isDone(response, 'changing Observations');
+}

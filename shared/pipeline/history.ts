@@ -1,0 +1,30 @@
+import * as z from 'zod';
+
+const maxEntries = 10;
+
+const entries = z.array(z.unknown());
+
+export interface HistoryEntry {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly state: 'open' | 'missing' | 'resolved';
+  readonly severity: string;
+  /** Why it changed. */
+  readonly reason: string;
+}
+
+function parsed(history: string): readonly unknown[] {
+  try {
+    return entries.parse(JSON.parse(history));
+  } catch {
+    // Somebody has edited it; what comes now is worth more than what can't be read.
+    return [];
+  }
+}
+
+/** The annotation `history` with one more change, newest first; the oldest of more than ten is dropped. */
+export function historyWith(history: string | undefined, { time, ...entry }: HistoryEntry): string {
+  const before = history === undefined ? [] : parsed(history);
+  const latest = { time: new Date(time).toISOString(), ...entry };
+  return JSON.stringify([latest, ...before].slice(0, maxEntries));
+}

@@ -1,0 +1,127 @@
+import { labels, sharedSlot } from '../api/labels.ts';
+import type { KubernetesObject, Stored } from '../function/stores.ts';
+import { callsInFlight, forEachConcurrently } from './concurrency.ts';
+import type { NamedFinding } from './derive.ts';
+import { changeWhenUnreported } from './lifecycle.ts';
+import { operationsCategory } from './operations.ts';
+import type { Pass, Unreported } from './pass-state.ts';
+import { reconcileSlot } from './reconcile-slot.ts';
+import { fingerprintOf, keyOf, listReports, slotLabelOf, slotOf, versionOf } from './slot.ts';
+import { changeShared, changeUnreported } from './write-slot.ts';
+
+/** The reports that a slot has when the pass ends. */
+interface SlotNow {
+  /** Any one of them. */
+  readonly report: KubernetesObject;
+  readonly versions: Map<string, string>;
+}
+
+/** Lists the reports once more, so that nothing is concluded from what has changed meanwhile. */
+async function slotsNow<Data, Settings>({ source, kinds, context }: Pass<Data, Settings>) {
+  const slots = new Map<string, SlotNow>();
+  for await (const report of listReports(kinds, undefined, context)) {
+    const label = slotLabelOf(source, report);
+    const slot = slots.get(label) ?? { report, versions: new Map<string, string>() };
+    slot.versions.set(keyOf(report), versionOf(report));
+    slots.set(label, slot);
+  }
+  return slots;
+}
+
+/** Derives the slots again whose reports came or changed since they were listed last. */
+async function lookAgain<Data, Settings>(pass: Pass<Data, Settings>): Promise<void> {
+  const { source, context, kinds, fingerprints, changed } = pass;
+  const now = await slotsNow(pass);
+  const again = new Set(pass.incomplete);
+  pass.incomplete.clear();
+  for (const label of new Set([...fingerprints.keys(), ...now.keys()])) {
+    const versions = now.get(label)?.versions;
+    const fingerprint = versions && fingerprintOf(versions);
+    if (fingerprint === fingerprints.get(label)) continue;
+    again.add(label);
+    if (fingerprint === undefined) fingerprints.delete(label);
+    else fingerprints.set(label, fingerprint);
+  }
+  for (const label of again) {
+    changed.add(label);
+    const slot = now.get(label);
+    if (slot) await reconcileSlot(undefined, { source, slot: slotOf(source, slot.report, kinds), context });
+  }
+}
+
+/** What no report has, and what has not been missing, or resolved, for that yet. */
+function overdue<Data, Settings>({ unreported, held, context }: Pass<Data, Settings>): Unreported[] {
+  const options = { now: context.clock.now(), settings: context.settings };
+  return [...unreported.values()].filter(({ stored, reason }) => {
+    const label = stored.labels[labels.report] ?? '';
+    const isOwn = stored.labels[labels.category] === operationsCategory;
+    // Which slot a shared finding was reported by is not known, so any that can't be read may have it.
+    const isHeld = label === sharedSlot ? held.size > 0 : held.has(label);
+    return (isOwn || !isHeld) && changeWhenUnreported(stored, reason, options) !== undefined;
+  });
+}
+
+/** The finding as the slot says that reported it last. */
+function newestOf(by: ReadonlyMap<string, NamedFinding>): readonly [label: string, named: NamedFinding] | undefined {
+  const [newest] = [...by].toSorted(
+    ([a, one], [b, other]) =>
+      Date.parse(other.finding.detectedAt) - Date.parse(one.finding.detectedAt) || (a < b ? -1 : 1),
+  );
+  return newest;
+}
+
+/** Keeps the facts of findings that several slots report, and gives back those that only one does. */
+async function settleShared<Data, Settings>({
+  sharedBy,
+  sharedStored,
+  held,
+  changed,
+  source,
+  context,
+}: Pass<Data, Settings>): Promise<void> {
+  for (const [name, by] of sharedBy) {
+    const newest = newestOf(by);
+    const stored = sharedStored.get(name);
+    if (!newest || !stored || [...by.keys()].some((label) => changed.has(label))) continue;
+    const [label, named] = newest;
+    const slot = by.size === 1 && held.size === 0 ? label : sharedSlot;
+    await changeShared(stored, named, { source: source.name, slot }, context);
+  }
+}
+
+async function remove<Data, Settings>(
+  doomed: readonly Stored[],
+  reason: string,
+  { source, context: { store, event } }: Pass<Data, Settings>,
+): Promise<void> {
+  await forEachConcurrently(doomed, callsInFlight, async ({ ref }) => {
+    if (await store.delete(ref, event.signal)) event.tally.deleted(source.name, reason, 1);
+  });
+}
+
+/**
+ * What can be said only when all reports have been seen. They are listed once more before anything is over and again
+ * after that, and slots whose reports have changed are derived again.
+ */
+export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, canAge: boolean): Promise<void> {
+  const over = canAge ? overdue(pass) : [];
+  if (pass.hasWritten || pass.incomplete.size > 0 || over.length > 0 || pass.sharedBy.size > 0) {
+    await lookAgain(pass);
+    await settleShared(pass);
+    const unchanged = over.filter(({ stored }) => {
+      const label = stored.labels[labels.report] ?? '';
+      return label === sharedSlot ? pass.changed.size === 0 : !pass.changed.has(label);
+    });
+    await forEachConcurrently(unchanged, callsInFlight, ({ stored, reason }) =>
+      changeUnreported(stored, reason, pass.source.name, pass.context),
+    );
+    if (unchanged.length > 0) await lookAgain(pass);
+  }
+  await remove(pass.copies, 'copy', pass);
+  if (canAge)
+    await remove(
+      pass.old.filter((stored) => !pass.isHeldOld(stored)),
+      'migrated',
+      pass,
+    );
+}

@@ -1,0 +1,120 @@
+import { groupVersionOf, type KindSelector } from '../api/kind-selector.ts';
+import { labels, oldSubjectLabel, sharedSlot } from '../api/labels.ts';
+import { contentHash } from '../finding/canonical-json.ts';
+import { objectMetadata } from '../finding/object-schema.ts';
+import type { Context } from '../function/context.ts';
+import type { SourceDefinition } from '../function/definitions.ts';
+import type { Stored } from '../function/stores.ts';
+import type { NamedFinding } from './derive.ts';
+import type { UnreportedReason } from './lifecycle.ts';
+import type { Report } from './report.ts';
+
+export interface Unreported {
+  readonly stored: Stored;
+  readonly reason: UnreportedReason;
+}
+
+/** What a pass has found so far, and what is left to be written when it has seen everything. */
+export interface Pass<Data, Settings> {
+  readonly source: SourceDefinition<Data, Settings>;
+  readonly context: Context<Settings>;
+  readonly kinds: readonly KindSelector[];
+  /**
+   * What the system namespace has, by slot and name: findings without a namespace, and those that their own could not
+   * take.
+   */
+  readonly inSystem: ReadonlyMap<string, ReadonlyMap<string, Stored>>;
+  /** Findings that several slots report, as stored, by name. */
+  readonly sharedStored: Map<string, Stored>;
+  /** Names of findings that are stored in another namespace than that of their reports. */
+  readonly elsewhere: Set<string>;
+  /** Stored findings that no report has had so far, by namespace and name. */
+  readonly unreported: Map<string, Unreported>;
+  /** Which slots report a finding that is shared, by its name and their labels. */
+  readonly sharedBy: ReadonlyMap<string, ReadonlyMap<string, NamedFinding>>;
+  noteShared(label: string, named: NamedFinding): void;
+  /** Which reports each slot had, to be compared at the end. */
+  readonly fingerprints: Map<string, string>;
+  /** Whether anything was written from what was listed. */
+  hasWritten: boolean;
+  /** Slots whose reports changed while they were read. */
+  readonly incomplete: Set<string>;
+  /** Slots that had to be derived again. */
+  readonly changed: Set<string>;
+  /** Slots with a report that can't be read: nothing of theirs is over. */
+  readonly held: ReadonlySet<string>;
+  noteHeld(label: string, reports: readonly Report[]): void;
+  /** Whether something of version 0.1.0 may stand for what can't be read now. */
+  isHeldOld(stored: Stored): boolean;
+  /** Findings of the system namespace that are in their own by now. */
+  readonly copies: Stored[];
+  /** What version 0.1.0 has left, under names of its own. */
+  readonly old: Stored[];
+}
+
+export function storedKey({ ref }: Stored): string {
+  return `${ref.namespace}/${ref.name}`;
+}
+
+/** Lists what the system namespace has. */
+async function listSystem<Data, Settings>({ name }: SourceDefinition<Data, Settings>, context: Context<Settings>) {
+  const { SYSTEM_NAMESPACE: namespace } = context.settings;
+  const inSystem = new Map<string, Map<string, Stored>>();
+  const sharedStored = new Map<string, Stored>();
+  const unreported = new Map<string, Unreported>();
+  for await (const stored of context.store.names({ source: name, namespace }, context.event.signal)) {
+    const label = stored.labels[labels.report];
+    if (label === undefined) continue;
+    unreported.set(storedKey(stored), { stored, reason: 'unreported' });
+    if (label === sharedSlot) sharedStored.set(stored.ref.name, stored);
+    else inSystem.set(label, (inSystem.get(label) ?? new Map<string, Stored>()).set(stored.ref.name, stored));
+  }
+  return { inSystem, sharedStored, unreported };
+}
+
+/** The value that version 0.1.0 gave the label `subject` of findings about what a report is about. */
+function oldSubjectOf<Data, Settings>(
+  source: SourceDefinition<Data, Settings>,
+  { object: { apiVersion, kind, metadata } }: Report,
+): string | undefined {
+  const { group } = groupVersionOf(apiVersion);
+  const about = source.slotOf?.({ group, kind }, objectMetadata.parse(metadata))?.about;
+  if (about === undefined) return undefined;
+  const resource = { kind: about.kind, namespace: about.namespace, name: about.name };
+  return contentHash({ source: source.name, resource });
+}
+
+export async function createPass<Data, Settings>(
+  source: SourceDefinition<Data, Settings>,
+  kinds: readonly KindSelector[],
+  context: Context<Settings>,
+): Promise<Pass<Data, Settings>> {
+  const sharedBy = new Map<string, Map<string, NamedFinding>>();
+  const held = new Set<string>();
+  const heldSubjects = new Set<string | undefined>();
+  return {
+    source,
+    context,
+    kinds,
+    ...(await listSystem(source, context)),
+    elsewhere: new Set(),
+    sharedBy,
+    noteShared(label, named) {
+      const by = sharedBy.get(named.name) ?? new Map<string, NamedFinding>();
+      sharedBy.set(named.name, by.set(label, named));
+    },
+    fingerprints: new Map(),
+    hasWritten: false,
+    incomplete: new Set(),
+    changed: new Set(),
+    held,
+    noteHeld(label, reports) {
+      held.add(label);
+      for (const report of reports) if (report.fault) heldSubjects.add(oldSubjectOf(source, report));
+    },
+    // A report about many things may stand for anything.
+    isHeldOld: ({ labels: found }) => heldSubjects.has(undefined) || heldSubjects.has(found[oldSubjectLabel]),
+    copies: [],
+    old: [],
+  };
+}

@@ -1,0 +1,164 @@
+import { groupVersionOf } from '../api/kind-selector.ts';
+import { labels, sharedSlot } from '../api/labels.ts';
+import type { Context } from '../function/context.ts';
+import type { SourceDefinition } from '../function/definitions.ts';
+import { Refusal } from '../function/refusal.ts';
+import type { KubernetesObject, Stored } from '../function/stores.ts';
+import { callsInFlight, forEachConcurrently } from './concurrency.ts';
+import { countingReports } from './counting-reports.ts';
+import { type Report, readReport } from './report.ts';
+import {
+  fingerprintOf,
+  isRelevant,
+  keyOf,
+  listReports,
+  type ReportSlot,
+  slotLabelOf,
+  versionOf,
+  versionsOf,
+} from './slot.ts';
+import { type Union, unionOf } from './union.ts';
+import { changeUnreported, differs, type SlotContents, writeSlot } from './write-slot.ts';
+
+/** Reports that change all the time are left to the event about the last change, or to the pass. */
+const maxRounds = 10;
+
+/** A slot with more reports is the pass's; an event only creates what is not stored. */
+const maxReports = 20;
+
+export interface SlotOptions<Data, Settings> {
+  readonly source: SourceDefinition<Data, Settings>;
+  readonly slot: ReportSlot;
+  readonly context: Context<Settings>;
+}
+
+/** Lists what is stored of a slot, and what slots share, by name. */
+export async function listStored<Data, Settings>(
+  { source, slot, context }: { readonly slot: Pick<ReportSlot, 'label'> } & Omit<SlotOptions<Data, Settings>, 'slot'>,
+  namespace: string | undefined,
+): Promise<Map<string, Stored>> {
+  const query = { source: source.name, slots: [slot.label, sharedSlot], namespace };
+  const stored = new Map<string, Stored>();
+  for await (const one of context.store.names(query, context.event.signal)) stored.set(one.ref.name, one);
+  return stored;
+}
+
+/** Where the Observations of a slot are, unless their namespace couldn't take them; `undefined` is anywhere. */
+function homeOf<Data, Settings>({ slot, context: { settings } }: SlotOptions<Data, Settings>): string | undefined {
+  return slot.isNarrow ? (slot.namespace ?? settings.SYSTEM_NAMESPACE) : settings.WATCH_NAMESPACE;
+}
+
+async function reportsOf<Data, Settings>({ source, slot, context }: SlotOptions<Data, Settings>) {
+  const reports: KubernetesObject[] = [];
+  for await (const report of listReports(slot.kinds, slot.namespace, context)) {
+    if (slotLabelOf(source, report) === slot.label) reports.push(report);
+  }
+  return reports;
+}
+
+/** Reads the reports, except the one that has been read already. One that is gone by now is left out. */
+async function readAll<Data, Settings>(
+  reports: readonly KubernetesObject[],
+  given: Report | undefined,
+  { source, slot, context }: SlotOptions<Data, Settings>,
+): Promise<Report[]> {
+  const read: Report[] = [];
+  await forEachConcurrently(reports, callsInFlight, async (metadata) => {
+    const isGiven = given && keyOf(given.object) === keyOf(metadata) && versionOf(given.object) === versionOf(metadata);
+    if (isGiven) return void read.push(given);
+    const { group } = groupVersionOf(metadata.apiVersion);
+    const kind = slot.kinds.find((candidate) => candidate.kind === metadata.kind && candidate.group === group);
+    if (!kind) return;
+    const {
+      apiVersion,
+      metadata: { name, namespace },
+    } = metadata;
+    const ref = { apiVersion, kind: metadata.kind, name, namespace };
+    const object = await context.cluster.objects.get(kind, ref, context.event.signal);
+    if (!object || !isRelevant(kind, object)) return;
+    read.push(readReport(source, object, new Date(context.clock.now()).toISOString(), context));
+  });
+  return read;
+}
+
+function contentsOf<Data, Settings>(
+  { wanted, isHeld, reportOf }: Union,
+  stored: ReadonlyMap<string, Stored>,
+  { source, slot }: SlotOptions<Data, Settings>,
+): SlotContents {
+  return { source: source.name, label: slot.label, stored, wanted, isHeld, reportOf };
+}
+
+/** Adds what the system namespace has, since the finding's own could not take it. */
+async function withSystemNamespace<Data, Settings>(
+  stored: ReadonlyMap<string, Stored>,
+  options: SlotOptions<Data, Settings>,
+): Promise<ReadonlyMap<string, Stored>> {
+  const { SYSTEM_NAMESPACE: systemNamespace } = options.context.settings;
+  const home = homeOf(options);
+  if (home === undefined || home === systemNamespace) return stored;
+  return new Map([...(await listStored(options, systemNamespace)), ...stored]);
+}
+
+/** Writes what the reports of a slot say, and makes missing what none of them does. Resolves to whether that was anything. */
+async function writeUnion<Data, Settings>(
+  union: Union,
+  stored: ReadonlyMap<string, Stored>,
+  options: SlotOptions<Data, Settings>,
+): Promise<{ readonly hasWritten: boolean; readonly refusal: Refusal | undefined }> {
+  const { source, context } = options;
+  const outcome = await writeSlot(contentsOf(union, stored, options), context);
+  const dropped = union.droppedNames();
+  // What a filter drops is the pass's, and so is what has been missing for long enough.
+  const missing = outcome.unreported.filter(
+    ({ ref, labels: found }) => found[labels.state] === 'open' && !dropped.has(ref.name),
+  );
+  await forEachConcurrently(missing, callsInFlight, (one) => changeUnreported(one, 'unreported', source.name, context));
+  return { hasWritten: outcome.hasWritten || missing.length > 0, refusal: outcome.invalid[0]?.refusal };
+}
+
+/** A round of reconciling. Resolves to `again` if a report came, went or changed meanwhile. */
+async function reconcileOnce<Data, Settings>(
+  given: Report | undefined,
+  options: SlotOptions<Data, Settings>,
+): Promise<'done' | 'again' | Refusal> {
+  const { source, context } = options;
+  const inHome = await listStored(options, homeOf(options));
+  if (given) {
+    const alone = unionOf([given], source.merge, context);
+    if (!differs(contentsOf(alone, inHome, options), context)) {
+      context.event.tally.unchanged(alone.wanted.size);
+      return 'done';
+    }
+  }
+  const before = await reportsOf(options);
+  // That all reports are gone changes nothing by itself: tools delete them and make them anew.
+  if (before.length === 0) return 'done';
+  const isTooMuch = given !== undefined && before.length > maxReports;
+  const reports = isTooMuch ? [given] : await readAll(before, given, options);
+  const union = unionOf(await countingReports(source, reports, context), source.merge, context);
+  const stored = await withSystemNamespace(inHome, options);
+  const { hasWritten, refusal } = await writeUnion(isTooMuch ? { ...union, isHeld: true } : union, stored, options);
+  if (refusal) return refusal;
+  if (!hasWritten) return 'done';
+  return fingerprintOf(versionsOf(before)) === fingerprintOf(versionsOf(await reportsOf(options))) ? 'done' : 'again';
+}
+
+/**
+ * Makes what is stored of a slot match what its reports say, however many processes do so at once: it looks again after
+ * it has written, so that the last to write has seen the last report. `given` is a report that has just been read. Throws
+ * a Refusal 503 if the reports keep changing.
+ */
+export async function reconcileSlot<Data, Settings>(
+  given: Report | undefined,
+  options: SlotOptions<Data, Settings>,
+): Promise<void> {
+  let read = given;
+  for (let round = 0; round < maxRounds; round += 1) {
+    const result = await reconcileOnce(read, options);
+    if (result === 'done') return;
+    if (result instanceof Refusal) throw result;
+    read = undefined;
+  }
+  throw new Refusal(503, 'the reports keep changing');
+}

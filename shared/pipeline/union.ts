@@ -1,0 +1,66 @@
+import type { Finding } from '../finding/finding.ts';
+import type { Context } from '../function/context.ts';
+import type { MergeFindings } from '../function/definitions.ts';
+import type { NamedFinding } from './derive.ts';
+import { namedFinding } from './derive.ts';
+import type { Report } from './report.ts';
+import { keyOf } from './slot.ts';
+
+/** What the reports of a slot say together. */
+export interface Union {
+  /** By name. */
+  readonly wanted: ReadonlyMap<string, NamedFinding>;
+  /** Whether a report, or a row of one, can't be read. */
+  readonly isHeld: boolean;
+  reportOf(name: string): Report | undefined;
+  droppedNames(): ReadonlySet<string>;
+}
+
+interface Row {
+  readonly named: NamedFinding;
+  readonly report: Report;
+}
+
+/** Newest first: by the tool's own time, by the report's age, by the report's name. The same order for every process. */
+function isNewer(a: Row, b: Row): number {
+  const keys = ({ named, report: { object } }: Row): readonly [number, number, string] => [
+    Date.parse(named.finding.detectedAt),
+    Date.parse(object.metadata.creationTimestamp ?? '') || 0,
+    keyOf(object),
+  ];
+  const [timeA, createdA, keyA] = keys(a);
+  const [timeB, createdB, keyB] = keys(b);
+  return timeB - timeA || createdB - createdA || (keyA < keyB ? -1 : 1);
+}
+
+function mergedRow(rows: readonly Row[], merge: MergeFindings | undefined, context: Context): NamedFinding | undefined {
+  const [newest, ...older] = rows.toSorted(isNewer);
+  if (newest === undefined) return undefined;
+  const { named } = newest;
+  if (older.length === 0 || merge === undefined) return named;
+  const findings: readonly [Finding, ...Finding[]] = [named.finding, ...older.map((row) => row.named.finding)];
+  return namedFinding(named.name, merge(findings), { systemNamespace: context.settings.SYSTEM_NAMESPACE });
+}
+
+/** Unites what reports say. Where several say the same, what the newest says of it counts, or what `merge` makes of all. */
+export function unionOf(reports: readonly Report[], merge: MergeFindings | undefined, context: Context): Union {
+  const byName = new Map<string, Row[]>();
+  for (const report of reports) {
+    for (const named of report.findings) {
+      const rows = byName.get(named.name);
+      if (rows) rows.push({ named, report });
+      else byName.set(named.name, [{ named, report }]);
+    }
+  }
+  const wanted = new Map<string, NamedFinding>();
+  for (const [name, rows] of byName) {
+    const row = mergedRow(rows, merge, context);
+    if (row) wanted.set(name, row);
+  }
+  return {
+    wanted,
+    isHeld: reports.some(({ fault }) => fault !== undefined),
+    reportOf: (name) => byName.get(name)?.[0]?.report,
+    droppedNames: () => new Set(reports.flatMap((report) => [...report.droppedNames()])),
+  };
+}

@@ -1,0 +1,232 @@
+import { labels, sharedSlot } from '../api/labels.ts';
+import type { Context } from '../function/context.ts';
+import { Refusal } from '../function/refusal.ts';
+import type { ObservationPatch, Stored } from '../function/stores.ts';
+import { callsInFlight, forEachConcurrently } from './concurrency.ts';
+import type { NamedFinding } from './derive.ts';
+import { type Change, changeWhenReported, changeWhenUnreported, type UnreportedReason } from './lifecycle.ts';
+import { operationsCategory, unreadableFinding } from './operations.ts';
+import { type Report, resourceRefOf } from './report.ts';
+import { controllerOf, type InvalidFinding, shape, writeFindings } from './write.ts';
+
+/** How often a write is tried again because somebody else has written the same Observation in between. */
+const maxAttempts = 10;
+
+/** What a slot's reports say, and what is stored of it. */
+export interface SlotContents {
+  readonly source: string;
+  /** The value of the label `report`. */
+  readonly label: string;
+  /** What bears the slot's label, or is shared, by name. */
+  readonly stored: ReadonlyMap<string, Stored>;
+  /** By name. */
+  readonly wanted: ReadonlyMap<string, NamedFinding>;
+  /** Whether a report can't be read, or has a row that can't: what is open stays open then, and says what it said. */
+  readonly isHeld: boolean;
+  /** For each wanted finding that the store refuses as invalid: the report that has it. */
+  readonly reportOf: (name: string) => Report | undefined;
+}
+
+export interface SlotOutcome {
+  /** Whether anything was written. */
+  readonly hasWritten: boolean;
+  /** What no report has. */
+  readonly unreported: readonly Stored[];
+  readonly invalid: readonly InvalidFinding[];
+}
+
+function optionsOf({ clock, settings }: Context) {
+  return { now: clock.now(), settings };
+}
+
+async function patchOf(
+  { ref }: Stored,
+  { labels: changed, history, withFacts }: Change,
+  named: NamedFinding | undefined,
+  writer: WriteOptions['writer'],
+  context: Context,
+): Promise<ObservationPatch> {
+  if (!withFacts || named === undefined) return { labels: changed, history };
+  const controller = await controllerOf(named, context);
+  const { spec } = shape(named, ref.namespace, { ...writer, controller }, context);
+  const { severity, summary, resource, remediation, references, details, rule } = spec;
+  const facts = {
+    severity,
+    ...(summary !== undefined && { summary }),
+    // A look-up that failed must not replace a controller that is known.
+    ...(resource !== undefined && controller !== undefined && { resource }),
+    ...(remediation !== undefined && { remediation }),
+    ...(references !== undefined && { references }),
+    ...(rule !== undefined && { rule }),
+    details,
+  };
+  return { labels: changed, history, facts };
+}
+
+/**
+ * Changes a stored Observation as `decide` says, and asks it again whenever somebody else was quicker. Resolves to
+ * `gone` if there is no such Observation any more.
+ */
+async function change(
+  stored: Stored,
+  decide: (stored: Stored) => Change | undefined,
+  { named, writer, context }: Pick<WriteOptions, 'writer' | 'context'> & { readonly named: NamedFinding | undefined },
+): Promise<'changed' | 'unchanged' | 'gone'> {
+  const { store, event } = context;
+  let current = stored;
+  for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
+    const wanted = decide(current);
+    if (wanted === undefined) return attempt === 0 ? 'unchanged' : 'changed';
+    const patch = await patchOf(current, wanted, named, writer, context);
+    if (await store.patch(current, patch, event.signal)) {
+      event.tally.relabelled(wanted.kind);
+      return 'changed';
+    }
+    const found = await store.find(current.ref.namespace, current.ref.name, event.signal);
+    if (found === undefined) return 'gone';
+    current = found;
+  }
+  throw new Refusal(503, 'an Observation keeps changing');
+}
+
+/** What a slot writes with. */
+interface WriteOptions {
+  readonly writer: { readonly source: string; readonly slot: string };
+  readonly isHeld: boolean;
+  readonly context: Context;
+}
+
+/** Opens, renews and mends what is stored of a finding that is reported. */
+async function changeReported(
+  stored: Stored,
+  named: NamedFinding,
+  { writer, isHeld, context }: WriteOptions,
+): Promise<'changed' | 'unchanged' | 'gone'> {
+  const decide = (current: Stored): Change | undefined => {
+    const report = current.labels[labels.report];
+    // Not ours: events have no state, and neither has what a person wrote under this name.
+    if (report === undefined) return undefined;
+    const isOwn = report === writer.slot;
+    const { digest, finding } = named;
+    const isAuthority = isOwn && (!isHeld || finding.category === operationsCategory);
+    const slot = isOwn ? writer.slot : sharedSlot;
+    return changeWhenReported(current, { digest, severity: finding.severity, slot, isAuthority }, optionsOf(context));
+  };
+  return change(stored, decide, { named, writer, context });
+}
+
+/** Makes a finding that no report has missing or, if it has been for long enough or a filter drops it, resolved. */
+export async function changeUnreported(
+  stored: Stored,
+  reason: UnreportedReason,
+  source: string,
+  context: Context,
+): Promise<void> {
+  const slot = stored.labels[labels.report] ?? '';
+  const decide = (current: Stored): Change | undefined => {
+    // Since it was listed, another slot may have reported it.
+    if (current.labels[labels.report] !== stored.labels[labels.report]) return undefined;
+    return changeWhenUnreported(current, reason, optionsOf(context));
+  };
+  await change(stored, decide, { named: undefined, writer: { source, slot }, context });
+}
+
+/** Opens, renews and mends a finding that several slots report, or gives it to the one that is left. */
+export async function changeShared(
+  stored: Stored,
+  named: NamedFinding,
+  writer: WriteOptions['writer'],
+  context: Context,
+): Promise<void> {
+  const { digest, finding } = named;
+  const reported = { digest, severity: finding.severity, slot: writer.slot, isAuthority: true };
+  const decide = (current: Stored): Change | undefined => changeWhenReported(current, reported, optionsOf(context));
+  await change(stored, decide, { named, writer, context });
+}
+
+/** Writes findings that are not stored yet. One whose name is taken after all is changed where it is. */
+async function createAll(findings: readonly NamedFinding[], options: WriteOptions): Promise<readonly InvalidFinding[]> {
+  const { writer, context } = options;
+  let missing: readonly NamedFinding[] = findings;
+  const invalid: InvalidFinding[] = [];
+  for (let attempt = 0; missing.length > 0 && attempt < maxAttempts; attempt += 1) {
+    const gone: NamedFinding[] = [];
+    const onExists = async (named: NamedFinding, namespace: string): Promise<void> => {
+      const stored = await context.store.find(namespace, named.name, context.event.signal);
+      const result = stored ? await changeReported(stored, named, options) : 'gone';
+      if (result === 'gone') gone.push(named);
+    };
+    invalid.push(...(await writeFindings(missing, { ...writer, onExists }, context)));
+    missing = gone;
+  }
+  if (missing.length > 0) throw new Refusal(503, 'an Observation keeps vanishing');
+  return invalid;
+}
+
+/** Says of the reports whose findings the store refuses as invalid that they can't be read. */
+function refusedReports(
+  invalid: readonly InvalidFinding[],
+  { source, reportOf }: SlotContents,
+  context: Context,
+): NamedFinding[] {
+  const byObject = new Map<string, NamedFinding>();
+  for (const { finding, refusal } of invalid) {
+    const report = reportOf(finding.name);
+    if (report === undefined) continue;
+    const reason = refusal.cause instanceof Error ? refusal.cause.message : refusal.message;
+    const named = unreadableFinding(source, resourceRefOf(report.object), reason, refusal.path, context);
+    byObject.set(named.name, named);
+  }
+  return [...byObject.values()];
+}
+
+/** Whether writing the slot would change anything. */
+export function differs(contents: SlotContents, context: Context): boolean {
+  const { label, stored, wanted, isHeld } = contents;
+  for (const [name, { digest, finding }] of wanted) {
+    const found = stored.get(name);
+    if (found === undefined) return true;
+    const isOwn = found.labels[labels.report] === label;
+    const reported = { digest, severity: finding.severity, isAuthority: isOwn && !isHeld };
+    if (changeWhenReported(found, reported, optionsOf(context))) return true;
+  }
+  return unreportedOf(contents).some((found) => found.labels[labels.state] === 'open');
+}
+
+function unreportedOf({ label, stored, wanted, isHeld }: SlotContents): Stored[] {
+  return [...stored.values()].filter(
+    ({ ref, labels: found }) =>
+      found[labels.report] === label &&
+      !wanted.has(ref.name) &&
+      (!isHeld || found[labels.category] === operationsCategory),
+  );
+}
+
+/**
+ * Makes what is stored of a slot match what its reports say: creates what is not stored, opens what is, and keeps its
+ * facts as the reports say. What no report has is left to the caller.
+ */
+export async function writeSlot(contents: SlotContents, context: Context): Promise<SlotOutcome> {
+  const { source, label, stored, isHeld } = contents;
+  const options = { writer: { source, slot: label }, isHeld, context };
+  const wanted = new Map(contents.wanted);
+  const toCreate = [...wanted.values()].filter(({ name }) => !stored.has(name));
+  const invalid = await createAll(toCreate, options);
+  const refused = refusedReports(invalid, contents, context);
+  for (const named of refused) wanted.set(named.name, named);
+  const known = [...wanted.values()].flatMap((named) => {
+    const found = stored.get(named.name);
+    return found ? [{ found, named }] : [];
+  });
+  const gone: NamedFinding[] = refused.filter(({ name }) => !stored.has(name));
+  let changed = 0;
+  await forEachConcurrently(known, callsInFlight, async ({ found, named }) => {
+    const result = await changeReported(found, named, options);
+    if (result !== 'unchanged') changed += 1;
+    if (result === 'gone') gone.push(named);
+  });
+  await createAll(gone, options);
+  context.event.tally.unchanged(known.length - changed);
+  const unreported = unreportedOf({ ...contents, wanted });
+  return { hasWritten: toCreate.length + gone.length + changed > 0, unreported, invalid };
+}

@@ -1,0 +1,332 @@
+import { describe, expect, it } from 'vitest';
+import { labels } from '../../shared/api/labels.ts';
+import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { createWorld, kinds } from './slot-world.ts';
+
+const row = (id: string, more: object = {}) => ({ id, ...more });
+
+function replicaSet(name: string, replicas: number): KubernetesObject {
+  const object = { apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: { name, namespace: 'shop' } };
+  return Object.assign(object, { spec: { replicas } });
+}
+
+describe('an event about a report', () => {
+  it('creates what is not stored, with two calls and one look before and after', async () => {
+    const { put, event, states, calls } = createWorld();
+    await event(put('r', [row('a'), row('b')]));
+    expect(await states()).toEqual({ a: 'open', b: 'open' });
+    expect(calls.filter((call) => call.startsWith('metadata'))).toHaveLength(2);
+  });
+
+  it('costs two calls if nothing has changed, its own read among them', async () => {
+    const { put, event, calls } = createWorld();
+    const rows = Array.from({ length: 300 }, (_, index) => row(`${index}`));
+    await event(put('r', rows));
+    calls.length = 0;
+    await event(put('r', rows.toReversed(), { uid: 'another', created: '2026-03-02T10:00:00Z' }));
+    expect(calls).toEqual(['get Scan', 'names']);
+  });
+
+  it('makes missing at once what its report no longer has', async () => {
+    const { put, event, states } = createWorld();
+    await event(put('r', [row('a'), row('b')]));
+    await event(put('r', [row('b')]));
+    expect(await states()).toEqual({ a: 'missing', b: 'open' });
+  });
+
+  it('leaves open what another report of the slot still says', async () => {
+    const { put, event, states } = createWorld();
+    put('other', [row('a')], { about: 'Pod/web-7d9c5b6f4d-x2x9z' });
+    await event(put('r', [row('a'), row('b')]));
+    await event(put('r', []));
+    expect(await states()).toEqual({ a: 'open', b: 'missing' });
+  });
+
+  it('leaves alone what another slot says', async () => {
+    const { put, event, states } = createWorld();
+    await event(put('other', [row('a')], { about: 'Deployment/api' }));
+    await event(put('check', [row('b')], { kind: kinds.checks }));
+    await event(put('r', [row('c')]));
+    await event(put('r', []));
+    expect(await states()).toEqual({ a: 'open', b: 'open', c: 'missing' });
+  });
+
+  it('changes nothing because a report is gone', async () => {
+    const { put, remove, event, states, calls } = createWorld();
+    const object = put('r', [row('a')]);
+    await event(object);
+    remove('r');
+    calls.length = 0;
+    const { skipped } = await event(object);
+    expect(skipped).toEqual({ gone: 1 });
+    expect(await states()).toEqual({ a: 'open' });
+    expect(calls).toEqual(['get Scan']);
+  });
+
+  it('keeps the facts as the report says, with one patch', async () => {
+    const { put, event, seen, calls } = createWorld();
+    await event(put('r', [row('a', { severity: 'low' })]));
+    calls.length = 0;
+    await event(put('r', [row('a', { severity: 'critical', summary: 'worse', fixedIn: '2' })]));
+    expect(calls.filter((call) => call === 'patch')).toHaveLength(1);
+    expect(await seen()).toMatchObject([
+      { state: 'open', severity: 'CRITICAL', summary: 'a: worse', details: { fixedIn: '2' } },
+    ]);
+    await event(put('r', [row('a', { severity: 'critical' })]));
+    expect((await seen())[0]?.details).toEqual({});
+  });
+
+  it('writes the facts of what it opens again', async () => {
+    const { put, event, seen } = createWorld();
+    await event(put('r', [row('a', { fixedIn: '1' })]));
+    await event(put('r', []));
+    await event(put('r', [row('a', { fixedIn: '1', severity: 'low' })]));
+    expect(await seen()).toMatchObject([{ state: 'open', severity: 'LOW', details: { fixedIn: '1' } }]);
+  });
+
+  it('keeps a history of states and severities, newest first', async () => {
+    const { put, event, later, store } = createWorld();
+    await event(put('r', [row('a')]));
+    later(1);
+    await event(put('r', []));
+    later(1);
+    await event(put('r', [row('a')]));
+    later(1);
+    await event(put('r', [row('a', { severity: 'low' })]));
+    const [item] = (await store.read({ limit: 1 })).items;
+    expect(JSON.parse(item?.metadata.annotations['zen.kube-zen.io/history'] ?? '')).toEqual([
+      { time: '2026-03-01T12:03:00.000Z', state: 'open', severity: 'LOW', reason: 'severity' },
+      { time: '2026-03-01T12:02:00.000Z', state: 'open', severity: 'HIGH', reason: 'reported' },
+      { time: '2026-03-01T12:01:00.000Z', state: 'missing', severity: 'HIGH', reason: 'unreported' },
+    ]);
+    expect(item?.metadata.labels[labels.since]).toBe(String(Date.parse('2026-03-01T12:03:00Z')));
+  });
+
+  it('takes the facts of the newest report of the slot', async () => {
+    const { put, event, seen } = createWorld();
+    const old = put('old', [row('a', { summary: 'old', detectedAt: '2026-03-01T10:00:00Z' })]);
+    put('new', [row('a', { summary: 'new', detectedAt: '2026-03-01T11:00:00Z' })]);
+    await event(old);
+    expect(await seen()).toMatchObject([{ summary: 'a: new' }]);
+  });
+});
+
+describe('a slot of many reports', () => {
+  const kind = kinds.checks;
+
+  /** A Deployment, its ReplicaSets and their Pods, with a report each. */
+  function reportsOf({ put }: ReturnType<typeof createWorld>, pods: number): KubernetesObject[] {
+    const hashes = ['7d9c5b6f4d', '6c8b4d5f9d', '5b7f4d6c8b'];
+    const names = [
+      'Deployment/web',
+      ...hashes.map((hash) => `ReplicaSet/web-${hash}`),
+      ...Array.from({ length: pods }, (_, index) => `Pod/web-7d9c5b6f4d-x2x${'bcdfghjklmnpqrstvwxz24'[index] ?? ''}z`),
+    ];
+    return names.map((about, index) => put(`report-${index}`, [row('a'), row('b')], { kind, about }));
+  }
+
+  it('takes at most 25 calls an event, one of 15 Pods differing', async () => {
+    const world = createWorld();
+    const [first] = reportsOf(world, 15);
+    await world.event(first ?? world.put('none', []));
+    const differing = world.put('report-9', [row('a'), row('b'), row('c')], {
+      kind,
+      about: 'Pod/web-7d9c5b6f4d-x2xjz',
+    });
+    world.calls.length = 0;
+    await world.event(differing);
+    expect(await world.states()).toEqual({ a: 'open', b: 'open', c: 'open' });
+    // An API group that is not served is not asked each time.
+    expect(world.calls.filter((call) => !call.includes('(old)')).length).toBeLessThanOrEqual(25);
+    await world.event(world.put('report-9', [row('a')], { kind, about: 'Pod/web-7d9c5b6f4d-x2xjz' }));
+    expect(await world.states()).toEqual({ a: 'open', b: 'open', c: 'missing' });
+  });
+
+  it('is left to the pass where there are more, but for what is new', async () => {
+    const world = createWorld();
+    const [first] = reportsOf(world, 20);
+    await world.event(first ?? world.put('none', []));
+    const differing = world.put('report-9', [row('a'), row('c')], { kind, about: 'Pod/web-7d9c5b6f4d-x2xjz' });
+    world.calls.length = 0;
+    await world.event(differing);
+    expect(await world.states()).toEqual({ a: 'open', b: 'open', c: 'open' });
+    expect(world.calls.length).toBeLessThanOrEqual(10);
+    for (let index = 0; index < 24; index += 1) world.remove(`report-${index}`, { kind });
+    world.put('report-1', [row('a')], { kind, about: 'ReplicaSet/web-7d9c5b6f4d' });
+    await world.pass();
+    expect(await world.states()).toEqual({ a: 'open', b: 'missing', c: 'missing' });
+  });
+
+  it('is one slot in two API groups', async () => {
+    const { put, event, states } = createWorld();
+    put('old', [row('a'), row('b')], { kind: kinds.oldChecks });
+    await event(put('new', [row('a'), row('b')], { kind }));
+    await event(put('new', [row('a')], { kind }));
+    expect(await states()).toEqual({ a: 'open', b: 'open' });
+    await event(put('old', [row('a')], { kind: kinds.oldChecks }));
+    expect(await states()).toEqual({ a: 'open', b: 'missing' });
+  });
+});
+
+describe('a rollout', () => {
+  const before = 'ReplicaSet/web-7d9c5b6f4d';
+  const after = 'ReplicaSet/web-6c8b4d5f9d';
+
+  it('to a version with the same flaws writes nothing', async () => {
+    const { put, event, calls, states } = createWorld();
+    await event(put('old', [row('a'), row('b')], { about: before }));
+    calls.length = 0;
+    await event(put('new', [row('a'), row('b')], { about: after, created: '2026-03-01T11:00:00Z' }));
+    expect(calls).toEqual(['get Scan', 'names']);
+    expect(await states()).toEqual({ a: 'open', b: 'open' });
+  });
+
+  it('keeps open what the old version has for as long as it runs', async () => {
+    const { put, event, objects, states, pass } = createWorld();
+    const old = replicaSet('web-7d9c5b6f4d', 1);
+    objects.all.push(old, replicaSet('web-6c8b4d5f9d', 1));
+    await event(put('old', [row('a'), row('b')], { about: before }));
+    await event(put('new', [row('b')], { about: after, created: '2026-03-01T11:00:00Z' }));
+    expect(await states()).toEqual({ a: 'open', b: 'open' });
+    Object.assign(old, { spec: { replicas: 0 } });
+    await pass();
+    expect(await states()).toEqual({ a: 'missing', b: 'open' });
+  });
+
+  it('believes the newest ReplicaSet where it may not ask which one runs', async () => {
+    const { put, event, states } = createWorld();
+    await event(put('old', [row('a'), row('b')], { about: before }));
+    // There is no such ReplicaSet, so neither of them runs.
+    await event(put('new', [row('b')], { about: after, created: '2026-03-01T11:00:00Z' }));
+    expect(await states()).toEqual({ a: 'missing', b: 'open' });
+  });
+});
+
+describe('a report that can not be read', () => {
+  it('keeps everything of its slot open, and is said so once', async () => {
+    const { put, event, states, pass, later, seen } = createWorld();
+    await event(put('r', [row('a'), row('b')]));
+    await expect(event(put('r', [row('b'), { severity: 1 }]))).rejects.toMatchObject({ status: 422 });
+    later(61);
+    await pass();
+    expect(await states()).toEqual({ a: 'open', b: 'open', 'unreadable-object': 'open' });
+    expect((await seen()).at(-1)?.summary).toContain('rows[1].id');
+  });
+
+  it('is over once it has been mended', async () => {
+    const { put, event, states, pass, later } = createWorld();
+    await expect(event(put('r', [row('b'), {}]))).rejects.toMatchObject({ status: 422 });
+    await event(put('r', [row('b')]));
+    expect(await states()).toEqual({ b: 'open', 'unreadable-object': 'missing' });
+    later(61);
+    await pass();
+    expect(await states()).toEqual({ b: 'open', 'unreadable-object': 'resolved' });
+  });
+
+  it('keeps open nothing of another slot', async () => {
+    const { put, remove, event, states, pass } = createWorld();
+    await event(put('other', [row('a')], { about: 'Deployment/api' }));
+    await expect(event(put('r', [{}]))).rejects.toMatchObject({ status: 422 });
+    remove('other', {});
+    await pass();
+    expect(await states()).toEqual({ a: 'missing', 'unreadable-object': 'open' });
+  });
+});
+
+describe('the pass', () => {
+  it('makes missing, and later resolved, what no report has', async () => {
+    const { put, remove, event, states, pass, later } = createWorld();
+    await event(put('r', [row('a')]));
+    remove('r');
+    await pass();
+    expect(await states()).toEqual({ a: 'missing' });
+    await pass();
+    expect(await states()).toEqual({ a: 'missing' });
+    later(60);
+    await pass();
+    expect(await states()).toEqual({ a: 'resolved' });
+  });
+
+  it('creates, mends and opens what events were lost for', async () => {
+    const { put, event, seen, pass } = createWorld();
+    await event(put('r', [row('a', { fixedIn: '1' }), row('b')]));
+    await event(put('r', [row('a', { fixedIn: '1' })]));
+    put('r', [row('a', { fixedIn: '2' }), row('b'), row('c')]);
+    await pass();
+    expect(await seen()).toMatchObject([
+      { id: 'a', state: 'open', details: { fixedIn: '2' } },
+      { id: 'b', state: 'open' },
+      { id: 'c', state: 'open' },
+    ]);
+  });
+
+  it('writes nothing if nothing has changed', async () => {
+    const { put, pass, calls } = createWorld();
+    put('r', [row('a'), row('b')]);
+    put('s', [row('a'), row('c')], { about: undefined });
+    put('t', [row('a')], { kind: kinds.clusterScans, about: 'Node/n' });
+    await pass();
+    calls.length = 0;
+    await pass();
+    expect(calls.filter((call) => call === 'create' || call === 'patch')).toEqual([]);
+  });
+
+  it.each([
+    [0, 'open'],
+    [1, 'resolved'],
+  ])('resolves what a filter now drops: %i', async (dropped, state) => {
+    let drops = false;
+    const { put, event, states, pass, store } = createWorld({
+      context: { filter: (_source, { rule }) => (drops && rule === 'a' ? 'exclude_rule' : undefined) },
+    });
+    await event(put('r', [row('a'), row('b')]));
+    drops = dropped === 1;
+    await pass();
+    expect(await states()).toEqual({ a: state, b: 'open' });
+    if (!drops) return;
+    const [item] = (await store.read({ limit: 9 })).items.filter(({ spec }) => spec.rule === 'a');
+    expect(item?.metadata.annotations['zen.kube-zen.io/history']).toContain('filtered');
+  });
+
+  it('sees findings that are elsewhere than their report', async () => {
+    const { put, seen, pass, later } = createWorld();
+    put('r', [row('a', { namespace: 'other' }), row('b', { namespace: 'apps' })], { about: undefined });
+    await pass();
+    later(61);
+    put('r', [row('a', { namespace: 'other' })], { about: undefined });
+    await pass();
+    expect(await seen()).toMatchObject([
+      { id: 'a', namespace: 'other', state: 'open' },
+      { id: 'b', namespace: 'apps', state: 'missing' },
+    ]);
+  });
+
+  it('keeps what two slots report until neither does', async () => {
+    const { put, remove, event, states, pass, later } = createWorld();
+    await event(put('r', [row('a', { namespace: 'apps' })], { about: undefined, namespace: 'one' }));
+    await event(put('s', [row('a', { namespace: 'apps' })], { about: undefined, namespace: 'two' }));
+    await event(put('r', [], { about: undefined, namespace: 'one' }));
+    expect(await states()).toEqual({ a: 'open' });
+    await pass();
+    expect(await states()).toEqual({ a: 'open' });
+    remove('s', { namespace: 'two' });
+    later(61);
+    await pass();
+    expect(await states()).toEqual({ a: 'missing' });
+  });
+
+  it('gives a shared finding back to the slot that is left', async () => {
+    const { put, event, pass, store } = createWorld();
+    await event(put('r', [row('a', { namespace: 'apps' })], { about: undefined, namespace: 'one' }));
+    const [first] = (await store.read({ limit: 1 })).items;
+    const slot = first?.metadata.labels[labels.report];
+    await event(put('s', [row('a', { namespace: 'apps' })], { about: undefined, namespace: 'two' }));
+    const reportOf = async () => (await store.read({ limit: 1 })).items[0]?.metadata.labels[labels.report];
+    expect(await reportOf()).toBe('shared');
+    await pass();
+    expect(await reportOf()).toBe('shared');
+    await event(put('s', [], { about: undefined, namespace: 'two' }));
+    await pass();
+    expect(await reportOf()).toBe(slot);
+  });
+});
