@@ -7,7 +7,7 @@ function escaped(character: string): string {
 
 /** Text with its control and format characters shown as escapes. */
 export function escapeUnprintable(text: string): string {
-  return text.replaceAll(unprintable, escaped);
+  return text.toWellFormed().replaceAll(unprintable, escaped);
 }
 
 /**

@@ -93,8 +93,10 @@ function addFaults(app: Express, paths: readonly string[]): void {
   app.all([...paths], (_request, response) => answerRefusal(response, new Refusal(405, 'the method is not allowed')));
   app.use((_request, response) => answerRefusal(response, new Refusal(404, 'no such path')));
   app.use((error: unknown, _request: Request, response: Response, _next: unknown) => {
+    // Express throws Errors with a status: for a path that can't be decoded, for example.
     const isClientFault = error instanceof Error && 'status' in error && error.status === 400;
-    answerRefusal(response, isClientFault ? new Refusal(400, 'a bad request') : Refusal.from(error));
+    const refusal = isClientFault ? Refusal.from(error, 400, 'a bad request') : Refusal.from(error);
+    answerRefusal(response, refusal);
   });
 }
 

@@ -17,6 +17,7 @@ const itemsPerPage = 500;
 
 /** How many pages of the API server one read looks through for what only we can compare. */
 const pagesPerRead = 10;
+const itemsPerRead = pagesPerRead * itemsPerPage;
 
 /** Where a read continues: at a page of the API server, after the item with this key. */
 const startSchema = z.strictObject({
@@ -71,10 +72,10 @@ async function listPage(
 async function readPage(options: ObservationListsOptions, query: ReadQuery): Promise<ObservationList> {
   const { limit } = query;
   const { test } = partsOf(query);
-  const size = test ? itemsPerPage : limit;
   const items: Observation[] = [];
   let { page, after } = decodeStart(query.continue);
   for (let pages = 0; pages < pagesPerRead && items.length < limit; pages += 1) {
+    const size = test ? itemsPerPage : Math.min(itemsPerPage, limit - items.length);
     const list = await listPage(options, query, size, page);
     const begin = after;
     const rest = begin === undefined ? list.items : list.items.filter((item) => keyOf(item) > begin);
@@ -124,7 +125,7 @@ export function createObservationReads(options: ObservationListsOptions): Observ
       const tally = createCountTally();
       let next: string | undefined;
       do {
-        const list = await readPage(options, { ...selection, limit: itemsPerPage, continue: next });
+        const list = await readPage(options, { ...selection, limit: itemsPerRead, continue: next });
         for (const item of list.items) tally.add(groupValueOf(item, by), item.spec.severity);
         next = list.continue;
       } while (next !== undefined);

@@ -18,7 +18,8 @@ import { endWithReader } from './standard-streams.ts';
 import { blaming } from './start-errors.ts';
 
 const watchMilliseconds = 1000;
-const pageSize = 500;
+/** Large, since a page that ends in the middle of one of the API server's makes that read the same one again. */
+const pageSize = 5000;
 const maxCandidates = 20;
 
 async function openReader({ data, kubeconfig, context }: Place): Promise<ObservationReader> {
@@ -66,7 +67,7 @@ async function readSelected(
     const page = await reader.read({
       ...selection,
       ...(isOrdered && { sort }),
-      limit: isOrdered ? Math.min(pageSize, limit - all.length) : pageSize,
+      limit: Math.min(pageSize, isOrdered ? limit - all.length : pageSize),
       continue: token,
     });
     all.push(...page.items);

@@ -35,14 +35,16 @@ function timeText(time: string | number): string {
 }
 
 /** `2026-03-01T10:00:00Z (5d ago)` */
-function timeAndAge(time: string | number, now: number): string {
-  const age = ageOf(new Date(time).getTime(), now);
-  return age === '' ? String(time) : `${timeText(time)} (${age} ago)`;
+function timeAndAge(time: string, now: number): string {
+  const age = ageOf(Date.parse(time), now);
+  return age === '' ? time : `${timeText(time)} (${age} ago)`;
 }
 
 function stateText({ metadata }: Observation, now: number): string {
   const { [labels.state]: state = '', [labels.since]: since } = metadata.labels;
-  return state === '' || since === undefined ? state : `${state} since ${timeAndAge(Number(since), now)}`;
+  if (state === '' || since === undefined) return state;
+  const date = new Date(Number(since));
+  return Number.isNaN(date.getTime()) ? state : `${state} since ${timeAndAge(date.toISOString(), now)}`;
 }
 
 function resourceText({ kind, name, namespace, apiVersion }: ResourceRef): string {

@@ -53,7 +53,7 @@ export const rooms: readonly Room[] = [
   {
     name: 'shared/local',
     files: ['shared/local/*.ts'],
-    tests: ['tests/local/*.test.ts', 'tests/stores/embedded-store.test.ts'],
+    tests: ['tests/local/*.test.ts', 'tests/stores/embedded-{store,reader}.test.ts'],
   },
   {
     name: 'shared/host',
