@@ -1,17 +1,24 @@
 import * as z from 'zod';
-import { canonicalJson, contentHash } from '../shared/finding/canonical-json.ts';
-import type { ResourceRef } from '../shared/finding/finding.ts';
-import { isClusterScoped, kindOf } from '../shared/finding/kubernetes-kinds.ts';
+import { ownMark } from '../shared/api/own-mark.ts';
+import { contentHash } from '../shared/finding/canonical-json.ts';
 import { descriptiveText } from '../shared/finding/object-schema.ts';
-import type { Severity } from '../shared/finding/severity.ts';
-import { detailsOf, identityOf, text, timeOf } from '../shared/finding/values.ts';
-import { schemaRefusal } from '../shared/function/refusal.ts';
+import { parseSeverity, type Severity } from '../shared/finding/severity.ts';
+import { detailsOf, identityOf, isPresent, timeOf } from '../shared/finding/values.ts';
+import { firstFault, schemaRefusal } from '../shared/function/refusal.ts';
 import { integer } from '../shared/function/settings.ts';
-import type { SplitBody } from '../shared/function/triggers.ts';
+import type { RefusedItem, SplitBody } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
+import { type Facts, factsOf, storedText } from './falco/facts.ts';
+import { type Fields, fieldOf, fieldsHash, flatten } from './falco/fields.ts';
+import { summaryOf } from './falco/summary.ts';
+import { type Priority, priorities, ruleSeverities } from './falco/tables.ts';
 
-/** Indexed by syslog severity, which Falco's gRPC clients send. */
-const priorities = ['Emergency', 'Alert', 'Critical', 'Error', 'Warning', 'Notice', 'Informational', 'Debug'] as const;
+function priorityIndex(word: string): number {
+  const lowerCase = word.trim().toLowerCase();
+  return priorities.findIndex(
+    (priority) => priority.toLowerCase() === (lowerCase === 'info' ? 'informational' : lowerCase),
+  );
+}
 
 function parsePriority(value: string | number, context: z.RefinementCtx) {
   const index = typeof value === 'number' ? value : priorityIndex(value);
@@ -21,22 +28,38 @@ function parsePriority(value: string | number, context: z.RefinementCtx) {
   return z.NEVER;
 }
 
+/** `rule=SEVERITY`, separated by commas; what stands later counts. A `+` in front adds them to the preset. */
+function parseRuleSeverities(list: string, context: z.RefinementCtx): readonly string[] {
+  const items = list.replace(/^\s*\+/, '').split(',');
+  const entries = items.map((item) => item.trim()).filter((item) => item !== '');
+  for (const entry of entries) {
+    if (!/^.*\S\s*=\s*(?:critical|high|medium|low|unknown)$/i.test(entry))
+      context.addIssue('must be a list of rule=SEVERITY, with CRITICAL, HIGH, MEDIUM, LOW or UNKNOWN');
+  }
+  return list.trim().startsWith('+') ? [...ruleSeverities, ...entries] : entries;
+}
+
 const settingsSchema = z.object({
-  FALCO_MINIMUM_PRIORITY: z.string().transform(parsePriority).default('Warning'),
+  FALCO_MINIMUM_PRIORITY: z.string().transform(parsePriority).default('Notice'),
+  FALCO_RULE_SEVERITY: z
+    .string()
+    .transform(parseRuleSeverities)
+    .default([...ruleSeverities]),
   DEDUP_WINDOW_SECONDS: integer(1, 31_536_000).default(300),
   FALCO_BUFFER_SIZE: integer(1, 100_000).default(100),
 });
 
 const protobufTime = z
-  .object({ seconds: z.number(), nanos: z.number().nullish() })
+  .object({ seconds: z.coerce.number(), nanos: z.number().nullish() })
   .transform(({ seconds }) => new Date(seconds * 1000))
   .refine((date) => !Number.isNaN(date.getTime()))
   .transform((date) => date.toISOString());
 
 const schema = z.object({
-  rule: z.string().min(1),
+  rule: z.string().refine((rule) => rule.trim() !== '', { error: 'must not be empty' }),
   priority: z.union([z.string(), z.number()]).transform(parsePriority),
   output: descriptiveText,
+  message: descriptiveText,
   source: descriptiveText,
   hostname: descriptiveText,
   time: z.union([z.string(), protobufTime]).nullish().catch(undefined),
@@ -47,7 +70,7 @@ const schema = z.object({
 type Alert = z.infer<typeof schema>;
 type Settings = z.infer<typeof settingsSchema>;
 
-const severities: Readonly<Record<Alert['priority'], Severity>> = {
+const severities: Readonly<Record<Priority, Severity>> = {
   Emergency: 'CRITICAL',
   Alert: 'CRITICAL',
   Critical: 'CRITICAL',
@@ -60,14 +83,8 @@ const severities: Readonly<Record<Alert['priority'], Severity>> = {
 
 const eventType = 'falco.rule.output.v1';
 
-/** Fields that differ between repeats of the same alert. */
-const volatileField = /^evt\.(time(\..*)?|num)$/;
-
-/** Log shippers may turn `k8s.ns.name` into nested objects. No field of Falco has more parts than this. */
-const maxFieldDepth = 6;
-
 /**
- * Falco's alerts, raw from `http_output` or as CloudEvents from falcosidekick: one Observation per rule, location and
+ * Falco's alerts, raw from `http_output` or as CloudEvents from falcosidekick: one Observation per rule, place, act and
  * time window. https://falco.org/docs/concepts/outputs/
  */
 export default defineSource<Alert, Settings>({
@@ -86,117 +103,149 @@ export default defineSource<Alert, Settings>({
   ],
   settings: settingsSchema,
   schema,
-  normalize(alert, { time, settings: { FALCO_MINIMUM_PRIORITY: minimum, DEDUP_WINDOW_SECONDS: window } }) {
-    const reason = skipReason(alert, minimum);
-    if (reason !== undefined) return { findings: [], skipped: { [reason]: 1 } };
+  normalize(alert, { time, settings }) {
     const fields = flatten(alert.output_fields ?? {});
-    const detectedAt = timeOf(alert.time, time);
+    const reason = skipReason(alert, fields, settings.FALCO_MINIMUM_PRIORITY);
+    if (reason !== undefined) return { findings: [], skipped: { [reason]: 1 } };
+    const facts = factsOf(alert, fields);
+    const severity = ruleSeverity(facts.rule, settings.FALCO_RULE_SEVERITY) ?? severities[alert.priority];
+    const detectedAt = detectionTime(alert.time, time);
+    const period = periodOf(facts, severity, Date.parse(detectedAt), settings.DEDUP_WINDOW_SECONDS);
     const finding = {
       category: 'security',
-      severity: severities[alert.priority],
+      severity,
       eventType: 'runtime-security',
-      rule: alert.rule,
-      summary: alert.output ?? alert.rule,
-      resource: affectedResource(alert, fields),
-      identity: identityOf({
-        ...locationAndActor(alert, fields),
-        window: Math.floor(Date.parse(detectedAt) / 1000 / window),
-      }),
-      details: describe(alert, fields),
+      rule: facts.rule,
+      summary: summaryOf(facts),
+      resource: facts.resource,
+      actor: facts.actor,
+      identity: identityParts(facts, period),
+      details: describe(alert, facts, fields, period),
       detectedAt,
     };
     return { findings: [finding], skipped: {} };
   },
 });
 
-/** A body holds one alert. */
-function split(body: unknown, minimum: Alert['priority']): SplitBody {
-  const parsed = schema.safeParse(body);
-  if (!parsed.success) throw schemaRefusal(parsed.error, 'body');
-  const isWanted = skipReason(parsed.data, minimum) === undefined;
-  return {
-    items: isWanted ? [{ id: contentHash(body), data: parsed.data }] : [],
-    refused: [],
-    unwanted: isWanted ? 0 : 1,
-  };
+/** Splits an alert, or a list of them. A bad one in a list does not hold up the others. */
+function split(body: unknown, minimum: Priority): SplitBody {
+  const isList = Array.isArray(body);
+  const alerts: readonly unknown[] = isList ? body : [body];
+  const items: SplitBody['items'][number][] = [];
+  const refused: RefusedItem[] = [];
+  const reasons: Record<string, number> = {};
+  for (const [index, alert] of alerts.entries()) {
+    const parsed = schema.safeParse(alert);
+    if (!parsed.success) {
+      if (!isList) throw schemaRefusal(parsed.error, 'body');
+      refused.push(firstFault(parsed.error, `body[${index}]`));
+      continue;
+    }
+    const reason = skipReason(parsed.data, flatten(parsed.data.output_fields ?? {}), minimum);
+    if (reason !== undefined) reasons[reason] = (reasons[reason] ?? 0) + 1;
+    else if (isList && isTooDeep(alert)) refused.push({ path: `body[${index}]`, message: 'is nested too deeply' });
+    else items.push({ id: contentHash(alert), data: parsed.data });
+  }
+  return { items, refused, unwanted: alerts.length - items.length - refused.length, reasons };
 }
 
-function priorityIndex(word: string): number {
-  const lowerCase = word.trim().toLowerCase();
-  return priorities.findIndex(
-    (priority) => priority.toLowerCase() === (lowerCase === 'info' ? 'informational' : lowerCase),
-  );
+/** No alert is nested like that; it could not be hashed. */
+function isTooDeep(value: unknown, depth = 64): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return depth === 0 || Object.values(value).some((member) => isTooDeep(member, depth - 1));
 }
 
-/** Falco reports about itself with the source `internal`. */
-function skipReason({ source, priority }: Alert, minimum: Alert['priority']): string | undefined {
-  if (source === 'internal') return 'internal';
+/** Why an alert is none: we told Falco's side of it ourselves, Falco speaks of itself, or it is not urgent enough. */
+function skipReason({ source, rule, priority }: Alert, fields: Fields, minimum: Priority): string | undefined {
+  if ([...fields.keys()].some((name) => name.startsWith(ownMark))) return 'self';
+  if (source === 'internal' || /^\s*falco internal:/i.test(rule)) return 'internal';
   return priorities.indexOf(priority) > priorities.indexOf(minimum) ? 'below_minimum_priority' : undefined;
 }
 
-type Fields = ReadonlyMap<string, unknown>;
-
-function flatten(value: object, prefix = '', depth = maxFieldDepth): Map<string, unknown> {
-  const fields = new Map<string, unknown>();
-  for (const [key, member] of Object.entries(value)) {
-    const name = prefix + key;
-    if (typeof member === 'object' && member !== null && !Array.isArray(member) && depth > 1) {
-      for (const [inner, leaf] of flatten(member, `${name}.`, depth - 1)) fields.set(inner, leaf);
-    } else fields.set(name, member);
-  }
-  return fields;
+function ruleSeverity(rule: string, entries: readonly string[]): Severity | undefined {
+  const wanted = rule.toLowerCase();
+  const entry = entries.findLast((one) => one.slice(0, one.lastIndexOf('=')).trim().toLowerCase() === wanted);
+  return entry === undefined ? undefined : parseSeverity(entry.slice(entry.lastIndexOf('=') + 1));
 }
 
-/**
- * What repeats of an alert have in common. Alerts from plugins (audit, cloud) name no process, so all their fields
- * count.
- */
-function locationAndActor({ rule, source, hostname }: Alert, fields: Fields): Record<string, unknown> {
-  const id = text(fields.get('container.id'));
-  const location = id !== undefined && id !== 'host' ? { container: id } : { hostname };
-  if (source && !source.startsWith('syscall')) return { rule, ...location, fields: stableFields(fields) };
-  return {
+const fiveMinutes = 300_000;
+
+/** The alert's own time, unless that is ahead of its receipt: then a clock is wrong, and one would lead to any window. */
+function detectionTime(time: Alert['time'], receipt: string): string {
+  // More digits than nanoseconds are of no use, and not everything reads them.
+  const own = timeOf(time?.replace(/(\.\d{9})\d+/, '$1'), receipt);
+  return Date.parse(own) > Date.parse(receipt) + fiveMinutes ? receipt : own;
+}
+
+/** The time within which repeats are one finding. */
+interface Period {
+  readonly isDay: boolean;
+  /** How many such periods have passed since 1970. */
+  readonly number: number;
+  readonly text: string;
+}
+
+const secondsPerDay = 86_400;
+
+/** What is LOW and done by somebody repeats all day long. */
+function periodOf({ process, user }: Facts, severity: Severity, time: number, window: number): Period {
+  const isDay = severity === 'LOW' && (process ?? user) !== undefined;
+  const seconds = isDay ? secondsPerDay : window;
+  const number = Math.floor(time / 1000 / seconds);
+  const start = new Date(number * seconds * 1000).toISOString().replace('.000Z', 'Z');
+  return { isDay, number, text: isDay ? start.slice(0, 10) : `${start}/PT${seconds}S` };
+}
+
+/** What repeats of an event have in common. Texts are as they are stored, so nothing in it is a secret. */
+function identityParts(facts: Facts, { isDay, number }: Period): Record<string, string> {
+  const { rule, fields } = facts;
+  const process = storedText(facts.process);
+  const user = storedText(facts.user ?? (facts.userId && `uid ${facts.userId}`));
+  if (isDay) return identityOf({ rule, process, user, day: number });
+  const commandLine = storedText(facts.commandLine);
+  const object = storedText(facts.object ?? facts.executable);
+  const hasFields = Object.keys(fields).length > 0;
+  const isSilent = (process ?? user ?? object ?? commandLine) === undefined && !hasFields;
+  return identityOf({
     rule,
-    ...location,
-    process: fields.get('proc.name'),
-    user: fields.get('user.name'),
-    file: fields.get('fd.name'),
-  };
+    pod: facts.pod,
+    container: facts.container,
+    host: facts.pod === undefined && facts.container === undefined ? facts.host : undefined,
+    process,
+    user,
+    file: object,
+    commandLine: commandLine && contentHash(commandLine),
+    fields: hasFields ? fieldsHash(fields) : undefined,
+    output: isSilent ? facts.output && contentHash(facts.output) : undefined,
+    window: number,
+  });
 }
 
-/** Leaves out integers above 2^53: they have been rounded by now, differently for each sender. */
-function stableFields(fields: Fields): string {
-  const isStable = ([name, value]: readonly [string, unknown]): boolean =>
-    !volatileField.test(name) && !(Number.isInteger(value) && !Number.isSafeInteger(value));
-  return canonicalJson(Object.fromEntries([...fields].filter(isStable)));
-}
-
-function affectedResource({ hostname }: Alert, fields: Fields): ResourceRef | undefined {
-  const field = (name: string): string | undefined => text(fields.get(name));
-  const pod = field('k8s.pod.name');
-  if (pod !== undefined) return { apiVersion: 'v1', kind: 'Pod', namespace: field('k8s.ns.name'), name: pod };
-  const plural = field('ka.target.resource');
-  const target = field('ka.target.name');
-  if (plural !== undefined && target !== undefined) {
-    const kind = kindOf(plural);
-    return { kind, namespace: isClusterScoped(kind) ? undefined : field('ka.target.namespace'), name: target };
-  }
-  const node = text(hostname);
-  return node === undefined ? undefined : { apiVersion: 'v1', kind: 'Node', name: node };
-}
-
-function describe({ rule, priority, output, tags, hostname }: Alert, fields: Fields): Record<string, unknown> {
-  const repository = text(fields.get('container.image.repository'));
-  const tag = text(fields.get('container.image.tag'));
+function describe(alert: Alert, facts: Facts, fields: Fields, period: Period): Record<string, unknown> {
+  const { hostname, priority, source, tags } = alert;
+  const loginId = fieldOf(fields, ['user.loginuid']);
+  const id = fieldOf(fields, ['container.id']);
   return detailsOf({
-    rule,
     priority,
-    output,
-    tags,
+    output: isPresent(alert.output) ? alert.output : alert.message,
+    tags: [...new Set(tags)].sort(),
+    eventSource: source,
     hostname,
-    containerId: text(fields.get('container.id')),
-    image: repository !== undefined && tag !== undefined ? `${repository}:${tag}` : repository,
-    process: text(fields.get('proc.name')),
-    commandLine: text(fields.get('proc.cmdline')),
+    workload: facts.workload,
+    container: facts.containerName,
+    containerId: id === 'host' ? undefined : id,
+    image: facts.image,
+    process: facts.process,
+    commandLine: facts.commandLine,
+    executable: facts.executable,
+    parent: facts.parent,
+    parentCommandLine: fieldOf(fields, ['proc.pcmdline']),
+    file: facts.object,
+    linkTarget: facts.target,
+    userId: fieldOf(fields, ['user.uid']),
+    loginUser: fieldOf(fields, ['user.loginname']),
+    loginUserId: loginId === '-1' ? undefined : loginId,
+    [period.isDay ? 'day' : 'window']: period.text,
+    ...(Object.keys(facts.fields).length > 0 && { fields: facts.fields }),
   });
 }

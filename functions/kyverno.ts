@@ -2,31 +2,42 @@ import * as z from 'zod';
 import type { KindSelector } from '../shared/api/kind-selector.ts';
 import { canonicalJson } from '../shared/finding/canonical-json.ts';
 import type { Finding, ResourceRef } from '../shared/finding/finding.ts';
-import { isClusterScoped } from '../shared/finding/kubernetes-kinds.ts';
-import { descriptiveText, namespaceText, objectMetadata, ownerOf, rowsOf } from '../shared/finding/object-schema.ts';
+import { badRowsOf, descriptiveText, judgedRowsOf, objectMetadata } from '../shared/finding/object-schema.ts';
 import { parseSeverity } from '../shared/finding/severity.ts';
 import { detailsOf, identityOf, isPresent, text, timeOf } from '../shared/finding/values.ts';
+import { withoutPodNames, workloadKey, workloadName } from '../shared/finding/workload.ts';
 import { objects } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
+import { engineOf, hasOwnSource, isForeign } from './kyverno/engines.ts';
+import { mergeResults } from './kyverno/merge.ts';
+import { type Properties, propertiesOf, sortProperties } from './kyverno/properties.ts';
+import { summaryOfProcess } from './kyverno/runtime.ts';
+import { ownerOfReport, patchedTarget, reference, subjectsOf } from './kyverno/subjects.ts';
+import { advice, isShown, referencesOf } from './kyverno/texts.ts';
+import {
+  type MinorVulnerability,
+  minorFindings,
+  remediationOfVulnerability,
+  summaryOfVulnerability,
+  unversionedPath,
+  type Vulnerability,
+  vulnerabilityOf,
+} from './kyverno/vulnerabilities.ts';
 
-const reference = z.object({
-  apiVersion: descriptiveText,
-  kind: descriptiveText,
-  namespace: descriptiveText,
-  name: descriptiveText,
-});
-
-const timestamp = z.object({ seconds: z.number(), nanos: z.number().nullish() }).nullish().catch(undefined);
+const timestamp = z.object({ seconds: z.number() }).nullish().catch(undefined);
 
 const resultSchema = z.object({
   policy: z.string(),
   rule: descriptiveText,
-  result: z.string().nullish(),
+  result: descriptiveText,
+  /** What v1alpha1 called the result. */
+  status: descriptiveText,
   severity: descriptiveText,
   category: descriptiveText,
   message: descriptiveText,
   source: descriptiveText,
   resources: z.array(reference).nullish().catch(undefined),
+  resourceSelector: z.record(z.string(), z.unknown()).nullish().catch(undefined),
   properties: z.record(z.string(), z.unknown()).nullish().catch(undefined),
   timestamp,
 });
@@ -37,21 +48,38 @@ const schema = z.object({
   metadata: objectMetadata,
   source: descriptiveText,
   scope: reference.nullish().catch(undefined),
-  results: rowsOf(resultSchema),
+  results: judgedRowsOf(resultSchema),
 });
 
 type Report = z.infer<typeof schema>;
-type Result = z.infer<typeof resultSchema>;
 
-const findings: ReadonlySet<string> = new Set(['fail', 'warn']);
+/** A result that is read as far as its report tells more about it. */
+interface Row {
+  readonly report: Report;
+  readonly given: z.infer<typeof resultSchema>;
+  /** The result in lower case. A missing one becomes a word that matches nothing. */
+  readonly result: string;
+  readonly policy: string;
+  /** Without the mark of the rules that Kyverno derives for the kinds that have Pods. */
+  readonly rule: string | undefined;
+  readonly engine: string;
+  readonly foreign: boolean;
+  readonly properties: Properties;
+  readonly vulnerability: Vulnerability | undefined;
+  readonly resources: readonly ResourceRef[];
+  readonly detectedAt: string;
+}
 
-const noFindings: ReadonlySet<string> = new Set(['pass', 'skip', 'error']);
+/** Each kind of news: what it is called, and how a summary puts it if the result has no message. */
+const kindsOfNews: ReadonlyMap<string, { readonly eventType: string; readonly verb: string }> = new Map([
+  ['fail', { eventType: 'policy-violation', verb: 'fails for' }],
+  ['warn', { eventType: 'policy-warning', verb: 'warns about' }],
+  ['error', { eventType: 'policy-error', verb: 'did not run for' }],
+]);
 
-/** Tools that have sources of their own here, but whose findings adapters also copy into policy reports. */
-const copied = /^(falco|trivy|kube-bench)\b/i;
+const noFindings: ReadonlySet<string> = new Set(['pass', 'skip']);
 
-/** Kyverno's own engines, and the API server's policies, which it reports on. Their properties say how, not what. */
-const kyvernoEngine = /^kyverno|^(validating|mutating)admissionpolicy$/i;
+const interchangeable: ReadonlySet<string> = new Set(['rollout', 'set', 'cron', 'stateful', 'Pod']);
 
 function kindsOf(group: string, versions: readonly string[], kinds: readonly string[]): KindSelector[] {
   return kinds.map((kind) => ({
@@ -70,8 +98,8 @@ const kinds: readonly KindSelector[] = [
 ];
 
 /**
- * Policy reports by Kyverno and every other engine that writes them: one Observation per failed or warned result and
- * affected resource. https://kyverno.io/docs/policy-reports/ and https://openreports.io
+ * Policy reports by Kyverno and every other engine that writes them: one Observation per result that failed, warned or
+ * was not reached, and affected resource. https://kyverno.io/docs/policy-reports/ and https://openreports.io
  */
 export default defineSource({
   name: 'kyverno',
@@ -80,79 +108,146 @@ export default defineSource({
   schema,
   normalize(report, { time }) {
     const findings: Finding[] = [];
+    const minor: MinorVulnerability[] = [];
     const skipped: Record<string, number> = {};
-    for (const result of report.results) {
-      const reason = skipReason(result, report);
-      if (reason === undefined) findings.push(...findingsOf(result, report, time));
-      else skipped[reason] = (skipped[reason] ?? 0) + 1;
+    for (const given of report.results.rows) {
+      const row = rowOf(given, report, time);
+      const reason = skipReason(row);
+      if (reason !== undefined) skipped[reason] = (skipped[reason] ?? 0) + 1;
+      else if (isMinor(row)) minor.push(...minorOf(row));
+      else findings.push(...row.resources.map((resource) => findingOf(row, resource)));
     }
-    return { findings, skipped };
+    const badRows = badRowsOf('results', report.results);
+    return { findings: [...findings, ...minorFindings(minor)], skipped, badRows };
   },
+  // The group and kind don't count: Kyverno may write the same to two groups.
+  slotOf(_kind, metadata) {
+    const about = ownerOfReport(metadata);
+    return about && { about };
+  },
+  merge: mergeResults,
 });
 
-/** The result in lower case. A missing one becomes a word that matches nothing. */
-function wordOf({ result }: Result): string {
-  return String(result).trim().toLowerCase();
+function rowOf(given: Row['given'], report: Report, time: string): Row {
+  const policy = text(given.policy)?.trim() ?? '';
+  const rule = text(given.rule)
+    ?.trim()
+    .replace(/^autogen-(?:cronjob-)?/, '');
+  const engine = engineOf(given.source, report);
+  const properties = propertiesOf(given.properties);
+  const foreign = isForeign(engine, report);
+  return {
+    report,
+    given,
+    result: String(text(given.result) ?? text(given.status))
+      .trim()
+      .toLowerCase(),
+    policy,
+    rule,
+    engine,
+    foreign,
+    properties,
+    vulnerability: foreign ? vulnerabilityOf({ policy, rule, category: given.category }, properties) : undefined,
+    resources: subjectsOf({ resources: given.resources, properties }, report),
+    detectedAt: timeOf(isoOf(given.timestamp), time),
+  };
 }
 
-/** Empty if neither the result nor the report names its engine. */
-function engineOf({ source }: Result, report: Report): string {
-  return text(source) ?? text(report.source) ?? '';
+function skipReason({ result, properties, engine, report, given }: Row): string | undefined {
+  if (result === 'skip' && properties.has('exceptions')) return 'exception';
+  if (noFindings.has(result)) return result;
+  if (!kindsOfNews.has(result)) return 'unknown_result';
+  return hasOwnSource(engine, Object.keys(given.properties ?? {}), report) ? 'has_own_source' : undefined;
 }
 
-function skipReason(result: Result, report: Report): string | undefined {
-  const word = wordOf(result);
-  if (noFindings.has(word)) return word;
-  if (!findings.has(word)) return 'unknown_result';
-  return copied.test(engineOf(result, report)) ? 'has_own_source' : undefined;
+/** As with other scanners' vulnerabilities: there are too many slight ones to have an Observation each. */
+function isMinor({ vulnerability, given, result }: Row): boolean {
+  return vulnerability !== undefined && parseSeverity(given.severity) === 'LOW' && result !== 'error';
 }
 
-function findingsOf(result: Result, report: Report, time: string): Finding[] {
-  const { policy, rule, severity, message, category } = result;
-  const engine = engineOf(result, report);
-  const properties = isForeign(engine, report) && result.properties ? canonicalJson(result.properties) : undefined;
-  return affectedResources(result, report).map((resource) => ({
+function minorOf({ vulnerability, resources, engine, detectedAt }: Row): MinorVulnerability[] {
+  return vulnerability ? resources.map((resource) => ({ resource, engine, found: vulnerability, detectedAt })) : [];
+}
+
+function findingOf(row: Row, resource: ResourceRef): Finding {
+  const { given, result, policy, rule, engine, properties, vulnerability, detectedAt } = row;
+  const clean = (value: string): string => withoutPodNames(value, resource);
+  const message = text(given.message);
+  const { shown } = sortProperties(properties, interchangeable.has(workloadKey(resource).kind));
+  const kept = Object.entries(shown).filter(([key, value]) => isShown(key, value, row));
+  return {
     category: 'security',
-    severity: parseSeverity(severity),
-    eventType: wordOf(result) === 'warn' ? 'policy-warning' : 'policy-violation',
-    rule: [policy, rule].filter(isPresent).join('/'),
-    summary: `${[policy, rule].filter(isPresent).join('/')}: ${message ?? ''}`,
+    severity: parseSeverity(given.severity),
+    eventType: kindsOfNews.get(result)?.eventType ?? 'policy-violation',
+    rule: nameOf(row),
+    summary: clean(summaryOf(row, resource)),
     resource,
-    identity: identityOf({ policy, rule, engine, properties }),
-    details: detailsOf({ policy, rule, message, result: wordOf(result), category, engine }),
-    detectedAt: timeOf(isoOf(result.timestamp), time),
-  }));
+    identity: identityFor(row, resource),
+    remediation: vulnerability ? remediationOfVulnerability(vulnerability) : advice(properties, clean),
+    references: referencesOf(properties),
+    details: detailsOf({
+      policy,
+      rule,
+      message: message && clean(message),
+      result,
+      category: given.category,
+      engine,
+      selector: selectorOf(given),
+      ...vulnerability,
+      properties: kept.length > 0 ? Object.fromEntries(kept.map(([key, value]) => [key, clean(value)])) : undefined,
+    }),
+    detectedAt,
+  };
 }
 
-/**
- * Whether an engine is not Kyverno's. An image scanner reports all packages under one policy, so only the properties
- * tell its findings apart.
- */
-function isForeign(engine: string, { metadata }: Report): boolean {
-  if (engine !== '') return !kyvernoEngine.test(engine);
-  return metadata.labels?.['app.kubernetes.io/managed-by'] !== 'kyverno';
+/** What the results of one policy and rule are told apart by, where they name no resource. */
+function selectorOf({ resources, resourceSelector }: Row['given']): string | undefined {
+  return resources?.length || !resourceSelector ? undefined : canonicalJson(resourceSelector);
 }
 
-/** A result's own resources; or else the report's scope, its owner, or the report itself. */
-function affectedResources({ resources }: Result, report: Report): ResourceRef[] {
-  const own = resources?.map((one) => refOf(one, report)).filter((ref) => ref !== undefined);
-  if (own?.length) return own;
-  const { apiVersion, kind, metadata } = report;
-  const reportItself = refOf({ apiVersion, kind, name: metadata.name, namespace: metadata.namespace }, report);
-  const resource = (report.scope && refOf(report.scope, report)) ?? ownerOf(metadata) ?? reportItself;
-  return resource ? [resource] : [{ apiVersion, kind }];
+function identityFor(row: Row, resource: ResourceRef): Record<string, string> {
+  const { given, policy, rule, engine, foreign, properties } = row;
+  const { stable } = sortProperties(properties, interchangeable.has(workloadKey(resource).kind));
+  const clean = (value: string): string => withoutPodNames(value, resource);
+  const counted = Object.entries(stable).map(([key, value]): [string, string] => [
+    key,
+    clean(row.vulnerability ? unversionedPath(value) : value),
+  ]);
+  const target = patchedTarget(properties) ? undefined : properties.get('patched-target');
+  return identityOf({
+    policy,
+    rule,
+    engine: engine.toLowerCase(),
+    selector: selectorOf(given),
+    ...(foreign
+      ? { properties: counted.length > 0 ? canonicalJson(Object.fromEntries(counted)) : undefined }
+      : { binding: properties.get('binding') ?? properties.get('mapBinding'), target: target && clean(target) }),
+    ...(policy === '' && !isPresent(rule) && { message: clean(given.message ?? ''), category: given.category }),
+  });
 }
 
-function refOf({ apiVersion, namespace, ...one }: z.infer<typeof reference>, report: Report): ResourceRef | undefined {
-  const [kind, name] = [text(one.kind), text(one.name)];
-  if (kind === undefined || name === undefined) return undefined;
-  const given = namespaceText(namespace);
-  const inherited = isClusterScoped(kind) ? undefined : namespaceText(report.metadata.namespace);
-  return { apiVersion: apiVersion ?? undefined, kind, namespace: given ?? inherited, name };
+function nameOf({ policy, rule, vulnerability, given }: Row): string {
+  const id = isPresent(rule) || policy === vulnerability?.vulnerabilityID ? undefined : vulnerability?.vulnerabilityID;
+  return [policy, rule, id].filter(isPresent).join('/') || (text(given.category) ?? 'unknown');
+}
+
+/** Names the workload instead of a Pod that is one of many. */
+function placeOf(resource: ResourceRef): string {
+  const { kind, namespace, name } = resource;
+  const base = workloadName(resource);
+  return [base === name && kind, [namespace, base].filter(isPresent).join('/')].filter(Boolean).join(' ');
+}
+
+function summaryOf(row: Row, resource: ResourceRef): string {
+  const { given, result, foreign, properties, vulnerability } = row;
+  if (vulnerability) return summaryOfVulnerability(vulnerability);
+  const seen = foreign ? summaryOfProcess(properties) : undefined;
+  const said = [seen, text(given.message)?.trim()].filter(isPresent).join(': ');
+  return `${nameOf(row)}: ${said || `${kindsOfNews.get(result)?.verb} ${placeOf(resource)}`}`;
 }
 
 function isoOf(stamp: z.infer<typeof timestamp>): string | undefined {
-  if (!stamp) return undefined;
+  if (!stamp || stamp.seconds <= 0) return undefined;
   const date = new Date(stamp.seconds * 1000);
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }

@@ -86,7 +86,7 @@ async function forward(
   { path: source, takeBody, traceparent }: RawRequest,
   context: Context,
 ): Promise<void> {
-  const { items, refused, unwanted } = split(webhook, takeBody());
+  const { items, refused, unwanted, reasons = { unwanted } } = split(webhook, takeBody());
   const time = new Date(context.clock.now()).toISOString();
   const limit = webhook.senderRetries ? deadlineMilliseconds : holdMilliseconds;
   const signal = AbortSignal.any([context.event.signal, AbortSignal.timeout(limit)]);
@@ -105,7 +105,7 @@ async function forward(
   });
   const { tally } = context.event;
   tally.observed(items.length);
-  if (unwanted > 0) tally.skipped('unwanted', unwanted);
+  for (const [reason, count] of Object.entries(reasons)) if (count > 0) tally.skipped(reason, count);
   tally.dropped(refused.length);
   for (const { path, message } of refused.slice(0, 3)) tally.warning(`refused an item: ${path}: ${message}`);
 }

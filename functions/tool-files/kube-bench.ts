@@ -1,13 +1,19 @@
 import * as z from 'zod';
 import { configMapOf, type ToolFile } from '../../shared/function/tool-file.ts';
 
-const control = z.looseObject({ node_type: z.string(), tests: z.array(z.unknown()).nullable() });
+/** An object under keys whose case and underscores are folded, since versions spell them differently. */
+function folded<Schema extends z.ZodType<unknown, Record<string, unknown>>>(schema: Schema) {
+  return z
+    .record(z.string(), z.unknown())
+    .transform((object) =>
+      Object.fromEntries(Object.entries(object).map(([key, value]) => [key.toLowerCase().replaceAll('_', ''), value])),
+    )
+    .pipe(schema);
+}
 
-const output = z.union([
-  z.array(control).min(1),
-  control.transform((one) => [one]),
-  z.object({ Controls: z.array(control), Totals: z.unknown().optional() }).transform(({ Controls }) => Controls),
-]);
+const control = folded(z.object({ nodetype: z.string(), tests: z.array(z.unknown()).nullable() }));
+
+const output = z.union([z.array(control).min(1), control, folded(z.object({ controls: z.array(control).min(1) }))]);
 
 const outputs = z.array(output).min(1);
 
@@ -16,7 +22,6 @@ export default {
   source: 'kube-bench',
   command: 'kube-bench --json',
   read(documents, file) {
-    const parsed = outputs.safeParse(documents);
-    return parsed.success ? [configMapOf(parsed.data.flat(), file)] : undefined;
+    return outputs.safeParse(documents).success ? [configMapOf(documents.flat(), file)] : undefined;
   },
 } satisfies ToolFile;

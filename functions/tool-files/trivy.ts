@@ -13,7 +13,13 @@ const result = z.object({
   Secrets: rowsOf(row),
 });
 
+const operatingSystem = z
+  .object({ Family: descriptiveText, Name: descriptiveText, EOSL: z.boolean().nullish().catch(undefined) })
+  .nullish()
+  .catch(undefined);
+
 const imageMetadata = z.object({
+  OS: operatingSystem,
   RepoTags: rowsOf(z.string()).catch([]),
   RepoDigests: rowsOf(z.string()).catch([]),
 });
@@ -24,6 +30,7 @@ const scan = z.object({
   CreatedAt: descriptiveText,
   ArtifactName: z.string(),
   ArtifactType: descriptiveText,
+  Metadata: z.object({ OS: operatingSystem }).nullish().catch(undefined),
   Results: rowsOf(result),
 });
 
@@ -50,6 +57,9 @@ const clusterScan = z
   })
   .transform((all) => [...all.Resources, ...all.Findings, ...all.Vulnerabilities, ...all.Misconfigurations]);
 
+const packageUrl = z.object({ PURL: descriptiveText });
+const cause = z.object({ Resource: descriptiveText });
+
 type Result = z.infer<typeof result>;
 type Row = z.infer<typeof row>;
 
@@ -58,6 +68,7 @@ interface Subject {
   /** Absent if an image or a folder was scanned, and not a Kubernetes object. */
   readonly resource?: { readonly kind: string; readonly namespace: string | undefined; readonly name: string };
   readonly artifact?: Artifact | undefined;
+  readonly os?: z.infer<typeof operatingSystem>;
   readonly time?: string | null | undefined;
 }
 
@@ -95,7 +106,9 @@ function vulnerabilityOf(found: Row, { Target: target, Class: type }: Result) {
     severity: found.Severity,
     title: found.Title,
     primaryLink: found.PrimaryURL,
+    links: found.References,
     packagePath: found.PkgPath,
+    packagePURL: packageUrl.safeParse(found.PkgIdentifier).data?.PURL,
     class: type,
     target: type === 'os-pkgs' ? undefined : target,
   };
@@ -113,7 +126,7 @@ function secretOf(found: Row, { Target: target }: Result) {
 
 function checkOf(found: Row, target: string | null | undefined) {
   return {
-    checkID: found.ID,
+    checkID: found.ID ?? found.AVDID,
     severity: found.Severity,
     category: found.Type,
     title: found.Title,
@@ -122,6 +135,9 @@ function checkOf(found: Row, target: string | null | undefined) {
     messages: [found.Message],
     success: found.Status === 'PASS',
     target,
+    cause: cause.safeParse(found.CauseMetadata).data?.Resource,
+    primaryLink: found.PrimaryURL,
+    links: found.References,
   };
 }
 
@@ -150,7 +166,7 @@ function checkReports(results: readonly Result[], { resource }: Subject): Map<st
 
 /** The reports that Trivy's operator would have written for these results. */
 function reportsOf(results: readonly Result[], subject: Subject, name: string): ToolObject[] {
-  const { resource, artifact, time } = subject;
+  const { resource, artifact, os, time } = subject;
   const isClusterScoped = resource !== undefined && resource.namespace === undefined;
   const report = (kind: string, rows: object): ToolObject => {
     const object = {
@@ -167,8 +183,12 @@ function reportsOf(results: readonly Result[], subject: Subject, name: string): 
   const prefix = isClusterScoped ? 'Cluster' : '';
   const vulnerabilities = results.flatMap((one) => one.Vulnerabilities.map((found) => vulnerabilityOf(found, one)));
   const secrets = results.flatMap((one) => one.Secrets.map((found) => secretOf(found, one)));
+  const isOutdated = os?.EOSL === true;
+  const system = os && { family: os.Family, name: os.Name, eosl: os.EOSL };
   return [
-    ...(vulnerabilities.length > 0 ? [report(`${prefix}VulnerabilityReport`, { vulnerabilities })] : []),
+    ...(vulnerabilities.length > 0 || isOutdated
+      ? [report(`${prefix}VulnerabilityReport`, { os: system, vulnerabilities })]
+      : []),
     ...(secrets.length > 0 ? [report('ExposedSecretReport', { secrets })] : []),
     ...[...checkReports(results, subject)].map(([kind, checks]) => report(`${prefix}${kind}`, { checks })),
   ];
@@ -191,6 +211,7 @@ function fromResource(found: z.infer<typeof clusterResource>, name: string): Too
       name: found.Name,
     },
     artifact: image === undefined ? undefined : imageOf(image),
+    os: found.Metadata?.find(({ OS: os }) => os?.EOSL)?.OS,
   };
   return reportsOf(found.Results, subject, name);
 }
@@ -206,7 +227,7 @@ export default {
     if (more.length > 0) return undefined;
     const one = scan.safeParse(document);
     if (one.success) {
-      const subject = { artifact: artifactOf(one.data, file), time: one.data.CreatedAt };
+      const subject = { artifact: artifactOf(one.data, file), os: one.data.Metadata?.OS, time: one.data.CreatedAt };
       return reportsOf(one.data.Results, subject, file);
     }
     const cluster = clusterScan.safeParse(document);

@@ -60,4 +60,6 @@ export interface Normalized {
   readonly skipped: Counts;
   /** Rows that could not be read. The others were. */
   readonly badRows?: readonly BadRow[];
+  /** What the source itself leaves out, by reason: what is stored of it already is resolved for that reason. */
+  readonly leftOut?: Readonly<Record<string, readonly Finding[]>>;
 }

@@ -1,4 +1,5 @@
 import { type KindSelector, selectIn } from '../api/kind-selector.ts';
+import type { Counts } from '../finding/finding.ts';
 import type { CommonSettings } from './settings.ts';
 import type { Cluster } from './stores.ts';
 
@@ -51,6 +52,8 @@ export interface SplitBody {
   readonly refused: readonly RefusedItem[];
   /** How many other items there were, which no rule can match. Most items of a batch are like that. */
   readonly unwanted: number;
+  /** The same by reason, where there are several. */
+  readonly reasons?: Counts;
 }
 
 /** Raw HTTP from a tool that does not speak CloudEvents; the gateway turns it into events of `eventType`. */

@@ -63,11 +63,15 @@ export interface EmbeddedStoreOptions {
 
 export type EmbeddedStore = Store & ObservationReader & { close(): void };
 
-function columnsOf(database: DatabaseSync): readonly unknown[] {
-  return database
-    .prepare('PRAGMA table_info(observations)')
-    .all()
-    .map(({ name }) => name);
+/** The columns that a database of version 0.1.0 lacks. */
+function missingColumns(database: DatabaseSync): string[] {
+  const columns = new Set(
+    database
+      .prepare('PRAGMA table_info(observations)')
+      .all()
+      .map(({ name }) => name),
+  );
+  return ['report', 'history'].filter((column) => !columns.has(column));
 }
 
 function open(data: string): DatabaseSync {
@@ -76,11 +80,7 @@ function open(data: string): DatabaseSync {
   // FULL: a commit is on disk before it returns, so acknowledged data survives kill -9 and a power failure.
   database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
   database.exec(schema);
-  // Version 0.1.0 had none of these.
-  const columns = columnsOf(database);
-  for (const column of ['report', 'history']) {
-    if (!columns.includes(column)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
-  }
+  for (const column of missingColumns(database)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
   database.exec(reportIndex);
   database.exec(severityIndex);
   return database;
@@ -169,9 +169,11 @@ function createReads(database: DatabaseSync): ObservationReader {
 export function openEmbeddedReader(data: string): ObservationReader & { close(): void } {
   const database = new DatabaseSync(join(data, databaseFile), { readOnly: true });
   database.exec('PRAGMA busy_timeout = 5000');
-  if (!columnsOf(database).includes('history')) {
-    // It hides the table, for this connection alone.
-    database.exec('CREATE TEMP VIEW observations AS SELECT rowid AS rowid, *, NULL AS history FROM main.observations');
+  const missing = missingColumns(database).map((column) => `NULL AS ${column}`);
+  // A temporary view hides the table of that name, which may not be changed.
+  if (missing.length > 0) {
+    const columns = ['rowid AS rowid', '*', ...missing].join(', ');
+    database.exec(`CREATE TEMP VIEW observations AS SELECT ${columns} FROM main.observations`);
   }
   return { ...createReads(database), close: () => database.close() };
 }

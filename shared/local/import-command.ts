@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { loadFunctions } from '../host/function-list.ts';
 import { defaultData, parseCommand, UsageError } from './arguments.ts';
+import { decodeText } from './decode-text.ts';
 import { keepImport, removeImport } from './imports.ts';
-import { decodeText } from './json-documents.ts';
 import { takenByNpm } from './npm-flags.ts';
 import { endWithReader } from './standard-streams.ts';
 import { createToolFileReader, loadToolFiles, readToolFile, type ToolFileReader } from './tool-files.ts';

@@ -4,7 +4,7 @@ import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
 import { formatPath } from '../finding/format-path.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import { decodeText } from './json-documents.ts';
+import { decodeText } from './decode-text.ts';
 
 const ownerReference = z.looseObject({
   apiVersion: z.string(),

@@ -1,13 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { groupVersionOf } from '../api/kind-selector.ts';
+import { jsonDocuments } from '../finding/json-documents.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
 import { fileAnnotation } from '../function/file-annotation.ts';
 import type { Environment } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import type { ToolFile, ToolObject } from '../function/tool-file.ts';
 import { functionInfoOf } from '../host/function-info.ts';
-import { jsonDocuments } from './json-documents.ts';
 
 /** The folder is the list of tools: one file each. */
 const folder = join(import.meta.dirname, '..', '..', 'functions', 'tool-files');

@@ -49,6 +49,10 @@ export async function reconcileReference<Data, Settings>(
   if (!object || object.metadata.deletionTimestamp) return tally.skipped('gone');
   if (!isRelevant(kind, object)) return tally.skipped('not_wanted');
   const report = readReport(source, object, event.time, context);
-  await reconcileSlot(report, { source, slot: slotOf(source, object, kinds), context });
+  const slot = slotOf(source, object, kinds);
+  const home = slot.namespace ?? context.settings.SYSTEM_NAMESPACE;
+  // A report about one thing may name others all the same.
+  const isNarrow = slot.isNarrow && report.findings.every(({ namespace }) => namespace === home);
+  await reconcileSlot(report, { source, slot: { ...slot, isNarrow }, context });
   if (report.fault) throw report.fault;
 }

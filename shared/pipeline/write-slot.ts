@@ -157,6 +157,9 @@ async function createAll(findings: readonly NamedFinding[], options: WriteOption
       if (result === 'gone') gone.push(named);
     };
     invalid.push(...(await writeFindings(missing, { ...writer, onExists }, context)));
+    // That something can't be read has to be recorded, or it would only be in a log.
+    const unrecorded = invalid.find(({ finding }) => finding.finding.category === operationsCategory);
+    if (unrecorded) throw unrecorded.refusal;
     missing = gone;
   }
   if (missing.length > 0) throw new Refusal(503, 'an Observation keeps vanishing');

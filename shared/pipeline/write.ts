@@ -25,11 +25,12 @@ export interface InvalidFinding {
 
 /** Command lines, requests and what a report shows of a value may hold secrets. */
 function maskFinding(finding: Finding): Finding {
-  const { summary, remediation, details } = finding;
+  const { summary, remediation, references, details } = finding;
   return {
     ...finding,
     summary: maskText(summary),
     ...(remediation !== undefined && { remediation: maskText(remediation) }),
+    ...(references !== undefined && { references: references.map(maskText) }),
     details: Object.fromEntries(Object.entries(details).map(([key, value]) => [key, maskSecrets(value)])),
   };
 }

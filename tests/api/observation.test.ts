@@ -185,6 +185,8 @@ describe('observationOf', () => {
     expect(specOf({ references: [...short, long] }).references).toEqual(short);
     expect(specOf({ references: [long, ...short] }).references).toEqual(short);
     expect(specOf({ references: [long] })).not.toHaveProperty('references');
+    const half = (letter: string) => `https://example.com/${letter.repeat(500)}`;
+    expect(specOf({ references: [half('a'), half('b'), ...short] }).references).toEqual([half('a'), ...short]);
     for (const odd of ['https://example.com/\u0007', 'https://example.com/\ud800', 'https://a\nb']) {
       expect(specOf({ references: [odd, ...short] }).references).toEqual(short);
     }
@@ -218,6 +220,27 @@ describe('observationOf', () => {
     expect(bytesOf(full.spec.details)).toBeGreaterThan(1000);
     expect(bytesOf(full.spec.details)).toBeLessThan(2048);
     expect(bytesOf(full)).toBeLessThanOrEqual(7168);
+  });
+});
+
+describe('the largest Observation', () => {
+  it.each(['x', '"', '€', '🦀', '\u0000'])('of %j takes no more than 7168 bytes, and still has details', (unit) => {
+    const long = unit.repeat(5000);
+    const by = { username: long, groups: Array(9).fill(long), sourceIP: long, userAgent: long, via: long };
+    const about = { apiVersion: long, kind: long, name: long, namespace: long };
+    const references = [`https://example.com/${'x'.repeat(1002)}`];
+    const said = { rule: long, summary: long, remediation: long, references, details: { message: long } };
+    const object = observationOf(
+      { ...finding, ...said, category: 'c'.repeat(63), eventType: 'e'.repeat(63), resource: about, actor: by },
+      {
+        ...{ name: `${'s'.repeat(63)}-${'0'.repeat(32)}`, namespace: 'n'.repeat(63), source: 's'.repeat(63) },
+        ...{ state: { slot: '0'.repeat(32), digest: '0'.repeat(32) }, correlationId: long },
+        ...{ ttl: 604_800, expiresAt: now, now },
+      },
+    );
+    expect(bytesOf(object)).toBeLessThanOrEqual(7168);
+    expect(object.spec.remediation).toMatch(/… \(cut\)$/);
+    expect(object.spec.details.message).toMatch(/… \(cut\)$/);
   });
 });
 

@@ -1,3 +1,5 @@
+import { controllerReads } from '../../shared/function/definitions.ts';
+
 /** The rights of all functions together. roles.test.ts tests what each one needs. */
 export const writerRules = [
   { apiGroups: ['zen.kube-zen.io'], resources: ['observations'], verbs: ['get', 'list', 'create', 'patch', 'delete'] },
@@ -7,6 +9,7 @@ export const writerRules = [
     verbs: ['get', 'list'],
   },
   { apiGroups: [''], resources: ['configmaps'], verbs: ['get', 'list'] },
+  ...controllerReads.map(({ group, resources, verbs }) => ({ apiGroups: [group], resources, verbs })),
   {
     apiGroups: ['zen.kube-zen.io'],
     resources: ['observationfilters', 'observationmappings', 'ingesters'],

@@ -4,6 +4,9 @@ import { join } from 'node:path';
 /** Real payloads that are kept beside the project; tests read them where they are, and say so where they are not. */
 const folder = join(import.meta.dirname, '..', '..', '..', 'shared', 'corpus');
 
+/** Small inputs that once went wrong, beside them. */
+export const casesFolder = join(folder, '..', 'cases');
+
 export const corpusMissing: string | undefined = existsSync(join(folder, 'INDEX.md'))
   ? undefined
   : 'no corpus beside the project: its real payloads are not tried';

@@ -307,7 +307,7 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     for (const name of [strange, oldObject.metadata.name]) {
       const one = stored.find(({ ref }) => ref.name === name);
       if (!one) throw new Error(`${name} is not listed`);
-      expect(await store.relabel(one.ref, { [labels.state]: 'missing', [labels.since]: '1' }, signal)).toBe(true);
+      expect(await store.patch(one, { labels: { [labels.state]: 'missing', [labels.since]: '1' } }, signal)).toBe(true);
       const { body } = await cluster.request('GET', `${observations}/${name}`);
       expect(body.metadata.labels).toEqual({ ...one.labels, [labels.state]: 'missing', [labels.since]: '1' });
     }

@@ -23,6 +23,29 @@ describe('maskText and maskSecrets', () => {
     ['aws configure set AKIAIOSFODNN7EXAMPLE', 'aws configure set ***'],
     [`echo ghp_${'a'.repeat(36)}`, 'echo ***'],
     ['echo eyJhbGciOiJI.eyJzdWIiOiIx.SflKxwRJSMeK', 'echo ***'],
+    ['found value: DB_PASSWORD=PLANTED-1', 'found value: DB_PASSWORD=***'],
+    ['DB_PASS=PLANTED ./run', 'DB_PASS=*** ./run'],
+    ['AWS_SECRET_KEY: PLANTED', 'AWS_SECRET_KEY: ***'],
+    ['the password: PLANTED and more of it', 'the password: *** and more of it'],
+    ['password: 12345678', 'password: ***'],
+    ['{"password": "PLANTED with spaces", "user": "eve"}', '{"password": "***", "user": "eve"}'],
+    ["password='PLANTED with spaces'", "password='***'"],
+    [String.raw`"{\"token\":\"PLANTED\",\"a\":1}"`, String.raw`"{\"token\":\"***\",\"a\":1}"`],
+    ['env: {"name": "DB_PASSWORD", "value": "PLANTED"}', 'env: {"name": "DB_PASSWORD", "value": "***"}'],
+    ['- name: API_TOKEN\n  value: PLANTED', '- name: API_TOKEN\n  value: ***'],
+    ['secrets: password=PLANTED', 'secrets: ***'],
+    ['secrets=[token=PLANTED]', 'secrets=[token=***'],
+    ['token: PLANTED user: eve', 'token: *** user: eve'],
+    ['curl -H "Cookie: session=PLANTED; a=b"', 'curl -H "Cookie: ***"'],
+    ['https://x.example.com/blob?sv=1&sig=PLANTED&se=2', 'https://x.example.com/blob?sv=1&sig=***&se=2'],
+    [
+      'kubectl create secret generic x --from-literal=key=PLANTED',
+      'kubectl create secret generic x --from-literal=key=***',
+    ],
+    ['docker login -u eve -p PLANTED registry', 'docker login -u eve -p *** registry'],
+    ['redis-cli -h db -a PLANTED', 'redis-cli -h db -a ***'],
+    [`key ${'AIza'}${'a'.repeat(35)}`, 'key ***'],
+    [`stripe ${'sk_live_'}${'a'.repeat(24)}`, 'stripe ***'],
     ['-----BEGIN RSA PRIVATE KEY-----\nPLANTED\n-----END RSA PRIVATE KEY-----', '***'],
   ])('%s', (text, masked) => {
     expect(maskText(text)).toBe(masked);
@@ -37,6 +60,29 @@ describe('maskText and maskSecrets', () => {
     'https://example.com:8080/path@here',
     'token refresh done',
     'mysql --protocol tcp',
+    'Ensure that the --token-auth-file argument is not set',
+    'Ensure that the --use-service-account-credentials argument is set to true',
+    '--use-service-account-credentials=true',
+    'automountServiceAccountToken: false',
+    'edit the file to set authorization: mode to Webhook',
+    'password must be set, and the Secret shop/db has none',
+    'password: must be set',
+    'secrets: none',
+    'secrets: 3, tokens: 2',
+    'ClusterRole ops may do secrets: get, list, watch',
+    'env DB_PASSWORD: {secretKeyRef: {name: db, key: password}}',
+    'imagePullSecrets: - name: registry',
+    'DB_PASSWORD=$(DB_PASSWORD_FROM_SECRET)',
+    `PGPASSWORD=$\{PGPASSWORD} psql`,
+    'token=<NA> user=root',
+    'token: /var/run/secrets/kubernetes.io/serviceaccount/token',
+    'no-token/validate-automountServiceAccountToken: validation error: mounting of tokens is not allowed',
+    'no-token/validate-automountServiceAccountToken: Auto-mounting of tokens is not allowed',
+    'Authentication and Authorization: Client certificate authentication should not be used',
+    '"apiserver.latency.k8s.io/authorization":"4.667µs"',
+    '{"total_pass": 37, "total_fail": 36}',
+    'The bearer authentication is off',
+    'Add an api key: --bc-api-key <api-key>',
   ])('leaves %s unchanged', (text) => {
     expect(maskText(text)).toBe(text);
   });
@@ -52,13 +98,37 @@ describe('maskText and maskSecrets', () => {
       apiToken: '***',
       tokens: 3,
     });
+    expect(maskSecrets({ tokens: ['PLANTED'], secret: { name: 'db' }, token: 'false' })).toEqual({
+      tokens: ['***'],
+      secret: { name: 'db' },
+      token: 'false',
+    });
+    expect(maskSecrets([{ name: 'DB_PASSWORD', value: 'PLANTED' }])).toEqual([{ name: 'DB_PASSWORD', value: '***' }]);
     let deep: unknown = 'PLANTED';
     for (let level = 0; level < 100; level += 1) deep = { a: deep };
     expect(JSON.stringify(maskSecrets(deep))).not.toContain('PLANTED');
   });
 
   it('gives the same result with and without the quick test', () => {
-    const words = ['pass', 'pwd=', 'secret:', 'Token ', 'api_key=', 'credential ', 'Authorization: ', 'Bearer ', '://'];
+    const words = [
+      'a_pass',
+      'pwd=',
+      'login',
+      ' -a ',
+      'redis-cli',
+      'Cookie: ',
+      '?sig=',
+      '--from-literal=a=',
+      '_live_',
+      'value: ',
+      'secret:',
+      'Token ',
+      'api_key=',
+      'credential ',
+      'Authorization: ',
+      'Bearer ',
+      '://',
+    ];
     const formats = [
       '-u',
       ' -p',

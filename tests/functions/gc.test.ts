@@ -275,7 +275,7 @@ describe('gc', () => {
     const wrap = (store: Store): Partial<Store> => ({
       async *expired(now, signal) {
         for await (const stored of store.expired(now, signal)) {
-          await store.relabel(stored.ref, { [labels.expires]: '999999' }, signal);
+          await store.patch(stored, { labels: { [labels.expires]: '999999' } }, signal);
           yield stored;
         }
       },

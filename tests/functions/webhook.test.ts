@@ -136,6 +136,20 @@ describe('what a webhook sends to the Broker', () => {
     ]);
   });
 
+  it('is every good alert of a list; the others are counted by reason', async () => {
+    const good = { rule: 'r', priority: 'Error' };
+    const list = [
+      good,
+      { rule: 'r', priority: 'Loud' },
+      { rule: 'r', priority: 'Debug' },
+      { ...good, source: 'internal' },
+    ];
+    const { published, summary } = await receive(list, '/falco/webhook');
+    expect(published.map(({ data }) => data)).toEqual([expect.objectContaining(good)]);
+    expect(summary).toMatchObject({ dropped: 1, skipped: { below_minimum_priority: 1, internal: 1 } });
+    expect(summary.warnings).toEqual([expect.stringContaining('body[1].priority: must be one of')]);
+  });
+
   it.each<[string, Record<string, unknown>, 'unwanted' | 'refused']>([
     ['a get', { verb: 'get' }, 'unwanted'],
     ['a list', { verb: 'list' }, 'unwanted'],
@@ -563,6 +577,6 @@ describe('a webhook whose Trigger is not ready', () => {
 
   it('still counts what no rule wants', async () => {
     const { summary } = await receive({ rule: 'r', priority: 'Debug' }, '/falco/webhook', { isRouted: () => false });
-    expect(summary.skipped).toEqual({ unwanted: 1 });
+    expect(summary.skipped).toEqual({ below_minimum_priority: 1 });
   });
 });

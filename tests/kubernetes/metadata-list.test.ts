@@ -12,6 +12,16 @@ interface Item {
   readonly labels: Readonly<Record<string, string>>;
   /** Of fields that nothing here reads, such as managedFields. */
   readonly other: string;
+  /** In seconds. */
+  readonly deleted: number | undefined;
+  readonly owners: readonly Owner[];
+}
+
+interface Owner {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly controller: boolean;
 }
 
 interface List {
@@ -30,6 +40,18 @@ function writeEntry([key, value]: readonly [string, string], writer: PbfWriter):
   writeText(writer, 2, value);
 }
 
+function writeTime(seconds: number, writer: PbfWriter): void {
+  writer.writeVarintField(1, seconds);
+}
+
+function writeOwner({ apiVersion, kind, name, controller }: Owner, writer: PbfWriter): void {
+  writeText(writer, 1, kind);
+  writeText(writer, 3, name);
+  writeText(writer, 4, 'a uid');
+  writeText(writer, 5, apiVersion);
+  writer.writeBooleanField(6, controller);
+}
+
 function writeMetadata(item: Item, writer: PbfWriter): void {
   writeText(writer, 1, item.name);
   writeText(writer, 2, item.other);
@@ -37,9 +59,12 @@ function writeMetadata(item: Item, writer: PbfWriter): void {
   writeText(writer, 5, item.uid);
   writeText(writer, 6, item.resourceVersion);
   writer.writeVarintField(7, 1);
-  writer.writeMessage(8, (seconds: number, time) => time.writeVarintField(1, seconds), item.seconds);
+  writer.writeMessage(8, writeTime, item.seconds);
+  if (item.deleted !== undefined) writer.writeMessage(9, writeTime, item.deleted);
   for (const entry of Object.entries(item.labels)) writer.writeMessage(11, writeEntry, entry);
   writer.writeMessage(12, writeEntry, ['annotation', item.other]);
+  writer.writeMessage(12, writeEntry, ['another annotation', item.other]);
+  for (const owner of item.owners) writer.writeMessage(13, writeOwner, owner);
   writer.writeMessage(17, writeEntry, ['manager', item.other]);
 }
 
@@ -77,6 +102,10 @@ const lists: fc.Arbitrary<List> = fc.record({
       resourceVersion: text,
       other: text,
       seconds: fc.integer({ min: 0, max: 4_102_444_800 }),
+      deleted: fc.option(fc.integer({ min: 1, max: 4_102_444_800 }), { nil: undefined }),
+      owners: fc.array(fc.record({ apiVersion: text, kind: text, name: text, controller: fc.boolean() }), {
+        maxLength: 2,
+      }),
       // No label of Kubernetes has that name.
       labels: fc.dictionary(
         text.filter((name) => name !== '__proto__'),
@@ -88,31 +117,40 @@ const lists: fc.Arbitrary<List> = fc.record({
   ),
 });
 
+const isWanted = (annotation: string): boolean => annotation === 'annotation';
+
 describe('a list of metadata in protobuf', () => {
   it('is read as its JSON would be, whatever else is in it', () => {
     fc.assert(
       fc.property(lists, (list) => {
-        expect(decodeMetadataList(Buffer.from(encode(list)))).toEqual({
+        expect(decodeMetadataList(Buffer.from(encode(list)), isWanted)).toEqual({
           resourceVersion: list.resourceVersion,
           continue: list.continue,
-          items: list.items.map(({ seconds, other, ...rest }) => ({ ...rest, createdAt: seconds * 1000 })),
+          items: list.items.map(({ seconds, other, deleted, owners, ...rest }) => ({
+            ...rest,
+            createdAt: seconds * 1000,
+            deletedAt: deleted === undefined ? undefined : deleted * 1000,
+            annotations: { annotation: other },
+            hasAnnotations: true,
+            ownerReferences: owners,
+          })),
         });
       }),
     );
   });
 
   it('is refused where it is something else', () => {
-    expect(() => decodeMetadataList(Buffer.from('{"kind":"PartialObjectMetadataList"}'))).toThrow(
+    expect(() => decodeMetadataList(Buffer.from('{"kind":"PartialObjectMetadataList"}'), isWanted)).toThrow(
       "not Kubernetes' protobuf",
     );
-    expect(() => decodeMetadataList(Buffer.alloc(0))).toThrow("not Kubernetes' protobuf");
+    expect(() => decodeMetadataList(Buffer.alloc(0), isWanted)).toThrow("not Kubernetes' protobuf");
   });
 
   it('comes to an end with any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
         try {
-          decodeMetadataList(Buffer.concat([Buffer.from('k8s\0'), bytes]));
+          decodeMetadataList(Buffer.concat([Buffer.from('k8s\0'), bytes]), isWanted);
         } catch (error) {
           expect(error).toBeInstanceOf(Error);
         }

@@ -159,7 +159,7 @@ describe("a tool's own file in --objects", () => {
       'trivy image',
       'image.json',
       text(image('registry.test:5000/shop/cart:1.2', 'CVE-1')),
-      ['trivy vulnerability zen-system registry.test:5000/shop/cart:1.2'],
+      ['trivy vulnerability zen-system registry.test:5000/shop/cart'],
     ],
     ['trivy fs', 'folder.json', text(folderScan), ['trivy misconfiguration zen-system folder.json']],
     [

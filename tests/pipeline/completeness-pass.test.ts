@@ -103,7 +103,7 @@ describe('a pass', () => {
     expect(await world.pass()).toMatchObject({ observed: 3, created: [], unchanged: 3, duplicate: 0, relabelled: {} });
     for (const name of ['a', 'b', 'c']) world.remove(name);
     expect(await world.pass()).toMatchObject({ observed: 0, relabelled: { missing: 3 } });
-    world.clock.now += 30 * minute;
+    world.clock.now += 31 * minute;
     expect(await world.pass()).toMatchObject({ relabelled: { resolved: 3 } });
     world.clock.now += 30 * minute;
     expect(await world.pass()).toMatchObject({ relabelled: {} });
@@ -211,8 +211,8 @@ describe('a pass', () => {
     world.objects.all.push(anObject('broken', { findings: 7 }), anObject('c', { resource: crate, findings: 7 }));
     await world.pass();
     world.objects.all.length = 0;
-    expect(await world.pass()).toMatchObject({ relabelled: {} });
-    expect(await world.states()).toEqual({ event: 'none', node: 'none', 'unreadable-object': 'none' });
+    expect(await world.pass()).toMatchObject({ relabelled: { missing: 2 } });
+    expect(await world.states()).toEqual({ event: 'none', node: 'none', 'unreadable-object': 'missing' });
   });
 
   it.each([
@@ -316,7 +316,7 @@ describe('ageOrphans', () => {
     const all = () => tallied(world.context, (context) => ageOrphans(() => true, context));
     expect(await all()).toEqual({ ...createTally().read(), relabelled: { missing: 2 } });
     expect(await all()).toEqual(createTally().read());
-    world.clock.now += 30 * minute;
+    world.clock.now += 31 * minute;
     expect(await all()).toEqual({ ...createTally().read(), relabelled: { resolved: 2 } });
     expect(await world.states()).toEqual({ a: 'resolved', b: 'resolved', event: 'none' });
   });

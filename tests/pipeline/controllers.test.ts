@@ -300,4 +300,27 @@ describe('what is written', () => {
     expect(await handled(boxes, ping, test.context)).toMatchObject({ created: [{ count: 1 }] });
     expect((await stored(test)).map(({ spec }) => spec.resource)).toEqual([aboutPod.resource]);
   });
+
+  it('keeps a controller that is known when what it says changes and the look-up fails', async () => {
+    const test = createContext();
+    const { controllerOf } = test.objects;
+    const report = (message: string, isAway: boolean) => {
+      test.clock.now += 6 * minute;
+      test.objects.controllerOf = isAway
+        ? async () => {
+            throw new Refusal(503, 'the API server can not be reached');
+          }
+        : controllerOf;
+      const object = anObject('a', { findings: [aFinding('a', { ...aboutPod, details: { message } })] });
+      test.objects.all.splice(cluster.length, 1, object);
+      return handled(boxes, ping, test.context);
+    };
+    const says = async () => (await stored(test)).map(({ spec: { resource, details } }) => [details.message, resource]);
+    await report('first', true);
+    expect(await says()).toEqual([['first', aboutPod.resource]]);
+    await report('second', false);
+    expect(await says()).toEqual([['second', deployment]]);
+    await report('third', true);
+    expect(await says()).toEqual([['third', deployment]]);
+  });
 });

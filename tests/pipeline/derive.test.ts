@@ -81,7 +81,7 @@ describe('derive', () => {
     const own = row({
       resource: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'x' },
     });
-    expect(derive([own], options)).toEqual({ findings: [], filtered: { self: 1 } });
+    expect(derive([own], options)).toEqual({ findings: [], filtered: { self: 1 }, dropped: [own] });
     expect(derive([own], { ...options, dropOwn: false }).findings).toHaveLength(1);
   });
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { KubernetesObject, Stored } from '../../shared/function/stores.ts';
-import { mergeByNamespace } from '../../shared/pipeline/merge-by-namespace.ts';
+import { type Listed, mergeByNamespace } from '../../shared/pipeline/merge-by-namespace.ts';
 import { anObject, crate } from './test-sources.ts';
 
 function aStored(name: string, namespace: string): Stored {
-  return { ref: { namespace, name, uid: 'u', version: '1' }, labels: {}, createdAt: 0 };
+  return { ref: { namespace, name, uid: 'u', version: '1' }, labels: {}, hasAnnotations: false, createdAt: 0 };
 }
 
 /** A list that remembers how far it was read, and whether it was closed. */
@@ -23,13 +23,17 @@ function listOf<Item>(...items: readonly Item[]) {
   return { state, items: read() };
 }
 
-/** The groups as `<namespace>: <stored> | <objects>`, with ` late` after those that are late. */
+async function* listed(objects: AsyncIterable<KubernetesObject>): AsyncGenerator<Listed> {
+  for await (const object of objects) yield { object, isMetadata: false };
+}
+
+/** The groups as `<namespace>: <stored> | <objects>`. */
 async function merged(stored: AsyncIterable<Stored>, lists: readonly AsyncIterable<KubernetesObject>[]) {
   const groups: string[] = [];
-  for await (const group of mergeByNamespace(stored, lists)) {
-    const names = (await Array.fromAsync(group.objects)).map(({ metadata }) => metadata.name);
+  for await (const group of mergeByNamespace(stored, lists.map(listed))) {
+    const names = (await Array.fromAsync(group.objects)).map(({ object }) => object.metadata.name);
     const known = group.stored.map(({ ref }) => ref.name);
-    groups.push(`${group.namespace}: ${known} | ${names}${group.isLate ? ' late' : ''}`);
+    groups.push(`${group.namespace}: ${known} | ${names}`);
   }
   return groups;
 }
@@ -39,7 +43,12 @@ const inNamespace = (namespace: string) => anObject(namespace, { namespace });
 /** An object, and the stored finding of it. */
 function itemOf(name: string) {
   const object: KubernetesObject = { apiVersion: 'v1', kind: 'Thing', metadata: { name, namespace: 'shop' } };
-  const stored: Stored = { ref: { namespace: 'shop', name, uid: name, version: '1' }, labels: {}, createdAt: 0 };
+  const stored: Stored = {
+    ref: { namespace: 'shop', name, uid: name, version: '1' },
+    labels: {},
+    hasAnnotations: false,
+    createdAt: 0,
+  };
   return { object, stored };
 }
 
@@ -56,9 +65,9 @@ describe('mergeByNamespace', () => {
       yield* all.map(({ object }) => object);
     }
     const found: [stored: string[], objects: string[]][] = [];
-    for await (const group of mergeByNamespace(stored(), [objects()])) {
+    for await (const group of mergeByNamespace(stored(), [listed(objects())])) {
       const shown = await Array.fromAsync(group.objects);
-      found.push([group.stored.map(({ ref }) => ref.name), shown.map(({ metadata }) => metadata.name)]);
+      found.push([group.stored.map(({ ref }) => ref.name), shown.map(({ object }) => object.metadata.name)]);
     }
     expect(found).toEqual([
       [
@@ -87,16 +96,16 @@ describe('mergeByNamespace', () => {
     expect(await merged(listOf<Stored>().items, [objects.items, crates.items])).toEqual([':  | c,d', 'a:  | a']);
   });
 
-  it('marks a group as late if a list is out of order, but still returns its objects', async () => {
+  it('returns the objects of a list that is out of order in groups of their own', async () => {
     const stored = listOf(aStored('s1', 'a'), aStored('s2', 'b'));
     const objects = listOf(inNamespace('b'), inNamespace('a'), inNamespace('c'));
-    expect(await merged(stored.items, [objects.items])).toEqual(['a: s1 | ', 'b: s2 | b', 'a:  | a late', 'c:  | c']);
+    expect(await merged(stored.items, [objects.items])).toEqual(['a: s1 | ', 'b: s2 | b', 'a:  | a', 'c:  | c']);
   });
 
   it('goes on to the next namespace even if the objects of one were not read', async () => {
     const objects = listOf(inNamespace('a'), anObject('more', { namespace: 'a' }), inNamespace('b'));
     const namespaces: string[] = [];
-    for await (const { namespace } of mergeByNamespace(listOf<Stored>().items, [objects.items])) {
+    for await (const { namespace } of mergeByNamespace(listOf<Stored>().items, [listed(objects.items)])) {
       namespaces.push(namespace);
     }
     expect(namespaces).toEqual(['a', 'b']);
@@ -105,7 +114,7 @@ describe('mergeByNamespace', () => {
   it('reads no more than one object ahead, and closes all lists when the reader stops', async () => {
     const stored = listOf(aStored('s1', 'a'), aStored('s2', 'b'), aStored('s3', 'c'));
     const objects = listOf(inNamespace('a'), inNamespace('b'), inNamespace('c'));
-    for await (const { namespace } of mergeByNamespace(stored.items, [objects.items])) {
+    for await (const { namespace } of mergeByNamespace(stored.items, [listed(objects.items)])) {
       expect([namespace, stored.state.read, objects.state.read]).toEqual(['a', 2, 1]);
       break;
     }
@@ -123,8 +132,9 @@ describe('mergeByNamespace', () => {
   });
 
   it('accepts lists that cannot be closed', async () => {
-    const endless: AsyncIterable<KubernetesObject> = {
-      [Symbol.asyncIterator]: () => ({ next: async () => ({ done: false, value: inNamespace('a') }) }),
+    const item = { object: inNamespace('a'), isMetadata: false };
+    const endless: AsyncIterable<Listed> = {
+      [Symbol.asyncIterator]: () => ({ next: async () => ({ done: false, value: item }) }),
     };
     for await (const { namespace } of mergeByNamespace(listOf<Stored>().items, [endless])) {
       expect(namespace).toBe('a');

@@ -26,19 +26,6 @@ const checks = kindOf('scans.example.com', 'Check', 'checks');
 const oldChecks = kindOf('old.example.com', 'Check', 'checks');
 const clusterScans = kindOf('scans.example.com', 'ClusterScan', 'clusterscans', false);
 
-/** A row of a report. What is not said is the same in all rows. */
-export interface Row {
-  readonly id: string;
-  readonly severity?: string;
-  readonly summary?: string;
-  readonly remediation?: string;
-  readonly references?: readonly string[];
-  readonly fixedIn?: string;
-  /** The namespace of the affected resource, if that isn't the report's. */
-  readonly namespace?: string;
-  readonly detectedAt?: string;
-}
-
 const row = z.object({
   id: z.string(),
   severity: z.string().default('high'),

@@ -59,8 +59,10 @@ export function createTestObjects(): TestObjects {
       if (objects.failing) throw new Refusal(503, 'the list failed');
     },
     async *listMetadata(resource, namespace, signal) {
-      for await (const { apiVersion, kind, metadata } of objects.list(resource, namespace, signal)) {
-        yield { apiVersion, kind, metadata };
+      for await (const object of objects.list(resource, namespace, signal)) {
+        const { apiVersion, kind, metadata } = object;
+        // An object without a version is whole, as in a folder.
+        yield metadata.resourceVersion === undefined ? object : { apiVersion, kind, metadata };
       }
     },
     async apply(resource, object) {

@@ -9,7 +9,7 @@ import { aFinding, anObservationOf, slotOf, storeContract } from './store-contra
 
 storeContract('embedded, on disk', async () => {
   const store = createEmbeddedStore({ data: temporaryFolder(), now: Date.now });
-  return { store, now: Date.now, namespaces: ['shop', 'shopping'], close: async () => store.close() };
+  return { store, reader: store, now: Date.now, namespaces: ['shop', 'shopping'], close: async () => store.close() };
 });
 
 describe('embedded store', () => {
@@ -83,7 +83,7 @@ describe('embedded store', () => {
       const [old] = await Array.fromAsync(store.names({ source: 'contract', namespace: 'shop' }, signal));
       expect(old).toMatchObject({ labels: oldLabels, createdAt });
       if (!old) throw new Error('not listed');
-      expect(await store.relabel(old.ref, { [labels.state]: 'missing', [labels.since]: '1' }, signal)).toBe(true);
+      expect(await store.patch(old, { labels: { [labels.state]: 'missing', [labels.since]: '1' } }, signal)).toBe(true);
       const finding = aFinding('new', 'shop');
       expect(await store.create(anObservationOf(finding), signal)).toBe('created');
       const ofSlot = await Array.fromAsync(store.names({ slots: [slotOf(finding)], namespace: 'shop' }, signal));

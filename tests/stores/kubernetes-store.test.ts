@@ -29,7 +29,7 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
 
   storeContract('Kubernetes', async () => {
     const { store, close } = connect();
-    return { store, now: Date.now, namespaces: ['shop', 'shopping'], close: async () => close() };
+    return { store, reader: store, now: Date.now, namespaces: ['shop', 'shopping'], close: async () => close() };
   });
 
   readerContract('Kubernetes', async () => {

@@ -6,9 +6,11 @@ import { contentHash } from '../../shared/finding/canonical-json.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
 import { findingDigest, observationName } from '../../shared/finding/name.ts';
 import type { Store, Stored } from '../../shared/function/stores.ts';
+import type { ObservationReader } from '../../shared/view/observation-reader.ts';
 
 export interface StoreUnderTest {
   readonly store: Store;
+  readonly reader: ObservationReader;
   /** Milliseconds since 1970 by the store's own clock. */
   now(): number;
   /** Two namespaces that exist, of which the first sorts before the second. */
@@ -130,12 +132,49 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       const read = async (): Promise<Stored | undefined> => (await collect(under.store.names({ source }, signal)))[0];
       const before = await read();
       if (!before) throw new Error('not stored');
-      expect(await under.store.relabel(before.ref, { [labels.state]: 'missing' }, signal)).toBe(true);
+      expect(await under.store.patch(before, { labels: { [labels.state]: 'missing' } }, signal)).toBe(true);
       const after = await read();
       expect(after?.labels).toEqual({ ...before.labels, [labels.state]: 'missing' });
       expect(after?.ref.uid).toBe(before.ref.uid);
-      expect(await under.store.relabel(before.ref, { [labels.state]: 'resolved' }, signal)).toBe(false);
+      expect(await under.store.patch(before, { labels: { [labels.state]: 'resolved' } }, signal)).toBe(false);
       expect((await read())?.labels[labels.state]).toBe('missing');
+    });
+
+    it('replaces what is said about a finding, whole, and nothing else, and finds it by its name', async () => {
+      const source = 'patch';
+      const given = { ...aFinding('p', first), remediation: 'update', references: ['https://example.com/1'] };
+      const object = anObservationOf(given, { source });
+      await under.store.create(object, signal);
+      const { name } = object.metadata;
+      const before = await under.store.find(first, name, signal);
+      if (!before) throw new Error('not found');
+      expect(before.labels).toEqual(object.metadata.labels);
+      const facts = { severity: 'LOW' as const, summary: 'it is better', details: { fixedVersion: '3.0.1' } };
+      const changed = { [labels.severity]: 'LOW', [labels.digest]: 'another' };
+      expect(await under.store.patch(before, { labels: changed, history: '[]', facts }, signal)).toBe(true);
+      const after = await under.store.find(first, name, signal);
+      expect(after).toMatchObject({ labels: { ...before.labels, ...changed }, history: '[]' });
+      const { items } = await under.reader.read({ source, namespace: first, limit: 9 });
+      const { severity: _severity, summary: _summary, details: _details, ...said } = object.spec;
+      const { remediation: _remediation, references: _references, ...kept } = said;
+      expect(items.map(({ spec }) => spec)).toEqual([{ ...kept, ...facts }]);
+      expect(items[0]?.metadata.annotations).toMatchObject(object.metadata.annotations);
+      expect(await under.store.patch(before, { labels: {}, facts }, signal)).toBe(false);
+      expect(await under.store.find(second, name, signal)).toBeUndefined();
+      expect(await under.store.find(first, `${name}0`, signal)).toBeUndefined();
+    });
+
+    it('gives a rule to an Observation without one', async () => {
+      const source = 'ruleless';
+      const whole = anObservationOf(aFinding('none', first), { source });
+      const { rule: _rule, summary: _summary, ...old } = whole.spec;
+      await under.store.create({ ...whole, spec: old }, signal);
+      const stored = await under.store.find(first, whole.metadata.name, signal);
+      if (!stored) throw new Error('not found');
+      const facts = { severity: 'HIGH' as const, summary: 'now', details: {}, rule: 'CVE-1' };
+      expect(await under.store.patch(stored, { labels: {}, facts }, signal)).toBe(true);
+      const { items } = await under.reader.read({ source, namespace: first, limit: 9 });
+      expect(items.map(({ spec }) => [spec.rule, spec.summary])).toEqual([['CVE-1', 'now']]);
     });
 
     it('deletes the version that was read, and says if the object has changed or is gone', async () => {
@@ -143,13 +182,13 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       await under.store.create(anObservationOf(aFinding('d', first), { source }), signal);
       const [before] = await collect(under.store.names({ source }, signal));
       if (!before) throw new Error('not stored');
-      await under.store.relabel(before.ref, { [labels.state]: 'missing' }, signal);
+      await under.store.patch(before, { labels: { [labels.state]: 'missing' } }, signal);
       expect(await under.store.delete(before.ref, signal)).toBe(false);
       const [after] = await collect(under.store.names({ source }, signal));
       if (!after) throw new Error('deleted though it had changed');
       expect(await under.store.delete(after.ref, signal)).toBe(true);
       expect(await under.store.delete(after.ref, signal)).toBe(false);
-      expect(await under.store.relabel(after.ref, { [labels.state]: 'open' }, signal)).toBe(false);
+      expect(await under.store.patch(after, { labels: { [labels.state]: 'open' } }, signal)).toBe(false);
       expect(await collect(under.store.names({ source }, signal))).toEqual([]);
     });
 
@@ -163,10 +202,10 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       );
       await under.store.create(anObservationOf(aFinding('young', first), { source, now }), signal);
       const renewed = anObservationOf(aFinding('renewed', first), { source }).metadata.name;
-      for (const { ref } of await collect(under.store.names({ source }, signal))) {
-        if (ref.name !== renewed) continue;
+      for (const stored of await collect(under.store.names({ source }, signal))) {
+        if (stored.ref.name !== renewed) continue;
         const later = String(Math.ceil(now / 3_600_000) + 5);
-        await under.store.relabel(ref, { [labels.expires]: later }, signal);
+        await under.store.patch(stored, { labels: { [labels.expires]: later } }, signal);
       }
       const expired = (await Array.fromAsync(under.store.expired(now, signal))).filter((one) => one.source === source);
       expect(namesOf(expired)).toEqual([anObservationOf(aFinding('old', first), { source }).metadata.name]);

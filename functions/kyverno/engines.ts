@@ -1,0 +1,45 @@
+import type { ObjectMetadata } from '../../shared/finding/object-schema.ts';
+import { isPresent, text } from '../../shared/finding/values.ts';
+import { wordsOf } from './properties.ts';
+
+/** Tools that have sources of their own here, but whose findings adapters also copy into policy reports; and ourselves. */
+const copied = /^(?:falco|falcosidekick|trivy|kube ?bench|zen ?watcher|zen kube zen io)\b/;
+
+/** Keys that only those tools' results have, of adapters that don't say who they are. */
+const copiedKeys = /^(?:evt|proc|fd|ka)\.|^AuditConfig$/;
+
+/** Kyverno's own engines, and the API server's policies, which it reports on. Their properties say how, not what. */
+const kyvernoEngine = /^kyverno|^(?:validating|mutating)admissionpolicy$/i;
+
+const engineLabel = 'policy.kubernetes.io/engine';
+
+/** Labels that name who made a report, though not always the engine that judged. */
+const makerLabels = ['app.kubernetes.io/managed-by', 'app.kubernetes.io/created-by', 'app.kubernetes.io/part-of'];
+
+interface Maker {
+  readonly source?: string | null | undefined;
+  readonly metadata: ObjectMetadata;
+}
+
+/** The engine that judged: the result's, or else the report's. Empty if neither names one. */
+export function engineOf(source: string | null | undefined, report: Maker): string {
+  return text(source)?.trim() ?? text(report.source)?.trim() ?? text(report.metadata.labels?.[engineLabel]) ?? '';
+}
+
+/** Whether a result is another source's finding, in whatever way the names are spelled. */
+export function hasOwnSource(engine: string, keys: readonly string[], { metadata }: Maker): boolean {
+  const labels = metadata.labels ?? {};
+  const names = [engine, ...[engineLabel, ...makerLabels].map((key) => labels[key] ?? '')];
+  if (names.some((name) => copied.test(wordsOf(name)))) return true;
+  if (Object.keys(labels).some((key) => key.startsWith('zen.kube-zen.io/'))) return true;
+  return engine === '' && keys.some((key) => copiedKeys.test(key));
+}
+
+/**
+ * Whether an engine is not Kyverno's. An image scanner reports all packages under one policy, so only the properties
+ * tell its findings apart.
+ */
+export function isForeign(engine: string, { metadata }: Maker): boolean {
+  if (isPresent(engine)) return !kyvernoEngine.test(engine);
+  return metadata.labels?.['app.kubernetes.io/managed-by'] !== 'kyverno';
+}

@@ -1,0 +1,492 @@
+import { describe, expect, it } from 'vitest';
+import toolFile from '../../functions/tool-files/trivy.ts';
+import { mergeFindings } from '../../functions/trivy/merge.ts';
+import { checkIdOf, placeOf, withoutVersions } from '../../functions/trivy/places.ts';
+import trivy from '../../functions/trivy.ts';
+import type { Finding } from '../../shared/finding/finding.ts';
+import { findingDigest, observationName } from '../../shared/finding/name.ts';
+import { objectMetadata } from '../../shared/finding/object-schema.ts';
+import { workloadKey } from '../../shared/finding/workload.ts';
+import { fileAnnotation } from '../../shared/function/file-annotation.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
+import { derive } from '../../shared/pipeline/derive.ts';
+import { normalizeData } from '../../shared/pipeline/parse.ts';
+import { allowAll } from '../pipeline/test-context.ts';
+
+const { source } = trivy;
+
+interface About {
+  readonly kind?: string;
+  readonly name?: string;
+  readonly container?: string | undefined;
+}
+
+function metadataOf({ kind = 'ReplicaSet', name = 'web-7d9c5b6f4d', container = 'web' }: About = {}) {
+  const labels = { 'trivy-operator.resource.kind': kind, 'trivy-operator.resource.name': name };
+  return {
+    name: `${kind}-${name}`.toLowerCase(),
+    namespace: 'shop',
+    labels: { ...labels, ...(container !== '' && { 'trivy-operator.container.name': container }) },
+  };
+}
+
+function reportOf(kind: string, report: object, about: About = {}) {
+  return { apiVersion: 'aquasecurity.github.io/v1alpha1', kind, metadata: metadataOf(about), report };
+}
+
+const artifact = { repository: 'shop/web', tag: '1.0' };
+const flaw = { vulnerabilityID: 'CVE-2099-1', resource: 'openssl', installedVersion: '3.0.1', severity: 'HIGH' };
+
+function images(...vulnerabilities: readonly unknown[]) {
+  return reportOf('VulnerabilityReport', { artifact, updateTimestamp: '2026-03-01T09:00:00Z', vulnerabilities });
+}
+
+function normalized(object: unknown, environment: Readonly<Record<string, string>> = {}) {
+  const settings = Object.assign({}, parseSettings(environment, source.settings, []));
+  return normalizeData(source, object, '2026-03-01T12:00:00Z', settings);
+}
+
+function derived(object: unknown) {
+  const { findings } = derive(normalized(object).findings, {
+    source: 'trivy',
+    dropOwn: true,
+    filter: allowAll,
+    merge: mergeFindings,
+    systemNamespace: 'zen-system',
+    watchNamespace: undefined,
+  });
+  return findings.map(({ name, digest, finding }) => ({ name, digest, finding }));
+}
+
+function namesAndDigests(object: unknown): string[] {
+  return derived(object)
+    .map(({ name, digest }) => `${name} ${digest}`)
+    .sort();
+}
+
+function onlyFinding(object: unknown): Finding {
+  const [finding, ...others] = derived(object);
+  if (!finding || others.length > 0) throw new Error(`${others.length} findings too many`);
+  return finding.finding;
+}
+
+const compliance = (status: object) => ({
+  apiVersion: 'aquasecurity.github.io/v1alpha1',
+  kind: 'ClusterComplianceReport',
+  metadata: { name: 'nsa' },
+  status,
+});
+
+const failing = { checkID: 'KSV017', success: false, severity: 'HIGH', title: 'Privileged' };
+
+describe('a summary', () => {
+  it.each<[eventType: string, object: unknown, ...said: string[]]>([
+    ['vulnerability', images({ ...flaw, fixedVersion: '3.0.2' }), 'CVE-2099-1', 'openssl 3.0.1', 'fixed in 3.0.2'],
+    ['minor-vulnerabilities', images({ ...flaw, severity: 'LOW' }), '1 LOW vulnerability', 'none with a fix', 'web'],
+    [
+      'end-of-life-os',
+      reportOf('VulnerabilityReport', { os: { family: 'debian', name: '9.13', eosl: true }, vulnerabilities: [] }),
+      'debian 9.13',
+      'end of life',
+      'container web',
+    ],
+    [
+      'exposed-secret',
+      reportOf('ExposedSecretReport', { secrets: [{ ruleID: 'pem', title: 'Private key', target: 'srv/key.pem' }] }),
+      'Private key',
+      'srv/key.pem',
+      'container web',
+    ],
+    ['misconfiguration', reportOf('ConfigAuditReport', { checks: [failing] }), 'KSV-0017', 'Privileged', 'web'],
+    [
+      'rbac-misconfiguration',
+      reportOf(
+        'RbacAssessmentReport',
+        { checks: [{ ...failing, messages: ['May do all'] }] },
+        { kind: 'Role', name: 'ops' },
+      ),
+      'Role ops',
+      'Privileged',
+      'May do all',
+    ],
+    [
+      'infra-misconfiguration',
+      reportOf('InfraAssessmentReport', { checks: [failing] }, { kind: 'Node', name: 'node-1' }),
+      'KSV-0017',
+      'Privileged',
+      'Node node-1',
+    ],
+    [
+      'compliance-failure',
+      compliance({ summaryReport: { controlCheck: [{ id: '1.0', name: 'Non-root', totalFail: 2 }] } }),
+      'nsa 1.0',
+      'Non-root',
+      '2 failures',
+    ],
+  ])('of %s says what, on what, and how bad', (eventType, object, ...said) => {
+    const finding = onlyFinding(object);
+    expect(finding.eventType).toBe(eventType);
+    for (const text of said) expect(finding.summary).toContain(text);
+    expect(finding.summary).not.toMatch(/undefined|null| {2}|\( *\)|[,:;] *$/);
+  });
+
+  it('keeps the fix in sight, however long a path and a package are', () => {
+    const packagePath = `${'folder/'.repeat(40)}x.jar`;
+    const { summary } = onlyFinding(images({ ...flaw, packagePath, fixedVersion: '3.0.2' }));
+    expect(summary.slice(0, 256)).toContain('fixed in 3.0.2');
+    expect(summary).toContain('/x.jar');
+  });
+});
+
+describe('withoutVersions', () => {
+  it.each([
+    ['app/log4j-core-2.14.1.jar', 'app/log4j-core.jar'],
+    ['app/netty-4.1.86.Final.jar', 'app/netty.jar'],
+    ['app/x-1.0-SNAPSHOT.jar', 'app/x.jar'],
+    ['app/x-1.0-20260301.101500-7.jar', 'app/x.jar'],
+    ['app/x-2.0.0-rc.1.jar', 'app/x.jar'],
+    ['app/guava-19.jar', 'app/guava.jar'],
+    ['app/guava-31.1-jre.jar', 'app/guava-jre.jar'],
+    ['usr/lib/python3.11/site-packages/six-1.16.0.dist-info', 'usr/lib/python/site-packages/six.dist-info'],
+    ['go/pkg/mod/example.com/x@v1.2.3/go.mod', 'go/pkg/mod/example.com/x/go.mod'],
+    ['usr/lib/libssl.so.1.1', 'usr/lib/libssl.so'],
+    [`nix/store/${'a1b2'.repeat(8)}-openssl-3.0.1/bin/openssl`, 'nix/store/openssl/bin/openssl'],
+    ['lib/x86_64-linux-gnu/libz.so', 'lib/x86_64-linux-gnu/libz.so'],
+    ['shard-1/app.jar', 'shard-1/app.jar'],
+    ['node_modules/base64/md5.js', 'node_modules/base64/md5.js'],
+  ])('of %s is %s', (path, expected) => {
+    expect(withoutVersions(path)).toBe(expected);
+  });
+});
+
+describe('placeOf', () => {
+  it.each<[target: string, type: string | undefined, expected: string | undefined]>([
+    ['usr/bin/gosu', 'lang-pkgs', 'usr/bin/gosu'],
+    ['Java', undefined, 'Java'],
+    ['manager', 'lang-pkgs', 'manager'],
+    ['shop/web', 'lang-pkgs', 'shop/web'],
+    ['shop/web', undefined, undefined],
+    ['library/shop/web', undefined, undefined],
+    ['shop/web:1.0', 'lang-pkgs', undefined],
+    ['registry.example.com:5000/shop/web:1.0', 'lang-pkgs', undefined],
+    [`shop/web@sha256:${'a'.repeat(64)}`, undefined, undefined],
+    ['another/image:2', undefined, undefined],
+    ['shop/web:1.0 (debian 13.1)', undefined, undefined],
+    ['whatever (opensuse.leap 15.6)', undefined, undefined],
+    ['app/My App (copy)/go.mod', 'lang-pkgs', 'app/My App (copy)/go.mod'],
+    ['anything', 'os-pkgs', undefined],
+    ['', undefined, undefined],
+  ])('of %j with the class %s is %s', (target, type, expected) => {
+    expect(placeOf({ target, class: type }, 'shop/web')).toBe(expected);
+  });
+});
+
+describe('checkIdOf', () => {
+  it.each([
+    ['KSV014', 'KSV-0014'],
+    ['AVD-KSV-0014', 'KSV-0014'],
+    ['ksv-0014', 'KSV-0014'],
+    ['AVD-KSV-01010', 'KSV-01010'],
+    ['DS002', 'DS-0002'],
+    ['AVD-AWS-0086', 'AWS-0086'],
+    ['USR001', 'USR001'],
+    ['hostPIDSet', 'hostPIDSet'],
+  ])('of %s is %s', (id, expected) => {
+    expect(checkIdOf(id)).toBe(expected);
+  });
+});
+
+describe('the same finding', () => {
+  const rows = [
+    { ...flaw, fixedVersion: '3.0.9', links: ['https://example.com/b'], title: 'b' },
+    { ...flaw, installedVersion: '1.1.1', severity: 'CRITICAL', links: ['https://example.com/a'], title: 'a' },
+    { ...flaw, vulnerabilityID: 'CVE-2099-2', severity: 'LOW' },
+    { ...flaw, vulnerabilityID: 'CVE-2099-3', severity: 'LOW', fixedVersion: '9' },
+  ];
+
+  it('is that whatever the order of rows, the time, the uid and the tag of a scan', () => {
+    const first = images(...rows);
+    const again = images(...rows.toReversed());
+    const rescanned = {
+      ...again,
+      metadata: { ...again.metadata, name: 'another', uid: 'another' },
+      report: { ...again.report, updateTimestamp: '2027-01-01T00:00:00Z', artifact: { ...artifact, tag: '2.0' } },
+    };
+    expect(namesAndDigests(rescanned)).toEqual(namesAndDigests(first));
+  });
+
+  it.each([
+    ['ConfigAuditReport', { checks: [{ ...failing, messages: ["ReplicaSet 'NAME' is privileged"] }] }],
+    ['VulnerabilityReport', { vulnerabilities: [flaw] }],
+    ['ExposedSecretReport', { secrets: [{ ruleID: 'pem', target: 'srv/NAME/key' }] }],
+  ])('is that after a rollout: %s', (kind, report) => {
+    const of = (name: string) =>
+      namesAndDigests(reportOf(kind, JSON.parse(JSON.stringify(report).replaceAll('NAME', name)), { name }));
+    expect(of('web-58f9b7d6c')).toEqual(of('web-7d9c5b6f4d'));
+  });
+
+  it('is that in a place whose name has a version', () => {
+    const of = (version: string) =>
+      derived(images({ ...flaw, target: `opt/app-${version}/go.mod` })).map(({ name }) => name);
+    expect(of('1.2.4')).toEqual(of('1.2.3'));
+  });
+
+  it('is another one in another container, path or place', () => {
+    const names = [
+      images(flaw),
+      reportOf('VulnerabilityReport', { artifact, vulnerabilities: [flaw] }, { container: 'proxy' }),
+      reportOf('VulnerabilityReport', { artifact, vulnerabilities: [flaw] }, { container: '' }),
+      reportOf('VulnerabilityReport', { artifact: { repository: 'b' }, vulnerabilities: [flaw] }, { container: '' }),
+      images({ ...flaw, packagePath: 'opt/a.jar' }),
+      images({ ...flaw, target: 'usr/bin/a' }),
+    ].flatMap((object) => derived(object).map(({ name }) => name));
+    expect(new Set(names).size).toBe(6);
+  });
+});
+
+describe('mergeFindings', () => {
+  const findings = [
+    onlyFinding(
+      images({
+        ...flaw,
+        fixedVersion: '3.0.9',
+        packagePath: 'a/x-1.0.jar',
+        title: 'b',
+        primaryLink: 'https://b.example',
+      }),
+    ),
+    onlyFinding(
+      images({ ...flaw, installedVersion: '1', packagePath: 'a/x-2.0.jar', title: 'a', severity: 'CRITICAL' }),
+    ),
+    {
+      ...onlyFinding(images({ ...flaw, packagePath: 'a/x-3.0.jar', primaryLink: 'https://a.example' })),
+      detectedAt: '2026-02-01T00:00:00Z',
+    },
+  ] as const;
+  const [a, b, c] = findings;
+
+  it('makes the same of findings in any order, and nothing new of what is merged already', () => {
+    const merged = mergeFindings([a, b, c]);
+    expect(mergeFindings([c, b, a])).toEqual(merged);
+    expect(mergeFindings([mergeFindings([b, c]), a])).toEqual(merged);
+    expect(mergeFindings([merged, b])).toEqual(merged);
+    expect(mergeFindings([merged])).toEqual(merged);
+    expect(findingDigest(merged)).toBe(findingDigest(mergeFindings([c, a, b])));
+  });
+
+  it('keeps all versions, paths and references, the worst severity and the earliest time', () => {
+    expect(mergeFindings([a, b, c])).toMatchObject({
+      severity: 'CRITICAL',
+      detectedAt: '2026-02-01T00:00:00Z',
+      remediation: 'upgrade openssl to 3.0.9',
+      references: ['https://a.example', 'https://b.example'],
+      details: {
+        title: 'a',
+        packagePath: 'a/x-1.0.jar\na/x-2.0.jar\na/x-3.0.jar',
+        versions: [
+          { installedVersion: '3.0.1', fixedVersion: '3.0.9' },
+          { installedVersion: '1' },
+          { installedVersion: '3.0.1' },
+        ],
+      },
+    });
+  });
+});
+
+describe('minor vulnerabilities', () => {
+  it('are left out one by one, under the names that they would have', () => {
+    const low = { ...flaw, severity: 'LOW' };
+    const { leftOut } = normalized(images(low, flaw, { ...low, vulnerabilityID: 'CVE-2099-9' }));
+    const names = leftOut?.minor?.map((finding) => observationName('trivy', finding));
+    const [name] = derived(images({ ...flaw, vulnerabilityID: 'CVE-2099-9' })).map((one) => one.name);
+    expect(names).toEqual([name]);
+  });
+
+  it.each([
+    ['CRITICAL', ['1 HIGH, 1 MEDIUM and 1 LOW vulnerabilities, none with a fix (container web)', 'UNKNOWN']],
+    ['low', ['HIGH', 'LOW', 'MEDIUM', 'UNKNOWN']],
+  ])('are those below TRIVY_MINIMUM_SEVERITY=%s', (TRIVY_MINIMUM_SEVERITY, expected) => {
+    const rows = ['HIGH', 'MEDIUM', 'LOW', 'UNKNOWN'].map((severity) => ({
+      ...flaw,
+      vulnerabilityID: `CVE-${severity}`,
+      severity,
+    }));
+    const { findings } = normalized(images(...rows), { TRIVY_MINIMUM_SEVERITY });
+    const said = findings.map(({ rule, severity, summary }) => (rule === 'minor' ? summary : severity));
+    expect(said.sort()).toEqual(expected);
+  });
+
+  it('name at most 40 of those with a fix', () => {
+    const rows = Array.from({ length: 100 }, (_, index) => ({
+      ...flaw,
+      vulnerabilityID: `CVE-2099-${index}`,
+      severity: 'LOW',
+      fixedVersion: '4',
+    }));
+    const { summary, details } = onlyFinding(images(...rows));
+    expect(summary).toBe('100 LOW vulnerabilities, 100 with a fix (container web)');
+    expect(details.fixable).toHaveLength(40);
+  });
+
+  it('of two reports are not added up, since most are in both', () => {
+    const low = { ...flaw, severity: 'LOW' };
+    const other = { ...low, vulnerabilityID: 'CVE-2099-2', fixedVersion: '4' };
+    const [few, many] = [onlyFinding(images(low)), onlyFinding(images(low, other))];
+    const { details, summary } = mergeFindings([few, many]);
+    expect(summary).toBe('2 LOW vulnerabilities, 1 with a fix (container web)');
+    expect(details).toMatchObject({ withFix: 1, fixable: ['CVE-2099-2 in openssl 3.0.1, fixed in 4'] });
+  });
+
+  it('have a minimum that is a severity', () => {
+    expect(() => normalized(images(), { TRIVY_MINIMUM_SEVERITY: 'loud' })).toThrow(/CRITICAL, HIGH, MEDIUM or LOW/);
+  });
+});
+
+describe('a row that breaks the schema', () => {
+  it.each<[unknown, findings: number, paths: readonly string[]]>([
+    [
+      images(flaw, { severity: 'HIGH' }, 7, { vulnerabilityID: '' }),
+      1,
+      [
+        'report.vulnerabilities[1].vulnerabilityID',
+        'report.vulnerabilities[2]',
+        'report.vulnerabilities[3].vulnerabilityID',
+      ],
+    ],
+    [
+      reportOf('ExposedSecretReport', { secrets: [{ severity: 'HIGH' }, { ruleID: 'pem' }] }),
+      1,
+      ['report.secrets[0].ruleID'],
+    ],
+    [
+      reportOf('ConfigAuditReport', {
+        checks: [failing, { success: false, title: 't' }, { checkID: '', success: true }],
+      }),
+      1,
+      ['report.checks[1].checkID'],
+    ],
+    [
+      compliance({
+        summaryReport: {
+          controlCheck: [
+            { id: '', totalFail: 1 },
+            { id: '1', totalFail: 1 },
+          ],
+        },
+      }),
+      1,
+      ['status.summaryReport.controlCheck[0].id'],
+    ],
+    [
+      compliance({ detailReport: { results: [null, { id: '1', checks: [{ success: false }] }] } }),
+      1,
+      ['status.detailReport.results[0]'],
+    ],
+    [compliance({ controlCheck: [{ id: 7 }, { id: '1', failTotal: 3 }] }), 1, ['status.controlCheck[0].id']],
+  ])('is told, and the others are read: %#', (object, findings, paths) => {
+    const result = normalized(object);
+    expect(result.findings).toHaveLength(findings);
+    expect(result.badRows?.map(({ path }) => path)).toEqual(paths);
+  });
+});
+
+describe('the slot of a report', () => {
+  const slot = (kind: string, metadata: object) => {
+    const found = source.slotOf?.({ group: 'aquasecurity.github.io', kind }, objectMetadata.parse(metadata));
+    return found?.about && { ...found, about: workloadKey(found.about) };
+  };
+
+  it('is the kind of report, the workload and the container', () => {
+    expect(slot('VulnerabilityReport', metadataOf())).toEqual({
+      about: { kind: 'rollout', namespace: 'shop', name: 'web' },
+      parts: { kind: 'VulnerabilityReport', container: 'web' },
+    });
+  });
+
+  it('stays the same after a rollout, and for a report that has an owner only', () => {
+    const owned = {
+      name: 'r',
+      namespace: 'shop',
+      labels: { 'trivy-operator.container.name': 'web' },
+      ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'web-58f9b7d6c' }],
+    };
+    expect(slot('VulnerabilityReport', owned)).toEqual(slot('VulnerabilityReport', metadataOf()));
+  });
+
+  it('is the report itself if that is about compliance, and nothing without a subject', () => {
+    expect(slot('ClusterComplianceReport', { name: 'nsa' })?.about).toEqual({
+      kind: 'ClusterComplianceReport',
+      group: 'aquasecurity.github.io',
+      name: 'nsa',
+    });
+    expect(slot('VulnerabilityReport', { name: 'r', annotations: null, labels: null })).toBeUndefined();
+  });
+});
+
+describe("a file of Trivy's command line", () => {
+  const read = (document: object) =>
+    (toolFile.read([{ SchemaVersion: 2, ...document }], 'scan.json') ?? []).flatMap(({ metadata, ...object }) =>
+      derived({ ...object, metadata: { ...metadata, annotations: { [fileAnnotation]: 'scan.json' } } }),
+    );
+  const row = { VulnerabilityID: 'CVE-2099-1', PkgName: 'openssl', InstalledVersion: '3.0.1', Severity: 'HIGH' };
+
+  it('says the artifact in place of a workload, without its tag', () => {
+    const scan = (tag: string) =>
+      read({
+        ArtifactName: `registry.example.com/shop/web:${tag}`,
+        ArtifactType: 'container_image',
+        Metadata: { OS: { Family: 'debian', Name: '9.13', EOSL: true } },
+        Results: [{ Target: `web:${tag} (debian 9.13)`, Class: 'os-pkgs', Vulnerabilities: [row] }],
+      });
+    expect(scan('1.0').map(({ finding }) => [finding.summary, finding.details.artifact])).toEqual([
+      ['CVE-2099-1 in openssl 3.0.1, no fix known (registry.example.com/shop/web)', 'registry.example.com/shop/web'],
+      [
+        'debian 9.13 is past its end of life: no more security fixes (registry.example.com/shop/web)',
+        'registry.example.com/shop/web',
+      ],
+    ]);
+    expect(scan('2.0').map(({ name }) => name)).toEqual(scan('1.0').map(({ name }) => name));
+  });
+
+  it('tells the resources of one file apart', () => {
+    const check = (Resource: string) => ({
+      ID: 'AVD-AWS-0086',
+      Title: 'Public bucket',
+      Severity: 'HIGH',
+      Status: 'FAIL',
+      Message: 'No public access block',
+      CauseMetadata: { Resource },
+    });
+    const found = read({
+      ArtifactName: 'infra',
+      ArtifactType: 'filesystem',
+      Results: [
+        {
+          Target: 'main.tf',
+          Class: 'config',
+          Misconfigurations: [check('aws_s3_bucket.a'), check('aws_s3_bucket.b')],
+        },
+      ],
+    });
+    expect(found.map(({ finding }) => finding.summary)).toEqual([
+      'AWS-0086 Public bucket (aws_s3_bucket.a, main.tf, infra): No public access block',
+      'AWS-0086 Public bucket (aws_s3_bucket.b, main.tf, infra): No public access block',
+    ]);
+  });
+
+  it('of a cluster says the image, since it names no container', () => {
+    const document = {
+      ClusterName: 'kind',
+      Resources: ['a', 'b'].map((name) => ({
+        ...{ Kind: 'Deployment', Name: 'web', Namespace: 'shop', Metadata: [{ RepoTags: [`shop/${name}:1`] }] },
+        Results: [{ Target: `shop/${name}:1 (debian 13)`, Class: 'os-pkgs', Vulnerabilities: [row] }],
+      })),
+    };
+    const found = (toolFile.read([document], 'cluster.json') ?? []).flatMap(derived);
+    expect(found.map(({ finding }) => finding.summary)).toEqual([
+      'CVE-2099-1 in openssl 3.0.1, no fix known (image shop/a)',
+      'CVE-2099-1 in openssl 3.0.1, no fix known (image shop/b)',
+    ]);
+    expect(new Set(found.map(({ name }) => name)).size).toBe(2);
+  });
+});

@@ -1,0 +1,180 @@
+import { describe, expect, it } from 'vitest';
+import { expiresLabel, labels } from '../../shared/api/labels.ts';
+import { changeWhenReported, changeWhenUnreported, expiry, type Reported } from '../../shared/pipeline/lifecycle.ts';
+
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+const now = Date.parse('2026-03-01T12:00:00Z');
+
+const week = { OBSERVATION_TTL_SECONDS: (7 * day) / 1000, RESYNC_INTERVAL_MINUTES: 60 };
+const short = { OBSERVATION_TTL_SECONDS: 60, RESYNC_INTERVAL_MINUTES: 60 };
+
+function finding(state: string | undefined, since: number, expires: number): Record<string, string> {
+  return {
+    ...(state !== undefined && { [labels.state]: state }),
+    [labels.since]: String(since),
+    [labels.expires]: expiresLabel(expires),
+  };
+}
+
+const reported: Reported = { digest: 'd', severity: 'HIGH', isAuthority: true };
+
+/** How a finding with these labels is changed that is reported as it is. */
+function whenReported(stored: Record<string, string>, at: number, settings: typeof week) {
+  const known = { [labels.digest]: 'd', [labels.severity]: 'HIGH', ...stored };
+  return changeWhenReported({ labels: known }, reported, { now: at, settings });
+}
+
+function whenUnreported(stored: Record<string, string>, at: number, settings: typeof week) {
+  const known = { [labels.severity]: 'HIGH', ...stored };
+  return changeWhenUnreported({ labels: known }, 'unreported', { now: at, settings });
+}
+
+describe('expiry', () => {
+  it.each([
+    ['an event', week, false, 7 * day],
+    ['an event', short, false, minute],
+    ['a finding with a state', week, true, 7 * day],
+    ['a finding with a state', short, true, 3 * hour],
+    ['a finding with a state', { ...short, OBSERVATION_TTL_SECONDS: 10_799 }, true, 3 * hour],
+    ['a finding with a state', { ...short, OBSERVATION_TTL_SECONDS: 10_801 }, true, 3 * hour + 1000],
+  ])('of %s with %j (state: %j) is %i ms away', (_case, settings, hasState, left) => {
+    expect(expiry(now, hasState, settings)).toBe(now + left);
+  });
+});
+
+describe('changeWhenReported', () => {
+  it.each(['missing', 'resolved', 'something', undefined])(
+    'reopens a finding whose state is %s, from now on, for its whole TTL',
+    (state) => {
+      expect(whenReported(finding(state, now - day, now + day), now, week)).toEqual({
+        labels: {
+          [labels.state]: 'open',
+          [labels.since]: String(now),
+          [labels.expires]: expiresLabel(now + 7 * day),
+          [labels.digest]: 'd',
+          [labels.severity]: 'HIGH',
+        },
+        history: '[{"time":"2026-03-01T12:00:00.000Z","state":"open","severity":"HIGH","reason":"reported"}]',
+        withFacts: true,
+        kind: 'reopened',
+      });
+    },
+  );
+
+  it.each([
+    ['half its TTL', week, 3.5 * day, false],
+    ['an hour less than half its TTL', week, 3.5 * day - hour, true],
+    ['nothing', week, 0, true],
+    ['three passes', { ...week, OBSERVATION_TTL_SECONDS: (5 * hour) / 1000 }, 3 * hour, false],
+    ['less than three passes', { ...week, OBSERVATION_TTL_SECONDS: (5 * hour) / 1000 }, 2 * hour, true],
+    ['as much as it would get', short, 3 * hour, false],
+  ])('renews an open finding, or not, that has %s left (%j, %i ms)', (_case, settings, left, isRenewed) => {
+    const expires = expiresLabel(expiry(now, true, settings));
+    const renewed = { labels: { [labels.expires]: expires }, withFacts: false, kind: 'renewed' };
+    expect(whenReported(finding('open', now - day, now + left), now, settings)).toEqual(
+      isRenewed ? renewed : undefined,
+    );
+  });
+
+  it('renews nothing if the label would have the same hour, however little time is left', () => {
+    const at = now + 30 * minute;
+    expect(whenReported(finding('open', now, expiry(at, true, short)), at, short)).toBeUndefined();
+    const everyMinute = { OBSERVATION_TTL_SECONDS: 60, RESYNC_INTERVAL_MINUTES: 25 };
+    expect(whenReported(finding('open', now, now + 2 * hour), now + 50 * minute, everyMinute)).toMatchObject({
+      kind: 'renewed',
+    });
+    expect(whenReported(finding('open', now, now + 2 * hour), now + 45 * minute, everyMinute)).toBeUndefined();
+  });
+
+  it('renews an open finding without a valid time of expiry', () => {
+    const { [labels.expires]: _gone, ...unlabelled } = finding('open', now, now);
+    expect(whenReported(unlabelled, now, week)).toMatchObject({ kind: 'renewed' });
+    expect(whenReported({ ...unlabelled, [labels.expires]: 'never' }, now, week)).toMatchObject({
+      kind: 'renewed',
+    });
+  });
+});
+
+describe('changeWhenUnreported', () => {
+  const changeTo = (state: string) => ({
+    labels: { [labels.state]: state, [labels.since]: String(now) },
+    history: `[{"time":"2026-03-01T12:00:00.000Z","state":"${state}","severity":"HIGH","reason":"unreported"}]`,
+    withFacts: false,
+    kind: state,
+  });
+
+  it('marks an open finding as missing, however long it has been open', () => {
+    expect(whenUnreported(finding('open', now - 1, now + day), now, week)).toEqual(changeTo('missing'));
+    expect(whenUnreported(finding('open', now - day, now + day), now, week)).toEqual(changeTo('missing'));
+  });
+
+  it.each([
+    ['at once', 0, false],
+    ['a second less than half a pass ago', 30 * minute - 1000, false],
+    ['half a pass ago', 30 * minute, true],
+    ['long ago', day, true],
+  ])('resolves a finding, or not, that became missing %s: %i ms, %s', (_case, ago, isResolved) => {
+    const outcome = whenUnreported(finding('missing', now - ago, now + day), now, week);
+    expect(outcome).toEqual(isResolved ? changeTo('resolved') : undefined);
+  });
+
+  it('resolves a missing finding that does not say since when', () => {
+    expect(whenUnreported({ [labels.state]: 'missing' }, now, week)).toEqual(changeTo('resolved'));
+  });
+
+  it.each(['resolved', 'something', undefined])('leaves a finding alone whose state is %s', (state) => {
+    expect(whenUnreported(finding(state, now - day, now), now, week)).toBeUndefined();
+  });
+
+  it('resolves at once what a filter drops', () => {
+    for (const state of ['open', 'missing']) {
+      const stored = { labels: { ...finding(state, now - 1, now), [labels.severity]: 'HIGH' } };
+      const change = changeWhenUnreported(stored, 'filtered', { now, settings: week });
+      expect(change).toMatchObject({ kind: 'resolved', history: expect.stringContaining('"reason":"filtered"') });
+    }
+  });
+});
+
+describe('what a change says', () => {
+  const open = finding('open', now - day, now + 7 * day);
+
+  function changed(stored: Record<string, string>, more: Partial<Reported>) {
+    const known = { [labels.digest]: 'd', [labels.severity]: 'HIGH', ...stored };
+    return changeWhenReported({ labels: known }, { ...reported, ...more }, { now, settings: week });
+  }
+
+  it('writes new facts without a new time of change, unless the severity differs', () => {
+    expect(changed(open, { digest: 'e' })).toEqual({
+      labels: { [labels.digest]: 'e', [labels.severity]: 'HIGH' },
+      withFacts: true,
+      kind: 'updated',
+    });
+    expect(changed(open, { digest: 'e', severity: 'LOW' })).toEqual({
+      labels: { [labels.digest]: 'e', [labels.severity]: 'LOW', [labels.since]: String(now) },
+      history: '[{"time":"2026-03-01T12:00:00.000Z","state":"open","severity":"LOW","reason":"severity"}]',
+      withFacts: true,
+      kind: 'updated',
+    });
+  });
+
+  it('leaves the facts of what another slot says, or of what can not be read', () => {
+    expect(changed(open, { digest: 'e', isAuthority: false })).toBeUndefined();
+  });
+
+  it('gives a finding the slot that reports it', () => {
+    expect(changed({ ...open, [labels.report]: 'a' }, { slot: 'shared' })).toEqual({
+      labels: { [labels.report]: 'shared' },
+      withFacts: false,
+      kind: 'shared',
+    });
+    expect(changed({ ...open, [labels.report]: 'a' }, { slot: 'a' })).toBeUndefined();
+  });
+
+  it('is always later than the last one, even if the clock of whoever made that was ahead', () => {
+    const ahead = finding('missing', now + hour, now + day);
+    expect(changed(ahead, {})?.labels[labels.since]).toBe(String(now + hour + 1));
+    expect(changed({ ...ahead, [labels.since]: 'never' }, {})?.labels[labels.since]).toBe(String(now));
+  });
+});
