@@ -6,6 +6,7 @@ import { Refusal } from '../function/refusal.ts';
 import type { ObservationList, ReadQuery } from '../view/observation-reader.ts';
 import type { Sort } from '../view/order.ts';
 import { type ObjectRow, observationIn, selectObjects } from './embedded-objects.ts';
+import { placeOf } from './embedded-rows.ts';
 import { whereOf } from './embedded-selection.ts';
 
 /** A page of rows, one more than the limit if there are more. */
@@ -48,10 +49,13 @@ const readByAge: PageReader = (database, query, start) => {
 };
 
 const readByNamespace: PageReader = (database, query, start) => {
-  const { where, values } = whereOf(database, query);
-  const after = start?.sort === 'namespace' ? start.after : ['', ''];
-  const sql = `WHERE (place, name) > (?, ?) AND ${where} ORDER BY place, name LIMIT ?`;
-  return selectObjects(database, sql, [...after, ...values, query.limit + 1]);
+  const { namespace, limit } = query;
+  const { where, values } = whereOf(database, { ...query, namespace: undefined });
+  const [place, name] = start?.sort === 'namespace' ? start.after : ['', ''];
+  const [range, from] =
+    namespace === undefined ? ['(place, name) > (?, ?)', place] : ['place = ? AND name > ?', placeOf(namespace)];
+  const sql = `WHERE ${range} AND ${where} ORDER BY place, name LIMIT ?`;
+  return selectObjects(database, sql, [from, name, ...values, limit + 1]);
 };
 
 const readers: Readonly<Record<Sort, PageReader>> = {

@@ -11,9 +11,6 @@ const maxItems = 1000;
 
 const parameters = {
   ...selectionParameters,
-  category: z.string().optional(),
-  eventType: z.string().optional(),
-  search: z.string().optional(),
   limit: upTo(maxItems).default(500),
 };
 

@@ -42,9 +42,9 @@ function timeAndAge(time: string, now: number): string {
 
 function stateText({ metadata }: Observation, now: number): string {
   const { [labels.state]: state = '', [labels.since]: since } = metadata.labels;
-  if (state === '' || since === undefined) return state;
   const date = new Date(Number(since));
-  return Number.isNaN(date.getTime()) ? state : `${state} since ${timeAndAge(date.toISOString(), now)}`;
+  const isKnown = state !== '' && !Number.isNaN(date.getTime());
+  return isKnown ? `${state} since ${timeAndAge(date.toISOString(), now)}` : state;
 }
 
 function resourceText({ kind, name, namespace, apiVersion }: ResourceRef): string {

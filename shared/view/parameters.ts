@@ -3,10 +3,12 @@ import { parseDuration } from '../api/ingester.ts';
 import { severities } from '../finding/severity.ts';
 import { states } from './selection.ts';
 
+/** One of some words. Each message here is what follows the parameter's name. */
 export function oneOf<const Words extends readonly string[]>(words: Words) {
   return z.enum(words, { error: `takes ${words.join(', ')}` });
 }
 
+/** A whole number from 1. */
 export function upTo(max: number) {
   const error = max < Number.MAX_SAFE_INTEGER ? `takes a number from 1 to ${max}` : 'takes a number from 1';
   return z.coerce.number({ error }).int({ error }).min(1, { error }).max(max, { error });
@@ -21,7 +23,7 @@ const duration = word.transform((text, context) => {
   return (seconds ?? 0) * 1000;
 });
 
-/** What a query and the command line select by, under the same names. Each message is what follows the name. */
+/** What a query and the command line select by, under the same names; the last three in a query alone. */
 export const selectionParameters = {
   source: word.optional(),
   severity: word.toUpperCase().pipe(oneOf(severities)).optional(),
@@ -32,4 +34,7 @@ export const selectionParameters = {
   actor: word.optional(),
   /** Milliseconds. */
   since: duration.optional(),
+  category: word.optional(),
+  eventType: word.optional(),
+  search: word.optional(),
 };

@@ -44,7 +44,7 @@ const squeezes: readonly (readonly [header: string, cells: (natural: number) => 
 ];
 
 function naturalWidths(rows: readonly Row[]): number[] {
-  const widths = (rows[0] ?? []).map(() => 0);
+  const widths: number[] = [];
   for (const row of rows) {
     for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, widthOf(cell));
   }

@@ -54,7 +54,7 @@ function testOfParts([name, kind, namespace, ...more]: readonly string[]): Test 
   if (kind === undefined) return isNamed(name);
   if (namespace !== undefined) return isIn(namespace, isOfKind(kind, name));
   const [ofKind, inNamespace] = [isOfKind(kind, name), isIn(kind, isNamed(name))];
-  return workloadKindOf(kind) === undefined ? (resource) => ofKind(resource) || inNamespace(resource) : ofKind;
+  return (resource) => ofKind(resource) || inNamespace(resource);
 }
 
 /**

@@ -75,14 +75,21 @@ describe('embedded reader', () => {
     return details;
   }
 
-  it.each<[sort: Sort, plan: string]>([
-    ['severity', 'SEARCH observations USING INDEX by_severity (severity=? AND (source,place,name)>(?,?,?))'],
-    ['age', 'SEARCH observations USING INTEGER PRIMARY KEY (rowid<?)'],
-    ['namespace', 'SEARCH observations USING INDEX sqlite_autoindex_observations_1 ((place,name)>(?,?))'],
-  ])('reads a page by %s without sorting, whatever is selected', async (sort, plan) => {
-    const selection = { source: 's', severity: 'HIGH', namespace: 'n', states: ['open'], rule: 'r' } as const;
-    expect(await plansOf((reader) => reader.read({ ...selection, sort, limit: 1 }))).toEqual([plan]);
-  });
+  it.each<[sort: Sort, namespace: string | undefined, plan: string]>([
+    ['severity', undefined, 'INDEX by_severity (severity=? AND (source,place,name)>(?,?,?))'],
+    ['severity', 'n', 'INDEX by_severity (severity=? AND (source,place,name)>(?,?,?))'],
+    ['age', undefined, 'INTEGER PRIMARY KEY (rowid<?)'],
+    ['age', 'n', 'INTEGER PRIMARY KEY (rowid<?)'],
+    ['namespace', undefined, 'INDEX sqlite_autoindex_observations_1 ((place,name)>(?,?))'],
+    ['namespace', 'n', 'INDEX sqlite_autoindex_observations_1 (place=? AND name>?)'],
+  ])(
+    'reads a page by %s, of the namespace %s, without sorting, whatever is selected',
+    async (sort, namespace, plan) => {
+      const selection = { source: 's', severity: 'HIGH', namespace, states: ['open'], rule: 'r' } as const;
+      const plans = await plansOf((reader) => reader.read({ ...selection, sort, limit: 1 }));
+      expect(plans).toEqual([`SEARCH observations USING ${plan}`]);
+    },
+  );
 
   it.each<Grouping>(['source', 'severity', 'namespace', 'state'])(
     'counts by %s without reading an Observation',

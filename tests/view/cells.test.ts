@@ -54,7 +54,9 @@ describe('padToWidth', () => {
 describe('wrapLine', () => {
   it.each<[line: string, width: number, expected: readonly string[]]>([
     ['short  line', 20, ['short  line']],
+    ['exactly  as', 11, ['exactly  as']],
     ['one two three', 7, ['one two', 'three']],
+    ['one two ', 3, ['one', 'two']],
     ['one two three', 6, ['one', 'two', 'three']],
     ['one   two   three', 8, ['one two', 'three']],
     ['  indented text here', 10, ['  indented', '  text', '  here']],

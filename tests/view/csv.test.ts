@@ -39,6 +39,12 @@ describe('csvOf', () => {
     expect(record).toContain(`,vulnerability,,${cell},,,,,,,2026`);
   });
 
+  it('leaves a cell empty where a time is not known', () => {
+    const { metadata, ...rest } = anObservation();
+    const { creationTimestamp: _none, ...without } = metadata;
+    expect(csvOf([{ ...rest, metadata: without }])[1]).toMatch(/,2026-03-01T09:00:00Z,$/);
+  });
+
   it('is only a header without Observations', () => {
     expect(csvOf([])).toEqual([expect.stringMatching(/^namespace,name,/)]);
   });

@@ -61,7 +61,7 @@ const selected: Selection = {
 describe('the answer to GET /observations', () => {
   it('is a list, as the API server would give it', async () => {
     const item = anObservation();
-    expect(await answers({ items: [item] }).list({})).toEqual({
+    expect(await answers({ items: [item] }).list({})).toStrictEqual({
       apiVersion: 'zen.kube-zen.io/v1',
       kind: 'ObservationList',
       metadata: {},
@@ -101,6 +101,9 @@ describe('the answer to GET /observations', () => {
     ['limit', 'many'],
     ['source', ['trivy', 'falco']],
     ['source', ''],
+    ['search', ''],
+    ['category', ['a', 'b']],
+    ['eventType', ''],
     ['rule', { a: '1' }],
     ['nonsense', '1'],
     ['by', 'source'],
@@ -118,6 +121,9 @@ describe('the answer to GET /observations', () => {
     ['severity', 'SEVERE', 'takes CRITICAL, HIGH, MEDIUM, LOW, UNKNOWN'],
     ['since', 'yesterday', 'takes a duration such as 45s, 30m, 24h or 7d'],
     ['limit', '0', 'takes a number from 1 to 1000'],
+    ['limit', '1.5', 'takes a number from 1 to 1000'],
+    ['limit', '1001', 'takes a number from 1 to 1000'],
+    ['limit', 'many', 'takes a number from 1 to 1000'],
     ['source', ['a', 'b'], 'takes one value'],
     ['source', '', 'takes a value'],
   ])('knows what is wrong with %s=%j', async (parameter, value, cause) => {

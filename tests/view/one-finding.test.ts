@@ -96,6 +96,7 @@ describe('describeFinding', () => {
 
   it.each<[what: string, labels: Record<string, string>, line: string | undefined]>([
     ['an event', {}, undefined],
+    ['what has a time only', { 'zen.kube-zen.io/since': '0' }, undefined],
     ['one of unknown time', { 'zen.kube-zen.io/state': 'open' }, 'State     open'],
     ['one of a bad time', { 'zen.kube-zen.io/state': 'open', 'zen.kube-zen.io/since': 'x' }, 'State     open'],
   ])('shows the state of %s', (_what, labels, line) => {
@@ -152,8 +153,8 @@ describe('describeFinding', () => {
   });
 
   it('puts a value of several lines into lines of its own', () => {
-    const lines = described({ spec: { details: { output: 'one\ntwo', empty: '' } } });
-    expect(lines.slice(-4)).toEqual(['  output:', '    one', '    two', '  empty:']);
+    const lines = described({ spec: { details: { output: 'one\ntwo', empty: '', nothing: null } } });
+    expect(lines.slice(-5)).toEqual(['  output:', '    one', '    two', '  empty:', '  nothing: null']);
   });
 
   it('is as wide as the terminal at most, except for references', () => {

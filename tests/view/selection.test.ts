@@ -63,7 +63,7 @@ describe('partsOf', () => {
     expect(partsOf(selection).test?.(spec)).toBe(expected);
   });
 
-  it.each<Selection>([{ rule: '*' }, { actor: '*' }, { workload: 'web' }, { search: 'undefined' }])(
+  it.each<Selection>([{ rule: '*' }, { actor: '*' }, { workload: 'web' }, { search: 'undefined' }, { search: 'e' }])(
     'finds nothing by %j where there is none of that',
     (selection) => {
       expect(partsOf(selection).test?.(bare)).toBe(false);

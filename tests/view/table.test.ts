@@ -51,6 +51,13 @@ describe('tableOf', () => {
     expect(row).toContain(whole.spec?.summary);
   });
 
+  it('has nothing in the columns of what is not known', () => {
+    const [header = '', row = ''] = tableOf([anObservation()], { ...options, isWide: true });
+    const [type, rule] = ['TYPE', 'RULE'].map((name) => header.indexOf(name));
+    expect(row.slice(type)).toBe('vulnerability');
+    expect(rule).toBeGreaterThan(0);
+  });
+
   it('is empty but for the header without Observations', () => {
     expect(tableOf([], { ...options, width: 80 })).toEqual([
       'NAMESPACE   NAME   SOURCE   SEVERITY   KIND   RESOURCE   STATE   AGE   SUMMARY',
@@ -66,6 +73,12 @@ describe('tableOf', () => {
     [190, 'NAMESPACE NAME SOURCE SEVERITY KIND RESOURCE STATE AGE SUMMARY'],
   ])('leaves columns out to fit into %d cells: %s', (width, headers) => {
     expect(headersAt(width)).toEqual(headers.split(' '));
+  });
+
+  it('cuts long names of resources and namespaces before it leaves a column out for them', () => {
+    const metadata = { ...whole.metadata, namespace: 'n'.repeat(30) };
+    const [, row] = tableOf([anObservation({ ...whole, metadata })], { ...options, width: 160 });
+    expect(row).toMatch(/^n{19}… {3}trivy-012345678… {3}HIGH {7}Deployment {3}a-deployment-with-a-lon… {3}open /);
   });
 
   it('takes at most the cells that there are, and all of them for a long summary', () => {

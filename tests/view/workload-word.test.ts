@@ -63,6 +63,7 @@ describe('workloadTest', () => {
     ['job/backup-29400000', ['shop CronJob backup', 'shop Job backup-29400000']],
     ['ds/fluentd', ['shop DaemonSet fluentd', 'shop Pod fluentd-x2x9z']],
     ['rc/fluentd', ['shop DaemonSet fluentd', 'shop Pod fluentd-x2x9z']],
+    ['service/api', []],
     ['service/web', ['shop Service web']],
     ['services/web', ['shop Service web']],
     ['secret/db-password', ['shop Secret db-password']],
