@@ -4,7 +4,7 @@ import { contentHash } from '../shared/finding/canonical-json.ts';
 import { descriptiveText } from '../shared/finding/object-schema.ts';
 import { parseSeverity, type Severity } from '../shared/finding/severity.ts';
 import { detailsOf, identityOf, isPresent, timeOf } from '../shared/finding/values.ts';
-import { firstFault, schemaRefusal } from '../shared/function/refusal.ts';
+import { firstFault, Refusal } from '../shared/function/refusal.ts';
 import { integer } from '../shared/function/settings.ts';
 import type { RefusedItem, SplitBody } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
@@ -122,31 +122,46 @@ export default defineSource<Alert, Settings>({
       identity: identityParts(facts, period),
       details: describe(alert, facts, fields, period),
       detectedAt,
+      ...(period.isDay && { repeat: { about: placeOf(facts) } }),
     };
     return { findings: [finding], skipped: {} };
   },
 });
 
-/** Splits an alert, or a list of them. A bad one in a list does not hold up the others. */
+/** More would not fit into the largest body, if they were alerts. */
+const maxAlerts = 25_000;
+
+/** Splits an alert, or a list of them. Bad ones in a list don't hold up the others. */
 function split(body: unknown, minimum: Priority): SplitBody {
-  const isList = Array.isArray(body);
-  const alerts: readonly unknown[] = isList ? body : [body];
+  const alerts: readonly unknown[] = Array.isArray(body) ? body : [body];
+  if (alerts.length > maxAlerts) throw new Refusal(413, 'there are too many alerts', { path: 'body' });
+  const found = splitAlerts(alerts, (index) => (Array.isArray(body) ? `body[${index}]` : 'body'), minimum);
+  const [first] = found.refused;
+  if (first && found.refused.length === alerts.length)
+    throw new Refusal(422, 'the data breaks the schema', { path: first.path, cause: first.message });
+  return found;
+}
+
+function splitAlerts(alerts: readonly unknown[], pathOf: (index: number) => string, minimum: Priority): SplitBody {
   const items: SplitBody['items'][number][] = [];
   const refused: RefusedItem[] = [];
   const reasons: Record<string, number> = {};
   for (const [index, alert] of alerts.entries()) {
-    const parsed = schema.safeParse(alert);
-    if (!parsed.success) {
-      if (!isList) throw schemaRefusal(parsed.error, 'body');
-      refused.push(firstFault(parsed.error, `body[${index}]`));
+    const { data, error } = parseAlert(alert);
+    if (data === undefined) {
+      const path = pathOf(index);
+      refused.push(error ? firstFault(error, path) : { path, message: 'is nested too deeply' });
       continue;
     }
-    const reason = skipReason(parsed.data, flatten(parsed.data.output_fields ?? {}), minimum);
-    if (reason !== undefined) reasons[reason] = (reasons[reason] ?? 0) + 1;
-    else if (isList && isTooDeep(alert)) refused.push({ path: `body[${index}]`, message: 'is nested too deeply' });
-    else items.push({ id: contentHash(alert), data: parsed.data });
+    const reason = skipReason(data, flatten(data.output_fields ?? {}), minimum);
+    if (reason === undefined) items.push({ id: contentHash(alert), data });
+    else reasons[reason] = (reasons[reason] ?? 0) + 1;
   }
   return { items, refused, unwanted: alerts.length - items.length - refused.length, reasons };
+}
+
+function parseAlert(alert: unknown): { readonly data?: Alert | undefined; readonly error?: z.ZodError | undefined } {
+  return isTooDeep(alert) ? {} : schema.safeParse(alert);
 }
 
 /** No alert is nested like that; it could not be hashed. */
@@ -219,6 +234,11 @@ function identityParts(facts: Facts, { isDay, number }: Period): Record<string, 
     output: isSilent ? facts.output && contentHash(facts.output) : undefined,
     window: number,
   });
+}
+
+/** Where it happened this time: the identity of what repeats all day has the workload alone. */
+function placeOf({ pod, containerName, container, host }: Facts): string | undefined {
+  return pod ?? containerName ?? container ?? host;
 }
 
 function describe(alert: Alert, facts: Facts, fields: Fields, period: Period): Record<string, unknown> {

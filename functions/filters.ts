@@ -8,10 +8,11 @@ import { defineTask, observationWrites } from '../shared/function/definitions.ts
 import { parseJson } from '../shared/function/json.ts';
 import { faultyField, Refusal } from '../shared/function/refusal.ts';
 import type { CommonSettings } from '../shared/function/settings.ts';
-import type { KubernetesObject } from '../shared/function/stores.ts';
+import type { KubernetesObject, ObjectRef } from '../shared/function/stores.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 import { setConditions } from '../shared/pipeline/conditions.ts';
-import { recordOperations } from '../shared/pipeline/operations.ts';
+import type { OperationsReport } from '../shared/pipeline/operations.ts';
+import { settleOperations } from '../shared/pipeline/settle-operations.ts';
 
 const settingsSchema = z.object({
   FILTER_CONFIGMAP_NAME: z.string().default('zen-watcher-filter'),
@@ -46,7 +47,7 @@ export default defineTask<Settings>({
   ],
   settings: settingsSchema,
   permissions: [
-    observationWrites,
+    { ...observationWrites, verbs: [...observationWrites.verbs, 'list', 'patch'] },
     { group, resources: ['observationfilters'], verbs: ['list'] },
     { group, resources: ['observationfilters/status'], verbs: ['patch'] },
     {
@@ -81,9 +82,10 @@ async function applyConfigMap(context: Context<Settings>): Promise<void> {
     const exists = configMap !== undefined && !configMap.metadata.deletionTimestamp;
     const wanted = exists ? filtersIn(configMap, context) : [];
     await synchronize(wanted, context);
+    await settleOperations('filters', ref, [], context);
   } catch (error) {
     if (!(error instanceof Refusal) || error.status === 503) throw error;
-    await reportInvalid(ref, error, context);
+    await settleOperations('filters', ref, [invalidConfiguration(ref, error, context)], context);
   }
 }
 
@@ -150,29 +152,20 @@ function canonical(filter: KubernetesObject | undefined): string {
   return JSON.stringify(withSpec.safeParse(filter).data ?? {});
 }
 
-function reportInvalid(
-  resource: {
-    readonly apiVersion: string;
-    readonly kind: string;
-    readonly namespace?: string | undefined;
-    readonly name: string;
-  },
+function invalidConfiguration(
+  resource: ObjectRef,
   { message, path }: Refusal,
-  context: Context<Settings>,
-): Promise<void> {
+  { clock }: Context<Settings>,
+): OperationsReport {
   const { kind, namespace, name } = resource;
-  return recordOperations(
-    'filters',
-    {
-      eventType: 'invalid-configuration',
-      summary: `the filters in ${kind} ${name} are not used: ${path}: ${message}`,
-      resource,
-      identity: { object: [kind, namespace, name].join('/'), field: path },
-      details: { message: `the filters stay as they were: ${path}: ${message}`, field: path },
-      detectedAt: new Date(context.clock.now()).toISOString(),
-    },
-    context,
-  );
+  return {
+    eventType: 'invalid-configuration',
+    summary: `the filters in ${kind} ${name} are not used: ${path}: ${message}`,
+    resource,
+    identity: { object: [kind, namespace, name].join('/'), field: path },
+    details: { message: `the filters stay as they were: ${path}: ${message}`, field: path },
+    detectedAt: new Date(clock.now()).toISOString(),
+  };
 }
 
 function conditionOf(filter: KubernetesObject): Condition {

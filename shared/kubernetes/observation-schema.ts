@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { group } from '../api/group.ts';
 import type { Observation } from '../api/observation.ts';
+import { statusSchema } from '../api/series.ts';
 import { severities } from '../finding/severity.ts';
 
 const stringMap = z.record(z.string(), z.string());
@@ -45,6 +46,7 @@ const observationSchema = z.looseObject({
     detectedAt: z.string().default(''),
     ttlSecondsAfterCreation: z.number().default(0),
   }),
+  status: statusSchema.exactOptional(),
 });
 
 const listSchema = z.object({

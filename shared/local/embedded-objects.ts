@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { group } from '../api/group.ts';
 import { historyAnnotation } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
+import { statusSchema } from '../api/series.ts';
 import { severities } from '../finding/severity.ts';
 
 const stringMap = z.record(z.string(), z.string());
@@ -65,17 +66,30 @@ export const objectSchema = z.looseObject({
   }),
 });
 
-export type StoredSpec = z.infer<typeof objectSchema>['spec'];
+export type StoredObject = z.infer<typeof objectSchema>;
 
-export const objectRowSchema = rowSchema.extend({ rowid: z.number(), severity: z.string(), object: z.string() });
+export type StoredSpec = StoredObject['spec'];
+
+/** Of an Observation that has happened again. */
+export const seriesColumn = z
+  .string()
+  .nullable()
+  .transform((text) => (text === null ? undefined : statusSchema.parse({ series: JSON.parse(text) }).series));
+
+export const objectRowSchema = rowSchema.extend({
+  series: seriesColumn,
+  rowid: z.number(),
+  severity: z.string(),
+  object: z.string(),
+});
 
 /** A stored Observation, whole. */
 export type ObjectRow = z.infer<typeof objectRowSchema>;
 
-const objectColumns = `rowid, ${rowColumns}, severity, object`;
+const objectColumns = `rowid, ${rowColumns}, severity, series, object`;
 
 export function observationIn(row: ObjectRow): Observation {
-  const { uid, created_at: createdAt, labels, history, version, object } = row;
+  const { uid, created_at: createdAt, labels, history, series, version, object } = row;
   const { apiVersion, kind, metadata, spec } = objectSchema.parse(JSON.parse(object));
   const stored = {
     ...metadata,
@@ -85,7 +99,7 @@ export function observationIn(row: ObjectRow): Observation {
     resourceVersion: String(version),
     creationTimestamp: new Date(createdAt).toISOString(),
   };
-  return { apiVersion, kind, metadata: stored, spec };
+  return { apiVersion, kind, metadata: stored, spec, ...(series && { status: { series } }) };
 }
 
 /** The rows that the rest of a statement selects. */

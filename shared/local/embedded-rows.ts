@@ -1,14 +1,17 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
-import { expiresAt, labels as labelNames } from '../api/labels.ts';
+import { exceptionAnnotation, expiresAt, labels as labelNames, laterExpiry } from '../api/labels.ts';
+import { seriesWith } from '../api/series.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { Expired, NamesQuery, ObservationPatch, Stored, StoredRef } from '../function/stores.ts';
+import type { Expired, NamesQuery, ObservationPatch, SeriesAddition, Stored, StoredRef } from '../function/stores.ts';
 import {
   objectRowSchema,
   objectSchema,
   rowColumns,
   rowSchema,
+  type StoredObject,
   type StoredRow,
   type StoredSpec,
+  seriesColumn,
 } from './embedded-objects.ts';
 import { diskIsFull } from './store-health.ts';
 
@@ -103,21 +106,32 @@ function specWith(spec: StoredSpec, facts: NonNullable<ObservationPatch['facts']
   return { ...kept, ...facts };
 }
 
+/** The object with new facts, or with the annotation of an exception; `undefined` if neither is given. */
+function objectWith(text: string, { facts, exception }: ObservationPatch): StoredObject | undefined {
+  if (facts === undefined && exception === undefined) return undefined;
+  const object = objectSchema.parse(JSON.parse(text));
+  const annotations = { ...object.metadata.annotations };
+  if (exception !== undefined) annotations[exceptionAnnotation] = exception;
+  const spec = facts ? objectSchema.shape.spec.parse(specWith(object.spec, facts)) : object.spec;
+  return { ...object, metadata: { ...object.metadata, annotations }, spec };
+}
+
+/** Labels with changes; those that are changed to null are removed. */
+function labelsWith(labels: Readonly<Record<string, string>>, changed: ObservationPatch['labels']) {
+  return Object.fromEntries(Object.entries({ ...labels, ...changed }).filter(([, value]) => value !== null));
+}
+
 /** Returns whether the row was there in that version. */
-export function patchRow(
-  database: DatabaseSync,
-  { ref: { namespace, name, uid, version } }: Stored,
-  { labels: changed, history, facts }: ObservationPatch,
-): boolean {
-  const key = [placeOf(namespace), name, uid, Number(version)];
+export function patchRow(database: DatabaseSync, { ref }: Stored, patch: ObservationPatch): boolean {
+  const { labels: changed, history, facts } = patch;
+  const key = [placeOf(ref.namespace), ref.name, ref.uid, Number(ref.version)];
   const statement = database.prepare(
     'SELECT labels, object FROM observations WHERE place = ? AND name = ? AND uid = ? AND version = ?',
   );
   const row = statement.get(...key);
   if (!row) return false;
   const { labels, object: text } = objectRowSchema.pick({ labels: true, object: true }).parse(row);
-  const object = facts && objectSchema.parse(JSON.parse(text));
-  const patched = object && { ...object, spec: specWith(object.spec, facts) };
+  const object = objectWith(text, patch);
   const update = database.prepare(
     `UPDATE observations SET labels = ?, version = version + 1, expires_at = coalesce(?, expires_at),
        report = coalesce(?, report), history = coalesce(?, history), severity = coalesce(?, severity),
@@ -125,14 +139,37 @@ export function patchRow(
      WHERE place = ? AND name = ? AND uid = ? AND version = ?`,
   );
   const changes = [
-    JSON.stringify({ ...labels, ...changed }),
-    nullable(expiresAt(changed[labelNames.expires])),
-    nullable(changed[labelNames.report]),
+    JSON.stringify(labelsWith(labels, changed)),
+    nullable(expiresAt(changed[labelNames.expires] ?? undefined)),
+    nullable(changed[labelNames.report] ?? undefined),
     nullable(history),
     nullable(facts?.severity),
-    nullable(patched && JSON.stringify(patched)),
+    nullable(object && JSON.stringify(object)),
   ];
   return update.run(...changes, ...key).changes === 1;
+}
+
+const seriesRowSchema = rowSchema.pick({ version: true, labels: true }).extend({ series: seriesColumn });
+
+export function addSeriesToRow(
+  database: DatabaseSync,
+  { namespace, name }: Pick<StoredRef, 'namespace' | 'name'>,
+  { expires, ...repeats }: SeriesAddition,
+): 'added' | 'changed' | 'gone' {
+  const key = [placeOf(namespace), name];
+  const row = database
+    .prepare('SELECT version, labels, series FROM observations WHERE place = ? AND name = ?')
+    .get(...key);
+  if (!row) return 'gone';
+  const { version, labels, series } = seriesRowSchema.parse(row);
+  const later = laterExpiry(expires, labels[labelNames.expires]);
+  const renewed = later === undefined ? labels : { ...labels, [labelNames.expires]: later };
+  const update = database.prepare(
+    `UPDATE observations SET labels = ?, version = version + 1, expires_at = coalesce(?, expires_at), series = ?
+     WHERE place = ? AND name = ? AND version = ?`,
+  );
+  const changes = [JSON.stringify(renewed), nullable(expiresAt(later)), JSON.stringify(seriesWith(series, repeats))];
+  return update.run(...changes, ...key, version).changes === 1 ? 'added' : 'changed';
 }
 
 /** Returns whether the row was there in that version. */

@@ -10,6 +10,7 @@ import type { ObservationReader } from '../view/observation-reader.ts';
 import { countRows } from './embedded-counts.ts';
 import { findRows, readPage } from './embedded-reads.ts';
 import {
+  addSeriesToRow,
   deleteRow,
   expiredRows,
   findRow,
@@ -37,6 +38,7 @@ const schema = `
     severity TEXT NOT NULL,
     report TEXT,
     history TEXT,
+    series TEXT, -- JSON: status.series
     expires_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
     object TEXT NOT NULL,
@@ -63,7 +65,7 @@ export interface EmbeddedStoreOptions {
 
 export type EmbeddedStore = Store & ObservationReader & { close(): void };
 
-/** The columns that a database of version 0.1.0 lacks. */
+/** The columns that a database of an earlier version lacks. */
 function missingColumns(database: DatabaseSync): string[] {
   const columns = new Set(
     database
@@ -71,7 +73,7 @@ function missingColumns(database: DatabaseSync): string[] {
       .all()
       .map(({ name }) => name),
   );
-  return ['report', 'history'].filter((column) => !columns.has(column));
+  return ['report', 'history', 'series'].filter((column) => !columns.has(column));
 }
 
 function open(data: string): DatabaseSync {
@@ -199,6 +201,10 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
 
     async patch(stored, patch) {
       return guarded(() => patchRow(database, stored, patch));
+    },
+
+    async addSeries(ref, addition) {
+      return guarded(() => addSeriesToRow(database, ref, addition));
     },
 
     async delete(ref) {

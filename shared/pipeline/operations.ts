@@ -20,7 +20,7 @@ export interface OperationsReport {
   readonly detectedAt: string;
 }
 
-function operationsFinding<Settings>(
+export function operationsFinding<Settings>(
   source: string,
   report: OperationsReport,
   { settings }: Context<Settings>,

@@ -52,12 +52,12 @@ async function lookAgain<Data, Settings>(pass: Pass<Data, Settings>): Promise<vo
 /** What no report has, and what has not been missing, or resolved, for that yet. */
 function overdue<Data, Settings>({ unreported, held, context }: Pass<Data, Settings>): Unreported[] {
   const options = { now: context.clock.now(), settings: context.settings };
-  return [...unreported.values()].filter(({ stored, reason }) => {
+  return [...unreported.values()].filter(({ stored, leftOutFor }) => {
     const label = stored.labels[labels.report] ?? '';
     const isOwn = stored.labels[labels.category] === operationsCategory;
     // Which slot a shared finding was reported by is not known, so any that can't be read may have it.
     const isHeld = label === sharedSlot ? held.size > 0 : held.has(label);
-    return (isOwn || !isHeld) && changeWhenUnreported(stored, reason, options) !== undefined;
+    return (isOwn || !isHeld) && changeWhenUnreported(stored, leftOutFor, options) !== undefined;
   });
 }
 
@@ -112,8 +112,8 @@ export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, can
       const label = stored.labels[labels.report] ?? '';
       return label === sharedSlot ? pass.changed.size === 0 : !pass.changed.has(label);
     });
-    await forEachConcurrently(unchanged, callsInFlight, ({ stored, reason }) =>
-      changeUnreported(stored, reason, pass.source.name, pass.context),
+    await forEachConcurrently(unchanged, callsInFlight, ({ stored, leftOutFor }) =>
+      changeUnreported(stored, leftOutFor, pass.source.name, pass.context),
     );
     if (unchanged.length > 0) await lookAgain(pass);
   }

@@ -6,12 +6,12 @@ import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import type { Stored } from '../function/stores.ts';
 import type { NamedFinding } from './derive.ts';
-import type { UnreportedReason } from './lifecycle.ts';
 import type { Report } from './report.ts';
 
 export interface Unreported {
   readonly stored: Stored;
-  readonly reason: UnreportedReason;
+  /** Why a filter or the source has left it out of what is reported, if one has. */
+  readonly leftOutFor?: string | undefined;
 }
 
 /** What a pass has found so far, and what is left to be written when it has seen everything. */
@@ -65,7 +65,7 @@ async function listSystem<Data, Settings>({ name }: SourceDefinition<Data, Setti
   for await (const stored of context.store.names({ source: name, namespace }, context.event.signal)) {
     const label = stored.labels[labels.report];
     if (label === undefined) continue;
-    unreported.set(storedKey(stored), { stored, reason: 'unreported' });
+    unreported.set(storedKey(stored), { stored });
     if (label === sharedSlot) sharedStored.set(stored.ref.name, stored);
     else inSystem.set(label, (inSystem.get(label) ?? new Map<string, Stored>()).set(stored.ref.name, stored));
   }

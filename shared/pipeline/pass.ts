@@ -78,7 +78,7 @@ function fileStored<Data, Settings>({ namespace, stored }: NamespaceGroup, pass:
     }
     // What the system namespace has was listed before, for all namespaces.
     if (namespace === pass.context.settings.SYSTEM_NAMESPACE) continue;
-    if (!pass.elsewhere.has(one.ref.name)) pass.unreported.set(storedKey(one), { stored: one, reason: 'unreported' });
+    if (!pass.elsewhere.has(one.ref.name)) pass.unreported.set(storedKey(one), { stored: one });
     if (label === sharedSlot) pass.sharedStored.set(one.ref.name, one);
     else bySlot.set(label, (bySlot.get(label) ?? new Map<string, Stored>()).set(one.ref.name, one));
   }
@@ -127,21 +127,25 @@ async function reconcileComplete<Data, Settings>(
   const { source, context } = pass;
   const union = unionOf(await countingReports(source, read, context), source.merge, context);
   const stored = await storedOf(label, union, here, pass);
-  const { wanted, isHeld, reportOf } = union;
-  const outcome = await writeSlot({ source: source.name, label, stored, wanted, isHeld, reportOf }, context);
+  const { wanted } = union;
+  const outcome = await writeSlot({ source: source.name, label, stored, ...union }, context);
   pass.fingerprints.set(label, fingerprintOf(versions));
   if (outcome.hasWritten) pass.hasWritten = true;
-  if (isHeld) pass.noteHeld(label, read);
+  if (union.isHeld) pass.noteHeld(label, read);
   for (const [name, named] of wanted) {
     pass.unreported.delete(`${named.namespace}/${name}`);
     pass.unreported.delete(`${context.settings.SYSTEM_NAMESPACE}/${name}`);
     if (named.namespace !== here.namespace) pass.elsewhere.add(name);
     if (stored.get(name)?.labels[labels.report] === sharedSlot) pass.noteShared(label, named);
   }
-  const dropped = outcome.unreported.length > 0 ? union.droppedNames() : undefined;
+  for (const name of union.accepted.keys()) {
+    const one = stored.get(name);
+    if (one) pass.unreported.delete(storedKey(one));
+  }
+  const leftOut = outcome.unreported.length > 0 ? union.leftOut() : undefined;
   for (const one of outcome.unreported) {
-    const reason = dropped?.has(one.ref.name) ? 'filtered' : 'unreported';
-    pass.unreported.set(storedKey(one), { stored: one, reason });
+    const reason = leftOut?.get(one.ref.name);
+    pass.unreported.set(storedKey(one), { stored: one, leftOutFor: reason });
   }
 }
 
@@ -184,9 +188,9 @@ export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context:
   const options = { now: context.clock.now(), settings: context.settings };
   for await (const stored of context.store.names({ namespace }, context.event.signal)) {
     if (stored.labels[labels.state] === undefined || !isOrphan(stored)) continue;
-    if (changeWhenUnreported(stored, 'unreported', options)) orphans.push(stored);
+    if (changeWhenUnreported(stored, undefined, options)) orphans.push(stored);
   }
   await forEachConcurrently(orphans, callsInFlight, (stored) =>
-    changeUnreported(stored, 'unreported', stored.labels[labels.source] ?? '', context),
+    changeUnreported(stored, undefined, stored.labels[labels.source] ?? '', context),
   );
 }

@@ -82,11 +82,11 @@ async function readAll<Data, Settings>(
 }
 
 function contentsOf<Data, Settings>(
-  { wanted, isHeld, reportOf }: Union,
+  { wanted, accepted, isHeld, reportOf }: Union,
   stored: ReadonlyMap<string, Stored>,
   { source, slot }: SlotOptions<Data, Settings>,
 ): SlotContents {
-  return { source: source.name, label: slot.label, stored, wanted, isHeld, reportOf };
+  return { source: source.name, label: slot.label, stored, wanted, accepted, isHeld, reportOf };
 }
 
 /** Adds what the system namespace has, since the finding's own could not take it. */
@@ -108,12 +108,12 @@ async function writeUnion<Data, Settings>(
 ): Promise<{ readonly hasWritten: boolean; readonly refusal: Refusal | undefined }> {
   const { source, context } = options;
   const outcome = await writeSlot(contentsOf(union, stored, options), context);
-  const dropped = union.droppedNames();
-  // What a filter drops is the pass's, and so is what has been missing for long enough.
+  const leftOut = union.leftOut();
+  // What is left out is the pass's, and so is what has been missing for long enough.
   const missing = outcome.unreported.filter(
-    ({ ref, labels: found }) => found[labels.state] === 'open' && !dropped.has(ref.name),
+    ({ ref, labels: found }) => found[labels.state] === 'open' && !leftOut.has(ref.name),
   );
-  await forEachConcurrently(missing, callsInFlight, (one) => changeUnreported(one, 'unreported', source.name, context));
+  await forEachConcurrently(missing, callsInFlight, (one) => changeUnreported(one, undefined, source.name, context));
   return { hasWritten: outcome.hasWritten || missing.length > 0, refusal: outcome.invalid[0]?.refusal };
 }
 

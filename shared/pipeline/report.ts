@@ -1,4 +1,4 @@
-import type { BadRow, ResourceRef } from '../finding/finding.ts';
+import type { BadRow, Finding, ResourceRef } from '../finding/finding.ts';
 import { observationName } from '../finding/name.ts';
 import { timeOf } from '../finding/values.ts';
 import type { Context } from '../function/context.ts';
@@ -7,15 +7,17 @@ import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { deriveFindings, type NamedFinding } from './derive.ts';
 import { badRowsFinding, unreadableFinding } from './operations.ts';
-import { normalizeData } from './parse.ts';
+import { badRowRefusal, normalizeData } from './parse.ts';
 
 /** What an object reports. */
 export interface Report {
   readonly object: KubernetesObject;
   /** One of them may say that the object, or rows of it, can't be read. */
   readonly findings: readonly NamedFinding[];
-  /** The names of what a filter has dropped. */
-  droppedNames(): ReadonlySet<string>;
+  /** The names of what a filter or the source has left out, and why. */
+  leftOut(): ReadonlyMap<string, string>;
+  /** The names of what the tool itself has accepted, and what it calls the exceptions. */
+  readonly accepted: ReadonlyMap<string, string>;
   /** Why the object, or a row of it, can't be read. Then what it used to report must not count as gone. */
   readonly fault: Refusal | undefined;
 }
@@ -31,7 +33,7 @@ function isUnreadable(error: unknown): error is Refusal {
   return error instanceof Refusal && error.status === 422;
 }
 
-const none: ReadonlySet<string> = new Set();
+const none: ReadonlyMap<string, string> = new Map();
 
 function reasonOf({ message, path, cause }: Refusal): string {
   const detail = cause instanceof Error ? cause.message : cause;
@@ -49,11 +51,18 @@ function unreadable<Settings>(
 ): Report {
   context.event.tally.skipped('unreadable');
   const finding = unreadableFinding(source, resourceRefOf(object), reasonOf(fault), fault.path, context);
-  return { object, findings: [finding], droppedNames: () => none, fault };
+  return { object, findings: [finding], leftOut: () => none, accepted: none, fault };
+}
+
+function namesOf(source: string, leftOut: Readonly<Record<string, readonly Finding[]>>): Map<string, string> {
+  const names = Object.entries(leftOut).flatMap(([reason, findings]) =>
+    findings.map((finding) => [observationName(source, finding), reason] as const),
+  );
+  return new Map(names);
 }
 
 function faultOf([bad]: readonly BadRow[]): Refusal | undefined {
-  return bad && new Refusal(422, 'the data breaks the schema', { path: bad.path, cause: bad.message });
+  return bad && badRowRefusal(bad);
 }
 
 /** Reads an object. Throws a Refusal 503 if a filter that applies can't be read. */
@@ -67,12 +76,13 @@ export function readReport<Data, Settings>(
   try {
     const normalized = normalizeData(source, object, created, context.settings);
     const { findings, dropped } = deriveFindings(source, normalized, { dropOwn: true }, context);
-    const { badRows = [] } = normalized;
+    const { badRows = [], leftOut = {}, accepted = [] } = normalized;
     const bad = badRows.length > 0 ? [badRowsFinding(source.name, resourceRefOf(object), badRows, context)] : [];
     return {
       object,
       findings: [...findings, ...bad],
-      droppedNames: () => new Set(dropped.map((finding) => observationName(source.name, finding))),
+      accepted: new Map(accepted.map(({ finding, exception }) => [observationName(source.name, finding), exception])),
+      leftOut: () => namesOf(source.name, { ...leftOut, filtered: dropped }),
       fault: faultOf(badRows),
     };
   } catch (error) {

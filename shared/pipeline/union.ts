@@ -13,7 +13,10 @@ export interface Union {
   /** Whether a report, or a row of one, can't be read. */
   readonly isHeld: boolean;
   reportOf(name: string): Report | undefined;
-  droppedNames(): ReadonlySet<string>;
+  /** The names of what filters or the source have left out, and why. */
+  leftOut(): ReadonlyMap<string, string>;
+  /** The names of what the tool itself has accepted, and what it calls the exceptions. */
+  readonly accepted: ReadonlyMap<string, string>;
 }
 
 interface Row {
@@ -61,6 +64,7 @@ export function unionOf(reports: readonly Report[], merge: MergeFindings | undef
     wanted,
     isHeld: reports.some(({ fault }) => fault !== undefined),
     reportOf: (name) => byName.get(name)?.[0]?.report,
-    droppedNames: () => new Set(reports.flatMap((report) => [...report.droppedNames()])),
+    accepted: new Map(reports.flatMap((report) => [...report.accepted]).filter(([name]) => !wanted.has(name))),
+    leftOut: () => new Map(reports.flatMap((report) => [...report.leftOut()])),
   };
 }

@@ -1,6 +1,6 @@
 import type { MappingRules } from '../api/mapping-rules.ts';
 import { isPath, type Path, parsePath, scalarText, valueAt } from '../api/path.ts';
-import { canonicalJson } from '../finding/canonical-json.ts';
+import { canonicalJson, contentHash } from '../finding/canonical-json.ts';
 import type { Finding, Normalized, ResourceRef } from '../finding/finding.ts';
 import { parseSeverity, type Severity } from '../finding/severity.ts';
 
@@ -102,33 +102,64 @@ function identityText(value: unknown): string | undefined {
   }
 }
 
+function contentText(value: unknown): string {
+  try {
+    return contentHash(value);
+  } catch {
+    return 'nested too deeply';
+  }
+}
+
+type ReadIdentity = (whole: unknown, item: unknown, options: MapOptions) => Record<string, string> | undefined;
+
+/** Reads what tells an item apart; `undefined` if the paths that should lead to it lead nowhere. */
+function compileIdentity({ identity = [], items }: MappingRules): ReadIdentity {
+  const paths = identity.map((text) => ({ text, path: compilePath(text) }));
+  return (whole, item, { about }) => {
+    // An object is told apart by its name; what it lists, or what is posted, by everything in it.
+    if (paths.length === 0) return items !== undefined || !about ? { content: contentText(item) } : {};
+    const parts: Record<string, string> = {};
+    for (const { text, path } of paths) {
+      const part = identityText(valueAt(path, whole, item));
+      if (part !== undefined) parts[text] = part;
+    }
+    return Object.keys(parts).length > 0 ? parts : undefined;
+  };
+}
+
+function compileDetails({ message, details }: MappingRules['mappings']) {
+  const readMessage = compileText(message);
+  const values = Object.entries(details).map(([key, text]) => ({ key, read: compileValue(text) }));
+  return (whole: unknown, item: unknown): Record<string, unknown> => {
+    const all = [
+      { key: 'message', value: readMessage(whole, item) },
+      ...values.map(({ key, read }) => ({ key, value: read(whole, item) })),
+    ];
+    return Object.fromEntries(
+      all.filter(({ value }) => value !== undefined && value !== null).map(({ key, value }) => [key, value]),
+    );
+  };
+}
+
+function windowOf({ time, windowSeconds }: MapOptions): Record<string, string> {
+  return windowSeconds === undefined ? {} : { window: String(Math.floor(Date.parse(time) / 1000 / windowSeconds)) };
+}
+
+function summaryOf(eventType: string, about: ResourceRef | undefined, message: unknown): string {
+  const what = about ? `${eventType}: ${[about.kind, about.name].filter(Boolean).join(' ')}` : eventType;
+  return typeof message === 'string' ? `${what}: ${message}` : what;
+}
+
 /** Compiles a mapping. */
 export function compileMapping(rules: MappingRules): MapData {
   const { mappings } = rules;
   const items = rules.items === undefined ? undefined : compilePath(rules.items);
   const isFinding = compileWhen(rules.when);
   const severity = compileSeverity(mappings.severity, rules.severityMap);
-  const [category, eventType, message] = [mappings.category, mappings.eventType, mappings.message].map(compileText);
+  const [category, eventType] = [mappings.category, mappings.eventType].map(compileText);
   const resource = compileResource(mappings.resource);
-  const details = Object.entries(mappings.details).map(([key, text]) => ({ key, value: compileValue(text) }));
-  const identity = (rules.identity ?? []).map((text) => ({ text, path: compilePath(text) }));
-
-  function identityOf(whole: unknown, item: unknown, { time, windowSeconds }: MapOptions): Record<string, string> {
-    const parts = identity.map(({ text, path }) => [text, identityText(valueAt(path, whole, item))]);
-    const window =
-      windowSeconds === undefined ? [] : [['window', String(Math.floor(Date.parse(time) / 1000 / windowSeconds))]];
-    return Object.fromEntries([...parts, ...window].filter(([, text]) => text !== undefined));
-  }
-
-  function detailsOf(whole: unknown, item: unknown): Record<string, unknown> {
-    const all = [
-      { key: 'message', value: message?.(whole, item) },
-      ...details.map(({ key, value }) => ({ key, value: value(whole, item) })),
-    ];
-    return Object.fromEntries(
-      all.filter(({ value }) => value !== undefined && value !== null).map(({ key, value }) => [key, value]),
-    );
-  }
+  const readDetails = compileDetails(mappings);
+  const readIdentity = compileIdentity(rules);
 
   /** The finding in an item, or the reason why there is none. */
   function findingOf(whole: unknown, item: unknown, options: MapOptions): Finding | string {
@@ -136,16 +167,20 @@ export function compileMapping(rules: MappingRules): MapData {
     const [foundCategory, foundType] = [slug(category?.(whole, item)), slug(eventType?.(whole, item))];
     if (!foundCategory) return 'no_category';
     if (!foundType) return 'no_event_type';
+    const identity = readIdentity(whole, item, options);
+    if (identity === undefined) return 'no_identity';
     const about = resource ? resource(whole, item) : options.about;
+    const details = readDetails(whole, item);
     return {
       category: foundCategory,
       severity: severity(whole, item),
       eventType: foundType,
       rule: foundType,
-      summary: about ? `${foundType}: ${about.kind} ${about.name ?? ''}` : foundType,
+      summary: summaryOf(foundType, about, details.message),
       resource: about,
-      identity: identityOf(whole, item, options),
-      details: detailsOf(whole, item),
+      identity: { ...identity, ...windowOf(options) },
+      // What tells findings apart has to be visible.
+      details: Object.keys(identity).length > 0 ? { ...details, identity } : details,
       detectedAt: options.time,
     };
   }

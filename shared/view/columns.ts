@@ -45,5 +45,6 @@ export const columns: readonly Column[] = [
   { header: 'TYPE', isExtra: true, cell: ({ spec }) => spec.eventType },
   { header: 'RULE', isExtra: true, cell: ({ spec }) => spec.rule ?? '' },
   { header: 'ACTOR', isExtra: true, cell: ({ spec }) => spec.actor?.username ?? '' },
+  { header: 'COUNT', isExtra: true, cell: ({ status }) => String(status?.series?.count ?? '') },
   { header: 'SUMMARY', cell: ({ spec }) => spec.summary ?? '' },
 ];

@@ -69,6 +69,12 @@ function actorText({ username, groups = [], sourceIP, userAgent, via }: Actor): 
     .join(' ');
 }
 
+/** `12 times, last at 2026-03-01T10:00:00Z (5d ago)` */
+function seriesText({ status }: Observation, now: number): string {
+  const series = status?.series;
+  return series ? `${series.count} times, last at ${timeAndAge(series.lastObservedTime, now)}` : '';
+}
+
 function factsOf(observation: Observation, now: number): readonly (readonly [name: string, value: string])[] {
   const { metadata, spec } = observation;
   const facts = [
@@ -79,6 +85,7 @@ function factsOf(observation: Observation, now: number): readonly (readonly [nam
     ['Rule', spec.rule ?? ''],
     ['Source', `${spec.source} (${spec.category}, ${spec.eventType})`],
     ['Detected', spec.detectedAt === '' ? '' : timeAndAge(spec.detectedAt, now)],
+    ['Happened', seriesText(observation, now)],
     ['Stored', metadata.creationTimestamp === undefined ? '' : timeAndAge(metadata.creationTimestamp, now)],
     ['Name', `${metadata.namespace}/${metadata.name}`],
   ] as const;
@@ -139,6 +146,7 @@ export function describeFinding(observation: Observation, { now, width }: OneFin
     // Not wrapped: a URL in two lines can't be followed.
     ...section('References', (spec.references ?? []).map(printable)),
     ...section('Details', detailLines(spec.details)).flatMap(wrap),
+    ...section('Repeats were about', (observation.status?.series?.seen ?? []).map(printable)).flatMap(wrap),
     ...section('History', history).flatMap(wrap),
   ];
 }

@@ -53,7 +53,7 @@ describe('the columns of npm run observations', () => {
   });
 
   it.each(columns.filter(({ name }) => name !== 'Age'))('show what kubectl shows as $name', ({ name, jsonPath }) => {
-    const value = valueAt(object, keysOf(jsonPath));
+    const value = String(valueAt(object, keysOf(jsonPath)) ?? '');
     expect(value).toEqual(expect.stringMatching(/./));
     const start = wide.header.indexOf(name.toUpperCase());
     expect(wide.row.slice(start).split(/\s{2,}/)[0]).toBe(value);

@@ -506,6 +506,14 @@ describe('the webhook of Falco', () => {
     expect(found?.refused).toEqual([{ path: 'body[1]', message: 'is nested too deeply' }]);
   });
 
+  it.each<[string, unknown, number, string]>([
+    ['a list without an alert', [[], 7], 422, 'body[0]'],
+    ['more than could be alerts', Array(25_001).fill(null), 413, 'body'],
+    ['what is no alert', { rule: 'R' }, 422, 'body.priority'],
+  ])('refuses %s as a whole', (_case, body, status, path) => {
+    expect(() => split(body)).toThrow(expect.objectContaining({ status, path }));
+  });
+
   it('takes an empty list', () => {
     expect(split([])).toEqual({ items: [], refused: [], unwanted: 0, reasons: {} });
   });

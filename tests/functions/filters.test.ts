@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import filters from '../../functions/filters.ts';
+import { historyAnnotation, labels } from '../../shared/api/labels.ts';
 import { observationName } from '../../shared/finding/name.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
@@ -42,6 +43,7 @@ function createWorld(environment: Record<string, string> = {}) {
         resource: spec.resource,
         field: spec.details.field,
         message: spec.details.message,
+        state: metadata.labels[labels.state],
       }));
     },
   };
@@ -214,6 +216,33 @@ describe('the filter ConfigMap', () => {
         field,
         message: expect.stringContaining(`the filters stay as they were: ${field}: `),
       },
+    ]);
+  });
+
+  it.each(['is mended', 'is gone'])('is over once it %s, and comes back under the same name', async (how) => {
+    const { set, unset, run, reports, store } = createWorld();
+    const statesOf = async () => (await reports()).map(({ field, state }) => [field, state]);
+    const bad = { sources: { falco: { enabled: 1 } } };
+    set(bad);
+    await run();
+    set({ sources: { falco: { minSeverity: 3 } } });
+    await run();
+    const [falco, severity] = ['sources.falco.enabled', 'sources.falco.minSeverity'];
+    expect((await statesOf()).sort()).toEqual([
+      [falco, 'resolved'],
+      [severity, 'open'],
+    ]);
+    if (how === 'is gone') unset();
+    else set(good);
+    await run();
+    expect((await statesOf()).map(([, state]) => state)).toEqual(['resolved', 'resolved']);
+    const { items } = await store.read({ limit: 9 });
+    for (const { metadata } of items) expect(metadata.annotations[historyAnnotation]).toContain('"reason":"mended"');
+    set(bad);
+    await run();
+    expect((await statesOf()).sort()).toEqual([
+      [falco, 'open'],
+      [severity, 'resolved'],
     ]);
   });
 

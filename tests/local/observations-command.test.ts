@@ -32,7 +32,7 @@ describe('npm run observations', () => {
 
   it.each<[output: string, expected: RegExp]>([
     ['table', /^NAMESPACE .*\n.* CRITICAL .*\n.* MEDIUM /],
-    ['wide', /^NAMESPACE .* RULE +ACTOR +SUMMARY\n.* first /],
+    ['wide', /^NAMESPACE .* RULE +ACTOR +COUNT +SUMMARY\n.* first /],
     ['json', /^\{\n[\s\S]*"items"/],
     ['yaml', /^apiVersion: v1\nkind: List\n/],
     ['csv', /^namespace,name,source,[^\n]*\r\n.*,CRITICAL,.*\r\n.*,MEDIUM,.*\r\n$/],
@@ -53,7 +53,7 @@ describe('npm run observations', () => {
 
   it.each<[output: string, header: RegExp, comes: RegExp]>([
     ['table', /^NAMESPACE .* SUMMARY$/gm, /^zen-system .* Node +watch-table .*$/m],
-    ['wide', /^NAMESPACE .* ACTOR +SUMMARY$/gm, /^zen-system .* Node +watch-wide .* watched .*$/m],
+    ['wide', /^NAMESPACE .* ACTOR +COUNT +SUMMARY$/gm, /^zen-system .* Node +watch-wide .* watched .*$/m],
     ['csv', /^namespace,name,.*\r$/gm, /^zen-system,.*,watch-csv,.*\r$/m],
     ['json', /^\{"apiVersion":.*"rule":"first".*\}$/gm, /^\{"apiVersion":.*"name":"watch-json".*\}$/m],
     ['yaml', /^---\napiVersion: zen[^#]* rule: first$/gm, /^---\napiVersion: zen[^#]* name: watch-yaml$/m],

@@ -28,7 +28,7 @@ function whenReported(stored: Record<string, string>, at: number, settings: type
 
 function whenUnreported(stored: Record<string, string>, at: number, settings: typeof week) {
   const known = { [labels.severity]: 'HIGH', ...stored };
-  return changeWhenUnreported({ labels: known }, 'unreported', { now: at, settings });
+  return changeWhenUnreported({ labels: known }, undefined, { now: at, settings });
 }
 
 describe('expiry', () => {

@@ -306,7 +306,6 @@ describe('the completeness pass', () => {
     await handled(kyverno, ping, test.context);
     test.clock.now += hour;
     const late = aReport('late', ['late'], 'zzz');
-    test.objects.all.push(...reports);
     const objects = {
       ...test.objects,
       async *list(

@@ -58,7 +58,7 @@ describe('a mapping', () => {
         category: 'cost-control',
         eventType: 'back-off-limit',
         rule: 'back-off-limit',
-        summary: 'back-off-limit: Job j',
+        summary: 'back-off-limit: Job j: it broke',
         identity: {},
         detectedAt: time,
         resource: { apiVersion: undefined, kind: 'Job', name: 'j', namespace: 'literal' },
@@ -130,6 +130,24 @@ describe('a mapping', () => {
     expect(map(withMappings({ eventType: '.none' }), {}).skipped).toEqual({ no_event_type: 1 });
     expect(map(withMappings({ eventType: '.odd' }), { odd: '!!' }).skipped).toEqual({ no_event_type: 1 });
     expect(map(withMappings({ category: '.none' }), {}).skipped).toEqual({ no_category: 1 });
+  });
+
+  it('is told apart by everything in it where no path says by what', () => {
+    const rules = { ...rulesOf({}), items: '.list', identity: undefined };
+    const options = { about, time, windowSeconds: undefined };
+    const { findings } = compileMapping(rules)({ list: [{ a: 1 }, { a: 2 }, { a: 1 }] }, options);
+    expect(new Set(findings.map((finding) => observationName('widgets', finding))).size).toBe(2);
+    expect(map({}, {}).findings[0]?.identity).toEqual({});
+  });
+
+  it('is left out, and counted, where the paths to its identity lead nowhere', () => {
+    const rules = { items: '.list', identity: ['.id', '.key'] };
+    const { findings, skipped } = map(rules, { list: [{ id: 1 }, { name: 'x' }, { key: 2 }] });
+    expect(findings.map(({ identity, details }) => [identity, details.identity])).toEqual([
+      [{ '.id': '1' }, { '.id': '1' }],
+      [{ '.key': '2' }, { '.key': '2' }],
+    ]);
+    expect(skipped).toEqual({ no_identity: 1 });
   });
 
   it('puts the time window into the identity, so that a redelivery is the same finding', () => {

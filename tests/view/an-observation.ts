@@ -3,10 +3,11 @@ import type { Observation } from '../../shared/api/observation.ts';
 export interface Changes {
   readonly metadata?: Partial<Observation['metadata']>;
   readonly spec?: Partial<Observation['spec']>;
+  readonly status?: NonNullable<Observation['status']>;
 }
 
 /** A stored Observation with few fields, and with these. */
-export function anObservation({ metadata = {}, spec = {} }: Changes = {}): Observation {
+export function anObservation({ metadata = {}, spec = {}, status }: Changes = {}): Observation {
   return {
     apiVersion: 'zen.kube-zen.io/v1',
     kind: 'Observation',
@@ -28,5 +29,6 @@ export function anObservation({ metadata = {}, spec = {} }: Changes = {}): Obser
       ttlSecondsAfterCreation: 60,
       ...spec,
     },
+    ...(status && { status }),
   };
 }

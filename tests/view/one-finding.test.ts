@@ -82,6 +82,16 @@ describe('describeFinding', () => {
     ]);
   });
 
+  it('says how often it happened, and what the repeats were about', () => {
+    const series = { count: 12, lastObservedTime: '2026-03-03T09:59:00Z', seen: ['cat /etc/shadow', 'a\u001b[2J'] };
+    const lines = described({ status: { series } });
+    expect(lines).toContain('Happened  12 times, last at 2026-03-03T09:59:00Z (60s ago)');
+    expect(lines.slice(-4)).toEqual(['', 'Repeats were about', '  cat /etc/shadow', '  a\\u{1b}[2J']);
+    const { seen: _none, ...without } = series;
+    expect(described({ status: { series: without } })).not.toContain('Repeats were about');
+    expect(described({ status: {} }).join()).not.toContain('Happened');
+  });
+
   it('leaves out what is not known', () => {
     const object = anObservation({ spec: { detectedAt: '', details: { list: [], none: {} } } });
     const { creationTimestamp: _none, ...metadata } = object.metadata;

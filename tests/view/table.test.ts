@@ -45,10 +45,16 @@ describe('tableOf', () => {
   it('shows more columns, whole, with -o wide, however narrow the terminal is', () => {
     const [header = '', row = ''] = tableOf([anObservation(whole)], { ...options, isWide: true, width: 80 });
     expect(header.split(/\s+/)).toEqual(
-      'NAMESPACE NAME SOURCE SEVERITY KIND RESOURCE STATE AGE CATEGORY TYPE RULE ACTOR SUMMARY'.split(' '),
+      'NAMESPACE NAME SOURCE SEVERITY KIND RESOURCE STATE AGE CATEGORY TYPE RULE ACTOR COUNT SUMMARY'.split(' '),
     );
-    expect(row).toContain('   security   vulnerability   CVE-2024-1   eve     CVE-2024-1 in openssl');
+    expect(row).toContain('   security   vulnerability   CVE-2024-1   eve             CVE-2024-1 in openssl');
     expect(row).toContain(whole.spec?.summary);
+  });
+
+  it('counts repeats with -o wide', () => {
+    const status = { series: { count: 12, lastObservedTime: '2026-03-01T10:00:00Z' } };
+    const [header = '', row = ''] = tableOf([anObservation({ status })], { ...options, isWide: true });
+    expect(row.slice(header.indexOf('COUNT'))).toBe('12');
   });
 
   it('has nothing in the columns of what is not known', () => {

@@ -1,0 +1,29 @@
+import { contentHash } from '../finding/canonical-json.ts';
+import type { ResourceRef } from '../finding/finding.ts';
+import type { Context } from '../function/context.ts';
+import type { Stored } from '../function/stores.ts';
+import { type OperationsReport, operationsFinding } from './operations.ts';
+import { changeUnreported, writeSlot } from './write-slot.ts';
+
+/**
+ * Keeps open what is wrong with an object now, and resolves what was wrong with it before: once it has been mended, or is
+ * gone, there are no more reports.
+ */
+export async function settleOperations(
+  source: string,
+  { kind, namespace, name }: ResourceRef,
+  reports: readonly OperationsReport[],
+  context: Context,
+): Promise<void> {
+  const { store, settings, event } = context;
+  const label = contentHash({ source, object: { kind, namespace, name } });
+  const stored = new Map<string, Stored>();
+  const query = { source, slots: [label], namespace: namespace ?? settings.SYSTEM_NAMESPACE };
+  for await (const one of store.names(query, event.signal)) stored.set(one.ref.name, one);
+  const findings = reports.map((report) => operationsFinding(source, report, context));
+  const wanted = new Map(findings.map((named) => [named.name, named]));
+  const accepted = new Map<string, string>();
+  const contents = { source, label, stored, wanted, accepted, isHeld: false, reportOf: () => undefined };
+  const { unreported } = await writeSlot(contents, context);
+  for (const one of unreported) await changeUnreported(one, 'mended', source, context);
+}
