@@ -127,6 +127,7 @@ function hookedStore(store: Store, hook: Hook): Store {
       await hook('names');
       yield* store.names(...given);
     },
+    stripped: (...given) => store.stripped(...given),
     expired: (...given) => store.expired(...given),
     find: async (...given) => {
       await hook('find');
