@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, vi } from 'vitest';
 import { labels } from '../../shared/api/labels.ts';
-import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
+import { createEmbeddedStore, openEmbeddedReader } from '../../shared/local/embedded-store.ts';
+import { sorts } from '../../shared/view/order.ts';
 import { temporaryFolder } from '../host/program.ts';
 import { aFinding, anObservationOf, slotOf, storeContract } from './store-contract.ts';
 
@@ -105,10 +106,14 @@ describe('embedded store', () => {
     });
 
     it('can be read by a command that changes nothing', async () => {
-      const store = createEmbeddedStore({ data: oldDatabase(), now: () => createdAt, isReadOnly: true });
-      const { items } = await store.read({ limit: 9 });
+      const reader = openEmbeddedReader(oldDatabase());
+      const { items } = await reader.read({ limit: 9 });
       expect(items.map(({ spec }) => spec.details.rule)).toEqual(['old']);
-      store.close();
+      for (const sort of sorts) expect((await reader.read({ limit: 9, sort })).items).toEqual(items);
+      expect(reader.sortsAcrossPages).toBe(false);
+      expect(await reader.counts({ states: ['open'] }, 'workload')).toMatchObject([{ value: 'shop/web', total: 1 }]);
+      expect(await reader.findByName('contract-000', undefined, 9)).toEqual(items);
+      reader.close();
     });
   });
 
