@@ -4,7 +4,7 @@ import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
 import { changeWhenUnreported } from './lifecycle.ts';
 import { operationsCategory } from './operations.ts';
-import type { Pass, Unreported } from './pass-state.ts';
+import type { Pass } from './pass-state.ts';
 import { reconcileSlot } from './reconcile-slot.ts';
 import { fingerprintOf, keyOf, listReports, slotLabelOf, slotOf, versionOf } from './slot.ts';
 import { changeShared, changeUnreported } from './write-slot.ts';
@@ -53,14 +53,15 @@ async function lookAgain<Data, Settings>(pass: Pass<Data, Settings>): Promise<vo
 }
 
 /** What no report has, and what has not been missing, or resolved, for that yet. */
-function overdue<Data, Settings>({ unreported, held, context }: Pass<Data, Settings>): Unreported[] {
+function overdue<Data, Settings>(pass: Pass<Data, Settings>): Stored[] {
+  const { unreported, held, context } = pass;
   const options = { now: context.clock.now(), settings: context.settings };
-  return [...unreported.values()].filter(({ stored, leftOutFor }) => {
+  return [...unreported.values()].filter((stored) => {
     const label = stored.labels[labels.report] ?? '';
     const isOwn = stored.labels[labels.category] === operationsCategory;
     // Which slot a shared finding was reported by is not known, so any that can't be read may have it.
     const isHeld = label === sharedSlot ? held.size > 0 : held.has(label);
-    return (isOwn || !isHeld) && changeWhenUnreported(stored, leftOutFor, options) !== undefined;
+    return (isOwn || !isHeld) && changeWhenUnreported(stored, pass.leftOutFor(stored), options) !== undefined;
   });
 }
 
@@ -88,7 +89,8 @@ async function settleShared<Data, Settings>({
     if (!newest || !stored || [...by.keys()].some((label) => changed.has(label))) continue;
     const [label, named] = newest;
     const slot = by.size === 1 && held.size === 0 ? label : sharedSlot;
-    await changeShared(stored, named, { source: source.name, slot }, context);
+    const isHeld = [...by.keys()].some((one) => held.has(one));
+    await changeShared(stored, named, { writer: { source: source.name, slot }, isHeld, context });
   }
 }
 
@@ -111,12 +113,12 @@ export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, can
   if (pass.hasWritten || pass.incomplete.size > 0 || over.length > 0 || pass.sharedBy.size > 0 || pass.old.length > 0) {
     await lookAgain(pass);
     await settleShared(pass);
-    const unchanged = over.filter(({ stored }) => {
+    const unchanged = over.filter((stored) => {
       const label = stored.labels[labels.report] ?? '';
       return label === sharedSlot ? pass.changed.size === 0 : !pass.changed.has(label);
     });
-    await forEachConcurrently(unchanged, callsInFlight, ({ stored, leftOutFor }) =>
-      changeUnreported(stored, leftOutFor, pass.source.name, pass.context),
+    await forEachConcurrently(unchanged, callsInFlight, (stored) =>
+      changeUnreported(stored, pass.leftOutFor(stored), pass.source.name, pass.context),
     );
     if (unchanged.length > 0) await lookAgain(pass);
   }

@@ -8,12 +8,6 @@ import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts'
 import type { NamedFinding } from './derive.ts';
 import type { Report } from './report.ts';
 
-export interface Unreported {
-  readonly stored: Stored;
-  /** Why a filter or the source has left it out of what is reported, if one has. */
-  readonly leftOutFor?: string | undefined;
-}
-
 /** A finding that version 0.1.0 has left, under a name of its own. */
 export interface OldFinding {
   readonly ref: StoredRef;
@@ -36,7 +30,11 @@ export interface Pass<Data, Settings> {
   /** Names of findings that are stored in another namespace than that of their reports. */
   readonly elsewhere: Set<string>;
   /** Stored findings that no report has had so far, by namespace and name. */
-  readonly unreported: Map<string, Unreported>;
+  readonly unreported: Map<string, Stored>;
+  /** Notes why a filter or the source has left out what a slot reports. */
+  noteLeftOut(label: string, name: string, reason: string): void;
+  /** Why a stored finding of a slot, or one of several, has been left out, if it has. */
+  leftOutFor(stored: Stored): string | undefined;
   /** Which slots report a finding that is shared, by its name and their labels. */
   readonly sharedBy: ReadonlyMap<string, ReadonlyMap<string, NamedFinding>>;
   noteShared(label: string, named: NamedFinding): void;
@@ -88,12 +86,12 @@ async function listSystem<Data, Settings>(
   const { SYSTEM_NAMESPACE: namespace } = context.settings;
   const inSystem = new Map<string, Map<string, Stored>>();
   const sharedStored = new Map<string, Stored>();
-  const unreported = new Map<string, Unreported>();
+  const unreported = new Map<string, Stored>();
   for await (const listed of context.store.names({ source: name, namespace }, context.event.signal)) {
     const stored = asStored(listed);
     const label = stored.labels[labels.report];
     if (label === undefined) continue;
-    unreported.set(storedKey(stored), { stored });
+    unreported.set(storedKey(stored), stored);
     if (label === sharedSlot) sharedStored.set(stored.ref.name, stored);
     else inSystem.set(label, (inSystem.get(label) ?? new Map<string, Stored>()).set(stored.ref.name, stored));
   }
@@ -118,6 +116,7 @@ export async function createPass<Data, Settings>(
   context: Context<Settings>,
 ): Promise<Pass<Data, Settings>> {
   const sharedBy = new Map<string, Map<string, NamedFinding>>();
+  const leftOut = new Map<string, Map<string, string>>();
   const held = new Set<string>();
   const keptSubjects = new Set<string | undefined>();
   const keepOld = (report: KubernetesObject): void => void keptSubjects.add(oldSubjectOf(source, report));
@@ -132,6 +131,15 @@ export async function createPass<Data, Settings>(
     noteShared(label, named) {
       const by = sharedBy.get(named.name) ?? new Map<string, NamedFinding>();
       sharedBy.set(named.name, by.set(label, named));
+    },
+    noteLeftOut(label, name, reason) {
+      const by = leftOut.get(name) ?? new Map<string, string>();
+      leftOut.set(name, by.set(label, reason));
+    },
+    leftOutFor({ ref, labels: found }) {
+      const by = leftOut.get(ref.name);
+      const label = found[labels.report] ?? '';
+      return label === sharedSlot ? by?.values().next().value : by?.get(label);
     },
     fingerprints: new Map(),
     hasWritten: false,

@@ -11,7 +11,7 @@ import { finishPass } from './pass-end.ts';
 import { createPass, type Pass, storedKey } from './pass-state.ts';
 import { listStored } from './reconcile-slot.ts';
 import { type Report, readReport } from './report.ts';
-import { fingerprintOf, isRelevant, keyOf, listReports, reportKinds, slotLabelOf, versionOf } from './slot.ts';
+import { fingerprintOf, isRelevant, isWide, keyOf, listReports, reportKinds, slotLabelOf, versionOf } from './slot.ts';
 import { type Union, unionOf } from './union.ts';
 import { changeUnreported, writeSlot } from './write-slot.ts';
 
@@ -80,7 +80,7 @@ function fileStored<Data, Settings>({ namespace, stored }: NamespaceGroup, pass:
     }
     // What the system namespace has was listed before, for all namespaces.
     if (namespace === pass.context.settings.SYSTEM_NAMESPACE) continue;
-    if (!pass.elsewhere.has(one.ref.name)) pass.unreported.set(storedKey(one), { stored: one });
+    if (!pass.elsewhere.has(one.ref.name)) pass.unreported.set(storedKey(one), one);
     if (label === sharedSlot) pass.sharedStored.set(one.ref.name, one);
     else bySlot.set(label, (bySlot.get(label) ?? new Map<string, Stored>()).set(one.ref.name, one));
   }
@@ -144,11 +144,11 @@ async function reconcileComplete<Data, Settings>(
     const one = stored.get(name);
     if (one) pass.unreported.delete(storedKey(one));
   }
-  const leftOut = outcome.unreported.length > 0 ? union.leftOut() : undefined;
-  for (const one of outcome.unreported) {
-    const reason = leftOut?.get(one.ref.name);
-    pass.unreported.set(storedKey(one), { stored: one, leftOutFor: reason });
-  }
+  for (const one of outcome.unreported) pass.unreported.set(storedKey(one), one);
+  // Of a slot about many things, what is stored may be in a namespace that comes later.
+  const mayBeStored = outcome.unreported.length > 0 || pass.sharedStored.size > 0;
+  if (!mayBeStored && !read.some(({ object }) => isWide(source, object))) return;
+  for (const [name, reason] of union.leftOut()) pass.noteLeftOut(label, name, reason);
 }
 
 /** What is stored of a slot, by name. */
