@@ -1,5 +1,5 @@
 import { labels, sharedSlot } from '../api/labels.ts';
-import type { KubernetesObject, StoredRef } from '../function/stores.ts';
+import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
 import { changeWhenUnreported } from './lifecycle.ts';
