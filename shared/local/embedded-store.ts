@@ -173,6 +173,9 @@ export function createEmbeddedStore({ data, now, isReadOnly = false }: EmbeddedS
       for (const stored of storedRows(database, query)) yield stored;
     },
 
+    // There is no CRD that could take anything away.
+    async *stripped() {},
+
     async *expired(time) {
       for (const expired of expiredRows(database, time)) yield expired;
     },
