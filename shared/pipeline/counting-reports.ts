@@ -91,9 +91,11 @@ export async function countingReports<Data, Settings>(
   reports: readonly Report[],
   context: Context<Settings>,
 ): Promise<readonly Report[]> {
+  if (reports.length === 1) return reports;
   const ofReplicaSets = reports.filter((report) => replicaSetOf(source, report) !== undefined);
+  if (ofReplicaSets.length === 0) return reports;
   const others = reports.filter((report) => !ofReplicaSets.includes(report));
-  if (ofReplicaSets.length === 0 || reports.length === 1 || !makeDifference(ofReplicaSets, others)) return reports;
+  if (!makeDifference(ofReplicaSets, others)) return reports;
   const running: Report[] = [];
   let isKnown = true;
   await forEachConcurrently(ofReplicaSets, callsInFlight, async (report) => {

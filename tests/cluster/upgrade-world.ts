@@ -1,4 +1,5 @@
 import type { ResourceRef } from '../../shared/finding/finding.ts';
+import { parseSeverity } from '../../shared/finding/severity.ts';
 import type { OldFinding } from './version-0.1.0.ts';
 
 /** What a tool has written, and what version 0.1.0 makes of it. */
@@ -110,7 +111,7 @@ function violations(workload: number): ToolReport {
     object: { ...typed, ...{ results } },
     unreadable: { ...typed, results: results.map((row, index) => (index === 7 ? { ...row, policy: 7 } : row)) },
     old: results.map(({ policy, rule, result, severity, source: engine, category, message }) => ({
-      ...{ source: 'kyverno', category: 'security', severity: severity.toUpperCase(), eventType: 'policy-violation' },
+      ...{ source: 'kyverno', category: 'security', severity: parseSeverity(severity), eventType: 'policy-violation' },
       ...{ resource, identity: { policy, rule, engine }, details: { policy, rule, message, result, category, engine } },
       ...{ detectedAt: '2026-03-01T10:00:00.000Z', hasState: true },
     })),
@@ -133,7 +134,7 @@ function checks(): ToolReport {
     object: { ...typed, ...{ data: { 'results.json': JSON.stringify(results) } } },
     unreadable: { ...typed, data: { 'results.json': 'no JSON' } },
     old: failed.map(({ check_id: checkId, check_name: title, resource, file_path: file, guideline, severity }) => ({
-      ...{ source: 'checkov', category: 'security', severity, eventType: 'static-analysis' },
+      ...{ source: 'checkov', category: 'security', severity: parseSeverity(severity), eventType: 'static-analysis' },
       resource: { kind: 'Deployment', namespace: 'shop', name: resource.slice('Deployment.shop.'.length) },
       identity: { checkId, resource, file },
       details: { checkId, title, resource, file, guideline, checkType: 'kubernetes' },

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Observation } from '../../shared/api/observation.ts';
 import { contentHash } from '../../shared/finding/canonical-json.ts';
 import type { ResourceRef } from '../../shared/finding/finding.ts';
+import type { Severity } from '../../shared/finding/severity.ts';
 import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -9,7 +11,7 @@ import type { Cluster } from './cluster.ts';
 export interface OldFinding {
   readonly source: string;
   readonly category: string;
-  readonly severity: string;
+  readonly severity: Severity;
   readonly eventType: string;
   readonly resource: ResourceRef;
   readonly identity: Readonly<Record<string, string>>;
@@ -26,7 +28,7 @@ const hour = 3_600_000;
 const ttl = 604_800;
 
 /** An Observation as version 0.1.0 wrote it: the name hashed the severity and the resource. */
-export function oldObservation(finding: OldFinding, now: number) {
+export function oldObservation(finding: OldFinding, now: number): Observation {
   const { source, category, severity, eventType, identity, details, detectedAt, hasState } = finding;
   const { apiVersion, kind, namespace, name } = finding.resource;
   const resource = { kind, namespace, name };
