@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { KindSelector } from '../shared/api/kind-selector.ts';
 import { canonicalJson } from '../shared/finding/canonical-json.ts';
-import type { Finding, ResourceRef } from '../shared/finding/finding.ts';
+import type { AcceptedFinding, Finding, ResourceRef } from '../shared/finding/finding.ts';
 import { badRowsOf, descriptiveText, judgedRowsOf, objectMetadata } from '../shared/finding/object-schema.ts';
 import { parseSeverity } from '../shared/finding/severity.ts';
 import { detailsOf, identityOf, isPresent, text, timeOf } from '../shared/finding/values.ts';
@@ -110,15 +110,17 @@ export default defineSource({
     const findings: Finding[] = [];
     const minor: MinorVulnerability[] = [];
     const skipped: Record<string, number> = {};
+    const accepted: AcceptedFinding[] = [];
     for (const given of report.results.rows) {
       const row = rowOf(given, report, time);
       const reason = skipReason(row);
+      if (reason === 'exception') accepted.push(...acceptedOf(row));
       if (reason !== undefined) skipped[reason] = (skipped[reason] ?? 0) + 1;
       else if (isMinor(row)) minor.push(...minorOf(row));
       else findings.push(...row.resources.map((resource) => findingOf(row, resource)));
     }
     const badRows = badRowsOf('results', report.results);
-    return { findings: [...findings, ...minorFindings(minor)], skipped, badRows };
+    return { findings: [...findings, ...minorFindings(minor)], skipped, accepted, badRows };
   },
   // The group and kind don't count: Kyverno may write the same to two groups.
   slotOf(_kind, metadata) {
@@ -158,6 +160,14 @@ function skipReason({ result, properties, engine, report, given }: Row): string 
   if (noFindings.has(result)) return result;
   if (!kindsOfNews.has(result)) return 'unknown_result';
   return hasOwnSource(engine, Object.keys(given.properties ?? {}), report) ? 'has_own_source' : undefined;
+}
+
+/** What a result that an exception skips would be otherwise; it does not say whether the policy only warns. */
+function acceptedOf(row: Row): AcceptedFinding[] {
+  const exception = row.properties.get('exceptions') ?? '';
+  return row.resources.flatMap((resource) =>
+    [...kindsOfNews.keys()].map((result) => ({ finding: findingOf({ ...row, result }, resource), exception })),
+  );
 }
 
 /** As with other scanners' vulnerabilities: there are too many slight ones to have an Observation each. */

@@ -83,10 +83,10 @@ async function receive(request: RawRequest, context: Context): Promise<void> {
 async function forward(
   webhook: WebhookTrigger,
   functionName: string,
-  { path: source, takeBody, traceparent }: RawRequest,
+  { path: source, takeBody, answerWith, traceparent }: RawRequest,
   context: Context,
 ): Promise<void> {
-  const { items, refused, unwanted, reasons = { unwanted } } = split(webhook, takeBody());
+  const { items, refused, unwanted, answer, reasons = { unwanted } } = split(webhook, takeBody());
   const time = new Date(context.clock.now()).toISOString();
   const limit = webhook.senderRetries ? deadlineMilliseconds : holdMilliseconds;
   const signal = AbortSignal.any([context.event.signal, AbortSignal.timeout(limit)]);
@@ -103,6 +103,7 @@ async function forward(
     };
     return publish(event, webhook, context, signal);
   });
+  if (answer) answerWith(answer);
   const { tally } = context.event;
   tally.observed(items.length);
   for (const [reason, count] of Object.entries(reasons)) if (count > 0) tally.skipped(reason, count);
@@ -157,6 +158,7 @@ function splitWholeOrByItem(webhook: WebhookTrigger, bytes: Uint8Array): SplitBo
   if (whole.items.length + whole.refused.length > 0) return whole;
   const items: SplitBody['items'][number][] = [];
   const refused: RefusedItem[] = [];
+  const reasons: Record<string, number> = {};
   let unwanted = whole.unwanted;
   let index = 0;
   for (const item of elements) {
@@ -167,9 +169,12 @@ function splitWholeOrByItem(webhook: WebhookTrigger, bytes: Uint8Array): SplitBo
       ...parts.refused.map(({ path, message }) => ({ path: path.replace(`${list}[0]`, itemPath), message })),
     );
     unwanted += parts.unwanted;
+    for (const [reason, count] of Object.entries(parts.reasons ?? { unwanted: parts.unwanted })) {
+      reasons[reason] = (reasons[reason] ?? 0) + count;
+    }
     index += 1;
   }
-  return { items, refused, unwanted };
+  return { items, refused, unwanted, reasons };
 }
 
 /** Reads the list of a body that must not be parsed as a whole; `undefined` for any other body. */

@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import type { FunctionDefinition } from '../shared/function/definitions.ts';
 import { loadFunctions } from '../shared/host/function-list.ts';
 import { alertRules, monitoringManifests, ruleGroups } from './alerts.ts';
+import { auditPolicies, auditTable } from './audit-policies.ts';
 import { dashboards, dashboardsManifest } from './dashboards.ts';
 import {
   foreignNamespaces,
@@ -51,6 +52,8 @@ export async function generatedFiles(): Promise<Map<string, string>> {
     ]),
     ['components/monitoring/prometheus-operator.yaml', text(monitoringManifests(rules, systemNamespace, ownLabels))],
     ['components/monitoring/rules.yaml', note + stringify(ruleGroups(rules), { lineWidth: 0 })],
+    ...auditPolicies(),
+    ['AUDIT-DETECTIONS.md', auditTable()],
     ['namespaced/kustomization.yaml', kustomization(names(all), 'Kustomization')],
     ['namespaced/shared.yaml', text(sharedManifests(all, 'namespace'))],
     ...all.map((definition): [string, string] => [

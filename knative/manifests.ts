@@ -7,6 +7,7 @@ import {
   type FunctionDefinition,
   observationWrites,
   type Permission,
+  seriesWrites,
   triggersOf,
 } from '../shared/function/definitions.ts';
 import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
@@ -67,12 +68,15 @@ function kindsOf(definition: FunctionDefinition, reach: Reach): KindSelector[] {
 
 /**
  * What a source may do with Observations. One with state also lists them, patches their labels, and asks who controls
- * what it found something in.
+ * what it found something in. One of events counts repeats, and may renew what goes on.
  */
 function sourceRules(definition: FunctionDefinition): readonly Permission[] {
   if (!isSource(definition)) return [];
-  if (kindsOf(definition, 'cluster').length === 0) return [observationWrites];
-  const { looksIntoPods = true } = definition.source;
+  const { looksIntoPods = true, hasOngoingFindings = false } = definition.source;
+  if (kindsOf(definition, 'cluster').length === 0) {
+    const renewal = hasOngoingFindings ? ['patch'] : [];
+    return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...renewal] }, seriesWrites];
+  }
   return [
     { ...observationWrites, verbs: [...observationWrites.verbs, 'list', 'patch'] },
     ...(looksIntoPods ? controllerReads : []),

@@ -20,9 +20,14 @@ export const labels = {
   digest: `${group}/digest`,
   /** `open`, `missing` or `resolved`; on findings of state sources only. */
   state: `${group}/state`,
-  /** Milliseconds since 1970 at which the state or the severity last changed. */
+  /** Until when it is accepted, in seconds since 1970, or `forever`. */
+  accepted: `${group}/accepted`,
+  /** Milliseconds since 1970 at which the state, the acceptance or the severity last changed. */
   since: `${group}/since`,
 } as const;
+
+/** Who or what has accepted it. */
+export const exceptionAnnotation = `${group}/exception`;
 
 /** The value of the label `report` of a finding that more than one slot reports. */
 export const sharedSlot = 'shared';
@@ -47,6 +52,11 @@ export function expiresLabel(time: number): string {
  */
 export function expiresAt(label: string | undefined): number | undefined {
   return label !== undefined && /^\d{1,12}$/.test(label) ? Number(label) * hour : undefined;
+}
+
+/** The label `expires` if it is later than another one, which may be missing or not valid. */
+export function laterExpiry(label: string | undefined, than: string | undefined): string | undefined {
+  return (expiresAt(label) ?? 0) > (expiresAt(than) ?? 0) ? label : undefined;
 }
 
 /** Text as a label value: at most 63 characters, with `-` for each that is not allowed. */

@@ -6,8 +6,8 @@ import { createRateLimit } from './rate-limit.ts';
 import type { RequestHead } from './request-head.ts';
 
 export interface Access {
-  /** Throws a Refusal 401, 403 or 429. */
-  check(head: RequestHead): void;
+  /** Throws a Refusal 401, 403 or 429. The token may be in `tokenHeader`, too. */
+  check(head: RequestHead, tokenHeader?: string): void;
   /** Whether neither a token nor an address is required. */
   readonly isOpen: boolean;
 }
@@ -21,13 +21,13 @@ export function createAccess(options: AccessOptions, now: () => number): Access 
   const checkToken = createTokenCheck(options, now);
   return {
     isOpen: !checkToken && !isAllowed,
-    check(head) {
+    check(head, tokenHeader) {
       const client = clientAddress(head, isTrusted);
       if (isAllowed && (client === undefined || !isAllowed(client))) {
         throw new Refusal(403, 'the address is not allowed');
       }
       checkRate?.(client ?? 'unknown');
-      checkToken?.(head);
+      checkToken?.(head, tokenHeader);
     },
   };
 }

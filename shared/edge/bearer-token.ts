@@ -43,18 +43,25 @@ function countTokens(tokenFile: string, read: () => readonly string[]): number {
   }
 }
 
+/** Throws a Refusal 401. */
+type TokenCheck = (head: RequestHead, tokenHeader?: string) => void;
+
+function bearerOf(head: RequestHead): string | undefined {
+  return /^Bearer +([^\s]+) *$/i.exec(headerOf(head, 'authorization') ?? '')?.[1];
+}
+
 /**
  * Throws a Refusal 401 unless the request has a valid token; `undefined` if none is required. Throws a UserError if the
  * token file can't be read, or holds no token.
  */
-export function createTokenCheck(options: AccessOptions, now: () => number): ((head: RequestHead) => void) | undefined {
+export function createTokenCheck(options: AccessOptions, now: () => number): TokenCheck | undefined {
   if (options.tokens.length === 0 && options.tokenFile === undefined) return undefined;
   const validTokens = createTokens(options, now);
   if (options.tokenFile !== undefined && countTokens(options.tokenFile, validTokens) === 0) {
     throw new UserError(`WEBHOOK_AUTH_TOKEN_FILE: ${options.tokenFile} holds no token`);
   }
-  return (head) => {
-    const given = /^Bearer +([^\s]+) *$/i.exec(headerOf(head, 'authorization') ?? '')?.[1];
+  return (head, tokenHeader) => {
+    const given = bearerOf(head) ?? (tokenHeader === undefined ? undefined : headerOf(head, tokenHeader));
     if (given === undefined || !isOneOf(validTokens(), given)) {
       throw new Refusal(401, 'a valid Bearer token is required');
     }

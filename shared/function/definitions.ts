@@ -30,6 +30,9 @@ export const observationWrites: Permission = {
   verbs: ['create', 'get', 'record'],
 };
 
+/** What it takes to count repeats of events: they are read from the Observation, which `observationWrites` allows. */
+export const seriesWrites: Permission = { group, resources: ['observations/status'], verbs: ['patch'] };
+
 /** What it takes to ask who controls Pods, and who controls that: what is shown of them is the controller. */
 export const controllerReads: readonly Permission[] = [...Map.groupBy(controlledKinds, ({ group }) => group)].map(
   ([group, kinds]) => ({ group, resources: kinds.map(({ plural }) => plural).sort(), verbs: ['get'] }),
@@ -83,6 +86,8 @@ export interface RawRequest {
   readonly endpoint: string;
   /** Returns the decompressed body, once, so that the caller decides how long it stays in memory. */
   takeBody(): Uint8Array;
+  /** Gives the sender JSON to read, with 200, once the request has been received; by default it gets 204. */
+  answerWith(json: Readonly<Record<string, unknown>>): void;
   /** The sender's trace context, or a new one. Events that are made from the request continue it. */
   readonly traceparent: string;
 }
@@ -155,6 +160,8 @@ export interface SourceDefinition<Data, Settings> extends Triggered<Settings> {
   readonly settings: z.ZodType<Settings>;
   /** Whether its findings may be about Pods, or what makes them, as most are. If not, it asks for no controllers. */
   readonly looksIntoPods?: false;
+  /** Whether events may go on without a time in their identity, so that their Observations are renewed (`isOngoing`). */
+  readonly hasOngoingFindings?: true;
   /** The schema of what the tool sends. Unknown fields are ignored. */
   readonly schema: z.ZodType<Data>;
   /**

@@ -1,5 +1,6 @@
 import type { KindSelector } from '../api/kind-selector.ts';
 import type { Facts, Observation } from '../api/observation.ts';
+import type { Repeats } from '../api/series.ts';
 
 export interface OwnerReference {
   readonly apiVersion: string;
@@ -111,14 +112,23 @@ export interface Stored {
 
 /** What to change of an Observation. */
 export interface ObservationPatch {
-  readonly labels: Readonly<Record<string, string>>;
+  /** What is null is removed. */
+  readonly labels: Readonly<Record<string, string | null>>;
   /** The new value of the annotation `history`. */
   readonly history?: string | undefined;
+  /** The new value of the annotation `exception`. */
+  readonly exception?: string | undefined;
   /**
    * Replaces all that may change of the spec, except a resource that is not given, and sets `rule`. Without it, the spec
    * stays as it is.
    */
   readonly facts?: Facts & { readonly rule?: string };
+}
+
+/** Repeats of an event to be added to what its Observation says. */
+export interface SeriesAddition extends Repeats {
+  /** A value for the label `expires`, which is raised to it if it is earlier. */
+  readonly expires?: string | undefined;
 }
 
 /** An expired Observation. Its labels need not name the source, if a person or another program wrote it. */
@@ -152,6 +162,15 @@ export interface Store {
    * Refusal 422 if it would be invalid.
    */
   patch(stored: Stored, patch: ObservationPatch, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Adds repeats to the series in the status, and leaves everything else in it alone. Resolves to `changed`, having added
+   * nothing, if somebody else has written at the same time, and to `gone` if there is no such Observation.
+   */
+  addSeries(
+    ref: Pick<StoredRef, 'namespace' | 'name'>,
+    addition: SeriesAddition,
+    signal: AbortSignal,
+  ): Promise<'added' | 'changed' | 'gone'>;
   /** Resolves to `false` if the object is gone, or has changed since it was read. */
   delete(ref: StoredRef, signal: AbortSignal): Promise<boolean>;
 }

@@ -54,6 +54,8 @@ export interface SplitBody {
   readonly unwanted: number;
   /** The same by reason, where there are several. */
   readonly reasons?: Counts;
+  /** What the sender must read to take the request for received: JSON, with 200. Others are answered 204. */
+  readonly answer?: Readonly<Record<string, unknown>>;
 }
 
 /** Raw HTTP from a tool that does not speak CloudEvents; the gateway turns it into events of `eventType`. */
@@ -76,6 +78,8 @@ export interface WebhookTrigger {
    * For a path that ends with `/*`: whether a path exists at the moment. Throws a Refusal 503 while that is unknown.
    */
   isServed?(path: string, context: PathContext): boolean;
+  /** The header in which a sender that can't sign in as others do sends the token, in lower case. */
+  readonly tokenHeader?: string;
   /** How many requests may be in flight; more are answered 503. */
   readonly inFlight: number;
   /**

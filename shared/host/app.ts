@@ -6,7 +6,7 @@ import type { CloudEvent } from '../function/cloud-event.ts';
 import type { RawRequest } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
 import { deliverBatch } from './batch.ts';
-import { answerRefusal, type Door, type DoorOptions, serveDoor } from './door.ts';
+import { type Answer, answerRefusal, type Door, type DoorOptions, serveDoor } from './door.ts';
 
 /** What answers requests, apart from the listening. */
 export interface AppOptions extends DoorOptions {
@@ -18,7 +18,7 @@ export interface AppOptions extends DoorOptions {
   /** The doors for raw HTTP. */
   readonly webhookPaths: ReadonlySet<string>;
   /** Who may use them. Throws a Refusal 401, 403 or 429. */
-  checkAccess(head: RequestHead): void;
+  checkAccess(head: RequestHead, endpoint: string): void;
   receive(request: RawRequest): Promise<void>;
   /** Local mode only: the answer to `GET /`, for whoever points a browser here. */
   readonly about?: string;
@@ -34,6 +34,7 @@ function eventDoor({ deliver, now }: AppOptions): Door<IncomingMessage> {
       const decoded = decodeRequest({ headers, body: body.take() }, new Date(now()).toISOString());
       if ('length' in decoded) await deliverBatch(decoded, deliver);
       else await deliver(decoded);
+      return undefined;
     },
   };
 }
@@ -42,9 +43,14 @@ function eventDoor({ deliver, now }: AppOptions): Door<IncomingMessage> {
 function webhookDoor(endpoint: string, { checkAccess, receive, metrics }: AppOptions): Door<Request> {
   return {
     endpoint,
-    check: checkAccess,
-    work({ path }, { take }, trace) {
-      return receive({ path, endpoint, takeBody: take, traceparent: trace().traceparent });
+    check: (head) => checkAccess(head, endpoint),
+    async work({ path }, { take }, trace) {
+      let answer: Answer | undefined;
+      const answerWith = (json: Answer): void => {
+        answer = json;
+      };
+      await receive({ path, endpoint, takeBody: take, answerWith, traceparent: trace().traceparent });
+      return answer;
     },
     countRefused: () => metrics.countDropped(endpoint, 1),
   };

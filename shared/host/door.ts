@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Body, BodyReader } from '../edge/body.ts';
 import type { RequestHead } from '../edge/request-head.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -8,14 +8,17 @@ import type { Metrics } from './metrics.ts';
 
 type Trace = ReturnType<typeof continueTrace>;
 
+/** What a sender reads, as JSON. */
+export type Answer = Readonly<Record<string, unknown>>;
+
 /** A way in for events. */
 export interface Door<Message extends IncomingMessage> {
   /** What its requests are counted under. */
   readonly endpoint: string;
   /** Throws a Refusal before any of the body is read. */
   readonly check?: (head: RequestHead) => void;
-  /** Resolves when the event is dealt with; throws a Refusal. */
-  readonly work: (request: Message, body: Body, trace: () => Trace) => Promise<void>;
+  /** Resolves when the event is dealt with, to what the sender wants to read, if anything; throws a Refusal. */
+  readonly work: (request: Message, body: Body, trace: () => Trace) => Promise<Answer | undefined>;
   /** Called for each request that was refused, at whatever stage. */
   readonly countRefused?: () => void;
 }
@@ -32,18 +35,29 @@ function traceparentOf({ headers }: IncomingMessage): string | undefined {
   return typeof traceparent === 'string' ? traceparent : undefined;
 }
 
-export function answerRefusal(response: ServerResponse, refusal: Refusal, correlationId?: string): void {
-  const { status, message, path, retryAfter } = refusal;
-  if (response.headersSent) return;
-  const text = JSON.stringify({ error: message, path, correlationId });
+function answerJson(response: ServerResponse, status: number, json: Answer, headers: OutgoingHttpHeaders = {}): void {
+  const text = JSON.stringify(json);
   response
     .writeHead(status, {
       'Content-Type': 'application/json; charset=utf-8',
       'Content-Length': Buffer.byteLength(text),
-      ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
-      ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+      ...headers,
     })
     .end(text);
+}
+
+export function answerRefusal(response: ServerResponse, refusal: Refusal, correlationId?: string): void {
+  const { status, message, path, retryAfter } = refusal;
+  if (response.headersSent) return;
+  answerJson(
+    response,
+    status,
+    { error: message, path, correlationId },
+    {
+      ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
+      ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+    },
+  );
 }
 
 /**
@@ -66,8 +80,10 @@ export async function serveDoor<Message extends IncomingMessage>(
     if (isStopping()) throw new Refusal(503, 'shutting down');
     check?.({ headers: request.headers, remoteAddress: request.socket.remoteAddress });
     body = await bodies.read(request);
-    await work(request, body, trace);
-    response.writeHead(204).end();
+    const answer = await work(request, body, trace);
+    // With a charset, Firehose would take it for a failure.
+    if (answer) answerJson(response, 200, answer, { 'Content-Type': 'application/json' });
+    else response.writeHead(204).end();
   } catch (error) {
     const refusal = Refusal.from(error);
     const { traceId: correlationId } = trace();

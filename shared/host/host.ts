@@ -20,6 +20,10 @@ const pingMilliseconds = 590_000;
 
 /** A process must be gone ten seconds after it was told to stop. */
 const longestDrainMilliseconds = 9000;
+const longestStopMilliseconds = 9500;
+
+/** How long the end may wait for what no event waits for. */
+const finishMilliseconds = 3000;
 
 export interface HostOptions {
   readonly functions: readonly BoundFunction[];
@@ -33,6 +37,8 @@ export interface HostOptions {
   /** Hands an event to the functions that it is for. Throws a Refusal. */
   route(event: CloudEvent, signal: AbortSignal): Promise<void>;
   notReady(): string | undefined;
+  /** What is left to do when the last event has been handled. */
+  finish(signal: AbortSignal): Promise<void>;
   readonly about?: string;
   readonly observations?: NonNullable<AppOptions['observations']>;
   /** How long requests in flight may still take once the process is told to stop. */
@@ -83,6 +89,9 @@ export async function startHost(options: HostOptions): Promise<Host> {
     const advice = 'set WEBHOOK_AUTH_TOKEN_FILE or WEBHOOK_ALLOWED_IPS';
     log.warn({ operation: 'start' }, `the webhooks accept posts from anyone who can reach them: ${advice}`);
   }
+  const tokenHeaders = new Map<string, string | undefined>(
+    webhooks.map(({ path, tokenHeader }) => [path, tokenHeader]),
+  );
   const app = createApp({
     bodies: createBodyReader({ maxBytes: settings.MAX_REQUEST_BYTES, maxBytesInFlight: memoryLimit() / 4 }),
     metrics,
@@ -92,7 +101,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     isStopping: () => stopping,
     deliver: (event) => options.route(event, deadlineFor(event)),
     webhookPaths: new Set(webhooks.map(({ path }) => path)),
-    checkAccess: (head) => checked?.check(head),
+    checkAccess: (head, endpoint) => checked?.check(head, tokenHeaders.get(endpoint)),
     async receive(request) {
       if (gateway) await dispatcher.receive(gateway, request, abort.signal);
     },
@@ -106,8 +115,10 @@ export async function startHost(options: HostOptions): Promise<Host> {
     deadlineFor,
     async stop() {
       stopping = true;
+      const end = AbortSignal.timeout(longestStopMilliseconds);
       await served.stop();
       abort.abort();
+      await options.finish(AbortSignal.any([end, AbortSignal.timeout(finishMilliseconds)]));
     },
   };
 }

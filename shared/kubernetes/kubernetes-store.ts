@@ -7,6 +7,7 @@ import { findStored, listExpired, listNames, type ObservationListsOptions } from
 import { isDone, patchObservation } from './observation-patches.ts';
 import { observationPath } from './observation-path.ts';
 import { createObservationReads } from './observation-reads.ts';
+import { addSeries } from './observation-series.ts';
 
 async function deleteObservation(client: ApiClient, ref: StoredRef, signal: AbortSignal): Promise<boolean> {
   const preconditions = { uid: ref.uid, resourceVersion: ref.version };
@@ -30,6 +31,7 @@ export function createKubernetesStore(options: ObservationListsOptions): Store &
     expired: (now, signal) => listExpired(options, now, signal),
     find: (namespace, name, signal) => findStored(client, namespace, name, signal),
     patch: (stored, patch, signal) => patchObservation(client, stored, patch, signal),
+    addSeries: (ref, addition, signal) => addSeries(client, ref, addition, signal),
     delete: (ref, signal) => deleteObservation(client, ref, signal),
     read: createObservationReads(client, watchNamespace),
   };

@@ -1,4 +1,4 @@
-import { historyAnnotation } from '../api/labels.ts';
+import { exceptionAnnotation, historyAnnotation } from '../api/labels.ts';
 import type { ObservationPatch, Stored } from '../function/stores.ts';
 import type { ApiClient, ApiResponse } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
@@ -14,9 +14,15 @@ export function isDone(response: ApiResponse, what: string): boolean {
 }
 
 /** https://www.rfc-editor.org/rfc/rfc7396: the labels that are given, and nothing else. */
-function mergePatchOf({ ref }: Stored, { labels, history }: ObservationPatch): object {
-  const annotations = history === undefined ? {} : { annotations: { [historyAnnotation]: history } };
-  return { metadata: { resourceVersion: ref.version, labels, ...annotations } };
+function mergePatchOf({ ref }: Stored, patch: ObservationPatch): object {
+  return { metadata: { resourceVersion: ref.version, labels: patch.labels, annotations: annotationsOf(patch) } };
+}
+
+function annotationsOf({ history, exception }: ObservationPatch): Record<string, string> {
+  return {
+    ...(history !== undefined && { [historyAnnotation]: history }),
+    ...(exception !== undefined && { [exceptionAnnotation]: exception }),
+  };
 }
 
 function pointer(...keys: readonly string[]): string {
@@ -32,10 +38,17 @@ function remove(...keys: readonly string[]): object[] {
   return [add('', ...keys), { op: 'remove', path: pointer(...keys) }];
 }
 
-function historyOperations(history: string | undefined, hasAnnotations: boolean): object[] {
-  if (history === undefined) return [];
-  if (hasAnnotations) return [add(history, 'metadata', 'annotations', historyAnnotation)];
-  return [add({ [historyAnnotation]: history }, 'metadata', 'annotations')];
+function annotationOperations(annotations: Readonly<Record<string, string>>, hasAnnotations: boolean): object[] {
+  const entries = Object.entries(annotations);
+  if (entries.length === 0) return [];
+  if (!hasAnnotations) return [add(annotations, 'metadata', 'annotations')];
+  return entries.map(([name, value]) => add(value, 'metadata', 'annotations', name));
+}
+
+function labelOperations(labels: ObservationPatch['labels']): object[] {
+  return Object.entries(labels).flatMap(([name, value]) =>
+    value === null ? remove('metadata', 'labels', name) : [add(value, 'metadata', 'labels', name)],
+  );
 }
 
 function factOperations(facts: NonNullable<ObservationPatch['facts']>): object[] {
@@ -55,11 +68,12 @@ function factOperations(facts: NonNullable<ObservationPatch['facts']>): object[]
  * https://www.rfc-editor.org/rfc/rfc6902. A merge patch would leave details that are no longer there, and nobody knows
  * their names without reading the whole object.
  */
-function jsonPatchOf({ ref, hasAnnotations }: Stored, { labels, history, facts }: ObservationPatch): object[] {
+function jsonPatchOf({ ref, hasAnnotations }: Stored, patch: ObservationPatch): object[] {
+  const { labels, facts } = patch;
   return [
     { op: 'replace', path: pointer('metadata', 'resourceVersion'), value: ref.version },
-    ...Object.entries(labels).map(([name, value]) => add(value, 'metadata', 'labels', name)),
-    ...historyOperations(history, hasAnnotations),
+    ...labelOperations(labels),
+    ...annotationOperations(annotationsOf(patch), hasAnnotations),
     ...(facts ? factOperations(facts) : []),
   ];
 }

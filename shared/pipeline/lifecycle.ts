@@ -22,12 +22,15 @@ export function expiry(now: number, hasState: boolean, settings: LifecycleSettin
 
 /** What to write of a stored Observation. */
 export interface Change {
-  readonly labels: Labels;
+  /** What is null is removed. */
+  readonly labels: Readonly<Record<string, string | null>>;
   readonly history?: string;
+  /** The new value of the annotation `exception`. */
+  readonly exception?: string;
   /** Whether the facts are written, too. */
   readonly withFacts: boolean;
   /** What the change is counted as. */
-  readonly kind: 'renewed' | 'reopened' | 'updated' | 'missing' | 'resolved' | 'shared';
+  readonly kind: 'renewed' | 'reopened' | 'updated' | 'missing' | 'resolved' | 'shared' | 'accepted' | 'unaccepted';
 }
 
 /** What is known of a finding that a slot reports. */
@@ -52,41 +55,105 @@ function sinceLabel(stored: Labels, now: number): string {
   return String(Number.isSafeInteger(before) ? Math.max(now, before + 1) : now);
 }
 
+function needsRenewal(stored: Labels, now: number, settings: LifecycleSettings): boolean {
+  const left = (expiresAt(stored[labels.expires]) ?? 0) - now;
+  return left < Math.max((settings.OBSERVATION_TTL_SECONDS * 1000) / 2, 3 * passInterval(settings));
+}
+
+/** The value of the label `accepted` of what the tool itself has accepted. */
+const forever = 'forever';
+
+/** How to change a finding that the tool has accepted: what is open stays open. `undefined` if it is right as it is. */
+export function changeWhenAccepted(
+  stored: Pick<Stored, 'labels' | 'history'>,
+  exception: string,
+  { now, settings }: LifecycleOptions,
+): Change | undefined {
+  if (stored.labels[labels.state] !== 'open') return undefined;
+  const expires = { [labels.expires]: expiresLabel(expiry(now, true, settings)) };
+  const isAccepted = stored.labels[labels.accepted] === forever;
+  if (isAccepted) {
+    return needsRenewal(stored.labels, now, settings)
+      ? { labels: expires, withFacts: false, kind: 'renewed' }
+      : undefined;
+  }
+  const severity = stored.labels[labels.severity] ?? 'UNKNOWN';
+  return {
+    labels: { ...expires, [labels.accepted]: forever, [labels.since]: sinceLabel(stored.labels, now) },
+    history: historyWith(stored.history, { time: now, state: 'open', severity, reason: 'accepted' }),
+    exception,
+    withFacts: false,
+    kind: 'accepted',
+  };
+}
+
 /** How to change a finding that is reported, still or again; `undefined` if it is right as it is. */
 export function changeWhenReported(
   stored: Pick<Stored, 'labels' | 'history'>,
-  { digest, severity, slot, isAuthority }: Reported,
-  { now, settings }: LifecycleOptions,
+  reported: Reported,
+  options: LifecycleOptions,
 ): Change | undefined {
-  const expires = { [labels.expires]: expiresLabel(expiry(now, true, settings)) };
-  const facts = { [labels.digest]: digest, [labels.severity]: severity };
-  const since = { [labels.since]: sinceLabel(stored.labels, now) };
-  const report = slot === undefined || stored.labels[labels.report] === slot ? {} : { [labels.report]: slot };
-  if (stored.labels[labels.state] !== 'open') {
-    return {
-      labels: { ...facts, ...since, ...expires, ...report, [labels.state]: 'open' },
-      history: historyWith(stored.history, { time: now, state: 'open', severity, reason: 'reported' }),
-      withFacts: true,
-      kind: 'reopened',
-    };
-  }
-  const left = (expiresAt(stored.labels[labels.expires]) ?? 0) - now;
-  const needed = Math.max((settings.OBSERVATION_TTL_SECONDS * 1000) / 2, 3 * passInterval(settings));
-  const renewal = left < needed ? expires : {};
-  if (isAuthority && stored.labels[labels.digest] !== digest) {
-    const isAsBad = stored.labels[labels.severity] === severity;
-    const entry = { time: now, state: 'open', severity, reason: 'severity' } as const;
-    return {
-      labels: { ...facts, ...(isAsBad ? {} : since), ...renewal, ...report },
-      ...(!isAsBad && { history: historyWith(stored.history, entry) }),
-      withFacts: true,
-      kind: 'updated',
-    };
-  }
+  const { now, settings } = options;
+  const report = reportLabel(stored.labels, reported);
+  if (stored.labels[labels.state] !== 'open') return reopening(stored, reported, options);
+  const renewal = needsRenewal(stored.labels, now, settings)
+    ? { [labels.expires]: expiresLabel(expiry(now, true, settings)) }
+    : {};
+  const update = reported.isAuthority ? updateOf(stored, reported, now) : undefined;
+  if (update) return { ...update, labels: { ...update.labels, ...renewal, ...report } };
   const changed = { ...renewal, ...report };
   if (Object.keys(changed).length === 0) return undefined;
   const kind = report[labels.report] === sharedSlot ? 'shared' : 'renewed';
   return { labels: changed, withFacts: false, kind };
+}
+
+function reportLabel(stored: Labels, { slot }: Reported): Record<string, string> {
+  return slot === undefined || stored[labels.report] === slot ? {} : { [labels.report]: slot };
+}
+
+function factLabels({ digest, severity }: Reported): Record<string, string> {
+  return { [labels.digest]: digest, [labels.severity]: severity };
+}
+
+/** Whoever reopens a finding writes its facts as well: an older CRD may have pruned fields in between. */
+function reopening(
+  stored: Pick<Stored, 'labels' | 'history'>,
+  reported: Reported,
+  { now, settings }: LifecycleOptions,
+): Change {
+  const { severity } = reported;
+  return {
+    labels: {
+      ...factLabels(reported),
+      ...reportLabel(stored.labels, reported),
+      [labels.state]: 'open',
+      [labels.since]: sinceLabel(stored.labels, now),
+      [labels.expires]: expiresLabel(expiry(now, true, settings)),
+    },
+    history: historyWith(stored.history, { time: now, state: 'open', severity, reason: 'reported' }),
+    withFacts: true,
+    kind: 'reopened',
+  };
+}
+
+/** What to write of an open finding that says something else by now, or that the tool no longer accepts. */
+function updateOf(stored: Pick<Stored, 'labels' | 'history'>, reported: Reported, now: number): Change | undefined {
+  const { digest, severity } = reported;
+  const isUnaccepted = stored.labels[labels.accepted] === forever;
+  const isChanged = stored.labels[labels.digest] !== digest;
+  if (!isChanged && !isUnaccepted) return undefined;
+  const isNews = isUnaccepted || stored.labels[labels.severity] !== severity;
+  const reason = isUnaccepted ? 'unaccepted' : 'severity';
+  return {
+    labels: {
+      ...(isChanged && factLabels(reported)),
+      ...(isUnaccepted && { [labels.accepted]: null }),
+      ...(isNews && { [labels.since]: sinceLabel(stored.labels, now) }),
+    },
+    ...(isNews && { history: historyWith(stored.history, { time: now, state: 'open', severity, reason }) }),
+    withFacts: isChanged,
+    kind: isChanged ? 'updated' : 'unaccepted',
+  };
 }
 
 /**

@@ -27,7 +27,7 @@ export function normalizeData<Data, Settings>(
     const normalized = source.normalize(parseData(source.schema, data), { time, settings });
     const { findings, skipped, badRows = [] } = normalized;
     const hasOutcome = findings.length > 0 || badRows.length > 0 || Object.keys(skipped).length > 0;
-    return hasOutcome ? normalized : { findings: [], skipped: { nothing_reported: 1 } };
+    return hasOutcome ? normalized : { ...normalized, skipped: { nothing_reported: 1 } };
   } catch (cause) {
     // Any other error is a bug of ours, or data that is nested too deeply for the stack. A retry would fix neither.
     throw Refusal.from(cause, 422, 'the data could not be normalized', 'data');

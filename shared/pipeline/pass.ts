@@ -127,16 +127,20 @@ async function reconcileComplete<Data, Settings>(
   const { source, context } = pass;
   const union = unionOf(await countingReports(source, read, context), source.merge, context);
   const stored = await storedOf(label, union, here, pass);
-  const { wanted, isHeld, reportOf } = union;
-  const outcome = await writeSlot({ source: source.name, label, stored, wanted, isHeld, reportOf }, context);
+  const { wanted } = union;
+  const outcome = await writeSlot({ source: source.name, label, stored, ...union }, context);
   pass.fingerprints.set(label, fingerprintOf(versions));
   if (outcome.hasWritten) pass.hasWritten = true;
-  if (isHeld) pass.noteHeld(label, read);
+  if (union.isHeld) pass.noteHeld(label, read);
   for (const [name, named] of wanted) {
     pass.unreported.delete(`${named.namespace}/${name}`);
     pass.unreported.delete(`${context.settings.SYSTEM_NAMESPACE}/${name}`);
     if (named.namespace !== here.namespace) pass.elsewhere.add(name);
     if (stored.get(name)?.labels[labels.report] === sharedSlot) pass.noteShared(label, named);
+  }
+  for (const name of union.accepted.keys()) {
+    const one = stored.get(name);
+    if (one) pass.unreported.delete(storedKey(one));
   }
   const leftOut = outcome.unreported.length > 0 ? union.leftOut() : undefined;
   for (const one of outcome.unreported) {

@@ -82,11 +82,11 @@ async function readAll<Data, Settings>(
 }
 
 function contentsOf<Data, Settings>(
-  { wanted, isHeld, reportOf }: Union,
+  { wanted, accepted, isHeld, reportOf }: Union,
   stored: ReadonlyMap<string, Stored>,
   { source, slot }: SlotOptions<Data, Settings>,
 ): SlotContents {
-  return { source: source.name, label: slot.label, stored, wanted, isHeld, reportOf };
+  return { source: source.name, label: slot.label, stored, wanted, accepted, isHeld, reportOf };
 }
 
 /** Adds what the system namespace has, since the finding's own could not take it. */

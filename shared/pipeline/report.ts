@@ -16,6 +16,8 @@ export interface Report {
   readonly findings: readonly NamedFinding[];
   /** The names of what a filter or the source has left out, and why. */
   leftOut(): ReadonlyMap<string, string>;
+  /** The names of what the tool itself has accepted, and what it calls the exceptions. */
+  readonly accepted: ReadonlyMap<string, string>;
   /** Why the object, or a row of it, can't be read. Then what it used to report must not count as gone. */
   readonly fault: Refusal | undefined;
 }
@@ -49,7 +51,7 @@ function unreadable<Settings>(
 ): Report {
   context.event.tally.skipped('unreadable');
   const finding = unreadableFinding(source, resourceRefOf(object), reasonOf(fault), fault.path, context);
-  return { object, findings: [finding], leftOut: () => none, fault };
+  return { object, findings: [finding], leftOut: () => none, accepted: none, fault };
 }
 
 function namesOf(source: string, leftOut: Readonly<Record<string, readonly Finding[]>>): Map<string, string> {
@@ -74,11 +76,12 @@ export function readReport<Data, Settings>(
   try {
     const normalized = normalizeData(source, object, created, context.settings);
     const { findings, dropped } = deriveFindings(source, normalized, { dropOwn: true }, context);
-    const { badRows = [], leftOut = {} } = normalized;
+    const { badRows = [], leftOut = {}, accepted = [] } = normalized;
     const bad = badRows.length > 0 ? [badRowsFinding(source.name, resourceRefOf(object), badRows, context)] : [];
     return {
       object,
       findings: [...findings, ...bad],
+      accepted: new Map(accepted.map(({ finding, exception }) => [observationName(source.name, finding), exception])),
       leftOut: () => namesOf(source.name, { ...leftOut, filtered: dropped }),
       fault: faultOf(badRows),
     };

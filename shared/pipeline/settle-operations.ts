@@ -22,7 +22,8 @@ export async function settleOperations(
   for await (const one of store.names(query, event.signal)) stored.set(one.ref.name, one);
   const findings = reports.map((report) => operationsFinding(source, report, context));
   const wanted = new Map(findings.map((named) => [named.name, named]));
-  const contents = { source, label, stored, wanted, isHeld: false, reportOf: () => undefined };
+  const accepted = new Map<string, string>();
+  const contents = { source, label, stored, wanted, accepted, isHeld: false, reportOf: () => undefined };
   const { unreported } = await writeSlot(contents, context);
   for (const one of unreported) await changeUnreported(one, 'mended', source, context);
 }

@@ -15,6 +15,8 @@ export interface Union {
   reportOf(name: string): Report | undefined;
   /** The names of what filters or the source have left out, and why. */
   leftOut(): ReadonlyMap<string, string>;
+  /** The names of what the tool itself has accepted, and what it calls the exceptions. */
+  readonly accepted: ReadonlyMap<string, string>;
 }
 
 interface Row {
@@ -62,6 +64,7 @@ export function unionOf(reports: readonly Report[], merge: MergeFindings | undef
     wanted,
     isHeld: reports.some(({ fault }) => fault !== undefined),
     reportOf: (name) => byName.get(name)?.[0]?.report,
+    accepted: new Map(reports.flatMap((report) => [...report.accepted]).filter(([name]) => !wanted.has(name))),
     leftOut: () => new Map(reports.flatMap((report) => [...report.leftOut()])),
   };
 }

@@ -4,7 +4,7 @@ import { Refusal } from '../function/refusal.ts';
 import type { ObservationPatch, Stored } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
-import { type Change, changeWhenReported, changeWhenUnreported } from './lifecycle.ts';
+import { type Change, changeWhenAccepted, changeWhenReported, changeWhenUnreported } from './lifecycle.ts';
 import { operationsCategory, unreadableFinding } from './operations.ts';
 import { type Report, resourceRefOf } from './report.ts';
 import { controllerOf, type InvalidFinding, shape, writeFindings } from './write.ts';
@@ -21,6 +21,8 @@ export interface SlotContents {
   readonly stored: ReadonlyMap<string, Stored>;
   /** By name. */
   readonly wanted: ReadonlyMap<string, NamedFinding>;
+  /** What the tool itself has accepted, and what it calls the exceptions, by name. */
+  readonly accepted: ReadonlyMap<string, string>;
   /** Whether a report can't be read, or has a row that can't: what is open stays open then, and says what it said. */
   readonly isHeld: boolean;
   /** For each wanted finding that the store refuses as invalid: the report that has it. */
@@ -41,12 +43,12 @@ function optionsOf({ clock, settings }: Context) {
 
 async function patchOf(
   { ref }: Stored,
-  { labels: changed, history, withFacts }: Change,
+  { labels: changed, history, exception, withFacts }: Change,
   named: NamedFinding | undefined,
   writer: WriteOptions['writer'],
   context: Context,
 ): Promise<ObservationPatch> {
-  if (!withFacts || named === undefined) return { labels: changed, history };
+  if (!withFacts || named === undefined) return { labels: changed, history, exception };
   const controller = await controllerOf(named, context);
   const { spec } = shape(named, ref.namespace, { ...writer, controller }, context);
   const { severity, summary, resource, remediation, references, details, rule } = spec;
@@ -195,14 +197,29 @@ export function differs(contents: SlotContents, context: Context): boolean {
     const reported = { digest, severity: finding.severity, isAuthority: isOwn && !isHeld };
     if (changeWhenReported(found, reported, optionsOf(context))) return true;
   }
-  return unreportedOf(contents).some((found) => found.labels[labels.state] === 'open');
+  const isOver = unreportedOf(contents).some((found) => found.labels[labels.state] === 'open');
+  return (
+    isOver ||
+    acceptedOf(contents).some(
+      ({ found, exception }) => changeWhenAccepted(found, exception, optionsOf(context)) !== undefined,
+    )
+  );
 }
 
-function unreportedOf({ label, stored, wanted, isHeld }: SlotContents): Stored[] {
+/** What is stored of findings that the tool itself has accepted. */
+function acceptedOf({ stored, accepted }: SlotContents) {
+  return [...accepted].flatMap(([name, exception]) => {
+    const found = stored.get(name);
+    return found ? [{ found, exception }] : [];
+  });
+}
+
+function unreportedOf({ label, stored, wanted, accepted, isHeld }: SlotContents): Stored[] {
   return [...stored.values()].filter(
     ({ ref, labels: found }) =>
       found[labels.report] === label &&
       !wanted.has(ref.name) &&
+      !(accepted.has(ref.name) && found[labels.state] === 'open') &&
       (!isHeld || found[labels.category] === operationsCategory),
   );
 }
@@ -231,7 +248,12 @@ export async function writeSlot(contents: SlotContents, context: Context): Promi
     if (result === 'gone') gone.push(named);
   });
   await createAll(gone, options);
-  context.event.tally.unchanged(known.length - changed);
+  await forEachConcurrently(acceptedOf(contents), callsInFlight, async ({ found, exception }) => {
+    const decide = (current: Stored): Change | undefined => changeWhenAccepted(current, exception, optionsOf(context));
+    const result = await change(found, decide, { named: undefined, writer: options.writer, context });
+    if (result === 'changed') changed += 1;
+  });
+  context.event.tally.unchanged(Math.max(0, known.length - changed));
   const unreported = unreportedOf({ ...contents, wanted });
   return { hasWritten: toCreate.length + gone.length + changed > 0, unreported, invalid };
 }

@@ -48,17 +48,18 @@ export function auditBatch(number: number, count = 400, wanted = 5): Post {
   const items = Array.from({ length: count }, (_, index) => ({
     ...{ kind: 'Event', apiVersion: 'audit.k8s.io/v1', level: 'Metadata', stage: 'ResponseComplete' },
     auditID: `5f3a8c1e-0000-4000-8000-${String(number * count + index).padStart(12, '0')}`,
-    requestURI: `/api/v1/namespaces/shop/services/cart-${index}?fieldManager=kubectl-client-side-apply&fieldValidation=Strict`,
+    requestURI: `/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles/cart-${index}?fieldManager=kubectl-client-side-apply&fieldValidation=Strict`,
     verb: index % Math.floor(count / wanted) === 0 ? 'delete' : 'get',
     user: {
-      ...{ username: 'system:serviceaccount:shop:controller', uid: '0b6d0e5f-1c00-4000-8000-000000000001' },
+      ...{ username: 'alice@example.com', uid: '0b6d0e5f-1c00-4000-8000-000000000001' },
       groups: ['system:serviceaccounts', 'system:serviceaccounts:shop', 'system:authenticated'],
       extra: { 'authentication.kubernetes.io/credential-id': ['JTI=2f3a8c1e-0000-4000-8000-000000000001'] },
     },
     sourceIPs: ['10.0.12.7'],
     userAgent: 'controller/v1.36.3 (linux/amd64) kubernetes/0123456/system:serviceaccount:shop:controller',
     objectRef: {
-      resource: 'services',
+      resource: 'roles',
+      apiGroup: 'rbac.authorization.k8s.io',
       namespace: 'shop',
       name: `cart-${index}`,
       apiVersion: 'v1',

@@ -74,7 +74,13 @@ function auditBatchesOf(seed: number, { below }: ReturnType<typeof createRandom>
       ...{ kind: 'Event', apiVersion: 'audit.k8s.io/v1', level: 'Metadata', stage: 'ResponseComplete', verb: 'delete' },
       ...{ auditID: `${seed}-${batch}-${index}`, user: { username: 'eve' }, responseStatus: { code: 200 } },
       ...{ requestReceivedTimestamp: '2026-03-01T10:00:00.000001Z', stageTimestamp: '2026-03-01T10:00:00.000002Z' },
-      objectRef: { resource: 'services', namespace: namespaces[below(3)], name: `s${index}`, apiVersion: 'v1' },
+      objectRef: {
+        resource: 'roles',
+        apiGroup: 'rbac.authorization.k8s.io',
+        namespace: namespaces[below(3)],
+        name: `s${index}`,
+        apiVersion: 'v1',
+      },
     })),
   );
 }

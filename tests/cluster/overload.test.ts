@@ -65,7 +65,13 @@ function batchOf(name: string): string {
     ...{ kind: 'Event', apiVersion: 'audit.k8s.io/v1', level: 'RequestResponse', stage: 'ResponseComplete' },
     ...{ auditID: `${name}${index}`, verb: index < wantedPerBatch ? 'delete' : 'get', user: { username: 'eve' } },
     ...{ requestReceivedTimestamp: '2026-03-01T10:00:00.000001Z', responseStatus: { code: 200 } },
-    objectRef: { resource: 'services', namespace: 'shop', name: `${name}${index}`, apiVersion: 'v1' },
+    objectRef: {
+      resource: 'roles',
+      apiGroup: 'rbac.authorization.k8s.io',
+      namespace: 'shop',
+      name: `${name}${index}`,
+      apiVersion: 'v1',
+    },
     requestObject: { metadata: { annotations: { note: planted + 'x'.repeat(5000) } } },
   }));
   return JSON.stringify({ kind: 'EventList', apiVersion: 'audit.k8s.io/v1', metadata: {}, items });

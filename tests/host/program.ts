@@ -172,6 +172,7 @@ export interface ShownObservation {
     readonly annotations: Readonly<Record<string, string>>;
   };
   readonly spec: Readonly<Record<string, unknown>> & { readonly source: string; readonly eventType: string };
+  readonly status?: { readonly series?: { readonly count: number; readonly lastObservedTime: string } };
 }
 
 /** All Observations that `GET /observations` shows, page by page. */

@@ -35,7 +35,11 @@ const row = z.object({
   fixedIn: z.string().optional(),
   namespace: z.string().optional(),
   detectedAt: z.string().optional(),
+  /** What the tool calls the exception by which it has accepted the flaw. */
+  accepted: z.string().optional(),
 });
+
+type Row = z.infer<typeof row>;
 
 const schema = z.object({
   kind: z.string(),
@@ -63,23 +67,24 @@ export const scanner: SourceFunction = defineSource({
   schema,
   normalize({ metadata: { namespace, annotations }, rows }, { time }) {
     const resource = aboutOf(annotations, namespace);
-    const findings = rows.rows.map(
-      ({ id, severity, summary, remediation, references, fixedIn, detectedAt, ...row }): Finding => ({
-        category: 'security',
-        severity: parseSeverity(severity),
-        eventType: 'flaw',
-        rule: id,
-        summary: `${id}: ${summary}`,
-        resource:
-          row.namespace === undefined ? resource : { kind: 'Thing', name: 'elsewhere', namespace: row.namespace },
-        identity: { id },
-        remediation,
-        references,
-        details: fixedIn === undefined ? {} : { fixedIn },
-        detectedAt: detectedAt ?? time,
-      }),
+    const findingOf = ({ id, severity, summary, remediation, references, fixedIn, ...row }: Row): Finding => ({
+      category: 'security',
+      severity: parseSeverity(severity),
+      eventType: 'flaw',
+      rule: id,
+      summary: `${id}: ${summary}`,
+      resource: row.namespace === undefined ? resource : { kind: 'Thing', name: 'elsewhere', namespace: row.namespace },
+      identity: { id },
+      remediation,
+      references,
+      details: fixedIn === undefined ? {} : { fixedIn },
+      detectedAt: row.detectedAt ?? time,
+    });
+    const findings = rows.rows.filter(({ accepted }) => accepted === undefined).map(findingOf);
+    const accepted = rows.rows.flatMap((row) =>
+      row.accepted === undefined ? [] : [{ finding: findingOf(row), exception: row.accepted }],
     );
-    return { findings, skipped: {}, badRows: badRowsOf('rows', rows) };
+    return { findings, skipped: {}, accepted, badRows: badRowsOf('rows', rows) };
   },
   slotOf({ kind }, { annotations, namespace }) {
     const about = aboutOf(annotations, namespace ?? undefined);
@@ -131,6 +136,7 @@ function hookedStore(store: Store, hook: Hook): Store {
       await hook('patch');
       return store.patch(...given);
     },
+    addSeries: (...given) => store.addSeries(...given),
     delete: async (...given) => {
       await hook('delete');
       return store.delete(...given);

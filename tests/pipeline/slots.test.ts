@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { labels } from '../../shared/api/labels.ts';
+import { exceptionAnnotation, historyAnnotation, labels } from '../../shared/api/labels.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { createWorld, kinds } from './slot-world.ts';
 
@@ -230,6 +230,66 @@ describe('a report that can not be read', () => {
     remove('other', {});
     await pass();
     expect(await states()).toEqual({ a: 'missing', 'unreadable-object': 'open' });
+  });
+});
+
+describe('what the tool itself has accepted', () => {
+  const accepted = row('a', { accepted: 'shop/because' });
+
+  async function acceptance({ store }: ReturnType<typeof createWorld>) {
+    const { items } = await store.read({ limit: 9 });
+    return items.map(({ metadata }) => [
+      metadata.labels[labels.state],
+      metadata.labels[labels.accepted],
+      metadata.annotations[exceptionAnnotation],
+    ]);
+  }
+
+  it.each(['event', 'pass'] as const)('stays open, as accepted: seen by an %s', async (kind) => {
+    const world = createWorld();
+    await world.event(world.put('r', [row('a')]));
+    world.later(1);
+    const object = world.put('r', [accepted]);
+    await (kind === 'event' ? world.event(object) : world.pass());
+    expect(await acceptance(world)).toEqual([['open', 'forever', 'shop/because']]);
+    world.calls.length = 0;
+    await (kind === 'event' ? world.event(object) : world.pass());
+    expect(world.calls.filter((call) => call === 'patch')).toEqual([]);
+    await world.event(world.put('r', [row('a')]));
+    expect((await acceptance(world))[0]?.slice(0, 2)).toEqual(['open', undefined]);
+    const [item] = (await world.store.read({ limit: 1 })).items;
+    const reasons = JSON.parse(item?.metadata.annotations[historyAnnotation] ?? '').map(
+      ({ reason }: { reason: string }) => reason,
+    );
+    expect(reasons).toEqual(['unaccepted', 'accepted']);
+  });
+
+  it('is not created, and not opened', async () => {
+    const world = createWorld();
+    await world.event(world.put('r', [accepted]));
+    await world.pass();
+    expect(await world.states()).toEqual({});
+    await world.event(world.put('r', [row('a')]));
+    await world.event(world.put('r', []));
+    await world.event(world.put('r', [accepted]));
+    expect(await world.states()).toEqual({ a: 'missing' });
+    world.later(61);
+    await world.pass();
+    expect(await world.states()).toEqual({ a: 'resolved' });
+  });
+
+  it('is renewed as long as it goes on, and is over when it is over', async () => {
+    const world = createWorld();
+    await world.event(world.put('r', [row('a')]));
+    world.put('r', [accepted]);
+    for (let pass = 0; pass < 9; pass += 1) {
+      await world.pass();
+      world.later(24 * 60);
+    }
+    const signal = new AbortController().signal;
+    expect(await Array.fromAsync(world.store.expired(world.clock.now, signal))).toEqual([]);
+    await world.event(world.put('r', []));
+    expect(await world.states()).toEqual({ a: 'missing' });
   });
 });
 

@@ -1,0 +1,108 @@
+import { at, isRecord, recordsIn, textAt } from './values.ts';
+
+/**
+ * A log entry of GKE as the audit event that it was made of. https://cloud.google.com/kubernetes-engine/docs/how-to/audit-logging
+ * Its method has another spelling of the API group (`io.k8s.authorization.rbac.v1.roles.create`) than its resource
+ * (`rbac.authorization.k8s.io/v1/namespaces/shop/roles/r`), which is the true one.
+ */
+
+/** google.rpc.Code, as what the API server answered. */
+const statuses: ReadonlyMap<number, number> = new Map([
+  [0, 200],
+  [3, 422],
+  [5, 404],
+  [6, 409],
+  [7, 403],
+  [9, 409],
+  [10, 409],
+  [16, 401],
+]);
+
+interface Place {
+  readonly apiGroup?: string;
+  readonly apiVersion?: string;
+  readonly namespace?: string | undefined;
+  readonly resource?: string;
+  readonly name?: string | undefined;
+  readonly subresource?: string | undefined;
+}
+
+/** `apps/v1/namespaces/shop/deployments/web/scale`; without a group and version it is a path that names no object. */
+function placeOf(resourceName: string): Place {
+  const [group = '', apiVersion = '', ...rest] = resourceName.split('/').filter((part) => part !== '');
+  if (!/^v\d/.test(apiVersion)) return {};
+  const isNamespaced = rest[0] === 'namespaces' && rest.length > 2;
+  const [resource = '', name, subresource] = isNamespaced ? rest.slice(2) : rest;
+  const namespace = isNamespaced ? rest[1] : undefined;
+  return { apiGroup: group === 'core' ? '' : group, apiVersion, namespace, resource, name, subresource };
+}
+
+/** The verb, and the subresource that the method names before it. */
+function methodOf(methodName: string): { readonly verb: string; readonly parts: readonly string[] } {
+  const parts = methodName.split('.');
+  return { verb: parts.at(-1) ?? '', parts: parts.slice(0, -1) };
+}
+
+/** The method of an exec is `io.k8s.core.v1.pods.exec.create`, whether or not the resource's name says so. */
+function subresourceIn({ resource, subresource }: Place, parts: readonly string[]): string | undefined {
+  const last = parts.at(-1);
+  return subresource ?? (last !== undefined && last !== resource && parts.at(-2) === resource ? last : undefined);
+}
+
+/** Whose rights decided, if nobody signed in. */
+function usernameOf(payload: Readonly<Record<string, unknown>>): string | undefined {
+  const info = payload.authenticationInfo;
+  return textAt(info, 'principalEmail') ?? textAt(info, 'authoritySelector');
+}
+
+function statusOf(payload: Readonly<Record<string, unknown>>): number {
+  const code = at(payload, 'status', 'code');
+  return statuses.get(typeof code === 'number' ? code : 0) ?? 500;
+}
+
+/** The groups that Google doesn't log, as far as the name tells them. */
+function groupsOf(username: string | undefined): string[] {
+  return username === 'system:anonymous' ? ['system:unauthenticated'] : [];
+}
+
+function stagesOf(entry: Readonly<Record<string, unknown>>): string {
+  const isFirstOnly = at(entry, 'operation', 'first') === true && at(entry, 'operation', 'last') !== true;
+  return isFirstOnly ? 'ResponseStarted' : 'ResponseComplete';
+}
+
+function annotationsOf(entry: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return isRecord(entry.labels) ? entry.labels : {};
+}
+
+/** `undefined` for what another service of Google did. */
+export function gkeEventOf(
+  entry: Readonly<Record<string, unknown>>,
+  payload: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> | undefined {
+  const methodName = textAt(payload, 'methodName') ?? '';
+  if (!methodName.startsWith('io.k8s.') && textAt(payload, 'serviceName') !== 'k8s.io') return undefined;
+  const [authorized] = recordsIn(payload.authorizationInfo);
+  const resourceName = textAt(payload, 'resourceName') ?? textAt(authorized, 'resource') ?? '';
+  const { verb, parts } = methodOf(methodName);
+  const place = placeOf(resourceName);
+  const username = usernameOf(payload);
+  const hasObject = place.resource !== undefined;
+  const time = textAt(entry, 'timestamp') ?? textAt(entry, 'receiveTimestamp');
+  return {
+    kind: 'Event',
+    auditID: textAt(entry, 'operation', 'id') ?? textAt(entry, 'insertId'),
+    stage: stagesOf(entry),
+    requestURI: hasObject ? `/${resourceName}` : `/${resourceName.replace(/^\//, '')}`,
+    verb,
+    user: { username, groups: groupsOf(username) },
+    sourceIPs: [textAt(payload, 'requestMetadata', 'callerIp')].filter((ip) => ip !== undefined),
+    userAgent: textAt(payload, 'requestMetadata', 'callerSuppliedUserAgent'),
+    objectRef: hasObject ? { ...place, subresource: subresourceIn(place, parts) } : undefined,
+    responseStatus: { code: statusOf(payload), message: textAt(payload, 'status', 'message') },
+    requestReceivedTimestamp: time,
+    stageTimestamp: time,
+    annotations: annotationsOf(entry),
+    requestObject: payload.request,
+    responseObject: payload.response,
+  };
+}

@@ -1,0 +1,134 @@
+import { textOfBase64 } from '../../shared/edge/gunzip.ts';
+import { gkeEventOf } from './gke.ts';
+import { at, isRecord, textAt } from './values.ts';
+
+/**
+ * How managed clusters ship audit events, since they have no audit webhook:
+ * - EKS: CloudWatch Logs, by a subscription, through Firehose, as `records[].data`, base64 of gzip of `logEvents[].message`.
+ *   https://docs.aws.amazon.com/firehose/latest/dev/httpdeliveryrequestresponse.html
+ * - GKE: Cloud Logging, by a sink, through a push subscription of Pub/Sub: `message.data`, base64 of a log entry.
+ *   https://cloud.google.com/pubsub/docs/push
+ * - AKS: a diagnostic setting's `records[]`, or one of them, with the event in `properties.log`.
+ *   https://learn.microsoft.com/azure/aks/monitor-aks
+ */
+
+/** What was in a body: an event, or what could not be read and why. */
+export type Shipped =
+  | { readonly path: string; readonly event: unknown }
+  | { readonly path: string; readonly fault: string }
+  /** Sent along by the shipper itself, and no event. */
+  | { readonly path: string; readonly isOther: true };
+
+const maxInflated = 33_554_432;
+const maxDepth = 6;
+
+function parsed(path: string, text: string, depth: number): Shipped[] {
+  try {
+    return shippedIn(JSON.parse(text), path, depth);
+  } catch {
+    return linesIn(path, text, depth);
+  }
+}
+
+/** Several documents, one a line. */
+function linesIn(path: string, text: string, depth: number): Shipped[] {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  if (lines.length < 2) return [{ path, fault: 'is not valid JSON' }];
+  return lines.flatMap((line, index): Shipped[] => {
+    try {
+      return shippedIn(JSON.parse(line), `${path}:${index + 1}`, depth);
+    } catch {
+      return [{ path: `${path}:${index + 1}`, fault: 'is not valid JSON' }];
+    }
+  });
+}
+
+function decoded(path: string, base64: string, depth: number): Shipped[] {
+  let text: string;
+  try {
+    text = textOfBase64(base64, maxInflated);
+  } catch {
+    return [{ path, fault: 'is not base64 of gzip, or too long' }];
+  }
+  return parsed(path, text, depth);
+}
+
+function each(path: string, list: readonly unknown[], depth: number): Shipped[] {
+  return list.flatMap((item, index) => shippedIn(item, `${path}[${index}]`, depth));
+}
+
+/** A record of a list: Firehose's has base64 in `data`. */
+function recordIn(record: unknown, path: string, depth: number): Shipped[] {
+  const data = textAt(record, 'data');
+  return data === undefined ? shippedIn(record, path, depth) : decoded(`${path}.data`, data, depth);
+}
+
+function fromCloudWatch(body: Readonly<Record<string, unknown>>, path: string, depth: number): Shipped[] {
+  // The log group of a cluster has other streams, too: of the authenticator, the scheduler, the controllers.
+  const stream = textAt(body, 'logStream') ?? 'kube-apiserver-audit';
+  const isAudit = body.messageType !== 'CONTROL_MESSAGE' && stream.startsWith('kube-apiserver-audit');
+  if (!isAudit || !Array.isArray(body.logEvents)) return [{ path, isOther: true }];
+  return body.logEvents.flatMap((entry, index): Shipped[] => {
+    const place = `${path}.logEvents[${index}].message`;
+    const message = textAt(entry, 'message');
+    return message === undefined ? [{ path: place, fault: 'is no text' }] : parsed(place, message, depth);
+  });
+}
+
+function fromAzure(body: Readonly<Record<string, unknown>>, path: string, depth: number): Shipped[] | undefined {
+  const category = textAt(body, 'category') ?? textAt(body, 'Category');
+  const properties = body.properties ?? body.Properties;
+  const whole = typeof properties === 'string' ? jsonOf(properties) : properties;
+  const log = at(whole, 'log') ?? body.log_s;
+  if (log === undefined) return undefined;
+  if (category !== undefined && !category.startsWith('kube-audit')) return [{ path, isOther: true }];
+  const place = `${path}.properties.log`;
+  return typeof log === 'string' ? parsed(place, log, depth) : shippedIn(log, place, depth);
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function fromGoogle(body: Readonly<Record<string, unknown>>, path: string, depth: number): Shipped[] | undefined {
+  const data = textAt(body, 'message', 'data');
+  if (data !== undefined) return decoded(`${path}.message.data`, data, depth);
+  const payload = body.protoPayload ?? body.proto_payload;
+  if (!isRecord(payload)) return undefined;
+  const event = gkeEventOf(body, payload);
+  return [event === undefined ? { path, isOther: true } : { path, event }];
+}
+
+/** The events in a body, in whatever they are wrapped; anything else is taken for an event. */
+export function shippedIn(body: unknown, path: string, depth = 0): Shipped[] {
+  if (depth > maxDepth) return [{ path, fault: 'is nested too deeply' }];
+  const deeper = depth + 1;
+  // A list is a batch if its first member may be an event; anything else is no batch of ours.
+  if (Array.isArray(body) && isRecord(body[0])) return each(path, body, deeper);
+  if (!isRecord(body)) return [{ path, event: body }];
+  if (body.kind === 'EventList' && Array.isArray(body.items)) {
+    return body.items.map((event, index) => ({ path: `${path === 'body' ? '' : `${path}.`}items[${index}]`, event }));
+  }
+  if (Array.isArray(body.records)) {
+    return body.records.flatMap((record, index) => recordIn(record, `records[${index}]`, deeper));
+  }
+  if (Array.isArray(body.logEvents)) return fromCloudWatch(body, path, deeper);
+  return fromAzure(body, path, deeper) ?? fromGoogle(body, path, deeper) ?? [{ path, event: body }];
+}
+
+/** Whether a body says that it is a list and has none. */
+export function isBrokenList(body: unknown): boolean {
+  return at(body, 'kind') === 'EventList' && !Array.isArray(at(body, 'items'));
+}
+
+/** What Firehose wants to read; a 204 is a failure to it. */
+export function answerTo(body: unknown): Readonly<Record<string, unknown>> | undefined {
+  const requestId = textAt(body, 'requestId');
+  if (requestId === undefined || !Array.isArray(at(body, 'records'))) return undefined;
+  const timestamp = at(body, 'timestamp');
+  return { requestId: requestId.slice(0, 256), timestamp: typeof timestamp === 'number' ? timestamp : 0 };
+}

@@ -1,0 +1,285 @@
+import { describe, expect, it } from 'vitest';
+import { detections } from '../../functions/audit/detections.ts';
+import audit from '../../functions/audit.ts';
+import { observationName } from '../../shared/finding/name.ts';
+import { triggersOf } from '../../shared/function/definitions.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
+import { eventOf, findingOf, findingsOf, type Sample } from './audit-requests.ts';
+import { outside, type Row, samples } from './audit-samples.ts';
+
+const cidrs = { AUDIT_CLUSTER_CIDRS: '10.0.0.0/8' };
+const all: readonly (readonly [row: Row, environment: Readonly<Record<string, string>>])[] = [
+  ...samples.map((row) => [row, {}] as const),
+  ...outside.map((row) => [row, cidrs] as const),
+];
+const table = all.map(([[label, detection, severity, sample], environment]) => ({
+  label,
+  detection,
+  severity,
+  sample,
+  environment,
+  title: `${sample.by}: ${sample.does} ${sample.query ?? ''}`.slice(0, 90),
+}));
+
+function split(event: unknown) {
+  const settings = Object.assign({}, parseSettings({}, audit.settings, []));
+  const webhook = triggersOf(audit, settings).find((trigger) => trigger.type === 'Webhook');
+  if (!webhook) throw new Error('no webhook');
+  return webhook.split(event);
+}
+
+describe('the detections', () => {
+  it.each(table)('judge as $label of $detection: $title', ({ label, detection, severity, sample, environment }) => {
+    const finding = findingOf(sample, environment);
+    expect([finding?.rule, finding?.severity]).toEqual(
+      label === 'noise' ? [undefined, undefined] : [detection, severity],
+    );
+    if (label === 'ordinary') expect(finding?.severity).toBe('LOW');
+  });
+
+  it.each(detections)('have two attacks and two neighbours that are none: $name', ({ name }) => {
+    const labels = table.filter(({ detection }) => detection === name).map(({ label }) => label);
+    expect(labels.filter((label) => label === 'attack').length).toBeGreaterThanOrEqual(2);
+    const isHarmless = ({ label, detection }: (typeof table)[number]) =>
+      label !== 'attack' && (detection === name || (name.startsWith('pod-exec') && detection === 'pod-exec'));
+    expect(table.filter(isHarmless).length).toBeGreaterThanOrEqual(2);
+  });
+
+  it.each(table.filter(({ label }) => label !== 'noise'))('say who did what to what: $title', (row) => {
+    const { by, does } = row.sample;
+    const summary = findingOf(row.sample, row.environment)?.summary ?? '';
+    const [, what = '', place = ''] = does.split(' ');
+    const name = what.startsWith('/') ? what : place.split('/').at(-1);
+    // An impersonator that serves many is named as what proves the actor.
+    expect(summary).toContain((by === 'cattle-system/rancher' ? row.sample.as : by)?.replace('system:node:', 'node '));
+    const isAboutNothing = name === '-' || /asked what it may do|came from|was asked by/.test(summary);
+    if (!isAboutNothing) expect(summary).toContain(name);
+    expect(summary).not.toMatch(/undefined|null| {2}|\(\)|[:,] ?$/);
+    expect(summary.length).toBeLessThan(400);
+  });
+
+  it.each(table.filter(({ environment }) => environment !== cidrs))('are all that is forwarded: $title', (row) => {
+    const event = eventOf(row.sample);
+    const { items, unwanted } = split(event);
+    expect([items.length, unwanted]).toEqual(row.label === 'noise' ? [0, 1] : [1, 0]);
+    const listed = split({ kind: 'EventList', items: [event] });
+    expect([listed.items.length, listed.unwanted]).toEqual([items.length, unwanted]);
+    const sent: unknown[] = JSON.parse(JSON.stringify(items.map(({ data }) => data)));
+    for (const data of sent) expect(findingsOf(data)).toEqual(findingsOf(event));
+  });
+
+  it('show every fact of the identity, so that no two findings look alike', () => {
+    const findings = table.flatMap(({ sample, environment }) => findingOf(sample, environment) ?? []);
+    const specs = new Map<string, string>();
+    for (const finding of findings) {
+      const { identity: _identity, detectedAt: _detectedAt, ...spec } = finding;
+      const name = observationName('audit', finding);
+      const known = specs.get(JSON.stringify(spec));
+      expect(known ?? name).toBe(name);
+      specs.set(JSON.stringify(spec), name);
+    }
+  });
+});
+
+function namesOf(list: readonly Sample[]): Set<string> {
+  return new Set(
+    list.flatMap((sample) => {
+      const finding = findingOf(sample);
+      return finding ? [observationName('audit', finding)] : [];
+    }),
+  );
+}
+
+const times = (...hours: readonly string[]): string[] => hours.map((hour) => `2026-03-0${hour}:00:00.000000Z`);
+
+describe('what makes one finding', () => {
+  it.each<[string, number, readonly Sample[]]>([
+    ['each exec of a person', 2, [0, 1].map(() => ({ by: 'eve', does: 'get pods/exec shop/web' }))],
+    [
+      'the execs of a machine with one program',
+      1,
+      ['a', 'b'].map((name) => ({ by: 'ci/runner', does: `create pods/exec ci/${name}`, query: 'command=sh' })),
+    ],
+    [
+      'a person in an hour and a namespace',
+      1,
+      ['a', 'b'].map((name) => ({ by: 'eve', does: `create secrets shop/${name}` })),
+    ],
+    ['a person in two hours', 2, times('1T10', '1T11').map((at) => ({ by: 'eve', does: 'create secrets shop/a', at }))],
+    ['a person in two namespaces', 2, ['a', 'b'].map((name) => ({ by: 'eve', does: `create secrets ${name}/x` }))],
+    [
+      "a person's reads of Secrets in a day",
+      1,
+      times('1T10', '1T11').map((at) => ({ by: 'eve', does: 'get secrets shop/a', at })),
+    ],
+    [
+      "a person's reads of Secrets in two days",
+      2,
+      times('1T10', '2T10').map((at) => ({ by: 'eve', does: 'get secrets shop/a', at })),
+    ],
+    ['a machine for ever', 1, times('1T10', '2T11').map((at) => ({ by: 'shop/web', does: 'get secrets pay/a', at }))],
+    [
+      'a machine at home and elsewhere',
+      2,
+      ['shop', 'pay'].map((namespace) => ({ by: 'shop/web', does: `list secrets ${namespace}/` })),
+    ],
+    [
+      'a machine in two other namespaces',
+      1,
+      ['a', 'b'].map((namespace) => ({ by: 'shop/web', does: `list secrets ${namespace}/` })),
+    ],
+    [
+      'a deployer by object',
+      2,
+      ['a', 'b'].map((name) => ({
+        by: 'argocd/argocd-application-controller',
+        does: `patch rbac.authorization.k8s.io:roles shop/${name}`,
+      })),
+    ],
+    [
+      'a deployer that applies again',
+      1,
+      times('1T10', '2T11').map((at) => ({
+        by: 'argocd/argocd-application-controller',
+        does: 'patch rbac.authorization.k8s.io:roles shop/a',
+        at,
+      })),
+    ],
+    [
+      '600 denials of a person in an hour',
+      1,
+      Array.from({ length: 600 }, (_, index) => ({
+        by: 'eve',
+        does: `list secrets ns${index}/`,
+        code: 403,
+        decision: 'forbid' as const,
+      })),
+    ],
+    [
+      'denials of a person in two hours',
+      2,
+      times('1T10', '1T11').map((at) => ({
+        by: 'eve',
+        does: 'list pods a/',
+        at,
+        code: 403,
+        decision: 'forbid' as const,
+      })),
+    ],
+    [
+      'denials of strangers from the Internet',
+      1,
+      ['/a', '/b'].map((path) => ({
+        by: 'system:anonymous',
+        groups: ['system:unauthenticated'],
+        does: `GET ${path}`,
+        code: 403,
+        decision: 'forbid' as const,
+      })),
+    ],
+    [
+      'what is worse, again',
+      2,
+      [
+        { by: 'shop/web', does: 'get secrets shop/a' },
+        { by: 'shop/web', does: 'list secrets shop/' },
+      ],
+    ],
+    [
+      'reads of an impersonator in an hour',
+      1,
+      ['a', 'b'].map((name) => ({ by: 'eve', does: `list pods ${name}/`, as: 'root', asGroups: ['system:masters'] })),
+    ],
+    [
+      'each write in the name of another',
+      2,
+      ['a', 'b'].map(() => ({ by: 'eve', does: 'create secrets a/x', as: 'root', asGroups: ['system:masters'] })),
+    ],
+    [
+      'an exposed Service, whoever changes it',
+      1,
+      ['eve', 'bob'].map((by) => ({ by, does: 'update services shop/web', body: { spec: { type: 'NodePort' } } })),
+    ],
+    [
+      'exec that starts and completes',
+      1,
+      ['ResponseStarted', 'ResponseComplete'].map((stage) => ({
+        by: 'ci/runner',
+        does: 'get pods/exec shop/web',
+        stage,
+        query: 'command=sh',
+      })),
+    ],
+  ])('is %s: %i', (_case, count, list) => {
+    expect(namesOf(list).size).toBe(count);
+  });
+});
+
+describe('what was cut out of an event, since it was too long', () => {
+  it.each([
+    ['create pods shop/web', 'privileged-pod-creation'],
+    ['patch namespaces shop', 'pod-security-change'],
+    ['patch services shop/web', 'exposed-service'],
+  ])('is not taken for innocent: %s', (does, rule) => {
+    const finding = findingOf({ by: 'eve', does, annotations: { 'audit.k8s.io/truncated': 'true' } });
+    expect([finding?.rule, finding?.severity]).toEqual([rule, 'MEDIUM']);
+    expect(finding?.summary).toContain('too long');
+  });
+});
+
+describe('a tenant', () => {
+  it('is told of its own namespace, and of no other', () => {
+    const environment = { WATCH_NAMESPACE: 'shop' };
+    expect(findingOf({ by: 'eve', does: 'get secrets shop/db' }, environment)?.rule).toBe('secret-read');
+    expect(findingOf({ by: 'eve', does: 'get secrets pay/db' }, environment)).toBeUndefined();
+  });
+});
+
+describe('the actor', () => {
+  it('is who signed in, with what proves it and whom he impersonates', () => {
+    const finding = findingOf({
+      by: 'alice',
+      groups: ['dev'],
+      does: 'delete secrets shop/db',
+      as: 'admin',
+      asGroups: ['system:masters'],
+      extra: {
+        arn: ['arn:aws:sts::111122223333:assumed-role/dev/alice'],
+        sessionName: ['alice'],
+        token: ['PLANTED-SECRET'],
+      },
+    });
+    expect(finding?.actor).toEqual({
+      username: 'alice',
+      groups: ['dev'],
+      sourceIP: '203.0.113.7',
+      userAgent: 'kubectl/v1.36.0 (linux/amd64)',
+      via: 'as admin, arn:aws:sts::111122223333:assumed-role/dev/alice',
+    });
+    expect(finding?.details.impersonated).toEqual({ username: 'admin', groups: ['system:masters'] });
+    expect(JSON.stringify(finding)).not.toContain('PLANTED-SECRET');
+  });
+
+  it('is who is impersonated by one that serves many', () => {
+    const finding = findingOf({
+      by: 'cattle-system/rancher',
+      does: 'delete secrets shop/db',
+      as: 'bob',
+      asGroups: ['dev'],
+    });
+    expect(finding?.actor).toMatchObject({
+      username: 'bob',
+      groups: ['dev'],
+      via: 'by system:serviceaccount:cattle-system:rancher',
+    });
+    expect(finding?.summary).toBe('bob deleted Secret shop/db');
+  });
+
+  it('is nobody if the request was not authenticated', () => {
+    const event = { ...eventOf({ by: 'x', does: 'list pods shop/', code: 401 }), user: {} };
+    expect(findingsOf(event)[0]).toMatchObject({
+      rule: 'access-probe',
+      summary: 'somebody was not allowed to list Pods in shop',
+    });
+  });
+});

@@ -1,0 +1,219 @@
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import audit from '../../functions/audit.ts';
+import { triggersOf } from '../../shared/function/definitions.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
+import { eventOf, findingsOf, podOf } from './audit-requests.ts';
+
+const settings = Object.assign({}, parseSettings({}, audit.settings, []));
+
+function split(body: unknown) {
+  const webhook = triggersOf(audit, settings).find((trigger) => trigger.type === 'Webhook');
+  if (!webhook) throw new Error('no webhook');
+  return webhook.split(body);
+}
+
+const told = eventOf({ by: 'eve', does: 'delete secrets shop/db' });
+const untold = eventOf({ by: 'eve', does: 'get pods shop/web' });
+const text = JSON.stringify(told);
+const base64 = (value: unknown): string =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64');
+const zipped = (value: unknown): string => gzipSync(JSON.stringify(value)).toString('base64');
+
+function cloudWatch(messages: readonly unknown[], more: Readonly<Record<string, unknown>> = {}) {
+  const logEvents = messages.map((message, index) => ({ id: String(index), timestamp: 1, message }));
+  return { messageType: 'DATA_MESSAGE', logStream: 'kube-apiserver-audit-0f0f', logEvents, ...more };
+}
+
+const firehose = (...data: readonly string[]) => ({
+  requestId: 'ed4acda5-034f-9f42-bba1-f29aea6d7d8f',
+  timestamp: 1_578_090_901_599,
+  records: data.map((one) => ({ data: one })),
+});
+
+const azure = (properties: unknown, category = 'kube-audit') => ({ category, operationName: 'x', properties });
+
+function entry(payload: Readonly<Record<string, unknown>>, more: Readonly<Record<string, unknown>> = {}) {
+  return {
+    insertId: '0f0f0f0f-1111-4222-8333-444444444444',
+    logName: 'projects/p/logs/cloudaudit.googleapis.com%2Factivity',
+    timestamp: '2026-03-01T10:00:00.000001Z',
+    protoPayload: {
+      '@type': 'type.googleapis.com/google.cloud.audit.AuditLog',
+      serviceName: 'k8s.io',
+      authenticationInfo: { principalEmail: 'eve@example.com' },
+      requestMetadata: { callerIp: '203.0.113.7', callerSuppliedUserAgent: 'kubectl/v1.36' },
+      ...payload,
+    },
+    ...more,
+  };
+}
+
+const deletion = entry({
+  methodName: 'io.k8s.core.v1.secrets.delete',
+  resourceName: 'core/v1/namespaces/shop/secrets/db',
+});
+
+describe('what a managed cluster ships', () => {
+  it.each<[string, unknown]>([
+    ['one event', told],
+    ['a list of the API server', { kind: 'EventList', items: [told] }],
+    ['a list', [told]],
+    ['Firehose, of CloudWatch', firehose(zipped(cloudWatch([text])))],
+    ['Firehose, decompressed', firehose(base64(cloudWatch([text])))],
+    ['Firehose, of messages alone, one a line', firehose(base64(`${text}\n${JSON.stringify(untold)}\n`))],
+    ['AKS', azure({ log: text, pod: 'kube-apiserver-1', stream: 'stdout' })],
+    ['AKS, of the log without reads', azure({ log: text }, 'kube-audit-admin')],
+    ['AKS, with properties as text', azure(JSON.stringify({ log: text }))],
+    ['AKS, with a log that is no text', azure({ log: told })],
+    ['AKS, as Event Hubs has it', { records: [azure({ log: text })] }],
+    ['Pub/Sub, of a log entry', { message: { data: base64(deletion), messageId: '1' }, subscription: 's' }],
+    ['Pub/Sub, unwrapped', deletion],
+  ])('is read: %s', (_case, body) => {
+    const { items, refused } = split(body);
+    expect(refused).toEqual([]);
+    const findings = items.flatMap(({ data }) => findingsOf(JSON.parse(JSON.stringify(data))));
+    expect(findings.map(({ rule, summary }) => `${rule}: ${summary.replace('@example.com', '')}`)).toEqual([
+      'resource-deletion: eve deleted Secret shop/db',
+    ]);
+    expect(items.map(({ id }) => id)).toEqual(split(body).items.map(({ id }) => id));
+  });
+
+  it.each<[string, unknown, string]>([
+    ['no base64 of gzip', firehose(Buffer.from([0x1f, 0x8b, 0]).toString('base64')), 'records[0].data'],
+    ['no JSON', firehose(base64('{')), 'records[0].data'],
+    ['a message that is no JSON', firehose(zipped(cloudWatch([text, '{']))), 'records[0].data.logEvents[1].message'],
+    ['a message that is no text', firehose(zipped(cloudWatch([7]))), 'records[0].data.logEvents[0].message'],
+    ['a log that is no JSON', { records: [azure({ log: '{' })] }, 'records[0].properties.log'],
+    ['an event that is none', { records: [azure({ log: '{"kind":"Pod"}' })] }, 'records[0].properties.log.kind'],
+  ])('is refused item by item: %s', (_case, body, path) => {
+    expect(split(body).refused.map((item) => item.path)).toEqual([path]);
+  });
+
+  it.each<[string, unknown]>([
+    ['a test of CloudWatch', firehose(zipped(cloudWatch(['x'], { messageType: 'CONTROL_MESSAGE' })))],
+    ['another stream of the log group', firehose(zipped(cloudWatch(['x'], { logStream: 'authenticator-0f' })))],
+    ['another category', azure({ log: 'I0301 10:00:00' }, 'kube-controller-manager')],
+    [
+      'another service',
+      entry({ serviceName: 'container.googleapis.com', methodName: 'google.container.v1.ClusterManager.GetCluster' }),
+    ],
+  ])('is left out: %s', (_case, body) => {
+    expect(split(body)).toMatchObject({ items: [], refused: [], unwanted: 1, reasons: { other_log: 1 } });
+  });
+
+  it('is bounded when it is decompressed', () => {
+    const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024)).toString('base64');
+    expect(split(firehose(bomb)).refused).toEqual([
+      { path: 'records[0].data', message: 'is not base64 of gzip, or too long' },
+    ]);
+  });
+
+  it('is answered as Firehose demands, and nobody else is', () => {
+    expect(split(firehose()).answer).toEqual({
+      requestId: 'ed4acda5-034f-9f42-bba1-f29aea6d7d8f',
+      timestamp: 1_578_090_901_599,
+    });
+    expect(split({ records: [azure({ log: text })] }).answer).toBeUndefined();
+    expect(split(told).answer).toBeUndefined();
+  });
+});
+
+describe('a log entry of GKE', () => {
+  const about = (methodName: string, resourceName: string, more: Readonly<Record<string, unknown>> = {}) =>
+    split(entry({ methodName, resourceName, ...more })).items.flatMap(({ data }) => findingsOf(data))[0];
+
+  it.each<[string, string, Readonly<Record<string, unknown>>, string | undefined]>([
+    ['io.k8s.core.v1.pods.exec.create', 'core/v1/namespaces/shop/pods/web/exec', {}, 'MEDIUM pod-exec'],
+    ['io.k8s.core.v1.pods.exec.create', 'core/v1/namespaces/shop/pods/web', {}, 'MEDIUM pod-exec'],
+    [
+      'io.k8s.core.v1.pods.exec.create',
+      'core/v1/namespaces/shop/pods/web/exec',
+      { request: { command: ['cat', '/etc/shadow'] } },
+      'HIGH pod-exec-suspicious',
+    ],
+    [
+      'io.k8s.core.v1.pods.create',
+      'core/v1/namespaces/shop/pods/web',
+      { request: podOf({ hostPID: true }) },
+      'HIGH privileged-pod-creation',
+    ],
+    [
+      'io.k8s.authorization.rbac.v1.clusterrolebindings.create',
+      'rbac.authorization.k8s.io/v1/clusterrolebindings/x',
+      { request: { roleRef: { name: 'cluster-admin' }, subjects: [{ kind: 'User', name: 'bob' }] } },
+      'CRITICAL rbac-change',
+    ],
+    ['io.k8s.batch.v1.cronjobs.create', 'batch/v1/namespaces/shop/cronjobs/x', {}, 'MEDIUM workload-by-hand'],
+    ['io.k8s.core.v1.pods.delete', 'core/v1/namespaces/shop/pods/web', { status: { code: 7 } }, 'LOW access-probe'],
+    [
+      'io.k8s.core.v1.secrets.delete',
+      'core/v1/namespaces/shop/secrets/x',
+      { status: { code: 16 } },
+      'LOW access-probe',
+    ],
+    ['io.k8s.core.v1.secrets.delete', 'core/v1/namespaces/shop/secrets/x', { status: { code: 5 } }, undefined],
+    ['io.k8s.core.v1.secrets.delete', 'core/v1/namespaces/shop/secrets/x', { status: {} }, 'MEDIUM resource-deletion'],
+    ['io.k8s.get', 'healthz', { authenticationInfo: { authoritySelector: 'system:anonymous' } }, undefined],
+    ['io.k8s.get', 'livez/ping', { authenticationInfo: { principalEmail: 'system:anonymous' } }, undefined],
+    ['io.k8s.get', 'apis/apps/v1', { authenticationInfo: { principalEmail: 'system:anonymous' } }, undefined],
+    ['io.k8s.get', 'logs', { authenticationInfo: { principalEmail: 'system:anonymous' } }, 'HIGH anonymous-access'],
+    [
+      'io.k8s.core.v1.pods.list',
+      'core/v1/namespaces/shop/pods',
+      { authenticationInfo: { authoritySelector: 'system:anonymous' } },
+      'HIGH anonymous-access',
+    ],
+    ['io.k8s.core.v1.nodes.proxy.get', 'core/v1/nodes/n1/proxy/pods', {}, 'HIGH proxy-access'],
+  ])('is judged like the request that it tells of: %s %s', (method, resource, more, expected) => {
+    const finding = about(method, resource, more);
+    expect(finding && `${finding.severity} ${finding.rule}`).toBe(expected);
+  });
+});
+
+describe('100 planted secrets', () => {
+  it('stay where they are', () => {
+    const secret = (index: number): string => `PLANTED-SECRET-${index}`;
+    const env = Array.from({ length: 30 }, (_, index) => ({ name: `E${index}`, value: secret(index) }));
+    const args = Array.from({ length: 20 }, (_, index) => `--token=${secret(30 + index)}`);
+    const annotations = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`a${index}`, secret(50 + index)]));
+    const data = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`k${index}`, secret(70 + index)]));
+    const pod = {
+      metadata: { name: 'web', annotations },
+      spec: {
+        hostPID: true,
+        containers: [{ name: 'web', env, args, command: ['sh', '-c', `PASSWORD=${secret(1)} run`] }],
+      },
+    };
+    const stored = { metadata: { name: 'x', annotations }, data, stringData: data };
+    const events = [
+      { ...eventOf({ by: 'eve', does: 'create pods shop/web', body: pod }), responseObject: pod },
+      { ...eventOf({ by: 'eve', does: 'create secrets shop/x', body: stored }), responseObject: stored },
+      {
+        ...eventOf({ by: 'eve', does: 'update configmaps kube-system/coredns', body: stored }),
+        responseObject: stored,
+      },
+      eventOf({
+        by: 'eve',
+        does: 'create namespaces shop',
+        body: { ...stored, metadata: { annotations, labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } } },
+      }),
+      eventOf({
+        by: 'eve',
+        does: 'get pods/exec shop/web',
+        query: `command=curl&command=-H&command=Authorization%3A+Bearer+${secret(2)}&command=--password&command=${secret(3)}`,
+      }),
+      eventOf({
+        by: 'eve',
+        does: 'get services/proxy shop/web',
+        path: '/api/v1/namespaces/shop/services/web/proxy/x',
+        query: `token=${secret(4)}`,
+      }),
+      eventOf({ by: 'eve', does: 'create serviceaccounts/token shop/x', result: { status: { token: secret(5) } } }),
+    ];
+    const { items } = split({ kind: 'EventList', items: events });
+    expect(items).toHaveLength(events.length);
+    expect(JSON.stringify(items)).not.toContain('PLANTED-SECRET');
+    expect(JSON.stringify(items.flatMap(({ data: sent }) => findingsOf(sent)))).not.toContain('PLANTED-SECRET');
+  });
+});
