@@ -1,3 +1,4 @@
+import { isBuiltIn } from './kubernetes-kinds.ts';
 import {
   anyCommand,
   anyName,
@@ -68,9 +69,15 @@ const countOfPassed = /(?:^|[^a-z])pass$/i;
 /** A word after which a sentence goes on, and not the next name with its value. */
 const sentence = /^ [a-z(][a-z'()-]{0,31}(?=[ .,;]|$)/i;
 
+/** `Pod.shop.web` and `Pod/web`: an object, whatever is found in it. */
+function isObject(value: string): boolean {
+  return isBuiltIn(value.split(/[./]/, 1)[0] ?? '') && /^[A-Z][A-Za-z]{1,62}[./][\w./:-]{1,256}$/.test(value);
+}
+
 /** Whether a value says something about a secret instead of being one. */
 function isHarmlessValue(value: string): boolean {
   return (
+    isObject(value) ||
     harmlessWords.has(value.toLowerCase().replace(punctuation, '')) ||
     harmlessForm.test(value) ||
     reference.test(value) ||

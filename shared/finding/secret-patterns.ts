@@ -75,6 +75,16 @@ export const anyName = new RegExp(word, 'i');
 /** Whether a member's key names a secret. */
 export const secretKey = new RegExp(`${name}$`, 'i');
 
+/** Services whose name is all that tells that what follows is a key. */
+const services =
+  'adafruit|algolia|alibaba|asana|atlassian|confluence|jira|beamer|bitbucket|bittrex|meraki|cloudflare|codecov|cohere|coinbase|confluent|contentful|datadog|discord|drone|dropbox|fastly|finnhub|flickr|freshbooks|gitter|heroku|hubspot|intercom|jfrog|kraken|kucoin|launchdarkly|linkedin|looker|mailgun|mattermost|messagebird|netlify|okta|plaid|rapidapi|sendbird|sentry|snyk|squarespace|sumologic|travis|trello|twitch|twitter|yandex|zendesk';
+
+/** `algolia=x`, `CLOUDFLARE_ID: x`. An image's tag is shorter. */
+export const serviceKey = new RegExp(
+  String.raw`(\b(?:${services})(?:[_.-]\w{1,20})?\s?[=:]\s?["']?)[a-z0-9]{24,80}(?![\w./-])`,
+  'gi',
+);
+
 /** A pattern, and what every text that it matches has in it, in lower case: most texts need no further look. */
 export type Pattern = readonly [needle: string, pattern: RegExp];
 
@@ -122,24 +132,16 @@ export const prefixed: readonly Pattern[] = [
     /(\b(?:config|configure)\s{1,4}set\s{1,4}(?:--\S{1,64}\s{1,4})?\S{0,128}(?:token|secret|password|secret_access_key|_auth)\s{1,4})[^\s-]\S{0,1024}/gi,
   ],
   // CREATE USER eve IDENTIFIED BY 'x', ALTER ROLE eve PASSWORD 'x'
-  ['', /(\b(?:identified\s{1,4}(?:with\s{1,4}\S{1,64}\s{1,4})?by|password)\s{1,4}(?:=\s{0,4})?["'])[^"'\n]{1,1024}/gi],
+  ['identified', /(\bidentified\s(?:with\s[\w.]{1,64}\s)?by\s["'])[^"'\n]{1,1024}/gi],
+  ['password', /(\bpassword\s(?:=\s?)?["'])[^"'\n]{1,1024}/gi],
   // kubectl create secret generic name --from-literal=key=x
   ['--from-literal', /(--from-literal[\s=]{1,2}["']?[^\s=]{1,128}=)[^\s"']{1,4096}/g],
   // openssl's -passin pass:x
   ['pass:', /(\s-pass(?:in|out)?\s{1,4}pass:)\S{1,256}/g],
   ['sshpass', /(\bsshpass\s{1,4}-p\s{0,4})\S{1,256}/g],
-  // echo x | sudo -S; echo user:x | chpasswd
-  [
-    'echo',
-    /(\becho\s(?:-[ne]{1,2}\s)?["']?)[^|"'\n]{1,256}?(?=["']? ?\| ?(?:sudo -\w{0,4}S|(?:\/[\w/]{1,64})?(?:chpasswd|passwd|cryptsetup|gpg)\b))/g,
-  ],
-  ['--password-stdin', /(\becho\s(?:-[ne]{1,2}\s)?["']?)[^|"'\n]{1,256}?(?=["']? ?\| ?[^|\n]{1,128}--password-stdin)/g],
   ['chpasswd', /(\bchpasswd\s{0,4}<<<\s{0,4}["']?)[^\s"']{1,256}/g],
   // The key of a service whose name is all that tells
-  [
-    '',
-    /(\b(?:adafruit|algolia|alibaba|asana|atlassian|confluence|jira|beamer|bitbucket|bittrex|meraki|cloudflare|codecov|cohere|coinbase|confluent|contentful|datadog|discord|drone|dropbox|fastly|finnhub|flickr|freshbooks|gitter|heroku|hubspot|intercom|jfrog|kraken|kucoin|launchdarkly|linkedin|looker|mailgun|mattermost|messagebird|netlify|okta|plaid|rapidapi|sendbird|sentry|snyk|squarespace|sumologic|travis|trello|twitch|twitter|yandex|zendesk)[\w.-]{0,20}\s?[=:]\s?["']?)[a-z0-9]{24,80}(?![\w./-])/gi,
-  ],
+  ['', serviceKey],
 ];
 
 /** Options that only some commands take a password from. */
@@ -169,6 +171,11 @@ export const options: readonly (readonly [command: RegExp, option: RegExp])[] = 
   ],
   [/\b(?:curl|http|https|wget)\b/, /(\s(?:-b|--cookie)[\s=]["']?[^\s"'=;]{1,128}=)[^"'\s]{1,1024}/g],
   [/\bhttps?\b/, /(\s(?:-a|--auth)[\s=][^\s:]{1,128}:)\S{1,255}/g],
+  // echo x | sudo -S; echo user:x | chpasswd
+  [
+    /\| ?(?:sudo -\w{0,4}S|(?:\/[\w/]{1,64})?(?:chpasswd|passwd|cryptsetup|gpg)\b)|--password-stdin/,
+    /(\becho\s(?:-[ne]{1,2}\s)?["']?)[^|"'\n]{0,255}[^|"'\s]/g,
+  ],
   [/\bopenssl\b/, /(\s-k\s{1,4})(?!-)\S{1,255}/g],
   [/\bnet\s{1,4}use\b/i, /(\s\/user:\S{1,128}\s{1,4})[^\s/]\S{0,255}/gi],
 ];
@@ -257,7 +264,7 @@ export const formats: readonly Pattern[] = [
   ['xox', /\bxox[abposre](?:\.xox[bp])?-[A-Za-z0-9-]{10,255}/g],
   ['xapp-', /\bxapp-\d-[A-Z0-9]{4,32}-\d{4,32}-[a-z0-9]{16,128}/gi],
   [':aa', /\b\d{5,16}:AA[\w-]{32,34}\b/g],
-  ['.', /\b[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,40}\b/g],
+  ['.', /(?<![\w.-])[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,40}/g],
   ['sg.', /\bSG\.[\w-]{16,32}\.[\w-]{16,64}/g],
   ['xkeysib-', /\bxkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16}\b/g],
   ['-us', /\b[a-f0-9]{32}-us\d{1,2}\b/g],
