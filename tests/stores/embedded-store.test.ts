@@ -83,7 +83,7 @@ describe('embedded store', () => {
     it('can be read by a command that changes nothing', async () => {
       const reader = openEmbeddedReader(oldDatabase([observation], createdAt));
       const { items } = await reader.read({ limit: 9 });
-      expect(items.map(({ spec }) => spec.details.rule)).toEqual(["old"]);
+      expect(items.map(({ spec }) => spec.details.rule)).toEqual(['old']);
       for (const sort of sorts) expect((await reader.read({ limit: 9, sort })).items).toEqual(items);
       expect(reader.sortsAcrossPages).toBe(false);
       expect(await reader.counts({ states: ['open'] }, 'workload')).toMatchObject([{ value: 'shop/web', total: 1 }]);
