@@ -85,7 +85,7 @@ async function* pagesOf(
     query: { labelSelector: selectorOf(resource) },
     limit: () => limit,
     what: callOf('listing', resource),
-    isOptional: true,
+    emptyStatus: 404,
     read: readJson,
     signal,
   });
@@ -162,7 +162,7 @@ async function* listMetadata(
       query: { labelSelector: selectorOf(resource) },
       limit: metadataPerPage,
       what: callOf('listing', resource),
-      isOptional: true,
+      emptyStatus: 404,
       accept: metadataOfMany,
       read: readMetadata,
       signal,

@@ -220,6 +220,22 @@ describe('what makes two alerts two findings', () => {
   });
 });
 
+describe('what a repeat of an alert was about', () => {
+  it.each<[string, Alert, string | undefined]>([
+    ['the Pod', low, 'shop/cart-7d9c5b6f4d-x2x9z'],
+    ['the container by its name', withFields({ 'k8s.pod.name': null }, low), 'web'],
+    ['the container', withFields({ 'k8s.pod.name': null, 'container.name': null }, low), '82a64fb56557'],
+    ['the host', changed(onHost, { priority: 'Notice' }), 'node-1'],
+    ['nothing, if nobody says where', { ...low, hostname: null, output_fields: { 'proc.name': 'cat' } }, undefined],
+  ])('is %s, of what is LOW', (_case, given, about) => {
+    expect(findingsOf(given).map(({ repeat }) => repeat)).toEqual([{ about }]);
+  });
+
+  it('is in the identity of what is worse', () => {
+    expect(findingsOf(alert).map(({ repeat }) => repeat)).toEqual([undefined]);
+  });
+});
+
 /** The fields as a shipper re-nests them that takes a dot for a level. */
 function nested(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const root: Record<string, unknown> = {};
@@ -431,6 +447,30 @@ describe('what a person reads of an alert', () => {
     ],
     ['a host', onHost, ['host node-1', '/etc/shadow', 'cat', 'as root']],
     ['a plugin', plugin, ['An EKS cluster was deleted', 'DeleteCluster by mallory', 'from 198.51.100.9', 'prod']],
+    [
+      'a request in JSON',
+      withFields({ 'ct.request': '{"instanceId":"i-1","instanceType":{"value":"t3.large"}}' }, plugin),
+      [
+        'DeleteCluster instanceId=i-1, instanceType.value=t3.large by mallory',
+        'from 198.51.100.9',
+        ', request.name=prod',
+      ],
+    ],
+    [
+      'a secret in JSON',
+      withFields({ 'ct.request': '{"user":"db","password":"of several words"}' }, plugin),
+      ['DeleteCluster user=db, password=*** by mallory'],
+    ],
+    [
+      'a secret in JSON that was cut',
+      withFields({ 'ct.request': '{"password":"of several words","instanceType":{"val' }, plugin),
+      ['DeleteCluster password:***,instanceType:val by mallory'],
+    ],
+    [
+      'a request in JSON that was cut',
+      withFields({ 'ct.request': '{"instanceId":"i-1","instanceType":{"val' }, plugin),
+      ['DeleteCluster instanceId:i-1,instanceType:val by mallory'],
+    ],
     ['an alert without fields', textOnly, ['Sensitive file opened for reading', 'file=/etc/shadow']],
     ['an alert without anything', { rule: 'R', priority: 'Error' }, ['R']],
   ])('says what happened: %s', (_case, raw, parts) => {
