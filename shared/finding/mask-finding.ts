@@ -6,7 +6,7 @@ function maskActor(actor: Actor): Actor {
   return {
     username: maskText(username),
     groups: groups?.map(maskText),
-    sourceIP,
+    sourceIP: sourceIP && maskText(sourceIP),
     userAgent: userAgent && maskText(userAgent),
     via: via && maskText(via),
   };
