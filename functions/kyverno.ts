@@ -122,10 +122,10 @@ export default defineSource({
     const accepted: AcceptedFinding[] = [];
     for (const given of report.results.rows) {
       const row = rowOf(given, report, time);
-      const reason = skipReason(row);
+      const reason = skipReason(row) ?? (isMinor(row) ? 'minor' : undefined);
       if (reason === 'exception') accepted.push(...acceptedOf(row));
+      if (reason === 'minor') minor.push(...minorOf(row));
       if (reason !== undefined) skipped[reason] = (skipped[reason] ?? 0) + 1;
-      else if (isMinor(row)) minor.push(...minorOf(row));
       else findings.push(...row.resources.map((resource) => findingOf(row, resource)));
     }
     const badRows = badRowsOf('results', report.results);

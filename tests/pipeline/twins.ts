@@ -278,6 +278,19 @@ export function createTwins() {
     await choose(possible);
   }
 
+  /** What is expected where the reports are still as they were. */
+  function withReports(known: ReadonlyMap<string, ModelReport>, expected: () => Possible): Possible {
+    const now = new Map(model.reports);
+    const replace = (reports: ReadonlyMap<string, ModelReport>): void => {
+      model.reports.clear();
+      for (const [at, report] of reports) model.reports.set(at, report);
+    };
+    replace(known);
+    const possible = expected();
+    replace(now);
+    return possible;
+  }
+
   /** What may be stored after some work that one process does after another. */
   function inTurn(...all: readonly (() => Possible)[]): Possible {
     const before = model.stored();
@@ -301,11 +314,14 @@ export function createTwins() {
       left -= 1;
       if (left >= 0) return;
       world.beforeCalls(undefined);
+      const known = new Map(model.reports);
       mutate(change);
       const other = workOf(place);
       const early = () => first;
-      const orders = [[other.expected], [early, other.expected], [other.expected, expected]];
-      possible = [...orders, [early, other.expected, expected]].map((order) => inTurn(...order));
+      const late = () => withReports(known, expected);
+      const orders = [[other.expected], [other.expected, expected], [other.expected, late, expected]];
+      // What was read before is written before the other has written, or after that, or is not written at all.
+      possible = orders.flatMap((order) => [inTurn(...order), inTurn(early, ...order)]);
       await other.does().catch(() => undefined);
     });
     await does().catch(() => undefined);
