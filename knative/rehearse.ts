@@ -26,6 +26,7 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
     store: {
       create: async () => 'created',
       async *names() {},
+      async *stripped() {},
       async *expired() {},
       find: async () => undefined,
       patch: never,

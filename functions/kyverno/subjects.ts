@@ -2,7 +2,8 @@ import * as z from 'zod';
 import type { ResourceRef } from '../../shared/finding/finding.ts';
 import { isClusterScoped } from '../../shared/finding/kubernetes-kinds.ts';
 import { descriptiveText, namespaceText, type ObjectMetadata, ownerOf } from '../../shared/finding/object-schema.ts';
-import { text } from '../../shared/finding/values.ts';
+import { isPresent, text } from '../../shared/finding/values.ts';
+import { workloadName } from '../../shared/finding/workload.ts';
 import { type Properties, pick } from './properties.ts';
 
 export const reference = z.object({
@@ -62,9 +63,11 @@ function refOf(given: Partial<Reference>, metadata: ObjectMetadata): ResourceRef
 /** Kyverno's `patched-target`, such as `apps/v1, Kind=Deployment Name=web Namespace=shop`; its core group is `/v1`. */
 export function patchedTarget(properties: Properties): ResourceRef | undefined {
   const target = properties.get('patched-target') ?? '';
-  const part = (key: string): string | undefined => new RegExp(`\\b${key}=([^\\s,;]+)`).exec(target)?.[1];
+  const parts = new Map(
+    [...target.matchAll(/\b(Kind|Namespace|Name)=([^\s,;]+)/g)].map(([, key, value]) => [key, value]),
+  );
   const apiVersion = /^\/?([^\s,]+),/.exec(target)?.[1];
-  return refOf({ apiVersion, kind: part('Kind'), namespace: part('Namespace'), name: part('Name') }, {});
+  return refOf({ apiVersion, kind: parts.get('Kind'), namespace: parts.get('Namespace'), name: parts.get('Name') }, {});
 }
 
 /** What an engine that watches processes says of the Pod that it saw them in. */
@@ -72,4 +75,12 @@ function podOf(properties: Properties, metadata: ObjectMetadata): ResourceRef | 
   const name = pick(properties, [/\b(?:pod name|podname)$/, /\bpod$/]);
   const namespace = pick(properties, [/\b(?:pod namespace|namespace name|namespace|ns)$/]);
   return refOf({ apiVersion: 'v1', kind: 'Pod', namespace, name }, metadata);
+}
+
+/** Names the workload instead of a Pod that is one of many. */
+export function placeOf(resource: ResourceRef, namespace = resource.namespace): string {
+  const base = workloadName(resource);
+  return [base === resource.name && resource.kind, [namespace, base].filter(isPresent).join('/')]
+    .filter(Boolean)
+    .join(' ');
 }

@@ -33,6 +33,15 @@ export const observationWrites: Permission = {
 /** What it takes to count repeats of events: they are read from the Observation, which `observationWrites` allows. */
 export const seriesWrites: Permission = { group, resources: ['observations/status'], verbs: ['patch'] };
 
+/**
+ * What it takes to keep what is stored of findings with a state as their reports say. `delete`, for a pass that finds one
+ * stored twice, or what an older version has left.
+ */
+export const stateWrites: Permission = {
+  ...observationWrites,
+  verbs: [...observationWrites.verbs, 'list', 'patch', 'delete'],
+};
+
 /** What it takes to ask who controls Pods, and who controls that: what is shown of them is the controller. */
 export const controllerReads: readonly Permission[] = [...Map.groupBy(controlledKinds, ({ group }) => group)].map(
   ([group, kinds]) => ({ group, resources: kinds.map(({ plural }) => plural).sort(), verbs: ['get'] }),

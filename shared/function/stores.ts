@@ -153,6 +153,11 @@ export interface Store {
   create(observation: Observation, signal: AbortSignal): Promise<'created' | 'exists'>;
   /** Lists Observations without their spec, ordered by `<namespace>/`. */
   names(query: NamesQuery, signal: AbortSignal): AsyncIterable<Stored>;
+  /**
+   * The open findings of a source that have a state, but no rule: an older CRD, in use for a while, took that away, and
+   * the summary with it.
+   */
+  stripped(source: string, namespace: string | undefined, signal: AbortSignal): AsyncIterable<Stored>;
   /** Lists what has expired at `now` (milliseconds since 1970), by its label or, without one, by its spec. */
   expired(now: number, signal: AbortSignal): AsyncIterable<Expired>;
   /** One Observation without its spec; `undefined` if there is none of that name. */

@@ -15,6 +15,12 @@ const ownerReference = z.looseObject({
   controller: z.boolean().optional(),
 });
 
+const texts = z
+  .record(z.string(), z.string())
+  .nullish()
+  .catch(undefined)
+  .transform((all) => all ?? undefined);
+
 export const objectSchema = z.looseObject({
   apiVersion: z.string(),
   kind: z.string(),
@@ -24,12 +30,8 @@ export const objectSchema = z.looseObject({
     uid: z.string().optional(),
     resourceVersion: z.string().optional(),
     generation: z.number().optional(),
-    labels: z.record(z.string(), z.string()).optional(),
-    annotations: z
-      .record(z.string(), z.string())
-      .nullish()
-      .catch(undefined)
-      .transform((all) => all ?? undefined),
+    labels: texts,
+    annotations: texts,
     ownerReferences: z
       .array(ownerReference)
       .nullish()
@@ -83,7 +85,7 @@ async function* pagesOf(
     query: { labelSelector: selectorOf(resource) },
     limit: () => limit,
     what: callOf('listing', resource),
-    isOptional: true,
+    emptyStatus: 404,
     read: readJson,
     signal,
   });
@@ -160,7 +162,7 @@ async function* listMetadata(
       query: { labelSelector: selectorOf(resource) },
       limit: metadataPerPage,
       what: callOf('listing', resource),
-      isOptional: true,
+      emptyStatus: 404,
       accept: metadataOfMany,
       read: readMetadata,
       signal,

@@ -3,7 +3,7 @@ import type { ObservationReader } from '../view/observation-reader.ts';
 import type { ApiClient } from './api-client.ts';
 import { metadataOfOne } from './metadata-list.ts';
 import { createObservationCreates } from './observation-creates.ts';
-import { findStored, listExpired, listNames, type ObservationListsOptions } from './observation-lists.ts';
+import { findStored, listExpired, listNames, listStripped, type ObservationListsOptions } from './observation-lists.ts';
 import { isDone, patchObservation } from './observation-patches.ts';
 import { observationPath } from './observation-path.ts';
 import { createObservationReads } from './observation-reads.ts';
@@ -24,15 +24,16 @@ async function deleteObservation(client: ApiClient, ref: StoredRef, signal: Abor
 
 /** Observations as Kubernetes objects. */
 export function createKubernetesStore(options: ObservationListsOptions): Store & ObservationReader {
-  const { client, watchNamespace } = options;
+  const { client } = options;
   return {
     create: createObservationCreates(client),
     names: (query, signal) => listNames(options, query, signal),
+    stripped: (source, namespace, signal) => listStripped(options, source, namespace, signal),
     expired: (now, signal) => listExpired(options, now, signal),
     find: (namespace, name, signal) => findStored(client, namespace, name, signal),
     patch: (stored, patch, signal) => patchObservation(client, stored, patch, signal),
     addSeries: (ref, addition, signal) => addSeries(client, ref, addition, signal),
     delete: (ref, signal) => deleteObservation(client, ref, signal),
-    read: createObservationReads(client, watchNamespace),
+    ...createObservationReads(options),
   };
 }

@@ -13,6 +13,12 @@ const ownerReference = z.looseObject({
   controller: z.boolean().optional(),
 });
 
+/** Labels or annotations; `labels:` with nothing below it is as good as none. */
+const texts = z
+  .record(z.string(), z.string())
+  .nullish()
+  .transform((map) => map ?? undefined);
+
 /** Checks what identifies an object, and no more: the sources' own schemas check its content. */
 const objectSchema = z.looseObject({
   apiVersion: z.string().min(1),
@@ -21,13 +27,18 @@ const objectSchema = z.looseObject({
     name: z.string().min(1),
     namespace: z.string().min(1).optional(),
     uid: z.string().optional(),
-    labels: z.record(z.string(), z.string()).optional(),
-    annotations: z.record(z.string(), z.string()).optional(),
+    labels: texts,
+    annotations: texts,
     ownerReferences: z.array(ownerReference).optional().catch(undefined),
     creationTimestamp: z.string().nullish(),
     deletionTimestamp: z.string().nullish(),
   }),
 });
+
+/** A file that was saved from a cluster keeps the version that it had there, however often a person edits it. */
+function withoutVersion({ metadata, ...object }: z.infer<typeof objectSchema>): KubernetesObject {
+  return { ...object, metadata: { ...metadata, resourceVersion: undefined } };
+}
 
 function asList(value: unknown): readonly unknown[] {
   const list = z.object({ kind: z.string().regex(/List$/), items: z.array(z.unknown()) }).safeParse(value);
@@ -47,7 +58,7 @@ export function parseObjects(text: string, file: string): KubernetesObject[] {
   const values = parseDocuments(text, file).filter((value) => value !== null);
   return values.flatMap(asList).map((value) => {
     const parsed = objectSchema.safeParse(value);
-    if (parsed.success) return parsed.data;
+    if (parsed.success) return withoutVersion(parsed.data);
     const issue = parsed.error.issues[0];
     throw new Error(
       `${formatPath(issue?.path ?? [], '') || 'document'}: ${issue?.message ?? 'not a Kubernetes object'}`,

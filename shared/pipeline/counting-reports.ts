@@ -7,6 +7,7 @@ import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { Report } from './report.ts';
+import { keyOf } from './slot.ts';
 
 const replicaSets: KindSelector = {
   group: 'apps',
@@ -41,9 +42,33 @@ async function isRunning({ name, namespace }: ResourceRef, context: Context): Pr
   }
 }
 
-function namesAndDigests(reports: readonly Report[]): string {
-  const all = reports.flatMap(({ findings }) => findings.map(({ name, digest }) => `${name} ${digest}`));
-  return [...new Set(all)].sort().join('\n');
+/** Everything that reports say, each thing once. */
+function sayingsOf(reports: readonly Report[]): ReadonlySet<string> {
+  return new Set(
+    reports.flatMap((report) => [
+      ...report.findings.map(({ name, digest }) => `${name} ${digest}`),
+      ...[...report.leftOut(), ...report.accepted].map(([name, reason]) => `${name} ${reason}`),
+    ]),
+  );
+}
+
+function namesOf(reports: readonly Report[]): ReadonlySet<string> {
+  return new Set(
+    reports.flatMap(({ findings, leftOut, accepted }) => [
+      ...findings.map(({ name }) => name),
+      ...leftOut().keys(),
+      ...accepted.keys(),
+    ]),
+  );
+}
+
+/** Whether it depends on the reports of ReplicaSets what all say together, or which of several says it last. */
+function makeDifference(ofReplicaSets: readonly Report[], others: readonly Report[]): boolean {
+  const all = [...ofReplicaSets, ...others];
+  const sayings = sayingsOf(all);
+  if (sayings.size > namesOf(all).size) return true;
+  const alone = others.length > 0 ? [others] : ofReplicaSets.map((report) => [report]);
+  return alone.some((reports) => sayingsOf(reports).size < sayings.size);
 }
 
 function createdAt({ object }: Report): number {
@@ -52,7 +77,7 @@ function createdAt({ object }: Report): number {
 
 function newestOf(reports: readonly Report[]): readonly Report[] {
   const [newest] = reports.toSorted(
-    (a, b) => createdAt(b) - createdAt(a) || (a.object.metadata.name < b.object.metadata.name ? -1 : 1),
+    (a, b) => createdAt(b) - createdAt(a) || (keyOf(a.object) < keyOf(b.object) ? -1 : 1),
   );
   return newest ? [newest] : [];
 }
@@ -66,13 +91,11 @@ export async function countingReports<Data, Settings>(
   reports: readonly Report[],
   context: Context<Settings>,
 ): Promise<readonly Report[]> {
+  if (reports.length === 1) return reports;
   const ofReplicaSets = reports.filter((report) => replicaSetOf(source, report) !== undefined);
+  if (ofReplicaSets.length === 0) return reports;
   const others = reports.filter((report) => !ofReplicaSets.includes(report));
-  const makesDifference =
-    others.length > 0
-      ? namesAndDigests(others) !== namesAndDigests(reports)
-      : new Set(reports.map((report) => namesAndDigests([report]))).size > 1;
-  if (ofReplicaSets.length === 0 || reports.length === 1 || !makesDifference) return reports;
+  if (!makeDifference(ofReplicaSets, others)) return reports;
   const running: Report[] = [];
   let isKnown = true;
   await forEachConcurrently(ofReplicaSets, callsInFlight, async (report) => {

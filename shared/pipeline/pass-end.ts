@@ -1,10 +1,10 @@
 import { labels, sharedSlot } from '../api/labels.ts';
-import type { KubernetesObject, Stored } from '../function/stores.ts';
+import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
 import { changeWhenUnreported } from './lifecycle.ts';
 import { operationsCategory } from './operations.ts';
-import type { Pass, Unreported } from './pass-state.ts';
+import type { Pass } from './pass-state.ts';
 import { reconcileSlot } from './reconcile-slot.ts';
 import { fingerprintOf, keyOf, listReports, slotLabelOf, slotOf, versionOf } from './slot.ts';
 import { changeShared, changeUnreported } from './write-slot.ts';
@@ -45,19 +45,23 @@ async function lookAgain<Data, Settings>(pass: Pass<Data, Settings>): Promise<vo
   for (const label of again) {
     changed.add(label);
     const slot = now.get(label);
-    if (slot) await reconcileSlot(undefined, { source, slot: slotOf(source, slot.report, kinds), context });
+    if (!slot) continue;
+    // Whether its reports can be read now isn't known here, so what is old waits for the next pass.
+    pass.keepOld(slot.report);
+    await reconcileSlot(undefined, { source, slot: slotOf(source, slot.report, kinds), context });
   }
 }
 
 /** What no report has, and what has not been missing, or resolved, for that yet. */
-function overdue<Data, Settings>({ unreported, held, context }: Pass<Data, Settings>): Unreported[] {
+function overdue<Data, Settings>(pass: Pass<Data, Settings>): Stored[] {
+  const { unreported, held, context } = pass;
   const options = { now: context.clock.now(), settings: context.settings };
-  return [...unreported.values()].filter(({ stored, leftOutFor }) => {
+  return [...unreported.values()].filter((stored) => {
     const label = stored.labels[labels.report] ?? '';
     const isOwn = stored.labels[labels.category] === operationsCategory;
     // Which slot a shared finding was reported by is not known, so any that can't be read may have it.
     const isHeld = label === sharedSlot ? held.size > 0 : held.has(label);
-    return (isOwn || !isHeld) && changeWhenUnreported(stored, leftOutFor, options) !== undefined;
+    return (isOwn || !isHeld) && changeWhenUnreported(stored, pass.leftOutFor(stored), options) !== undefined;
   });
 }
 
@@ -85,12 +89,13 @@ async function settleShared<Data, Settings>({
     if (!newest || !stored || [...by.keys()].some((label) => changed.has(label))) continue;
     const [label, named] = newest;
     const slot = by.size === 1 && held.size === 0 ? label : sharedSlot;
-    await changeShared(stored, named, { source: source.name, slot }, context);
+    const isHeld = [...by.keys()].some((one) => held.has(one));
+    await changeShared(stored, named, { writer: { source: source.name, slot }, isHeld, context });
   }
 }
 
 async function remove<Data, Settings>(
-  doomed: readonly Stored[],
+  doomed: readonly { readonly ref: StoredRef }[],
   reason: string,
   { source, context: { store, event } }: Pass<Data, Settings>,
 ): Promise<void> {
@@ -105,23 +110,19 @@ async function remove<Data, Settings>(
  */
 export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, canAge: boolean): Promise<void> {
   const over = canAge ? overdue(pass) : [];
-  if (pass.hasWritten || pass.incomplete.size > 0 || over.length > 0 || pass.sharedBy.size > 0) {
+  if (pass.hasWritten || pass.incomplete.size > 0 || over.length > 0 || pass.sharedBy.size > 0 || pass.old.length > 0) {
     await lookAgain(pass);
     await settleShared(pass);
-    const unchanged = over.filter(({ stored }) => {
+    const unchanged = over.filter((stored) => {
       const label = stored.labels[labels.report] ?? '';
       return label === sharedSlot ? pass.changed.size === 0 : !pass.changed.has(label);
     });
-    await forEachConcurrently(unchanged, callsInFlight, ({ stored, leftOutFor }) =>
-      changeUnreported(stored, leftOutFor, pass.source.name, pass.context),
+    await forEachConcurrently(unchanged, callsInFlight, (stored) =>
+      changeUnreported(stored, pass.leftOutFor(stored), pass.source.name, pass.context),
     );
     if (unchanged.length > 0) await lookAgain(pass);
   }
   await remove(pass.copies, 'copy', pass);
-  if (canAge)
-    await remove(
-      pass.old.filter((stored) => !pass.isHeldOld(stored)),
-      'migrated',
-      pass,
-    );
+  const migrated = canAge ? pass.old.filter((finding) => !pass.isKeptOld(finding)) : [];
+  await remove(migrated, 'migrated', pass);
 }

@@ -11,7 +11,7 @@ import { finishPass } from './pass-end.ts';
 import { createPass, type Pass, storedKey } from './pass-state.ts';
 import { listStored } from './reconcile-slot.ts';
 import { type Report, readReport } from './report.ts';
-import { fingerprintOf, isRelevant, keyOf, listReports, reportKinds, slotLabelOf, versionOf } from './slot.ts';
+import { fingerprintOf, isRelevant, isWide, keyOf, listReports, reportKinds, slotLabelOf, versionOf } from './slot.ts';
 import { type Union, unionOf } from './union.ts';
 import { changeUnreported, writeSlot } from './write-slot.ts';
 
@@ -70,15 +70,17 @@ async function* relevantObjects<Settings>(
 /** Files what is stored in a namespace by slot, and takes it for unreported until a report has it. */
 function fileStored<Data, Settings>({ namespace, stored }: NamespaceGroup, pass: Pass<Data, Settings>): StoredHere {
   const bySlot = new Map<string, Map<string, Stored>>();
-  for (const one of stored) {
+  for (const listed of stored) {
+    const one = pass.asStored(listed);
     const label = one.labels[labels.report];
     if (label === undefined) {
-      if (one.labels[oldSubjectLabel] !== undefined && one.labels[labels.state] !== undefined) pass.old.push(one);
+      const subject = one.labels[oldSubjectLabel];
+      if (subject !== undefined && one.labels[labels.state] !== undefined) pass.old.push({ ref: one.ref, subject });
       continue;
     }
     // What the system namespace has was listed before, for all namespaces.
     if (namespace === pass.context.settings.SYSTEM_NAMESPACE) continue;
-    if (!pass.elsewhere.has(one.ref.name)) pass.unreported.set(storedKey(one), { stored: one });
+    if (!pass.elsewhere.has(one.ref.name)) pass.unreported.set(storedKey(one), one);
     if (label === sharedSlot) pass.sharedStored.set(one.ref.name, one);
     else bySlot.set(label, (bySlot.get(label) ?? new Map<string, Stored>()).set(one.ref.name, one));
   }
@@ -142,11 +144,11 @@ async function reconcileComplete<Data, Settings>(
     const one = stored.get(name);
     if (one) pass.unreported.delete(storedKey(one));
   }
-  const leftOut = outcome.unreported.length > 0 ? union.leftOut() : undefined;
-  for (const one of outcome.unreported) {
-    const reason = leftOut?.get(one.ref.name);
-    pass.unreported.set(storedKey(one), { stored: one, leftOutFor: reason });
-  }
+  for (const one of outcome.unreported) pass.unreported.set(storedKey(one), one);
+  // Of a slot about many things, what is stored may be in a namespace that comes later.
+  const mayBeStored = outcome.unreported.length > 0 || pass.sharedStored.size > 0;
+  if (!mayBeStored && !read.some(({ object }) => isWide(source, object))) return;
+  for (const [name, reason] of union.leftOut()) pass.noteLeftOut(label, name, reason);
 }
 
 /** What is stored of a slot, by name. */
@@ -161,7 +163,10 @@ async function storedOf<Data, Settings>(
   const isElsewhere = [...wanted.values()].some(
     (named) => named.namespace !== namespace && named.namespace !== systemNamespace,
   );
-  if (isElsewhere) return listStored({ source, slot: { label }, context }, watchNamespace);
+  if (isElsewhere) {
+    const listed = await listStored({ source, slot: { label }, context }, watchNamespace);
+    return new Map([...listed].map(([name, one]) => [name, pass.asStored(one)]));
+  }
   const ofSlot = bySlot.get(label);
   const inSystem = pass.inSystem.get(label);
   if (!inSystem && pass.sharedStored.size === 0) return ofSlot ?? new Map();

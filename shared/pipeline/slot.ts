@@ -41,6 +41,16 @@ export function slotLabelOf<Data, Settings>(
   return labelAndWidth(source, { group: groupVersionOf(apiVersion).group, kind }, metadata).label;
 }
 
+/** Whether a report is about many things, so that its findings may be in any namespace. */
+export function isWide<Data, Settings>(
+  source: SourceDefinition<Data, Settings>,
+  { apiVersion, kind, metadata }: KubernetesObject,
+): boolean {
+  return (
+    source.slotOf?.({ group: groupVersionOf(apiVersion).group, kind }, objectMetadata.parse(metadata)) === undefined
+  );
+}
+
 /** The kinds whose objects report to a source. */
 export function reportKinds<Data, Settings>(
   source: SourceDefinition<Data, Settings>,

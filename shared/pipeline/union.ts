@@ -37,10 +37,10 @@ function isNewer(a: Row, b: Row): number {
 }
 
 function mergedRow(rows: readonly Row[], merge: MergeFindings | undefined, context: Context): NamedFinding | undefined {
+  if (rows.length === 1) return rows[0]?.named;
   const [newest, ...older] = rows.toSorted(isNewer);
-  if (newest === undefined) return undefined;
+  if (newest === undefined || merge === undefined) return newest?.named;
   const { named } = newest;
-  if (older.length === 0 || merge === undefined) return named;
   const findings: readonly [Finding, ...Finding[]] = [named.finding, ...older.map((row) => row.named.finding)];
   return namedFinding(named.name, merge(findings), { systemNamespace: context.settings.SYSTEM_NAMESPACE });
 }

@@ -110,7 +110,7 @@ async function changeReported(
     if (report === undefined) return undefined;
     const isOwn = report === writer.slot;
     const { digest, finding } = named;
-    const isAuthority = isOwn && (!isHeld || finding.category === operationsCategory);
+    const isAuthority = isOwn && isAuthorityOn(named, isHeld);
     const slot = isOwn ? writer.slot : sharedSlot;
     return changeWhenReported(current, { digest, severity: finding.severity, slot, isAuthority }, optionsOf(context));
   };
@@ -135,15 +135,17 @@ export async function changeUnreported(
   await change(stored, decide, { named: undefined, writer: { source, slot }, context });
 }
 
-/** Opens, renews and mends a finding that several slots report, or gives it to the one that is left. */
+/**
+ * Opens, renews and mends a finding that several slots report, or gives it to the one that is left. Of one that is held,
+ * what is open keeps its facts.
+ */
 export async function changeShared(
   stored: Stored,
   named: NamedFinding,
-  writer: WriteOptions['writer'],
-  context: Context,
+  { writer, isHeld, context }: WriteOptions,
 ): Promise<void> {
   const { digest, finding } = named;
-  const reported = { digest, severity: finding.severity, slot: writer.slot, isAuthority: true };
+  const reported = { digest, severity: finding.severity, slot: writer.slot, isAuthority: !isHeld };
   const decide = (current: Stored): Change | undefined => changeWhenReported(current, reported, optionsOf(context));
   await change(stored, decide, { named, writer, context });
 }
@@ -187,19 +189,26 @@ function refusedReports(
   return [...byObject.values()];
 }
 
-/** Whether writing the slot would change anything. */
-export function differs(contents: SlotContents, context: Context): boolean {
+/** Whether a slot may replace the facts of what bears its label; that a report can't be read is never held back. */
+function isAuthorityOn({ finding }: NamedFinding, isHeld: boolean): boolean {
+  return !isHeld || finding.category === operationsCategory;
+}
+
+/** Whether writing the slot would change anything. What is left out for a reason is the pass's. */
+export function differs(contents: SlotContents, leftOut: () => ReadonlyMap<string, string>, context: Context): boolean {
   const { label, stored, wanted, isHeld } = contents;
-  for (const [name, { digest, finding }] of wanted) {
+  for (const [name, named] of wanted) {
     const found = stored.get(name);
     if (found === undefined) return true;
     const isOwn = found.labels[labels.report] === label;
-    const reported = { digest, severity: finding.severity, isAuthority: isOwn && !isHeld };
+    const { digest, finding } = named;
+    const reported = { digest, severity: finding.severity, isAuthority: isOwn && isAuthorityOn(named, isHeld) };
     if (changeWhenReported(found, reported, optionsOf(context))) return true;
   }
-  const isOver = unreportedOf(contents).some((found) => found.labels[labels.state] === 'open');
+  const unreported = unreportedOf(contents).filter((found) => found.labels[labels.state] === 'open');
+  const names = unreported.length > 0 ? leftOut() : undefined;
   return (
-    isOver ||
+    unreported.some(({ ref }) => !names?.has(ref.name)) ||
     acceptedOf(contents).some(
       ({ found, exception }) => changeWhenAccepted(found, exception, optionsOf(context)) !== undefined,
     )

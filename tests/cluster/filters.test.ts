@@ -36,7 +36,8 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     const selector = encodeURIComponent(`zen.kube-zen.io/source=${source}`);
     const { body } = await cluster.request('GET', `/apis/zen.kube-zen.io/v1/observations?labelSelector=${selector}`);
     return body.items.map(
-      ({ spec }: { spec: { details: { rule?: string; field?: string } } }) => spec.details.rule ?? spec.details.field,
+      ({ spec }: { spec: { rule: string; details: { rule?: string; field?: string } } }) =>
+        spec.details.rule ?? spec.details.field ?? spec.rule,
     );
   };
   const passes = async (program: Program, priority = 'Error'): Promise<boolean> => {

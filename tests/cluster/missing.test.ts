@@ -45,8 +45,8 @@ describe.skipIf(skipWithoutCluster())('what is missing', { timeout: 120_000 }, (
 
   async function rulesStored(): Promise<string[]> {
     const { body } = await cluster.request('GET', '/apis/zen.kube-zen.io/v1/observations');
-    const items: { metadata: { namespace: string }; spec: { details: { rule: string } } }[] = body.items;
-    return items.map(({ metadata, spec }) => `${metadata.namespace}: ${spec.details.rule}`).sort();
+    const items: { metadata: { namespace: string }; spec: { rule: string } }[] = body.items;
+    return items.map(({ metadata, spec }) => `${metadata.namespace}: ${spec.rule}`).sort();
   }
 
   beforeAll(async () => {

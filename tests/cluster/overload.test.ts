@@ -207,9 +207,9 @@ describe.skipIf(skipWithoutCluster())('a flood', () => {
 async function storedNames(): Promise<{ stored: Set<string>; duplicates: string[] }> {
   const counts = new Map<string, number>();
   const { body } = await cluster.request('GET', '/apis/zen.kube-zen.io/v1/namespaces/shop/observations');
-  const items: { spec: { source: string; details: { rule: string }; resource: { name: string } } }[] = body.items;
+  const items: { spec: { source: string; rule: string; resource: { name: string } } }[] = body.items;
   for (const { spec } of items) {
-    const name = spec.source === 'falco' ? spec.details.rule : spec.resource.name;
+    const name = spec.source === 'falco' ? spec.rule : spec.resource.name;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   const stored = new Set(counts.keys());

@@ -239,7 +239,10 @@ const deeds: readonly Deed[] = [
   { what: 'give rights', method: 'POST', path: `${rbac}/clusterrolebindings`, body: { metadata: { name: 'x' } } },
   { what: 'make tokens', method: 'POST', path: `${core}/serviceaccounts/gc/token`, body: { spec: {} } },
   { what: 'delete namespaces', method: 'DELETE', path: '/api/v1/namespaces/shop' },
-  { what: 'delete Observations', method: 'DELETE', path: `${own}/x`, but: ['gc'] },
+  {
+    what: 'delete Observations',
+    ...{ method: 'DELETE', path: `${own}/x`, but: ['gc', 'trivy', 'kyverno', 'checkov', 'kube-bench', 'ingest'] },
+  },
   {
     what: 'make Observations',
     ...{ method: 'POST', path: own, body: { metadata: { name: 'x' } }, but: ['filters', 'ingest', 'deadletter'] },

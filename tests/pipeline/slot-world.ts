@@ -127,6 +127,7 @@ function hookedStore(store: Store, hook: Hook): Store {
       await hook('names');
       yield* store.names(...given);
     },
+    stripped: (...given) => store.stripped(...given),
     expired: (...given) => store.expired(...given),
     find: async (...given) => {
       await hook('find');
@@ -183,7 +184,9 @@ export function createWorld(options: TestContextOptions = {}, definition: Source
   let version = 0;
 
   function put(name: string, rows: readonly unknown[], report: ReportOptions = {}): KubernetesObject {
-    const { kind = scans, namespace = 'shop', about = 'Deployment/web', uid, created } = report;
+    const { kind = scans, namespace = 'shop', uid, created } = report;
+    // One that is given as undefined is none.
+    const about = 'about' in report ? report.about : 'Deployment/web';
     version += 1;
     remove(name, report);
     const object = {

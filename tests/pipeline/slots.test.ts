@@ -27,6 +27,19 @@ describe('an event about a report', () => {
     expect(calls).toEqual(['get Scan', 'names']);
   });
 
+  it('costs two calls, too, if a filter has come that drops some of it', async () => {
+    let drops = false;
+    const filter = () => (drops ? 'exclude_rule' : undefined);
+    const { put, event, calls, states } = createWorld({ context: { filter } });
+    const object = put('r', [row('a')]);
+    await event(object);
+    drops = true;
+    calls.length = 0;
+    await event(object);
+    expect(calls).toEqual(['get Scan', 'names']);
+    expect(await states()).toEqual({ a: 'open' });
+  });
+
   it('makes missing at once what its report no longer has', async () => {
     const { put, event, states } = createWorld();
     await event(put('r', [row('a'), row('b')]));
@@ -193,6 +206,16 @@ describe('a rollout', () => {
     expect(await states()).toEqual({ a: 'missing', b: 'open' });
   });
 
+  it('takes no facts of an old version that another report confirms', async () => {
+    const { put, pass, seen, objects } = createWorld();
+    objects.all.push(replicaSet('web-7d9c5b6f4d', 0));
+    put('old', [row('a', { fixedIn: '1' })], { about: before, created: '2026-03-01T11:30:00Z' });
+    put('pod', [row('a', { fixedIn: '1' })], { about: 'Pod/web-6c8b4d5f9d-x2x9z' });
+    put('web', [row('a', { fixedIn: '2' })], { created: '2026-03-01T11:00:00Z' });
+    await pass();
+    expect(await seen()).toMatchObject([{ details: { fixedIn: '2' } }]);
+  });
+
   it('believes the newest ReplicaSet where it may not ask which one runs', async () => {
     const { put, event, states } = createWorld();
     await event(put('old', [row('a'), row('b')], { about: before }));
@@ -203,6 +226,25 @@ describe('a rollout', () => {
 });
 
 describe('a report that can not be read', () => {
+  it('says the cause as it is by now', async () => {
+    const { put, event, seen } = createWorld();
+    await expect(event(put('r', [{}]))).rejects.toMatchObject({ status: 422 });
+    await expect(event(put('r', [{}, {}]))).rejects.toMatchObject({ status: 422 });
+    expect(await seen()).toMatchObject([{ id: 'unreadable-object', summary: expect.stringContaining('2 rows') }]);
+  });
+
+  it('keeps the facts of what another slot reports, too', async () => {
+    const { put, event, pass, seen } = createWorld();
+    await event(put('r', [row('a', { fixedIn: '1' })]));
+    await event(put('check', [row('a', { fixedIn: '1' })], { kind: kinds.checks }));
+    put('r', [row('a', { fixedIn: '2' }), {}], { created: '2026-03-01T11:00:00Z' });
+    await pass();
+    expect(await seen()).toMatchObject([{ id: 'a', details: { fixedIn: '1' } }, { id: 'unreadable-object' }]);
+    put('r', [row('a', { fixedIn: '2' })], { created: '2026-03-01T11:00:00Z' });
+    await pass();
+    expect(await seen()).toMatchObject([{ id: 'a', details: { fixedIn: '2' } }, { state: 'missing' }]);
+  });
+
   it('keeps everything of its slot open, and is said so once', async () => {
     const { put, event, states, pass, later, seen } = createWorld();
     await event(put('r', [row('a'), row('b')]));
@@ -346,6 +388,21 @@ describe('the pass', () => {
     if (!drops) return;
     const [item] = (await store.read({ limit: 9 })).items.filter(({ spec }) => spec.rule === 'a');
     expect(item?.metadata.annotations['zen.kube-zen.io/history']).toContain('filtered');
+  });
+
+  it.each([
+    ['of a report about many things', ['one']],
+    ['of two slots', ['one', 'two']],
+  ])('resolves what a filter now drops %s', async (_case, namespaces) => {
+    let drops = false;
+    const { put, event, states, pass } = createWorld({
+      context: { filter: () => (drops ? 'exclude_rule' : undefined) },
+    });
+    for (const namespace of namespaces)
+      await event(put('r', [row('a', { namespace: 'shop' })], { about: undefined, namespace }));
+    drops = true;
+    await pass();
+    expect(await states()).toEqual({ a: 'resolved' });
   });
 
   it('sees findings that are elsewhere than their report', async () => {
