@@ -61,7 +61,8 @@ function refOf(given: Partial<Reference>, metadata: ObjectMetadata): ResourceRef
 
 /** Kyverno's `patched-target`, such as `apps/v1, Kind=Deployment Name=web Namespace=shop`; its core group is `/v1`. */
 export function patchedTarget(properties: Properties): ResourceRef | undefined {
-  const target = properties.get('patched-target') ?? '';
+  const target = properties.get('patched-target');
+  if (target === undefined) return undefined;
   const part = (key: string): string | undefined => new RegExp(`\\b${key}=([^\\s,;]+)`).exec(target)?.[1];
   const apiVersion = /^\/?([^\s,]+),/.exec(target)?.[1];
   return refOf({ apiVersion, kind: part('Kind'), namespace: part('Namespace'), name: part('Name') }, {});
