@@ -20,6 +20,7 @@ const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
  */
 export default defineSource<AuditEvent, (typeof auditSettings)['_output']>({
   name: 'audit',
+  hasOngoingFindings: true,
   triggers: (settings) => [
     { type: 'Broker', eventType },
     {

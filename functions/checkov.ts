@@ -6,6 +6,7 @@ import { jsonDocuments } from '../shared/finding/json-documents.ts';
 import { isClusterScoped } from '../shared/finding/kubernetes-kinds.ts';
 import { badRowsOf, descriptiveText, jsonText, judgedRowsOf, objectMetadata } from '../shared/finding/object-schema.ts';
 import { parseSeverity, type Severity, severities } from '../shared/finding/severity.ts';
+import { shownLength } from '../shared/finding/summary-text.ts';
 import { detailsOf, identityOf, isPresent, text } from '../shared/finding/values.ts';
 import { fileOf } from '../shared/function/file-annotation.ts';
 import { namespaceName } from '../shared/function/settings.ts';
@@ -368,7 +369,10 @@ const maxSummaryLength = 512;
 /** How a secret is named: by the hash of it, which tells a reader nothing. */
 const hashPattern = /^[0-9a-f]{40}$/;
 
-/** `<check> <name>: <resource> (<file>:<lines>)`, or of a package as its vulnerability, without what is absent. */
+/**
+ * `<check> <name>: <resource> (<file>:<lines>)`, or of a package as its vulnerability, without what is absent. After a
+ * long name the resource would not be seen, so it comes first: `<check> <resource> (<file>:<lines>): <name>`.
+ */
 function summaryOf(rule: string, details: Readonly<Record<string, unknown>>): string {
   const { file, image } = details;
   const lines = shownLines(details);
@@ -377,16 +381,16 @@ function summaryOf(rule: string, details: Readonly<Record<string, unknown>>): st
   const suffix = where.some(isPresent) ? ` (${where.filter(isPresent).join(', ')})` : '';
   if (isPresent(details.package)) return `${packageSummary(rule, details)}${suffix}`;
   const resource = text(details.resource);
-  const check = [
-    rule,
-    text(details.checkName)
-      ?.slice(0, maxSummaryLength)
-      .replace(/[\s.:]+$/, ''),
-  ]
-    .filter(isPresent)
-    .join(' ');
-  if (resource === undefined || hashPattern.test(resource)) return `${check}${suffix}`;
-  return resource === file ? `${check}: ${place}` : `${check}: ${resource}${suffix}`;
+  const isNamed = resource !== undefined && !hashPattern.test(resource);
+  const object = resource === file ? String(place) : `${resource}`;
+  const rest = resource === file ? '' : suffix;
+  const name = text(details.checkName)
+    ?.slice(0, maxSummaryLength)
+    .replace(/[\s.:]+$/, '');
+  const check = [rule, name].filter(isPresent).join(' ');
+  if (!isNamed) return `${check}${suffix}`;
+  const isSeen = `${check}: ${object}`.length <= shownLength;
+  return isSeen || !isPresent(name) ? `${check}: ${object}${rest}` : `${rule} ${object}${rest}: ${name}`;
 }
 
 function packageSummary(rule: string, details: Readonly<Record<string, unknown>>): string {
@@ -461,7 +465,7 @@ function unparsedFinding({ count, files }: Unparsed, metadata: ConfigMap['metada
   const reportFile = resource ? undefined : fileOf(metadata);
   const [things, them] = count === 1 ? ['file', 'it'] : ['files', 'them'];
   const more = count > files.length ? ` and ${count - files.length} more` : '';
-  const names = files.length > 0 ? `: ${files.join(', ')}${more}` : ' (without --quiet it names the files)';
+  const names = files.length > 0 ? `: ${files.join(', ')}${more}` : '; run it without --quiet to see which';
   return {
     category: 'security',
     severity: 'LOW',

@@ -122,6 +122,7 @@ export default defineSource<Alert, Settings>({
       identity: identityParts(facts, period),
       details: describe(alert, facts, fields, period),
       detectedAt,
+      ...(period.isDay && { repeat: { about: placeOf(facts) } }),
     };
     return { findings: [finding], skipped: {} };
   },
@@ -233,6 +234,11 @@ function identityParts(facts: Facts, { isDay, number }: Period): Record<string, 
     output: isSilent ? facts.output && contentHash(facts.output) : undefined,
     window: number,
   });
+}
+
+/** Where it happened this time: the identity of what repeats all day has the workload alone. */
+function placeOf({ pod, containerName, container, host }: Facts): string | undefined {
+  return pod ?? containerName ?? container ?? host;
 }
 
 function describe(alert: Alert, facts: Facts, fields: Fields, period: Period): Record<string, unknown> {

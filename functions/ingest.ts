@@ -11,7 +11,7 @@ import type { Counts, Normalized } from '../shared/finding/finding.ts';
 import { type CloudEvent, isPing, isReference } from '../shared/function/cloud-event.ts';
 import type { Context } from '../shared/function/context.ts';
 import type { SourceDefinition } from '../shared/function/definitions.ts';
-import { controllerReads, defineTask, observationWrites } from '../shared/function/definitions.ts';
+import { controllerReads, defineTask, seriesWrites, stateWrites } from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import type { KubernetesObject, Stored } from '../shared/function/stores.ts';
 import { objects, type PathContext } from '../shared/function/triggers.ts';
@@ -66,7 +66,8 @@ export default defineTask({
   ],
   settings: settingsSchema,
   permissions: [
-    { ...observationWrites, verbs: [...observationWrites.verbs, 'list', 'patch'] },
+    stateWrites,
+    seriesWrites,
     ...controllerReads,
     {
       group: ingesters.group,

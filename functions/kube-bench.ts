@@ -6,6 +6,7 @@ import { maskText } from '../shared/finding/mask-secrets.ts';
 import { badRowsOf, descriptiveText, jsonText, judgedRowsOf, objectMetadata } from '../shared/finding/object-schema.ts';
 import type { Severity } from '../shared/finding/severity.ts';
 import { cutText } from '../shared/finding/size-limits.ts';
+import { withObject } from '../shared/finding/summary-text.ts';
 import { detailsOf, identityOf, isPresent, text } from '../shared/finding/values.ts';
 import { workloadName } from '../shared/finding/workload.ts';
 import { fileOf } from '../shared/function/file-annotation.ts';
@@ -151,7 +152,7 @@ function findingOf(
     severity,
     eventType: 'cis-benchmark-fail',
     rule: testNumber,
-    summary: summaryOf(testNumber, (text(testDesc) ?? text(title))?.slice(0, maxTextBytes), expectedResult),
+    summary: summaryOf(testNumber, (text(testDesc) ?? text(title))?.slice(0, maxTextBytes), expectedResult, resource),
     resource,
     identity: identityOf({ testNumber, ...place }),
     ...(remediation !== undefined && { remediation }),
@@ -176,13 +177,18 @@ function shortened(value: string | null | undefined, maxBytes: number): string |
   return said === undefined ? undefined : cutText(maskText(said), maxBytes);
 }
 
-/** `<number> <description>, expected <result>`; what kube-bench adds about itself in brackets is left out. */
-function summaryOf(testNumber: string, testDesc: string | undefined, expected: string | undefined): string {
+/** `<number> <description>, expected <result> (<node>)`; what kube-bench adds about itself in brackets is left out. */
+function summaryOf(
+  testNumber: string,
+  testDesc: string | undefined,
+  expected: string | undefined,
+  resource: ResourceRef | undefined,
+): string {
   const description = testDesc?.replace(/\s*\((?:automated|scored|not scored)\)\s*$/i, '').replace(/[\s.,:;]+$/, '');
-  const check = [testNumber, description].filter(isPresent).join(' ');
-  if (expected === undefined) return check;
   // Of permissions kube-bench says "permissions has permissions 777, expected 600 or more restrictive".
-  return `${check}, ${/\bexpected\b/i.test(expected) ? '' : 'expected '}${expected.trim()}`;
+  const expectation = expected && `${/\bexpected\b/i.test(expected) ? '' : 'expected '}${expected.trim()}`;
+  const node = resource?.kind === 'Node' && isPresent(resource.name) ? `Node ${resource.name}` : undefined;
+  return withObject(testNumber, [description, expectation].filter(isPresent).join(', '), node);
 }
 
 function remediationOf({ remediation, testinfo }: TestResult): string | undefined {

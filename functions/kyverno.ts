@@ -3,7 +3,9 @@ import type { KindSelector } from '../shared/api/kind-selector.ts';
 import { canonicalJson } from '../shared/finding/canonical-json.ts';
 import type { AcceptedFinding, Finding, ResourceRef } from '../shared/finding/finding.ts';
 import { badRowsOf, descriptiveText, judgedRowsOf, objectMetadata } from '../shared/finding/object-schema.ts';
+import { oneLine } from '../shared/finding/one-line.ts';
 import { parseSeverity } from '../shared/finding/severity.ts';
+import { withObject } from '../shared/finding/summary-text.ts';
 import { detailsOf, identityOf, isPresent, text, timeOf } from '../shared/finding/values.ts';
 import { withoutPodNames, workloadKey, workloadName } from '../shared/finding/workload.ts';
 import { objects } from '../shared/function/triggers.ts';
@@ -12,8 +14,8 @@ import { engineOf, hasOwnSource, isCopied, isForeign } from './kyverno/engines.t
 import { mergeResults } from './kyverno/merge.ts';
 import { type Properties, propertiesOf, sortProperties } from './kyverno/properties.ts';
 import { summaryOfProcess } from './kyverno/runtime.ts';
-import { ownerOfReport, patchedTarget, reference, subjectsOf } from './kyverno/subjects.ts';
-import { advice, isShown, referencesOf } from './kyverno/texts.ts';
+import { ownerOfReport, patchedTarget, placeOf, reference, subjectsOf } from './kyverno/subjects.ts';
+import { advice, isShown, referencesOf, shortMessage } from './kyverno/texts.ts';
 import {
   type MinorVulnerability,
   minorFindings,
@@ -70,11 +72,18 @@ interface Row {
   readonly detectedAt: string;
 }
 
-/** Each kind of news: what it is called, and how a summary puts it if the result has no message. */
-const kindsOfNews: ReadonlyMap<string, { readonly eventType: string; readonly verb: string }> = new Map([
+interface News {
+  readonly eventType: string;
+  /** How a summary puts it if the result has no message. */
+  readonly verb: string;
+  /** What stands before the message. */
+  readonly prefix?: string;
+}
+
+const kindsOfNews: ReadonlyMap<string, News> = new Map<string, News>([
   ['fail', { eventType: 'policy-violation', verb: 'fails for' }],
   ['warn', { eventType: 'policy-warning', verb: 'warns about' }],
-  ['error', { eventType: 'policy-error', verb: 'did not run for' }],
+  ['error', { eventType: 'policy-error', verb: 'did not run for', prefix: 'did not run: ' }],
 ]);
 
 const noFindings: ReadonlySet<string> = new Set(['pass', 'skip']);
@@ -191,7 +200,7 @@ function findingOf(row: Row, resource: ResourceRef): Finding {
     severity: parseSeverity(given.severity),
     eventType: kindsOfNews.get(result)?.eventType ?? 'policy-violation',
     rule: nameOf(row),
-    summary: clean(summaryOf(row, resource)),
+    summary: summaryOf(row, resource),
     resource,
     identity: identityFor(row, resource),
     remediation: vulnerability ? remediationOfVulnerability(vulnerability) : advice(properties, clean),
@@ -242,19 +251,30 @@ function nameOf({ policy, rule, vulnerability, given }: Row): string {
   return [policy, rule, id].filter(isPresent).join('/') || (text(given.category) ?? 'unknown');
 }
 
-/** Names the workload instead of a Pod that is one of many. */
-function placeOf(resource: ResourceRef): string {
-  const { kind, namespace, name } = resource;
-  const base = workloadName(resource);
-  return [base === name && kind, [namespace, base].filter(isPresent).join('/')].filter(Boolean).join(' ');
+/** Some policies have one rule, of the same name. */
+function shortName(row: Row): string {
+  return row.policy !== '' && row.policy === row.rule ? row.policy : nameOf(row);
+}
+
+const maxObject = 64;
+
+/** What a result is about, if its message doesn't say so. A report that names nothing is about itself, which isn't worth a word. */
+function objectOf({ report }: Row, resource: ResourceRef, said: string): string | undefined {
+  const name = workloadName(resource);
+  const words = said.split(/[^\w.:-]+/).map((word) => word.replace(/[.:]+$/, ''));
+  if (name === undefined || resource.kind === report.kind || words.includes(name)) return undefined;
+  return oneLine(placeOf(resource, ''), maxObject);
 }
 
 function summaryOf(row: Row, resource: ResourceRef): string {
   const { given, result, foreign, properties, vulnerability } = row;
-  if (vulnerability) return summaryOfVulnerability(vulnerability);
+  if (vulnerability) return summaryOfVulnerability(vulnerability, resource);
+  const clean = (value: string): string => withoutPodNames(value, resource);
   const seen = foreign ? summaryOfProcess(properties) : undefined;
-  const said = [seen, text(given.message)?.trim()].filter(isPresent).join(': ');
-  return `${nameOf(row)}: ${said || `${kindsOfNews.get(result)?.verb} ${placeOf(resource)}`}`;
+  const said = clean([seen, shortMessage(text(given.message) ?? '')].filter(isPresent).join(': '));
+  const { verb, prefix = '' } = kindsOfNews.get(result) ?? {};
+  if (said === '') return `${shortName(row)}: ${verb} ${placeOf(resource)}`;
+  return withObject(clean(shortName(row)), prefix + said, objectOf(row, resource, said), ': ');
 }
 
 function isoOf(stamp: z.infer<typeof timestamp>): string | undefined {

@@ -7,6 +7,8 @@ import {
   type FunctionDefinition,
   observationWrites,
   type Permission,
+  seriesWrites,
+  stateWrites,
   triggersOf,
 } from '../shared/function/definitions.ts';
 import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
@@ -66,17 +68,15 @@ function kindsOf(definition: FunctionDefinition, reach: Reach): KindSelector[] {
 }
 
 /**
- * What a source may do with Observations. One with state also lists them, patches their labels, and asks who controls
- * what it found something in.
+ * What a source may do with Observations. One with state also lists, patches and deletes them, and asks who controls
+ * what it found something in. One of events counts repeats, and may renew what goes on.
  */
 function sourceRules(definition: FunctionDefinition): readonly Permission[] {
   if (!isSource(definition)) return [];
-  if (kindsOf(definition, 'cluster').length === 0) return [observationWrites];
-  const { looksIntoPods = true } = definition.source;
-  return [
-    { ...observationWrites, verbs: [...observationWrites.verbs, 'list', 'patch'] },
-    ...(looksIntoPods ? controllerReads : []),
-  ];
+  const { looksIntoPods = true, hasOngoingFindings = false } = definition.source;
+  if (kindsOf(definition, 'cluster').length > 0) return [stateWrites, ...(looksIntoPods ? controllerReads : [])];
+  const renewal = hasOngoingFindings ? ['patch'] : [];
+  return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...renewal] }, seriesWrites];
 }
 
 function ruleOf({ group, resources, verbs }: Permission): Rule {

@@ -26,10 +26,12 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
     store: {
       create: async () => 'created',
       async *names() {},
+      async *stripped() {},
       async *expired() {},
       find: async () => undefined,
       patch: never,
       delete: never,
+      addSeries: never,
     },
     cluster: {
       objects: {
@@ -70,7 +72,7 @@ export async function rehearse(files: readonly string[]): Promise<void> {
     const event = decodeRequest({ headers, body: readFileSync(file) }, new Date(0).toISOString());
     if ('length' in event) continue;
     const object = objectSchema.safeParse(event.data).data;
-    const bound = bindFunctions(sources, portsFor(object, createMetrics())).filter(isHandler);
+    const bound = bindFunctions(sources, portsFor(object, createMetrics())).functions.filter(isHandler);
     for (const handler of bound) if (wants(handler, event)) await dispatcher.handle(handler, event, signal);
   }
   await metrics.render('');

@@ -14,8 +14,11 @@ const maxCommand = 512;
 /** The patterns below never need to look at more than this. */
 const maxJudged = 8192;
 
-/** The first that matches names the suspicion. Every repetition is bounded, so that hostile input can't make them slow. */
-const suspicions: readonly (readonly [pattern: RegExp, reason: string])[] = [
+/**
+ * The first that matches names the suspicion. Every repetition is bounded, so that hostile input can't make them slow; and
+ * what has to follow within a distance is looked for by itself, in what the group of the pattern has seen ahead.
+ */
+const suspicions: readonly (readonly [pattern: RegExp, reason: string, followedBy?: RegExp])[] = [
   [/\/run\/secrets\/|\/serviceaccount\/token|\/secrets\/kubernetes\.io|\/secrets\/eks\.amazonaws\.com/, 'reads tokens'],
   [/\/proc\/[^/\s]{1,20}\/environ/, 'reads the environment of a process'],
   [
@@ -27,27 +30,32 @@ const suspicions: readonly (readonly [pattern: RegExp, reason: string])[] = [
     'asks a metadata address',
   ],
   [/\/dev\/(?:tcp|udp)\//, 'opens a shell outwards'],
-  [/\b(?:nc|ncat|netcat)\b[^|;&]{0,200}\s(?:-[a-z]{0,10}[ec]\b|--exec|--sh-exec)/i, 'opens a shell outwards'],
+  [
+    /\b(?:nc|ncat|netcat)\b(?=([^|;&]{0,220}))/gi,
+    'opens a shell outwards',
+    /\s(?:-[a-z]{0,10}[ec]\b|--exec|--sh-exec)/i,
+  ],
   [/\bmkfifo\b|\bmknod\s{1,4}\S{1,200}\s{1,4}p\b/, 'opens a shell outwards'],
   [/\bsocat\b/, 'opens a shell outwards'],
   [/\bopenssl\s{1,4}s_client\b/, 'opens a shell outwards'],
   [
-    /\b(?:python[\d.]{0,6}|perl|ruby|php[\d.]{0,4}|lua|node|nodejs|awk|gawk|tclsh)\b[\s\S]{0,2000}(?:\bsocket\b|TCPSocket|fsockopen|IO::Socket|\bpty\b|\/inet\/tcp|child_process|net\.connect)/i,
+    /\b(?:python[\d.]{0,6}|perl|ruby|php[\d.]{0,4}|lua|node|nodejs|awk|gawk|tclsh)\b(?=([\s\S]{0,2000}))/gi,
     'runs an interpreter with a socket or a terminal',
+    /\bsocket\b|TCPSocket|fsockopen|IO::Socket|\bpty\b|\/inet\/tcp|child_process|net\.connect/i,
   ],
   [
-    /\b(?:curl|wget|fetch|aria2c)\b[\s\S]{0,2000}(?:\|\s{0,4}(?:sudo\s{1,4})?(?:\/\S{0,64}\/)?(?:ba|da|a|z|k)?sh\b|\|\s{0,4}(?:python|perl|php|node))/i,
+    /\b(?:curl|wget|fetch|aria2c)\b(?=([\s\S]{0,2000}))/gi,
     'runs what it downloads',
+    /\|\s{0,4}(?:sudo\s{1,4})?(?:\/[\w./-]{0,64}\/)?(?:(?:ba|da|a|z|k)?sh\b|python|perl|php|node)/i,
   ],
-  [/\b(?:ba|da|a|z)?sh\b[\s\S]{0,40}(?:<\(|\$\(|`)\s{0,4}(?:curl|wget)\b/i, 'runs what it downloads'],
+  [/\b(?:ba|da|a|z)?sh\b(?=([\s\S]{0,50}))/gi, 'runs what it downloads', /(?:<\(|\$\(|`)\s{0,4}(?:curl|wget)\b/i],
   [
-    /\bbase64\s{1,4}(?:-d|-D|--decode)\b[\s\S]{0,200}\|\s{0,4}(?:\/\S{0,64}\/)?(?:ba|da|a|z)?sh\b/,
+    /\bbase64\s{1,4}(?:-d|-D|--decode)\b(?=([\s\S]{0,280}))/g,
     'runs encoded commands',
+    /\|\s{0,4}(?:\/[\w./-]{0,64}\/)?(?:ba|da|a|z)?sh\b/,
   ],
-  [
-    /\bnsenter\b|\bchroot\b|\bcrictl\b|\bctr\s{1,4}(?:-|c|t|i|n)|\bunshare\b|\brelease_agent\b|\/run\/\S{0,64}\.sock\b/,
-    'leaves the container',
-  ],
+  [/\b(?:nsenter|chroot|crictl|unshare|release_agent)\b|\bctr\s{1,4}[-ctin]/, 'leaves the container'],
+  [/\/run\/(?:[\w.@:-]{1,32}\/){0,3}[\w@:-]{1,32}\.sock\b/, 'leaves the container'],
   [/\b(?:xmrig|minerd|cpuminer|kinsing|stratum\+tcp)\b/i, 'mines'],
 ];
 
@@ -55,8 +63,14 @@ const suspicions: readonly (readonly [pattern: RegExp, reason: string])[] = [
 const copiesOut = /\btar\s{1,4}(?:-?[a-z]{0,10}c[a-z]{0,10}\s{1,4}|--create\s)[\s\S]{0,400}/;
 const toStandardOutput = /(?:\s|f|=)-(?:\s|$)/;
 
+function isMatch(command: string, pattern: RegExp, followedBy: RegExp | undefined): boolean {
+  if (followedBy === undefined) return pattern.test(command);
+  for (const [, ahead = ''] of command.matchAll(pattern)) if (followedBy.test(ahead)) return true;
+  return false;
+}
+
 function suspicionOf(command: string): string | undefined {
-  for (const [pattern, reason] of suspicions) if (pattern.test(command)) return reason;
+  for (const [pattern, reason, followedBy] of suspicions) if (isMatch(command, pattern, followedBy)) return reason;
   return copiesOut.test(command) && toStandardOutput.test(command) ? 'takes files out' : undefined;
 }
 

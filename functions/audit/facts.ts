@@ -164,13 +164,20 @@ const byResource: ReadonlyMap<string, FactsOf> = new Map<string, FactsOf>([
 
 const rbacResources: ReadonlySet<string> = new Set(['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings']);
 
-const refusals =
-  /(admission webhook "[^"]{1,253}" denied the request|ValidatingAdmissionPolicy '[^']{1,253}'[^.]{0,300} denied request|violates PodSecurity "[^"]{1,64}")/;
+const refusals = [
+  /admission webhook "[^"]{1,253}" denied the request/,
+  /ValidatingAdmissionPolicy '[^']{1,253}' with binding '[^']{1,253}' denied request/,
+  /violates PodSecurity "[^"]{1,64}"/,
+];
 const refuser = /admission webhook "[^"]{1,253}"|ValidatingAdmissionPolicy '[^']{1,253}'|PodSecurity "[^"]{1,64}"/;
 
 function refusedBy(message: string | undefined): string | undefined {
-  const found = refusals.exec(message?.slice(0, 8192) ?? '')?.[0];
-  return found === undefined ? undefined : refuser.exec(found)?.[0];
+  const text = message?.slice(0, 8192) ?? '';
+  for (const refusal of refusals) {
+    const found = refusal.exec(text);
+    if (found) return refuser.exec(found[0])?.[0];
+  }
+  return undefined;
 }
 
 function queryOf(requestURI: string): URLSearchParams {

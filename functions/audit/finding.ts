@@ -1,4 +1,4 @@
-import type { Finding, ResourceRef } from '../../shared/finding/finding.ts';
+import type { Finding, Repeat, ResourceRef } from '../../shared/finding/finding.ts';
 import { detailsOf, identityOf, text, timeOf } from '../../shared/finding/values.ts';
 import { type Deed, objectOf } from './deed.ts';
 import type { Grouping } from './detection.ts';
@@ -107,6 +107,14 @@ function describe(deed: Deed, { detection, matched }: Match): Record<string, unk
   };
 }
 
+/** What one finding stands for is told act by act in its series; without a time in its identity it never ends by itself. */
+function repeatOf(deed: Deed, { identity }: Group): Repeat {
+  return {
+    about: deed.resource === '' ? undefined : objectOf(deed),
+    isOngoing: identity.hour === undefined && identity.day === undefined,
+  };
+}
+
 export function findingOf(deed: Deed, match: Match, time: string): Finding {
   const { detection, verdict, severity } = match;
   const { event, who, outcome } = deed;
@@ -132,5 +140,6 @@ export function findingOf(deed: Deed, match: Match, time: string): Finding {
       ...(act ? {} : group.identity),
     }),
     detectedAt: timeOf(event.stageTimestamp, timeOf(event.requestReceivedTimestamp ?? event.timestamp, time)),
+    ...(!act && { repeat: repeatOf(deed, group) }),
   };
 }

@@ -2,7 +2,8 @@ import * as z from 'zod';
 import type { ResourceRef } from '../../shared/finding/finding.ts';
 import { isClusterScoped } from '../../shared/finding/kubernetes-kinds.ts';
 import { descriptiveText, namespaceText, type ObjectMetadata, ownerOf } from '../../shared/finding/object-schema.ts';
-import { text } from '../../shared/finding/values.ts';
+import { isPresent, text } from '../../shared/finding/values.ts';
+import { workloadName } from '../../shared/finding/workload.ts';
 import { type Properties, pick } from './properties.ts';
 
 export const reference = z.object({
@@ -73,4 +74,12 @@ function podOf(properties: Properties, metadata: ObjectMetadata): ResourceRef | 
   const name = pick(properties, [/\b(?:pod name|podname)$/, /\bpod$/]);
   const namespace = pick(properties, [/\b(?:pod namespace|namespace name|namespace|ns)$/]);
   return refOf({ apiVersion: 'v1', kind: 'Pod', namespace, name }, metadata);
+}
+
+/** Names the workload instead of a Pod that is one of many. */
+export function placeOf(resource: ResourceRef, namespace = resource.namespace): string {
+  const base = workloadName(resource);
+  return [base === resource.name && resource.kind, [namespace, base].filter(isPresent).join('/')]
+    .filter(Boolean)
+    .join(' ');
 }

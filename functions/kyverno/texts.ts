@@ -3,6 +3,28 @@ import { isShownOfVulnerability, type Vulnerability } from './vulnerabilities.ts
 
 const adviceKeys = [/\bremediations?$/, /\bresolution$/, /\bsolution$/, /\bmitigation$/, /\brecommendations?$/];
 
+/** What Kyverno begins its messages with; what it is is said by the event type. */
+const preamble = /^\s*validation (?:error:|rule \S{1,256} failed\.)\s*/i;
+/** Kyverno ends them with the rule, which stands before them already, and the path that doesn't match. */
+const failedPath = /[\s.;,]{0,8}\b(?:validation )?rule \S{1,256} failed at path (\S{1,1024})/gi;
+/** Where a line is a heading, and not wrapped. */
+const headingEnd = /(?<=[^\s.,:;!?-])[^\S\n]*\n\s*(?=[A-Z])/g;
+
+/** A message without what says nothing to a reader: `CPU limits are required (at /spec/containers/0)`. */
+export function shortMessage(message: string): string {
+  const paths = new Set([...message.matchAll(failedPath)].map(([, path = '']) => path.replace(/[.,;/]+$/, '')));
+  const said = message
+    .replaceAll(failedPath, '')
+    .replace(preamble, '')
+    .trim()
+    .replaceAll(headingEnd, '. ')
+    .replaceAll(/\s+/g, ' ')
+    .replace(/[\s.:;,]+$/, '');
+  const where = [...paths].filter((path) => path !== '').join(', ');
+  if (said === '') return where === '' ? '' : `fails at ${where}`;
+  return where === '' ? said : `${said} (at ${where})`;
+}
+
 const url = /https?:\/\/[^\s,;"'<>\][]{1,2048}/gi;
 
 /** A value that is nothing but URLs, of which there may be several, in a list of any form. */

@@ -1,9 +1,11 @@
 import * as z from 'zod';
 import { canonicalJson } from '../../shared/finding/canonical-json.ts';
 import type { Finding, ResourceRef } from '../../shared/finding/finding.ts';
+import { vulnerabilityCount } from '../../shared/finding/summary-text.ts';
 import { identityOf } from '../../shared/finding/values.ts';
 import { workloadKey } from '../../shared/finding/workload.ts';
 import { type Properties, pick, unversionedPackage } from './properties.ts';
+import { placeOf } from './subjects.ts';
 
 /** What databases of vulnerabilities call them. */
 const knownId =
@@ -87,16 +89,25 @@ function listOf(values: readonly (string | undefined)[]): string {
   return [...new Set(values.filter((value) => value !== undefined))].join(' and ');
 }
 
+/** Where a vulnerability is, in brackets: in a container or, if none is named, in a resource. */
+function whereText(container: string | undefined, resource: ResourceRef): string {
+  const where = container === undefined ? placeOf(resource, '') : `container ${container}`;
+  return where === '' ? '' : ` (${where})`;
+}
+
 /** Such as `CVE-2099-0001 in libwebp6 0.5.2-1, fixed in 0.5.2-2 (container web)`. */
-export function summaryOfVulnerability(found: Vulnerability): string {
+export function summaryOfVulnerability(found: Vulnerability, resource: ResourceRef): string {
+  return `${flawText(found)}${whereText(found.container, resource)}`;
+}
+
+function flawText(found: Vulnerability): string {
   const installed = listOf(found.versions.map((pair) => pair.installed));
   const fixed = listOf(found.versions.map((pair) => pair.fixed));
   return [
     `${found.vulnerabilityID} in ${found.package}`,
     installed && ` ${installed}`,
     found.packagePath !== undefined && ` at ${found.packagePath}`,
-    fixed && `, fixed in ${fixed}`,
-    found.container !== undefined && ` (container ${found.container})`,
+    fixed === '' ? ', no fix known' : `, fixed in ${fixed}`,
   ]
     .filter((part) => part !== false)
     .join('');
@@ -117,7 +128,7 @@ export function withVersionsOf(merged: Finding, rows: readonly Finding[]): Findi
   const united = { ...found, versions };
   return {
     ...merged,
-    summary: summaryOfVulnerability(united),
+    summary: merged.resource ? summaryOfVulnerability(united, merged.resource) : merged.summary,
     remediation: remediationOfVulnerability(united),
     details: { ...merged.details, versions },
   };
@@ -161,16 +172,14 @@ function minorFinding(rows: readonly [MinorVulnerability, ...MinorVulnerability[
   const times = rows.map(({ detectedAt }) => detectedAt);
   const found = [...new Map(rows.map((row) => [canonicalJson(row.found), row.found])).values()];
   const fixable = found.filter(({ versions }) => versions.some(({ fixed }) => fixed !== undefined));
-  const named = fixable.map((one) => summaryOfVulnerability({ ...one, container: undefined })).sort();
+  const named = fixable.map(flawText).sort();
   const more = named.length > maxNamed ? [`and ${named.length - maxNamed} more`] : [];
-  const noun = found.length === 1 ? 'vulnerability' : 'vulnerabilities';
-  const where = container === undefined ? '' : ` (container ${container})`;
   return {
     category: 'security',
     severity: 'LOW',
     eventType: minorEventType,
     rule: 'minor',
-    summary: `${found.length} LOW ${noun}, ${fixable.length || 'none'} with a fix${where}`,
+    summary: `${vulnerabilityCount(`${found.length} LOW`, found.length, fixable.length)}${whereText(container, resource)}`,
     resource,
     identity: identityOf({ engine: engine.toLowerCase(), container }),
     details: {

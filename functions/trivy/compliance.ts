@@ -66,7 +66,8 @@ const kinds: Readonly<Record<string, string>> = { pod: 'Pod', replicaset: 'Repli
 
 /** `shop/web` for `shop/replicaset-web-7d9c5b6f4d` and `shop/Pod/web-7d9c5b6f4d-x2x9z`, so that a rollout changes nothing. */
 function targetOf({ target }: Detail): string | undefined {
-  const said = text(target);
+  // Of an object without a namespace, a target begins with a slash.
+  const said = text(text(target)?.replace(/^\//, ''));
   const { namespace, kind = '', name = '' } = (said && podTarget.exec(said)?.groups) || {};
   const found = kinds[kind.toLowerCase()];
   const base = found && workloadName({ kind: found, namespace, name });

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { Finding } from '../../shared/finding/finding.ts';
 import { oneLine } from '../../shared/finding/one-line.ts';
 import { severities } from '../../shared/finding/severity.ts';
+import { vulnerabilityCount, withObject } from '../../shared/finding/summary-text.ts';
 import { workloadName } from '../../shared/finding/workload.ts';
 
 const optionalText = z.string().optional();
@@ -117,8 +118,7 @@ function minorSummary(found: Facts): string {
     .map(({ severity, count }) => `${count} ${severity}`)
     .join(', ')
     .replace(/, (?=[^,]*$)/, ' and ');
-  const fix = found.withFix > 0 ? `${found.withFix} with a fix` : 'none with a fix';
-  return `${words} ${total === 1 ? 'vulnerability' : 'vulnerabilities'}, ${fix}${inBrackets(found)}`;
+  return `${vulnerabilityCount(words, total, found.withFix)}${inBrackets(found)}`;
 }
 
 function osSummary(found: Facts): string {
@@ -127,8 +127,18 @@ function osSummary(found: Facts): string {
   return `${named} is past its end of life: no more security fixes${inBrackets(found)}`;
 }
 
+/** What kind of secret it is. Some titles are only the name of a company: `Stripe (stripe-access-token)`. */
+function secretText({ title, category, ruleID }: Facts): string {
+  const named = title ?? category;
+  if (named === undefined) return ruleID ?? 'secret';
+  const words = named.toLowerCase().split(/[^a-z0-9]+/);
+  const more = ruleID?.toLowerCase().split(/[^a-z0-9]+/) ?? [];
+  const saysMore = more.length > words.length && words.every((word) => more.includes(word));
+  return saysMore ? `${named} (${ruleID})` : named;
+}
+
 function secretSummary(found: Facts): string {
-  const what = found.title ?? found.category ?? found.ruleID ?? 'secret';
+  const what = secretText(found);
   const places = found.occurrences > 1 ? `, ${found.occurrences} places` : '';
   if (found.target !== undefined) {
     return `${what} in ${listed(found.target.split('\n').map(shortPath))}${places}${inBrackets(found)}`;
@@ -151,26 +161,35 @@ function sentence(text: string): string {
   return text.trim().replace(/[.:,;\s]+$/, '');
 }
 
+const jsonList = /\["([^[\]]*)"\]/g;
+
+/** Checks say `for verbs ["create", "update"]`. */
+function withoutJsonLists(message: string): string {
+  return message.replaceAll(jsonList, (_list, members: string) => members.replaceAll(/",\s*"/g, ', '));
+}
+
 function checkSummary(found: Facts, { resource }: Finding): string {
-  const messages = (found.message ?? '').split('\n').filter((message) => message !== '');
+  const messages = withoutJsonLists(found.message ?? '')
+    .split('\n')
+    .filter((message) => message !== '');
   const title = sentence(found.title ?? '');
   const first = sentence(messages[0] ?? (title === '' ? (found.description ?? '') : ''));
   const isTold = first === '' || first.toLowerCase() === title.toLowerCase();
   const message = isTold ? '' : `: ${oneLine(first, mostMessage)}`;
-  const what = [found.checkID, title].filter((part) => part !== undefined && part !== '').join(' ');
-  return `${what}${aboutText(resource, found, `${title} ${first}`)}${message}${othersText(messages)}`;
+  const what = withObject(found.checkID ?? '', title, aboutText(resource, found, `${title} ${first}`));
+  return `${what}${message}${othersText(messages)}`;
 }
 
 /** What a check is about, where the texts beside it don't say so. */
-function aboutText(resource: Finding['resource'], found: Facts, said: string): string {
+function aboutText(resource: Finding['resource'], found: Facts, said: string): string | undefined {
   if (resource === undefined) {
     const where = [found.cause, found.target, found.artifact].filter((part) => part !== undefined);
-    return where.length > 0 ? ` (${where.map((part) => shortPath(part.split('\n').join(', '))).join(', ')})` : '';
+    return where.length > 0 ? where.map((part) => shortPath(part.split('\n').join(', '))).join(', ') : undefined;
   }
   const name = workloadName(resource);
   const spellings = [`'${name}'`, `"${name}"`, `${resource.kind} ${name}`];
-  if (name === undefined || spellings.some((spelling) => said.includes(spelling))) return '';
-  return ` (${name === resource.name ? `${resource.kind} ${name}` : name})`;
+  if (name === undefined || spellings.some((spelling) => said.includes(spelling))) return undefined;
+  return name === resource.name ? `${resource.kind} ${name}` : name;
 }
 
 function complianceSummary(found: Facts): string {

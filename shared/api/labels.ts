@@ -54,6 +54,11 @@ export function expiresAt(label: string | undefined): number | undefined {
   return label !== undefined && /^\d{1,12}$/.test(label) ? Number(label) * hour : undefined;
 }
 
+/** The label `expires` if it is later than another one, which may be missing or not valid. */
+export function laterExpiry(label: string | undefined, than: string | undefined): string | undefined {
+  return (expiresAt(label) ?? 0) > (expiresAt(than) ?? 0) ? label : undefined;
+}
+
 /** Text as a label value: at most 63 characters, with `-` for each that is not allowed. */
 export function labelValue(text: string): string {
   const value = text.replace(/[^A-Za-z0-9._-]/g, '-').slice(0, 63);

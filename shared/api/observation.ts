@@ -6,6 +6,7 @@ import { cutText, fitDetails } from '../finding/size-limits.ts';
 import { detailsOf } from '../finding/values.ts';
 import { group } from './group.ts';
 import { correlationAnnotation, expiresLabel, labels, labelValue } from './labels.ts';
+import type { Series } from './series.ts';
 
 /** What may change while a finding stays the same: it is kept as the latest report says. */
 export interface Facts {
@@ -38,6 +39,8 @@ export interface Observation {
     readonly detectedAt: string;
     readonly ttlSecondsAfterCreation: number;
   };
+  /** Absent when it is created. */
+  readonly status?: { readonly series?: Series | undefined };
 }
 
 export interface ObservationOptions {

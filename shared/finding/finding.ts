@@ -21,6 +21,20 @@ export interface Actor {
   readonly via?: string | undefined;
 }
 
+/** How an event repeats, as far as its identity doesn't tell. Repeats are counted in the Observation's `status.series`. */
+export interface Repeat {
+  /**
+   * A short name of what this one was about, such as `shop/web`, where events about several things have one identity.
+   * Up to 20 of them are kept.
+   */
+  readonly about?: string | undefined;
+  /**
+   * Whether there is no time in the identity: then it is one finding for as long as it goes on, and each heartbeat
+   * renews it. The source must declare `hasOngoingFindings`.
+   */
+  readonly isOngoing?: boolean | undefined;
+}
+
 /** One finding, as a source's `normalize` returns it: it has no name, no namespace and no TTL yet. */
 export interface Finding {
   readonly category: string;
@@ -43,6 +57,8 @@ export interface Finding {
   readonly details: Readonly<Record<string, unknown>>;
   /** RFC 3339: when the tool detected it, by the tool's own clock. */
   readonly detectedAt: string;
+  /** Of findings of events only. It is not part of the Observation. */
+  readonly repeat?: Repeat | undefined;
 }
 
 /** How many items were dropped or skipped, by reason in snake_case. */

@@ -35,9 +35,9 @@ const patterns: readonly RegExp[] = [
   /(\bauthorization["']?\s{0,4}[:=]\s{0,4}["']?(?:bearer|basic|token|negotiate|digest)\s{1,4})[^\s"',;]{1,4096}/gi,
   /(\bbearer\s{1,4})(?=[^\s"',;]{0,256}[\d._~+/=-])[\w.~+/=-]{8,4096}/gi,
   // Cookie: session=x
-  /(\bcookie["']?\s{0,4}:\s{0,4}["']?)[^\s"'=]{1,256}=[^"'\n]{1,4096}/gi,
+  /(\bcookie["']?\s{0,4}:\s{0,4}["']?)[^\s"'=:]{1,256}=[^"'\n]{1,4096}/gi,
   // https://user:x@host
-  /(\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s:/@]{0,128}:)[^\s@/]{1,1024}(?=@)/gi,
+  /(:\/\/[^\s:/@]{0,128}:)[^\s@/]{1,1024}(?=@)/g,
   // ?sig=x, of a URL that is signed
   /([?&](?:sig|signature|x-amz-signature)=)[^\s"'&]{1,1024}/gi,
   // curl -u user:x, sshpass -p x, kubectl create secret generic name --from-literal=key=x

@@ -21,8 +21,31 @@ export interface FunctionInfo {
 
 /** A cache of names that exist in the store. It saves calls, and nothing depends on it. */
 export interface KnownNames {
-  has(key: string): boolean;
-  add(key: string): void;
+  /** The namespace where the name is; `undefined` if it is not known to exist. */
+  namespaceOf(name: string): string | undefined;
+  add(name: string, namespace: string): void;
+  delete(name: string): void;
+}
+
+/** An event that led to a finding. */
+export interface Occurrence {
+  /** Tells events apart. What is noted again with the same event and name is a redelivery. */
+  readonly event: string;
+  /** The finding's Observation. */
+  readonly name: string;
+  readonly namespace: string;
+  /** Whether it existed already. */
+  readonly isRepeat: boolean;
+  /** RFC 3339. */
+  readonly time: string;
+  readonly about?: string | undefined;
+  /** The label `expires` that the Observation should have now. */
+  readonly expires?: string | undefined;
+}
+
+/** Counts how often events repeat. It is best effort: no event waits for it, or fails because of it. */
+export interface RepeatCounter {
+  note(occurrence: Occurrence): void;
 }
 
 /** The controllers that people know resources by: the Deployment of a Pod. Best effort, and within a time limit. */
@@ -72,6 +95,7 @@ export interface Context<Settings = unknown> {
   readonly functions: readonly FunctionInfo[];
   readonly filter: Filter;
   readonly known: KnownNames;
+  readonly repeats: RepeatCounter;
   readonly controllers: Controllers;
   readonly clock: Clock;
   /**

@@ -30,6 +30,18 @@ export const observationWrites: Permission = {
   verbs: ['create', 'get', 'record'],
 };
 
+/** What it takes to count repeats of events: they are read from the Observation, which `observationWrites` allows. */
+export const seriesWrites: Permission = { group, resources: ['observations/status'], verbs: ['patch'] };
+
+/**
+ * What it takes to keep what is stored of findings with a state as their reports say. `delete`, for a pass that finds one
+ * stored twice, or what an older version has left.
+ */
+export const stateWrites: Permission = {
+  ...observationWrites,
+  verbs: [...observationWrites.verbs, 'list', 'patch', 'delete'],
+};
+
 /** What it takes to ask who controls Pods, and who controls that: what is shown of them is the controller. */
 export const controllerReads: readonly Permission[] = [...Map.groupBy(controlledKinds, ({ group }) => group)].map(
   ([group, kinds]) => ({ group, resources: kinds.map(({ plural }) => plural).sort(), verbs: ['get'] }),
@@ -157,6 +169,8 @@ export interface SourceDefinition<Data, Settings> extends Triggered<Settings> {
   readonly settings: z.ZodType<Settings>;
   /** Whether its findings may be about Pods, or what makes them, as most are. If not, it asks for no controllers. */
   readonly looksIntoPods?: false;
+  /** Whether events may go on without a time in their identity, so that their Observations are renewed (`isOngoing`). */
+  readonly hasOngoingFindings?: true;
   /** The schema of what the tool sends. Unknown fields are ignored. */
   readonly schema: z.ZodType<Data>;
   /**

@@ -1,5 +1,6 @@
 import type { KindSelector } from '../api/kind-selector.ts';
 import type { Facts, Observation } from '../api/observation.ts';
+import type { Repeats } from '../api/series.ts';
 
 export interface OwnerReference {
   readonly apiVersion: string;
@@ -124,6 +125,12 @@ export interface ObservationPatch {
   readonly facts?: Facts & { readonly rule?: string };
 }
 
+/** Repeats of an event to be added to what its Observation says. */
+export interface SeriesAddition extends Repeats {
+  /** A value for the label `expires`, which is raised to it if it is earlier. */
+  readonly expires?: string | undefined;
+}
+
 /** An expired Observation. Its labels need not name the source, if a person or another program wrote it. */
 export interface Expired extends Stored {
   readonly source: string;
@@ -146,6 +153,11 @@ export interface Store {
   create(observation: Observation, signal: AbortSignal): Promise<'created' | 'exists'>;
   /** Lists Observations without their spec, ordered by `<namespace>/`. */
   names(query: NamesQuery, signal: AbortSignal): AsyncIterable<Stored>;
+  /**
+   * The open findings of a source that have a state, but no rule: an older CRD, in use for a while, took that away, and
+   * the summary with it.
+   */
+  stripped(source: string, namespace: string | undefined, signal: AbortSignal): AsyncIterable<Stored>;
   /** Lists what has expired at `now` (milliseconds since 1970), by its label or, without one, by its spec. */
   expired(now: number, signal: AbortSignal): AsyncIterable<Expired>;
   /** One Observation without its spec; `undefined` if there is none of that name. */
@@ -155,6 +167,15 @@ export interface Store {
    * Refusal 422 if it would be invalid.
    */
   patch(stored: Stored, patch: ObservationPatch, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Adds repeats to the series in the status, and leaves everything else in it alone. Resolves to `changed`, having added
+   * nothing, if somebody else has written at the same time, and to `gone` if there is no such Observation.
+   */
+  addSeries(
+    ref: Pick<StoredRef, 'namespace' | 'name'>,
+    addition: SeriesAddition,
+    signal: AbortSignal,
+  ): Promise<'added' | 'changed' | 'gone'>;
   /** Resolves to `false` if the object is gone, or has changed since it was read. */
   delete(ref: StoredRef, signal: AbortSignal): Promise<boolean>;
 }

@@ -6,9 +6,11 @@ import type { Cluster, Store } from '../function/stores.ts';
 import type { Trigger } from '../function/triggers.ts';
 import { createControllers } from '../pipeline/controllers.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
+import { createRepeats, type Repeats } from '../pipeline/repeats.ts';
 import { createCoalescer } from './coalesce.ts';
 import { createLiveFilter } from './live-filter.ts';
 import type { Metrics } from './metrics.ts';
+import { idleSleep } from './sleep.ts';
 import { withTimeLimit } from './time-limit.ts';
 
 /** How long a write waits to know what to show. */
@@ -46,11 +48,17 @@ export function isHandler(bound: BoundFunction): bound is BoundHandler {
   return bound.definition.kind !== 'gateway';
 }
 
+/** The functions of a process, and what they leave to be done when the last event has been handled. */
+export interface Bindings extends Pick<Repeats, 'finish'> {
+  readonly functions: readonly BoundFunction[];
+}
+
 /** Makes the contexts of all functions of a process; nothing else makes one. Throws a SettingsError. */
-export function bindFunctions(definitions: readonly FunctionDefinition[], ports: Ports): BoundFunction[] {
+export function bindFunctions(definitions: readonly FunctionDefinition[], ports: Ports): Bindings {
   const { environment, ownUsers, store, cluster, broker, clock, functions, metrics, stopping } = ports;
   const { DEDUP_CACHE_SIZE: size, SYSTEM_NAMESPACE: systemNamespace } = ports.settings;
   const known = createKnownNames({ size, now: clock.now, onEvict: metrics.countEviction });
+  const repeats = createRepeats({ store, onGone: known.delete, now: clock.now, sleep: idleSleep });
   const controllers = createControllers({
     owners: cluster.owners,
     now: clock.now,
@@ -71,6 +79,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
         functions: definition.seesOthers ? functions : [],
         filter,
         known,
+        repeats,
         controllers,
         clock,
         acquire,
@@ -82,5 +91,5 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
   if (bound.some(({ triggers }) => triggers.some(({ type }) => type === 'Broker'))) {
     metrics.watchKnownNames(() => known.count());
   }
-  return bound;
+  return { functions: bound, finish: repeats.finish };
 }

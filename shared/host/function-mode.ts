@@ -100,8 +100,8 @@ async function bind(
   connection: Connection,
   watches: Watches,
   shared: Shared,
-): Promise<BoundFunction> {
-  const [bound] = bindFunctions([definition], {
+): Promise<{ readonly bound: BoundFunction; readonly finish: HostOptions['finish'] }> {
+  const { functions, finish } = bindFunctions([definition], {
     ...shared,
     ownUsers: [],
     store: connection.store,
@@ -115,8 +115,9 @@ async function bind(
     broker: brokerOf(shared.settings, watches),
     functions: await othersFor(definition, shared.environment),
   });
+  const [bound] = functions;
   if (!bound) throw new Error(`${definition.name} was not bound`);
-  return bound;
+  return { bound, finish };
 }
 
 function whyNotReady({ unread }: Watches): string | undefined {
@@ -144,7 +145,7 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
   const stopping = new AbortController();
   const shared = { environment, settings, clock, log, metrics, stopping: stopping.signal };
   const watches = watchesFor(definition, connection, shared);
-  const bound = await bind(definition, connection, watches, shared);
+  const { bound, finish } = await bind(definition, connection, watches, shared);
   const handler = isHandler(bound) ? bound : undefined;
   const host = await startHost({
     functions: [bound],
@@ -156,6 +157,7 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
     hostname: undefined,
     port: settings.PORT,
     notReady: () => whyNotReady(watches),
+    finish,
     route: routeTo(handler, dispatcher, metrics),
   });
   if (handler?.triggers.some(({ type }) => type === 'Start')) {

@@ -20,6 +20,10 @@ const pingMilliseconds = 590_000;
 
 /** A process must be gone ten seconds after it was told to stop. */
 const longestDrainMilliseconds = 9000;
+const longestStopMilliseconds = 9500;
+
+/** How long the end may wait for what no event waits for. */
+const finishMilliseconds = 3000;
 
 export interface HostOptions {
   readonly functions: readonly BoundFunction[];
@@ -33,6 +37,8 @@ export interface HostOptions {
   /** Hands an event to the functions that it is for. Throws a Refusal. */
   route(event: CloudEvent, signal: AbortSignal): Promise<void>;
   notReady(): string | undefined;
+  /** What is left to do when the last event has been handled. */
+  finish(signal: AbortSignal): Promise<void>;
   readonly about?: string;
   readonly observations?: NonNullable<AppOptions['observations']>;
   /** How long requests in flight may still take once the process is told to stop. */
@@ -109,8 +115,10 @@ export async function startHost(options: HostOptions): Promise<Host> {
     deadlineFor,
     async stop() {
       stopping = true;
+      const end = AbortSignal.timeout(longestStopMilliseconds);
       await served.stop();
       abort.abort();
+      await options.finish(AbortSignal.any([end, AbortSignal.timeout(finishMilliseconds)]));
     },
   };
 }

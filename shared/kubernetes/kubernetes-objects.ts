@@ -83,7 +83,7 @@ async function* pagesOf(
     query: { labelSelector: selectorOf(resource) },
     limit: () => limit,
     what: callOf('listing', resource),
-    isOptional: true,
+    emptyStatus: 404,
     read: readJson,
     signal,
   });
@@ -160,7 +160,7 @@ async function* listMetadata(
       query: { labelSelector: selectorOf(resource) },
       limit: metadataPerPage,
       what: callOf('listing', resource),
-      isOptional: true,
+      emptyStatus: 404,
       accept: metadataOfMany,
       read: readMetadata,
       signal,

@@ -3,10 +3,11 @@ import type { ObservationReader } from '../view/observation-reader.ts';
 import type { ApiClient } from './api-client.ts';
 import { metadataOfOne } from './metadata-list.ts';
 import { createObservationCreates } from './observation-creates.ts';
-import { findStored, listExpired, listNames, type ObservationListsOptions } from './observation-lists.ts';
+import { findStored, listExpired, listNames, listStripped, type ObservationListsOptions } from './observation-lists.ts';
 import { isDone, patchObservation } from './observation-patches.ts';
 import { observationPath } from './observation-path.ts';
 import { createObservationReads } from './observation-reads.ts';
+import { addSeries } from './observation-series.ts';
 
 async function deleteObservation(client: ApiClient, ref: StoredRef, signal: AbortSignal): Promise<boolean> {
   const preconditions = { uid: ref.uid, resourceVersion: ref.version };
@@ -27,9 +28,11 @@ export function createKubernetesStore(options: ObservationListsOptions): Store &
   return {
     create: createObservationCreates(client),
     names: (query, signal) => listNames(options, query, signal),
+    stripped: (source, namespace, signal) => listStripped(options, source, namespace, signal),
     expired: (now, signal) => listExpired(options, now, signal),
     find: (namespace, name, signal) => findStored(client, namespace, name, signal),
     patch: (stored, patch, signal) => patchObservation(client, stored, patch, signal),
+    addSeries: (ref, addition, signal) => addSeries(client, ref, addition, signal),
     delete: (ref, signal) => deleteObservation(client, ref, signal),
     read: createObservationReads(client, watchNamespace),
   };

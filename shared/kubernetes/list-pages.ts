@@ -9,8 +9,8 @@ export interface ListOptions<Item> extends Pick<ApiRequest, 'path' | 'query' | '
   readonly limit: number | undefined | (() => number);
   /** What the call does, in an operator's words: the fault's message begins with it. */
   readonly what: string;
-  /** Whether a kind that is not served is an empty list. */
-  readonly isOptional?: boolean;
+  /** The status that stands for an empty list: 404 where the kind need not be served. */
+  readonly emptyStatus?: number;
 }
 
 export interface List<Item> {
@@ -59,14 +59,14 @@ function tokenAfterFault(what: string, token: string | undefined, response: ApiR
 /**
  * A list, page by page. If the API server no longer has the state that the list began with (410), the list continues
  * after the last key with the present state: https://kubernetes.io/docs/reference/using-api/api-concepts/
- * Throws a Refusal 503; yields no page at all if the kind is not served and `isOptional`.
+ * Throws a Refusal 503; yields no page at all if the answer has the `emptyStatus`.
  */
 export async function* listPages<Item>(client: ApiClient, options: ListOptions<Item>): AsyncGenerator<Page<Item>> {
   let token: string | undefined;
   let next = client.request(requestFor(options, token));
   do {
     const response = await next;
-    if (response.status === 404 && options.isOptional) return;
+    if (response.status === options.emptyStatus) return;
     if (response.status === 200) {
       const list = options.read(response.body);
       token = list.continue || undefined;

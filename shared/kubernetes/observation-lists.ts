@@ -78,15 +78,20 @@ export async function findStored(
   return storedOf(decodeMetadata(response.body, isHistory));
 }
 
-type Query = Pick<ListOptions<unknown>, 'path' | 'limit' | 'signal'> & { readonly labelSelector: string | undefined };
+type Query = Pick<ListOptions<unknown>, 'path' | 'limit' | 'signal'> & {
+  readonly labelSelector: string | undefined;
+  readonly fieldSelector?: string;
+  readonly emptyStatus?: number;
+};
 
 function metadataPages(
   client: ApiClient,
-  { labelSelector, path, limit, signal }: Query,
+  { labelSelector, fieldSelector, emptyStatus, path, limit, signal }: Query,
 ): AsyncGenerator<Page<Metadata>> {
   return listPages(client, {
     path,
-    query: { labelSelector },
+    query: { labelSelector, fieldSelector },
+    ...(emptyStatus !== undefined && { emptyStatus }),
     limit,
     what: 'listing Observations',
     accept: metadataOfMany,
@@ -125,6 +130,25 @@ export async function* listNames(
     labelSelector: selectorOf(query),
     // A slot has few Observations, so one call is enough; a whole source may have any number.
     limit: query.slots ? undefined : itemsPerPage,
+    signal,
+  });
+  for await (const { items } of pages) for (const item of items) yield storedOf(item);
+}
+
+/** The open findings of a source, without their specs, that have lost their rule. */
+export async function* listStripped(
+  { client, watchNamespace }: ObservationListsOptions,
+  source: string,
+  namespace: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Stored> {
+  const pages = metadataPages(client, {
+    path: observationPath(namespace ?? watchNamespace),
+    labelSelector: `${labelNames.source}=${source},${labelNames.state}=open,${labelNames.report}`,
+    fieldSelector: 'spec.rule=',
+    // An older CRD knows no rule to select by, and would take it away again.
+    emptyStatus: 400,
+    limit: itemsPerPage,
     signal,
   });
   for await (const { items } of pages) for (const item of items) yield storedOf(item);

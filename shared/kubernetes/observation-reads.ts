@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { group } from '../api/group.ts';
+import { statusSchema } from '../api/series.ts';
 import { severities } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { ObservationReader, ReadQuery } from '../view/observation-reader.ts';
@@ -51,6 +52,7 @@ const observationSchema = z.looseObject({
     detectedAt: z.string().default(''),
     ttlSecondsAfterCreation: z.number().default(0),
   }),
+  status: statusSchema.exactOptional(),
 });
 
 const listSchema = z.object({

@@ -1,10 +1,11 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
 import { group } from '../api/group.ts';
-import { exceptionAnnotation, expiresAt, historyAnnotation, labels as labelNames } from '../api/labels.ts';
+import { exceptionAnnotation, expiresAt, historyAnnotation, labels as labelNames, laterExpiry } from '../api/labels.ts';
+import { type Series, seriesWith, statusSchema } from '../api/series.ts';
 import { severities } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { Expired, NamesQuery, ObservationPatch, Stored, StoredRef } from '../function/stores.ts';
+import type { Expired, NamesQuery, ObservationPatch, SeriesAddition, Stored, StoredRef } from '../function/stores.ts';
 import type { ObservationList, ReadQuery } from '../view/observation-reader.ts';
 import { diskIsFull } from './store-health.ts';
 
@@ -21,7 +22,12 @@ const rowSchema = z.object({
   labels: z.string().transform((text) => stringMap.parse(JSON.parse(text))),
 });
 
-const objectRowSchema = rowSchema.extend({ object: z.string() });
+const seriesColumn = z
+  .string()
+  .nullable()
+  .transform((text) => seriesIn(text));
+
+const objectRowSchema = rowSchema.extend({ series: seriesColumn, object: z.string() });
 
 const actorSchema = z.object({
   username: z.string(),
@@ -205,6 +211,33 @@ export function patchRow(database: DatabaseSync, { ref }: Stored, patch: Observa
   return update.run(...changes, ...key).changes === 1;
 }
 
+function seriesIn(text: string | null): Series | undefined {
+  return text === null ? undefined : statusSchema.parse({ series: JSON.parse(text) }).series;
+}
+
+const seriesRowSchema = rowSchema.pick({ version: true, labels: true }).extend({ series: seriesColumn });
+
+export function addSeriesToRow(
+  database: DatabaseSync,
+  { namespace, name }: Pick<StoredRef, 'namespace' | 'name'>,
+  { expires, ...repeats }: SeriesAddition,
+): 'added' | 'changed' | 'gone' {
+  const key = [placeOf(namespace), name];
+  const row = database
+    .prepare('SELECT version, labels, series FROM observations WHERE place = ? AND name = ?')
+    .get(...key);
+  if (!row) return 'gone';
+  const { version, labels, series } = seriesRowSchema.parse(row);
+  const later = laterExpiry(expires, labels[labelNames.expires]);
+  const renewed = later === undefined ? labels : { ...labels, [labelNames.expires]: later };
+  const update = database.prepare(
+    `UPDATE observations SET labels = ?, version = version + 1, expires_at = coalesce(?, expires_at), series = ?
+     WHERE place = ? AND name = ? AND version = ?`,
+  );
+  const changes = [JSON.stringify(renewed), nullable(expiresAt(later)), JSON.stringify(seriesWith(series, repeats))];
+  return update.run(...changes, ...key, version).changes === 1 ? 'added' : 'changed';
+}
+
 /** Returns whether the row was there in that version. */
 export function deleteRow(database: DatabaseSync, { namespace, name, uid, version }: StoredRef): boolean {
   const statement = database.prepare(
@@ -217,7 +250,7 @@ export function readPage(database: DatabaseSync, query: ReadQuery): ObservationL
   const { source, severity, namespace, limit } = query;
   const { where, values } = conditionsOf({ source, severity, place: namespace && placeOf(namespace) });
   const statement = database.prepare(
-    `SELECT ${rowColumns}, object FROM observations
+    `SELECT ${rowColumns}, series, object FROM observations
      WHERE (place, name) > (?, ?) AND ${where} ORDER BY place, name LIMIT ?`,
   );
   const start = query.continue === undefined ? ['', ''] : decodeContinue(query.continue);
@@ -232,7 +265,8 @@ export function readPage(database: DatabaseSync, query: ReadQuery): ObservationL
       ...(columns.history !== null && { [historyAnnotation]: columns.history }),
     };
     const stored = { ...metadata, labels, annotations, uid, resourceVersion: String(version), creationTimestamp };
-    return { apiVersion, kind, metadata: stored, spec };
+    const { series } = columns;
+    return { apiVersion, kind, metadata: stored, spec, ...(series && { status: { series } }) };
   });
   const last = items.at(-1);
   return rows.length > limit && last ? { items, continue: encodeContinue(last.metadata) } : { items };

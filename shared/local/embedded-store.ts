@@ -8,6 +8,7 @@ import type { Refusal } from '../function/refusal.ts';
 import type { Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import {
+  addSeriesToRow,
   deleteRow,
   expiredRows,
   findRow,
@@ -35,6 +36,7 @@ const schema = `
     severity TEXT NOT NULL,
     report TEXT,
     history TEXT,
+    series TEXT, -- JSON: status.series
     expires_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
     object TEXT NOT NULL,
@@ -63,7 +65,7 @@ export interface EmbeddedStoreOptions {
 
 export type EmbeddedStore = Store & ObservationReader & { close(): void };
 
-/** The columns that a database of version 0.1.0 lacks. */
+/** The columns that a database of an earlier version lacks. */
 function missingColumns(database: DatabaseSync): string[] {
   const columns = new Set(
     database
@@ -71,7 +73,7 @@ function missingColumns(database: DatabaseSync): string[] {
       .all()
       .map(({ name }) => name),
   );
-  return ['report', 'history'].filter((column) => !columns.has(column));
+  return ['report', 'history', 'series'].filter((column) => !columns.has(column));
 }
 
 function openToRead(data: string): DatabaseSync {
@@ -171,6 +173,9 @@ export function createEmbeddedStore({ data, now, isReadOnly = false }: EmbeddedS
       for (const stored of storedRows(database, query)) yield stored;
     },
 
+    // There is no CRD that could take anything away.
+    async *stripped() {},
+
     async *expired(time) {
       for (const expired of expiredRows(database, time)) yield expired;
     },
@@ -181,6 +186,10 @@ export function createEmbeddedStore({ data, now, isReadOnly = false }: EmbeddedS
 
     async patch(stored, patch) {
       return guarded(() => patchRow(database, stored, patch));
+    },
+
+    async addSeries(ref, addition) {
+      return guarded(() => addSeriesToRow(database, ref, addition));
     },
 
     async delete(ref) {

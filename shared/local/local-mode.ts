@@ -4,7 +4,7 @@ import { type CloudEvent, pingOf } from '../function/cloud-event.ts';
 import type { Clock, FunctionInfo } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
-import { type BoundFunction, type BoundHandler, bindFunctions, isHandler } from '../host/context.ts';
+import { type Bindings, type BoundHandler, bindFunctions, isHandler } from '../host/context.ts';
 import { createDispatcher, type Dispatcher } from '../host/dispatch.ts';
 import { functionInfoOf } from '../host/function-info.ts';
 import { checkSettings, type Host, startHost } from '../host/host.ts';
@@ -54,9 +54,9 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
   const handlers: BoundHandler[] = [];
   const broker = createLocalBroker({ functions: handlers, dispatcher, systemNamespace, clock });
   const infos = definitions.map((definition) => functionInfoOf(definition, environment, stores.ownUsers));
-  const functions = bind(shared, { broker, health, infos });
-  handlers.push(...functions.filter(isHandler));
-  const host = await listen(shared, { broker, health, functions, infos });
+  const bindings = bind(shared, { broker, health, infos });
+  handlers.push(...bindings.functions.filter(isHandler));
+  const host = await listen(shared, { broker, health, bindings, infos });
 
   /** Nobody sends a failed event again here: the next completeness pass makes up for it. */
   async function send(handler: BoundHandler, event: CloudEvent): Promise<void> {
@@ -158,7 +158,7 @@ interface BindOptions {
   readonly infos: readonly FunctionInfo[];
 }
 
-function bind(shared: Shared, { broker, health, infos }: BindOptions): BoundFunction[] {
+function bind(shared: Shared, { broker, health, infos }: BindOptions): Bindings {
   const { definitions, environment, settings, stores, clock, metrics, stopping } = shared;
   const guarded = definitions.map((definition) =>
     health && definition.kind === 'gateway' ? { ...definition, receive: health.guard(definition.receive) } : definition,
@@ -180,14 +180,14 @@ function bind(shared: Shared, { broker, health, infos }: BindOptions): BoundFunc
 interface ListenOptions {
   readonly broker: LocalBroker;
   readonly health: Health | undefined;
-  readonly functions: readonly BoundFunction[];
+  readonly bindings: Bindings;
   readonly infos: readonly FunctionInfo[];
 }
 
-function listen(shared: Shared, { broker, health, functions, infos }: ListenOptions): Promise<Host> {
+function listen(shared: Shared, { broker, health, bindings, infos }: ListenOptions): Promise<Host> {
   const { args, settings, log, metrics, dispatcher, clock, stores } = shared;
   return startHost({
-    functions,
+    ...bindings,
     dispatcher,
     settings,
     log,

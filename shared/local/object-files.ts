@@ -29,6 +29,11 @@ const objectSchema = z.looseObject({
   }),
 });
 
+/** A file that was saved from a cluster keeps the version that it had there, however often a person edits it. */
+function withoutVersion({ metadata, ...object }: z.infer<typeof objectSchema>): KubernetesObject {
+  return { ...object, metadata: { ...metadata, resourceVersion: undefined } };
+}
+
 function asList(value: unknown): readonly unknown[] {
   const list = z.object({ kind: z.string().regex(/List$/), items: z.array(z.unknown()) }).safeParse(value);
   return list.success ? list.data.items : [value];
@@ -47,7 +52,7 @@ export function parseObjects(text: string, file: string): KubernetesObject[] {
   const values = parseDocuments(text, file).filter((value) => value !== null);
   return values.flatMap(asList).map((value) => {
     const parsed = objectSchema.safeParse(value);
-    if (parsed.success) return parsed.data;
+    if (parsed.success) return withoutVersion(parsed.data);
     const issue = parsed.error.issues[0];
     throw new Error(
       `${formatPath(issue?.path ?? [], '') || 'document'}: ${issue?.message ?? 'not a Kubernetes object'}`,

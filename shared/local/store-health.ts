@@ -91,6 +91,7 @@ export function createStoreHealth<Observed extends Store>(
       create: (...given: Parameters<Store['create']>) => noticing(() => store.create(...given)),
       patch: (...given: Parameters<Store['patch']>) => noticing(() => store.patch(...given)),
       delete: (...given: Parameters<Store['delete']>) => noticing(() => store.delete(...given)),
+      addSeries: (...given: Parameters<Store['addSeries']>) => noticing(() => store.addSeries(...given)),
     }),
     reason,
     guard: (receive) => async (request, context: Context) => {

@@ -47,13 +47,19 @@ function sayingsOf(reports: readonly Report[]): ReadonlySet<string> {
   return new Set(
     reports.flatMap((report) => [
       ...report.findings.map(({ name, digest }) => `${name} ${digest}`),
-      ...[...report.leftOut()].map(([name, reason]) => `${name} ${reason}`),
+      ...[...report.leftOut(), ...report.accepted].map(([name, reason]) => `${name} ${reason}`),
     ]),
   );
 }
 
 function namesOf(reports: readonly Report[]): ReadonlySet<string> {
-  return new Set(reports.flatMap((report) => [...report.findings.map(({ name }) => name), ...report.leftOut().keys()]));
+  return new Set(
+    reports.flatMap(({ findings, leftOut, accepted }) => [
+      ...findings.map(({ name }) => name),
+      ...leftOut().keys(),
+      ...accepted.keys(),
+    ]),
+  );
 }
 
 /** Whether it depends on the reports of ReplicaSets what all say together, or which of several says it last. */

@@ -11,25 +11,26 @@ export interface KnownNamesOptions {
 
 /** A bounded LRU cache of names that exist in the store. */
 export function createKnownNames({ size, now, onEvict }: KnownNamesOptions): KnownNames & { count(): number } {
-  const addedAt = new Map<string, number>();
+  const entries = new Map<string, { readonly namespace: string; readonly addedAt: number }>();
   return {
-    has(name) {
-      const added = addedAt.get(name);
-      if (added === undefined) return false;
-      addedAt.delete(name);
-      if (now() - added >= maxAge) return false;
-      addedAt.set(name, added);
-      return true;
+    namespaceOf(name) {
+      const entry = entries.get(name);
+      if (entry === undefined) return undefined;
+      entries.delete(name);
+      if (now() - entry.addedAt >= maxAge) return undefined;
+      entries.set(name, entry);
+      return entry.namespace;
     },
-    add(name) {
+    add(name, namespace) {
       if (size === 0) return;
-      addedAt.delete(name);
-      addedAt.set(name, now());
-      if (addedAt.size <= size) return;
-      const oldest = addedAt.keys().next();
-      if (!oldest.done) addedAt.delete(oldest.value);
+      entries.delete(name);
+      entries.set(name, { namespace, addedAt: now() });
+      if (entries.size <= size) return;
+      const oldest = entries.keys().next();
+      if (!oldest.done) entries.delete(oldest.value);
       onEvict?.();
     },
-    count: () => addedAt.size,
+    delete: (name) => void entries.delete(name),
+    count: () => entries.size,
   };
 }

@@ -1,9 +1,28 @@
+import { expiresLabel } from '../api/labels.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
-import type { Context } from '../function/context.ts';
+import type { Context, Occurrence } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
-import { deriveFindings } from './derive.ts';
+import { deriveFindings, type NamedFinding } from './derive.ts';
+import { expiry } from './lifecycle.ts';
 import { badRowRefusal, normalizeData } from './parse.ts';
-import { writeFindings } from './write.ts';
+import { type Created, writeFindings } from './write.ts';
+
+/** What is noted of a finding, so that its repeats are counted. */
+function occurrenceOf<Settings>(
+  { source, id }: CloudEvent,
+  { name, finding: { detectedAt, repeat } }: NamedFinding,
+  { outcome, namespace }: Created,
+  { clock, settings }: Context<Settings>,
+): Occurrence {
+  const expires = repeat?.isOngoing ? expiresLabel(expiry(clock.now(), false, settings)) : undefined;
+  return {
+    event: `${source} ${id}`,
+    ...{ name, namespace, expires },
+    isRepeat: outcome === 'exists',
+    time: detectedAt,
+    about: repeat?.about,
+  };
+}
 
 /** The pipeline for an event that carries its data: parse, normalize, filter, name, write. */
 export async function observeEvent<Data, Settings>(
@@ -13,7 +32,9 @@ export async function observeEvent<Data, Settings>(
 ): Promise<void> {
   const normalized = normalizeData(source, event.data, event.time, context.settings);
   const { findings } = deriveFindings(source, normalized, { dropOwn: false }, context);
-  const [invalid] = await writeFindings(findings, { source: source.name }, context);
+  const onStored = (named: NamedFinding, stored: Created): void =>
+    context.repeats.note(occurrenceOf(event, named, stored, context));
+  const [invalid] = await writeFindings(findings, { source: source.name, onStored }, context);
   if (invalid) throw invalid.refusal;
   const [bad] = normalized.badRows ?? [];
   if (bad) throw badRowRefusal(bad);

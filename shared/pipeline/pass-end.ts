@@ -1,5 +1,5 @@
 import { labels, sharedSlot } from '../api/labels.ts';
-import type { KubernetesObject, Stored } from '../function/stores.ts';
+import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
 import { changeWhenUnreported } from './lifecycle.ts';
@@ -45,7 +45,10 @@ async function lookAgain<Data, Settings>(pass: Pass<Data, Settings>): Promise<vo
   for (const label of again) {
     changed.add(label);
     const slot = now.get(label);
-    if (slot) await reconcileSlot(undefined, { source, slot: slotOf(source, slot.report, kinds), context });
+    if (!slot) continue;
+    // Whether its reports can be read now isn't known here, so what is old waits for the next pass.
+    pass.keepOld(slot.report);
+    await reconcileSlot(undefined, { source, slot: slotOf(source, slot.report, kinds), context });
   }
 }
 
@@ -92,7 +95,7 @@ async function settleShared<Data, Settings>({
 }
 
 async function remove<Data, Settings>(
-  doomed: readonly Stored[],
+  doomed: readonly { readonly ref: StoredRef }[],
   reason: string,
   { source, context: { store, event } }: Pass<Data, Settings>,
 ): Promise<void> {
@@ -107,7 +110,7 @@ async function remove<Data, Settings>(
  */
 export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, canAge: boolean): Promise<void> {
   const over = canAge ? overdue(pass) : [];
-  if (pass.hasWritten || pass.incomplete.size > 0 || over.length > 0 || pass.sharedBy.size > 0) {
+  if (pass.hasWritten || pass.incomplete.size > 0 || over.length > 0 || pass.sharedBy.size > 0 || pass.old.length > 0) {
     await lookAgain(pass);
     await settleShared(pass);
     const unchanged = over.filter((stored) => {
@@ -120,10 +123,6 @@ export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, can
     if (unchanged.length > 0) await lookAgain(pass);
   }
   await remove(pass.copies, 'copy', pass);
-  if (canAge)
-    await remove(
-      pass.old.filter((stored) => !pass.isHeldOld(stored)),
-      'migrated',
-      pass,
-    );
+  const migrated = canAge ? pass.old.filter((finding) => !pass.isKeptOld(finding)) : [];
+  await remove(migrated, 'migrated', pass);
 }

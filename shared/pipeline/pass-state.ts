@@ -1,12 +1,19 @@
 import { groupVersionOf, type KindSelector } from '../api/kind-selector.ts';
-import { labels, oldSubjectLabel, sharedSlot } from '../api/labels.ts';
+import { labels, sharedSlot } from '../api/labels.ts';
 import { contentHash } from '../finding/canonical-json.ts';
 import { objectMetadata } from '../finding/object-schema.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
-import type { Stored } from '../function/stores.ts';
+import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
 import type { NamedFinding } from './derive.ts';
 import type { Report } from './report.ts';
+
+/** A finding that version 0.1.0 has left, under a name of its own. */
+export interface OldFinding {
+  readonly ref: StoredRef;
+  /** What version 0.1.0 took it to be about. */
+  readonly subject: string;
+}
 
 /** What a pass has found so far, and what is left to be written when it has seen everything. */
 export interface Pass<Data, Settings> {
@@ -42,12 +49,14 @@ export interface Pass<Data, Settings> {
   /** Slots with a report that can't be read: nothing of theirs is over. */
   readonly held: ReadonlySet<string>;
   noteHeld(label: string, reports: readonly Report[]): void;
-  /** Whether something of version 0.1.0 may stand for what can't be read now. */
-  isHeldOld(stored: Stored): boolean;
+  /** Keeps what version 0.1.0 says of what this report is about, since the pass has no successors of that. */
+  keepOld(report: KubernetesObject): void;
+  isKeptOld(finding: OldFinding): boolean;
   /** Findings of the system namespace that are in their own by now. */
   readonly copies: Stored[];
-  /** What version 0.1.0 has left, under names of its own. */
-  readonly old: Stored[];
+  readonly old: OldFinding[];
+  /** As stored; without its digest if facts of it are gone, so that they are written again. */
+  asStored(stored: Stored): Stored;
 }
 
 /** Observations by namespace and name. There are many, so that no key is made of the two. */
@@ -71,13 +80,32 @@ function createStoredSet(): StoredSet {
   };
 }
 
+/** What leaves out the digest of a finding that lacks facts: it tells what the finding said once. */
+async function createAsStored<Data, Settings>(
+  { name }: SourceDefinition<Data, Settings>,
+  { store, settings, event }: Context<Settings>,
+): Promise<(stored: Stored) => Stored> {
+  const stripped = new Set<string>();
+  for await (const { ref } of store.stripped(name, settings.WATCH_NAMESPACE, event.signal)) stripped.add(ref.uid);
+  return (stored) => {
+    if (!stripped.has(stored.ref.uid)) return stored;
+    const { [labels.digest]: _digest, ...kept } = stored.labels;
+    return { ...stored, labels: kept };
+  };
+}
+
 /** Lists what the system namespace has. */
-async function listSystem<Data, Settings>({ name }: SourceDefinition<Data, Settings>, context: Context<Settings>) {
+async function listSystem<Data, Settings>(
+  { name }: SourceDefinition<Data, Settings>,
+  asStored: (stored: Stored) => Stored,
+  context: Context<Settings>,
+) {
   const { SYSTEM_NAMESPACE: namespace } = context.settings;
   const inSystem = new Map<string, Map<string, Stored>>();
   const sharedStored = new Map<string, Stored>();
   const unreported = createStoredSet();
-  for await (const stored of context.store.names({ source: name, namespace }, context.event.signal)) {
+  for await (const listed of context.store.names({ source: name, namespace }, context.event.signal)) {
+    const stored = asStored(listed);
     const label = stored.labels[labels.report];
     if (label === undefined) continue;
     unreported.add(stored);
@@ -90,7 +118,7 @@ async function listSystem<Data, Settings>({ name }: SourceDefinition<Data, Setti
 /** The value that version 0.1.0 gave the label `subject` of findings about what a report is about. */
 function oldSubjectOf<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
-  { object: { apiVersion, kind, metadata } }: Report,
+  { apiVersion, kind, metadata }: KubernetesObject,
 ): string | undefined {
   const { group } = groupVersionOf(apiVersion);
   const about = source.slotOf?.({ group, kind }, objectMetadata.parse(metadata))?.about;
@@ -107,12 +135,14 @@ export async function createPass<Data, Settings>(
   const sharedBy = new Map<string, Map<string, NamedFinding>>();
   const leftOut = new Map<string, Map<string, string>>();
   const held = new Set<string>();
-  const heldSubjects = new Set<string | undefined>();
+  const keptSubjects = new Set<string | undefined>();
+  const keepOld = (report: KubernetesObject): void => void keptSubjects.add(oldSubjectOf(source, report));
+  const asStored = await createAsStored(source, context);
   return {
     source,
     context,
     kinds,
-    ...(await listSystem(source, context)),
+    ...(await listSystem(source, asStored, context)),
     elsewhere: new Set(),
     sharedBy,
     noteShared(label, named) {
@@ -135,11 +165,13 @@ export async function createPass<Data, Settings>(
     held,
     noteHeld(label, reports) {
       held.add(label);
-      for (const report of reports) if (report.fault) heldSubjects.add(oldSubjectOf(source, report));
+      for (const { object, fault } of reports) if (fault) keepOld(object);
     },
+    keepOld,
     // A report about many things may stand for anything.
-    isHeldOld: ({ labels: found }) => heldSubjects.has(undefined) || heldSubjects.has(found[oldSubjectLabel]),
+    isKeptOld: ({ subject }) => keptSubjects.has(undefined) || keptSubjects.has(subject),
     copies: [],
     old: [],
+    asStored,
   };
 }

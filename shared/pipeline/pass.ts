@@ -70,10 +70,12 @@ async function* relevantObjects<Settings>(
 /** Files what is stored in a namespace by slot, and takes it for unreported until a report has it. */
 function fileStored<Data, Settings>({ namespace, stored }: NamespaceGroup, pass: Pass<Data, Settings>): StoredHere {
   const bySlot = new Map<string, Map<string, Stored>>();
-  for (const one of stored) {
+  for (const listed of stored) {
+    const one = pass.asStored(listed);
     const label = one.labels[labels.report];
     if (label === undefined) {
-      if (one.labels[oldSubjectLabel] !== undefined && one.labels[labels.state] !== undefined) pass.old.push(one);
+      const subject = one.labels[oldSubjectLabel];
+      if (subject !== undefined && one.labels[labels.state] !== undefined) pass.old.push({ ref: one.ref, subject });
       continue;
     }
     // What the system namespace has was listed before, for all namespaces.
@@ -161,7 +163,10 @@ async function storedOf<Data, Settings>(
   const isElsewhere = [...wanted.values()].some(
     (named) => named.namespace !== namespace && named.namespace !== systemNamespace,
   );
-  if (isElsewhere) return listStored({ source, slot: { label }, context }, watchNamespace);
+  if (isElsewhere) {
+    const listed = await listStored({ source, slot: { label }, context }, watchNamespace);
+    return new Map([...listed].map(([name, one]) => [name, pass.asStored(one)]));
+  }
   const ofSlot = bySlot.get(label);
   const inSystem = pass.inSystem.get(label);
   if (!inSystem && pass.sharedStored.size === 0) return ofSlot ?? new Map();

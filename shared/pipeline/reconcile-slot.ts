@@ -126,7 +126,7 @@ async function reconcileOnce<Data, Settings>(
   const inHome = await listStored(options, homeOf(options));
   if (given) {
     const alone = unionOf([given], source.merge, context);
-    if (!differs(contentsOf(alone, inHome, options), context)) {
+    if (!differs(contentsOf(alone, inHome, options), alone.leftOut, context)) {
       context.event.tally.unchanged(alone.wanted.size);
       return 'done';
     }

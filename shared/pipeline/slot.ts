@@ -46,7 +46,9 @@ export function isWide<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   { apiVersion, kind, metadata }: KubernetesObject,
 ): boolean {
-  return source.slotOf?.({ group: groupVersionOf(apiVersion).group, kind }, objectMetadata.parse(metadata)) === undefined;
+  return (
+    source.slotOf?.({ group: groupVersionOf(apiVersion).group, kind }, objectMetadata.parse(metadata)) === undefined
+  );
 }
 
 /** The kinds whose objects report to a source. */

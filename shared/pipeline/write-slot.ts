@@ -200,8 +200,8 @@ function isAuthorityOn({ finding }: NamedFinding, isHeld: boolean): boolean {
   return !isHeld || finding.category === operationsCategory;
 }
 
-/** Whether writing the slot would change anything. */
-export function differs(contents: SlotContents, context: Context): boolean {
+/** Whether writing the slot would change anything. What is left out for a reason is the pass's. */
+export function differs(contents: SlotContents, leftOut: () => ReadonlyMap<string, string>, context: Context): boolean {
   const { label, stored, wanted, isHeld } = contents;
   for (const [name, named] of wanted) {
     const found = stored.get(name);
@@ -211,9 +211,10 @@ export function differs(contents: SlotContents, context: Context): boolean {
     const reported = { digest, severity: finding.severity, isAuthority: isOwn && isAuthorityOn(named, isHeld) };
     if (changeWhenReported(found, reported, optionsOf(context))) return true;
   }
-  const isOver = unreportedOf(contents).some((found) => found.labels[labels.state] === 'open');
+  const unreported = unreportedOf(contents).filter((found) => found.labels[labels.state] === 'open');
+  const names = unreported.length > 0 ? leftOut() : undefined;
   return (
-    isOver ||
+    unreported.some(({ ref }) => !names?.has(ref.name)) ||
     acceptedOf(contents).some(
       ({ found, exception }) => changeWhenAccepted(found, exception, optionsOf(context)) !== undefined,
     )

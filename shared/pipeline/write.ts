@@ -15,6 +15,8 @@ export interface Writer {
   readonly slot?: string | undefined;
   /** Called when a name is taken, in the namespace where it is. */
   readonly onExists?: (named: NamedFinding, namespace: string) => Promise<void>;
+  /** Called for each finding that is in the store, whether it was before or not. */
+  readonly onStored?: (named: NamedFinding, stored: Created) => void;
 }
 
 /** A finding that the store refused as invalid. */
@@ -67,7 +69,7 @@ export function shape<Settings>(
   });
 }
 
-interface Created {
+export interface Created {
   readonly outcome: 'created' | 'exists';
   readonly namespace: string;
 }
@@ -118,10 +120,16 @@ export async function writeFindings(
   const hasState = writer.slot !== undefined;
   await forEachConcurrently(findings, callsInFlight, async (named) => {
     // Findings of state sources have been compared with the store already. Only events repeat within minutes.
-    if (!hasState && known.has(named.name)) return event.tally.duplicate();
+    const place = hasState ? undefined : known.namespaceOf(named.name);
+    if (place !== undefined) {
+      writer.onStored?.(named, { outcome: 'exists', namespace: place });
+      return event.tally.duplicate();
+    }
     try {
-      const { outcome, namespace } = await create(named, writer, context);
-      if (!hasState) known.add(named.name);
+      const created = await create(named, writer, context);
+      const { outcome, namespace } = created;
+      if (!hasState) known.add(named.name, namespace);
+      writer.onStored?.(named, created);
       if (outcome === 'created') event.tally.created(named.finding.category, named.finding.severity);
       else event.tally.duplicate();
       if (outcome === 'exists') await writer.onExists?.(named, namespace);

@@ -8,7 +8,7 @@ import type { KubernetesObject } from '../function/stores.ts';
 /** One filter's decision about a finding: the reason to drop it, or `undefined`. */
 export type FilterCheck = (finding: Finding) => FilterReason | undefined;
 
-/** The keys of identity and details under which sources name the rule, check or policy. */
+/** The keys of identity and details under which sources name parts of a rule, such as its policy. */
 const ruleKeys = ['rule', 'ruleID', 'policy', 'checkID', 'checkId', 'testNumber', 'vulnerabilityID', 'control'];
 
 function lowerCase(text: string): string {
@@ -24,8 +24,9 @@ function membershipIn(words: readonly string[] | undefined): ((text: string | un
   return (text) => text !== undefined && set.has(text.toLowerCase());
 }
 
-function rulesOf({ identity, details }: Finding): string[] {
-  return ruleKeys.flatMap((key) => [identity[key], details[key]]).filter((value) => typeof value === 'string');
+function rulesOf({ rule, identity, details }: Finding): string[] {
+  const parts = ruleKeys.flatMap((key) => [identity[key], details[key]]);
+  return [rule, ...parts.filter((value) => typeof value === 'string')];
 }
 
 /** Compiles a filter's fields into a decision. Fields are checked in the order of `filterReasons`. */

@@ -45,7 +45,11 @@ const columns: readonly Column[] = [
   ['AGE', ({ metadata }, now) => ageOf(metadata.creationTimestamp, now)],
 ];
 
-const wideColumns: readonly Column[] = [...columns, ['MESSAGE', messageOf]];
+const wideColumns: readonly Column[] = [
+  ...columns,
+  ['COUNT', ({ status }) => String(status?.series?.count ?? '')],
+  ['MESSAGE', messageOf],
+];
 
 /** For sorting: the most severe first, then by source, namespace and name. */
 export function bySeverity(a: Observation, b: Observation): number {

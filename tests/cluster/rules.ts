@@ -3,6 +3,7 @@ import { controllerReads } from '../../shared/function/definitions.ts';
 /** The rights of all functions together. roles.test.ts tests what each one needs. */
 export const writerRules = [
   { apiGroups: ['zen.kube-zen.io'], resources: ['observations'], verbs: ['get', 'list', 'create', 'patch', 'delete'] },
+  { apiGroups: ['zen.kube-zen.io'], resources: ['observations/status'], verbs: ['patch'] },
   {
     apiGroups: ['wgpolicyk8s.io', 'openreports.io', 'reports.x-k8s.io', 'aquasecurity.github.io', 'example.com'],
     resources: ['*'],

@@ -224,6 +224,21 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     });
   });
 
+  it.each<[string, object]>([
+    ['no count', { lastObservedTime: '2026-03-01T10:00:00Z' }],
+    ['no time', { count: 2 }],
+    ['a count of none', { count: 0, lastObservedTime: '2026-03-01T10:00:00Z' }],
+    ['a time that is none', { count: 2, lastObservedTime: 'now' }],
+    ['more than 20 names', { count: 2, lastObservedTime: '2026-03-01T10:00:00Z', seen: Array(21).fill('shop/web') }],
+    ['a name that is too long', { count: 2, lastObservedTime: '2026-03-01T10:00:00Z', seen: ['x'.repeat(254)] }],
+  ])('takes no series with %s', async (_what, series) => {
+    await withOne(fixed, async (path) => {
+      const { status, body } = await cluster.request('PATCH', `${path}/status`, { status: { series } }, merge);
+      expect(status).toBe(422);
+      expect(body.message).toContain('status.series');
+    });
+  });
+
   it('lets a rule be given once to an Observation without one, and then never changed', async () => {
     await withOne(least, async (path) => {
       const given = (rule: string | null) => cluster.request('PATCH', path, { spec: { rule } }, merge);
@@ -254,7 +269,7 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     const shown = columns.filter(({ priority }) => priority === 0).map(({ name }) => name);
     expect(shown.map((name) => name.toUpperCase())).toEqual(observationColumns);
     const wide = columns.filter(({ priority }) => priority === 1).map(({ name }) => name);
-    expect(wide).toEqual(['Category', 'Type', 'Rule', 'Actor']);
+    expect(wide).toEqual(['Category', 'Type', 'Rule', 'Actor', 'Count']);
     expect(columns.at(-1)?.name).toBe('Summary');
     const cells: unknown[] = body.rows[0].cells;
     const cellOf = (name: string) => cells[columns.findIndex((column) => column.name === name)];

@@ -23,7 +23,9 @@ function valueAt(object: unknown, [key, ...rest]: readonly string[]): unknown {
 const created = '2026-03-01T10:00:00Z';
 const { metadata, ...rest } = observed();
 const object = { ...rest, metadata: { ...metadata, creationTimestamp: created } };
-const [header = '', row = ''] = tableOf([object], Date.parse(created), false).map(stripVTControlCharacters);
+const linesOf = (isWide: boolean) => tableOf([object], Date.parse(created), isWide).map(stripVTControlCharacters);
+const [header = '', row = ''] = linesOf(false);
+const wideRow = linesOf(true)[1] ?? '';
 const headers = header.split(/\s{2,}/);
 
 describe('the columns of npm run observations', () => {
@@ -42,11 +44,11 @@ describe('the columns of npm run observations', () => {
   });
 
   it.each(columns.filter(({ name }) => name !== 'Age'))('show what kubectl shows as $name', ({ name, jsonPath }) => {
-    const value = valueAt(object, keysOf(jsonPath));
+    const value = String(valueAt(object, keysOf(jsonPath)) ?? '');
     expect(value).toEqual(expect.stringMatching(/./));
     const start = header.indexOf(name.toUpperCase());
     // kubectl shows Kind with -o wide; here it is part of the resource: Deployment/web.
-    expect(start < 0 ? row : row.slice(start).split(/\s{2,}/)[0]).toContain(value);
+    expect(start < 0 ? wideRow : row.slice(start).split(/\s{2,}/)[0]).toContain(value);
   });
 
   it('are those in the example in README.md', () => {

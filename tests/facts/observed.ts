@@ -1,4 +1,5 @@
 import { type Observation, observationOf } from '../../shared/api/observation.ts';
+import { seriesWith } from '../../shared/api/series.ts';
 import type { Finding, ResourceRef } from '../../shared/finding/finding.ts';
 
 const resource: Required<ResourceRef> = {
@@ -9,7 +10,7 @@ const resource: Required<ResourceRef> = {
 };
 
 /** A finding with every field. */
-const whole: Required<Finding> = {
+const whole: Required<Omit<Finding, 'repeat'>> = {
   category: 'compliance',
   severity: 'HIGH',
   eventType: 'policy-violation',
@@ -24,9 +25,9 @@ const whole: Required<Finding> = {
   detectedAt: '2026-03-01T10:00:00Z',
 };
 
-/** That finding as it is stored, with some changes. */
-export function observed(changes: Partial<Finding> = {}): Observation {
-  return observationOf(
+/** That finding as it is stored, with some changes, when it has happened again. */
+export function observed(changes: Partial<Finding> = {}): Required<Observation> {
+  const stored = observationOf(
     { ...whole, ...changes },
     {
       name: 'kyverno-1',
@@ -39,4 +40,6 @@ export function observed(changes: Partial<Finding> = {}): Observation {
       now: 0,
     },
   );
+  const repeats = { count: 411, lastObservedTime: '2026-03-01T10:00:00Z', seen: ['shop/web'] };
+  return { ...stored, status: { series: seriesWith(undefined, repeats) } };
 }

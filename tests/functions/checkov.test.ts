@@ -15,6 +15,8 @@ const row = (checkId: string, resource: string, more: object = {}) => ({
   ...more,
 });
 
+const longName = 'Ensure all data stored in the Launch configuration EBS is securely encrypted';
+
 const report = (...failed: readonly unknown[]) => ({ check_type: 'kubernetes', results: { failed_checks: failed } });
 
 const found = (printed: unknown) => outcomeOf('checkov', configMapWith('checkov', printed));
@@ -50,6 +52,17 @@ describe('a summary of Checkov', () => {
       ['BC_LIC_1', 'GPL-3.0', 'of x'],
     ],
     ['a secret', row('CKV_SECRET_2', 'a'.repeat(40)), ['CKV_SECRET_2', 'Check', 'deploy.yaml:1-9']],
+    [
+      'a check with a long name',
+      row('CKV_AWS_8', 'aws_instance.db', { check_name: longName }),
+      [`CKV_AWS_8 aws_instance.db (deploy.yaml:1-9): ${longName}`],
+    ],
+    [
+      'a check with a long name of a file',
+      row('CKV_DOCKER_2', '/Dockerfile.', { file_path: '/Dockerfile', check_name: longName }),
+      [`CKV_DOCKER_2 Dockerfile:1-9: ${longName}`],
+    ],
+    ['a check without a name', row('CKV_X_1', 'r'.repeat(90), { check_name: null }), [`CKV_X_1: ${'r'.repeat(90)}`]],
   ])('says of %s what it is and where', async (_what, failed, parts) => {
     const { findings } = await found(report(failed));
     for (const part of parts) expect(findings[0]?.finding.summary).toContain(part);

@@ -220,6 +220,22 @@ describe('what makes two alerts two findings', () => {
   });
 });
 
+describe('what a repeat of an alert was about', () => {
+  it.each<[string, Alert, string | undefined]>([
+    ['the Pod', low, 'shop/cart-7d9c5b6f4d-x2x9z'],
+    ['the container by its name', withFields({ 'k8s.pod.name': null }, low), 'web'],
+    ['the container', withFields({ 'k8s.pod.name': null, 'container.name': null }, low), '82a64fb56557'],
+    ['the host', changed(onHost, { priority: 'Notice' }), 'node-1'],
+    ['nothing, if nobody says where', { ...low, hostname: null, output_fields: { 'proc.name': 'cat' } }, undefined],
+  ])('is %s, of what is LOW', (_case, given, about) => {
+    expect(findingsOf(given).map(({ repeat }) => repeat)).toEqual([{ about }]);
+  });
+
+  it('is in the identity of what is worse', () => {
+    expect(findingsOf(alert).map(({ repeat }) => repeat)).toEqual([undefined]);
+  });
+});
+
 /** The fields as a shipper re-nests them that takes a dot for a level. */
 function nested(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const root: Record<string, unknown> = {};

@@ -24,10 +24,26 @@ const notKubeBench = 'is not what `kube-bench --json` prints';
 
 describe('a summary of kube-bench', () => {
   it.each([
-    ['a failed test', result('4.2.6'), ['4.2.6', 'Ensure 4.2.6,', "expected '--x' is present"]],
-    ['a test without an expectation', result('4.2.6', { expected_result: null }), ['4.2.6', 'Ensure 4.2.6']],
-    ['a warning', result('1.1', { status: 'WARN', test_desc: 'Look (Manual)' }), ['1.1', 'Look', '(Manual)']],
-  ])('says of %s which it is and what is expected', async (_what, one, parts) => {
+    ['a failed test', result('4.2.6'), ['4.2.6', 'Ensure 4.2.6,', "expected '--x' is present", 'Node worker-1']],
+    [
+      'a test without an expectation',
+      result('4.2.6', { expected_result: null }),
+      ['4.2.6', 'Ensure 4.2.6', 'Node worker-1'],
+    ],
+    [
+      'a warning',
+      result('1.1', { status: 'WARN', test_desc: 'Look (Manual)' }),
+      ['1.1', 'Look', '(Manual)', 'Node worker-1'],
+    ],
+    [
+      'a test with a long description',
+      result('4.2.6', { test_desc: 'Ensure that the --protect-kernel-defaults argument is set to true (Automated)' }),
+      [
+        '4.2.6 (Node worker-1): Ensure that the --protect-kernel-defaults argument is set to true',
+        ", expected '--x' is present",
+      ],
+    ],
+  ])('says of %s which it is, where, and what is expected', async (_what, one, parts) => {
     const { findings } = await found([controls('node', one)], { KUBE_BENCH_WARNINGS: 'true' });
     for (const part of parts) expect(findings[0]?.finding.summary).toContain(part);
     expect(findings[0]?.finding.summary).not.toMatch(/automated|,$|undefined|\s{2}/i);

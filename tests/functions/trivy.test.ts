@@ -82,7 +82,7 @@ const failing = { checkID: 'KSV017', success: false, severity: 'HIGH', title: 'P
 describe('a summary', () => {
   it.each<[eventType: string, object: unknown, ...said: string[]]>([
     ['vulnerability', images({ ...flaw, fixedVersion: '3.0.2' }), 'CVE-2099-1', 'openssl 3.0.1', 'fixed in 3.0.2'],
-    ['minor-vulnerabilities', images({ ...flaw, severity: 'LOW' }), '1 LOW vulnerability', 'none with a fix', 'web'],
+    ['minor-vulnerabilities', images({ ...flaw, severity: 'LOW' }), '1 LOW vulnerability', 'without a fix', 'web'],
     [
       'end-of-life-os',
       reportOf('VulnerabilityReport', { os: { family: 'debian', name: '9.13', eosl: true }, vulnerabilities: [] }),
@@ -128,6 +128,43 @@ describe('a summary', () => {
     expect(finding.eventType).toBe(eventType);
     for (const text of said) expect(finding.summary).toContain(text);
     expect(finding.summary).not.toMatch(/undefined|null| {2}|\( *\)|[,:;] *$/);
+  });
+
+  it.each<[object: unknown, said: string]>([
+    [
+      reportOf(
+        'InfraAssessmentReport',
+        { checks: [{ ...failing, title: 'Ensure that the --client-ca-file argument is set as appropriate' }] },
+        { kind: 'Node', name: 'node-1' },
+      ),
+      'KSV-0017 (Node node-1): Ensure that the --client-ca-file argument is set as appropriate',
+    ],
+    [
+      reportOf('RbacAssessmentReport', {
+        checks: [{ ...failing, messages: ['Gives verbs ["get", "list"] on ["pods"]'] }],
+      }),
+      'KSV-0017 Privileged (web): Gives verbs get, list on pods',
+    ],
+    [
+      reportOf('ExposedSecretReport', {
+        secrets: [{ ruleID: 'stripe-access-token', title: 'Stripe', target: 'a.yaml' }],
+      }),
+      'Stripe (stripe-access-token) in a.yaml (container web)',
+    ],
+    [
+      reportOf('ExposedSecretReport', {
+        secrets: [{ ruleID: 'aws-secret-key', title: 'AWS secret key', target: 'a' }],
+      }),
+      'AWS secret key in a (container web)',
+    ],
+    [
+      compliance({
+        detailReport: { results: [{ id: '1.0', name: 'Non-root', checks: [{ success: false, target: '/node-n1' }] }] },
+      }),
+      'nsa 1.0 Non-root: fails for node-n1',
+    ],
+  ])('reads well: %#', (object, said) => {
+    expect(onlyFinding(object).summary).toBe(said);
   });
 
   it('keeps the fix in sight, however long a path and a package are', () => {
@@ -324,7 +361,7 @@ describe('minor vulnerabilities', () => {
       fixedVersion: '4',
     }));
     const { summary, details } = onlyFinding(images(...rows));
-    expect(summary).toBe('100 LOW vulnerabilities, 100 with a fix (container web)');
+    expect(summary).toBe('100 LOW vulnerabilities, all with a fix (container web)');
     expect(details.fixable).toHaveLength(40);
   });
 

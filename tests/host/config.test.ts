@@ -1,7 +1,14 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { within as inTime, type Program, runProgram, startProgram, temporaryFolder } from './program.ts';
+import {
+  within as inTime,
+  observationsOf,
+  type Program,
+  runProgram,
+  startProgram,
+  temporaryFolder,
+} from './program.ts';
 
 const within = <Value>(what: string, get: () => Promise<Value | undefined>): Promise<Value> => inTime(what, 2, get);
 
@@ -29,20 +36,16 @@ describe('--config', () => {
 
   const post = async (path: string, body: object): Promise<number> =>
     (await fetch(program.url + path, { method: 'POST', headers: json, body: JSON.stringify(body) })).status;
-  const stored = async (source: string): Promise<string[]> => {
-    const answer = await fetch(`${program.url}/observations?source=${source}`);
-    const {
-      items,
-    }: { items: { spec: { details: { rule?: string; message?: string; name?: string; reason?: string } } }[] } =
-      JSON.parse(await answer.text());
-    return items.map(({ spec }) => spec.details.rule ?? spec.details.message ?? '');
-  };
+  const specs = async (source: string) =>
+    (await observationsOf(program.url, `&source=${source}`)).map(({ spec }) => spec);
+  const messages = async (source: string): Promise<string[]> =>
+    (await specs(source)).map(({ details }) => Object.assign({ message: '' }, details).message);
   /** Whether an alert of this priority passes now. */
   const passes = async (priority: string): Promise<boolean> => {
     count += 1;
     const rule = `alert ${count}`;
     expect(await post('/falco/webhook', { rule, priority })).toBe(204);
-    return (await stored('falco')).includes(rule);
+    return (await specs('falco')).some((spec) => spec.rule === rule);
   };
 
   beforeAll(async () => {
@@ -106,7 +109,7 @@ describe('--config', () => {
     await within('an Ingester', async () =>
       (await post('/ingest/hooks', { level: 'high', text: 'in time' })) === 204 ? true : undefined,
     );
-    expect(await stored('hooks')).toEqual(['in time']);
+    expect(await messages('hooks')).toEqual(['in time']);
     expect([await post('/ingest/other', {}), await post('/ingest/hooks/more', {}), await post('/ingest/', {})]).toEqual(
       [404, 404, 404],
     );
@@ -136,10 +139,10 @@ spec:
 `;
     writeFileSync(join(config, 'widgets.yaml'), mapping);
     await within('what was there before its mapping', async () =>
-      (await stored('widgets')).includes('first') ? true : undefined,
+      (await messages('widgets')).includes('first') ? true : undefined,
     );
     writeFileSync(join(objects, 'second.json'), widget('second'));
-    await within('what came after it', async () => ((await stored('widgets')).includes('second') ? true : undefined));
+    await within('what came after it', async () => ((await messages('widgets')).includes('second') ? true : undefined));
     await within('its conditions in the log', async () =>
       program.log.find((line) => line.includes('set-status') && line.includes('ObservationMapping')),
     );

@@ -39,6 +39,7 @@ async function start(work: Work, drainMilliseconds = 10_000): Promise<Host> {
     now: Date.now,
     route: work,
     notReady: () => undefined,
+    finish: async () => undefined,
     drainMilliseconds,
   });
   hosts.push(host);

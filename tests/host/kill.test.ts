@@ -59,7 +59,7 @@ it('loses nothing and doubles nothing when it is killed again and again', { time
   await Promise.all(Array.from({ length: senders }, sender));
   await restarting;
   const stored = (await observationsOf(program.url)).map(({ spec }) => spec);
-  const rules = stored.map(({ details }) => (details as { rule: string }).rule);
+  const rules = stored.map(({ rule }) => rule);
   console.log(
     `seed ${seed}: ${acknowledged.size} acknowledged, ${killed} kills, ${retries} retries, ${rules.length} stored`,
   );

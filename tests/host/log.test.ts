@@ -26,8 +26,7 @@ describe('the log', () => {
     await post('untraced');
     await post('nonsense', { traceparent: `00-${'0'.repeat(32)}-b7ad6b7169203331-01` });
     const stored = await observationsOf(program.url);
-    const idOf = (rule: string) =>
-      stored.find(({ spec }) => (spec.details as { rule: string }).rule === rule)?.metadata.annotations[correlation];
+    const idOf = (rule: string) => stored.find(({ spec }) => spec.rule === rule)?.metadata.annotations[correlation];
     expect(idOf('traced')).toBe(traceId);
     expect(idOf('nonsense')).not.toBe('0'.repeat(32));
     const lines = await within('the log is written', 1, () => {

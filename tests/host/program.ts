@@ -171,7 +171,12 @@ export interface ShownObservation {
     readonly labels: Readonly<Record<string, string>>;
     readonly annotations: Readonly<Record<string, string>>;
   };
-  readonly spec: Readonly<Record<string, unknown>> & { readonly source: string; readonly eventType: string };
+  readonly spec: Readonly<Record<string, unknown>> & {
+    readonly source: string;
+    readonly eventType: string;
+    readonly rule: string;
+  };
+  readonly status?: { readonly series?: { readonly count: number; readonly lastObservedTime: string } };
 }
 
 /** All Observations that `GET /observations` shows, page by page. */

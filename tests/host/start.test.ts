@@ -173,7 +173,7 @@ ${rules.map((rule) => `- { policy: p, rule: ${rule}, result: fail, source: kyver
       data: { 'results.json': JSON.stringify(checkov) },
     };
     writeFileSync(join(objects, 'sub', 'scan.json'), JSON.stringify(configMap));
-    await within('a new Checkov ConfigMap', 1, () => found('checkId', 'CKV_K8S_1'));
+    await within('a new Checkov ConfigMap', 1, () => found('rule', 'CKV_K8S_1'));
     writeFileSync(join(objects, 'broken.yaml'), 'apiVersion: [\n');
     await within(
       'word of a broken file',

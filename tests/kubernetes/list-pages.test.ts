@@ -60,7 +60,7 @@ describe('listPages', () => {
   });
 
   it('takes a kind that is not served for an empty list, where that is allowed', async () => {
-    const pages = listPages(serving({ '': { status: 404, body: {} } }), { ...options, isOptional: true });
+    const pages = listPages(serving({ '': { status: 404, body: {} } }), { ...options, emptyStatus: 404 });
     expect(await Array.fromAsync(pages)).toEqual([]);
   });
 });

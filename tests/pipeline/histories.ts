@@ -39,21 +39,42 @@ export const replicaSets = [old, latest];
 
 export type Facts = Omit<ModelRow, 'id' | 'namespace' | 'detectedAt'>;
 
-/** A step of a history. Numbers choose among what there is, so that a shorter history makes sense, too. */
-export type Step =
+/** Something that happens to a report. Numbers choose among what there is, so that a shorter history makes sense, too. */
+export type Change =
   | { readonly does: 'put'; readonly place: number; readonly rows: readonly ModelRow[]; readonly event: boolean }
   | { readonly does: 'add'; readonly place: number; readonly row: ModelRow; readonly event: boolean }
   | { readonly does: 'drop'; readonly place: number; readonly row: number; readonly event: boolean }
-  | { readonly does: 'edit'; readonly place: number; readonly row: number; readonly facts: Facts; readonly event: boolean }
-  | { readonly does: 'empty' | 'mend' | 'remake' | 'rename'; readonly place: number; readonly event: boolean }
+  | {
+      readonly does: 'edit';
+      readonly place: number;
+      readonly row: number;
+      readonly facts: Facts;
+      readonly event: boolean;
+    }
   | { readonly does: 'spoil'; readonly place: number; readonly how: 'bad row' | 'unreadable'; readonly event: boolean }
-  | { readonly does: 'remove'; readonly place: number; readonly event: boolean }
+  | {
+      readonly does: 'empty' | 'mend' | 'remake' | 'rename' | 'remove';
+      readonly place: number;
+      readonly event: boolean;
+    };
+
+export type Work = 'pass' | { readonly place: number };
+
+/** Something happens to a process at one of its calls. */
+export interface Interruption {
+  readonly work: Work;
+  readonly calls: number;
+}
+
+export type Step =
+  | Change
   | { readonly does: 'event'; readonly place: number }
   | { readonly does: 'scale'; readonly replicaSet: number; readonly replicas: number }
   | { readonly does: 'filter'; readonly rule: string }
   | { readonly does: 'pass' }
   | { readonly does: 'later'; readonly minutes: number }
-  | { readonly does: 'die'; readonly work: { readonly place: number } | 'pass'; readonly calls: number };
+  | ({ readonly does: 'die' } & Interruption)
+  | ({ readonly does: 'race'; readonly change: Change } & Interruption);
 
 const place = fc.nat(places.length - 1);
 const event = fc.boolean();
@@ -92,30 +113,32 @@ const rows = fc.uniqueArray(row, { maxLength: 4, selector: ({ id, namespace }) =
 
 const does = <const T extends string>(name: T): fc.Arbitrary<T> => fc.constant(name);
 
-const step: fc.Arbitrary<Step> = fc.oneof(
+const change: fc.Arbitrary<Change> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ does: does('put'), place, rows, event }) },
   { weight: 2, arbitrary: fc.record({ does: does('add'), place, row, event }) },
   { weight: 2, arbitrary: fc.record({ does: does('drop'), place, row: index, event }) },
   { weight: 2, arbitrary: fc.record({ does: does('edit'), place, row: index, facts, event }) },
-  { weight: 3, arbitrary: fc.record({ does: fc.constantFrom('empty', 'mend', 'remake', 'rename'), place, event }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ does: fc.constantFrom('empty', 'mend', 'remake', 'rename', 'remove'), place, event }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({ does: does('spoil'), place, how: fc.constantFrom('bad row', 'unreadable'), event }),
   },
-  { weight: 1, arbitrary: fc.record({ does: does('remove'), place, event }) },
+);
+
+const interruption = { work: fc.oneof(does('pass'), fc.record({ place })), calls: fc.nat(20) };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 17, arbitrary: change },
   { weight: 4, arbitrary: fc.record({ does: does('event'), place }) },
   { weight: 2, arbitrary: fc.record({ does: does('scale'), replicaSet: fc.nat(1), replicas: fc.nat(1) }) },
   { weight: 1, arbitrary: fc.record({ does: does('filter'), rule: fc.constantFrom(...ids) }) },
   { weight: 4, arbitrary: fc.record({ does: does('pass') }) },
   { weight: 3, arbitrary: fc.record({ does: does('later'), minutes: fc.constantFrom(1, 29, 31, 61, 4000, 8000) }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      does: does('die'),
-      work: fc.oneof(does('pass'), fc.record({ place })),
-      calls: fc.nat(20),
-    }),
-  },
+  { weight: 2, arbitrary: fc.record({ does: does('die'), ...interruption }) },
+  { weight: 2, arbitrary: fc.record({ does: does('race'), change, ...interruption }) },
 );
 
 export const history: fc.Arbitrary<readonly Step[]> = fc.array(step, { minLength: 3, maxLength: 30, size: 'max' });

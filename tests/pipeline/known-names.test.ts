@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import type { KnownNames } from '../../shared/function/context.ts';
 import { createKnownNames } from '../../shared/pipeline/known-names.ts';
 
 const minute = 60_000;
+
+function has(known: KnownNames, name: string): boolean {
+  return known.namespaceOf(name) !== undefined;
+}
 
 function createWorld(size: number) {
   const clock = { now: 0 };
@@ -17,60 +22,71 @@ function createWorld(size: number) {
 }
 
 describe('createKnownNames', () => {
+  it('knows where a name is, until it is deleted or was added for another place', () => {
+    const { known } = createWorld(2);
+    known.add('a', 'shop');
+    known.add('b', 'pay');
+    expect([known.namespaceOf('a'), known.namespaceOf('b')]).toEqual(['shop', 'pay']);
+    known.add('a', 'zen-system');
+    known.delete('b');
+    expect([known.namespaceOf('a'), known.namespaceOf('b')]).toEqual(['zen-system', undefined]);
+    expect(known.count()).toBe(1);
+  });
+
   it('has the names that were added, and no others', () => {
     const { known } = createWorld(2);
-    expect(known.has('a')).toBe(false);
-    known.add('a');
-    expect([known.has('a'), known.has('a'), known.has('b')]).toEqual([true, true, false]);
+    expect(has(known, 'a')).toBe(false);
+    known.add('a', 'shop');
+    expect([has(known, 'a'), has(known, 'a'), has(known, 'b')]).toEqual([true, true, false]);
     expect(known.count()).toBe(1);
   });
 
   it('evicts the least recently used name when there are too many, and calls onEvict', () => {
     const { known, evicted } = createWorld(2);
-    known.add('a');
-    known.add('b');
+    known.add('a', 'shop');
+    known.add('b', 'shop');
     expect(evicted()).toBe(0);
-    expect(known.has('a')).toBe(true);
-    known.add('c');
+    expect(has(known, 'a')).toBe(true);
+    known.add('c', 'shop');
     expect(evicted()).toBe(1);
     expect(known.count()).toBe(2);
-    expect([known.has('a'), known.has('b'), known.has('c')]).toEqual([true, false, true]);
+    expect([has(known, 'a'), has(known, 'b'), has(known, 'c')]).toEqual([true, false, true]);
   });
 
   it('counts adding a name again as a use', () => {
     const { known, evicted } = createWorld(2);
-    known.add('a');
-    known.add('b');
-    known.add('a');
+    known.add('a', 'shop');
+    known.add('b', 'shop');
+    known.add('a', 'shop');
     expect([known.count(), evicted()]).toEqual([2, 0]);
-    known.add('c');
-    expect([known.has('a'), known.has('b')]).toEqual([true, false]);
+    known.add('c', 'shop');
+    expect([has(known, 'a'), has(known, 'b')]).toEqual([true, false]);
   });
 
   it('keeps a name for ten minutes, however often it is used, or longer if it is added again', () => {
     const { known, clock } = createWorld(2);
-    known.add('a');
+    known.add('a', 'shop');
     clock.now = 10 * minute - 1;
-    expect(known.has('a')).toBe(true);
+    expect(has(known, 'a')).toBe(true);
     clock.now = 10 * minute;
-    expect(known.has('a')).toBe(false);
+    expect(has(known, 'a')).toBe(false);
     expect(known.count()).toBe(0);
-    known.add('a');
+    known.add('a', 'shop');
     clock.now = 15 * minute;
-    known.add('a');
+    known.add('a', 'shop');
     clock.now = 24 * minute;
-    expect(known.has('a')).toBe(true);
+    expect(has(known, 'a')).toBe(true);
   });
 
   it('keeps nothing if its size is 0', () => {
     const { known, evicted } = createWorld(0);
-    known.add('a');
-    expect([known.has('a'), known.count(), evicted()]).toEqual([false, 0, 0]);
+    known.add('a', 'shop');
+    expect([has(known, 'a'), known.count(), evicted()]).toEqual([false, 0, 0]);
   });
 
   it('works without onEvict', () => {
     const known = createKnownNames({ size: 1, now: () => 0 });
-    for (const name of ['a', 'b']) known.add(name);
-    expect([known.has('a'), known.has('b')]).toEqual([false, true]);
+    for (const name of ['a', 'b']) known.add(name, 'shop');
+    expect([has(known, 'a'), has(known, 'b')]).toEqual([false, true]);
   });
 });

@@ -3,7 +3,7 @@ import kyverno from '../../functions/kyverno.ts';
 import { aReport, createTestContext, handled, referenceTo } from './test-context.ts';
 
 describe('a reference event', () => {
-  it('handles a report with 100,000 results', { timeout: 120_000 }, async () => {
+  it('handles a report with 100,000 results', { timeout: 300_000 }, async () => {
     const test = createTestContext(kyverno);
     const rules = Array.from({ length: 100_000 }, (_, index) => `r${index}`);
     const report = aReport('web', rules);

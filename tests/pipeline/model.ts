@@ -42,7 +42,8 @@ export interface ModelFacts {
   readonly remediation: string | undefined;
   readonly references: readonly string[] | undefined;
   readonly details: Readonly<Record<string, unknown>>;
-  readonly resource: string;
+  /** Which of its Pods and ReplicaSets is shown is another matter. */
+  readonly workload: string;
 }
 
 export interface ModelStored {
@@ -74,9 +75,17 @@ interface Said {
 
 interface Slot {
   readonly isHeld: boolean;
-  readonly kept: ReadonlyMap<string, Said>;
+  /** What the newest of the reports that have it says, and after that what others say in the same words. */
+  readonly kept: ReadonlyMap<string, readonly Said[]>;
   readonly dropped: ReadonlySet<string>;
 }
+
+/**
+ * What may be stored afterwards, by key. There is more than one possibility only where nobody can tell: whose words are
+ * shown of several reports that say the same, and what is said of a finding that two slots have begun to report, until
+ * the next pass.
+ */
+export type Possible = ReadonlyMap<string, readonly ModelStored[]>;
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -84,116 +93,141 @@ const interval = 60 * minute;
 const ttl = 7 * 24 * hour;
 const systemNamespace = 'zen-system';
 
-export function hourOf(time: number): number {
+function hourOf(time: number): number {
   return Math.ceil(time / hour);
 }
 
-export function spell({ kind, namespace, name }: Thing): string {
-  return [kind, namespace ?? '', name].join('/');
+interface Spellable {
+  readonly kind: string;
+  readonly namespace?: string | undefined;
+  readonly name: string;
 }
 
-function factsDiffer(one: ModelFacts, other: ModelFacts): boolean {
-  // A Pod of the same workload as before is no change.
-  return JSON.stringify({ ...one, resource: '' }) !== JSON.stringify({ ...other, resource: '' });
+export function spell({ kind, namespace = '', name }: Spellable): string {
+  return [kind, namespace, name].join('/');
 }
 
-function affectedBy(row: ModelRow, { about }: ModelReport): Thing | undefined {
-  if (row.namespace === undefined) return about;
-  return { kind: 'Thing', namespace: row.namespace, name: 'elsewhere', workload: 'Thing/elsewhere' };
+function differ(one: ModelFacts, other: ModelFacts): boolean {
+  return JSON.stringify(one) !== JSON.stringify(other);
 }
 
-function saidOf(row: ModelRow, report: ModelReport): Said {
-  const affected = affectedBy(row, report);
-  const { severity, summary, remediation, references, fixedIn, detectedAt = report.created } = row;
+function affectedBy({ namespace }: ModelRow, { about }: ModelReport): Thing | undefined {
+  if (namespace === undefined) return about;
+  return { kind: 'Thing', namespace, name: 'elsewhere', workload: 'Thing/elsewhere' };
+}
+
+function saidOf(row: ModelRow, by: ModelReport): Said {
+  const affected = affectedBy(row, by);
+  const { id, severity, summary, remediation, references, fixedIn, detectedAt = by.created } = row;
   return {
-    key: [affected?.namespace ?? '', affected?.workload ?? '', row.id].join('|'),
+    key: [affected?.namespace ?? '', affected?.workload ?? '', id].join('|'),
     namespace: affected?.namespace ?? systemNamespace,
-    rule: row.id,
+    rule: id,
     facts: {
       severity: severity.toUpperCase(),
-      summary: `${row.id}: ${summary}`,
+      summary: `${id}: ${summary}`,
       remediation,
       references,
       details: fixedIn === undefined ? {} : { fixedIn },
-      resource: affected ? spell(affected) : '',
+      workload: affected?.workload ?? '',
     },
     detectedAt,
-    by: report,
+    by,
     isOwn: false,
   };
 }
 
-/** That a report can't be read, which is said once, whatever the number of its bad rows. */
-function unreadable(report: ModelReport): Said {
-  const facts = { severity: '', remediation: undefined, references: undefined, details: {}, resource: report.at };
+/** That a report can't be read: one a report, whatever the number of its bad rows, with the cause. */
+function unreadable(by: ModelReport): Said {
   return {
-    key: `unreadable|${report.at}`,
-    namespace: report.namespace ?? systemNamespace,
+    key: `unreadable|${by.at}`,
+    namespace: by.namespace ?? systemNamespace,
     rule: 'unreadable-object',
-    facts: { ...facts, summary: report.condition },
+    facts: {
+      severity: 'HIGH',
+      summary: by.condition,
+      remediation: undefined,
+      references: undefined,
+      details: {},
+      workload: '',
+    },
     detectedAt: '',
-    by: report,
+    by,
     isOwn: true,
   };
 }
 
-function readable(report: ModelReport): readonly Said[] {
-  return report.condition === 'unreadable' ? [] : report.rows.map((row) => saidOf(row, report));
+function isBad({ condition }: ModelReport): boolean {
+  return condition !== 'good';
 }
 
 function derive(report: ModelReport): readonly Said[] {
-  return report.condition === 'good' ? readable(report) : [...readable(report), unreadable(report)];
+  const readable = report.condition === 'unreadable' ? [] : report.rows.map((row) => saidOf(row, report));
+  return isBad(report) ? [...readable, unreadable(report)] : readable;
 }
 
-/** The newer counts: by the tool's own time, else by when the report was made, then by name. */
-function isNewer(one: Said, other: Said): boolean {
-  const order = (said: Said): readonly string[] => [said.detectedAt, said.by.name, said.by.at];
-  return String(order(one)) > String(order(other));
+function compareTexts(one: string, other: string): number {
+  return one === other ? 0 : one < other ? -1 : 1;
 }
 
-function timeOf(report: ModelReport): string {
-  return readable(report)[0]?.detectedAt ?? report.created;
+/** Newest first: by the tool's own time, else by when the report was made; then by name. */
+function byAge(one: Said, other: Said): number {
+  return (
+    compareTexts(other.detectedAt, one.detectedAt) ||
+    compareTexts(other.by.created, one.by.created) ||
+    compareTexts(one.by.at, other.by.at)
+  );
 }
 
-function newest<T>(items: readonly T[], newer: (one: T, other: T) => boolean): T | undefined {
-  return items.reduce<T | undefined>((best, item) => (best && !newer(item, best) ? best : item), undefined);
+function sameWords(all: readonly Said[]): readonly Said[] {
+  const [newest] = all;
+  return newest ? all.filter(({ facts }) => !differ(facts, newest.facts)) : [];
+}
+
+function grouped(all: readonly Said[]): Map<string, readonly Said[]> {
+  const groups = new Map<string, readonly Said[]>();
+  for (const said of all) groups.set(said.key, [...(groups.get(said.key) ?? []), said]);
+  return groups;
+}
+
+function isUnreadable({ rule }: ModelStored): boolean {
+  return rule === 'unreadable-object';
 }
 
 export function createModel(start: number) {
   const reports = new Map<string, ModelReport>();
   const replicas = new Map<string, number>();
   const dropped = new Set<string>();
-  let stored = new Map<string, ModelStored>();
+  let stored: ReadonlyMap<string, ModelStored> = new Map();
   let now = start;
 
-  function isDropped(said: Said): boolean {
-    return !said.isOwn && dropped.has(said.rule);
+  function isDropped({ rule, isOwn }: Said): boolean {
+    return !isOwn && dropped.has(rule);
   }
 
   /** Those that say what a slot says: a ReplicaSet without Pods has no say while anything else has. */
   function counting(all: readonly ModelReport[]): readonly ModelReport[] {
     const running = all.filter(({ about }) => about?.kind !== 'ReplicaSet' || (replicas.get(spell(about)) ?? 0) > 0);
     if (running.length > 0) return running;
-    const last = newest(all, (one, other) => `${timeOf(one)} ${one.name}` > `${timeOf(other)} ${other.name}`);
-    return last ? [last] : [];
+    const newestFirst = (one: ModelReport, other: ModelReport) =>
+      compareTexts(other.created, one.created) || compareTexts(one.at, other.at);
+    return all.toSorted(newestFirst).slice(0, 1);
   }
 
   function slotOf(slot: string): Slot {
     const all = [...reports.values()].filter((report) => report.slot === slot);
-    const said = [...counting(all).flatMap(readable), ...all.filter(isBad).map(unreadable)];
-    const kept = new Map<string, Said>();
-    for (const one of said) {
-      const other = kept.get(one.key);
-      if (!isDropped(one) && !(other && isNewer(other, one))) kept.set(one.key, one);
+    const says = counting(all);
+    const said = says.flatMap(derive);
+    const others = all.filter((report) => !says.includes(report)).flatMap(derive);
+    const kept = new Map<string, readonly Said[]>();
+    for (const [key, of] of grouped(said.filter((one) => !isDropped(one)))) {
+      const rest = others.filter((other) => other.key === key && !isDropped(other));
+      kept.set(key, sameWords([...of.toSorted(byAge), ...rest]));
     }
-    return { isHeld: all.some(isBad), kept, dropped: new Set(said.filter(isDropped).map(({ key }) => key)) };
+    return { isHeld: says.some(isBad), kept, dropped: new Set(said.filter(isDropped).map(({ key }) => key)) };
   }
 
-  function isBad({ condition }: ModelReport): boolean {
-    return condition !== 'good';
-  }
-
-  /** A change that is told and kept: later than the one before, whatever the clock says. */
+  /** A change is later than the one before, whatever the clock says; one of state or severity is kept. */
   function changed(old: ModelStored, change: Partial<ModelStored>): ModelStored {
     const result = { ...old, ...change };
     if (result.state === old.state && result.facts.severity === old.facts.severity) return result;
@@ -201,62 +235,14 @@ export function createModel(start: number) {
     return { ...result, since: Math.max(now, old.since + 1), history };
   }
 
-  function create(said: Said, report: string): ModelStored {
-    const { namespace, rule, facts, detectedAt } = said;
+  function create(report: string, { namespace, rule, facts, detectedAt }: Said): ModelStored {
     const expires = hourOf(now + ttl);
     return { namespace, rule, state: 'open', since: now, expires, report, facts, detectedAt, history: [] };
   }
 
+  /** Whoever opens it writes its facts, too. */
   function open(old: ModelStored, { facts }: Said): ModelStored {
-    if (old.state === 'open') return old;
     return changed(old, { state: 'open', facts, expires: hourOf(now + ttl) });
-  }
-
-  function mend(old: ModelStored, { facts }: Said): ModelStored {
-    return factsDiffer(old.facts, facts) ? changed(old, { facts }) : old;
-  }
-
-  function put(next: Map<string, ModelStored>, key: string, value: ModelStored): void {
-    next.set(key, value);
-  }
-
-  function isUpToDate(report: ModelReport): boolean {
-    const said = new Map(derive(report).filter((one) => !isDropped(one)).map((one) => [one.key, one]));
-    const hidden = new Set(derive(report).filter(isDropped).map(({ key }) => key));
-    const isKnown = [...said.values()].every((one) => {
-      const old = stored.get(one.key);
-      if (!old || old.state !== 'open') return false;
-      if (old.report === 'shared') return true;
-      return old.report === report.slot && (!factsDiffer(old.facts, one.facts) || (isBad(report) && !one.isOwn));
-    });
-    const isAll = [...stored].every(
-      ([key, { report: slot, state, rule }]) =>
-        slot !== report.slot ||
-        state !== 'open' ||
-        said.has(key) ||
-        hidden.has(key) ||
-        (isBad(report) && rule !== 'unreadable-object'),
-    );
-    return isKnown && isAll;
-  }
-
-  function afterEvent(report: ModelReport): Map<string, ModelStored> {
-    const next = new Map(stored);
-    if (isUpToDate(report)) return next;
-    const slot = slotOf(report.slot);
-    for (const [key, said] of slot.kept) {
-      const old = stored.get(key);
-      if (!old) put(next, key, create(said, report.slot));
-      else if (old.report !== report.slot) put(next, key, open({ ...old, report: 'shared' }, said));
-      else if (old.state !== 'open') put(next, key, open(old, said));
-      else if (!slot.isHeld || said.isOwn) put(next, key, mend(old, said));
-    }
-    for (const [key, old] of stored) {
-      const isOver = old.report === report.slot && old.state === 'open' && !slot.kept.has(key);
-      const isHeld = slot.isHeld && old.rule !== 'unreadable-object';
-      if (isOver && !isHeld && !slot.dropped.has(key)) put(next, key, changed(old, { state: 'missing' }));
-    }
-    return next;
   }
 
   function renewed(old: ModelStored): ModelStored {
@@ -264,13 +250,56 @@ export function createModel(start: number) {
     return left < Math.max(ttl / 2, 3 * interval) ? { ...old, expires: hourOf(now + ttl) } : old;
   }
 
-  /** The slots that a finding bears the label of, or may be in for all that can be known. */
-  function reportOf(old: ModelStored | undefined, saying: readonly string[], held: ReadonlySet<string>): string {
-    const [only = 'shared', ...others] = saying;
-    if (others.length > 0) return 'shared';
-    if (!old || old.report === only) return only;
-    const mayBeOthers = old.report === 'shared' ? [...held].some((slot) => slot !== only) : held.has(old.report);
-    return mayBeOthers ? 'shared' : only;
+  function mended(old: ModelStored, { facts }: Said): ModelStored {
+    return renewed(differ(old.facts, facts) ? changed(old, { facts }) : old);
+  }
+
+  /** What becomes of a finding that is reported by the slot whose label it has. */
+  function reported(old: ModelStored, said: Said, isHeld: boolean): ModelStored {
+    if (old.state !== 'open') return open(old, said);
+    return isHeld && !said.isOwn ? renewed(old) : mended(old, said);
+  }
+
+  /** What becomes of a finding that others report, too, and whose facts are therefore not this slot's. */
+  function alsoReported(old: ModelStored, said: Said): ModelStored {
+    const shared = { ...old, report: 'shared' };
+    return old.state === 'open' ? renewed(shared) : open(shared, said);
+  }
+
+  /** Whether the report alone gives no reason to look at the others of its slot. */
+  function isUpToDate(report: ModelReport): boolean {
+    const said = derive(report);
+    const kept = grouped(said.filter((one) => !isDropped(one)));
+    const isStored = [...kept].every(([key, [one]]) => {
+      const old = stored.get(key);
+      if (!old || !one || (old.report !== report.slot && old.report !== 'shared')) return false;
+      const next = old.report === 'shared' ? alsoReported(old, one) : reported(old, one, isBad(report));
+      return JSON.stringify(next) === JSON.stringify(old);
+    });
+    const isReported = [...stored].every(([key, old]) => {
+      if (old.report !== report.slot || old.state !== 'open' || kept.has(key)) return true;
+      return said.some((one) => one.key === key) || (isBad(report) && !isUnreadable(old));
+    });
+    return isStored && isReported;
+  }
+
+  function afterEvent(report: ModelReport): Possible {
+    const next = new Map<string, readonly ModelStored[]>([...stored].map(([key, old]) => [key, [old]]));
+    if (isUpToDate(report)) return next;
+    const { kept, isHeld, dropped: hidden } = slotOf(report.slot);
+    for (const [key, all] of kept) {
+      const old = stored.get(key);
+      const after = (said: Said): ModelStored => {
+        if (!old) return create(report.slot, said);
+        return old.report === report.slot ? reported(old, said, isHeld) : alsoReported(old, said);
+      };
+      next.set(key, all.map(after));
+    }
+    for (const [key, old] of stored) {
+      const isOver = old.report === report.slot && old.state === 'open' && !kept.has(key) && !hidden.has(key);
+      if (isOver && (!isHeld || isUnreadable(old))) next.set(key, [changed(old, { state: 'missing' })]);
+    }
+    return next;
   }
 
   function unreported(old: ModelStored, isDroppedNow: boolean): ModelStored {
@@ -280,35 +309,60 @@ export function createModel(start: number) {
     return now - old.since >= interval / 2 ? changed(old, { state: 'resolved' }) : old;
   }
 
-  function reported(old: ModelStored, said: Said, isHeld: boolean): ModelStored {
-    if (old.state !== 'open') return open(old, said);
-    return renewed(isHeld && !said.isOwn ? old : mend(old, said));
+  /** A finding that was shared when the pass began: it is told which slots are left, and the newest says what it says. */
+  function settled(
+    old: ModelStored,
+    key: string,
+    saying: ReadonlyMap<string, Slot>,
+    isAnyHeld: boolean,
+  ): readonly ModelStored[] {
+    const all = [...saying.values()].flatMap(({ kept }) => (kept.get(key) ?? []).slice(0, 1));
+    const [only = ''] = saying.keys();
+    const report = saying.size === 1 && !isAnyHeld ? only : 'shared';
+    const isHeld = [...saying.values()].some((slot) => slot.isHeld);
+    const latest = all
+      .map(({ detectedAt }) => detectedAt)
+      .toSorted()
+      .at(-1);
+    // Which of two slots counts that say it at the same time is settled, but not by anything that can be seen.
+    const newest = [...saying.values()].flatMap(({ kept }) => {
+      const alike = kept.get(key) ?? [];
+      return alike[0]?.detectedAt === latest ? alike : [];
+    });
+    const opened = old.state === 'open' ? [renewed(old)] : all.map((said) => open(old, said));
+    return opened.flatMap((one) => newest.map((said) => ({ ...(isHeld ? one : mended(one, said)), report })));
   }
 
-  function afterPass(): Map<string, ModelStored> {
-    const slots = new Map([...reports.values()].map(({ slot }) => [slot, slotOf(slot)]));
-    const held = new Set([...slots].filter(([, { isHeld }]) => isHeld).map(([slot]) => slot));
-    const next = new Map(stored);
-    const keys = new Set([...slots.values()].flatMap(({ kept }) => [...kept.keys()]));
-    for (const key of keys) {
-      const saying = [...slots].filter(([, { kept }]) => kept.has(key));
-      const said = newest(
-        saying.flatMap(([, { kept }]) => kept.get(key) ?? []),
-        isNewer,
+  function afterPassOf(key: string, slots: ReadonlyMap<string, Slot>): readonly ModelStored[] {
+    const old = stored.get(key);
+    const saying = new Map([...slots].filter(([, { kept }]) => kept.has(key)));
+    const all = [...saying.values()].flatMap(({ kept }) => kept.get(key) ?? []).sort(byAge);
+    const [label = '', ...others] = saying.keys();
+    if (!old) return all.map((said) => create(others.length > 0 ? 'shared' : label, said));
+    if (old.report === 'shared')
+      return settled(
+        old,
+        key,
+        saying,
+        [...slots.values()].some(({ isHeld }) => isHeld),
       );
-      if (!said) continue;
-      const old = stored.get(key);
-      const names = saying.map(([slot]) => slot);
-      const report = reportOf(old, names, held);
-      const isHeld = names.some((slot) => held.has(slot)) || (report === 'shared' && names.length === 1);
-      put(next, key, old ? reported({ ...old, report }, said, isHeld) : create(said, report));
-    }
+    const own = saying.get(old.report);
+    const asOwn = own ? (own.kept.get(key) ?? []).map((said) => reported(old, said, own.isHeld)) : [];
+    if (own && others.length === 0) return asOwn;
+    return [...asOwn.map((one) => ({ ...one, report: 'shared' })), ...all.map((said) => alsoReported(old, said))];
+  }
+
+  function afterPass(): Possible {
+    const slots = new Map([...reports.values()].map(({ slot }) => [slot, slotOf(slot)]));
+    const next = new Map<string, readonly ModelStored[]>();
+    for (const key of [...slots.values()].flatMap(({ kept }) => [...kept.keys()]))
+      next.set(key, afterPassOf(key, slots));
     for (const [key, old] of stored) {
-      if (keys.has(key)) continue;
-      const isHeld = old.report === 'shared' ? held.size > 0 : held.has(old.report);
-      if (isHeld && old.rule !== 'unreadable-object') continue;
-      const isDroppedNow = [...slots.values()].some((slot) => slot.dropped.has(key));
-      put(next, key, unreported(old, isDroppedNow));
+      if (next.has(key)) continue;
+      const of = old.report === 'shared' ? [...slots.values()] : [slots.get(old.report)];
+      const isHeld = of.some((slot) => slot?.isHeld) && !isUnreadable(old);
+      const isDroppedNow = of.some((slot) => slot?.dropped.has(key));
+      next.set(key, [isHeld ? old : unreported(old, isDroppedNow)]);
     }
     return next;
   }
@@ -317,21 +371,20 @@ export function createModel(start: number) {
     reports,
     replicas,
     dropped,
-    /** What is stored, by what tells findings apart. */
     stored: (): ReadonlyMap<string, ModelStored> => stored,
-    /** Takes over what has been stored by a process that died. */
-    restore: (known: ReadonlyMap<string, ModelStored>): void => {
-      stored = new Map(known);
+    /** Takes over what turned out to be stored, of what was possible. */
+    take: (known: ReadonlyMap<string, ModelStored>): void => {
+      stored = known;
     },
     later: (minutes: number): void => {
       now += minutes * minute;
     },
     now: (): number => now,
-    /** What must be stored after an event about a report. A report that is gone changes nothing. */
-    afterEvent: (at: string): ReadonlyMap<string, ModelStored> => {
+    /** After an event about a report. One that is gone changes nothing. */
+    afterEvent(at: string): Possible {
       const report = reports.get(at);
-      return report ? afterEvent(report) : stored;
+      return report ? afterEvent(report) : new Map([...stored].map(([key, old]) => [key, [old]]));
     },
-    afterPass: (): ReadonlyMap<string, ModelStored> => afterPass(),
+    afterPass,
   };
 }

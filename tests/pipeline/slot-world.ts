@@ -127,6 +127,7 @@ function hookedStore(store: Store, hook: Hook): Store {
       await hook('names');
       yield* store.names(...given);
     },
+    stripped: (...given) => store.stripped(...given),
     expired: (...given) => store.expired(...given),
     find: async (...given) => {
       await hook('find');
@@ -136,6 +137,7 @@ function hookedStore(store: Store, hook: Hook): Store {
       await hook('patch');
       return store.patch(...given);
     },
+    addSeries: (...given) => store.addSeries(...given),
     delete: async (...given) => {
       await hook('delete');
       return store.delete(...given);

@@ -27,6 +27,19 @@ describe('an event about a report', () => {
     expect(calls).toEqual(['get Scan', 'names']);
   });
 
+  it('costs two calls, too, if a filter has come that drops some of it', async () => {
+    let drops = false;
+    const filter = () => (drops ? 'exclude_rule' : undefined);
+    const { put, event, calls, states } = createWorld({ context: { filter } });
+    const object = put('r', [row('a')]);
+    await event(object);
+    drops = true;
+    calls.length = 0;
+    await event(object);
+    expect(calls).toEqual(['get Scan', 'names']);
+    expect(await states()).toEqual({ a: 'open' });
+  });
+
   it('makes missing at once what its report no longer has', async () => {
     const { put, event, states } = createWorld();
     await event(put('r', [row('a'), row('b')]));

@@ -93,7 +93,7 @@ export interface TestContext {
 
 /** What differs from the default: no other functions, a Broker that takes everything, a clock that stands still. */
 export interface Overrides
-  extends Partial<Pick<Context, 'store' | 'functions' | 'filter' | 'known' | 'acquire' | 'coalesce'>>,
+  extends Partial<Pick<Context, 'store' | 'functions' | 'filter' | 'known' | 'repeats' | 'acquire' | 'coalesce'>>,
     Partial<Cluster>,
     Partial<Broker>,
     Partial<Clock> {
@@ -114,7 +114,7 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
   const store = createEmbeddedStore({ data: ':memory:', now });
   const objects = createTestObjects();
   const signal = overrides.signal ?? new AbortController().signal;
-  const [bound] = bindFunctions([definition], {
+  const { functions } = bindFunctions([definition], {
     environment,
     settings: parseSettings(environment, z.object({}), []),
     ownUsers: [],
@@ -136,11 +136,13 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
     metrics: createMetrics(),
     stopping: signal,
   });
+  const [bound] = functions;
   if (!bound) throw new Error('not bound');
   const context: Context = {
     ...bound.context,
     filter: overrides.filter ?? allowAll,
     known: overrides.known ?? bound.context.known,
+    repeats: overrides.repeats ?? bound.context.repeats,
     acquire: overrides.acquire ?? bound.context.acquire,
     coalesce: overrides.coalesce ?? ((_milliseconds, work) => work()),
     event: { signal, correlationId: 'test', tally: createTally() },

@@ -85,7 +85,8 @@ const table: [string, object, Finding, FilterReason | undefined][] = [
   ['excludeCategories others', { excludeCategories: ['compliance'] }, aFinding(), undefined],
   ['includeCategories', { includeCategories: ['security'] }, aFinding(), undefined],
   ['includeCategories others', { includeCategories: ['compliance'] }, aFinding(), 'include_category'],
-  ['excludeRules by rule', { excludeRules: ['Check-Team'] }, aFinding(), 'exclude_rule'],
+  ['excludeRules by rule', { excludeRules: ['cve-1'] }, aFinding({ rule: 'CVE-1', identity: {} }), 'exclude_rule'],
+  ['excludeRules by a rule of a policy', { excludeRules: ['Check-Team'] }, aFinding(), 'exclude_rule'],
   ['excludeRules by policy', { excludeRules: ['require-labels'] }, aFinding(), 'exclude_rule'],
   [
     'excludeRules by details',

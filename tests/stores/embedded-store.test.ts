@@ -83,6 +83,8 @@ describe('embedded store', () => {
       expect(old).toMatchObject({ labels: oldLabels, createdAt });
       if (!old) throw new Error('not listed');
       expect(await store.patch(old, { labels: { [labels.state]: 'missing', [labels.since]: '1' } }, signal)).toBe(true);
+      const repeats = { count: 1, lastObservedTime: '2026-03-01T10:00:00.000Z', seen: [] };
+      expect(await store.addSeries(old.ref, repeats, signal)).toBe('added');
       const finding = aFinding('new', 'shop');
       expect(await store.create(anObservationOf(finding), signal)).toBe('created');
       const ofSlot = await Array.fromAsync(store.names({ slots: [slotOf(finding)], namespace: 'shop' }, signal));
@@ -90,9 +92,14 @@ describe('embedded store', () => {
       store.close();
       const again = createEmbeddedStore({ data, now: () => createdAt });
       const { items } = await again.read({ limit: 9 });
-      expect(items.map(({ spec, metadata }) => [spec.details.rule, metadata.labels[labels.state]]).sort()).toEqual([
-        ['new', 'open'],
-        ['old', 'missing'],
+      const shown = items.map(({ spec, metadata, status }) => [
+        spec.details.rule,
+        metadata.labels[labels.state],
+        status?.series?.count,
+      ]);
+      expect(shown.sort()).toEqual([
+        ['new', 'open', undefined],
+        ['old', 'missing', 2],
       ]);
       again.close();
     });

@@ -11,6 +11,7 @@ import { aFinding, anObservationOf, storeContract } from './store-contract.ts';
 let cluster: Cluster;
 let folder: string;
 const signal = AbortSignal.timeout(600_000);
+const mergePatch = { contentType: 'application/merge-patch+json' };
 
 function connect() {
   return connectAs(cluster.server, folder);
@@ -63,6 +64,48 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
       const { body } = await cluster.request('GET', path);
       expect(body.spec).toEqual(object.spec);
       expect(Buffer.byteLength(JSON.stringify(body))).toBeLessThan(8192);
+    });
+
+    it('leaves alone what others keep in the status, and takes two calls for repeats, three with a renewal', async () => {
+      const { certificates, server } = cluster;
+      const proxy = await startProxy({ target: server, certificates, fault: () => undefined });
+      const { store, close } = connectAs(proxy.server, folder);
+      const object = anObservationOf(aFinding('repeats', 'shop'), { hasState: false });
+      const { name } = object.metadata;
+      await store.create(object, signal);
+      const path = `/apis/zen.kube-zen.io/v1/namespaces/shop/observations/${name}`;
+      const others = { processed: true, lastProcessedAt: '2026-03-01T10:00:00Z' };
+      await cluster.request('PATCH', `${path}/status`, { status: others }, mergePatch);
+      const callsFor = async (expires?: string): Promise<string[]> => {
+        proxy.calls.length = 0;
+        const addition = { count: 2, lastObservedTime: '2026-03-01T10:00:00.000Z', seen: ['shop/a'], expires };
+        expect(await store.addSeries({ namespace: 'shop', name }, addition, signal)).toBe('added');
+        return proxy.calls.map((call) => call.replace(path, '...'));
+      };
+      expect(await callsFor()).toEqual(['GET ...', 'PATCH .../status']);
+      expect(await callsFor('999999')).toEqual(['GET ...', 'PATCH ...', 'PATCH .../status']);
+      expect(await callsFor('999999')).toEqual(['GET ...', 'PATCH .../status']);
+      const { body } = await cluster.request('GET', path);
+      const series = { count: 7, lastObservedTime: '2026-03-01T10:00:00.000Z', seen: ['shop/a'] };
+      expect(body.status).toEqual({ ...others, series });
+      expect(body.metadata.labels['zen.kube-zen.io/expires']).toBe('999999');
+      close();
+      await proxy.stop();
+    });
+
+    it('shows a count in the wide columns of kubectl', async () => {
+      const { store } = connect();
+      const object = anObservationOf(aFinding('column', 'shop'), { hasState: false });
+      await store.create(object, signal);
+      const { name } = object.metadata;
+      const addition = { count: 6, lastObservedTime: '2026-03-01T10:00:00.000Z', seen: [] };
+      await store.addSeries({ namespace: 'shop', name }, addition, signal);
+      const path = `/apis/zen.kube-zen.io/v1/namespaces/shop/observations/${name}`;
+      const { body } = await cluster.request('GET', path, undefined, {
+        accept: 'application/json;as=Table;v=v1;g=meta.k8s.io',
+      });
+      const column = body.columnDefinitions.findIndex((one: { name: string }) => one.name === 'Count');
+      expect([body.columnDefinitions[column].priority, body.rows[0].cells[column]]).toEqual([1, 7]);
     });
 
     it('says that a namespace is missing', async () => {

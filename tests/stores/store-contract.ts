@@ -192,6 +192,101 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       expect(await collect(under.store.names({ source }, signal))).toEqual([]);
     });
 
+    it('adds repeats up in the status, and changes nothing else', async () => {
+      const source = 'series';
+      const object = anObservationOf(aFinding('s', first), { source, hasState: false });
+      await under.store.create(object, signal);
+      const { name } = object.metadata;
+      const read = async () => (await under.reader.read({ source, namespace: first, limit: 9 })).items[0];
+      const before = await read();
+      const ref = (await under.store.find(first, name, signal))?.ref;
+      const add = (count: number, lastObservedTime: string, seen: readonly string[]) =>
+        under.store.addSeries({ namespace: first, name }, { count, lastObservedTime, seen }, signal);
+      expect(before?.status).toBeUndefined();
+      expect(await add(1, '2026-03-01T10:00:00.000Z', [])).toBe('added');
+      expect((await read())?.status).toEqual({ series: { count: 2, lastObservedTime: '2026-03-01T10:00:00.000Z' } });
+      expect(await add(40, '2026-03-01T10:00:02.000Z', ['shop/a', 'shop/b'])).toBe('added');
+      expect(await add(400, '2026-03-01T10:00:01.000Z', ['shop/b', 'shop/c'])).toBe('added');
+      const after = await read();
+      expect(after?.status).toEqual({
+        series: { count: 442, lastObservedTime: '2026-03-01T10:00:02.000Z', seen: ['shop/a', 'shop/b', 'shop/c'] },
+      });
+      expect(after?.spec).toEqual(before?.spec);
+      expect(after?.metadata.labels).toEqual(before?.metadata.labels);
+      expect(after?.metadata.annotations).toEqual(before?.metadata.annotations);
+      if (!ref) throw new Error('not found');
+      expect(await under.store.delete(ref, signal)).toBe(false);
+    });
+
+    it('keeps the first 20 names of what repeats were about', async () => {
+      const source = 'seen';
+      const object = anObservationOf(aFinding('s', first), { source, hasState: false });
+      await under.store.create(object, signal);
+      const names = Array.from({ length: 30 }, (_, index) => `shop/${index}`);
+      for (const seen of [names.slice(0, 12), names.slice(10, 30)]) {
+        const addition = { count: 1, lastObservedTime: '2026-03-01T10:00:00.000Z', seen };
+        expect(await under.store.addSeries({ namespace: first, name: object.metadata.name }, addition, signal)).toBe(
+          'added',
+        );
+      }
+      const { items } = await under.reader.read({ source, limit: 9 });
+      expect(items[0]?.status?.series?.seen).toEqual(names.slice(0, 20));
+    });
+
+    it('loses no repeats if several add them at the same time, each of whom tries again if told to', async () => {
+      const source = 'adders';
+      const object = anObservationOf(aFinding('s', first), { source, hasState: false });
+      await under.store.create(object, signal);
+      const addition = { count: 10, lastObservedTime: '2026-03-01T10:00:00.000Z', seen: [] };
+      const outcomes: string[] = [];
+      const add = async (): Promise<void> => {
+        const outcome = await under.store.addSeries({ namespace: first, name: object.metadata.name }, addition, signal);
+        outcomes.push(outcome);
+        if (outcome === 'changed') await add();
+      };
+      await Promise.all(Array.from({ length: 8 }, add));
+      expect(outcomes.filter((outcome) => outcome === 'added')).toHaveLength(8);
+      const { items } = await under.reader.read({ source, limit: 9 });
+      expect(items[0]?.status?.series?.count).toBe(81);
+    });
+
+    it('says that an Observation is gone, and adds to none of that name elsewhere', async () => {
+      const source = 'gone';
+      const object = anObservationOf(aFinding('s', first), { source, hasState: false });
+      await under.store.create(object, signal);
+      const addition = { count: 1, lastObservedTime: '2026-03-01T10:00:00.000Z', seen: [] };
+      const { name } = object.metadata;
+      expect(await under.store.addSeries({ namespace: second, name }, addition, signal)).toBe('gone');
+      expect(await under.store.addSeries({ namespace: first, name: `${name}0` }, addition, signal)).toBe('gone');
+      const { items } = await under.reader.read({ source, limit: 9 });
+      expect(items.map(({ status }) => status)).toEqual([undefined]);
+    });
+
+    it('renews an Observation with its repeats, and never shortens its time', async () => {
+      const source = 'renewal';
+      const now = under.now();
+      const hour = Math.ceil(now / 3_600_000);
+      const object = anObservationOf(aFinding('s', first), { source, hasState: false, now: now - 10 * 3_600_000 });
+      await under.store.create(object, signal);
+      const expired = async (): Promise<number> =>
+        (await Array.fromAsync(under.store.expired(now, signal))).filter((one) => one.source === source).length;
+      const renewed = async (expires: string | undefined) => {
+        const addition = { count: 1, lastObservedTime: '2026-03-01T10:00:00.000Z', seen: [], expires };
+        expect(await under.store.addSeries({ namespace: first, name: object.metadata.name }, addition, signal)).toBe(
+          'added',
+        );
+        return (await under.store.find(first, object.metadata.name, signal))?.labels;
+      };
+      expect(await renewed(undefined)).toEqual(object.metadata.labels);
+      expect(await expired()).toBe(1);
+      const later = { ...object.metadata.labels, [labels.expires]: String(hour + 5) };
+      expect(await renewed(String(hour + 5))).toEqual(later);
+      expect(await expired()).toBe(0);
+      expect(await renewed(String(hour + 4))).toEqual(later);
+      const { items } = await under.reader.read({ source, limit: 9 });
+      expect(items[0]?.status?.series?.count).toBe(4);
+    });
+
     it('finds what has expired, and nothing that was renewed', async () => {
       const source = 'expiry';
       const now = under.now();
