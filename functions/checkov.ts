@@ -331,6 +331,9 @@ function severityOf({ severity, check_id: id, vulnerability_details: vulnerabili
   return lowChecks.test(id) ? 'LOW' : 'MEDIUM';
 }
 
+/** What `helm template` calls a release that has no name yet: no cluster has such an object. */
+const placeholder = /^release-name(?:-|$)/i;
+
 /** The Kubernetes object in `Kind.namespace.name` or `Kind.name`, if that is what a resource's text is. */
 function kubernetesResource(
   shown: string | undefined,
@@ -344,7 +347,7 @@ function kubernetesResource(
   const resource = parseResource(shown);
   // Policies that follow connections name the template of a workload's Pods `Pod.<namespace>.<workload>.<label>`.
   const isTemplate = resource?.kind === 'Pod' && resource.name?.includes('.') && /^CKV2_/.test(check.check_id);
-  return isTemplate ? undefined : resource;
+  return isTemplate || placeholder.test(resource?.name ?? '') ? undefined : resource;
 }
 
 function parseResource(shown: string): ResourceRef | undefined {

@@ -123,10 +123,10 @@ export default defineSource({
     const isCopy = isCopied(report);
     for (const given of report.results.rows) {
       const row = rowOf(given, report, time);
-      const reason = skipReason(row, isCopy);
+      const reason = skipReason(row, isCopy) ?? (isMinor(row) ? 'minor' : undefined);
       if (reason === 'exception') accepted.push(...acceptedOf(row));
+      if (reason === 'minor') minor.push(...minorOf(row));
       if (reason !== undefined) skipped[reason] = (skipped[reason] ?? 0) + 1;
-      else if (isMinor(row)) minor.push(...minorOf(row));
       else findings.push(...row.resources.map((resource) => findingOf(row, resource)));
     }
     const badRows = badRowsOf('results', report.results);

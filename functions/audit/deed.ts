@@ -156,7 +156,7 @@ const past: Readonly<Record<string, string>> = {
   deletecollection: 'deleted all',
   get: 'read',
   list: 'listed',
-  watch: 'watches',
+  watch: 'watched',
 };
 
 export function didTo(deed: Deed): string {

@@ -134,7 +134,7 @@ function watcherVerdict(deed: Deed): Verdict | undefined {
   const isEvidence = isReport(deed) || (group === ownGroup && resource === 'observations');
   if (isEvidence) {
     if (verb === 'create' || subresource === 'status' || isWatcher(deed)) return undefined;
-    return { severity: 'HIGH', text: `${didTo(deed)}, which is evidence` };
+    return { severity: 'HIGH', text: `${didTo(deed)}, which ${verb === 'deletecollection' ? 'are' : 'is'} evidence` };
   }
   if (watcherConfig(deed)) return subresource === 'status' ? undefined : { severity: 'MEDIUM', text: didTo(deed) };
   if (!isInWatchers(deed)) return undefined;
@@ -185,7 +185,10 @@ export const podSecurityChange: Detection = {
     const { podSecurity = [], isSeen } = deed.facts;
     if (deed.resource !== 'namespaces' || deed.subresource !== '' || !isChange(deed.verb)) return undefined;
     if (deed.isCut && !isSeen)
-      return { severity: 'MEDIUM', text: `${didTo(deed)}, whose body was too long for the audit log` };
+      return {
+        severity: 'MEDIUM',
+        text: `${didTo(deed)}, perhaps its Pod Security (the body was too long for the audit log)`,
+      };
     if (podSecurity.length === 0) return undefined;
     return guardChange(deed, `weakened Pod Security of Namespace ${deed.name ?? ''}: ${podSecurity.join(', ')}`);
   },
@@ -291,6 +294,6 @@ export const cloudIdentityChange: Detection = {
     if (deed.resource !== 'serviceaccounts' || deed.subresource !== '' || cloudRole === undefined) return undefined;
     return isDeletion(deed.verb)
       ? undefined
-      : { severity: 'MEDIUM', text: `${didTo(deed)} with the cloud role ${cloudRole}`, details: { cloudRole } };
+      : { severity: 'MEDIUM', text: `${didTo(deed)}, which has the cloud role ${cloudRole}`, details: { cloudRole } };
   },
 };

@@ -11,7 +11,10 @@ function serviceVerdict(deed: Deed): Verdict | undefined {
   if (subresource !== '') return undefined;
   const { externalIPs = [], serviceType } = facts;
   if (deed.isCut && !facts.isSeen) {
-    return { severity: 'MEDIUM', text: `${didTo(deed)}, whose body was too long for the audit log` };
+    return {
+      severity: 'MEDIUM',
+      text: `${didTo(deed)}, which may be exposed (its body was too long for the audit log)`,
+    };
   }
   if (externalIPs.length > 0) return { severity: 'HIGH', text: `${didTo(deed)} with externalIPs ${few(externalIPs)}` };
   const isOpen = serviceType === 'NodePort' || serviceType === 'LoadBalancer';
@@ -135,10 +138,21 @@ const attempts: Readonly<Record<string, string>> = {
   watch: 'watch',
 };
 
+const uses: Readonly<Record<string, string>> = {
+  attach: 'attach to',
+  exec: 'run a command in',
+  portforward: 'forward a port to',
+  proxy: 'reach the proxy of',
+  scale: 'scale',
+  token: 'make a token for',
+};
+
 function attempt(deed: Deed): string {
   if (deed.resource === '') return `reach ${deed.path === '' ? 'the API server' : deed.path}`;
   const verb = Object.hasOwn(attempts, deed.verb) ? attempts[deed.verb] : 'use';
-  return deed.subresource === '' ? `${verb} ${objectOf(deed)}` : `use ${deed.subresource} of ${objectOf(deed)}`;
+  if (deed.subresource === '') return `${verb} ${objectOf(deed)}`;
+  const use = Object.hasOwn(uses, deed.subresource) ? uses[deed.subresource] : `use ${deed.subresource} of`;
+  return `${use} ${objectOf(deed)}`;
 }
 
 export const accessProbe: Detection = {

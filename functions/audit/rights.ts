@@ -107,8 +107,8 @@ function bindingText({ resource, namespace, name }: Deed, role: string, subjects
 
 function roleText(deed: Deed, rules: readonly RbacRule[]): string {
   const found = dangers(deed, rules);
-  const given = found.length > 0 ? `gives ${few(found, 4)}; ` : '';
-  return `${didTo(deed)}: ${given}${few(rules.map(ruleText))}`;
+  const given = found.length > 0 ? `, which gives ${few(found, 4)}` : '';
+  return `${didTo(deed)}${given}: ${few(rules.map(ruleText))}`;
 }
 
 function rbacText(deed: Deed): string {
@@ -242,10 +242,10 @@ function tokenVerdict(deed: Deed): Verdict | undefined {
   const isLong = seconds > daySeconds;
   if (isForItself && !isLong) return undefined;
   const isPowerful = namespace === 'kube-system' || scope.tests.deployers(target) || scope.tests.operators(target);
-  const lasting = isLong ? ` for ${Math.round(seconds / daySeconds)} days` : '';
+  const lasting = isLong ? `, valid for ${Math.round(seconds / daySeconds)} days` : '';
   return {
     severity: isLong || isPowerful ? 'HIGH' : 'MEDIUM',
-    text: `made a token of ServiceAccount ${namespace ?? ''}/${name ?? ''}${lasting}`,
+    text: `made a token for ServiceAccount ${namespace ?? ''}/${name ?? ''}${lasting}`,
   };
 }
 

@@ -46,7 +46,7 @@ export const podExecSuspicious: Detection = {
     if (!isSession(deed) || suspicion === undefined) return undefined;
     return {
       severity: 'HIGH',
-      text: `ran in ${target(deed)} what ${suspicion}: ${command ?? ''}`,
+      text: `ran in ${target(deed)} a command that ${suspicion}: ${command ?? ''}`,
       parts: { program },
       details: { suspicion },
     };
@@ -67,10 +67,12 @@ function sessionGrouping({ who, subresource }: Deed): Grouping {
 
 function sessionText(deed: Deed): string {
   const { command } = deed.facts;
-  if (deed.subresource === 'exec') return `ran in ${target(deed)}: ${command ?? 'a command that is not logged'}`;
+  if (deed.subresource === 'exec') {
+    return command === undefined ? `ran an unlogged command in ${target(deed)}` : `ran in ${target(deed)}: ${command}`;
+  }
   if (deed.subresource === 'attach') return `attached to ${target(deed)}`;
   return deed.subresource === 'portforward'
-    ? `forwards a port to ${target(deed)}`
+    ? `forwarded a port to ${target(deed)}`
     : `opened the console of ${target(deed)}`;
 }
 

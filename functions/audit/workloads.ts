@@ -64,8 +64,8 @@ export const ephemeralContainer: Detection = {
   judge(deed) {
     if (!isDebugging(deed) || isPrivileged(deed)) return undefined;
     const { containers = [] } = deed.facts;
-    const added = containers.length > 0 ? ` ${few(containers)}` : '';
-    return { severity: 'MEDIUM', text: `added the debug container${added} to ${objectOf(deed)}` };
+    const added = containers.length > 0 ? `the debug container ${few(containers)}` : 'a debug container';
+    return { severity: 'MEDIUM', text: `added ${added} to ${objectOf(deed)}` };
   },
 };
 
@@ -80,9 +80,10 @@ function makesPods(deed: Deed): boolean {
 function unseenPod(deed: Deed): Verdict | undefined {
   const { isCut, facts, resource, verb } = deed;
   if (facts.isSeen || isDebugging(deed)) return undefined;
-  if (isCut) return { severity: 'MEDIUM', text: `${didTo(deed)}, whose body was too long for the audit log` };
+  const unknown = `${didTo(deed)}, which may be privileged`;
+  if (isCut) return { severity: 'MEDIUM', text: `${unknown} (its body was too long for the audit log)` };
   if (resource !== 'pods' || verb !== 'create') return undefined;
-  return { severity: 'LOW', text: `${didTo(deed)}, whose body is not logged`, isLastResort: true };
+  return { severity: 'LOW', text: `${unknown} (its body is not logged)`, isLastResort: true };
 }
 
 function isHostVolume({ resource, verb }: Deed): boolean {
@@ -131,7 +132,7 @@ function handiwork(deed: Deed): string | undefined {
   if (resource === 'serviceaccounts' && deed.group === '') return verb === 'create' ? didTo(deed) : undefined;
   if (!isWorkload(deed)) return undefined;
   if (verb === 'create') return didTo(deed);
-  if (!facts.isSeen) return `${didTo(deed)}, how is not logged`;
+  if (!facts.isSeen) return `${didTo(deed)} (how is not logged)`;
   const changed = (facts.changes ?? []).filter((change) => resource !== 'pods' || ofPods.has(change));
   return changed.length > 0 ? `${didTo(deed)}: ${changed.join(', ')}` : undefined;
 }

@@ -1,6 +1,8 @@
+import { maskSecrets, maskText } from '../../shared/finding/mask-secrets.ts';
 import { oneLine } from '../../shared/finding/one-line.ts';
 import { describeResource, type Facts, storedText } from './facts.ts';
-import { actionFields, addressFields, agentFields, objectFields, userFields } from './tables.ts';
+import { flatten } from './fields.ts';
+import { actionFields, addressFields, agentFields, objectFields, pluginField, userFields } from './tables.ts';
 
 /** Longer sentences leave no room for what a person must know first. */
 const maxSentence = 48;
@@ -44,8 +46,25 @@ function ofProcess(facts: Facts): string | undefined {
   return `${cut(object, 80)}${link}${by}`;
 }
 
+/**
+ * The members of a JSON object: `instanceId=i-1, instanceType.value=t3.large`; plugins tell requests so. What is secret in
+ * it is masked as long as its name is beside it.
+ */
+function withoutJson(object: string): string {
+  if (!object.startsWith('{')) return object;
+  try {
+    const members = flatten(Object.assign({}, maskSecrets(JSON.parse(object))));
+    return [...members]
+      .map(([name, value]) => `${name}=${typeof value === 'object' ? JSON.stringify(value) : value}`)
+      .join(', ');
+  } catch {
+    // It has been cut.
+    return maskText(object).replaceAll(/[{}"]/g, '');
+  }
+}
+
 function ofRequest({ action, object, resource }: Facts): string | undefined {
-  const about = cut(describeResource(resource) ?? object, 80);
+  const about = cut(describeResource(resource) ?? (object && withoutJson(object)), 80);
   return [cut(action, 48), about].filter(Boolean).join(' ') || undefined;
 }
 
@@ -75,7 +94,7 @@ function others({ fields, user, resource }: Facts): string[] {
     shown.has(name) || value === user || (resource !== undefined && ofResource.test(name));
   return Object.entries(fields)
     .filter((field) => !isShown(field))
-    .map(([name, value]) => `${name}=${cut(value, 48)}`);
+    .map(([name, value]) => `${name.replace(pluginField, '')}=${cut(value, 48)}`);
 }
 
 /** One line: what, where, on what, by whom. */

@@ -64,9 +64,11 @@ function refOf(given: Partial<Reference>, metadata: ObjectMetadata): ResourceRef
 export function patchedTarget(properties: Properties): ResourceRef | undefined {
   const target = properties.get('patched-target');
   if (target === undefined) return undefined;
-  const part = (key: string): string | undefined => new RegExp(`\\b${key}=([^\\s,;]+)`).exec(target)?.[1];
+  const parts = new Map(
+    [...target.matchAll(/\b(Kind|Namespace|Name)=([^\s,;]+)/g)].map(([, key, value]) => [key, value]),
+  );
   const apiVersion = /^\/?([^\s,]+),/.exec(target)?.[1];
-  return refOf({ apiVersion, kind: part('Kind'), namespace: part('Namespace'), name: part('Name') }, {});
+  return refOf({ apiVersion, kind: parts.get('Kind'), namespace: parts.get('Namespace'), name: parts.get('Name') }, {});
 }
 
 /** What an engine that watches processes says of the Pod that it saw them in. */

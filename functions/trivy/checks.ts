@@ -5,7 +5,7 @@ import { parseSeverity } from '../../shared/finding/severity.ts';
 import { detailsOf, identityOf, isPresent, text, timeOf } from '../../shared/finding/values.ts';
 import { withoutPodNames } from '../../shared/finding/workload.ts';
 import { urlsOf } from './images.ts';
-import { mergedByIdentity, sortedOnce, withTexts } from './merge.ts';
+import { countsOf, mergedByIdentity, sortedOnce, withTexts } from './merge.ts';
 import { checkIdOf } from './places.ts';
 import { type Subject, scannedImage } from './subject.ts';
 
@@ -104,9 +104,10 @@ export function fromChecks({ kind, report }: CheckReport, subject: Subject, time
   const failed = rows.filter(({ success }) => success !== true);
   const passed = rows.length - failed.length;
   const findings = failed.map((row) => withTexts({ ...checkFinding(row, subject, eventTypes[kind]), detectedAt }));
+  const merged = mergedByIdentity(findings);
   return {
-    findings: mergedByIdentity(findings),
-    skipped: passed > 0 ? { passed } : {},
+    findings: merged,
+    skipped: countsOf({ passed, merged: findings.length - merged.length }),
     badRows: badRowsOf('report.checks', report.checks),
   };
 }

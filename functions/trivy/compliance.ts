@@ -12,7 +12,7 @@ import { parseSeverity, severities } from '../../shared/finding/severity.ts';
 import { detailsOf, identityOf, isPresent, text, timeOf } from '../../shared/finding/values.ts';
 import { workloadName } from '../../shared/finding/workload.ts';
 import { urlsOf } from './images.ts';
-import { mergedByIdentity, mergeFindings, sortedOnce } from './merge.ts';
+import { countsOf, mergedByIdentity, mergeFindings, sortedOnce } from './merge.ts';
 import { checkIdOf } from './places.ts';
 
 const controlId = z.string().refine(isPresent, { error: 'must not be empty' });
@@ -56,8 +56,8 @@ type ComplianceReport = z.infer<typeof complianceReport>;
 type Detail = z.infer<typeof detail>;
 
 interface Control extends Pick<z.infer<typeof result>, 'id' | 'name' | 'description' | 'severity'> {
-  /** How many targets fail. */
-  readonly failed: number;
+  /** How many targets fail; `undefined` if that was not measured. */
+  readonly failed: number | undefined;
   readonly checks: readonly Detail[];
 }
 
@@ -101,7 +101,7 @@ function controlsOf({ summaryReport, detailReport, controlCheck }: NonNullable<C
   return summaries.map(
     ({ totalFail, failTotal, ...row }): Control => ({
       ...row,
-      failed: totalFail ?? failTotal ?? 0,
+      failed: totalFail ?? failTotal ?? undefined,
       checks: details.filter(({ id }) => id === row.id).flatMap(failedChecks),
     }),
   );
@@ -156,11 +156,13 @@ export function fromCompliance(report: ComplianceReport, time: string): Normaliz
     ...badRowsOf('status.controlCheck', status?.controlCheck ?? { bad: [] }),
   ];
   if (controls.length === 0) return { findings: [], skipped: { no_result: 1 }, badRows };
-  const failed = controls.filter((row) => row.failed > 0);
-  const passed = controls.length - failed.length;
+  const failed = controls.filter((row) => row.failed !== undefined && row.failed > 0);
+  const passed = controls.filter((row) => row.failed === 0).length;
+  const unmeasured = controls.length - failed.length - passed;
+  const findings = mergedByIdentity(failed.map((row) => controlFinding(row, report, time)));
   return {
-    findings: mergedByIdentity(failed.map((row) => controlFinding(row, report, time))),
-    skipped: passed > 0 ? { passed } : {},
+    findings,
+    skipped: countsOf({ passed, unmeasured, merged: failed.length - findings.length }),
     badRows,
   };
 }

@@ -5,7 +5,7 @@ import { badRowsOf, descriptiveText, judgedRowsOf, objectMetadata } from '../../
 import { parseSeverity, type Severity } from '../../shared/finding/severity.ts';
 import { detailsOf, identityOf, isPresent, text, timeOf } from '../../shared/finding/values.ts';
 import { withoutPodNames } from '../../shared/finding/workload.ts';
-import { mergedByIdentity, mergeFindings, withTexts } from './merge.ts';
+import { countsOf, mergedByIdentity, mergeFindings, withTexts } from './merge.ts';
 import { placeOf, withoutVersions } from './places.ts';
 import { type Subject, scannedImage } from './subject.ts';
 import { vulnerabilityText } from './texts.ts';
@@ -176,7 +176,7 @@ export function fromVulnerabilities(
       ...(first ? [minorFinding([first, ...others], subject)] : []),
       ...endOfLifeFinding(report, subject, detectedAt),
     ],
-    skipped: minor.length > 0 ? { minor: minor.length } : {},
+    skipped: countsOf({ minor: minor.length, merged: vulnerabilities.rows.length - all.length }),
     badRows: badRowsOf('report.vulnerabilities', vulnerabilities),
     leftOut: { minor },
   };
@@ -214,5 +214,9 @@ export function fromSecrets(report: SecretReport, subject: Subject, time: string
     const occurrences = counts.get(canonicalJson(finding.identity)) ?? 1;
     return occurrences > 1 ? withTexts({ ...finding, details: { ...finding.details, occurrences } }) : finding;
   });
-  return { findings, skipped: {}, badRows: badRowsOf('report.secrets', report.secrets) };
+  return {
+    findings,
+    skipped: countsOf({ merged: report.secrets.rows.length - findings.length }),
+    badRows: badRowsOf('report.secrets', report.secrets),
+  };
 }

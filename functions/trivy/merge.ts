@@ -1,5 +1,5 @@
 import { canonicalJson } from '../../shared/finding/canonical-json.ts';
-import type { Finding } from '../../shared/finding/finding.ts';
+import type { Counts, Finding } from '../../shared/finding/finding.ts';
 import { severities } from '../../shared/finding/severity.ts';
 import { remediationOf, summaryOf } from './texts.ts';
 
@@ -89,4 +89,12 @@ export function mergedByIdentity(findings: readonly Finding[]): Finding[] {
     else groups.set(key, [finding]);
   }
   return [...groups.values()].map(mergeFindings);
+}
+
+/**
+ * How many rows have no finding of their own, by reason, without the reasons that don't occur. `merged` counts those that
+ * another row's finding tells.
+ */
+export function countsOf(counts: Counts): Counts {
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
 }

@@ -1,78 +1,30 @@
+import { isBuiltIn } from './kubernetes-kinds.ts';
+import {
+  anyCommand,
+  anyName,
+  assigned,
+  containerCommand,
+  flag,
+  formats,
+  marked,
+  options,
+  type Pattern,
+  prefixed,
+  said,
+  secretData,
+  secretKey,
+  secretLine,
+  secretMember,
+  secretObject,
+  userOption,
+  variable,
+} from './secret-patterns.ts';
+
 /** Replaces a secret. */
 const mask = '***';
 
 /** An Observation can't hold longer texts anyway, so the patterns never need to run on more than this. */
 const maxTextLength = 16_384;
-
-const secretNames = `(?:[a-z0-9_.-]{0,48})(?:passwords?|passwd|passphrase|passcode|pwd|[a-z0-9][_-]pass|secrets?|tokens?|(?:api|access|private|secret|encryption|signing|shared|account|storage)[-_]?keys?|credentials?|authorization)`;
-
-/** `\"` in JSON that is itself in a JSON text, or just a quotation mark. */
-const quote = String.raw`\\{0,2}["']`;
-
-/**
- * What a name is followed by if a value follows. What a list or an object holds has names of its own.
- */
-const assigned = new RegExp(
-  String.raw`(\b(${secretNames})(?:${quote})?\s{0,4}[=:]\s{0,4})(?![[{])(?:(${quote})([^"'\n]{1,4096})|([^\s"',;&]{1,4096}))`,
-  'gi',
-);
-
-/** --password x, --api-key=x */
-const flag = new RegExp(String.raw`(--${secretNames}(?:\s{1,4}|=)["']?)(?!-)([^\s"']{1,4096})`, 'gi');
-
-/** The two members of a container's environment variable: {"name": "DB_PASSWORD", "value": "x"}. */
-const variable = new RegExp(
-  String.raw`(\bname(?:${quote})?\s{0,4}[=:]\s{0,4}(?:${quote})?${secretNames}(?:${quote})?[\s,]{1,24}(?:${quote})?value(?:${quote})?\s{0,4}[=:]\s{0,4}(?:${quote})?)([^\s"',;&]{1,4096})`,
-  'gi',
-);
-
-/**
- * Each match is a prefix (the first group, which is kept) and a secret (which is masked). Every repetition is bounded,
- * so that hostile input can't make them slow.
- */
-const patterns: readonly RegExp[] = [
-  // Authorization: Bearer x; -H "Authorization: Basic x"
-  /(\bauthorization["']?\s{0,4}[:=]\s{0,4}["']?(?:bearer|basic|token|negotiate|digest)\s{1,4})[^\s"',;]{1,4096}/gi,
-  /(\bbearer\s{1,4})(?=[^\s"',;]{0,256}[\d._~+/=-])[\w.~+/=-]{8,4096}/gi,
-  // Cookie: session=x
-  /(\bcookie["']?\s{0,4}:\s{0,4}["']?)[^\s"'=:]{1,256}=[^"'\n]{1,4096}/gi,
-  // https://user:x@host
-  /(:\/\/[^\s:/@]{0,128}:)[^\s@/]{1,1024}(?=@)/g,
-  // ?sig=x, of a URL that is signed
-  /([?&](?:sig|signature|x-amz-signature)=)[^\s"'&]{1,1024}/gi,
-  // curl -u user:x, sshpass -p x, kubectl create secret generic name --from-literal=key=x
-  /(\s(?:-u|--user)[\s=]{1,2}[^\s:]{1,128}:)[^\s]{1,1024}/g,
-  /(\bsshpass\s{1,4}-p\s{0,4})[^\s]{1,256}/g,
-  /(--from-literal[\s=]{1,2}["']?[^\s=]{1,128}=)[^\s"']{1,4096}/g,
-];
-
-/** Options that only some commands take a password from. */
-const options: readonly (readonly [command: RegExp, option: RegExp])[] = [
-  [/\b(?:mysql|mariadb)/, /(\s-p)(?![\s-])\S{1,255}/g],
-  [/\blogin\b/, /(\s-p\s{1,4})(?!-)\S{1,255}/g],
-  [/\bredis-cli\b/, /(\s-a\s{1,4})(?!-)\S{1,255}/g],
-];
-
-/** Secrets that are recognizable by their format, whatever precedes them. */
-const formats: readonly RegExp[] = [
-  /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g,
-  /\bAIza[\w-]{35}/g,
-  /\bgh[pousr]_[A-Za-z0-9]{20,255}\b/g,
-  /\bgithub_pat_[A-Za-z0-9_]{20,255}\b/g,
-  /\bglpat-[\w-]{20,64}\b/g,
-  /\b(?:sk|rk)_live_[A-Za-z0-9]{16,255}/g,
-  /\bhv[sbr]\.[\w-]{20,255}/g,
-  /\bnpm_[A-Za-z0-9]{36}\b/g,
-  /\bxox[abposr]-[A-Za-z0-9-]{10,255}\b/g,
-  /\beyJ[\w.-]{20,8192}/g,
-  /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^-]{0,16384}(?:-----END [A-Z ]{0,32}PRIVATE KEY-----)?/g,
-];
-
-/**
- * A text that has none of these holds no secret that we recognize: one quick test instead of two dozen for most texts.
- */
-const hint =
-  /pass|pwd|secret|token|key|credential|authorization|bearer|cookie|sig|:\/\/|-u|--from-literal|mysql|mariadb|login|redis-cli|AKIA|ASIA|AIza|gh[opusr]_|github_pat_|glpat-|_live_|hv[sbr]\.|npm_|xox|eyJ/i;
 
 /** What reports say of a secret instead of showing it, and how sentences go on that begin like `Token: `. */
 const words = [
@@ -85,82 +37,195 @@ const words = [
   'create update patch delete deletecollection mode access found only you your we our they',
 ].flatMap((line) => line.split(' '));
 
-const harmlessWord = new RegExp(String.raw`^(?:${words.join('|')})[.:)\]}]{0,3}$`, 'i');
+const harmlessWords: ReadonlySet<string> = new Set(words);
+
+/** What may follow a word in a sentence. */
+const punctuation = /[.:)\]}]{0,3}$/;
 
 /** References to where a secret is, placeholders, a list's item: none of these is a secret itself. */
 const harmlessForm =
-  /^(?:-|\*{2,}|\$\([^()]{1,128}\)|\$\{[^{}]{1,128}\}|\$[A-Z_][A-Z0-9_]{1,64}|\{\{.{0,128}|%[a-z][a-z.]{1,64}|<[^<>]{0,64}>|\/(?:etc|var|run|root|home|usr|opt|tmp|proc|mnt|app)\/[\w./-]{1,256})[.:)\]}]{0,3}$/;
+  /^(?:-|--[a-z][\w-]{0,64}|[|>][+-]?|pass:\*{3}|\*{2,}|\$\([^()]{1,128}\)|\$\{\{|\$\{\{?[^{}]{1,128}\}{1,2}|\$[A-Z_][A-Z0-9_]{1,64}|\{\{.{0,128}|%[a-z][a-z.]{1,64}%?|%\([\w.-]{1,64}\)s|%[sdvq]|<[^<>]{0,64}>|\[[A-Z_ -]{1,64}\]|\/(?:etc|var|run|root|home|usr|opt|tmp|proc|mnt|app|dev|secrets?|vault|data|srv)\/[\w./@-]{1,256}|x{3,64}|\.{3})[.:)\]}]{0,3}$/;
+
+/** Names of what holds the value: a variable of a program or template, an entry of a store of secrets. */
+const reference =
+  /^(?:(?:var|local|module|data|each|self|process\.env|os\.environ|env|secrets|vars|steps|inputs|random_password|random_string|aws_\w{1,64}|azurerm_\w{1,64}|google_\w{1,64}|kubernetes_\w{1,64}|\.Values|\$\.|\w{1,32}\.get)[.[(][\w.[\]"'(){}/$-]{1,256}|(?:os\.|System\.)?getenv\(.{0,128}|arn:aws[\w-]{0,16}:[\w:/.*-]{1,256}|projects\/[\w/.-]{1,256}|(?:op|vault|sm|ssm|env|file|kms|awssm|gcpsm|akv|ref\+\w{1,32}):[\w/.#:@-]{1,256}|!(?:Ref|Sub|GetAtt|vault)|valueFrom|secretKeyRef|sha(?:1|256|384|512):[a-f0-9]{8,128})[.:)\]}]{0,3}$/;
 
 /** How long something took. */
 const duration = /^\d{1,12}(?:\.\d{1,12})?(?:[nuµm]?s|[mh])$/;
 
+/** A tag after an image's name, such as `sealed-secrets:v0.27.1`. */
+const imageTag = /^(?:v?\d{1,8}(?:\.\d{1,8}){1,3}(?:[-+.][\w.-]{1,64})?|latest|stable|main|master|edge|nightly)$/;
+
 const letters = /^[a-z][a-z'-]{0,31}[.:)\]}]{0,3}$/i;
 
 /** Several of what isn't shown itself: `secrets: 3`, `tokens: get`. */
-const plural = /(?:secrets|tokens|credentials|keys|passwords)$/i;
+const plural = /(?:secrets|tokens|credentials|creds|keys|passwords)$/i;
 
-const password = /pass|pwd/i;
+const password = /pass|pwd|kennwort|senha|contrase/i;
 
-/** How many passed, such as `total_pass: 3`. */
-const countOfPassed = /[_-]pass$/i;
+/** How many passed, such as `total_pass: 3`, and what passed. */
+const countOfPassed = /(?:^|[^a-z])pass$/i;
 
 /** A word after which a sentence goes on, and not the next name with its value. */
 const sentence = /^ [a-z(][a-z'()-]{0,31}(?=[ .,;]|$)/i;
 
+/** `Pod.shop.web` and `Pod/web`: an object, whatever is found in it. */
+function isObject(value: string): boolean {
+  return isBuiltIn(value.split(/[./]/, 1)[0] ?? '') && /^[A-Z][A-Za-z]{1,62}[./][\w./:-]{1,256}$/.test(value);
+}
+
 /** Whether a value says something about a secret instead of being one. */
 function isHarmlessValue(value: string): boolean {
-  return harmlessWord.test(value) || harmlessForm.test(value) || duration.test(value);
+  return (
+    isObject(value) ||
+    harmlessWords.has(value.toLowerCase().replace(punctuation, '')) ||
+    harmlessForm.test(value) ||
+    reference.test(value) ||
+    duration.test(value)
+  );
+}
+
+/** What stands right before a name, in the same word: `/etc/` before `passwd`. */
+const pathBefore = /(?:^|[\s"'(=:])(?:\.{0,2}\/|[\w.-]{1,64}\/)[\w./-]{0,128}$/;
+
+interface Assignment {
+  /** The name as far as it tells a secret, and what stands before it. */
+  readonly name: string;
+  readonly before: string;
+  readonly sign: string;
+  readonly value: string;
+  /** What follows the value. */
+  readonly rest: string;
+}
+
+/** Whether what stands after a colon is what a program says of a file, or an image's tag, and no value. */
+function isAfterPath({ name, before, sign, value }: Assignment): boolean {
+  if (!sign.startsWith(':')) return false;
+  return pathBefore.test(before) || (sign === ':' && imageTag.test(value) && !password.test(name));
+}
+
+/** The variable with the folder that a shell is in. */
+function isFolder({ name, value }: Assignment): boolean {
+  return /^pwd$/i.test(name) && /^[/.~]/.test(value);
 }
 
 /** Whether what stands after a name in a sentence is no secret: it is a word, a reference, the rest of the sentence. */
-function isHarmless(name: string, value: string, rest: string): boolean {
-  if (isHarmlessValue(value)) return true;
+function isHarmless(assignment: Assignment): boolean {
+  const { name, value, sign, rest } = assignment;
+  if (value.split(/[,;&]/).every(isHarmlessValue)) return true;
+  if (isAfterPath(assignment) || isFolder(assignment)) return true;
+  if (value.startsWith('<') && /^[^<>\n]{0,64}>/.test(rest)) return true;
   if (plural.test(name) && (letters.test(value) || /^\d{1,6}$/.test(value))) return true;
-  if (password.test(name)) return countOfPassed.test(name) && /^\d{1,6}$/.test(value);
+  if (countOfPassed.test(name)) return /^\d{1,6}$/.test(value) || (sign.includes(':') && letters.test(value));
+  if (password.test(name)) return false;
   // A pass phrase may look like a sentence, a token doesn't.
   return letters.test(value) && sentence.test(rest);
 }
 
+/** Brackets that close what stood around a value without quotation marks. */
+const closing = /[)\]}>]{0,4}$/;
+
+/** The scheme of a header, which is no secret. */
+const schemes =
+  /^(?:bearer|basic|token|negotiate|ntlm|digest|oauth|apikey|key|splunk|genie\s?key|sso-key|hmac|hawk|signature|sharedkey(?:lite)?|aws4-hmac-sha256)$/i;
+
+/** What follows the scheme has been masked already. */
+const maskedHeader = /^[\w-]{1,20} \*{3}$/;
+
+function maskQuoted(match: string, given: string): string {
+  const opening = /^\\{0,7}["']/.exec(given)?.[0] ?? '';
+  const value = given.slice(opening.length);
+  if (isHarmlessValue(value) || (maskedHeader.test(value) && schemes.test(value.slice(0, -mask.length - 1))))
+    return match;
+  return `${match.slice(0, match.length - value.length)}${mask}`;
+}
+
 function maskAssigned(text: string): string {
   return text.replace(assigned, (match, ...groups: unknown[]) => {
-    const [prefix, name, opening, quoted, plain, offset] = groups;
-    const rest = text.slice(Number(offset) + match.length, Number(offset) + match.length + 64);
-    if (typeof quoted === 'string') {
-      const closing = /\\{0,2}$/.exec(quoted)?.[0] ?? '';
-      const value = quoted.slice(0, quoted.length - closing.length);
-      return isHarmlessValue(value) ? match : `${prefix}${opening}${mask}${closing}`;
-    }
-    const value = String(plain);
-    // The scheme of a header is no secret; what follows it is masked already.
-    if (/^(?:bearer|basic|token|negotiate|digest)$/i.test(value) && /^\s/.test(rest)) return match;
-    return isHarmless(String(name), value, rest) ? match : `${prefix}${mask}`;
+    const [name, sign, given, unquoted, offset] = groups;
+    if (typeof given === 'string') return maskQuoted(match, given);
+    const start = Number(offset);
+    const value = String(unquoted);
+    const assignment = {
+      name: String(name),
+      before: text.slice(Math.max(0, start - 96), start),
+      sign: String(sign).trim(),
+      value,
+      rest: text.slice(start + match.length, start + match.length + 64),
+    };
+    if (schemes.test(value) && /^\s/.test(assignment.rest)) return match;
+    if (isHarmless(assignment)) return match;
+    return `${match.slice(0, match.length - value.length)}${mask}${closing.exec(value)?.[0] ?? ''}`;
   });
 }
+
+/** `docker run -u 1000:1000` and `--user www-data:www-data` have a group after the colon. */
+function maskUsers(text: string): string {
+  const hasGroups = containerCommand.test(text) && !/\bcurl\s/.test(text);
+  return text.replace(userOption, (match, prefix: string, user: string, secret: string) => {
+    const isGroup =
+      hasGroups || /^\d{1,10}$/.test(`${user}${secret}`) || (/^\d+:/.test(`${user}:`) && /^\d+$/.test(secret));
+    return isGroup ? match : `${prefix}${user}:${mask}`;
+  });
+}
+
+function maskSecretObject(text: string): string {
+  if (!secretObject.test(text)) return text;
+  return text
+    .replace(
+      secretData,
+      (_match, prefix: string, members: string) => prefix + members.replace(secretMember, `$1${mask}`),
+    )
+    .replace(secretLine, `$1${mask}`);
+}
+
+/** A single word that is shorter than any format, such as a container's name. */
+const shortestText = 16;
+const separator = /[\s=:%<>]/;
+
+/** What every format has in it. */
+const longToken = /[\w.+/~$=-]{16}/;
 
 /**
  * Masks the secrets in a text: whatever follows a name like `password`, and whatever has the format of a known token.
  * What a report says about secrets stays readable.
  */
 export function maskText(text: string): string {
-  return hint.test(text) ? maskMatches(text) : text.slice(0, maxTextLength);
+  if (text.length < shortestText && !separator.test(text)) return text;
+  const known = text.length > maxTextLength ? text.slice(0, maxTextLength) : text;
+  const lowerCase = known.toLowerCase();
+  let masked = maskEach(prefixed, `$1${mask}`, maskSecretObject(known), lowerCase);
+  if (anyCommand.test(masked)) masked = maskOptions(masked);
+  if (lowerCase.includes('-u')) masked = maskUsers(masked);
+  if (anyName.test(masked)) masked = maskNamed(masked);
+  return longToken.test(masked) ? maskEach(formats, mask, masked, lowerCase) : masked;
 }
 
-/** The same, without the quick test. */
-export function maskMatches(text: string): string {
-  let masked = text.length > maxTextLength ? text.slice(0, maxTextLength) : text;
-  for (const pattern of patterns) masked = masked.replace(pattern, `$1${mask}`);
+function maskEach(patterns: readonly Pattern[], by: string, text: string, lowerCase: string): string {
+  let masked = text;
+  for (const [needle, pattern] of patterns) {
+    if (lowerCase.includes(needle)) masked = masked.replace(pattern, by);
+  }
+  return masked;
+}
+
+function maskOptions(text: string): string {
+  let masked = text;
   for (const [command, option] of options) if (command.test(masked)) masked = masked.replace(option, `$1${mask}`);
-  for (const named of [flag, variable]) {
+  return masked;
+}
+
+/** Masks what names say is secret. */
+function maskNamed(text: string): string {
+  let masked = text;
+  for (const named of [flag, variable, said]) {
     masked = masked.replace(named, (match: string, prefix: string, value: string) =>
       isHarmlessValue(value) ? match : `${prefix}${mask}`,
     );
   }
-  masked = maskAssigned(masked);
-  for (const format of formats) masked = masked.replace(format, mask);
-  return masked;
+  masked = masked.replace(marked, (_match, ...groups: unknown[]) => `${groups.slice(0, 3).find(Boolean)}${mask}`);
+  return maskAssigned(masked);
 }
-
-const secretKey = new RegExp(`^${secretNames}$`, 'i');
 
 /** Values that are nested deeper than this are masked whole. */
 const maxDepth = 32;
@@ -173,6 +238,7 @@ function nameOf(key: string, object: object): string {
 function maskMember(name: string, value: unknown, depth: number): unknown {
   if (!secretKey.test(name) || depth > maxDepth) return maskSecrets(value, depth);
   if (typeof value === 'string') return isHarmlessValue(value) ? value : mask;
+  if (typeof value === 'number') return password.test(name) && !countOfPassed.test(name) ? mask : value;
   return Array.isArray(value) ? value.map((item) => maskMember(name, item, depth + 1)) : maskSecrets(value, depth);
 }
 

@@ -108,6 +108,9 @@ const workloads: ReadonlyMap<string, (name: string, namespace: string | undefine
   ['Pod', pod],
 ]);
 
+/** The kinds that have Pods: what is filed under the controller that people know. */
+export const workloadKinds: readonly string[] = [...workloads.keys()];
+
 /** Kubernetes' own groups; a CustomResourceDefinition may have a kind of the same name in another, as Knative has. */
 function isKubernetesGroup(group: string): boolean {
   return !group.includes('.') || group.endsWith('.k8s.io');

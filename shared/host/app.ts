@@ -5,6 +5,7 @@ import type { RequestHead } from '../edge/request-head.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { RawRequest } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
+import type { ObservationAnswers } from '../view/list.ts';
 import { deliverBatch } from './batch.ts';
 import { type Answer, answerRefusal, type Door, type DoorOptions, serveDoor } from './door.ts';
 
@@ -22,8 +23,8 @@ export interface AppOptions extends DoorOptions {
   receive(request: RawRequest): Promise<void>;
   /** Local mode only: the answer to `GET /`, for whoever points a browser here. */
   readonly about?: string;
-  /** Local mode only: the answer to `GET /observations`. */
-  readonly observations?: (query: Readonly<Record<string, unknown>>) => Promise<unknown>;
+  /** Local mode only: the answers to `GET /observations` and what is below it. */
+  readonly observations?: ObservationAnswers;
 }
 
 /** The door for CloudEvents, one or a batch of them. */
@@ -85,9 +86,12 @@ function addPages(app: Express, { isStopping, notReady, metrics, about, observat
   const paths = ['/health', '/ready', '/metrics'];
   if (!observations) return paths;
   app.get('/observations', async (request, response) => {
-    response.json(await observations(request.query));
+    response.json(await observations.list(request.query));
   });
-  return [...paths, '/observations'];
+  app.get('/observations/counts', async (request, response) => {
+    response.json(await observations.counts(request.query));
+  });
+  return [...paths, '/observations', '/observations/counts'];
 }
 
 /** The answers to requests that no page and no door takes. */
@@ -95,8 +99,10 @@ function addFaults(app: Express, paths: readonly string[]): void {
   app.all([...paths], (_request, response) => answerRefusal(response, new Refusal(405, 'the method is not allowed')));
   app.use((_request, response) => answerRefusal(response, new Refusal(404, 'no such path')));
   app.use((error: unknown, _request: Request, response: Response, _next: unknown) => {
+    // Express throws Errors with a status: for a path that can't be decoded, for example.
     const isClientFault = error instanceof Error && 'status' in error && error.status === 400;
-    answerRefusal(response, isClientFault ? new Refusal(400, 'a bad request') : Refusal.from(error));
+    const refusal = isClientFault ? Refusal.from(error, 400, 'a bad request') : Refusal.from(error);
+    answerRefusal(response, refusal);
   });
 }
 

@@ -2,10 +2,18 @@ import type { RequestOptions } from 'node:https';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Credentials } from './credentials.ts';
 
-/** Credentials from the current context of a kubeconfig file, whatever its way to authenticate. Throws an Error. */
-export function kubeconfigCredentials(file: string): Credentials {
+/**
+ * Credentials from a context of a kubeconfig file, its current one unless another is named, whatever its way to
+ * authenticate. Throws an Error.
+ */
+export function kubeconfigCredentials(file: string, context?: string): Credentials {
   const config = new KubeConfig();
   config.loadFromFile(file);
+  if (context !== undefined) {
+    const names = config.getContexts().map(({ name }) => name);
+    if (!names.includes(context)) throw new Error(`it has no context ${context}, only ${names.join(', ')}`);
+    config.setCurrentContext(context);
+  }
   const cluster = config.getCurrentCluster();
   if (!cluster) throw new Error('it has no current context');
 

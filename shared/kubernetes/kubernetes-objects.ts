@@ -15,6 +15,12 @@ const ownerReference = z.looseObject({
   controller: z.boolean().optional(),
 });
 
+const texts = z
+  .record(z.string(), z.string())
+  .nullish()
+  .catch(undefined)
+  .transform((all) => all ?? undefined);
+
 export const objectSchema = z.looseObject({
   apiVersion: z.string(),
   kind: z.string(),
@@ -24,12 +30,8 @@ export const objectSchema = z.looseObject({
     uid: z.string().optional(),
     resourceVersion: z.string().optional(),
     generation: z.number().optional(),
-    labels: z.record(z.string(), z.string()).optional(),
-    annotations: z
-      .record(z.string(), z.string())
-      .nullish()
-      .catch(undefined)
-      .transform((all) => all ?? undefined),
+    labels: texts,
+    annotations: texts,
     ownerReferences: z
       .array(ownerReference)
       .nullish()

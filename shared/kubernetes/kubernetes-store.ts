@@ -24,7 +24,7 @@ async function deleteObservation(client: ApiClient, ref: StoredRef, signal: Abor
 
 /** Observations as Kubernetes objects. */
 export function createKubernetesStore(options: ObservationListsOptions): Store & ObservationReader {
-  const { client, watchNamespace } = options;
+  const { client } = options;
   return {
     create: createObservationCreates(client),
     names: (query, signal) => listNames(options, query, signal),
@@ -34,6 +34,6 @@ export function createKubernetesStore(options: ObservationListsOptions): Store &
     patch: (stored, patch, signal) => patchObservation(client, stored, patch, signal),
     addSeries: (ref, addition, signal) => addSeries(client, ref, addition, signal),
     delete: (ref, signal) => deleteObservation(client, ref, signal),
-    read: createObservationReads(client, watchNamespace),
+    ...createObservationReads(options),
   };
 }

@@ -1,89 +1,141 @@
 import * as z from 'zod';
-import { group } from '../api/group.ts';
-import { statusSchema } from '../api/series.ts';
-import { severities } from '../finding/severity.ts';
+import type { Observation } from '../api/observation.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { ObservationReader, ReadQuery } from '../view/observation-reader.ts';
-import type { ApiClient } from './api-client.ts';
+import { createCountTally, groupValueOf } from '../view/counts.ts';
+import type { ObservationList, ObservationReader, ReadQuery } from '../view/observation-reader.ts';
+import { sortObservations } from '../view/order.ts';
+import { partsOf, type Selection } from '../view/selection.ts';
 import { setUpFault } from './api-status.ts';
+import { listNames, type ObservationListsOptions } from './observation-lists.ts';
 import { observationPath } from './observation-path.ts';
+import { readObservation, readObservationList } from './observation-schema.ts';
+import { selectorsOf } from './observation-selectors.ts';
 
 const readMilliseconds = 30_000;
 
-const stringMap = z.record(z.string(), z.string());
+const itemsPerPage = 500;
 
-const actorSchema = z.object({
-  username: z.string().default(''),
-  groups: z.array(z.string()).exactOptional(),
-  sourceIP: z.string().exactOptional(),
-  userAgent: z.string().exactOptional(),
-  via: z.string().exactOptional(),
+/** How many pages of the API server one read looks through for what only we can compare. */
+const pagesPerRead = 10;
+const itemsPerRead = pagesPerRead * itemsPerPage;
+
+/** Where a read continues: at a page of the API server, after the item with this key. */
+const startSchema = z.strictObject({
+  page: z.string().optional(),
+  after: z.string().optional(),
 });
 
-const observationSchema = z.looseObject({
-  metadata: z.object({
-    namespace: z.string(),
-    name: z.string(),
-    uid: z.string(),
-    resourceVersion: z.string(),
-    creationTimestamp: z.string(),
-    labels: stringMap.default({}),
-    annotations: stringMap.default({}),
-  }),
-  spec: z.looseObject({
-    source: z.string(),
-    category: z.string(),
-    severity: z.string().transform((word) => severities.find((one) => one === word.toUpperCase()) ?? 'UNKNOWN'),
-    eventType: z.string(),
-    rule: z.string().exactOptional(),
-    summary: z.string().exactOptional(),
-    actor: actorSchema.exactOptional(),
-    remediation: z.string().exactOptional(),
-    references: z.array(z.string()).exactOptional(),
-    resource: z
-      .object({
-        apiVersion: z.string().optional(),
-        kind: z.string().default(''),
-        name: z.string().optional(),
-        namespace: z.string().optional(),
-      })
-      .exactOptional(),
-    details: z.record(z.string(), z.unknown()).default({}),
-    detectedAt: z.string().default(''),
-    ttlSecondsAfterCreation: z.number().default(0),
-  }),
-  status: statusSchema.exactOptional(),
-});
+type Start = z.infer<typeof startSchema>;
 
-const listSchema = z.object({
-  items: z.array(observationSchema),
-  metadata: z.object({ continue: z.string().optional() }),
-});
+function encodeStart(start: Start): string {
+  return Buffer.from(JSON.stringify(start)).toString('base64url');
+}
 
-function fieldSelectorOf({ source, severity }: ReadQuery): string | undefined {
-  const fields = Object.entries({ 'spec.source': source, 'spec.severity': severity });
-  const wanted = fields.filter(([, value]) => value !== undefined).map(([field, value]) => `${field}=${value}`);
-  return wanted.length > 0 ? wanted.join(',') : undefined;
+function badContinue(cause?: unknown): Refusal {
+  return new Refusal(400, 'a bad query', { path: 'continue', cause });
+}
+
+function decodeStart(token: string | undefined): Start {
+  if (token === undefined) return {};
+  try {
+    return startSchema.parse(JSON.parse(Buffer.from(token, 'base64url').toString()));
+  } catch (cause) {
+    throw badContinue(cause);
+  }
+}
+
+/** The order of these keys is the API server's. */
+function keyOf({ metadata }: Observation): string {
+  return `${metadata.namespace}/${metadata.name}`;
+}
+
+/** One page of the API server. */
+async function listPage(
+  { client, watchNamespace }: ObservationListsOptions,
+  selection: Selection,
+  limit: number,
+  page: string | undefined,
+) {
+  const response = await client.request({
+    method: 'GET',
+    path: observationPath(selection.namespace ?? watchNamespace),
+    query: { ...selectorsOf(selection), limit: String(limit), continue: page },
+    signal: AbortSignal.timeout(readMilliseconds),
+  });
+  // A page that is asked for late is no longer there: 410.
+  if (page !== undefined && (response.status === 400 || response.status === 410)) throw badContinue();
+  if (response.status !== 200) throw setUpFault('listing Observations', response);
+  return readObservationList(response.body);
+}
+
+/** Up to `limit` of what is selected, in the API server's order. */
+async function readPage(options: ObservationListsOptions, query: ReadQuery): Promise<ObservationList> {
+  const { limit } = query;
+  const { test } = partsOf(query);
+  const items: Observation[] = [];
+  let { page, after } = decodeStart(query.continue);
+  for (let pages = 0; pages < pagesPerRead && items.length < limit; pages += 1) {
+    const size = test ? itemsPerPage : Math.min(itemsPerPage, limit - items.length);
+    const list = await listPage(options, query, size, page);
+    const begin = after;
+    const rest = begin === undefined ? list.items : list.items.filter((item) => keyOf(item) > begin);
+    const selected = test ? rest.filter(({ spec }) => test(spec)) : rest;
+    const fitting = selected.slice(0, limit - items.length);
+    items.push(...fitting);
+    const last = fitting.at(-1);
+    if (last && fitting.length < selected.length) return { items, continue: encodeStart({ page, after: keyOf(last) }) };
+    if (list.continue === '') return { items };
+    page = list.continue;
+    after = undefined;
+  }
+  return { items, continue: encodeStart({ page }) };
+}
+
+/** One Observation; `undefined` if there is none of that name. */
+async function getOne({ client }: ObservationListsOptions, namespace: string, name: string) {
+  const path = observationPath(namespace, name);
+  const response = await client.request({ method: 'GET', path, signal: AbortSignal.timeout(readMilliseconds) });
+  if (response.status === 404) return undefined;
+  if (response.status !== 200) throw setUpFault('reading Observations', response);
+  return readObservation(response.body);
+}
+
+/** Where the Observations with this text in their names are; if it is the whole name of any, only those. */
+async function placesOf(options: ObservationListsOptions, text: string, namespace: string | undefined, limit: number) {
+  const found: { readonly namespace: string; readonly name: string }[] = [];
+  for await (const { ref } of listNames(options, { namespace }, AbortSignal.timeout(readMilliseconds))) {
+    if (ref.name === text || (ref.name.includes(text) && found.length < limit)) found.push(ref);
+  }
+  const exact = found.filter(({ name }) => name === text);
+  return exact.length > 0 ? exact : found;
 }
 
 /** Reads whole Observations, in `watchNamespace` unless the query names another. */
-export function createObservationReads(
-  client: ApiClient,
-  watchNamespace: string | undefined,
-): ObservationReader['read'] {
-  return async (query) => {
-    const response = await client.request({
-      method: 'GET',
-      path: observationPath(query.namespace ?? watchNamespace),
-      query: { fieldSelector: fieldSelectorOf(query), limit: String(query.limit), continue: query.continue },
-      signal: AbortSignal.timeout(readMilliseconds),
-    });
-    if (response.status === 400 || response.status === 410) throw new Refusal(400, 'a bad query', { path: 'continue' });
-    if (response.status !== 200) throw setUpFault('listing Observations', response);
-    const { items, metadata } = listSchema.parse(response.body);
-    const typed = { apiVersion: `${group}/v1`, kind: 'Observation' } as const;
-    // First, for people to read, and last, for it to hold whatever the item says.
-    const whole = items.map((item) => ({ ...typed, ...item, ...typed }));
-    return metadata.continue ? { items: whole, continue: metadata.continue } : { items: whole };
+export function createObservationReads(options: ObservationListsOptions): ObservationReader {
+  return {
+    sortsAcrossPages: false,
+
+    async read(query) {
+      const { items, continue: next } = await readPage(options, query);
+      const sorted = query.sort ? sortObservations(items, query.sort) : items;
+      return next === undefined ? { items: sorted } : { items: sorted, continue: next };
+    },
+
+    async counts(selection, by) {
+      const tally = createCountTally();
+      let next: string | undefined;
+      do {
+        const list = await readPage(options, { ...selection, limit: itemsPerRead, continue: next });
+        for (const item of list.items) tally.add(groupValueOf(item, by), item.spec.severity);
+        next = list.continue;
+      } while (next !== undefined);
+      return tally.counts();
+    },
+
+    async findByName(text, namespace, limit) {
+      const places = await placesOf(options, text, namespace, limit);
+      const found = await Promise.all(places.map((place) => getOne(options, place.namespace, place.name)));
+      return found.filter((one) => one !== undefined);
+    },
   };
 }

@@ -1,77 +1,19 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
-import * as z from 'zod';
-import { group } from '../api/group.ts';
-import { exceptionAnnotation, expiresAt, historyAnnotation, labels as labelNames, laterExpiry } from '../api/labels.ts';
-import { type Series, seriesWith, statusSchema } from '../api/series.ts';
-import { severities } from '../finding/severity.ts';
+import { exceptionAnnotation, expiresAt, labels as labelNames, laterExpiry } from '../api/labels.ts';
+import { seriesWith } from '../api/series.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { Expired, NamesQuery, ObservationPatch, SeriesAddition, Stored, StoredRef } from '../function/stores.ts';
-import type { ObservationList, ReadQuery } from '../view/observation-reader.ts';
+import {
+  objectRowSchema,
+  objectSchema,
+  rowColumns,
+  rowSchema,
+  type StoredObject,
+  type StoredRow,
+  type StoredSpec,
+  seriesColumn,
+} from './embedded-objects.ts';
 import { diskIsFull } from './store-health.ts';
-
-const stringMap = z.record(z.string(), z.string());
-
-const rowSchema = z.object({
-  place: z.string(),
-  name: z.string(),
-  uid: z.string(),
-  version: z.number(),
-  created_at: z.number(),
-  source: z.string(),
-  history: z.string().nullable(),
-  labels: z.string().transform((text) => stringMap.parse(JSON.parse(text))),
-});
-
-const seriesColumn = z
-  .string()
-  .nullable()
-  .transform((text) => seriesIn(text));
-
-const objectRowSchema = rowSchema.extend({ series: seriesColumn, object: z.string() });
-
-const actorSchema = z.object({
-  username: z.string(),
-  groups: z.array(z.string()).exactOptional(),
-  sourceIP: z.string().exactOptional(),
-  userAgent: z.string().exactOptional(),
-  via: z.string().exactOptional(),
-});
-
-/** Only the outline of a stored object: it was checked in full before it was stored. */
-const objectSchema = z.looseObject({
-  apiVersion: z.literal(`${group}/v1`),
-  kind: z.literal('Observation'),
-  metadata: z.object({
-    name: z.string(),
-    namespace: z.string(),
-    labels: stringMap,
-    annotations: stringMap,
-  }),
-  spec: z.object({
-    source: z.string(),
-    category: z.string(),
-    severity: z.enum(severities),
-    eventType: z.string(),
-    rule: z.string().exactOptional(),
-    summary: z.string().exactOptional(),
-    actor: actorSchema.exactOptional(),
-    remediation: z.string().exactOptional(),
-    references: z.array(z.string()).exactOptional(),
-    resource: z
-      .object({
-        apiVersion: z.string().optional(),
-        kind: z.string(),
-        name: z.string().optional(),
-        namespace: z.string().optional(),
-      })
-      .exactOptional(),
-    details: z.record(z.string(), z.unknown()),
-    detectedAt: z.string(),
-    ttlSecondsAfterCreation: z.number(),
-  }),
-});
-
-const rowColumns = 'place, name, uid, version, created_at, source, history, labels';
 
 const rowsPerPage = 500;
 
@@ -101,14 +43,14 @@ export function nullable(value: string | number | undefined): SQLInputValue {
   return value ?? null;
 }
 
-function storedOf(row: z.infer<typeof rowSchema>): Stored {
+function storedOf(row: StoredRow): Stored {
   const { place, name, uid, version, created_at: createdAt, labels } = row;
   const ref = { namespace: place.slice(0, -1), name, uid, version: String(version) };
   return { ref, labels, history: row.history ?? undefined, hasAnnotations: true, createdAt };
 }
 
 /** A condition for each column with a value: it must equal that, or one of several. */
-function conditionsOf(columns: Readonly<Record<string, string | readonly string[] | undefined>>) {
+export function conditionsOf(columns: Readonly<Record<string, string | readonly string[] | undefined>>) {
   const conditions = ['true'];
   const values: SQLInputValue[] = [];
   for (const [column, wanted] of Object.entries(columns)) {
@@ -158,15 +100,11 @@ export function findRow(database: DatabaseSync, namespace: string, name: string)
   return row && storedOf(rowSchema.parse(row));
 }
 
-type StoredSpec = z.infer<typeof objectSchema>['spec'];
-
 function specWith(spec: StoredSpec, facts: NonNullable<ObservationPatch['facts']>): object {
   const { severity: _severity, summary: _summary, remediation: _remediation, ...rest } = spec;
   const { references: _references, details: _details, ...kept } = rest;
   return { ...kept, ...facts };
 }
-
-type StoredObject = z.infer<typeof objectSchema>;
 
 /** The object with new facts, or with the annotation of an exception; `undefined` if neither is given. */
 function objectWith(text: string, { facts, exception }: ObservationPatch): StoredObject | undefined {
@@ -211,10 +149,6 @@ export function patchRow(database: DatabaseSync, { ref }: Stored, patch: Observa
   return update.run(...changes, ...key).changes === 1;
 }
 
-function seriesIn(text: string | null): Series | undefined {
-  return text === null ? undefined : statusSchema.parse({ series: JSON.parse(text) }).series;
-}
-
 const seriesRowSchema = rowSchema.pick({ version: true, labels: true }).extend({ series: seriesColumn });
 
 export function addSeriesToRow(
@@ -244,40 +178,4 @@ export function deleteRow(database: DatabaseSync, { namespace, name, uid, versio
     'DELETE FROM observations WHERE place = ? AND name = ? AND uid = ? AND version = ?',
   );
   return statement.run(placeOf(namespace), name, uid, Number(version)).changes === 1;
-}
-
-export function readPage(database: DatabaseSync, query: ReadQuery): ObservationList {
-  const { source, severity, namespace, limit } = query;
-  const { where, values } = conditionsOf({ source, severity, place: namespace && placeOf(namespace) });
-  const statement = database.prepare(
-    `SELECT ${rowColumns}, series, object FROM observations
-     WHERE (place, name) > (?, ?) AND ${where} ORDER BY place, name LIMIT ?`,
-  );
-  const start = query.continue === undefined ? ['', ''] : decodeContinue(query.continue);
-  const rows = statement.all(...start, ...values, limit + 1);
-  const items = rows.slice(0, limit).map((row) => {
-    const { object, ...columns } = objectRowSchema.parse(row);
-    const { apiVersion, kind, metadata, spec } = objectSchema.parse(JSON.parse(object));
-    const { uid, created_at: createdAt, labels, version } = columns;
-    const creationTimestamp = new Date(createdAt).toISOString();
-    const annotations = {
-      ...metadata.annotations,
-      ...(columns.history !== null && { [historyAnnotation]: columns.history }),
-    };
-    const stored = { ...metadata, labels, annotations, uid, resourceVersion: String(version), creationTimestamp };
-    const { series } = columns;
-    return { apiVersion, kind, metadata: stored, spec, ...(series && { status: { series } }) };
-  });
-  const last = items.at(-1);
-  return rows.length > limit && last ? { items, continue: encodeContinue(last.metadata) } : { items };
-}
-
-function encodeContinue({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
-  return Buffer.from(`${namespace}/${name}`).toString('base64url');
-}
-
-function decodeContinue(token: string): [place: string, name: string] {
-  const [namespace, name, ...more] = Buffer.from(token, 'base64url').toString().split('/');
-  if (namespace && name && more.length === 0) return [placeOf(namespace), name];
-  throw new Refusal(400, 'a bad query', { path: 'continue' });
 }

@@ -7,6 +7,8 @@ import type { Observation } from '../api/observation.ts';
 import type { Refusal } from '../function/refusal.ts';
 import type { Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
+import { countRows } from './embedded-counts.ts';
+import { findRows, readPage } from './embedded-reads.ts';
 import {
   addSeriesToRow,
   deleteRow,
@@ -16,10 +18,10 @@ import {
   nullable,
   patchRow,
   placeOf,
-  readPage,
   storageFault,
   storedRows,
 } from './embedded-rows.ts';
+import { hasSeverityIndex, severityIndex } from './embedded-selection.ts';
 
 /**
  * The table keeps its row ids: keys are hashes, and without row ids the rows, which are large, would be inserted all over
@@ -59,8 +61,6 @@ export interface EmbeddedStoreOptions {
   /** Folder of the database; `:memory:` keeps everything in memory. */
   readonly data: string;
   readonly now: () => number;
-  /** Neither changes nor creates anything; the database must already exist. */
-  readonly isReadOnly?: boolean;
 }
 
 export type EmbeddedStore = Store & ObservationReader & { close(): void };
@@ -76,17 +76,6 @@ function missingColumns(database: DatabaseSync): string[] {
   return ['report', 'history', 'series'].filter((column) => !columns.has(column));
 }
 
-function openToRead(data: string): DatabaseSync {
-  const database = new DatabaseSync(join(data, databaseFile), { readOnly: true });
-  database.exec('PRAGMA busy_timeout = 5000');
-  const missing = missingColumns(database).map((column) => `NULL AS ${column}`);
-  // A temporary view hides the table of that name, which may not be changed.
-  if (missing.length > 0) {
-    database.exec(`CREATE TEMP VIEW observations AS SELECT *, ${missing.join(', ')} FROM main.observations`);
-  }
-  return database;
-}
-
 function open(data: string): DatabaseSync {
   if (data !== ':memory:') mkdirSync(data, { recursive: true });
   const database = new DatabaseSync(data === ':memory:' ? data : join(data, databaseFile));
@@ -95,6 +84,7 @@ function open(data: string): DatabaseSync {
   database.exec(schema);
   for (const column of missingColumns(database)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
   database.exec(reportIndex);
+  database.exec(severityIndex);
   return database;
 }
 
@@ -125,8 +115,7 @@ function createInsert(database: DatabaseSync, now: () => number): (object: Obser
 
 /** Commits creates that arrive together in one transaction: one write to the disk for all of them. */
 function createBatches(database: DatabaseSync, now: () => number) {
-  // Not before it is needed: a database that is only read may still be one of version 0.1.0.
-  let insert: ReturnType<typeof createInsert> | undefined;
+  const insert = createInsert(database, now);
   const begin = database.prepare('BEGIN IMMEDIATE');
   const commit = database.prepare('COMMIT');
   let pending: PendingCreate[] = [];
@@ -135,10 +124,8 @@ function createBatches(database: DatabaseSync, now: () => number) {
     const batch = pending;
     pending = [];
     try {
-      const insertOne = insert ?? createInsert(database, now);
-      insert = insertOne;
       begin.run();
-      const results = batch.map(({ object }) => insertOne(object));
+      const results = batch.map(({ object }) => insert(object));
       commit.run();
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] ?? 'exists');
     } catch (cause) {
@@ -162,9 +149,40 @@ function createBatches(database: DatabaseSync, now: () => number) {
   };
 }
 
+function createReads(database: DatabaseSync): ObservationReader {
+  return {
+    sortsAcrossPages: hasSeverityIndex(database),
+
+    async read(query) {
+      return guarded(() => readPage(database, query));
+    },
+
+    async counts(selection, by) {
+      return guarded(() => countRows(database, selection, by));
+    },
+
+    async findByName(text, namespace, limit) {
+      return guarded(() => findRows(database, text, namespace, limit));
+    },
+  };
+}
+
+/** The Observations of a database that exists, which may be one of an older version. Changes and creates nothing. */
+export function openEmbeddedReader(data: string): ObservationReader & { close(): void } {
+  const database = new DatabaseSync(join(data, databaseFile), { readOnly: true });
+  database.exec('PRAGMA busy_timeout = 5000');
+  const missing = missingColumns(database).map((column) => `NULL AS ${column}`);
+  // A temporary view hides the table of that name, which may not be changed.
+  if (missing.length > 0) {
+    const columns = ['rowid AS rowid', '*', ...missing].join(', ');
+    database.exec(`CREATE TEMP VIEW observations AS SELECT ${columns} FROM main.observations`);
+  }
+  return { ...createReads(database), close: () => database.close() };
+}
+
 /** Observations in SQLite. */
-export function createEmbeddedStore({ data, now, isReadOnly = false }: EmbeddedStoreOptions): EmbeddedStore {
-  const database = isReadOnly ? openToRead(data) : open(data);
+export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): EmbeddedStore {
+  const database = open(data);
   const batches = createBatches(database, now);
   return {
     create: batches.create,
@@ -196,9 +214,7 @@ export function createEmbeddedStore({ data, now, isReadOnly = false }: EmbeddedS
       return guarded(() => deleteRow(database, ref));
     },
 
-    async read(query) {
-      return guarded(() => readPage(database, query));
-    },
+    ...createReads(database),
 
     close() {
       batches.finish();

@@ -12,7 +12,7 @@ import type { LineWriter } from '../host/line-writer.ts';
 import type { ProcessLog } from '../host/log.ts';
 import { createMetrics, type Metrics } from '../host/metrics.ts';
 import { sleep } from '../host/sleep.ts';
-import { observationList } from '../view/list.ts';
+import { createObservationAnswers } from '../view/list.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createLocalBroker, type LocalBroker } from './broker.ts';
 import { createChangeObserver } from './change-observer.ts';
@@ -197,7 +197,7 @@ function listen(shared: Shared, { broker, health, bindings, infos }: ListenOptio
     port: args.port ?? settings.PORT,
     notReady: () => health?.reason(),
     about: aboutPage(infos),
-    observations: (query) => observationList(stores.store, query),
+    observations: createObservationAnswers(stores.store, clock.now),
     async route(event, signal) {
       const count = await broker.route(event, signal);
       if (count > 0) return;

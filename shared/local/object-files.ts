@@ -13,6 +13,12 @@ const ownerReference = z.looseObject({
   controller: z.boolean().optional(),
 });
 
+/** Labels or annotations; `labels:` with nothing below it is as good as none. */
+const texts = z
+  .record(z.string(), z.string())
+  .nullish()
+  .transform((map) => map ?? undefined);
+
 /** Checks what identifies an object, and no more: the sources' own schemas check its content. */
 const objectSchema = z.looseObject({
   apiVersion: z.string().min(1),
@@ -21,8 +27,8 @@ const objectSchema = z.looseObject({
     name: z.string().min(1),
     namespace: z.string().min(1).optional(),
     uid: z.string().optional(),
-    labels: z.record(z.string(), z.string()).optional(),
-    annotations: z.record(z.string(), z.string()).optional(),
+    labels: texts,
+    annotations: texts,
     ownerReferences: z.array(ownerReference).optional().catch(undefined),
     creationTimestamp: z.string().nullish(),
     deletionTimestamp: z.string().nullish(),

@@ -1,106 +1,135 @@
 import type { Observation } from '../api/observation.ts';
-import { severities } from '../finding/severity.ts';
 import { sleep } from '../host/sleep.ts';
+import { totalOf } from '../view/counts.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
-import { bySeverity } from '../view/table.ts';
-import { defaultData, parseCommand, UsageError } from './arguments.ts';
-import { takenByNpm } from './npm-flags.ts';
-import { createPrinter, type Output, outputs } from './observations-printer.ts';
+import { sortObservations } from '../view/order.ts';
+import type { Selection } from '../view/selection.ts';
+import { UsageError } from './arguments.ts';
+import { type ObservationsArguments, type Place, parseObservationsArguments, usage } from './observations-arguments.ts';
+import {
+  candidateLines,
+  createChangePrinter,
+  createCountsPrinter,
+  printCounts,
+  printList,
+  printOne,
+} from './observations-printer.ts';
 import { endWithReader } from './standard-streams.ts';
-
-const usage = `Usage: npm run observations -- [options]
-  Prints the stored observations, worst first.
-
-Options:
-  --source S             from this source only
-  --severity S           ${severities.join(', ')}
-  -n, --namespace N      in this namespace only
-  -o, --output FORMAT    ${outputs.join(', ')}
-  -w, --watch            keep printing what is new or has changed
-  --data DIR             folder of the embedded store (${defaultData})
-  --kubeconfig FILE      read that cluster instead
-  --help                 show this`;
-
-const options = {
-  data: { type: 'string' },
-  kubeconfig: { type: 'string' },
-  source: { type: 'string' },
-  severity: { type: 'string' },
-  namespace: { type: 'string', short: 'n' },
-  watch: { type: 'boolean', short: 'w' },
-  output: { type: 'string', short: 'o' },
-  help: { type: 'boolean' },
-} as const;
+import { blaming } from './start-errors.ts';
 
 const watchMilliseconds = 1000;
-const pageSize = 500;
+/** Large, since a page that ends in the middle of one of the API server's makes that read the same one again. */
+const pageSize = 5000;
+const maxCandidates = 20;
 
-function outputOf(word: string | undefined): Output {
-  const output = outputs.find((one) => one === (word ?? 'table'));
-  if (output === undefined) throw new UsageError(`-o takes ${outputs.join(', ')}, not ${word}`, usage);
-  return output;
-}
-
-function parse(args: readonly string[]) {
-  const taken = takenByNpm(process.env, options, 'npm run observations');
-  if (taken !== undefined) throw new UsageError(taken, usage);
-  const { values } = parseCommand({ args: [...args], options }, usage);
-  const severity = values.severity?.toUpperCase();
-  if (severity !== undefined && !severities.some((one) => one === severity)) {
-    throw new UsageError(`--severity takes ${severities.join(', ')}`, usage);
-  }
-  if (values.data !== undefined && values.kubeconfig !== undefined) {
-    throw new UsageError("--data and --kubeconfig can't be used together", usage);
-  }
-  return { ...values, severity, output: outputOf(values.output) };
-}
-
-type Parsed = ReturnType<typeof parse>;
-
-async function openReader({ kubeconfig, data = defaultData }: Parsed): Promise<ObservationReader> {
+async function openReader({ data, kubeconfig, context }: Place): Promise<ObservationReader> {
   if (kubeconfig !== undefined) {
     const { kubeconfigCredentials } = await import('../kubernetes/kubeconfig.ts');
     const { connectCluster } = await import('../kubernetes/cluster.ts');
-    const credentials = kubeconfigCredentials(kubeconfig);
+    const credentials = blaming(`--kubeconfig ${kubeconfig}`, () => kubeconfigCredentials(kubeconfig, context));
     return connectCluster({ credentials, sleep, watchNamespace: undefined, defaultTtl: 0, attemptSeconds: 30 }).store;
   }
   const { checkDatabase } = await import('./check-database.ts');
   if (!checkDatabase(data)) {
     throw new Error(`no store in ${data}: start zen-watcher first ("npm start"), or name its folder with --data`);
   }
-  const { createEmbeddedStore } = await import('./embedded-store.ts');
-  return createEmbeddedStore({ data, now: Date.now, isReadOnly: true });
+  const { openEmbeddedReader } = await import('./embedded-store.ts');
+  return openEmbeddedReader(data);
 }
 
-async function readAll(reader: ObservationReader, { source, severity, namespace }: Parsed): Promise<Observation[]> {
+type One = Extract<ObservationsArguments, { mode: 'one' }>;
+type Many = Extract<ObservationsArguments, { mode: 'list' | 'counts' }>;
+
+async function showOne(reader: ObservationReader, { name, namespace, output }: One): Promise<void> {
+  // A table on a narrow terminal ends names with this mark.
+  const text = name.replace(/…$/, '');
+  const found = await reader.findByName(text, namespace, maxCandidates + 1);
+  const [first, second] = found;
+  if (first === undefined) throw new Error(`no Observation has ${text} in its name`);
+  if (second === undefined) {
+    printOne(first, output);
+    return;
+  }
+  const shown = found.slice(0, maxCandidates);
+  const many = found.length > shown.length ? `more than ${shown.length}` : String(shown.length);
+  throw new Error([`${many} Observations have ${text} in their names:`, ...candidateLines(shown)].join('\n'));
+}
+
+async function readSelected(
+  reader: ObservationReader,
+  selection: Selection,
+  { sort, limit = Number.POSITIVE_INFINITY }: Many,
+): Promise<Observation[]> {
+  const isOrdered = reader.sortsAcrossPages;
   const all: Observation[] = [];
   let token: string | undefined;
   do {
-    const page = await reader.read({ source, severity, namespace, limit: pageSize, continue: token });
+    const page = await reader.read({
+      ...selection,
+      ...(isOrdered && { sort }),
+      limit: Math.min(pageSize, isOrdered ? limit - all.length : pageSize),
+      continue: token,
+    });
     all.push(...page.items);
     token = page.continue;
-  } while (token !== undefined);
-  return all.sort(bySeverity);
+  } while (token !== undefined && !(isOrdered && all.length >= limit));
+  return isOrdered ? all : sortObservations(all, sort).slice(0, limit);
+}
+
+/** Tells how many are left out because they are resolved. */
+async function tellHidden(reader: ObservationReader, { hidesResolved, selectionAt }: Many): Promise<void> {
+  if (!hidesResolved) return;
+  const hidden = totalOf(await reader.counts({ ...selectionAt(Date.now()), states: ['resolved'] }, 'source'));
+  if (hidden > 0) process.stderr.write(`${hidden} resolved not shown: add --state resolved, or --state all\n`);
+}
+
+/** Calls `show` until the user has had enough. */
+async function repeatedly(show: () => Promise<void>): Promise<void> {
+  const stopping = new AbortController();
+  process.once('SIGINT', () => stopping.abort());
+  while (!stopping.signal.aborted) {
+    await show();
+    await sleep(watchMilliseconds, stopping.signal);
+  }
+}
+
+async function showCounts(reader: ObservationReader, request: Many): Promise<void> {
+  const { selectionAt, by, isWatching } = request;
+  const count = () => reader.counts(selectionAt(Date.now()), by);
+  if (isWatching) {
+    const print = createCountsPrinter(request);
+    await repeatedly(async () => print(await count()));
+    return;
+  }
+  printCounts(await count(), request);
+  await tellHidden(reader, request);
+}
+
+async function showList(reader: ObservationReader, request: Many): Promise<void> {
+  const { selectionAt, hidesResolved, output, isWatching } = request;
+  if (!isWatching) {
+    printList(await readSelected(reader, selectionAt(Date.now()), request), output);
+    await tellHidden(reader, request);
+    return;
+  }
+  const printer = createChangePrinter(output, hidesResolved);
+  await repeatedly(async () => {
+    const now = selectionAt(Date.now());
+    printer.print(await readSelected(reader, hidesResolved ? { ...now, states: undefined } : now, request));
+  });
 }
 
 async function main(): Promise<void> {
   endWithReader('observations');
-  const parsed = parse(process.argv.slice(2));
-  if (parsed.help) {
+  const request = parseObservationsArguments(process.argv.slice(2), process.env);
+  if (request.mode === 'help') {
     process.stdout.write(`${usage}\n`);
     return;
   }
-  const reader = await openReader(parsed);
-  const print = createPrinter(parsed.output, parsed.watch ?? false);
-  print(await readAll(reader, parsed));
-  if (!parsed.watch) return;
-  const stopping = new AbortController();
-  process.once('SIGINT', () => stopping.abort());
-  for (;;) {
-    await sleep(watchMilliseconds, stopping.signal);
-    if (stopping.signal.aborted) return;
-    print(await readAll(reader, parsed));
-  }
+  const reader = await openReader(request.place);
+  if (request.mode === 'one') await showOne(reader, request);
+  else if (request.mode === 'counts') await showCounts(reader, request);
+  else await showList(reader, request);
 }
 
 main().catch((error: unknown) => {

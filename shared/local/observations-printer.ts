@@ -1,62 +1,114 @@
 import { stringify } from 'yaml';
 import type { Observation } from '../api/observation.ts';
-import { countsOf, tableOf } from '../view/table.ts';
+import { type Count, type Grouping, totalOf } from '../view/counts.ts';
+import { csvOf } from '../view/csv.ts';
+import { describeFinding } from '../view/one-finding.ts';
+import { stateOf } from '../view/selection.ts';
+import { countsTableOf, tableOf } from '../view/table.ts';
+import type { Output } from './observations-arguments.ts';
 
-export const outputs = ['table', 'wide', 'json', 'yaml', 'counts'] as const;
+const leastColumns = 80;
 
-export type Output = (typeof outputs)[number];
-
-function write(lines: readonly string[]): void {
-  if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`);
+/** How many cells a line may take; `undefined`, any number, unless a terminal shows it. */
+function screenWidth(): number | undefined {
+  return process.stdout.isTTY ? Math.max(leastColumns, process.stdout.columns) : undefined;
 }
 
-function printOnce(objects: readonly Observation[], output: Output): void {
-  if (output === 'json' || output === 'yaml') {
-    const list = { apiVersion: 'v1', kind: 'List', items: objects };
-    write([output === 'json' ? JSON.stringify(list, null, 2) : stringify(list).trimEnd()]);
-  } else if (objects.length === 0) process.stderr.write('No observations found\n');
-  else write(output === 'counts' ? countsOf(objects) : tableOf(objects, Date.now(), output === 'wide'));
+function write(lines: readonly string[], lineEnd = '\n'): void {
+  if (lines.length > 0) process.stdout.write(lines.join(lineEnd) + lineEnd);
+}
+
+function writeValue(value: unknown, output: 'json' | 'yaml'): void {
+  write([output === 'json' ? JSON.stringify(value, null, 2) : stringify(value).trimEnd()]);
+}
+
+function tableFor(objects: readonly Observation[], output: Output): string[] {
+  return tableOf(objects, { now: Date.now(), isWide: output === 'wide', width: screenWidth() });
+}
+
+export function printOne(object: Observation, output: Output): void {
+  if (output === 'json' || output === 'yaml') writeValue(object, output);
+  else write(describeFinding(object, { now: Date.now(), width: screenWidth() }));
+}
+
+/** What a name might mean, as lines. */
+export function candidateLines(objects: readonly Observation[]): string[] {
+  return tableFor(objects, 'table');
+}
+
+export function printList(objects: readonly Observation[], output: Output): void {
+  if (output === 'json' || output === 'yaml') writeValue({ apiVersion: 'v1', kind: 'List', items: objects }, output);
+  else if (output === 'csv') write(csvOf(objects), '\r\n');
+  else if (objects.length > 0) write(tableFor(objects, output));
+  else process.stderr.write('No observations found\n');
+}
+
+export interface CountsOptions {
+  readonly by: Grouping;
+  readonly limit: number | undefined;
+  readonly output: Output;
+}
+
+export function printCounts(counts: readonly Count[], { by, limit, output }: CountsOptions): void {
+  const items = counts.slice(0, limit);
+  if (output === 'json' || output === 'yaml') writeValue({ by, total: totalOf(counts), items }, output);
+  else if (counts.length > 0) write(countsTableOf(counts, { by, limit, width: screenWidth() }));
+  else process.stderr.write('No observations found\n');
 }
 
 /** The part of an object that can change, with its identity. */
-function stateOf({ metadata }: Observation): string {
+function versionOf({ metadata }: Observation): string {
   return JSON.stringify([metadata.namespace, metadata.name, metadata.labels]);
 }
 
-/** The lines for new or changed objects; the first time with the header above them. */
-function linesOf(objects: readonly Observation[], output: Output, isFirst: boolean): string[] {
-  switch (output) {
-    case 'json':
-      return objects.map((object) => JSON.stringify(object));
-    case 'yaml':
-      return objects.map((object) => `---\n${stringify(object).trimEnd()}`);
-    default: {
-      const [header = '', ...rows] = tableOf(objects, Date.now(), output === 'wide');
-      return isFirst ? [header, ...rows] : rows;
-    }
-  }
+interface Printer {
+  /** Prints those objects that are new or have changed since the last call. */
+  print(all: readonly Observation[]): void;
 }
 
 /**
- * Returns a function that prints all stored objects. With `isWatching`, later calls print only what is new or has changed
- * since the last one, in kubectl's format: one JSON object per line, one YAML document per object. Counts are printed in
- * full whenever they change.
+ * Prints what changes, in kubectl's format: one JSON object per line, one YAML document per object. What is resolved at
+ * the first call is left out if `hidesResolved`; what is resolved later has changed.
  */
-export function createPrinter(output: Output, isWatching: boolean): (all: readonly Observation[]) => void {
-  if (!isWatching) return (all) => printOnce(all, output);
+export function createChangePrinter(output: Output, hidesResolved: boolean): Printer {
   let seen: ReadonlySet<string> | undefined;
-  let counts = '';
+  let shownHeader = '';
 
-  return (all) => {
-    if (output === 'counts') {
-      const lines = countsOf(all);
-      if (lines.join('\n') !== counts) write(lines);
-      counts = lines.join('\n');
-      return;
-    }
-    const before = seen;
-    const changed = all.filter((object) => !before?.has(stateOf(object)));
-    seen = new Set(all.map(stateOf));
-    write(linesOf(changed, output, before === undefined));
+  /** A table's header is printed again if the columns are others, since those that don't fit are left out. */
+  function tableLines(objects: readonly Observation[]): string[] {
+    const [header = '', ...rows] = output === 'csv' ? csvOf(objects) : tableFor(objects, output);
+    const names = header.split(/ +/).join(' ');
+    const isSame = names === shownHeader || (objects.length === 0 && shownHeader !== '');
+    if (isSame) return rows;
+    shownHeader = names;
+    return [header, ...rows];
+  }
+
+  function linesOf(objects: readonly Observation[]): string[] {
+    if (output === 'json') return objects.map((object) => JSON.stringify(object));
+    if (output === 'yaml') return objects.map((object) => `---\n${stringify(object).trimEnd()}`);
+    return tableLines(objects);
+  }
+
+  return {
+    print(all) {
+      const before = seen;
+      const changed =
+        before === undefined
+          ? all.filter((object) => !hidesResolved || stateOf(object) !== 'resolved')
+          : all.filter((object) => !before.has(versionOf(object)));
+      seen = new Set(all.map(versionOf));
+      write(linesOf(changed), output === 'csv' ? '\r\n' : '\n');
+    },
+  };
+}
+
+/** Prints counts in full whenever they have changed. */
+export function createCountsPrinter(options: CountsOptions): (counts: readonly Count[]) => void {
+  let printed = '';
+  return (counts) => {
+    const now = JSON.stringify(counts);
+    if (now !== printed) printCounts(counts, options);
+    printed = now;
   };
 }

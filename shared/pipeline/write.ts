@@ -1,6 +1,6 @@
 import { type Observation, observationOf } from '../api/observation.ts';
-import type { Finding, ResourceRef } from '../finding/finding.ts';
-import { maskSecrets, maskText } from '../finding/mask-secrets.ts';
+import type { ResourceRef } from '../finding/finding.ts';
+import { maskFinding } from '../finding/mask-finding.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
 import { NamespaceRefusal } from '../function/stores.ts';
@@ -23,18 +23,6 @@ export interface Writer {
 export interface InvalidFinding {
   readonly finding: NamedFinding;
   readonly refusal: Refusal;
-}
-
-/** Command lines, requests and what a report shows of a value may hold secrets. */
-function maskFinding(finding: Finding): Finding {
-  const { summary, remediation, references, details } = finding;
-  return {
-    ...finding,
-    summary: maskText(summary),
-    ...(remediation !== undefined && { remediation: maskText(remediation) }),
-    ...(references !== undefined && { references: references.map(maskText) }),
-    details: Object.fromEntries(Object.entries(details).map(([key, value]) => [key, maskSecrets(value)])),
-  };
 }
 
 /**

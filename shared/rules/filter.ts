@@ -8,11 +8,9 @@ import type { KubernetesObject } from '../function/stores.ts';
 /** One filter's decision about a finding: the reason to drop it, or `undefined`. */
 export type FilterCheck = (finding: Finding) => FilterReason | undefined;
 
-/** The keys of identity and details under which sources name parts of a rule, such as its policy. */
-const ruleKeys = ['rule', 'ruleID', 'policy', 'checkID', 'checkId', 'testNumber', 'vulnerabilityID', 'control'];
-
+/** Without the case of ASCII letters, as the CRD compares, too. */
 function lowerCase(text: string): string {
-  return text.toLowerCase();
+  return text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
 /**
@@ -21,12 +19,13 @@ function lowerCase(text: string): string {
 function membershipIn(words: readonly string[] | undefined): ((text: string | undefined) => boolean) | undefined {
   if (words === undefined || words.length === 0) return undefined;
   const set = new Set(words.map(lowerCase));
-  return (text) => text !== undefined && set.has(text.toLowerCase());
+  return (text) => text !== undefined && set.has(lowerCase(text));
 }
 
-function rulesOf({ rule, identity, details }: Finding): string[] {
-  const parts = ruleKeys.flatMap((key) => [identity[key], details[key]]);
-  return [rule, ...parts.filter((value) => typeof value === 'string')];
+/** What a finding's rule may be called: whole, and of `policy/rule` the policy and the rule by themselves. */
+function rulesOf({ rule }: Finding): readonly string[] {
+  const slash = rule.indexOf('/');
+  return slash < 0 ? [rule] : [rule, rule.slice(0, slash), rule.slice(slash + 1)];
 }
 
 /** Compiles a filter's fields into a decision. Fields are checked in the order of `filterReasons`. */
@@ -50,7 +49,9 @@ export function compileRules(rules: FilterRules): FilterCheck {
   const { minSeverity, includeSeverity = [] } = rules;
   if (includeSeverity.length > 0) include('include_severity', includeSeverity, ({ severity }) => severity);
   else if (minSeverity !== undefined) {
-    include('min_severity', severities.slice(0, severities.indexOf(minSeverity) + 1), ({ severity }) => severity);
+    // Nobody knows that UNKNOWN is below anything.
+    const enough = new Set([...severities.slice(0, severities.indexOf(minSeverity) + 1), 'UNKNOWN']);
+    include('min_severity', [...enough], ({ severity }) => severity);
   }
   exclude('exclude_event_type', rules.excludeEventTypes, ({ eventType }) => eventType);
   include('include_event_type', rules.includeEventTypes, ({ eventType }) => eventType);

@@ -1,29 +1,77 @@
 import * as z from 'zod';
 import { group } from '../api/group.ts';
-import { formatPath } from '../finding/format-path.ts';
-import { Refusal } from '../function/refusal.ts';
+import { faultyField, Refusal } from '../function/refusal.ts';
+import { groupings, totalOf } from './counts.ts';
 import type { ObservationReader } from './observation-reader.ts';
+import { sorts } from './order.ts';
+import { oneOf, selectionParameters, upTo } from './parameters.ts';
+import type { Selection } from './selection.ts';
 
-const query = z.strictObject({
-  source: z.string().optional(),
-  severity: z.string().toUpperCase().optional(),
-  namespace: z.string().optional(),
-  limit: z.coerce.number().int().min(1).max(1000).default(500),
+const maxItems = 1000;
+
+const parameters = {
+  ...selectionParameters,
+  limit: upTo(maxItems).default(500),
+};
+
+const selectionSchema = z.object(parameters);
+
+const listSchema = z.strictObject({
+  ...parameters,
+  sort: oneOf(sorts).optional(),
   continue: z.string().optional(),
 });
 
-/** The answer to `GET /observations`: an ObservationList as the API server would give it. Throws a Refusal 400. */
-export async function observationList(reader: ObservationReader, parameters: Readonly<Record<string, unknown>>) {
-  const parsed = query.safeParse(parameters);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new Refusal(400, 'a bad query', { path: formatPath(issue?.path ?? []) || issue?.message });
-  }
-  const { items, continue: token } = await reader.read(parsed.data);
+const countsSchema = z.strictObject({
+  ...parameters,
+  by: oneOf(groupings).default('source'),
+});
+
+type Parameters = Readonly<Record<string, unknown>>;
+
+/** Throws a Refusal 400 that names the parameter. */
+function parse<Schema extends z.ZodType>(schema: Schema, given: Parameters): z.output<Schema> {
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const { field, message } = faultyField(parsed.error);
+  throw new Refusal(400, 'a bad query', { path: field, cause: message });
+}
+
+function selectionOf(
+  { state, since, ...rest }: Omit<z.output<typeof selectionSchema>, 'limit'>,
+  now: number,
+): Selection {
   return {
-    apiVersion: `${group}/v1`,
-    kind: 'ObservationList',
-    metadata: token === undefined ? {} : { continue: token },
-    items,
+    ...rest,
+    states: state && [state],
+    since: since === undefined ? undefined : now - since,
+  };
+}
+
+export interface ObservationAnswers {
+  /** The answer to `GET /observations`: an ObservationList as the API server would give it. Throws a Refusal 400. */
+  list(query: Parameters): Promise<unknown>;
+  /** The answer to `GET /observations/counts`. Throws a Refusal 400. */
+  counts(query: Parameters): Promise<unknown>;
+}
+
+export function createObservationAnswers(reader: ObservationReader, now: () => number): ObservationAnswers {
+  return {
+    async list(query) {
+      const { sort, limit, continue: start, ...selection } = parse(listSchema, query);
+      const page = await reader.read({ ...selectionOf(selection, now()), sort, limit, continue: start });
+      return {
+        apiVersion: `${group}/v1`,
+        kind: 'ObservationList',
+        metadata: page.continue === undefined ? {} : { continue: page.continue },
+        items: page.items,
+      };
+    },
+
+    async counts(query) {
+      const { by, limit, ...selection } = parse(countsSchema, query);
+      const counts = await reader.counts(selectionOf(selection, now()), by);
+      return { by, total: totalOf(counts), items: counts.slice(0, limit) };
+    },
   };
 }

@@ -1,67 +1,73 @@
 import { styleText } from 'node:util';
-import { labels } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import { severities } from '../finding/severity.ts';
+import { cutToWidth, padToWidth, widthOf } from './cells.ts';
+import { columns, printable } from './columns.ts';
+import { type Count, type Grouping, totalOf } from './counts.ts';
 
-type Column = readonly [header: string, cell: (object: Observation, now: number) => string];
+type Row = readonly string[];
 
-const units = [
-  ['d', 86_400],
-  ['h', 3600],
-  ['m', 60],
-] as const;
-
-/** As kubectl prints ages: `45s`, `12m`, `3h`, `5d`. */
-function ageOf(timestamp: string | undefined, now: number): string {
-  if (timestamp === undefined) return '';
-  const seconds = Math.max(0, Math.floor((now - Date.parse(timestamp)) / 1000));
-  const unit = units.find(([, length]) => seconds >= 2 * length);
-  return unit ? `${Math.floor(seconds / unit[1])}${unit[0]}` : `${seconds}s`;
+export interface TableOptions {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  /** Shows every column in full, whatever its width. */
+  readonly isWide: boolean;
+  /** How many cells a line may take; `undefined`: any number. */
+  readonly width: number | undefined;
 }
 
-/** The detail by which a person recognizes the finding. */
-function messageOf({ spec: { details } }: Observation): string {
-  const keys = ['output', 'message', 'title', 'testDesc', 'verb'];
-  const value = keys.map((key) => details[key]).find((candidate) => typeof candidate === 'string');
-  return typeof value === 'string' ? value.replaceAll(/\s+/g, ' ').slice(0, 100) : '';
-}
+const gap = '   ';
 
-/** Where a finding is that is about no Kubernetes resource: an image, a folder, a line of Terraform. */
-function placeIn({ details }: Observation['spec']): string {
-  const keys = ['image', 'artifact', 'resource', 'reportFile'];
-  const value = keys.map((key) => details[key]).find((candidate) => typeof candidate === 'string');
-  return typeof value === 'string' ? value : '';
-}
+/** Names end with 32 digits, of which nine are enough to tell one from another. */
+const spareDigits = 23;
 
-const columns: readonly Column[] = [
-  ['NAMESPACE', ({ metadata }) => metadata.namespace],
-  ['NAME', ({ metadata }) => metadata.name],
-  ['SOURCE', ({ spec }) => spec.source],
-  ['CATEGORY', ({ spec }) => spec.category],
-  ['SEVERITY', ({ spec }) => spec.severity],
-  ['TYPE', ({ spec }) => spec.eventType],
-  ['RESOURCE', ({ spec }) => (spec.resource ? `${spec.resource.kind}/${spec.resource.name ?? ''}` : placeIn(spec))],
-  ['STATE', ({ metadata }) => metadata.labels[labels.state] ?? ''],
-  ['AGE', ({ metadata }, now) => ageOf(metadata.creationTimestamp, now)],
+/**
+ * What makes a table narrower, one after another until it fits: no more cells than these for a column, none leaves it
+ * out. A name that has been cut still finds its Observation, and begins with the source.
+ */
+const squeezes: readonly (readonly [header: string, cells: (natural: number) => number])[] = [
+  ['SUMMARY', () => 60],
+  ['NAME', (natural) => Math.max(16, natural - spareDigits)],
+  ['SOURCE', () => 0],
+  ['RESOURCE', () => 24],
+  ['NAMESPACE', () => 20],
+  ['SUMMARY', () => 40],
+  ['KIND', () => 0],
+  ['AGE', () => 0],
+  ['RESOURCE', () => 16],
+  ['NAMESPACE', () => 12],
+  ['SUMMARY', () => 30],
+  ['STATE', () => 0],
+  ['RESOURCE', () => 0],
+  ['NAME', () => 24],
+  ['SUMMARY', () => 20],
 ];
 
-const wideColumns: readonly Column[] = [
-  ...columns,
-  ['COUNT', ({ status }) => String(status?.series?.count ?? '')],
-  ['MESSAGE', messageOf],
-];
-
-/** For sorting: the most severe first, then by source, namespace and name. */
-export function bySeverity(a: Observation, b: Observation): number {
-  const worse = severities.indexOf(a.spec.severity) - severities.indexOf(b.spec.severity);
-  const keyOf = ({ spec, metadata }: Observation): string =>
-    JSON.stringify([spec.source, metadata.namespace, metadata.name]);
-  return worse !== 0 ? worse : keyOf(a) < keyOf(b) ? -1 : 1;
+function naturalWidths(rows: readonly Row[]): number[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, widthOf(cell));
+  }
+  return widths;
 }
 
-/** Without control characters: a tool's text must not give orders to the terminal. */
-function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}|\p{Cf}/gu, '?');
+function totalWidth(widths: readonly number[]): number {
+  const shown = widths.filter((width) => width > 0);
+  return shown.reduce((sum, width) => sum + width + gap.length, -gap.length);
+}
+
+/** The widths of columns of which the last one takes what the others leave; 0 for those that are left out. */
+function fittingWidths(headers: Row, natural: readonly number[], limit: number): number[] {
+  const widths = [...natural];
+  for (const [header, cells] of squeezes) {
+    if (totalWidth(widths) <= limit) break;
+    const index = headers.indexOf(header);
+    widths[index] = Math.min(widths[index] ?? 0, cells(natural[index] ?? 0));
+  }
+  const last = widths.length - 1;
+  const spare = Math.max(0, limit - totalWidth(widths));
+  widths[last] = Math.min(natural[last] ?? 0, (widths[last] ?? 0) + spare);
+  return widths;
 }
 
 const colours: Readonly<Record<string, Parameters<typeof styleText>[0]>> = {
@@ -77,41 +83,53 @@ function coloured(cell: string): string {
   return colour === undefined ? cell : styleText(colour, cell, { stream: process.stdout });
 }
 
-/** Rows as kubectl prints them: columns as wide as their widest cell. */
-function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, index) =>
-    rows.reduce((widest, row) => Math.max(widest, row[index]?.length ?? 0), 0),
-  );
+/** Rows as kubectl prints them, each cell as wide as its column. */
+function aligned(rows: readonly Row[], widths: readonly number[]): string[] {
   return rows.map((row) =>
     row
-      .map((cell, index) => coloured(index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0)))
-      .join('   ')
+      .flatMap((cell, index) => {
+        const width = widths[index] ?? 0;
+        return width === 0 ? [] : [coloured(padToWidth(cutToWidth(cell, width), width))];
+      })
+      .join(gap)
       .trimEnd(),
   );
 }
 
 /** The lines of a table as kubectl prints it, header first. */
-export function tableOf(objects: readonly Observation[], now: number, isWide: boolean): string[] {
-  const shown = isWide ? wideColumns : columns;
-  return aligned([
-    shown.map(([header]) => header),
-    ...objects.map((object) => shown.map(([, cell]) => printable(cell(object, now)))),
-  ]);
+export function tableOf(objects: readonly Observation[], { now, isWide, width }: TableOptions): string[] {
+  const shown = columns.filter(({ isExtra }) => isWide || !isExtra);
+  const headers = shown.map(({ header }) => header);
+  const rows = [headers, ...objects.map((object) => shown.map(({ cell }) => printable(cell(object, now))))];
+  const natural = naturalWidths(rows);
+  const isLimited = width !== undefined && !isWide;
+  return aligned(rows, isLimited ? fittingWidths(headers, natural, width) : natural);
 }
 
-/**
- * The lines of a table of how many Observations each source has of each severity, the largest source first, and in all.
- */
-export function countsOf(objects: readonly Observation[]): string[] {
-  const bySource = [...Map.groupBy(objects, ({ spec }) => spec.source)].sort(([, a], [, b]) => b.length - a.length);
-  const row = (name: string, group: readonly Observation[]): string[] => [
-    printable(name),
-    ...severities.map((severity) => String(group.filter(({ spec }) => spec.severity === severity).length)),
-    String(group.length),
+const leastValueWidth = 20;
+
+export interface CountsTableOptions {
+  readonly by: Grouping;
+  /** How many of the counts get a row; the last row sums up all of them. */
+  readonly limit?: number | undefined;
+  readonly width: number | undefined;
+}
+
+/** The lines of a table of counts, header first and the sum of all last. The values are cut to fit. */
+export function countsTableOf(counts: readonly Count[], { by, limit, width }: CountsTableOptions): string[] {
+  const rowOf = (name: string, { severities: bySeverity, total }: Omit<Count, 'value'>): Row => [
+    name,
+    ...severities.map((severity) => String(bySeverity[severity])),
+    String(total),
   ];
-  return aligned([
-    ['SOURCE', ...severities, 'TOTAL'],
-    ...bySource.map(([source, group]) => row(source, group)),
-    row('', objects),
-  ]);
+  const sumOf = (severity: (typeof severities)[number]): number =>
+    counts.reduce((sum, { severities: bySeverity }) => sum + bySeverity[severity], 0);
+  const rows = [
+    [by === 'eventType' ? 'TYPE' : by.toUpperCase(), ...severities, 'TOTAL'],
+    ...counts.slice(0, limit).map((count) => rowOf(count.value === '' ? '<none>' : printable(count.value), count)),
+    ['', ...severities.map((severity) => String(sumOf(severity))), String(totalOf(counts))],
+  ];
+  const [first = 0, ...others] = naturalWidths(rows);
+  const room = width === undefined ? first : width - totalWidth(others) - gap.length;
+  return aligned(rows, [Math.min(first, Math.max(leastValueWidth, room)), ...others]);
 }

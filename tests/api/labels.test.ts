@@ -16,6 +16,7 @@ describe('labels', () => {
       report: 'zen.kube-zen.io/report',
       digest: 'zen.kube-zen.io/digest',
       state: 'zen.kube-zen.io/state',
+      accepted: 'zen.kube-zen.io/accepted',
       since: 'zen.kube-zen.io/since',
     });
     expect(correlationAnnotation).toBe('zen.kube-zen.io/correlation-id');

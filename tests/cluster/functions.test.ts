@@ -5,6 +5,7 @@ import gc from '../../functions/gc.ts';
 import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';
 import { type Program, startProgram, temporaryFolder, until, within } from '../host/program.ts';
 import { createRandom } from '../host/random.ts';
+import { runCommand } from '../local/commands.ts';
 import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
 import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { applyCrds, type Cluster, kubectl, observationColumns, skipWithoutCluster, startCluster } from './cluster.ts';
@@ -361,6 +362,15 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     expect(await postTo(`${program.url}/falco/webhook`, headers, body)).toBe(204);
     const answer = await fetch(`${program.url}/observations?namespace=shop&source=falco`);
     expect(JSON.stringify(await answer.json())).toContain('local on a cluster');
+    const { stdout } = await runCommand('observations', [
+      '--kubeconfig',
+      kubeconfig,
+      '-n',
+      'shop',
+      '--source',
+      'falco',
+    ]);
+    expect(stdout).toMatch(/^NAMESPACE +NAME +SOURCE .*\nshop +falco-[0-9a-f]{32} +falco +HIGH +Pod +p /);
     const run = kubectl(kubeconfig);
     if (run) {
       const [header = '', ...lines] = run(['get', 'obs', '-n', 'shop', '-l', 'zen.kube-zen.io/source=falco'])

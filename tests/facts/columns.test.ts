@@ -23,32 +23,40 @@ function valueAt(object: unknown, [key, ...rest]: readonly string[]): unknown {
 const created = '2026-03-01T10:00:00Z';
 const { metadata, ...rest } = observed();
 const object = { ...rest, metadata: { ...metadata, creationTimestamp: created } };
-const linesOf = (isWide: boolean) => tableOf([object], Date.parse(created), isWide).map(stripVTControlCharacters);
-const [header = '', row = ''] = linesOf(false);
-const wideRow = linesOf(true)[1] ?? '';
-const headers = header.split(/\s{2,}/);
+
+/** The header and the row of a table of that one Observation. */
+function tableAs(isWide: boolean) {
+  const lines = tableOf([object], { now: Date.parse(created), isWide, width: undefined });
+  const [header = '', row = ''] = lines.map(stripVTControlCharacters);
+  return { header, row, headers: header.split(/\s+/) };
+}
+
+const { headers } = tableAs(false);
+const wide = tableAs(true);
 
 describe('the columns of npm run observations', () => {
   const { file, columns } = crdOf('Observation');
-  const table = 'shared/view/table.ts';
-  const printed = columns.filter(({ priority }) => priority === 0).map(({ name }) => name.toUpperCase());
+  const table = 'shared/view/columns.ts';
 
-  it("are kubectl's", () => {
+  it.each([
+    ['', 0, headers],
+    [' with -o wide', 1, wide.headers],
+  ])("are kubectl's%s", (_option, priority, shown) => {
+    const printed = columns.filter((column) => column.priority <= priority).map(({ name }) => name.toUpperCase());
     expectNone(
-      differences(headers, ['NAMESPACE', 'NAME', ...printed], {
+      differences(shown, ['NAMESPACE', 'NAME', ...printed], {
         onlyHere: (name) => `${file} lacks the printer column ${name}, which ${table} has`,
         onlyThere: (name) => `${table} lacks the column ${name}, which ${file} prints`,
       }),
     );
-    expect(headers).toEqual(['NAMESPACE', 'NAME', ...printed]);
+    expect(shown).toEqual(['NAMESPACE', 'NAME', ...printed]);
   });
 
   it.each(columns.filter(({ name }) => name !== 'Age'))('show what kubectl shows as $name', ({ name, jsonPath }) => {
     const value = String(valueAt(object, keysOf(jsonPath)) ?? '');
     expect(value).toEqual(expect.stringMatching(/./));
-    const start = header.indexOf(name.toUpperCase());
-    // kubectl shows Kind with -o wide; here it is part of the resource: Deployment/web.
-    expect(start < 0 ? wideRow : row.slice(start).split(/\s{2,}/)[0]).toContain(value);
+    const start = wide.header.indexOf(name.toUpperCase());
+    expect(wide.row.slice(start).split(/\s{2,}/)[0]).toBe(value);
   });
 
   it('are those in the example in README.md', () => {

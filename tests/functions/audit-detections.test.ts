@@ -8,6 +8,52 @@ import { eventOf, findingOf, findingsOf, type Sample } from './audit-requests.ts
 import { outside, type Row, samples } from './audit-samples.ts';
 
 const cidrs = { AUDIT_CLUSTER_CIDRS: '10.0.0.0/8' };
+/** Of each event type, what its first sample is: by whom, what, and to what. */
+const firstOfEach: readonly (readonly [eventType: string, summary: string])[] = [
+  [
+    'pod-exec-suspicious',
+    'eve ran in Pod shop/web a command that reads tokens: cat /var/run/secrets/kubernetes.io/serviceaccount/token',
+  ],
+  ['pod-exec', 'ServiceAccount ci/runner ran in Pod ci/build-1: sh -c make test'],
+  ['ephemeral-container', 'eve added the debug container dbg to Pod shop/web'],
+  ['privileged-pod-creation', 'eve created Pod shop/web: container web is privileged'],
+  ['workload-by-hand', 'eve created Pod shop/web'],
+  [
+    'rbac-change',
+    'eve bound cluster-admin to ServiceAccount ci/deployer in the whole cluster (ClusterRoleBinding own)',
+  ],
+  ['impersonation', 'eve as admin listed Pods in shop (impersonates group system:masters)'],
+  ['token-request', 'eve made a token for ServiceAccount shop/web'],
+  ['permission-discovery', 'ServiceAccount shop/web asked what it may do'],
+  ['admission-change', 'eve created MutatingWebhookConfiguration evil'],
+  ['api-extension-change', 'eve created APIService v1.evil.example'],
+  ['watcher-change', 'eve deleted observations shop/falco-1, which is evidence'],
+  ['pod-security-change', 'eve weakened Pod Security of Namespace shop: enforce privileged'],
+  ['critical-config-change', 'eve changed ConfigMap kube-system/aws-auth'],
+  ['deploy-source-change', 'eve created applications argocd/evil'],
+  [
+    'cloud-identity-change',
+    'eve changed ServiceAccount shop/web, which has the cloud role arn:aws:iam::111122223333:role/admin',
+  ],
+  ['secret-read', 'eve listed Secrets of the whole cluster'],
+  ['helm-release-read', "ServiceAccount ci/runner listed Helm's releases in shop"],
+  ['secret-access', 'eve created Secret shop/token'],
+  ['resource-deletion', 'eve deleted Namespace shop'],
+  ['proxy-access', 'eve reached /run/shop/web-1/web through the proxy of Node n1'],
+  ['anonymous-access', 'system:anonymous listed Pods in shop without signing in'],
+  ['kube-system-workload', 'eve created Deployment kube-system/coredns-2'],
+  [
+    'pod-security-violation',
+    'ServiceAccount ci/runner created Deployment shop/web against PodSecurity baseline: host namespaces',
+  ],
+  ['exposed-service', 'eve created Service shop/mitm with externalIPs 198.51.100.9'],
+  ['endpoint-change', 'eve changed Endpoints shop/db'],
+  ['node-change', 'eve created Node evil'],
+  ['access-probe', 'ServiceAccount shop/web was not allowed to list Secrets of the whole cluster'],
+  ['masters-access', 'kubernetes-admin created ConfigMap shop/x with the rights of system:masters'],
+  ['system-principal-outside', 'ServiceAccount shop/web came from 198.51.100.9, which is outside the cluster'],
+];
+
 const all: readonly (readonly [row: Row, environment: Readonly<Record<string, string>>])[] = [
   ...samples.map((row) => [row, {}] as const),
   ...outside.map((row) => [row, cidrs] as const),
@@ -56,6 +102,15 @@ describe('the detections', () => {
     if (!isAboutNothing) expect(summary).toContain(name);
     expect(summary).not.toMatch(/undefined|null| {2}|\(\)|[:,] ?$/);
     expect(summary.length).toBeLessThan(400);
+  });
+
+  it('say of each event type by whom, what and to what', () => {
+    const findings = table.flatMap(({ label, sample, environment }) =>
+      label === 'noise' ? [] : (findingOf(sample, environment) ?? []),
+    );
+    const types = [...new Set(findings.map(({ eventType }) => eventType))];
+    const firsts = types.map((type) => findings.find(({ eventType }) => eventType === type));
+    expect(firsts.map((finding) => [finding?.eventType, finding?.summary])).toEqual(firstOfEach);
   });
 
   it.each(table.filter(({ environment }) => environment !== cidrs))('are all that is forwarded: $title', (row) => {

@@ -145,6 +145,15 @@ describe('what Checkov prints', () => {
 });
 
 describe('a finding of Checkov', () => {
+  it.each(['release-name', 'RELEASE-NAME'])(
+    'is about no object of the unnamed release %s, which no cluster has',
+    async (release) => {
+      const { findings } = await found(report(row('CKV_K8S_20', `Deployment.default.${release}-web`)));
+      expect(findings[0]?.finding.resource).toMatchObject({ kind: 'ConfigMap' });
+      expect(findings[0]?.finding.summary).toContain(`Deployment.default.${release}-web`);
+    },
+  );
+
   it('shows whatever tells it from another', async () => {
     const secrets = ['a', 'b'].map((letter) => row('CKV_SECRET_2', letter.repeat(40), { file_line_range: [1, 1] }));
     const { findings } = await found(report(...secrets, row('CKV_1', 'x'), row('CKV_1', 'x', { file_path: 'y' })));

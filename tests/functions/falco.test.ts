@@ -447,6 +447,30 @@ describe('what a person reads of an alert', () => {
     ],
     ['a host', onHost, ['host node-1', '/etc/shadow', 'cat', 'as root']],
     ['a plugin', plugin, ['An EKS cluster was deleted', 'DeleteCluster by mallory', 'from 198.51.100.9', 'prod']],
+    [
+      'a request in JSON',
+      withFields({ 'ct.request': '{"instanceId":"i-1","instanceType":{"value":"t3.large"}}' }, plugin),
+      [
+        'DeleteCluster instanceId=i-1, instanceType.value=t3.large by mallory',
+        'from 198.51.100.9',
+        ', request.name=prod',
+      ],
+    ],
+    [
+      'a secret in JSON',
+      withFields({ 'ct.request': '{"user":"db","password":"of several words"}' }, plugin),
+      ['DeleteCluster user=db, password=*** by mallory'],
+    ],
+    [
+      'a secret in JSON that was cut',
+      withFields({ 'ct.request': '{"password":"of several words","instanceType":{"val' }, plugin),
+      ['DeleteCluster password:***,instanceType:val by mallory'],
+    ],
+    [
+      'a request in JSON that was cut',
+      withFields({ 'ct.request': '{"instanceId":"i-1","instanceType":{"val' }, plugin),
+      ['DeleteCluster instanceId:i-1,instanceType:val by mallory'],
+    ],
     ['an alert without fields', textOnly, ['Sensitive file opened for reading', 'file=/etc/shadow']],
     ['an alert without anything', { rule: 'R', priority: 'Error' }, ['R']],
   ])('says what happened: %s', (_case, raw, parts) => {

@@ -130,40 +130,40 @@ describe('a summary', () => {
     expect(finding.summary).not.toMatch(/undefined|null| {2}|\( *\)|[,:;] *$/);
   });
 
-  it.each<[object: unknown, said: string]>([
+  it.each<[said: string, object: unknown]>([
     [
+      'KSV-0017 (Node node-1): Ensure that the --client-ca-file argument is set as appropriate',
       reportOf(
         'InfraAssessmentReport',
         { checks: [{ ...failing, title: 'Ensure that the --client-ca-file argument is set as appropriate' }] },
         { kind: 'Node', name: 'node-1' },
       ),
-      'KSV-0017 (Node node-1): Ensure that the --client-ca-file argument is set as appropriate',
     ],
     [
+      'KSV-0017 Privileged (web): Gives verbs get, list on pods',
       reportOf('RbacAssessmentReport', {
         checks: [{ ...failing, messages: ['Gives verbs ["get", "list"] on ["pods"]'] }],
       }),
-      'KSV-0017 Privileged (web): Gives verbs get, list on pods',
     ],
     [
+      'Stripe (stripe-access-token) in a.yaml (container web)',
       reportOf('ExposedSecretReport', {
         secrets: [{ ruleID: 'stripe-access-token', title: 'Stripe', target: 'a.yaml' }],
       }),
-      'Stripe (stripe-access-token) in a.yaml (container web)',
     ],
     [
+      'AWS secret key in a (container web)',
       reportOf('ExposedSecretReport', {
         secrets: [{ ruleID: 'aws-secret-key', title: 'AWS secret key', target: 'a' }],
       }),
-      'AWS secret key in a (container web)',
     ],
     [
+      'nsa 1.0 Non-root: fails for node-n1',
       compliance({
         detailReport: { results: [{ id: '1.0', name: 'Non-root', checks: [{ success: false, target: '/node-n1' }] }] },
       }),
-      'nsa 1.0 Non-root: fails for node-n1',
     ],
-  ])('reads well: %#', (object, said) => {
+  ])('reads well: %s', (said, object) => {
     expect(onlyFinding(object).summary).toBe(said);
   });
 

@@ -298,6 +298,13 @@ describe('the doors', () => {
     expect(await get('/observations?limit=0')).toBe(400);
     expect(await get('/observations?nonsense=1')).toBe(400);
     expect(await get('/observations?continue=%00')).toBe(400);
+    expect(await get('/observations?sort=severity&state=open&since=1h&search=x')).toBe(200);
+    expect(await get('/observations/counts')).toBe(200);
+    expect(await get('/observations/counts?by=rule&severity=high')).toBe(200);
+    expect(await get('/observations/counts?by=nonsense')).toBe(400);
+    expect((await fetch(`${program.url}/observations/counts`, { method: 'POST' })).status).toBe(405);
+    const refused = await fetch(`${program.url}/observations?severity=SEVERE`);
+    expect([refused.status, await refused.text()]).toEqual([400, expect.stringContaining('severity')]);
   });
 });
 

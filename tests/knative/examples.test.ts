@@ -6,7 +6,7 @@ import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { parseObjects } from '../../shared/local/object-files.ts';
-import { corpusFiles, corpusMissing } from '../corpus/corpus.ts';
+import { casesFolder, corpusFiles, corpusMissing } from '../corpus/corpus.ts';
 import { createTestContext, eventOf, ping } from '../pipeline/test-context.ts';
 
 const folder = join(import.meta.dirname, '..', '..', 'knative', 'examples');
@@ -105,6 +105,24 @@ describe('the examples', () => {
         ttlSecondsAfterCreation: 259_200,
       })),
     );
+  });
+
+  it('find two alerts that started together and have no fingerprint, as old versions send them', async () => {
+    const alert = (alertname: string) => ({
+      status: 'firing',
+      labels: { alertname, severity: 'page' },
+      annotations: { summary: alertname },
+      startsAt: '2026-03-01T10:00:00Z',
+    });
+    const posted = { alerts: [alert('PodCrash'), alert('NodeDown')] };
+    const found = await observe('alertmanager.yaml', [], [posted, posted]);
+    expect(found.map(({ details }) => details.message).sort()).toEqual(['NodeDown', 'PodCrash']);
+  });
+
+  it.skipIf(corpusMissing)('find both alerts of the case G06', async () => {
+    const file = join(casesFolder, 'G06-alertmanager-no-fingerprint-same-start', 'a.json');
+    const posted: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    expect(await observe('alertmanager.yaml', [], [posted, posted])).toHaveLength(2);
   });
 
   it('find what a tool of your own reports', async () => {

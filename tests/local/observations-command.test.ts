@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
 import { type Program, startProgram, temporaryFolder, within } from '../host/program.ts';
+import { anObservation, type Changes } from '../view/an-observation.ts';
 import { commandLine, runCommand } from './commands.ts';
 
 const folder = temporaryFolder();
@@ -30,9 +32,10 @@ describe('npm run observations', () => {
 
   it.each<[output: string, expected: RegExp]>([
     ['table', /^NAMESPACE .*\n.* CRITICAL .*\n.* MEDIUM /],
-    ['wide', /^NAMESPACE .* MESSAGE\n.*what the rule saw\n/],
+    ['wide', /^NAMESPACE .* RULE +ACTOR +COUNT +SUMMARY\n.* first /],
     ['json', /^\{\n[\s\S]*"items"/],
     ['yaml', /^apiVersion: v1\nkind: List\n/],
+    ['csv', /^namespace,name,source,[^\n]*\r\n.*,CRITICAL,.*\r\n.*,MEDIUM,.*\r\n$/],
     ['counts', /^SOURCE .*TOTAL\nfalco .* 2\n/],
   ])('prints a %s', async (output, expected) => {
     const { code, stdout, stderr } = await run('-o', output);
@@ -49,8 +52,9 @@ describe('npm run observations', () => {
   });
 
   it.each<[output: string, header: RegExp, comes: RegExp]>([
-    ['table', /^NAMESPACE .* AGE$/gm, /^zen-system .* Node\/watch-table .*$/m],
-    ['wide', /^NAMESPACE .* MESSAGE$/gm, /^zen-system .* Node\/watch-wide .* o$/m],
+    ['table', /^NAMESPACE .* SUMMARY$/gm, /^zen-system .* Node +watch-table .*$/m],
+    ['wide', /^NAMESPACE .* ACTOR +COUNT +SUMMARY$/gm, /^zen-system .* Node +watch-wide .* watched .*$/m],
+    ['csv', /^namespace,name,.*\r$/gm, /^zen-system,.*,watch-csv,.*\r$/m],
     ['json', /^\{"apiVersion":.*"rule":"first".*\}$/gm, /^\{"apiVersion":.*"name":"watch-json".*\}$/m],
     ['yaml', /^---\napiVersion: zen[^#]* rule: first$/gm, /^---\napiVersion: zen[^#]* name: watch-yaml$/m],
     ['counts', /^SOURCE .*TOTAL$/gm, /^SOURCE [^#]*^SOURCE .*TOTAL\nfalco /m],
@@ -72,7 +76,7 @@ describe('npm run observations', () => {
     const [file = '', ...rest] = commandLine('observations');
     const child = spawn(file, [...rest, '--data', data, '--watch', '--source', 'trivy']);
     const [line] = await once(child.stdout, 'data');
-    expect(String(line)).toMatch(/^NAMESPACE .* AGE\n$/);
+    expect(String(line)).toMatch(/^NAMESPACE .* SUMMARY\n$/);
     child.kill('SIGINT');
     await once(child, 'close');
   });
@@ -85,6 +89,144 @@ describe('npm run observations', () => {
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(String(chunk)));
     await once(child, 'close');
     expect(output.join('')).toBe('{\n0\n');
+  });
+});
+
+describe('npm run observations of a store', () => {
+  const own = join(folder, 'own');
+  const run = (...args: readonly string[]) => runCommand('observations', ['--data', own, ...args]);
+
+  beforeAll(async () => {
+    const store = createEmbeddedStore({ data: own, now: Date.now });
+    const add = (name: string, state: string | undefined, spec: NonNullable<Changes['spec']>) => {
+      const labels: Record<string, string> = state === undefined ? {} : { 'zen.kube-zen.io/state': state };
+      return store.create(anObservation({ metadata: { name, labels }, spec }), AbortSignal.timeout(60_000));
+    };
+    const resource = { kind: 'Deployment', namespace: 'shop', name: 'web' };
+    const pod = { kind: 'Pod', namespace: 'shop', name: 'web-7d9c5b6f4d-x2x9z' };
+    await add('trivy-aaa1', 'open', { severity: 'LOW', rule: 'CVE-1', summary: 'the low one', resource });
+    await add('trivy-aaa2', 'missing', {
+      severity: 'CRITICAL',
+      rule: 'CVE-2',
+      summary: 'the critical one',
+      resource: pod,
+    });
+    await add('trivy-aab1', 'resolved', { severity: 'HIGH', rule: 'CVE-1', summary: 'the resolved one', resource });
+    await add('audit-bbb1', undefined, {
+      source: 'audit',
+      severity: 'HIGH',
+      actor: { username: 'eve' },
+      summary: 'eve did it',
+    });
+    store.close();
+  });
+
+  const hidden = '1 resolved not shown: add --state resolved, or --state all\n';
+
+  it.each<[args: string, names: string, says: string]>([
+    ['', 'trivy-aaa2 audit-bbb1 trivy-aaa1', hidden],
+    ['--sort age', 'audit-bbb1 trivy-aaa2 trivy-aaa1', hidden],
+    ['--sort namespace', 'audit-bbb1 trivy-aaa1 trivy-aaa2', hidden],
+    ['--limit 1', 'trivy-aaa2', hidden],
+    ['--limit 2 --sort age', 'audit-bbb1 trivy-aaa2', hidden],
+    ['--state all', 'trivy-aaa2 audit-bbb1 trivy-aab1 trivy-aaa1', ''],
+    ['--state resolved', 'trivy-aab1', ''],
+    ['--state open', 'audit-bbb1 trivy-aaa1', ''],
+    ['--source audit', 'audit-bbb1', ''],
+    ['--rule CVE-*', 'trivy-aaa2 trivy-aaa1', hidden],
+    ['--actor e*', 'audit-bbb1', ''],
+    ['--workload deployment/web', 'trivy-aaa2 trivy-aaa1', hidden],
+    ['--workload pod/web-7d9c5b6f4d-x2x9z', 'trivy-aaa2 trivy-aaa1', hidden],
+  ])('shows with %s: %s', async (args, names, says) => {
+    const { code, stdout, stderr } = await run(...args.split(' ').filter(Boolean));
+    const rows = stdout.trim().split('\n').slice(1);
+    expect(rows.map((row) => row.split(/ +/)[1])).toEqual(names.split(' '));
+    expect([code, stderr]).toEqual([0, says]);
+  });
+
+  it.each(['', '-o counts'])('says that there is nothing, and what it does not show: %s', async (output) => {
+    const args = ['--severity', 'HIGH', '--source', 'trivy', ...output.split(' ').filter(Boolean)];
+    expect(await run(...args)).toEqual({ code: 0, stdout: '', stderr: `No observations found\n${hidden}` });
+    expect(await run('--since', '1s')).toEqual({ code: 0, stdout: '', stderr: 'No observations found\n' });
+  });
+
+  it('counts, the worst first', async () => {
+    const { stdout, stderr } = await run('--by', 'rule', '--limit', '2');
+    expect(stdout.split('\n').map((line) => line.split(/ +/))).toEqual([
+      ['RULE', 'CRITICAL', 'HIGH', 'MEDIUM', 'LOW', 'UNKNOWN', 'TOTAL'],
+      ['CVE-2', '1', '0', '0', '0', '0', '1'],
+      ['<none>', '0', '1', '0', '0', '0', '1'],
+      ['', '1', '1', '0', '1', '0', '3'],
+      [''],
+    ]);
+    expect(stderr).toBe(hidden);
+    const json = JSON.parse((await run('--by', 'workload', '-o', 'json', '--limit', '1')).stdout);
+    expect(json).toMatchObject({ by: 'workload', total: 3, items: [{ value: 'shop/web', total: 2 }] });
+    expect((await run('--by', 'actor', '-o', 'yaml')).stdout).toMatch(/^by: actor\ntotal: 3\nitems:\n/);
+  });
+
+  it.each(['trivy-aab1', 'aab', 'trivy-aab…'])('shows one in full by %s, resolved or not', async (name) => {
+    const { code, stdout, stderr } = await run(name);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^the resolved one\n\nSeverity {2}HIGH\nState {5}resolved\n/);
+  });
+
+  it('shows one as it is stored', async () => {
+    expect(JSON.parse((await run('aab', '-o', 'json')).stdout)).toMatchObject({ metadata: { name: 'trivy-aab1' } });
+    expect((await run('aab', '-o', 'yaml')).stdout).toMatch(/^apiVersion: zen\.kube-zen\.io\/v1\nkind: Observation\n/);
+  });
+
+  it('lists what a name might mean', async () => {
+    const { code, stdout, stderr } = await run('trivy-aaa');
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(
+      /^observations: 2 Observations have trivy-aaa in their names:\nNAMESPACE .*\n.*aaa1.*\n.*aaa2.*\n$/,
+    );
+  });
+
+  it.each([['nothing'], ['aab', '-n', 'other']])('says that there is none of that name: %s', async (...args) => {
+    const { code, stdout, stderr } = await run(...args);
+    expect([code, stdout, stderr]).toEqual([1, '', `observations: no Observation has ${args[0]} in its name\n`]);
+  });
+
+  it('tells, once it watches, of what is resolved', async () => {
+    const store = createEmbeddedStore({ data: own, now: Date.now });
+    const [file = '', ...rest] = commandLine('observations');
+    const child = spawn(file, [...rest, '--data', own, '--watch', '--rule', 'CVE-*']);
+    const chunks: string[] = [];
+    child.stdout.on('data', (chunk) => chunks.push(String(chunk)));
+    await within('the rows', 2, () => chunks.join('').includes('the low one') || undefined);
+    const labels = { 'zen.kube-zen.io/state': 'resolved' };
+    const late = anObservation({
+      metadata: { name: 'trivy-late', labels },
+      spec: { rule: 'CVE-3', summary: 'the late one' },
+    });
+    await store.create(late, AbortSignal.timeout(60_000));
+    await within('what comes', 2, () => chunks.join('').includes('the late one') || undefined);
+    expect(chunks.join('')).not.toContain('the resolved one');
+    child.kill('SIGINT');
+    await once(child, 'close');
+    store.close();
+  });
+});
+
+describe('npm run observations with a wrong --kubeconfig', () => {
+  const kubeconfig = join(folder, 'kubeconfig');
+  writeFileSync(
+    kubeconfig,
+    JSON.stringify({
+      ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'a', users: [{ name: 'u', user: {} }] },
+      clusters: [{ name: 'c', cluster: { server: 'http://127.0.0.1:1' } }],
+      contexts: ['a', 'b'].map((name) => ({ name, context: { cluster: 'c', user: 'u' } })),
+    }),
+  );
+
+  it.each([
+    [[kubeconfig, '-c', 'z'], 'it has no context z, only a, b'],
+    [[join(folder, 'none')], 'no such file or folder (ENOENT)'],
+  ])('says so in one line: %s', async (args, message) => {
+    const { code, stdout, stderr } = await runCommand('observations', ['--kubeconfig', ...args]);
+    expect([code, stdout, stderr]).toEqual([1, '', `observations: --kubeconfig ${args[0]}: ${message}\n`]);
   });
 });
 

@@ -1,8 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
 import { readableLine } from '../../shared/local/readable-log.ts';
 import { startProgram, temporaryFolder, within } from '../host/program.ts';
+import { anObservation } from '../view/an-observation.ts';
 import { commandLine } from './commands.ts';
 
 describe('a line of the log for a person', () => {
@@ -99,6 +101,51 @@ describe.skipIf(!hasTerminal())('npm start on a terminal', () => {
     child.stdin?.write('\u0003');
     const [code] = await once(child, 'close');
     expect(code).toBe(0);
+  });
+});
+
+describe.skipIf(!hasTerminal())('npm run observations on a terminal', () => {
+  const data = temporaryFolder();
+
+  /** What a terminal with that many columns shows. */
+  async function shownAt(columns: number, ...args: readonly string[]): Promise<string[]> {
+    const words = [...commandLine('observations'), '--data', data, ...args];
+    const child = spawn('script', ['-qec', `stty cols ${columns}; exec ${words.join(' ')}`, '/dev/null'], {
+      env: { PATH: process.env.PATH, NO_COLOR: '1' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const chunks: string[] = [];
+    child.stdout?.on('data', (chunk) => chunks.push(String(chunk)));
+    await once(child, 'close');
+    return chunks.join('').trimEnd().split(/\r?\n/);
+  }
+
+  const summary = 'what was found, on what and by whom '.repeat(7).trim();
+
+  beforeAll(async () => {
+    const store = createEmbeddedStore({ data, now: Date.now });
+    await store.create(anObservation({ spec: { summary, remediation: summary } }), AbortSignal.timeout(60_000));
+    store.close();
+  });
+
+  it.each([
+    [40, 80],
+    [80, 80],
+    [100, 100],
+    [200, 200],
+  ])('is, with %d columns, %d wide', async (columns, width) => {
+    const lines = await shownAt(columns);
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toMatch(/…$/);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(width);
+    const one = await shownAt(columns, 'trivy-012');
+    expect(Math.max(...one.map((line) => line.length))).toBeLessThanOrEqual(width);
+    expect(one.join(' ').replaceAll(/\s+/g, ' ')).toContain(summary);
+  });
+
+  it('cuts nothing with -o wide', async () => {
+    const [, row = ''] = await shownAt(100, '-o', 'wide');
+    expect(row).toContain(summary);
   });
 });
 

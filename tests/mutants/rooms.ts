@@ -66,7 +66,7 @@ export const rooms: readonly Room[] = [
   {
     name: 'shared/local',
     files: ['shared/local/*.ts'],
-    tests: ['tests/local/*.test.ts', 'tests/stores/{embedded-store,objects}.test.ts'],
+    tests: ['tests/local/*.test.ts', 'tests/stores/{embedded-store,embedded-reader,objects}.test.ts'],
   },
   {
     name: 'shared/host',

@@ -2,8 +2,13 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, vi } from 'vitest';
 import { labels } from '../../shared/api/labels.ts';
-import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
+
+import type { Observation } from '../../shared/api/observation.ts';
+import { createEmbeddedStore, openEmbeddedReader } from '../../shared/local/embedded-store.ts';
+import { sorts } from '../../shared/view/order.ts';
+
 import { temporaryFolder } from '../host/program.ts';
+import { oldDatabase } from './database-0.1.0.ts';
 import { aFinding, anObservationOf, slotOf, storeContract } from './store-contract.ts';
 
 storeContract('embedded, on disk', async () => {
@@ -27,47 +32,6 @@ describe('embedded store', () => {
   describe('of a database that version 0.1.0 made', () => {
     const createdAt = Date.parse('2026-03-01T10:00:00Z');
 
-    /** Makes the database with the statements of 0.1.0, and one Observation as that wrote it. */
-    function oldDatabase(): string {
-      const data = temporaryFolder();
-      const database = new DatabaseSync(join(data, 'observations.sqlite'));
-      database.exec(`
-        PRAGMA journal_mode = WAL;
-        CREATE TABLE IF NOT EXISTS observations (
-          place TEXT NOT NULL, -- <namespace>/, so that rows sort as the API server's objects do
-          name TEXT NOT NULL,
-          uid TEXT NOT NULL,
-          version INTEGER NOT NULL,
-          created_at INTEGER NOT NULL,
-          source TEXT NOT NULL,
-          severity TEXT NOT NULL,
-          subject TEXT,
-          expires_at INTEGER NOT NULL,
-          labels TEXT NOT NULL,
-          object TEXT NOT NULL,
-          PRIMARY KEY (place, name)
-        );
-        CREATE INDEX IF NOT EXISTS by_subject ON observations (subject, place) WHERE subject IS NOT NULL;
-      `);
-      const name = 'contract-00000000000000000000000000000000';
-      const object = {
-        apiVersion: 'zen.kube-zen.io/v1',
-        kind: 'Observation',
-        metadata: { name, namespace: 'shop', labels: oldLabels, annotations: {} },
-        spec: {
-          ...{ source: 'contract', category: 'security', severity: 'HIGH', eventType: 'policy-violation' },
-          resource: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web', namespace: 'shop' },
-          details: { rule: 'old' },
-          ...{ detectedAt: '2026-03-01T10:00:00Z', ttlSecondsAfterCreation: 604_800 },
-        },
-      };
-      const insert = database.prepare('INSERT INTO observations VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)');
-      const [key, state] = [['shop/', name, 'uid-1', createdAt], JSON.stringify(oldLabels)];
-      insert.run(...key, 'contract', 'HIGH', 'a-subject', createdAt + 604_800_000, state, JSON.stringify(object));
-      database.close();
-      return data;
-    }
-
     const oldLabels = {
       'zen.kube-zen.io/source': 'contract',
       'zen.kube-zen.io/severity': 'HIGH',
@@ -76,8 +40,20 @@ describe('embedded store', () => {
       'zen.kube-zen.io/state-since': '1772359200',
     };
 
+    const observation: Observation = {
+      ...{ apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation' },
+      metadata: {
+        ...{ name: 'contract-00000000000000000000000000000000', namespace: 'shop', labels: oldLabels, annotations: {} },
+      },
+      spec: {
+        ...{ source: 'contract', category: 'security', severity: 'HIGH', eventType: 'policy-violation' },
+        resource: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web', namespace: 'shop' },
+        ...{ details: { rule: 'old' }, detectedAt: '2026-03-01T10:00:00Z', ttlSecondsAfterCreation: 604_800 },
+      },
+    };
+
     it('lists and reads what it has, relabels that, and takes more', async () => {
-      const data = oldDatabase();
+      const data = oldDatabase([observation], createdAt);
       const store = createEmbeddedStore({ data, now: () => createdAt });
       const [old] = await Array.fromAsync(store.names({ source: 'contract', namespace: 'shop' }, signal));
       expect(old).toMatchObject({ labels: oldLabels, createdAt });
@@ -105,10 +81,14 @@ describe('embedded store', () => {
     });
 
     it('can be read by a command that changes nothing', async () => {
-      const store = createEmbeddedStore({ data: oldDatabase(), now: () => createdAt, isReadOnly: true });
-      const { items } = await store.read({ limit: 9 });
+      const reader = openEmbeddedReader(oldDatabase([observation], createdAt));
+      const { items } = await reader.read({ limit: 9 });
       expect(items.map(({ spec }) => spec.details.rule)).toEqual(['old']);
-      store.close();
+      for (const sort of sorts) expect((await reader.read({ limit: 9, sort })).items).toEqual(items);
+      expect(reader.sortsAcrossPages).toBe(false);
+      expect(await reader.counts({ states: ['open'] }, 'workload')).toMatchObject([{ value: 'shop/web', total: 1 }]);
+      expect(await reader.findByName('contract-000', undefined, 9)).toEqual(items);
+      reader.close();
     });
   });
 

@@ -6,6 +6,7 @@ import { connectAs } from '../cluster/connect.ts';
 import { startProxy } from '../cluster/proxy.ts';
 import { writerRules } from '../cluster/rules.ts';
 import { until } from '../host/program.ts';
+import { readerContract } from './reader-contract.ts';
 import { aFinding, anObservationOf, storeContract } from './store-contract.ts';
 
 let cluster: Cluster;
@@ -30,6 +31,11 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
   storeContract('Kubernetes', async () => {
     const { store, close } = connect();
     return { store, reader: store, now: Date.now, namespaces: ['shop', 'shopping'], close: async () => close() };
+  });
+
+  readerContract('Kubernetes', async () => {
+    const { store, close } = connect();
+    return { store, namespaces: ['shop', 'shopping'], close: async () => close() };
   });
 
   describe('Kubernetes store', () => {

@@ -1,0 +1,74 @@
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import * as z from 'zod';
+import { labels as labelNames } from '../api/labels.ts';
+import { type Comparable, partsOf, type Selection } from '../view/selection.ts';
+import { actorSchema, resourceSchema } from './embedded-objects.ts';
+import { conditionsOf, placeOf } from './embedded-rows.ts';
+
+/** SQL for an Observation's state. */
+export const state = `coalesce(json_extract(labels, '$."${labelNames.state}"'), 'open')`;
+
+/**
+ * The order of the most severe first, and what is counted most. A query uses it for the state, too, since the expression
+ * is the same.
+ */
+export const severityIndex = `
+  CREATE INDEX IF NOT EXISTS by_severity ON observations (severity, source, place, name, ${state})
+`;
+
+/** A database that is opened to be read only may be one of an older version, which has no such index. */
+export function hasSeverityIndex(database: DatabaseSync): boolean {
+  return database
+    .prepare('PRAGMA index_list(observations)')
+    .all()
+    .some(({ name }) => name === 'by_severity');
+}
+
+/** SQL for a member of the spec. */
+export function member(path: string): string {
+  return `json_extract(object, '$.spec.${path}')`;
+}
+
+/** What a test compares, as `json_extract` gives several members at once: a list, with null for what is absent. */
+const comparableSchema = z
+  .tuple([z.string(), z.string().nullable(), z.string().nullable(), resourceSchema.nullable(), actorSchema.nullable()])
+  .transform(
+    ([detectedAt, rule, summary, resource, actor]): Comparable => ({
+      detectedAt,
+      ...(rule !== null && { rule }),
+      ...(summary !== null && { summary }),
+      ...(resource !== null && { resource }),
+      ...(actor !== null && { actor }),
+    }),
+  );
+
+const comparable =
+  "json_extract(object, '$.spec.detectedAt', '$.spec.rule', '$.spec.summary', '$.spec.resource', '$.spec.actor')";
+
+interface Where {
+  readonly where: string;
+  readonly values: readonly SQLInputValue[];
+}
+
+/**
+ * The conditions of a selection. With a plus in front of it, SQLite can't choose the index of a column, and so keeps to
+ * that of the order: else it would sort whole rows for each page.
+ */
+export function whereOf(database: DatabaseSync, selection: Selection): Where {
+  const { exact, test } = partsOf(selection);
+  const { where, values } = conditionsOf({
+    '+source': exact.source,
+    '+severity': exact.severity,
+    '+place': exact.namespace && placeOf(exact.namespace),
+    [state]: exact.states,
+    [member('category')]: exact.category,
+    [member('eventType')]: exact.eventType,
+    [member('rule')]: exact.rule,
+    [member('actor.username')]: exact.actor,
+  });
+  if (test === undefined) return { where, values };
+  database.function('is_selected', { deterministic: true }, (members) =>
+    Number(test(comparableSchema.parse(JSON.parse(String(members))))),
+  );
+  return { where: `${where} AND is_selected(${comparable})`, values };
+}

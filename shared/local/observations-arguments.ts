@@ -1,0 +1,168 @@
+import * as z from 'zod';
+import { severities } from '../finding/severity.ts';
+import { faultyField } from '../function/refusal.ts';
+import type { Environment } from '../function/settings.ts';
+import { type Grouping, groupings } from '../view/counts.ts';
+import { type Sort, sorts } from '../view/order.ts';
+import { oneOf, selectionParameters, upTo } from '../view/parameters.ts';
+import { type Selection, states } from '../view/selection.ts';
+import { defaultData, parseCommand, UsageError } from './arguments.ts';
+import { takenByNpm } from './npm-flags.ts';
+
+const outputs = ['table', 'wide', 'json', 'yaml', 'csv', 'counts'] as const;
+
+export type Output = (typeof outputs)[number];
+
+export const usage = `Usage: npm run observations -- [NAME] [options]
+  Prints what is stored, worst first; with a NAME, or a unique part of one, that
+  finding in full.
+
+Options:
+  --source S              from this source
+  --severity S            ${severities.join(', ')}
+  -n, --namespace N       in this namespace
+  --state S               ${states.join(', ')}, all (default: not resolved)
+  --workload W            deployment/web, pod/web-2xkd9, or just web
+  --actor A, --rule R     by this user; of this rule; * stands for any text
+  --since 24h             detected in the last 45s, 30m, 24h, 7d
+  --sort S                ${sorts.join(', ')}
+  --by B                  count by ${groupings.slice(0, 5).join(', ')},
+                          ${groupings.slice(5).join(', ')}
+  --limit N               print no more than N
+  -o, --output FORMAT     ${outputs.join(', ')}
+  -w, --watch             keep printing what is new or has changed
+  --data DIR              folder of the embedded store (${defaultData})
+  --kubeconfig FILE       read that cluster instead
+  -c, --context C         by this context of the kubeconfig
+  --help                  show this`;
+
+const options = {
+  source: { type: 'string' },
+  severity: { type: 'string' },
+  namespace: { type: 'string', short: 'n' },
+  state: { type: 'string' },
+  workload: { type: 'string' },
+  actor: { type: 'string' },
+  rule: { type: 'string' },
+  since: { type: 'string' },
+  sort: { type: 'string' },
+  by: { type: 'string' },
+  limit: { type: 'string' },
+  output: { type: 'string', short: 'o' },
+  watch: { type: 'boolean', short: 'w' },
+  data: { type: 'string' },
+  kubeconfig: { type: 'string' },
+  context: { type: 'string', short: 'c' },
+  help: { type: 'boolean' },
+} as const;
+
+type Option = keyof typeof options;
+
+const schema = z.object({
+  ...selectionParameters,
+  state: oneOf([...states, 'all']).optional(),
+  sort: oneOf(sorts).default('severity'),
+  by: oneOf(groupings).optional(),
+  limit: upTo(Number.MAX_SAFE_INTEGER).optional(),
+  output: oneOf(outputs).default('table'),
+  watch: z.boolean().default(false),
+  data: z.string().default(defaultData),
+  kubeconfig: z.string().optional(),
+  context: z.string().optional(),
+});
+
+/** Where the Observations are. */
+export interface Place {
+  readonly data: string;
+  readonly kubeconfig: string | undefined;
+  readonly context: string | undefined;
+}
+
+export type ObservationsArguments =
+  | { readonly mode: 'help' }
+  | {
+      readonly mode: 'one';
+      readonly place: Place;
+      readonly name: string;
+      readonly namespace: string | undefined;
+      readonly output: Output;
+    }
+  | {
+      readonly mode: 'list' | 'counts';
+      readonly place: Place;
+      /** Its time is to be reckoned anew for each reading. */
+      readonly selectionAt: (now: number) => Selection;
+      /** Nobody has to do anything about what is resolved, so it must be asked for. */
+      readonly hidesResolved: boolean;
+      readonly sort: Sort;
+      readonly by: Grouping;
+      readonly limit: number | undefined;
+      readonly output: Output;
+      readonly isWatching: boolean;
+    };
+
+/** Which options may be given with a name. */
+const withName: readonly Option[] = ['namespace', 'output', 'data', 'kubeconfig', 'context'];
+
+type Given = Partial<Readonly<Record<Option, unknown>>>;
+
+/** What is wrong with the options together; `undefined` if nothing is. */
+function conflictIn(given: Given, isNamed: boolean): string | undefined {
+  const together = (first: Option, second: Option): string | undefined =>
+    given[first] !== undefined && given[second] !== undefined
+      ? `--${first} and --${second} can't be used together`
+      : undefined;
+  const stray = Object.keys(options).find((name) => name in given && !withName.some((one) => one === name));
+  if (isNamed && stray !== undefined) return `--${stray} can't be used with a NAME`;
+  if (given.context !== undefined && given.kubeconfig === undefined) return '--context needs --kubeconfig';
+  return together('data', 'kubeconfig') ?? together('watch', 'limit');
+}
+
+function conflictOfOutput(output: Output, by: Grouping | undefined, isNamed: boolean): string | undefined {
+  const isTabular = output === 'wide' || output === 'csv';
+  if (by !== undefined && isTabular) return `--by can't be used with -o ${output}`;
+  return isNamed && (isTabular || output === 'counts') ? `-o ${output} can't be used with a NAME` : undefined;
+}
+
+/** Throws a UsageError. */
+export function parseObservationsArguments(args: readonly string[], environment: Environment): ObservationsArguments {
+  const wrong = (message: string): never => {
+    throw new UsageError(message, usage);
+  };
+  const taken = takenByNpm(environment, options, 'npm run observations');
+  if (taken !== undefined) wrong(taken);
+  const { values, positionals } = parseCommand({ args: [...args], options, allowPositionals: true }, usage);
+  if (values.help) return { mode: 'help' };
+  const [name, ...more] = positionals;
+  if (more.length > 0) wrong('name one Observation at most');
+  const parsed = schema.safeParse(values);
+  if (!parsed.success) {
+    const { field, message } = faultyField(parsed.error);
+    return wrong(`--${field} ${message}`);
+  }
+  const { data, kubeconfig, context, state, since, sort, by, limit, output, watch, ...selection } = parsed.data;
+  const conflict = conflictIn(values, name !== undefined) ?? conflictOfOutput(output, by, name !== undefined);
+  if (conflict !== undefined) wrong(conflict);
+  const place = { data, kubeconfig, context };
+  if (name !== undefined) return { mode: 'one', place, name, namespace: selection.namespace, output };
+  return {
+    mode: by !== undefined || output === 'counts' ? 'counts' : 'list',
+    place,
+    selectionAt: (now) => ({
+      ...selection,
+      states: statesOf(state),
+      since: since === undefined ? undefined : now - since,
+    }),
+    hidesResolved: state === undefined,
+    sort,
+    by: by ?? 'source',
+    limit,
+    output,
+    isWatching: watch,
+  };
+}
+
+function statesOf(word: (typeof states)[number] | 'all' | undefined): Selection['states'] {
+  if (word === 'all') return undefined;
+  return word === undefined ? states.filter((state) => state !== 'resolved') : [word];
+}

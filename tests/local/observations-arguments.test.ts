@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest';
+import { parseObservationsArguments } from '../../shared/local/observations-arguments.ts';
+import { groupings } from '../../shared/view/counts.ts';
+
+function parse(...args: readonly string[]) {
+  return parseObservationsArguments(args, {});
+}
+
+const now = Date.parse('2026-03-01T10:00:00Z');
+const place = { data: '.data', kubeconfig: undefined, context: undefined };
+const notResolved = ['open', 'missing'];
+
+/** What is selected now, and the rest of what was asked for. */
+function selected(...args: readonly string[]) {
+  const parsed = parse(...args);
+  if (parsed.mode !== 'list' && parsed.mode !== 'counts') throw new Error(parsed.mode);
+  const { selectionAt, ...rest } = parsed;
+  return { selection: selectionAt(now), ...rest };
+}
+
+describe('parseObservationsArguments', () => {
+  it('lists what is not resolved, worst first, unless something else is asked for', () => {
+    expect(selected()).toEqual({
+      mode: 'list',
+      place,
+      selection: { states: notResolved },
+      hidesResolved: true,
+      sort: 'severity',
+      by: 'source',
+      limit: undefined,
+      output: 'table',
+      isWatching: false,
+    });
+  });
+
+  it.each<[args: string, selection: object]>([
+    ['--source trivy', { source: 'trivy', states: notResolved }],
+    ['--severity high', { severity: 'HIGH', states: notResolved }],
+    ['-n shop', { namespace: 'shop', states: notResolved }],
+    ['--namespace shop', { namespace: 'shop', states: notResolved }],
+    ['--state missing', { states: ['missing'] }],
+    ['--state resolved', { states: ['resolved'] }],
+    ['--state all', { states: undefined }],
+    ['--workload deployment/web', { workload: 'deployment/web', states: notResolved }],
+    ['--actor eve', { actor: 'eve', states: notResolved }],
+    ['--rule CVE-*', { rule: 'CVE-*', states: notResolved }],
+    ['--since 24h', { since: now - 86_400_000, states: notResolved }],
+    ['--since 45s', { since: now - 45_000, states: notResolved }],
+    ['--since 30m', { since: now - 1_800_000, states: notResolved }],
+    ['--since 7d', { since: now - 604_800_000, states: notResolved }],
+  ])('selects by %s', (args, selection) => {
+    const { selection: found, hidesResolved } = selected(...args.split(' '));
+    expect(found).toEqual(selection);
+    expect(hidesResolved).toBe(!args.startsWith('--state'));
+  });
+
+  it.each<[args: string, expected: object]>([
+    ['--sort age', { sort: 'age' }],
+    ['--limit 7', { limit: 7 }],
+    ['-w', { isWatching: true }],
+    ['--watch', { isWatching: true }],
+    ['-o json', { mode: 'list', output: 'json' }],
+    ['-o csv', { mode: 'list', output: 'csv' }],
+    ['-o counts', { mode: 'counts', by: 'source', output: 'counts' }],
+    ['-o counts --by rule', { mode: 'counts', by: 'rule' }],
+    ['--by rule', { mode: 'counts', by: 'rule', output: 'table' }],
+    ['--by rule -o json', { mode: 'counts', by: 'rule', output: 'json' }],
+    ['--data D', { place: { ...place, data: 'D' } }],
+    ['--kubeconfig F', { place: { ...place, kubeconfig: 'F' } }],
+    ['--kubeconfig F -c C', { place: { ...place, kubeconfig: 'F', context: 'C' } }],
+    ['--kubeconfig F --context C', { place: { ...place, kubeconfig: 'F', context: 'C' } }],
+  ])('understands %s', (args, expected) => {
+    expect(selected(...args.split(' '))).toMatchObject(expected);
+  });
+
+  it.each(groupings)('counts by %s', (by) => {
+    expect(selected('--by', by)).toMatchObject({ mode: 'counts', by });
+  });
+
+  it.each<[args: string, expected: object]>([
+    ['trivy-1', { mode: 'one', name: 'trivy-1', namespace: undefined, output: 'table', place }],
+    ['-n shop trivy-1 -o yaml', { mode: 'one', name: 'trivy-1', namespace: 'shop', output: 'yaml', place }],
+    [
+      'trivy-1 --kubeconfig F -c C',
+      { mode: 'one', name: 'trivy-1', output: 'table', place: { ...place, kubeconfig: 'F', context: 'C' } },
+    ],
+    ['--help', { mode: 'help' }],
+    ['--help trivy-1 --source x', { mode: 'help' }],
+  ])('understands %s', (args, expected) => {
+    expect(parse(...args.split(' '))).toEqual(expected);
+  });
+
+  it.each<[args: string, message: string]>([
+    ['--severity SEVERE', '--severity takes CRITICAL, HIGH, MEDIUM, LOW, UNKNOWN'],
+    ['--state closed', '--state takes open, missing, resolved, all'],
+    ['--since yesterday', '--since takes a duration such as 45s, 30m, 24h or 7d'],
+    ['--sort name', '--sort takes severity, age, namespace'],
+    ['--by name', '--by takes source, severity, category, namespace, state, eventType, rule, workload, actor'],
+    ['--limit 0', '--limit takes a number from 1'],
+    ['--limit many', '--limit takes a number from 1'],
+    ['-o xml', '--output takes table, wide, json, yaml, csv, counts'],
+    ['--source=', '--source takes a value'],
+    ['one two', 'name one Observation at most'],
+    ['one --source trivy', "--source can't be used with a NAME"],
+    ['one --watch', "--watch can't be used with a NAME"],
+    ['one --by rule', "--by can't be used with a NAME"],
+    ['one -o csv', "-o csv can't be used with a NAME"],
+    ['one -o wide', "-o wide can't be used with a NAME"],
+    ['one -o counts', "-o counts can't be used with a NAME"],
+    ['--by rule -o csv', "--by can't be used with -o csv"],
+    ['--by rule -o wide', "--by can't be used with -o wide"],
+    ['--data D --kubeconfig F', "--data and --kubeconfig can't be used together"],
+    ['--watch --limit 3', "--watch and --limit can't be used together"],
+    ['-c C', '--context needs --kubeconfig'],
+    ['--nonsense', "Unknown option '--nonsense'"],
+  ])('refuses %s', (args, message) => {
+    expect(() => parse(...args.split(' '))).toThrow(
+      expect.objectContaining({ name: 'UsageError', message: expect.stringMatching(/\n\nUsage: /) }),
+    );
+    expect(() => parse(...args.split(' '))).toThrow(message);
+  });
+
+  it('notices what npm took', () => {
+    expect(() => parseObservationsArguments(['falco'], { npm_config_source: 'true' })).toThrow(/npm took --source/);
+  });
+});

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { csvOf } from '../../shared/view/csv.ts';
+import { anObservation } from './an-observation.ts';
+
+describe('csvOf', () => {
+  it('has a header, and every field that an auditor asks for', () => {
+    const object = anObservation({
+      metadata: { labels: { 'zen.kube-zen.io/state': 'missing' } },
+      spec: {
+        rule: 'r',
+        summary: 's',
+        resource: { kind: 'Deployment', namespace: 'prod', name: 'web' },
+        actor: { username: 'eve' },
+        remediation: 'do it',
+        references: ['https://a.example', 'https://b.example'],
+      },
+    });
+    expect(csvOf([object, anObservation()])).toEqual([
+      'namespace,name,source,severity,state,category,eventType,rule,summary,resourceKind,resourceNamespace,resourceName,actor,remediation,references,detectedAt,createdAt',
+      'shop,trivy-0123456789abcdef0123456789abcdef,trivy,HIGH,missing,security,vulnerability,r,s,Deployment,prod,web,eve,do it,https://a.example https://b.example,2026-03-01T09:00:00Z,2026-03-01T10:00:00Z',
+      'shop,trivy-0123456789abcdef0123456789abcdef,trivy,HIGH,open,security,vulnerability,,,,,,,,,2026-03-01T09:00:00Z,2026-03-01T10:00:00Z',
+    ]);
+  });
+
+  it.each<[what: string, summary: string, cell: string]>([
+    ['a comma', 'a, b', '"a, b"'],
+    ['quotes', 'the "x"', '"the ""x"""'],
+    ['a line break', 'a\r\nb', 'a b'],
+    ['a formula', '=1+1', "'=1+1"],
+    ['a formula with a comma', '=HYPERLINK("x","y")', '"\'=HYPERLINK(""x"",""y"")"'],
+    ['a plus', '+1', "'+1"],
+    ['a minus', '-1', "'-1"],
+    ['an at sign', '@SUM(A1)', "'@SUM(A1)"],
+    ['a formula after a tab', '\t=1', "'=1"],
+    ['a sign inside', 'a=b', 'a=b'],
+    ['a control character', 'a\u001b[2J', 'a\\u{1b}[2J'],
+  ])('spells %s', (_what, summary, cell) => {
+    const [, record = ''] = csvOf([anObservation({ spec: { summary } })]);
+    expect(record).toContain(`,vulnerability,,${cell},,,,,,,2026`);
+  });
+
+  it('leaves a cell empty where a time is not known', () => {
+    const { metadata, ...rest } = anObservation();
+    const { creationTimestamp: _none, ...without } = metadata;
+    expect(csvOf([{ ...rest, metadata: without }])[1]).toMatch(/,2026-03-01T09:00:00Z,$/);
+  });
+
+  it('is only a header without Observations', () => {
+    expect(csvOf([])).toEqual([expect.stringMatching(/^namespace,name,/)]);
+  });
+});
