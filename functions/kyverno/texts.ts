@@ -6,7 +6,7 @@ const adviceKeys = [/\bremediations?$/, /\bresolution$/, /\bsolution$/, /\bmitig
 /** What Kyverno begins its messages with; what it is is said by the event type. */
 const preamble = /^\s*validation (?:error:|rule \S{1,256} failed\.)\s*/i;
 /** Kyverno ends them with the rule, which stands before them already, and the path that doesn't match. */
-const failedPath = /\b(?:validation )?rule [\w./-]{1,253} failed at path (\S{1,1024})/gi;
+const failedPath = /\b(?:validation )?rule [\w./[\]-]{1,253} failed at path (\S{1,1024})/gi;
 /** Stands for what is removed, with the punctuation before it. */
 const removed = '\uFFFF';
 const beforeRemoved = /[\s.;,]{0,8}\uFFFF/g;
