@@ -10,7 +10,7 @@ import { detailsOf, identityOf, isPresent, text, timeOf } from '../shared/findin
 import { withoutPodNames, workloadKey, workloadName } from '../shared/finding/workload.ts';
 import { objects } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
-import { engineOf, hasOwnSource, isForeign } from './kyverno/engines.ts';
+import { engineOf, hasOwnSource, isCopied, isForeign } from './kyverno/engines.ts';
 import { mergeResults } from './kyverno/merge.ts';
 import { type Properties, propertiesOf, sortProperties } from './kyverno/properties.ts';
 import { summaryOfProcess } from './kyverno/runtime.ts';
@@ -120,9 +120,10 @@ export default defineSource({
     const minor: MinorVulnerability[] = [];
     const skipped: Record<string, number> = {};
     const accepted: AcceptedFinding[] = [];
+    const isCopy = isCopied(report);
     for (const given of report.results.rows) {
       const row = rowOf(given, report, time);
-      const reason = skipReason(row) ?? (isMinor(row) ? 'minor' : undefined);
+      const reason = skipReason(row, isCopy) ?? (isMinor(row) ? 'minor' : undefined);
       if (reason === 'exception') accepted.push(...acceptedOf(row));
       if (reason === 'minor') minor.push(...minorOf(row));
       if (reason !== undefined) skipped[reason] = (skipped[reason] ?? 0) + 1;
@@ -164,11 +165,11 @@ function rowOf(given: Row['given'], report: Report, time: string): Row {
   };
 }
 
-function skipReason({ result, properties, engine, report, given }: Row): string | undefined {
+function skipReason({ result, properties, engine, given }: Row, isCopy: boolean): string | undefined {
   if (result === 'skip' && properties.has('exceptions')) return 'exception';
   if (noFindings.has(result)) return result;
   if (!kindsOfNews.has(result)) return 'unknown_result';
-  return hasOwnSource(engine, Object.keys(given.properties ?? {}), report) ? 'has_own_source' : undefined;
+  return isCopy || hasOwnSource(engine, Object.keys(given.properties ?? {})) ? 'has_own_source' : undefined;
 }
 
 /** What a result that an exception skips would be otherwise; it does not say whether the policy only warns. */

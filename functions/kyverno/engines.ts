@@ -26,13 +26,16 @@ export function engineOf(source: string | null | undefined, report: Maker): stri
   return text(source)?.trim() ?? text(report.source)?.trim() ?? text(report.metadata.labels?.[engineLabel]) ?? '';
 }
 
-/** Whether a result is another source's finding, in whatever way the names are spelled. */
-export function hasOwnSource(engine: string, keys: readonly string[], { metadata }: Maker): boolean {
+/** Whether all results of a report are another source's findings, in whatever way the names are spelled. */
+export function isCopied({ metadata }: Maker): boolean {
   const labels = metadata.labels ?? {};
-  const names = [engine, ...[engineLabel, ...makerLabels].map((key) => labels[key] ?? '')];
-  if (names.some((name) => copied.test(wordsOf(name)))) return true;
-  if (Object.keys(labels).some((key) => key.startsWith('zen.kube-zen.io/'))) return true;
-  return engine === '' && keys.some((key) => copiedKeys.test(key));
+  if ([engineLabel, ...makerLabels].some((key) => copied.test(wordsOf(labels[key] ?? '')))) return true;
+  return Object.keys(labels).some((key) => key.startsWith('zen.kube-zen.io/'));
+}
+
+/** Whether a result is another source's finding. */
+export function hasOwnSource(engine: string, keys: readonly string[]): boolean {
+  return engine === '' ? keys.some((key) => copiedKeys.test(key)) : copied.test(wordsOf(engine));
 }
 
 /**

@@ -27,6 +27,7 @@ export function wordsOf(key: string): string {
 
 /** The first property that one of the patterns matches, in the order of the patterns. */
 export function pick(properties: Properties, patterns: readonly RegExp[]): string | undefined {
+  if (properties.size === 0) return undefined;
   const entries = [...properties].sort(([a], [b]) => (a < b ? -1 : 1));
   for (const pattern of patterns) {
     const found = entries.find(([key]) => pattern.test(wordsOf(key)));

@@ -62,7 +62,8 @@ function refOf(given: Partial<Reference>, metadata: ObjectMetadata): ResourceRef
 
 /** Kyverno's `patched-target`, such as `apps/v1, Kind=Deployment Name=web Namespace=shop`; its core group is `/v1`. */
 export function patchedTarget(properties: Properties): ResourceRef | undefined {
-  const target = properties.get('patched-target') ?? '';
+  const target = properties.get('patched-target');
+  if (target === undefined) return undefined;
   const parts = new Map(
     [...target.matchAll(/\b(Kind|Namespace|Name)=([^\s,;]+)/g)].map(([, key, value]) => [key, value]),
   );

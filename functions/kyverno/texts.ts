@@ -6,7 +6,10 @@ const adviceKeys = [/\bremediations?$/, /\bresolution$/, /\bsolution$/, /\bmitig
 /** What Kyverno begins its messages with; what it is is said by the event type. */
 const preamble = /^\s*validation (?:error:|rule \S{1,256} failed\.)\s*/i;
 /** Kyverno ends them with the rule, which stands before them already, and the path that doesn't match. */
-const failedPath = /[\s.;,]{0,8}\b(?:validation )?rule \S{1,256} failed at path (\S{1,1024})/gi;
+const failedPath = /\b(?:validation )?rule [\w./[\]-]{1,253} failed at path (\S{1,1024})/gi;
+/** Stands for what is removed, with the punctuation before it. */
+const removed = '\uFFFF';
+const beforeRemoved = /[\s.;,]{0,8}\uFFFF/g;
 /** Where a line is a heading, and not wrapped. */
 const headingEnd = /(?<=[^\s.,:;!?-])[^\S\n]*\n\s*(?=[A-Z])/g;
 
@@ -14,7 +17,8 @@ const headingEnd = /(?<=[^\s.,:;!?-])[^\S\n]*\n\s*(?=[A-Z])/g;
 export function shortMessage(message: string): string {
   const paths = new Set([...message.matchAll(failedPath)].map(([, path = '']) => path.replace(/[.,;/]+$/, '')));
   const said = message
-    .replaceAll(failedPath, '')
+    .replaceAll(failedPath, removed)
+    .replaceAll(beforeRemoved, '')
     .replace(preamble, '')
     .trim()
     .replaceAll(headingEnd, '. ')

@@ -11,6 +11,8 @@ export interface Summary {
   /** Findings that were dropped, by the filter's reason. */
   readonly filtered: Counts;
   readonly created: readonly CountRow<'category' | 'severity'>[];
+  /** The rules of what was created: the first few. */
+  readonly rules: readonly string[];
   /** Findings whose name was already in the store or in the cache. */
   readonly duplicate: number;
   /** Findings that were listed as stored and need no change. */
@@ -49,7 +51,7 @@ export interface Tally {
   observed(count: number): void;
   skipped(reason: string, count?: number): void;
   filtered(reason: string, count?: number): void;
-  created(category: string, severity: Severity): void;
+  created(category: string, severity: Severity, rule: string): void;
   duplicate(): void;
   unchanged(count: number): void;
   relabelled(change: string): void;
@@ -61,6 +63,9 @@ export interface Tally {
   read(): Summary;
 }
 
+/** A log line is read by people; what a whole report has made is in the store. */
+const maxRules = 5;
+
 export function createTally(): Tally {
   const numbers = { observed: 0, duplicate: 0, unchanged: 0, dropped: 0 };
   const skipped: Record<string, number> = {};
@@ -69,6 +74,7 @@ export function createTally(): Tally {
   const created = createCounts('category', 'severity');
   const deletedRows: Summary['deleted'][number][] = [];
   const deadLetters = createCounts('source', 'reason');
+  const rules = new Set<string>();
   const warnings: string[] = [];
   let collection: Collection | undefined;
   return {
@@ -77,7 +83,10 @@ export function createTally(): Tally {
     },
     skipped: (reason, count = 1) => addTo(skipped, reason, count),
     filtered: (reason, count = 1) => addTo(filtered, reason, count),
-    created: (category, severity) => created.add(category, severity),
+    created(category, severity, rule) {
+      created.add(category, severity);
+      if (rules.size < maxRules) rules.add(rule);
+    },
     duplicate() {
       numbers.duplicate += 1;
     },
@@ -100,6 +109,7 @@ export function createTally(): Tally {
       filtered,
       relabelled,
       created: created.rows(),
+      rules: [...rules],
       deleted: deletedRows,
       deadLetters: deadLetters.rows(),
       collection,

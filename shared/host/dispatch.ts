@@ -1,3 +1,5 @@
+import { maskText } from '../finding/mask-secrets.ts';
+import { oneLine } from '../finding/one-line.ts';
 import { type CloudEvent, isPing } from '../function/cloud-event.ts';
 import type { EventContext } from '../function/context.ts';
 import type { GatewayDefinition, RawRequest } from '../function/definitions.ts';
@@ -23,6 +25,8 @@ function total(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
+const maxRuleLength = 120;
+
 function fieldsOf(summary: Summary): LogFields {
   const counts: Record<string, number> = {
     observed: summary.observed,
@@ -35,7 +39,12 @@ function fieldsOf(summary: Summary): LogFields {
     deleted: summary.deleted.reduce((sum, { count }) => sum + count, 0),
     ...summary.relabelled,
   };
-  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
+  // What a tool calls its rules is its text: it may hold anything.
+  const rules = summary.rules.map((rule) => maskText(oneLine(rule, maxRuleLength))).join(', ');
+  return {
+    ...Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0)),
+    ...(rules !== '' && { rules }),
+  };
 }
 
 /**

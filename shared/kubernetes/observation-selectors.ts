@@ -27,7 +27,7 @@ function stateSelector(wanted: Selection['states']): string[] {
  * in one namespace, by the labels that zen-watcher sets: what others wrote isn't found by those.
  */
 export function selectorsOf(selection: Selection): Selectors {
-  const { source, severity, category, eventType, rule, actor, states: wanted } = partsOf(selection).exact;
+  const { source, severity, category, eventType, rule, actor, states: wanted, isAccepted } = partsOf(selection).exact;
   const fields = Object.entries({ source, severity, category, eventType, rule }).flatMap(([field, value]) =>
     value === undefined ? [] : [`spec.${field}=${escapeValue(value)}`],
   );
@@ -36,6 +36,7 @@ export function selectorsOf(selection: Selection): Selectors {
     workload === undefined || namespace === undefined ? undefined : workloadLabelOf(workload, namespace);
   const labels = [
     ...stateSelector(wanted),
+    ...(isAccepted === undefined ? [] : [`${isAccepted ? '' : '!'}${labelNames.accepted}`]),
     ...(actor === undefined ? [] : [`${labelNames.actor}=${actorHash(actor)}`]),
     ...(workloadLabel === undefined ? [] : [`${labelNames.workload}=${workloadLabel}`]),
   ];

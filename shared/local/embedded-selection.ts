@@ -8,6 +8,9 @@ import { conditionsOf, placeOf } from './embedded-rows.ts';
 /** SQL for an Observation's state. */
 export const state = `coalesce(json_extract(labels, '$."${labelNames.state}"'), 'open')`;
 
+/** SQL for whether somebody has accepted an Observation. */
+const isAccepted = `(json_extract(labels, '$."${labelNames.accepted}"') IS NOT NULL)`;
+
 /**
  * The order of the most severe first, and what is counted most. A query uses it for the state, too, since the expression
  * is the same.
@@ -61,6 +64,7 @@ export function whereOf(database: DatabaseSync, selection: Selection): Where {
     '+severity': exact.severity,
     '+place': exact.namespace && placeOf(exact.namespace),
     [state]: exact.states,
+    [`CAST(${isAccepted} AS TEXT)`]: exact.isAccepted === undefined ? undefined : exact.isAccepted ? '1' : '0',
     [member('category')]: exact.category,
     [member('eventType')]: exact.eventType,
     [member('rule')]: exact.rule,

@@ -21,7 +21,7 @@ Options:
   --source S              from this source
   --severity S            ${severities.join(', ')}
   -n, --namespace N       in this namespace
-  --state S               ${states.join(', ')}, all (default: not resolved)
+  --state S               ${states.join(', ')}, all (default: open, missing)
   --workload W            deployment/web, pod/web-2xkd9, or just web
   --actor A, --rule R     by this user; of this rule; * stands for any text
   --since 24h             detected in the last 45s, 30m, 24h, 7d
@@ -92,8 +92,8 @@ export type ObservationsArguments =
       readonly place: Place;
       /** Its time is to be reckoned anew for each reading. */
       readonly selectionAt: (now: number) => Selection;
-      /** Nobody has to do anything about what is resolved, so it must be asked for. */
-      readonly hidesResolved: boolean;
+      /** Nobody has to do anything about what is resolved or accepted, so it must be asked for. */
+      readonly hidesSettled: boolean;
       readonly sort: Sort;
       readonly by: Grouping;
       readonly limit: number | undefined;
@@ -151,9 +151,10 @@ export function parseObservationsArguments(args: readonly string[], environment:
     selectionAt: (now) => ({
       ...selection,
       states: statesOf(state),
+      isAccepted: state === undefined ? false : undefined,
       since: since === undefined ? undefined : now - since,
     }),
-    hidesResolved: state === undefined,
+    hidesSettled: state === undefined,
     sort,
     by: by ?? 'source',
     limit,

@@ -76,11 +76,18 @@ async function readSelected(
   return isOrdered ? all : sortObservations(all, sort).slice(0, limit);
 }
 
-/** Tells how many are left out because they are resolved. */
-async function tellHidden(reader: ObservationReader, { hidesResolved, selectionAt }: Many): Promise<void> {
-  if (!hidesResolved) return;
-  const hidden = totalOf(await reader.counts({ ...selectionAt(Date.now()), states: ['resolved'] }, 'source'));
-  if (hidden > 0) process.stderr.write(`${hidden} resolved not shown: add --state resolved, or --state all\n`);
+/** Tells how many are left out because they are resolved, or accepted. */
+async function tellHidden(reader: ObservationReader, { hidesSettled, selectionAt }: Many): Promise<void> {
+  if (!hidesSettled) return;
+  const selection = selectionAt(Date.now());
+  const resolved = totalOf(
+    await reader.counts({ ...selection, states: ['resolved'], isAccepted: undefined }, 'source'),
+  );
+  const accepted = totalOf(await reader.counts({ ...selection, isAccepted: true }, 'source'));
+  const hidden = [...(resolved > 0 ? [`${resolved} resolved`] : []), ...(accepted > 0 ? [`${accepted} accepted`] : [])];
+  if (hidden.length === 0) return;
+  const how = resolved > 0 ? '--state resolved, or --state all' : '--state all';
+  process.stderr.write(`${hidden.join(' and ')} not shown: add ${how}\n`);
 }
 
 /** Calls `show` until the user has had enough. */
@@ -106,16 +113,18 @@ async function showCounts(reader: ObservationReader, request: Many): Promise<voi
 }
 
 async function showList(reader: ObservationReader, request: Many): Promise<void> {
-  const { selectionAt, hidesResolved, output, isWatching } = request;
+  const { selectionAt, hidesSettled, output, isWatching } = request;
   if (!isWatching) {
     printList(await readSelected(reader, selectionAt(Date.now()), request), output);
     await tellHidden(reader, request);
     return;
   }
-  const printer = createChangePrinter(output, hidesResolved);
+  const printer = createChangePrinter(output, hidesSettled);
   await repeatedly(async () => {
     const now = selectionAt(Date.now());
-    printer.print(await readSelected(reader, hidesResolved ? { ...now, states: undefined } : now, request));
+    printer.print(
+      await readSelected(reader, hidesSettled ? { ...now, states: undefined, isAccepted: undefined } : now, request),
+    );
   });
 }
 

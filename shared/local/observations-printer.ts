@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { labels } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import { type Count, type Grouping, totalOf } from '../view/counts.ts';
 import { csvOf } from '../view/csv.ts';
@@ -66,11 +67,15 @@ interface Printer {
   print(all: readonly Observation[]): void;
 }
 
+function isSettled(object: Observation): boolean {
+  return stateOf(object) === 'resolved' || object.metadata.labels[labels.accepted] !== undefined;
+}
+
 /**
- * Prints what changes, in kubectl's format: one JSON object per line, one YAML document per object. What is resolved at
- * the first call is left out if `hidesResolved`; what is resolved later has changed.
+ * Prints what changes, in kubectl's format: one JSON object per line, one YAML document per object. What is resolved
+ * or accepted at the first call is left out if `hidesSettled`; what is so later has changed.
  */
-export function createChangePrinter(output: Output, hidesResolved: boolean): Printer {
+export function createChangePrinter(output: Output, hidesSettled: boolean): Printer {
   let seen: ReadonlySet<string> | undefined;
   let shownHeader = '';
 
@@ -95,7 +100,7 @@ export function createChangePrinter(output: Output, hidesResolved: boolean): Pri
       const before = seen;
       const changed =
         before === undefined
-          ? all.filter((object) => !hidesResolved || stateOf(object) !== 'resolved')
+          ? all.filter((object) => !(hidesSettled && isSettled(object)))
           : all.filter((object) => !before.has(versionOf(object)));
       seen = new Set(all.map(versionOf));
       write(linesOf(changed), output === 'csv' ? '\r\n' : '\n');

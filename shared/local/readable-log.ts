@@ -27,6 +27,7 @@ const counts = [
   'unchanged',
   'renewed',
   'reopened',
+  'updated',
   'missing',
   'resolved',
   'deleted',
@@ -36,7 +37,7 @@ const counts = [
 ];
 
 /** A pass without any of these found nothing new. */
-const news = ['created', 'reopened', 'missing', 'resolved', 'deleted', 'dropped'];
+const news = ['created', 'updated', 'reopened', 'missing', 'resolved', 'deleted', 'dropped'];
 
 const wordWidth = 11;
 

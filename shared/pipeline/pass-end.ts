@@ -56,7 +56,7 @@ async function lookAgain<Data, Settings>(pass: Pass<Data, Settings>): Promise<vo
 function overdue<Data, Settings>(pass: Pass<Data, Settings>): Stored[] {
   const { unreported, held, context } = pass;
   const options = { now: context.clock.now(), settings: context.settings };
-  return [...unreported.values()].filter((stored) => {
+  return unreported.all().filter((stored) => {
     const label = stored.labels[labels.report] ?? '';
     const isOwn = stored.labels[labels.category] === operationsCategory;
     // Which slot a shared finding was reported by is not known, so any that can't be read may have it.

@@ -29,8 +29,8 @@ export interface Pass<Data, Settings> {
   readonly sharedStored: Map<string, Stored>;
   /** Names of findings that are stored in another namespace than that of their reports. */
   readonly elsewhere: Set<string>;
-  /** Stored findings that no report has had so far, by namespace and name. */
-  readonly unreported: Map<string, Stored>;
+  /** Stored findings that no report has had so far. */
+  readonly unreported: StoredSet;
   /** Notes why a filter or the source has left out what a slot reports. */
   noteLeftOut(label: string, name: string, reason: string): void;
   /** Why a stored finding of a slot, or one of several, has been left out, if it has. */
@@ -59,8 +59,25 @@ export interface Pass<Data, Settings> {
   asStored(stored: Stored): Stored;
 }
 
-export function storedKey({ ref }: Stored): string {
-  return `${ref.namespace}/${ref.name}`;
+/** Observations by namespace and name. There are many, so that no key is made of the two. */
+export interface StoredSet {
+  add(stored: Stored): void;
+  delete(namespace: string, name: string): void;
+  all(): readonly Stored[];
+}
+
+function createStoredSet(): StoredSet {
+  const byNamespace = new Map<string, Map<string, Stored>>();
+  return {
+    add(stored) {
+      const { namespace, name } = stored.ref;
+      const here = byNamespace.get(namespace);
+      if (here) here.set(name, stored);
+      else byNamespace.set(namespace, new Map([[name, stored]]));
+    },
+    delete: (namespace, name) => void byNamespace.get(namespace)?.delete(name),
+    all: () => [...byNamespace.values()].flatMap((here) => [...here.values()]),
+  };
 }
 
 /** What leaves out the digest of a finding that lacks facts: it tells what the finding said once. */
@@ -86,12 +103,12 @@ async function listSystem<Data, Settings>(
   const { SYSTEM_NAMESPACE: namespace } = context.settings;
   const inSystem = new Map<string, Map<string, Stored>>();
   const sharedStored = new Map<string, Stored>();
-  const unreported = new Map<string, Stored>();
+  const unreported = createStoredSet();
   for await (const listed of context.store.names({ source: name, namespace }, context.event.signal)) {
     const stored = asStored(listed);
     const label = stored.labels[labels.report];
     if (label === undefined) continue;
-    unreported.set(storedKey(stored), stored);
+    unreported.add(stored);
     if (label === sharedSlot) sharedStored.set(stored.ref.name, stored);
     else inSystem.set(label, (inSystem.get(label) ?? new Map<string, Stored>()).set(stored.ref.name, stored));
   }

@@ -8,7 +8,7 @@ import { countingReports } from './counting-reports.ts';
 import { changeWhenUnreported } from './lifecycle.ts';
 import { type Listed, mergeByNamespace, type NamespaceGroup } from './merge-by-namespace.ts';
 import { finishPass } from './pass-end.ts';
-import { createPass, type Pass, storedKey } from './pass-state.ts';
+import { createPass, type Pass } from './pass-state.ts';
 import { listStored } from './reconcile-slot.ts';
 import { type Report, readReport } from './report.ts';
 import { fingerprintOf, isRelevant, isWide, keyOf, listReports, reportKinds, slotLabelOf, versionOf } from './slot.ts';
@@ -80,7 +80,7 @@ function fileStored<Data, Settings>({ namespace, stored }: NamespaceGroup, pass:
     }
     // What the system namespace has was listed before, for all namespaces.
     if (namespace === pass.context.settings.SYSTEM_NAMESPACE) continue;
-    if (!pass.elsewhere.has(one.ref.name)) pass.unreported.set(storedKey(one), one);
+    if (!pass.elsewhere.has(one.ref.name)) pass.unreported.add(one);
     if (label === sharedSlot) pass.sharedStored.set(one.ref.name, one);
     else bySlot.set(label, (bySlot.get(label) ?? new Map<string, Stored>()).set(one.ref.name, one));
   }
@@ -135,16 +135,16 @@ async function reconcileComplete<Data, Settings>(
   if (outcome.hasWritten) pass.hasWritten = true;
   if (union.isHeld) pass.noteHeld(label, read);
   for (const [name, named] of wanted) {
-    pass.unreported.delete(`${named.namespace}/${name}`);
-    pass.unreported.delete(`${context.settings.SYSTEM_NAMESPACE}/${name}`);
+    pass.unreported.delete(named.namespace, name);
+    pass.unreported.delete(context.settings.SYSTEM_NAMESPACE, name);
     if (named.namespace !== here.namespace) pass.elsewhere.add(name);
     if (stored.get(name)?.labels[labels.report] === sharedSlot) pass.noteShared(label, named);
   }
   for (const name of union.accepted.keys()) {
     const one = stored.get(name);
-    if (one) pass.unreported.delete(storedKey(one));
+    if (one) pass.unreported.delete(one.ref.namespace, name);
   }
-  for (const one of outcome.unreported) pass.unreported.set(storedKey(one), one);
+  for (const one of outcome.unreported) pass.unreported.add(one);
   // Of a slot about many things, what is stored may be in a namespace that comes later.
   const mayBeStored = outcome.unreported.length > 0 || pass.sharedStored.size > 0;
   if (!mayBeStored && !read.some(({ object }) => isWide(source, object))) return;

@@ -108,7 +108,7 @@ export function createRepeats(options: RepeatsOptions): Repeats {
       const lastObserved = Math.min(Date.parse(time) || now(), now());
       const seen = about === undefined ? [] : seenWith([], [seenName(about)]);
       put({ namespace, name, count: 1, lastObserved, seen, expires });
-      if (!ended.signal.aborted) beating ??= beat();
+      beating ??= beat();
     },
 
     async finish(signal) {

@@ -98,23 +98,29 @@ interface WriteOptions {
   readonly context: Context;
 }
 
+/** How to change what is stored of a finding that is reported. */
+function neededChange(
+  stored: Stored,
+  named: NamedFinding,
+  { writer, isHeld, context }: WriteOptions,
+): Change | undefined {
+  const report = stored.labels[labels.report];
+  // Not ours: events have no state, and neither has what a person wrote under this name.
+  if (report === undefined) return undefined;
+  const isOwn = report === writer.slot;
+  const { digest, finding } = named;
+  const isAuthority = isOwn && isAuthorityOn(named, isHeld);
+  const slot = isOwn ? writer.slot : sharedSlot;
+  return changeWhenReported(stored, { digest, severity: finding.severity, slot, isAuthority }, optionsOf(context));
+}
+
 /** Opens, renews and mends what is stored of a finding that is reported. */
 async function changeReported(
   stored: Stored,
   named: NamedFinding,
-  { writer, isHeld, context }: WriteOptions,
+  options: WriteOptions,
 ): Promise<'changed' | 'unchanged' | 'gone'> {
-  const decide = (current: Stored): Change | undefined => {
-    const report = current.labels[labels.report];
-    // Not ours: events have no state, and neither has what a person wrote under this name.
-    if (report === undefined) return undefined;
-    const isOwn = report === writer.slot;
-    const { digest, finding } = named;
-    const isAuthority = isOwn && isAuthorityOn(named, isHeld);
-    const slot = isOwn ? writer.slot : sharedSlot;
-    return changeWhenReported(current, { digest, severity: finding.severity, slot, isAuthority }, optionsOf(context));
-  };
-  return change(stored, decide, { named, writer, context });
+  return change(stored, (current) => neededChange(current, named, options), { ...options, named });
 }
 
 /**
@@ -233,6 +239,20 @@ function unreportedOf({ label, stored, wanted, accepted, isHeld }: SlotContents)
   );
 }
 
+/** What is stored, but not as it is reported: of most passes, next to nothing. */
+function dueOf(
+  stored: ReadonlyMap<string, Stored>,
+  wanted: ReadonlyMap<string, NamedFinding>,
+  options: WriteOptions,
+): readonly { readonly found: Stored; readonly named: NamedFinding }[] {
+  const due: { readonly found: Stored; readonly named: NamedFinding }[] = [];
+  for (const named of wanted.values()) {
+    const found = stored.get(named.name);
+    if (found && neededChange(found, named, options)) due.push({ found, named });
+  }
+  return due;
+}
+
 /**
  * Makes what is stored of a slot match what its reports say: creates what is not stored, opens what is, and keeps its
  * facts as the reports say. What no report has is left to the caller.
@@ -240,18 +260,17 @@ function unreportedOf({ label, stored, wanted, accepted, isHeld }: SlotContents)
 export async function writeSlot(contents: SlotContents, context: Context): Promise<SlotOutcome> {
   const { source, label, stored, isHeld } = contents;
   const options = { writer: { source, slot: label }, isHeld, context };
-  const wanted = new Map(contents.wanted);
-  const toCreate = [...wanted.values()].filter(({ name }) => !stored.has(name));
+  const toCreate = [...contents.wanted.values()].filter(({ name }) => !stored.has(name));
   const invalid = await createAll(toCreate, options);
   const refused = refusedReports(invalid, contents, context);
-  for (const named of refused) wanted.set(named.name, named);
-  const known = [...wanted.values()].flatMap((named) => {
-    const found = stored.get(named.name);
-    return found ? [{ found, named }] : [];
-  });
+  const wanted =
+    refused.length === 0
+      ? contents.wanted
+      : new Map([...contents.wanted, ...refused.map((named) => [named.name, named] as const)]);
   const gone: NamedFinding[] = refused.filter(({ name }) => !stored.has(name));
+  const known = wanted.size - toCreate.length - gone.length;
   let changed = 0;
-  await forEachConcurrently(known, callsInFlight, async ({ found, named }) => {
+  await forEachConcurrently(dueOf(stored, wanted, options), callsInFlight, async ({ found, named }) => {
     const result = await changeReported(found, named, options);
     if (result !== 'unchanged') changed += 1;
     if (result === 'gone') gone.push(named);
@@ -262,7 +281,7 @@ export async function writeSlot(contents: SlotContents, context: Context): Promi
     const result = await change(found, decide, { named: undefined, writer: options.writer, context });
     if (result === 'changed') changed += 1;
   });
-  context.event.tally.unchanged(Math.max(0, known.length - changed));
+  context.event.tally.unchanged(Math.max(0, known - changed));
   const unreported = unreportedOf({ ...contents, wanted });
   return { hasWritten: toCreate.length + gone.length + changed > 0, unreported, invalid };
 }

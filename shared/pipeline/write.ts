@@ -118,7 +118,8 @@ export async function writeFindings(
       const { outcome, namespace } = created;
       if (!hasState) known.add(named.name, namespace);
       writer.onStored?.(named, created);
-      if (outcome === 'created') event.tally.created(named.finding.category, named.finding.severity);
+      if (outcome === 'created')
+        event.tally.created(named.finding.category, named.finding.severity, named.finding.rule);
       else event.tally.duplicate();
       if (outcome === 'exists') await writer.onExists?.(named, namespace);
     } catch (error) {

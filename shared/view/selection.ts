@@ -17,6 +17,8 @@ export interface Selection {
   readonly namespace?: string | undefined;
   /** Any of these. An Observation without a state is open. */
   readonly states?: readonly State[] | undefined;
+  /** Whether somebody has accepted it. */
+  readonly isAccepted?: boolean | undefined;
   readonly eventType?: string | undefined;
   /** `*` stands for any text. */
   readonly rule?: string | undefined;

@@ -41,6 +41,8 @@ export interface ProxyOptions {
   readonly certificates: string;
   /** Called for each call. */
   readonly fault: () => Fault | undefined;
+  /** Each call waits for this, so that others may be quicker. */
+  readonly meanwhile?: (call: string) => Promise<void>;
 }
 
 function status(code: number, reason: string): string {
@@ -48,7 +50,7 @@ function status(code: number, reason: string): string {
 }
 
 /** Stands between functions and the API server, passes calls on, and makes some of them fail. */
-export async function startProxy({ target, certificates, fault }: ProxyOptions): Promise<FaultProxy> {
+export async function startProxy({ target, certificates, fault, meanwhile }: ProxyOptions): Promise<FaultProxy> {
   const [host = '', port = ''] = target.split(':');
   let agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
   const sockets = new Set<Socket>();
@@ -156,7 +158,10 @@ export async function startProxy({ target, certificates, fault }: ProxyOptions):
       const chunks: Buffer[] = [];
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
       incoming.on('error', () => undefined);
-      incoming.on('end', () => handle(incoming, outgoing, Buffer.concat(chunks)));
+      incoming.on('end', async () => {
+        await meanwhile?.(`${incoming.method} ${incoming.url}`);
+        handle(incoming, outgoing, Buffer.concat(chunks));
+      });
     });
     server.on('connection', (socket: Socket) => {
       sockets.add(socket);

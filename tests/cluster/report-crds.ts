@@ -4,7 +4,7 @@ import { until } from '../host/program.ts';
 import type { Cluster } from './cluster.ts';
 
 /** CRDs for the reports in the tests, as permissive as the API server allows. */
-function crd(group: string, version: string, kind: string): string {
+export function crd(group: string, version: string, kind: string): string {
   const plural = `${kind.toLowerCase()}s`;
   const scope = kind.startsWith('Cluster') ? 'Cluster' : 'Namespaced';
   return `apiVersion: apiextensions.k8s.io/v1

@@ -68,6 +68,7 @@ const everything: Required<Summary> = {
   created: [one],
   duplicate: 1,
   unchanged: 1,
+  rules: ['Terminal shell in container'],
   relabelled: { missing: 1 },
   deleted: [one],
   dropped: 1,

@@ -55,7 +55,7 @@ const kyverno: readonly Row[] = [
   ['K04-no-severity-minSeverity-LOW', [/^LOW .*p2\/b: low/, /^UNKNOWN .*check-labels\/a: no severity annotation/]],
   ['K05-kube-bench-adapter-real-source', []],
   ['K07-nvpol-and-cpol-same-name', [/shop\/check-labels: ns/, /web: check-labels: cluster/]],
-  ['K08-error-results', [/^HIGH policy-error .*verify-image\/v: failed to fetch signature: timeout/]],
+  ['K08-error-results', [/^HIGH policy-error .*verify-image\/v.*failed to fetch signature: timeout/]],
   ['K09-pass-after-fail-same-report', []],
   ['K10-cluster-policy-report-namespace-subject', [/^MEDIUM policy-violation Namespace\/zen-system\/shop: /]],
   ['K11-policyreport-custom-cluster-kind', [/^MEDIUM policy-violation ClusterIssuer\/zen-system\/le: /]],

@@ -23,8 +23,8 @@ describe('parseObservationsArguments', () => {
     expect(selected()).toEqual({
       mode: 'list',
       place,
-      selection: { states: notResolved },
-      hidesResolved: true,
+      selection: { states: notResolved, isAccepted: false },
+      hidesSettled: true,
       sort: 'severity',
       by: 'source',
       limit: undefined,
@@ -34,24 +34,24 @@ describe('parseObservationsArguments', () => {
   });
 
   it.each<[args: string, selection: object]>([
-    ['--source trivy', { source: 'trivy', states: notResolved }],
-    ['--severity high', { severity: 'HIGH', states: notResolved }],
-    ['-n shop', { namespace: 'shop', states: notResolved }],
-    ['--namespace shop', { namespace: 'shop', states: notResolved }],
+    ['--source trivy', { source: 'trivy', states: notResolved, isAccepted: false }],
+    ['--severity high', { severity: 'HIGH', states: notResolved, isAccepted: false }],
+    ['-n shop', { namespace: 'shop', states: notResolved, isAccepted: false }],
+    ['--namespace shop', { namespace: 'shop', states: notResolved, isAccepted: false }],
     ['--state missing', { states: ['missing'] }],
     ['--state resolved', { states: ['resolved'] }],
     ['--state all', { states: undefined }],
-    ['--workload deployment/web', { workload: 'deployment/web', states: notResolved }],
-    ['--actor eve', { actor: 'eve', states: notResolved }],
-    ['--rule CVE-*', { rule: 'CVE-*', states: notResolved }],
-    ['--since 24h', { since: now - 86_400_000, states: notResolved }],
-    ['--since 45s', { since: now - 45_000, states: notResolved }],
-    ['--since 30m', { since: now - 1_800_000, states: notResolved }],
-    ['--since 7d', { since: now - 604_800_000, states: notResolved }],
+    ['--workload deployment/web', { workload: 'deployment/web', states: notResolved, isAccepted: false }],
+    ['--actor eve', { actor: 'eve', states: notResolved, isAccepted: false }],
+    ['--rule CVE-*', { rule: 'CVE-*', states: notResolved, isAccepted: false }],
+    ['--since 24h', { since: now - 86_400_000, states: notResolved, isAccepted: false }],
+    ['--since 45s', { since: now - 45_000, states: notResolved, isAccepted: false }],
+    ['--since 30m', { since: now - 1_800_000, states: notResolved, isAccepted: false }],
+    ['--since 7d', { since: now - 604_800_000, states: notResolved, isAccepted: false }],
   ])('selects by %s', (args, selection) => {
-    const { selection: found, hidesResolved } = selected(...args.split(' '));
+    const { selection: found, hidesSettled } = selected(...args.split(' '));
     expect(found).toEqual(selection);
-    expect(hidesResolved).toBe(!args.startsWith('--state'));
+    expect(hidesSettled).toBe(!args.startsWith('--state'));
   });
 
   it.each<[args: string, expected: object]>([

@@ -277,6 +277,31 @@ describe('what npm swallows', () => {
   });
 });
 
+describe('npm run observations of what is accepted', () => {
+  const own = join(folder, 'accepted');
+  const run = (...args: readonly string[]) => runCommand('observations', ['--data', own, ...args]);
+
+  beforeAll(async () => {
+    const store = createEmbeddedStore({ data: own, now: Date.now });
+    for (const name of ['kyverno-aaa1', 'kyverno-aaa2']) {
+      const accepted = name === 'kyverno-aaa2' ? { 'zen.kube-zen.io/accepted': 'forever' } : {};
+      const labels: Record<string, string> = { 'zen.kube-zen.io/state': 'open', ...accepted };
+      await store.create(anObservation({ metadata: { name, labels } }), AbortSignal.timeout(60_000));
+    }
+    store.close();
+  });
+
+  it.each([
+    [[], ['kyverno-aaa1'], '1 accepted not shown: add --state all\n'],
+    [['--state', 'all'], ['kyverno-aaa1', 'kyverno-aaa2'], ''],
+  ])('shows with %j: %j', async (args, names, says) => {
+    const { stdout, stderr } = await run(...args);
+    const rows = stdout.trim().split('\n').slice(1);
+    expect(rows.map((row) => row.split(/ +/)[1])).toEqual(names);
+    expect(stderr).toBe(says);
+  });
+});
+
 describe('--help', () => {
   it.each(['start', 'observations', 'import'] as const)(
     'of npm run %s fits a screen of 80 columns and 24 lines',

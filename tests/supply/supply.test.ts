@@ -75,7 +75,11 @@ describe('the regular expressions', () => {
 
   it('are literals where they can be', () => {
     const building = files.filter((file) => readFileSync(join(root, file), 'utf8').includes('new RegExp('));
-    expect(building.sort()).toEqual(['shared/api/label-selector.ts', 'shared/finding/secret-patterns.ts']);
+    expect(building.sort()).toEqual([
+      'functions/audit/workloads.ts',
+      'shared/api/label-selector.ts',
+      'shared/finding/secret-patterns.ts',
+    ]);
     expect(built.length).toBeGreaterThan(5);
   });
 
