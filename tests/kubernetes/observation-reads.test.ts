@@ -1,3 +1,4 @@
+import { PbfWriter } from 'pbf';
 import { describe, expect, it } from 'vitest';
 import { actorHash, workloadHash } from '../../shared/finding/name.ts';
 import type { ApiRequest } from '../../shared/kubernetes/api-client.ts';
@@ -65,6 +66,37 @@ function readsOf(items: readonly object[], watchNamespace?: string) {
     close: () => undefined,
   };
   return { requests, reads: createObservationReads({ client, watchNamespace, defaultTtl: 0 }) };
+}
+
+/** A list of metadata with these names, all in one namespace, as the API server answers. */
+function metadataOf(names: readonly string[]): Buffer {
+  const writer = new PbfWriter();
+  for (const byte of 'k8s\0') writer.writeVarint(byte.charCodeAt(0));
+  const writeName = (name: string, to: PbfWriter): void => {
+    to.writeStringField(1, name);
+    to.writeStringField(3, 'shop');
+  };
+  const writeItem = (name: string, to: PbfWriter): void => to.writeMessage(1, writeName, name);
+  const writeList = (all: readonly string[], to: PbfWriter): void => {
+    for (const name of all) to.writeMessage(2, writeItem, name);
+  };
+  writer.writeMessage(2, writeList, names);
+  return Buffer.from(writer.finish());
+}
+
+/** Finds among these names, of which each is answered as given when it is read. */
+function finderOf(names: readonly string[], answer: (name: string) => { status: number; body?: unknown }) {
+  const gets: string[] = [];
+  const client = {
+    async request({ path, accept }: ApiRequest) {
+      if (accept?.includes('PartialObjectMetadataList')) return { status: 200, bytes: 0, body: metadataOf(names) };
+      gets.push(path);
+      return { bytes: 0, body: undefined, ...answer(path.slice(path.lastIndexOf('/') + 1)) };
+    },
+    stream: () => Promise.reject(new Error('no stream is read')),
+    close: () => undefined,
+  };
+  return { gets, reads: createObservationReads({ client, watchNamespace: undefined, defaultTtl: 0 }) };
 }
 
 function answering(status: number, body: unknown = {}) {
@@ -164,6 +196,17 @@ describe('createObservationReads', () => {
     expect(names((await reads.read({ limit: 4 })).items)).toEqual([0, 1, 2, 3]);
   });
 
+  it('gives no more than asked for of a page that has more, and none of it twice', async () => {
+    const items = Array.from({ length: 1000 }, (_, index) =>
+      item(index, { summary: index >= 499 && index < 509 ? 'openssl' : 'zlib' }),
+    );
+    const { reads } = readsOf(items);
+    const first = await reads.read({ search: 'openssl', limit: 4 });
+    expect(names(first.items)).toEqual([499, 500, 501, 502]);
+    const second = await reads.read({ search: 'openssl', limit: 4, continue: first.continue });
+    expect(names(second.items)).toEqual([503, 504, 505, 506]);
+  });
+
   it('counts all pages', async () => {
     const { reads, requests } = readsOf(many);
     expect(await reads.counts({ search: 'zlib' }, 'eventType')).toEqual([
@@ -198,5 +241,40 @@ describe('createObservationReads', () => {
     [404, undefined, { status: 503, message: expect.stringContaining('is its CRD installed?') }],
   ])('answers %d of the API server, asked to go on from %s', async (status, next, expected) => {
     await expect(answering(status).read({ limit: 1, continue: next })).rejects.toMatchObject(expected);
+  });
+});
+
+describe('finding by name', () => {
+  const all = ['trivy-aaa1', 'trivy-aaa2', 'trivy-aaa', 'falco-bbb'];
+
+  function there(name: string) {
+    const one = item(0);
+    return { status: 200, body: { ...one, metadata: { ...one.metadata, name } } };
+  }
+
+  it.each<[text: string, limit: number, found: readonly string[]]>([
+    ['bbb', 9, ['falco-bbb']],
+    ['trivy-', 9, ['trivy-aaa1', 'trivy-aaa2', 'trivy-aaa']],
+    ['trivy-', 2, ['trivy-aaa1', 'trivy-aaa2']],
+    ['trivy-aaa', 1, ['trivy-aaa']],
+    ['ccc', 9, []],
+  ])('finds by %s, at most %d: %s', async (text, limit, found) => {
+    const { reads, gets } = finderOf(all, there);
+    expect((await reads.findByName(text, undefined, limit)).map(({ metadata }) => metadata.name)).toEqual(found);
+    expect(gets).toEqual(found.map((name) => `/apis/zen.kube-zen.io/v1/namespaces/shop/observations/${name}`));
+  });
+
+  it('leaves out what is gone in the meantime', async () => {
+    const { reads } = finderOf(all, (name) => (name === 'trivy-aaa1' ? { status: 404 } : there(name)));
+    const found = await reads.findByName('trivy-', undefined, 2);
+    expect(found.map(({ metadata }) => metadata.name)).toEqual(['trivy-aaa2']);
+  });
+
+  it('says that it may not read one', async () => {
+    const { reads } = finderOf(all, () => ({ status: 403 }));
+    await expect(reads.findByName('bbb', undefined, 2)).rejects.toMatchObject({
+      status: 503,
+      message: 'reading Observations was refused (403): check the Role',
+    });
   });
 });

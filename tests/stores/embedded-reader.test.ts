@@ -43,6 +43,23 @@ describe('embedded reader', () => {
     store.close();
   });
 
+  it.each(sorts)('says by %s that there is more only where there is', async (sort) => {
+    const store = createEmbeddedStore({ data: ':memory:', now: Date.now });
+    for (const name of ['a', 'b', 'c']) await store.create(anObservation({ metadata: { name } }), signal);
+    const { continue: token } = await store.read({ sort, limit: 1 });
+    expect(await store.read({ sort, limit: 2, continue: token })).toEqual({
+      items: [expect.anything(), expect.anything()],
+    });
+    store.close();
+  });
+
+  it('finds the one of that name before those that have it in theirs', async () => {
+    const store = createEmbeddedStore({ data: ':memory:', now: Date.now });
+    for (const name of ['ab', 'b']) await store.create(anObservation({ metadata: { name } }), signal);
+    expect((await store.findByName('b', undefined, 1)).map(({ metadata }) => metadata.name)).toEqual(['b']);
+    store.close();
+  });
+
   it('shows the newest first by --sort age, also if the clock was put back', async () => {
     let now = Date.parse('2026-03-01T10:00:00Z');
     const store = createEmbeddedStore({ data: ':memory:', now: () => now });
