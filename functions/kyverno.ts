@@ -258,11 +258,15 @@ function shortName(row: Row): string {
 
 const maxObject = 64;
 
+function hasWord(said: string, name: string): boolean {
+  const words = (): string[] => said.split(/[^\w.:-]+/).map((word) => word.replace(/[.:]+$/, ''));
+  return said.includes(name) && words().includes(name);
+}
+
 /** What a result is about, if its message doesn't say so. A report that names nothing is about itself, which isn't worth a word. */
 function objectOf({ report }: Row, resource: ResourceRef, said: string): string | undefined {
   const name = workloadName(resource);
-  const words = said.split(/[^\w.:-]+/).map((word) => word.replace(/[.:]+$/, ''));
-  if (name === undefined || resource.kind === report.kind || words.includes(name)) return undefined;
+  if (name === undefined || resource.kind === report.kind || hasWord(said, name)) return undefined;
   return oneLine(placeOf(resource, ''), maxObject);
 }
 

@@ -16,8 +16,8 @@ export function text(value: unknown): string | undefined {
 /** An identity from parts that may be absent. Those are left out, so absent, null and "" make no difference. */
 export function identityOf(parts: Readonly<Record<string, unknown>>): Record<string, string> {
   const identity: Record<string, string> = {};
-  for (const [key, part] of Object.entries(parts)) {
-    const value = text(part);
+  for (const key of Object.keys(parts)) {
+    const value = text(parts[key]);
     if (value !== undefined) identity[key] = value;
   }
   return identity;
@@ -26,7 +26,8 @@ export function identityOf(parts: Readonly<Record<string, unknown>>): Record<str
 /** Details without what says nothing: null, undefined, empty strings, empty lists and placeholders. */
 export function detailsOf(parts: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const details: Record<string, unknown> = {};
-  for (const [key, part] of Object.entries(parts)) {
+  for (const key of Object.keys(parts)) {
+    const part = parts[key];
     const value = Array.isArray(part) ? part.filter(isPresent) : part;
     if (isPresent(value) && !(Array.isArray(value) && value.length === 0)) details[key] = value;
   }

@@ -54,6 +54,15 @@ async function* takeWhileAt<Item>(cursor: Cursor<Item>, key: string, keyOfItem: 
   }
 }
 
+async function takeAllAt<Item>(cursor: Cursor<Item>, key: string, keyOfItem: (item: Item) => string): Promise<Item[]> {
+  const items: Item[] = [];
+  for (let item = await cursor.peek(); item !== undefined && keyOfItem(item) === key; item = await cursor.peek()) {
+    cursor.take();
+    items.push(item);
+  }
+  return items;
+}
+
 async function smallestKey(keys: readonly Promise<string | undefined>[]): Promise<string | undefined> {
   const present = (await Promise.all(keys)).filter((key) => key !== undefined);
   return present.length === 0 ? undefined : present.reduce((a, b) => (b < a ? b : a));
@@ -79,7 +88,7 @@ export async function* mergeByNamespace(
     await storedCursor.peek();
     for (let key = await smallestKey(nextKeys()); key !== undefined; key = await smallestKey(nextKeys())) {
       const current = key;
-      const group = await Array.fromAsync(takeWhileAt(storedCursor, current, storedKey));
+      const group = await takeAllAt(storedCursor, current, storedKey);
       const objects = (async function* () {
         for (const cursor of cursors) yield* takeWhileAt(cursor, current, objectKey);
       })();

@@ -15,8 +15,8 @@ import { fingerprintOf, isRelevant, isWide, keyOf, listReports, reportKinds, slo
 import { type Union, unionOf } from './union.ts';
 import { changeUnreported, writeSlot } from './write-slot.ts';
 
-/** How many findings are compared and written together: enough to keep API calls in flight, few enough for memory. */
-const batchSize = 500;
+/** How many findings are compared and written together: enough to keep API calls in flight, few enough to die young. */
+const batchSize = 100;
 
 /** The reports of a slot in one namespace. */
 interface SlotProgress {

@@ -140,9 +140,7 @@ describe.skipIf(skipWithoutCluster())('what is stored says what is true now', { 
     expect(await send(trivy, report)).toBe(204);
     const fixed = await detailsAfter(vulnerability('CVE-2099-1', { fixedVersion: '3.0.13' }));
     expect(fixed).toMatchObject({ versions: [{ fixedVersion: '3.0.13' }] });
-    expect(await detailsAfter(vulnerability('CVE-2099-1'))).toMatchObject({
-      versions: [{ installedVersion: '3.0.11' }],
-    });
+    expect(await detailsAfter(vulnerability('CVE-2099-1', { title: undefined }))).not.toHaveProperty('title');
     expect(JSON.stringify(await stored('news'))).not.toContain('3.0.13');
     proxy.calls.length = 0;
     expect(await send(trivy, report)).toBe(204);
