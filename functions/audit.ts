@@ -94,7 +94,13 @@ function addItem(one: Shipped, { settings, isWrapped, items, refused }: Split): 
 
 const readVerbs: ReadonlySet<unknown> = new Set(['get', 'list', 'watch']);
 const changeVerbs: ReadonlySet<unknown> = new Set(['create', 'update', 'patch']);
-const chatter: ReadonlySet<unknown> = new Set(['leases', 'events']);
+/** What machines write all the time, as `group/resource`. */
+const chatter: ReadonlySet<string> = new Set([
+  '/events',
+  '/leases',
+  'coordination.k8s.io/leases',
+  'events.k8s.io/events',
+]);
 
 /** Whether somebody signed in as himself and was allowed: otherwise it matters who it was. */
 function isOrdinary(item: unknown): boolean {
@@ -117,10 +123,9 @@ function isPlain(item: unknown, { AUDIT_CLUSTER_CIDRS: cidrs }: AuditSettings): 
   if (cidrs.length > 0 || typeof id !== 'string' || id === '' || typeof resource !== 'string') return false;
   if (at(item, 'objectRef', 'subresource') || !isOrdinary(item)) return false;
   if (readVerbs.has(verb)) return resource !== 'secrets';
-  const username = at(item, 'user', 'username');
-  return (
-    chatter.has(resource) && changeVerbs.has(verb) && isMachine(username) && at(item, 'stage') === 'ResponseComplete'
-  );
+  const [group, username] = [at(item, 'objectRef', 'apiGroup') ?? '', at(item, 'user', 'username')];
+  if (typeof group !== 'string' || !chatter.has(`${group}/${resource}`)) return false;
+  return changeVerbs.has(verb) && isMachine(username) && at(item, 'stage') === 'ResponseComplete';
 }
 
 function isMachine(username: unknown): boolean {
