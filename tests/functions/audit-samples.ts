@@ -488,6 +488,12 @@ const rights: readonly Row[] = [
     { by: 'system:node:n1', does: 'create serviceaccounts/token shop/web', agent: 'curl/8.5.0' },
   ],
   [
+    'attack',
+    'token-request',
+    'MEDIUM',
+    { by: 'system:kube-controller-manager', does: 'create serviceaccounts/token shop/web' },
+  ],
+  [
     'noise',
     'token-request',
     '',

@@ -31,6 +31,15 @@ const firehose = (...data: readonly string[]) => ({
   records: data.map((one) => ({ data: one })),
 });
 
+/** A row of the table AKSAudit. */
+const row = (more: Readonly<Record<string, unknown>> = {}) => ({
+  ...{ Type: 'AKSAudit', AuditId: told.auditID, Level: 'Metadata', Stage: 'ResponseComplete', Verb: told.verb },
+  ...{ RequestUri: told.requestURI, User: told.user, UserAgent: told.userAgent, SourceIps: told.sourceIPs },
+  ...{ ObjectRef: told.objectRef, ResponseStatus: told.responseStatus, Annotations: told.annotations },
+  ...{ RequestReceivedTime: told.requestReceivedTimestamp, StageReceivedTime: told.stageTimestamp },
+  ...more,
+});
+
 const azure = (properties: unknown, category = 'kube-audit') => ({ category, operationName: 'x', properties });
 
 function entry(payload: Readonly<Record<string, unknown>>, more: Readonly<Record<string, unknown>> = {}) {
@@ -67,6 +76,12 @@ describe('what a managed cluster ships', () => {
     ['AKS, with properties as text', azure(JSON.stringify({ log: text }))],
     ['AKS, with a log that is no text', azure({ log: told })],
     ['AKS, as Event Hubs has it', { records: [azure({ log: text })] }],
+    ['AKS, of a table', { records: [row()] }],
+    [
+      'AKS, of a table with objects as text',
+      row({ User: JSON.stringify(told.user), ObjectRef: JSON.stringify(told.objectRef) }),
+    ],
+    ['an event without an ID and a path', { ...told, auditID: undefined, requestURI: undefined }],
     ['Pub/Sub, of a log entry', { message: { data: base64(deletion), messageId: '1' }, subscription: 's' }],
     ['Pub/Sub, unwrapped', deletion],
   ])('is read: %s', (_case, body) => {
@@ -94,6 +109,7 @@ describe('what a managed cluster ships', () => {
     ['a test of CloudWatch', firehose(zipped(cloudWatch(['x'], { messageType: 'CONTROL_MESSAGE' })))],
     ['another stream of the log group', firehose(zipped(cloudWatch(['x'], { logStream: 'authenticator-0f' })))],
     ['another category', azure({ log: 'I0301 10:00:00' }, 'kube-controller-manager')],
+    ['another log of Azure', { category: 'Administrative', operationName: 'Microsoft.Compute/virtualMachines/write' }],
     [
       'another service',
       entry({ serviceName: 'container.googleapis.com', methodName: 'google.container.v1.ClusterManager.GetCluster' }),
@@ -157,6 +173,36 @@ describe('a log entry of GKE', () => {
     ['io.k8s.get', 'healthz', { authenticationInfo: { authoritySelector: 'system:anonymous' } }, undefined],
     ['io.k8s.get', 'livez/ping', { authenticationInfo: { principalEmail: 'system:anonymous' } }, undefined],
     ['io.k8s.get', 'apis/apps/v1', { authenticationInfo: { principalEmail: 'system:anonymous' } }, undefined],
+    [
+      'io.k8s.core.v1.healthz.get',
+      'core/v1/healthz',
+      { authenticationInfo: { principalEmail: 'system:anonymous' } },
+      undefined,
+    ],
+    ['io.k8s.readyz', '', { authenticationInfo: { principalEmail: 'system:anonymous' } }, undefined],
+    ['io.k8s.core.v1.pods.create', '', { request: podOf({ hostPID: true }) }, 'HIGH privileged-pod-creation'],
+    ['io.k8s.core.v1.namespaces.finalize.update', 'core/v1/namespaces/shop/finalize', {}, undefined],
+    [
+      'io.k8s.core.v1.pods.create',
+      'core/v1/namespaces/shop/pods/web',
+      { response: { status: 'Failure', code: 409 }, request: podOf({ hostPID: true }) },
+      undefined,
+    ],
+    [
+      'io.k8s.core.v1.pods.create',
+      'core/v1/namespaces/shop/pods/web',
+      { response: { status: 'Failure' }, request: podOf({ hostPID: true }) },
+      undefined,
+    ],
+    [
+      'io.k8s.core.v1.pods.create',
+      'core/v1/namespaces/shop/pods/web',
+      {
+        authenticationInfo: { principalEmail: 'service-1@container-engine-robot.iam.gserviceaccount.com' },
+        request: podOf({ hostPID: true }),
+      },
+      undefined,
+    ],
     ['io.k8s.get', 'logs', { authenticationInfo: { principalEmail: 'system:anonymous' } }, 'HIGH anonymous-access'],
     [
       'io.k8s.core.v1.pods.list',
