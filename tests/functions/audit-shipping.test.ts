@@ -4,6 +4,7 @@ import audit from '../../functions/audit.ts';
 import { triggersOf } from '../../shared/function/definitions.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import { eventOf, findingsOf, podOf } from './audit-requests.ts';
+import { plantedCount, plantedRequests } from './planted-requests.ts';
 
 const settings = Object.assign({}, parseSettings({}, audit.settings, []));
 
@@ -219,45 +220,9 @@ describe('a log entry of GKE', () => {
 
 describe('100 planted secrets', () => {
   it('stay where they are', () => {
-    const secret = (index: number): string => `PLANTED-SECRET-${index}`;
-    const env = Array.from({ length: 30 }, (_, index) => ({ name: `E${index}`, value: secret(index) }));
-    const args = Array.from({ length: 20 }, (_, index) => `--token=${secret(30 + index)}`);
-    const annotations = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`a${index}`, secret(50 + index)]));
-    const data = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`k${index}`, secret(70 + index)]));
-    const pod = {
-      metadata: { name: 'web', annotations },
-      spec: {
-        hostPID: true,
-        containers: [{ name: 'web', env, args, command: ['sh', '-c', `PASSWORD=${secret(1)} run`] }],
-      },
-    };
-    const stored = { metadata: { name: 'x', annotations }, data, stringData: data };
-    const events = [
-      { ...eventOf({ by: 'eve', does: 'create pods shop/web', body: pod }), responseObject: pod },
-      { ...eventOf({ by: 'eve', does: 'create secrets shop/x', body: stored }), responseObject: stored },
-      {
-        ...eventOf({ by: 'eve', does: 'update configmaps kube-system/coredns', body: stored }),
-        responseObject: stored,
-      },
-      eventOf({
-        by: 'eve',
-        does: 'create namespaces shop',
-        body: { ...stored, metadata: { annotations, labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } } },
-      }),
-      eventOf({
-        by: 'eve',
-        does: 'get pods/exec shop/web',
-        query: `command=curl&command=-H&command=Authorization%3A+Bearer+${secret(2)}&command=--password&command=${secret(3)}`,
-      }),
-      eventOf({
-        by: 'eve',
-        does: 'get services/proxy shop/web',
-        path: '/api/v1/namespaces/shop/services/web/proxy/x',
-        query: `token=${secret(4)}`,
-      }),
-      eventOf({ by: 'eve', does: 'create serviceaccounts/token shop/x', result: { status: { token: secret(5) } } }),
-    ];
+    const events = plantedRequests();
     const { items } = split({ kind: 'EventList', items: events });
+    expect(new Set(JSON.stringify(events).match(/PLANTED-SECRET-\d+/g)).size).toBe(plantedCount);
     expect(items).toHaveLength(events.length);
     expect(JSON.stringify(items)).not.toContain('PLANTED-SECRET');
     expect(JSON.stringify(items.flatMap(({ data: sent }) => findingsOf(sent)))).not.toContain('PLANTED-SECRET');
