@@ -42,6 +42,7 @@ export interface Cluster {
   ): Promise<{ folder: string; token: string }>;
   /** Makes a folder with this token, like the one mounted into a pod. */
   mount(name: string, token: string): string;
+  apiServerPid(): number;
   /** Kills both by SIGKILL. */
   kill(): Promise<void>;
   /** Starts both again, with the same ports and data. */
@@ -109,12 +110,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const server = `127.0.0.1:${apiPort}`;
   const caFile = join(folder, 'certificates', 'apiserver.crt');
   const running = new Set<ChildProcess>();
+  let apiServer: ChildProcess | undefined;
   let agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
 
   function start(binary: string, args: readonly string[], name: string): void {
     const log = openSync(join(folder, `${name}.log`), 'a');
     const child = spawn(binary, args, { stdio: ['ignore', log, log], cwd: folder });
     running.add(child);
+    if (binary === binaries.apiServer) apiServer = child;
     child.once('exit', () => running.delete(child));
   }
 
@@ -242,6 +245,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     request,
     apply,
     kill,
+    apiServerPid: () => apiServer?.pid ?? 0,
     kubeconfig(token = adminToken) {
       const file = join(mkdtempSync(join(folder, 'kubeconfig-')), 'config');
       const cluster = { server: `https://${server}`, 'certificate-authority': caFile };
