@@ -52,7 +52,7 @@ export default defineTask<z.infer<typeof settingsSchema>>({
 });
 
 async function* expired(context: Context): AsyncGenerator<ToDelete> {
-  for await (const { ref, source } of context.store.expired(context.clock.now(), context.event.signal)) {
+  for await (const { ref, source } of context.store.expired(context.clock.earliest(), context.event.signal)) {
     yield { ref, source, reason: 'ttl' };
   }
 }
@@ -69,7 +69,7 @@ async function remove({ ref, source, reason }: ToDelete, census: Census, context
 /** Counts all Observations by source and severity; resolves to the number above the limit (negative if below). */
 async function countLive(census: Census, context: Context<z.infer<typeof settingsSchema>>): Promise<number> {
   let count = 0;
-  const now = context.clock.now();
+  const now = context.clock.earliest();
   for await (const stored of all(context)) {
     if (hasExpired(stored, now)) continue;
     census.live(stored);
