@@ -4,9 +4,11 @@ import { contentHash } from '../finding/canonical-json.ts';
 import { objectMetadata } from '../finding/object-schema.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
+import type { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
 import type { NamedFinding } from './derive.ts';
 import type { Report } from './report.ts';
+import type { SlotOutcome } from './write-slot.ts';
 
 /** A finding that version 0.1.0 has left, under a name of its own. */
 export interface OldFinding {
@@ -52,6 +54,11 @@ export interface Pass<Data, Settings> {
   /** Keeps what version 0.1.0 says of what this report is about, since the pass has no successors of that. */
   keepOld(report: KubernetesObject): void;
   isKeptOld(finding: OldFinding): boolean;
+  noteOutcome(outcome: SlotOutcome): void;
+  /** What the system namespace has refused, which was the last resort: the pass fails at its end. */
+  readonly refusals: Refusal[];
+  /** Names of findings that can't be changed in their own namespace, so that the system namespace has them as well. */
+  readonly displaced: Set<string>;
   /** Findings of the system namespace that are in their own by now. */
   readonly copies: Stored[];
   readonly old: OldFinding[];
@@ -138,7 +145,7 @@ export async function createPass<Data, Settings>(
   const keptSubjects = new Set<string | undefined>();
   const keepOld = (report: KubernetesObject): void => void keptSubjects.add(oldSubjectOf(source, report));
   const asStored = await createAsStored(source, context);
-  return {
+  const pass: Pass<Data, Settings> = {
     source,
     context,
     kinds,
@@ -170,8 +177,16 @@ export async function createPass<Data, Settings>(
     keepOld,
     // A report about many things may stand for anything.
     isKeptOld: ({ subject }) => keptSubjects.has(undefined) || keptSubjects.has(subject),
+    noteOutcome({ hasWritten, displaced, unwritten }) {
+      if (hasWritten) pass.hasWritten = true;
+      for (const name of displaced) pass.displaced.add(name);
+      pass.refusals.push(...unwritten.refusals);
+    },
+    refusals: [],
+    displaced: new Set(),
     copies: [],
     old: [],
     asStored,
   };
+  return pass;
 }

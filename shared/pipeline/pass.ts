@@ -132,7 +132,7 @@ async function reconcileComplete<Data, Settings>(
   const { wanted } = union;
   const outcome = await writeSlot({ source: source.name, label, stored, ...union }, context);
   pass.fingerprints.set(label, fingerprintOf(versions));
-  if (outcome.hasWritten) pass.hasWritten = true;
+  pass.noteOutcome(outcome);
   if (union.isHeld) pass.noteHeld(label, read);
   for (const [name, named] of wanted) {
     pass.unreported.delete(named.namespace, name);

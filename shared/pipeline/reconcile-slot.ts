@@ -18,6 +18,7 @@ import {
   versionsOf,
 } from './slot.ts';
 import { type Union, unionOf } from './union.ts';
+import { faultOf } from './write.ts';
 import { changeUnreported, differs, type SlotContents, writeSlot } from './write-slot.ts';
 
 /** Reports that change all the time are left to the event about the last change, or to the pass. */
@@ -114,7 +115,7 @@ async function writeUnion<Data, Settings>(
     ({ ref, labels: found }) => found[labels.state] === 'open' && !leftOut.has(ref.name),
   );
   await forEachConcurrently(missing, callsInFlight, (one) => changeUnreported(one, undefined, source.name, context));
-  return { hasWritten: outcome.hasWritten || missing.length > 0, refusal: outcome.invalid[0]?.refusal };
+  return { hasWritten: outcome.hasWritten || missing.length > 0, refusal: faultOf(outcome.unwritten) };
 }
 
 /** A round of reconciling. Resolves to `again` if a report came, went or changed meanwhile. */
@@ -146,18 +147,18 @@ async function reconcileOnce<Data, Settings>(
 
 /**
  * Makes what is stored of a slot match what its reports say, however many processes do so at once: it looks again after
- * it has written, so that the last to write has seen the last report. `given` is a report that has just been read. Throws
- * a Refusal 503 if the reports keep changing.
+ * it has written, so that the last to write has seen the last report. `given` is a report that has just been read.
+ * Resolves to why something could not be written, if anything could not. Throws a Refusal 503 if the reports keep changing.
  */
 export async function reconcileSlot<Data, Settings>(
   given: Report | undefined,
   options: SlotOptions<Data, Settings>,
-): Promise<void> {
+): Promise<Refusal | undefined> {
   let read = given;
   for (let round = 0; round < maxRounds; round += 1) {
     const result = await reconcileOnce(read, options);
-    if (result === 'done') return;
-    if (result instanceof Refusal) throw result;
+    if (result === 'done') return undefined;
+    if (result instanceof Refusal) return result;
     read = undefined;
   }
   throw new Refusal(503, 'the reports keep changing');
