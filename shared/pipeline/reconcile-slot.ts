@@ -33,14 +33,20 @@ export interface SlotOptions<Data, Settings> {
   readonly context: Context<Settings>;
 }
 
-/** Lists what is stored of a slot, and what slots share, by name. */
+/**
+ * Lists what is stored of a slot, and what slots share, by name. What the system namespace has as well is taken from its
+ * own namespace.
+ */
 export async function listStored<Data, Settings>(
   { source, slot, context }: { readonly slot: Pick<ReportSlot, 'label'> } & Omit<SlotOptions<Data, Settings>, 'slot'>,
   namespace: string | undefined,
 ): Promise<Map<string, Stored>> {
   const query = { source: source.name, slots: [slot.label, sharedSlot], namespace };
   const stored = new Map<string, Stored>();
-  for await (const one of context.store.names(query, context.event.signal)) stored.set(one.ref.name, one);
+  for await (const one of context.store.names(query, context.event.signal)) {
+    const isCopy = one.ref.namespace === context.settings.SYSTEM_NAMESPACE && stored.has(one.ref.name);
+    if (!isCopy) stored.set(one.ref.name, one);
+  }
   return stored;
 }
 
