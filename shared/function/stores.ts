@@ -187,7 +187,7 @@ export interface Store {
   find(namespace: string, name: string, signal: AbortSignal): Promise<Stored | undefined>;
   /**
    * Changes an Observation in one write. Resolves to `false` if it is gone, or has changed since it was read. Throws a
-   * Refusal 422 if it would be invalid.
+   * NamespaceRefusal if its namespace denies that, or a Refusal 422 if it would be invalid.
    */
   patch(stored: Stored, patch: ObservationPatch, signal: AbortSignal): Promise<boolean>;
   /**
@@ -199,7 +199,10 @@ export interface Store {
     addition: SeriesAddition,
     signal: AbortSignal,
   ): Promise<'added' | 'changed' | 'gone'>;
-  /** Resolves to `false` if the object is gone, or has changed since it was read. */
+  /**
+   * Resolves to `false` if the object is gone, or has changed since it was read. Throws a NamespaceRefusal if its
+   * namespace denies that.
+   */
   delete(ref: StoredRef, signal: AbortSignal): Promise<boolean>;
 }
 
@@ -218,12 +221,15 @@ export interface Cluster {
   readonly hasApiServerSources: boolean;
 }
 
-/** A namespace can't take an object: it does not exist, is being deleted, or is over its quota. */
+/**
+ * A namespace can't take an object: it does not exist, is being deleted, or is over its quota; or a webhook or policy for
+ * it, which is the cause, denies what is written there.
+ */
 export class NamespaceRefusal extends Error {
-  readonly reason: 'missing' | 'closing' | 'full';
+  readonly reason: 'missing' | 'closing' | 'full' | 'denying';
 
-  constructor(reason: 'missing' | 'closing' | 'full', cause?: unknown) {
-    super(`the namespace is ${reason}`, { cause });
+  constructor(reason: NamespaceRefusal['reason'], cause?: unknown) {
+    super(`the namespace is ${reason === 'denying' ? 'denying it' : reason}`, { cause });
     this.name = 'NamespaceRefusal';
     this.reason = reason;
   }

@@ -3,7 +3,7 @@ import { retry } from '../function/backoff.ts';
 import { Refusal } from '../function/refusal.ts';
 import { createHttpClient, type HttpClient } from '../transport/http-client.ts';
 import { bytesOf, isProtobuf, parseBody, valuesOf } from './answer-body.ts';
-import { isFinal } from './api-status.ts';
+import { deniedBy, isFinal } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
 
 export interface ApiRequest {
@@ -18,7 +18,7 @@ export interface ApiRequest {
   readonly signal: AbortSignal;
 }
 
-/** An answer that is the API server's last word: never 401, 429 or 5xx. */
+/** An answer that is the API server's last word: 401, 429 or 5xx only if admission has denied the request. */
 export interface ApiResponse {
   readonly status: number;
   /** Parsed JSON, or the bytes of protobuf; `undefined` if the answer had no body. */
@@ -119,13 +119,17 @@ async function exchange(
   }
 }
 
+function isUnauthorized(answer: ApiResponse): boolean {
+  return answer.status === 401 && deniedBy(answer) === undefined;
+}
+
 /** The last word. Throws an Unanswered if there is none yet, and a Refusal if no retry can help. */
 async function attempt(server: Server, request: ApiRequest, timeout: number): Promise<ApiResponse> {
   let answer = await exchange(server, request, false, timeout);
-  if (answer.status === 401 && !request.signal.aborted) {
+  if (isUnauthorized(answer) && !request.signal.aborted) {
     // The token may have been replaced. If the one read now is refused as well, somebody must mend it.
     answer = await exchange(server, request, true, timeout);
-    if (answer.status === 401) throw new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
+    if (isUnauthorized(answer)) throw new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
   }
   const { status, body, bytes, retryAfter } = answer;
   if (isFinal(status, body)) return { status, body, bytes };

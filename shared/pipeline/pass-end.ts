@@ -7,6 +7,7 @@ import { operationsCategory } from './operations.ts';
 import type { Pass } from './pass-state.ts';
 import { reconcileSlot } from './reconcile-slot.ts';
 import { fingerprintOf, keyOf, listReports, slotLabelOf, slotOf, versionOf } from './slot.ts';
+import { unlessRefused } from './write.ts';
 import { changeShared, changeUnreported } from './write-slot.ts';
 
 /** The reports that a slot has when the pass ends. */
@@ -48,7 +49,9 @@ async function lookAgain<Data, Settings>(pass: Pass<Data, Settings>): Promise<vo
     if (!slot) continue;
     // Whether its reports can be read now isn't known here, so what is old waits for the next pass.
     pass.keepOld(slot.report);
-    await reconcileSlot(undefined, { source, slot: slotOf(source, slot.report, kinds), context });
+    const refusal = await reconcileSlot(undefined, { source, slot: slotOf(source, slot.report, kinds), context });
+    // What is invalid has been recorded.
+    if (refusal?.status === 503) pass.refusals.push(refusal);
   }
 }
 
@@ -97,16 +100,19 @@ async function settleShared<Data, Settings>({
 async function remove<Data, Settings>(
   doomed: readonly { readonly ref: StoredRef }[],
   reason: string,
-  { source, context: { store, event } }: Pass<Data, Settings>,
+  { source, context }: Pass<Data, Settings>,
 ): Promise<void> {
+  const { store, event } = context;
   await forEachConcurrently(doomed, callsInFlight, async ({ ref }) => {
-    if (await store.delete(ref, event.signal)) event.tally.deleted(source.name, reason, 1);
+    await unlessRefused(ref.namespace, context, async () => {
+      if (await store.delete(ref, event.signal)) event.tally.deleted(source.name, reason, 1);
+    });
   });
 }
 
 /**
  * What can be said only when all reports have been seen. They are listed once more before anything is over and again
- * after that, and slots whose reports have changed are derived again.
+ * after that, and slots whose reports have changed are derived again. Throws what the system namespace has refused.
  */
 export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, canAge: boolean): Promise<void> {
   const over = canAge ? overdue(pass) : [];
@@ -122,7 +128,10 @@ export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, can
     );
     if (unchanged.length > 0) await lookAgain(pass);
   }
-  await remove(pass.copies, 'copy', pass);
+  const copies = pass.copies.filter(({ ref }) => !pass.displaced.has(ref.name));
+  await remove(copies, 'copy', pass);
   const migrated = canAge ? pass.old.filter((finding) => !pass.isKeptOld(finding)) : [];
   await remove(migrated, 'migrated', pass);
+  const [refusal] = pass.refusals;
+  if (refusal) throw refusal;
 }

@@ -80,6 +80,7 @@ function fileStored<Data, Settings>({ namespace, stored }: NamespaceGroup, pass:
     }
     // What the system namespace has was listed before, for all namespaces.
     if (namespace === pass.context.settings.SYSTEM_NAMESPACE) continue;
+    pass.noteCopyOf(one);
     if (!pass.elsewhere.has(one.ref.name)) pass.unreported.add(one);
     if (label === sharedSlot) pass.sharedStored.set(one.ref.name, one);
     else bySlot.set(label, (bySlot.get(label) ?? new Map<string, Stored>()).set(one.ref.name, one));
@@ -132,7 +133,7 @@ async function reconcileComplete<Data, Settings>(
   const { wanted } = union;
   const outcome = await writeSlot({ source: source.name, label, stored, ...union }, context);
   pass.fingerprints.set(label, fingerprintOf(versions));
-  if (outcome.hasWritten) pass.hasWritten = true;
+  pass.noteOutcome(outcome);
   if (union.isHeld) pass.noteHeld(label, read);
   for (const [name, named] of wanted) {
     pass.unreported.delete(named.namespace, name);
@@ -170,12 +171,7 @@ async function storedOf<Data, Settings>(
   const ofSlot = bySlot.get(label);
   const inSystem = pass.inSystem.get(label);
   if (!inSystem && pass.sharedStored.size === 0) return ofSlot ?? new Map();
-  const stored = new Map<string, Stored>(inSystem);
-  for (const [name, one] of ofSlot ?? []) {
-    const copy = stored.get(name);
-    if (copy && namespace !== systemNamespace) pass.copies.push(copy);
-    stored.set(name, one);
-  }
+  const stored = new Map<string, Stored>([...(inSystem ?? []), ...(ofSlot ?? [])]);
   for (const name of wanted.keys()) {
     const one = pass.sharedStored.get(name);
     if (one && !stored.has(name)) stored.set(name, one);

@@ -18,6 +18,7 @@ import {
   versionsOf,
 } from './slot.ts';
 import { type Union, unionOf } from './union.ts';
+import { faultOf } from './write.ts';
 import { changeUnreported, differs, type SlotContents, writeSlot } from './write-slot.ts';
 
 /** Reports that change all the time are left to the event about the last change, or to the pass. */
@@ -32,14 +33,20 @@ export interface SlotOptions<Data, Settings> {
   readonly context: Context<Settings>;
 }
 
-/** Lists what is stored of a slot, and what slots share, by name. */
+/**
+ * Lists what is stored of a slot, and what slots share, by name. What the system namespace has as well is taken from its
+ * own namespace.
+ */
 export async function listStored<Data, Settings>(
   { source, slot, context }: { readonly slot: Pick<ReportSlot, 'label'> } & Omit<SlotOptions<Data, Settings>, 'slot'>,
   namespace: string | undefined,
 ): Promise<Map<string, Stored>> {
   const query = { source: source.name, slots: [slot.label, sharedSlot], namespace };
   const stored = new Map<string, Stored>();
-  for await (const one of context.store.names(query, context.event.signal)) stored.set(one.ref.name, one);
+  for await (const one of context.store.names(query, context.event.signal)) {
+    const isCopy = one.ref.namespace === context.settings.SYSTEM_NAMESPACE && stored.has(one.ref.name);
+    if (!isCopy) stored.set(one.ref.name, one);
+  }
   return stored;
 }
 
@@ -114,7 +121,7 @@ async function writeUnion<Data, Settings>(
     ({ ref, labels: found }) => found[labels.state] === 'open' && !leftOut.has(ref.name),
   );
   await forEachConcurrently(missing, callsInFlight, (one) => changeUnreported(one, undefined, source.name, context));
-  return { hasWritten: outcome.hasWritten || missing.length > 0, refusal: outcome.invalid[0]?.refusal };
+  return { hasWritten: outcome.hasWritten || missing.length > 0, refusal: faultOf(outcome.unwritten) };
 }
 
 /** A round of reconciling. Resolves to `again` if a report came, went or changed meanwhile. */
@@ -146,18 +153,18 @@ async function reconcileOnce<Data, Settings>(
 
 /**
  * Makes what is stored of a slot match what its reports say, however many processes do so at once: it looks again after
- * it has written, so that the last to write has seen the last report. `given` is a report that has just been read. Throws
- * a Refusal 503 if the reports keep changing.
+ * it has written, so that the last to write has seen the last report. `given` is a report that has just been read.
+ * Resolves to why something could not be written, if anything could not. Throws a Refusal 503 if the reports keep changing.
  */
 export async function reconcileSlot<Data, Settings>(
   given: Report | undefined,
   options: SlotOptions<Data, Settings>,
-): Promise<void> {
+): Promise<Refusal | undefined> {
   let read = given;
   for (let round = 0; round < maxRounds; round += 1) {
     const result = await reconcileOnce(read, options);
-    if (result === 'done') return;
-    if (result instanceof Refusal) throw result;
+    if (result === 'done') return undefined;
+    if (result instanceof Refusal) return result;
     read = undefined;
   }
   throw new Refusal(503, 'the reports keep changing');
