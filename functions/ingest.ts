@@ -32,6 +32,7 @@ import {
   judgeMappings,
   type MappedKind,
   mappingKinds,
+  namedSource,
   type Verdict,
 } from '../shared/rules/accepted-mappings.ts';
 
@@ -288,7 +289,7 @@ function orphansOf(verdicts: readonly Verdict[], { functions }: Context): (store
   const kept = new Set(
     verdicts.flatMap(({ object, condition, mapping }) => {
       if (mapping) return [scopeOf(mapping.tenant, mapping.source)];
-      const source = condition.status === 'True' ? undefined : namedSource.safeParse(object).data;
+      const source = condition.status === 'True' ? undefined : namedSource(object);
       return source === undefined ? [] : [scopeOf(undefined, source)];
     }),
   );
@@ -299,11 +300,6 @@ function orphansOf(verdicts: readonly Verdict[], { functions }: Context): (store
 function scopeOf(tenant: string | undefined, source: string | undefined): string {
   return JSON.stringify([tenant, source]);
 }
-
-/** The source that an object names, even if it is not accepted. */
-const namedSource = z
-  .object({ spec: z.union([z.object({ sourceName: z.string() }), z.object({ source: z.string() })]) })
-  .transform(({ spec }) => ('sourceName' in spec ? spec.sourceName : spec.source));
 
 /** Runs the pass of one source. If a kind can't be read, the source's other findings must not count as gone. */
 async function passGroup(

@@ -26,6 +26,9 @@ export const labels = {
   since: `${group}/since`,
 } as const;
 
+/** `due` while something about it is to be told to others. */
+export const outboxLabel = `${group}/outbox`;
+
 /** Who or what has accepted it. */
 export const exceptionAnnotation = `${group}/exception`;
 

@@ -69,8 +69,8 @@ const maxReferences = 64;
 const maxGroups = 8;
 
 /**
- * An Observation may take 8 KiB, so that 200,000 of them fit into an etcd of 2 GiB. What the API server adds to it takes
- * less than the rest: 740 bytes, most of them for who wrote which label.
+ * An Observation may take 8 KiB, so that 100,000 of them take less than half of an etcd of 2 GiB. What the API server adds
+ * to it takes less than the rest: 740 bytes, most of them for who wrote which label.
  */
 const maxObservationBytes = 7168;
 const maxDetailsBytes = 4096;

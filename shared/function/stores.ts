@@ -108,6 +108,8 @@ export interface Stored {
   readonly hasAnnotations: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
+  /** Whether somebody has deleted it, but a finalizer keeps it. */
+  readonly isBeingDeleted?: boolean;
 }
 
 /** What to change of an Observation. */
@@ -136,6 +138,19 @@ export interface Expired extends Stored {
   readonly source: string;
 }
 
+/** What the spec of an Observation says, if its label is not valid. */
+export interface SpecEnd {
+  readonly source: string;
+  /** Milliseconds since 1970. */
+  readonly endsAt: number;
+}
+
+/** An Observation without a state. */
+export interface StoredEvent extends Stored {
+  /** Empty if it has none. */
+  readonly rule: string;
+}
+
 export interface NamesQuery {
   readonly source?: string;
   /** Observations whose label `report` has any of these values. */
@@ -158,8 +173,16 @@ export interface Store {
    * the summary with it.
    */
   stripped(source: string, namespace: string | undefined, signal: AbortSignal): AsyncIterable<Stored>;
+  /**
+   * How many Observations there are, in one namespace or in all, at this moment. Costs little, however many there are.
+   */
+  count(namespace: string | undefined, signal: AbortSignal): Promise<number>;
+  /** Lists Observations that have no state, with their rules. */
+  events(signal: AbortSignal): AsyncIterable<StoredEvent>;
   /** Lists what has expired at `now` (milliseconds since 1970), by its label or, without one, by its spec. */
   expired(now: number, signal: AbortSignal): AsyncIterable<Expired>;
+  /** When one expires by its spec, whatever its label says; `undefined` if it is gone. */
+  endOf(ref: StoredRef, signal: AbortSignal): Promise<SpecEnd | undefined>;
   /** One Observation without its spec; `undefined` if there is none of that name. */
   find(namespace: string, name: string, signal: AbortSignal): Promise<Stored | undefined>;
   /**

@@ -18,6 +18,8 @@ export interface List<Item> {
   /** Where the next page begins; empty after the last one. */
   readonly continue: string;
   readonly resourceVersion: string;
+  /** How many items follow, of a list without a selector that is not at its end. */
+  readonly remaining?: number | undefined;
 }
 
 export interface Page<Item> {

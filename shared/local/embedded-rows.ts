@@ -1,8 +1,18 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import * as z from 'zod';
 import { exceptionAnnotation, expiresAt, labels as labelNames, laterExpiry } from '../api/labels.ts';
 import { seriesWith } from '../api/series.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { Expired, NamesQuery, ObservationPatch, SeriesAddition, Stored, StoredRef } from '../function/stores.ts';
+import type {
+  Expired,
+  NamesQuery,
+  ObservationPatch,
+  SeriesAddition,
+  SpecEnd,
+  Stored,
+  StoredEvent,
+  StoredRef,
+} from '../function/stores.ts';
 import {
   objectRowSchema,
   objectSchema,
@@ -91,6 +101,39 @@ export function* expiredRows(database: DatabaseSync, time: number): Generator<Ex
   for (const row of pages(database, 'expires_at < ?', [time])) {
     yield { ...storedOf(row), source: row.source };
   }
+}
+
+const endSchema = z
+  .object({ source: z.string(), expires_at: z.number() })
+  .transform(({ source, expires_at: endsAt }) => ({ source, endsAt }));
+
+const ruleSchema = z.object({ rule: z.string() });
+
+const countSchema = z.object({ count: z.number() });
+
+/** Of a row whose label says nothing valid, this was reckoned from its spec when it was written. */
+export function endOfRow(database: DatabaseSync, { namespace, name }: StoredRef): SpecEnd | undefined {
+  const statement = database.prepare('SELECT source, expires_at FROM observations WHERE place = ? AND name = ?');
+  const row = statement.get(placeOf(namespace), name);
+  return row && endSchema.parse(row);
+}
+
+/** The rows of events, with their rules. */
+export function* eventRows(database: DatabaseSync): Generator<StoredEvent> {
+  const isEvent = `json_extract(labels, '$."${labelNames.state}"') IS NULL`;
+  const statement = database.prepare(
+    "SELECT coalesce(json_extract(object, '$.spec.rule'), '') AS rule FROM observations WHERE place = ? AND name = ?",
+  );
+  for (const row of pages(database, isEvent, [])) {
+    const found = guarded(() => statement.get(row.place, row.name));
+    if (found) yield { ...storedOf(row), ...ruleSchema.parse(found) };
+  }
+}
+
+export function countIn(database: DatabaseSync, namespace: string | undefined): number {
+  const { where, values } = conditionsOf({ place: namespace && placeOf(namespace) });
+  const statement = database.prepare(`SELECT count(*) AS count FROM observations WHERE ${where}`);
+  return countSchema.parse(statement.get(...values)).count;
 }
 
 /** The one row of a namespace that has this name. */

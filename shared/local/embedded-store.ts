@@ -11,7 +11,10 @@ import { countRows } from './embedded-counts.ts';
 import { findRows, readPage } from './embedded-reads.ts';
 import {
   addSeriesToRow,
+  countIn,
   deleteRow,
+  endOfRow,
+  eventRows,
   expiredRows,
   findRow,
   guarded,
@@ -194,8 +197,20 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
     // There is no CRD that could take anything away.
     async *stripped() {},
 
+    async count(namespace) {
+      return guarded(() => countIn(database, namespace));
+    },
+
+    async *events() {
+      for (const event of eventRows(database)) yield event;
+    },
+
     async *expired(time) {
       for (const expired of expiredRows(database, time)) yield expired;
+    },
+
+    async endOf(ref) {
+      return guarded(() => endOfRow(database, ref));
     },
 
     async find(namespace, name) {
