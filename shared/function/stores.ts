@@ -1,6 +1,7 @@
 import type { KindSelector } from '../api/kind-selector.ts';
 import type { Facts, Observation } from '../api/observation.ts';
 import type { Repeats } from '../api/series.ts';
+import { Refusal } from './refusal.ts';
 
 export interface OwnerReference {
   readonly apiVersion: string;
@@ -39,8 +40,8 @@ export interface Objects {
   /** Resolves to `undefined` if the object does not exist. Throws a Refusal 503 if that can't be determined. */
   get(resource: KindSelector, ref: ObjectRef, signal: AbortSignal): Promise<KubernetesObject | undefined>;
   /**
-   * Lists the objects of a kind, in one namespace or in all, ordered by `<namespace>/` as the API server does; none if
-   * the kind is not served. Throws a Refusal 503 if the list can't be read to its end.
+   * Lists the objects of a kind, in one namespace or in all, ordered by `<namespace>/` as the API server does. Throws a
+   * NotServed if the kind is not served, or another Refusal 503 if the list can't be read to its end.
    */
   list(resource: KindSelector, namespace: string | undefined, signal: AbortSignal): AsyncIterable<KubernetesObject>;
   /** The same, of which only the metadata need be there. */
@@ -105,6 +106,8 @@ export interface Stored {
   readonly labels: Readonly<Record<string, string>>;
   /** The value of the annotation `history`. */
   readonly history?: string | undefined;
+  /** The value of the annotation `reported-by`. */
+  readonly reportedBy?: string | undefined;
   readonly hasAnnotations: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
@@ -120,6 +123,8 @@ export interface ObservationPatch {
   readonly history?: string | undefined;
   /** The new value of the annotation `exception`. */
   readonly exception?: string | undefined;
+  /** The new value of the annotation `reported-by`. */
+  readonly reportedBy?: string | undefined;
   /**
    * Replaces all that may change of the spec, except a resource that is not given, and sets `rule`. Without it, the spec
    * stays as it is.
@@ -219,6 +224,14 @@ export interface Cluster {
   watched(kind: KindSelector): readonly KubernetesObject[];
   /** Whether Knative's ApiServerSources report changes. If not, folders are watched, or passes find the changes. */
   readonly hasApiServerSources: boolean;
+}
+
+/** A kind is not served now, which says nothing about its objects: they may be there again in a minute. */
+export class NotServed extends Refusal {
+  constructor({ group, plural }: Pick<KindSelector, 'group' | 'plural'>) {
+    super(503, `${plural}${group === '' ? '' : `.${group}`} is not served: is its CRD installed?`, { retryAfter: 5 });
+    this.name = 'NotServed';
+  }
 }
 
 /**

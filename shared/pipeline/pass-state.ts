@@ -8,6 +8,7 @@ import type { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
 import type { NamedFinding } from './derive.ts';
 import type { Report } from './report.ts';
+import { createUnseen, type Unseen, type UnseenKind } from './unseen.ts';
 import type { SlotOutcome } from './write-slot.ts';
 
 /** A finding that version 0.1.0 has left, under a name of its own. */
@@ -48,6 +49,8 @@ export interface Pass<Data, Settings> {
   readonly incomplete: Set<string>;
   /** Slots that had to be derived again. */
   readonly changed: Set<string>;
+  /** Kinds that could not be listed: nothing that they report is over. */
+  readonly unseen: Unseen;
   /** Slots with a report that can't be read: nothing of theirs is over. */
   readonly held: ReadonlySet<string>;
   noteHeld(label: string, reports: readonly Report[]): void;
@@ -141,11 +144,14 @@ function oldSubjectOf<Data, Settings>(
 export async function createPass<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   kinds: readonly KindSelector[],
+  unseenKinds: readonly UnseenKind[],
   context: Context<Settings>,
 ): Promise<Pass<Data, Settings>> {
   const sharedBy = new Map<string, Map<string, NamedFinding>>();
   const leftOut = new Map<string, Map<string, string>>();
   const held = new Set<string>();
+  const unseen = createUnseen(kinds, context);
+  for (const kind of unseenKinds) unseen.note(kind);
   const asStored = await createAsStored(source, context);
   const { inSystemByName, ...system } = await listSystem(source, asStored, context);
   const keptSubjects = new Set<string | undefined>();
@@ -174,10 +180,11 @@ export async function createPass<Data, Settings>(
     hasWritten: false,
     incomplete: new Set(),
     changed: new Set(),
+    unseen,
     held,
     noteHeld(label, reports) {
       held.add(label);
-      for (const { object, fault } of reports) if (fault) keepOld(object);
+      for (const { object, isPartial } of reports) if (isPartial) keepOld(object);
     },
     keepOld,
     // A report about many things may stand for anything.

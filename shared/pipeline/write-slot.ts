@@ -12,7 +12,7 @@ import {
   lifecycleOptions,
 } from './lifecycle.ts';
 import { operationsCategory, unreadableFinding } from './operations.ts';
-import { type Report, resourceRefOf } from './report.ts';
+import { type Report, reportedByOf, resourceRefOf } from './report.ts';
 import {
   concernsOne,
   controllerOf,
@@ -21,6 +21,7 @@ import {
   systemNamespaceFault,
   type Unwritten,
   unlessRefused,
+  type Writer,
   writeFindings,
 } from './write.ts';
 
@@ -75,7 +76,7 @@ async function patchOf(
     ...(rule !== undefined && { rule }),
     details,
   };
-  return { labels: changed, history, facts };
+  return { labels: changed, history, facts, reportedBy: writer.reportedBy?.(named.name) };
 }
 
 /**
@@ -106,7 +107,7 @@ async function change(
 
 /** What a slot writes with. */
 interface WriteOptions {
-  readonly writer: { readonly source: string; readonly slot: string };
+  readonly writer: Pick<Writer, 'source' | 'reportedBy'> & { readonly slot: string };
   readonly isHeld: boolean;
   readonly context: Context;
 }
@@ -318,7 +319,11 @@ function dueOf(
  */
 export async function writeSlot(contents: SlotContents, context: Context): Promise<SlotOutcome> {
   const { source, label, stored, isHeld } = contents;
-  const options = { writer: { source, slot: label }, isHeld, context };
+  const reportedBy = (name: string): string | undefined => {
+    const report = contents.reportOf(name);
+    return report && reportedByOf(report.object);
+  };
+  const options = { writer: { source, slot: label, reportedBy }, isHeld, context };
   const shortfall: Shortfall = { invalid: [], refusals: [], displaced: [] };
   const toCreate = [...contents.wanted.values()].filter(({ name }) => !stored.has(name));
   await createAll(toCreate, options, shortfall);

@@ -13,6 +13,8 @@ export interface Writer {
   readonly source: string;
   /** The value of the label `report`, for findings that have a state. */
   readonly slot?: string | undefined;
+  /** The value of the annotation `reported-by` of a finding that has a state, by its name. */
+  readonly reportedBy?: (name: string) => string | undefined;
   /** Where findings go, if not to the namespace that they belong to. */
   readonly place?: string | undefined;
   /** Called when a name is taken, in the namespace where it is. */
@@ -42,7 +44,12 @@ export async function controllerOf<Settings>(
 export function shape<Settings>(
   named: NamedFinding,
   namespace: string,
-  { source, slot, controller }: Pick<Writer, 'source' | 'slot'> & { readonly controller: ResourceRef | undefined },
+  {
+    source,
+    slot,
+    reportedBy,
+    controller,
+  }: Pick<Writer, 'source' | 'slot' | 'reportedBy'> & { readonly controller: ResourceRef | undefined },
   { settings, clock, event }: Context<Settings>,
 ): Observation {
   const now = clock.latest();
@@ -50,7 +57,7 @@ export function shape<Settings>(
     source,
     namespace,
     name: named.name,
-    state: slot === undefined ? undefined : { slot, digest: named.digest },
+    state: slot === undefined ? undefined : { slot, digest: named.digest, reportedBy: reportedBy?.(named.name) },
     controller,
     correlationId: event.correlationId,
     ttl: settings.OBSERVATION_TTL_SECONDS,
@@ -65,9 +72,9 @@ export interface Created {
 }
 
 async function createIn(namespace: string, named: NamedFinding, writer: Writer, context: Context): Promise<Created> {
-  const { source, slot } = writer;
+  const { slot } = writer;
   const controller = slot === undefined ? undefined : await controllerOf(named, context);
-  const observation = shape(named, namespace, { source, slot, controller }, context);
+  const observation = shape(named, namespace, { ...writer, controller }, context);
   const outcome = await context.store.create(observation, context.event.signal);
   return { outcome, namespace };
 }
