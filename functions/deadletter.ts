@@ -1,9 +1,13 @@
 import * as z from 'zod';
+import { oneLine } from '../shared/finding/one-line.ts';
 import { timeOf } from '../shared/finding/values.ts';
 import type { CloudEvent } from '../shared/function/cloud-event.ts';
 import type { Context, FunctionInfo } from '../shared/function/context.ts';
 import { defineDeadLetterSink, observationWrites } from '../shared/function/definitions.ts';
 import { recordOperations } from '../shared/pipeline/operations.ts';
+
+/** Half of what a function may take for an event, so that the other half is left to record it. */
+const deliveryMilliseconds = 30_000;
 
 /**
  * Takes events that the Broker could not deliver (https://knative.dev/docs/eventing/event-delivery/). Sends an event
@@ -20,7 +24,7 @@ export default defineDeadLetterSink({
     const source = owner?.name ?? 'other';
     const { tally, signal } = context.event;
     if (owner && owner.name !== 'deadletter' && isTemporary(event.extensions.knativeerrorcode)) {
-      const status = await context.broker.sendTo(owner.url, withoutErrors(event), signal);
+      const status = await context.broker.sendTo(owner.url, withoutErrors(event), signal, deliveryMilliseconds);
       if (status >= 200 && status < 300) return tally.deadLetter(source, 'redelivered');
     }
     await record(event, context);
@@ -80,17 +84,40 @@ function isBelow(source: string, path: string): boolean {
   return path.endsWith('/*') && source.startsWith(path.slice(0, -1));
 }
 
+const maxReason = 512;
+
+/** What our own functions answer when they refuse an event. */
+const ownAnswer = z.object({ error: z.string(), path: z.string().optional() });
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The receiver's words, or the Broker's where there was no answer; `undefined` if it gave none. */
+function reasonOf({ extensions: { knativeerrordata: encoded = '' } }: CloudEvent): string | undefined {
+  const text = Buffer.from(encoded, 'base64').toString();
+  const { data } = ownAnswer.safeParse(parsed(text));
+  const words = data ? [data.error, data.path].filter((part) => part !== undefined).join(': ') : text;
+  return oneLine(words, maxReason) || undefined;
+}
+
 function record(event: CloudEvent, context: Context): Promise<void> {
   const { knativeerrordest: destination, knativeerrorcode: code, knativearrivaltime } = event.extensions;
   const arrived = timeOf(knativearrivaltime, event.time);
   const described = { destination, errorCode: code, ceType: event.type, ceSource: event.source };
+  const reason = reasonOf(event);
+  const why = [code, reason].filter((part) => part !== undefined && part !== '').join(' ');
   return recordOperations(
     'deadletter',
     {
       eventType: 'undeliverable-event',
-      summary: `an event of type ${event.type} could not be delivered to ${destination ?? 'its destination'}`,
+      summary: `an event of type ${event.type} could not be delivered to ${destination ?? 'its destination'}${why && `: ${why}`}`,
       identity: identityOf(event, arrived, context),
-      details: { ...described, message: 'an event could not be delivered', ceId: event.id },
+      details: { ...described, message: 'an event could not be delivered', ceId: event.id, reason },
       detectedAt: arrived,
     },
     context,

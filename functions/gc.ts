@@ -70,7 +70,7 @@ interface ToDelete {
 }
 
 async function* expired({ store, clock, event }: Context): AsyncGenerator<ToDelete> {
-  const now = clock.now();
+  const now = clock.earliest();
   for await (const one of store.expired(now, event.signal)) {
     if (!one.isBeingDeleted && !isStillToBeTold(one, now)) yield one;
   }
@@ -98,14 +98,14 @@ async function remove(
 /** Deletes one whose label doesn't say when it expires, if its spec says that it has. */
 async function removeBySpec(ref: StoredRef, census: Census, context: Context): Promise<void> {
   const end = await context.store.endOf(ref, context.event.signal);
-  if (end && end.endsAt < context.clock.now()) await remove({ ref, source: end.source }, 'ttl', census, context);
+  if (end && end.endsAt < context.clock.earliest()) await remove({ ref, source: end.source }, 'ttl', census, context);
 }
 
 /** Counts all Observations by source and severity. Those whose label is no number can't be selected by it. */
 async function countLive(census: Census, context: Context) {
   const unlabelled: StoredRef[] = [];
   let count = 0;
-  const now = context.clock.now();
+  const now = context.clock.earliest();
   for await (const stored of all(context)) {
     const label = stored.labels[labels.expires];
     const endsAt = expiresAt(label);

@@ -2,7 +2,7 @@ import { labels, sharedSlot } from '../api/labels.ts';
 import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
-import { changeWhenUnreported } from './lifecycle.ts';
+import { changeWhenUnreported, lifecycleOptions } from './lifecycle.ts';
 import { operationsCategory } from './operations.ts';
 import type { Pass } from './pass-state.ts';
 import { reconcileSlot } from './reconcile-slot.ts';
@@ -58,7 +58,7 @@ async function lookAgain<Data, Settings>(pass: Pass<Data, Settings>): Promise<vo
 /** What no report has, and what has not been missing, or resolved, for that yet. */
 function overdue<Data, Settings>(pass: Pass<Data, Settings>): Stored[] {
   const { unreported, held, context } = pass;
-  const options = { now: context.clock.now(), settings: context.settings };
+  const options = lifecycleOptions(context);
   return unreported.all().filter((stored) => {
     const label = stored.labels[labels.report] ?? '';
     const isOwn = stored.labels[labels.category] === operationsCategory;

@@ -5,7 +5,7 @@ import type { SourceDefinition } from '../function/definitions.ts';
 import type { KubernetesObject, Stored } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import { countingReports } from './counting-reports.ts';
-import { changeWhenUnreported } from './lifecycle.ts';
+import { changeWhenUnreported, lifecycleOptions } from './lifecycle.ts';
 import { type Listed, mergeByNamespace, type NamespaceGroup } from './merge-by-namespace.ts';
 import { finishPass } from './pass-end.ts';
 import { createPass, type Pass } from './pass-state.ts';
@@ -186,7 +186,7 @@ async function storedOf<Data, Settings>(
 export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context: Context): Promise<void> {
   const { WATCH_NAMESPACE: namespace } = context.settings;
   const orphans: Stored[] = [];
-  const options = { now: context.clock.now(), settings: context.settings };
+  const options = lifecycleOptions(context);
   for await (const stored of context.store.names({ namespace }, context.event.signal)) {
     if (stored.labels[labels.state] === undefined || !isOrphan(stored)) continue;
     if (changeWhenUnreported(stored, undefined, options)) orphans.push(stored);

@@ -4,7 +4,13 @@ import { Refusal } from '../function/refusal.ts';
 import type { NamespaceRefusal, ObservationPatch, Stored } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
-import { type Change, changeWhenAccepted, changeWhenReported, changeWhenUnreported } from './lifecycle.ts';
+import {
+  type Change,
+  changeWhenAccepted,
+  changeWhenReported,
+  changeWhenUnreported,
+  lifecycleOptions,
+} from './lifecycle.ts';
 import { operationsCategory, unreadableFinding } from './operations.ts';
 import { type Report, resourceRefOf } from './report.ts';
 import {
@@ -46,10 +52,6 @@ export interface SlotOutcome {
   /** The names of what can't be changed where it is, so that the system namespace has it as well. */
   readonly displaced: ReadonlySet<string>;
   readonly unwritten: Unwritten;
-}
-
-function optionsOf({ clock, settings }: Context) {
-  return { now: clock.now(), settings };
 }
 
 async function patchOf(
@@ -122,7 +124,11 @@ function neededChange(
   const { digest, finding } = named;
   const isAuthority = isOwn && isAuthorityOn(named, isHeld);
   const slot = isOwn ? writer.slot : sharedSlot;
-  return changeWhenReported(stored, { digest, severity: finding.severity, slot, isAuthority }, optionsOf(context));
+  return changeWhenReported(
+    stored,
+    { digest, severity: finding.severity, slot, isAuthority },
+    lifecycleOptions(context),
+  );
 }
 
 /**
@@ -155,7 +161,7 @@ export async function changeUnreported(
   const decide = (current: Stored): Change | undefined => {
     // Since it was listed, another slot may have reported it.
     if (current.labels[labels.report] !== stored.labels[labels.report]) return undefined;
-    return changeWhenUnreported(current, leftOutFor, optionsOf(context));
+    return changeWhenUnreported(current, leftOutFor, lifecycleOptions(context));
   };
   await unlessRefused(stored.ref.namespace, context, () =>
     change(stored, decide, { named: undefined, writer: { source, slot }, context }),
@@ -173,7 +179,8 @@ export async function changeShared(
 ): Promise<void> {
   const { digest, finding } = named;
   const reported = { digest, severity: finding.severity, slot: writer.slot, isAuthority: !isHeld };
-  const decide = (current: Stored): Change | undefined => changeWhenReported(current, reported, optionsOf(context));
+  const decide = (current: Stored): Change | undefined =>
+    changeWhenReported(current, reported, lifecycleOptions(context));
   await unlessRefused(stored.ref.namespace, context, () => change(stored, decide, { named, writer, context }));
 }
 
@@ -260,14 +267,14 @@ export function differs(contents: SlotContents, leftOut: () => ReadonlyMap<strin
     const isOwn = found.labels[labels.report] === label;
     const { digest, finding } = named;
     const reported = { digest, severity: finding.severity, isAuthority: isOwn && isAuthorityOn(named, isHeld) };
-    if (changeWhenReported(found, reported, optionsOf(context))) return true;
+    if (changeWhenReported(found, reported, lifecycleOptions(context))) return true;
   }
   const unreported = unreportedOf(contents).filter((found) => found.labels[labels.state] === 'open');
   const names = unreported.length > 0 ? leftOut() : undefined;
   return (
     unreported.some(({ ref }) => !names?.has(ref.name)) ||
     acceptedOf(contents).some(
-      ({ found, exception }) => changeWhenAccepted(found, exception, optionsOf(context)) !== undefined,
+      ({ found, exception }) => changeWhenAccepted(found, exception, lifecycleOptions(context)) !== undefined,
     )
   );
 }
@@ -346,7 +353,8 @@ export async function writeSlot(contents: SlotContents, context: Context): Promi
 async function writeAccepted(contents: SlotContents, { writer, context }: WriteOptions): Promise<number> {
   let changed = 0;
   await forEachConcurrently(acceptedOf(contents), callsInFlight, async ({ found, exception }) => {
-    const decide = (current: Stored): Change | undefined => changeWhenAccepted(current, exception, optionsOf(context));
+    const decide = (current: Stored): Change | undefined =>
+      changeWhenAccepted(current, exception, lifecycleOptions(context));
     await unlessRefused(found.ref.namespace, context, async () => {
       const result = await change(found, decide, { named: undefined, writer, context });
       if (result === 'changed') changed += 1;

@@ -45,7 +45,7 @@ export function shape<Settings>(
   { source, slot, controller }: Pick<Writer, 'source' | 'slot'> & { readonly controller: ResourceRef | undefined },
   { settings, clock, event }: Context<Settings>,
 ): Observation {
-  const now = clock.now();
+  const now = clock.latest();
   return observationOf(settings.MASK_SECRETS ? maskFinding(named.finding) : named.finding, {
     source,
     namespace,

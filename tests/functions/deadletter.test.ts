@@ -104,6 +104,51 @@ describe('deadletter', () => {
     ]);
   });
 
+  it('leaves time to record what a receiver does not answer', async () => {
+    let limit = 0;
+    const hanging: Overrides = {
+      async sendTo(_url, _event, _signal, milliseconds) {
+        limit = milliseconds;
+        return 503;
+      },
+    };
+    const { items } = await handle({ knativeerrordest: `${url}/`, knativeerrorcode: '503' }, 0, hanging);
+    expect(items).toHaveLength(1);
+    // A function has 60 s for an event, and an attempt at the API server takes 10 s at most.
+    expect(limit).toBeLessThanOrEqual(40_000);
+  });
+
+  it.each([
+    [
+      'our own answer',
+      '{"error":"the data breaks the schema","path":"data.rule"}',
+      'the data breaks the schema: data.rule',
+    ],
+    ['another text', 'dispatch error: Post "http://falco/":\n EOF', 'dispatch error: Post "http://falco/": EOF'],
+    ['other JSON', '{"message":"no"}', '{"message":"no"}'],
+    ['control characters', '\u001b[31mred', '\\u{1b}[31mred'],
+    ['bytes that are no text', '\u00ff', '\u00ff'],
+  ])('says why, in the words of %s', async (_case, words, reason) => {
+    const knativeerrordata = Buffer.from(words).toString('base64');
+    const { items } = await handle({ knativeerrorcode: '422', knativeerrordest: url, knativeerrordata }, 204);
+    expect(items[0]?.spec.details).toMatchObject({ reason });
+    expect(items[0]?.spec.summary).toBe(
+      `an event of type falco.rule.output.v1 could not be delivered to ${url}: 422 ${reason}`,
+    );
+  });
+
+  it.each<[string, Record<string, string>, string]>([
+    ['no reason', { knativeerrorcode: '422' }, ': 422'],
+    ['an empty reason', { knativeerrorcode: '422', knativeerrordata: '' }, ': 422'],
+    ['no answer', { knativeerrordata: Buffer.from('EOF').toString('base64') }, ': EOF'],
+    ['nothing', {}, ''],
+  ])('says what it knows with %s', async (_case, extensions, end) => {
+    const { items } = await handle({ ...extensions, knativeerrordest: 'http://elsewhere/' }, 204);
+    expect(items[0]?.spec.summary).toBe(
+      `an event of type falco.rule.output.v1 could not be delivered to http://elsewhere/${end}`,
+    );
+  });
+
   it.each([
     ['400', `${url}/`, 0],
     ['422', `${url}/`, 0],

@@ -328,7 +328,9 @@ describe('two collections at once', () => {
     let lists = 0;
     const { signal } = new AbortController();
     const test = await limited(100, seeds, {
-      context: { coalesce: createCoalescer({ now: Date.now, sleep: async () => undefined, signal }) },
+      context: {
+        coalesce: createCoalescer({ elapsed: () => performance.now(), sleep: async () => undefined, signal }),
+      },
       wrap: hooked(async (call) => {
         if (call === 'names') lists += 1;
       }),
