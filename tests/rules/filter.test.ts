@@ -33,8 +33,10 @@ function aFilter(spec: object, name = 'f', namespace = 'zen-system'): Kubernetes
   return { ...object, spec: { targetSource: 'kyverno', ...spec } } as KubernetesObject;
 }
 
+const settings = { SYSTEM_NAMESPACE: 'zen-system', TENANTS_FILTER_EVENTS: false };
+
 function decide(filters: readonly KubernetesObject[], finding = aFinding(), source = 'kyverno', namespace = 'shop') {
-  return compileFilters(filters, 'zen-system')(source, finding, namespace);
+  return compileFilters(filters, settings)(finding, { source, namespace, hasState: true });
 }
 
 const clusterScoped = aFinding({ resource: { kind: 'Namespace', name: 'shop' } });
@@ -184,6 +186,27 @@ describe('several filters', () => {
     expect(decide([local], clusterScoped, 'kyverno', 'zen-system')).toBeUndefined();
   });
 
+  it.each([
+    ['zen-system', false, 'min_severity'],
+    ['shop', false, undefined],
+    ['shop', true, 'min_severity'],
+  ])('in %s apply to events, with TENANTS_FILTER_EVENTS=%s: %s', (namespace, allowed, reason) => {
+    const filter = compileFilters([aFilter({ minSeverity: 'HIGH' }, 'f', namespace)], {
+      ...settings,
+      TENANTS_FILTER_EVENTS: allowed,
+    });
+    expect(filter(aFinding(), { source: 'kyverno', namespace: 'shop', hasState: false })).toBe(reason);
+  });
+
+  it('of a tenant that can not be read hold no events', () => {
+    const filter = compileFilters([aFilter({ minSeverity: 'hgih' }, 'f', 'shop')], settings);
+    const about = { source: 'kyverno', namespace: 'shop' };
+    expect(filter(aFinding(), { ...about, hasState: false })).toBeUndefined();
+    expect(() => filter(aFinding(), { ...about, hasState: true })).toThrow(
+      expect.objectContaining({ status: 503, cause: 'shop/f', isTenants: true }),
+    );
+  });
+
   it('drop a finding for the reason of the first one by namespace and name', () => {
     const a = aFilter({ minSeverity: 'HIGH' }, 'a');
     const b = aFilter({ excludeKinds: ['Deployment'] }, 'b');
@@ -212,7 +235,7 @@ describe('several filters', () => {
   ])('stop their source, and no other, if one of them has %s', (_case, spec) => {
     const filters = [aFilter(spec)];
     const message = expect.stringContaining('ObservationFilter');
-    const refusal = { status: 503, message, retryAfter: 5, cause: 'zen-system/f' };
+    const refusal = { status: 503, message, retryAfter: 5, cause: 'zen-system/f', isTenants: false };
     expect(() => decide(filters)).toThrow(expect.objectContaining(refusal));
     expect(decide(filters, aFinding(), 'trivy')).toBeUndefined();
   });
@@ -247,7 +270,7 @@ describe('several filters', () => {
 
   it('keep everything if there are none', () => {
     expect(decide([])).toBeUndefined();
-    expect(allowAll('kyverno', aFinding(), 'shop')).toBeUndefined();
+    expect(allowAll(aFinding(), { source: 'kyverno', namespace: 'shop', hasState: true })).toBeUndefined();
   });
 
   const words = fc.constantFrom(
