@@ -10,6 +10,7 @@ import { integer } from '../shared/function/settings.ts';
 import type { Stored, StoredRef } from '../shared/function/stores.ts';
 import type { Collection } from '../shared/function/tally.ts';
 import { forEachConcurrently } from '../shared/pipeline/concurrency.ts';
+import { eventCopies } from '../shared/pipeline/event-copies.ts';
 
 /** Measured: deletes are fastest with this many in flight on a real API server. */
 const deletesInFlight = 16;
@@ -19,7 +20,7 @@ const settingsSchema = z.object({ MAX_OBSERVATIONS: integer(1, 100_000_000).defa
 interface ToDelete {
   readonly ref: StoredRef;
   readonly source: string;
-  readonly reason: 'ttl' | 'limit';
+  readonly reason: 'ttl' | 'limit' | 'copy';
 }
 
 /**
@@ -42,6 +43,7 @@ export default defineTask<z.infer<typeof settingsSchema>>({
       if (removed.status === 'rejected') throw removed.reason;
       if (counted.status === 'rejected') throw counted.reason;
       const excess = counted.value;
+      await forEachConcurrently(copies(context), deletesInFlight, (one) => remove(one, census, context));
       if (excess > 0) await enforceLimit(excess, census, context);
     } catch (error) {
       census.fail('list', error);
@@ -54,6 +56,12 @@ export default defineTask<z.infer<typeof settingsSchema>>({
 async function* expired(context: Context): AsyncGenerator<ToDelete> {
   for await (const { ref, source } of context.store.expired(context.clock.now(), context.event.signal)) {
     yield { ref, source, reason: 'ttl' };
+  }
+}
+
+async function* copies(context: Context): AsyncGenerator<ToDelete> {
+  for await (const { ref, labels: found } of eventCopies(context)) {
+    yield { ref, source: found[labels.source] ?? 'unknown', reason: 'copy' };
   }
 }
 
