@@ -199,7 +199,10 @@ function contextFor(context: Context, { tenant }: AcceptedMapping, all: readonly
   const ttl = all.find((mapping) => mapping.ttl !== undefined)?.ttl;
   const namespaces = tenant === undefined ? {} : { WATCH_NAMESPACE: tenant, SYSTEM_NAMESPACE: tenant };
   const changed = { ...namespaces, ...(ttl !== undefined && { OBSERVATION_TTL_SECONDS: ttl }) };
-  return { ...context, settings: { ...context.settings, ...changed } };
+  const own = { ...context, settings: { ...context.settings, ...changed } };
+  if (tenant === undefined) return own;
+  // What its own Ingester tells a tenant may filter, with or without a state.
+  return { ...own, filter: (finding, about) => context.filter(finding, { ...about, hasState: true }) };
 }
 
 /** Groups mappings that have the same source in the same scope. */

@@ -148,6 +148,7 @@ async function reconcileComplete<Data, Settings>(
     const one = stored.get(name);
     if (one) pass.unreported.delete(one.ref.namespace, name);
   }
+  pass.noteUnjudged(union.held.values(), here.namespace);
   for (const one of outcome.unreported) pass.unreported.add(one);
   // Of a slot about many things, what is stored may be in a namespace that comes later.
   const mayBeStored = outcome.unreported.length > 0 || pass.sharedStored.size > 0;

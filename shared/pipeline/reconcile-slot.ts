@@ -93,11 +93,11 @@ async function readAll<Data, Settings>(
 }
 
 function contentsOf<Data, Settings>(
-  { wanted, accepted, isHeld, reportOf }: Union,
+  { wanted, accepted, held, isHeld, reportOf }: Union,
   stored: ReadonlyMap<string, Stored>,
   { source, slot }: SlotOptions<Data, Settings>,
 ): SlotContents {
-  return { source: source.name, label: slot.label, stored, wanted, accepted, isHeld, reportOf };
+  return { source: source.name, label: slot.label, stored, wanted, accepted, held, isHeld, reportOf };
 }
 
 /** Adds what the system namespace has, since the finding's own could not take it. */

@@ -54,6 +54,6 @@ export async function reconcileReference<Data, Settings>(
   // A report about one thing may name others all the same.
   const isNarrow = slot.isNarrow && report.findings.every(({ namespace }) => namespace === home);
   const refusal = await reconcileSlot(report, { source, slot: { ...slot, isNarrow }, context });
-  const fault = refusal ?? report.fault;
+  const fault = refusal ?? report.held[0]?.refusal ?? report.fault;
   if (fault) throw fault;
 }

@@ -21,9 +21,13 @@ function isOf({ group, kind }: UnseenKind, reportedBy: ReportedBy): boolean {
   return group === reportedBy.group && (kind === undefined || kind === '' || kind === reportedBy.kind);
 }
 
-/** `kinds` are those that there is to be looked at. */
-export function createUnseen<Settings>(kinds: readonly KindSelector[], { settings }: Context<Settings>): Unseen {
-  const noted: UnseenKind[] = [];
+/** `kinds` are those that there is to be looked at, and `from` those that can't be seen from the beginning. */
+export function createUnseen<Settings>(
+  kinds: readonly KindSelector[],
+  { settings }: Context<Settings>,
+  from: readonly UnseenKind[] = [],
+): Unseen {
+  const noted = [...from];
   let first: Refusal | undefined;
   const isNoted = ({ group, kind }: KindSelector): boolean =>
     noted.some((one) => isOf(one, { namespace: '', group, kind }));
@@ -34,13 +38,13 @@ export function createUnseen<Settings>(kinds: readonly KindSelector[], { setting
     },
     mayReport({ reportedBy }) {
       if (first) return true;
-      const from = reportedBy === undefined ? undefined : parseReportedBy(reportedBy);
+      const reporter = reportedBy === undefined ? undefined : parseReportedBy(reportedBy);
       // Not all say by what they were reported. If any kind is there, it may have been that.
-      if (!from) return noted.length > 0 && kinds.every(isNoted);
+      if (!reporter) return noted.length > 0 && kinds.every(isNoted);
       // Another zen-watcher, which sees the whole cluster, may have written it.
       const { WATCH_NAMESPACE: watchNamespace } = settings;
-      if (watchNamespace !== undefined && from.namespace !== watchNamespace) return true;
-      return noted.some((one) => isOf(one, from));
+      if (watchNamespace !== undefined && reporter.namespace !== watchNamespace) return true;
+      return noted.some((one) => isOf(one, reporter));
     },
     fault: () => first,
   };

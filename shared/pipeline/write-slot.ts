@@ -39,6 +39,8 @@ export interface SlotContents {
   readonly wanted: ReadonlyMap<string, NamedFinding>;
   /** What the tool itself has accepted, and what it calls the exceptions, by name. */
   readonly accepted: ReadonlyMap<string, string>;
+  /** What is reported, but can't be judged, by name: it stays as it is. */
+  readonly held: ReadonlyMap<string, unknown>;
   /** Whether a report can't be read, or has a row that can't: what is open stays open then, and says what it said. */
   readonly isHeld: boolean;
   /** For each wanted finding that the store refuses as invalid: the report that has it. */
@@ -288,11 +290,12 @@ function acceptedOf({ stored, accepted }: SlotContents) {
   });
 }
 
-function unreportedOf({ label, stored, wanted, accepted, isHeld }: SlotContents): Stored[] {
+function unreportedOf({ label, stored, wanted, accepted, held, isHeld }: SlotContents): Stored[] {
   return [...stored.values()].filter(
     ({ ref, labels: found }) =>
       found[labels.report] === label &&
       !wanted.has(ref.name) &&
+      !held.has(ref.name) &&
       !(accepted.has(ref.name) && found[labels.state] === 'open') &&
       (!isHeld || found[labels.category] === operationsCategory),
   );

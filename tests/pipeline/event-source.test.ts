@@ -66,7 +66,7 @@ describe('an event source', () => {
   });
 
   it('drops what the filter drops, and findings outside the watched namespace', async () => {
-    const filter = (source: string, { severity }: { severity: string }) =>
+    const filter = ({ severity }: { severity: string }, { source }: { source: string }) =>
       source === 'events' && severity === 'LOW' ? ('min_severity' as const) : undefined;
     const elsewhere = { resource: { kind: 'Pod', namespace: 'pay', name: 'p' } };
     const findings = [
