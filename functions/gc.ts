@@ -118,7 +118,7 @@ async function countLive(census: Census, context: Context) {
     const label = stored.labels[labels.expires];
     const endsAt = expiresAt(label);
     if (endsAt !== undefined && endsAt < now) continue;
-    if (label !== undefined && endsAt === undefined && !stored.isBeingDeleted) unlabelled.push(stored.ref);
+    if (label !== undefined && endsAt === undefined) unlabelled.push(stored.ref);
     census.live(stored);
     count += 1;
   }

@@ -167,11 +167,11 @@ export interface NamesQuery {
 /** Stores Observations. There are two implementations, and one contract test for both. */
 export interface Store {
   /**
-   * Resolves once the object is durable, or to `exists` if the name is taken. Throws a NamespaceRefusal if another
+   * Resolves once the object is durable, or to `exists` if the name is taken, and not by what is being deleted. Throws a NamespaceRefusal if another
    * namespace may take the object, a Refusal 422 if it is invalid, or a Refusal 503 for anything that a retry may fix.
    */
   create(observation: Observation, signal: AbortSignal): Promise<'created' | 'exists'>;
-  /** Lists Observations without their spec, ordered by `<namespace>/`. */
+  /** Lists Observations without their spec, ordered by `<namespace>/`; none that is being deleted. */
   names(query: NamesQuery, signal: AbortSignal): AsyncIterable<Stored>;
   /**
    * The open findings of a source that have a state, but no rule: an older CRD, in use for a while, took that away, and
@@ -188,7 +188,7 @@ export interface Store {
   expired(now: number, signal: AbortSignal): AsyncIterable<Expired>;
   /** When one expires by its spec, whatever its label says; `undefined` if it is gone. */
   endOf(ref: StoredRef, signal: AbortSignal): Promise<SpecEnd | undefined>;
-  /** One Observation without its spec; `undefined` if there is none of that name. */
+  /** One Observation without its spec; `undefined` if there is none of that name, or it is being deleted. */
   find(namespace: string, name: string, signal: AbortSignal): Promise<Stored | undefined>;
   /**
    * Changes an Observation in one write. Resolves to `false` if it is gone, or has changed since it was read. Throws a
@@ -197,7 +197,8 @@ export interface Store {
   patch(stored: Stored, patch: ObservationPatch, signal: AbortSignal): Promise<boolean>;
   /**
    * Adds repeats to the series in the status, and leaves everything else in it alone. Resolves to `changed`, having added
-   * nothing, if somebody else has written at the same time, and to `gone` if there is no such Observation.
+   * nothing, if somebody else has written at the same time, and to `gone` if there is no such Observation, or it is being
+   * deleted.
    */
   addSeries(
     ref: Pick<StoredRef, 'namespace' | 'name'>,
@@ -236,10 +237,10 @@ export class NotServed extends Refusal {
 
 /**
  * A namespace can't take an object: it does not exist, is being deleted, or is over its quota; or a webhook or policy for
- * it, which is the cause, denies what is written there.
+ * it, which is the cause, denies what is written there; or a finalizer keeps what has the same name and was deleted.
  */
 export class NamespaceRefusal extends Error {
-  readonly reason: 'missing' | 'closing' | 'full' | 'denying';
+  readonly reason: 'missing' | 'closing' | 'full' | 'denying' | 'blocked';
 
   constructor(reason: NamespaceRefusal['reason'], cause?: unknown) {
     super(`the namespace is ${reason === 'denying' ? 'denying it' : reason}`, { cause });

@@ -95,7 +95,8 @@ export async function findStored(
   const response = await client.request({ method: 'GET', path, accept: metadataOfOne, signal });
   if (response.status === 404) return undefined;
   if (response.status !== 200 || !Buffer.isBuffer(response.body)) throw setUpFault('reading Observations', response);
-  return storedOf(decodeMetadata(response.body, isRead));
+  const stored = storedOf(decodeMetadata(response.body, isRead));
+  return stored.isBeingDeleted ? undefined : stored;
 }
 
 type Query = Pick<ListOptions<unknown>, 'path' | 'limit' | 'signal'> & {
@@ -152,7 +153,9 @@ export async function* listNames(
     limit: query.slots ? undefined : itemsPerPage,
     signal,
   });
-  for await (const { items } of pages) for (const item of items) yield storedOf(item);
+  for await (const { items } of pages) {
+    for (const item of items) if (item.deletedAt === undefined) yield storedOf(item);
+  }
 }
 
 /** The open findings of a source, without their specs, that have lost their rule. */

@@ -25,8 +25,8 @@ export async function* eventCopies({ store, settings, event }: Context): AsyncGe
   }
   const homes = new Set([...misplaced.values()].map((one) => (isOutside ? system : one.labels[labels.namespace])));
   for (const namespace of homes) {
-    for await (const { ref, isBeingDeleted } of store.names({ namespace }, event.signal)) {
-      const copy = isBeingDeleted ? undefined : misplaced.get(ref.name);
+    for await (const { ref } of store.names({ namespace }, event.signal)) {
+      const copy = misplaced.get(ref.name);
       if (copy && copy.ref.namespace !== ref.namespace) yield copy;
     }
   }

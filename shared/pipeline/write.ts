@@ -140,12 +140,24 @@ export function faultOf({ invalid: [invalid], refusals: [refusal] }: Unwritten):
   return refusal ?? invalid?.refusal;
 }
 
+/** Where an Observation is that was stored before; `undefined` if it isn't known, or is gone. */
+async function placeOfKnown(name: string, { known, store, event }: Context): Promise<string | undefined> {
+  const found = known.find(name);
+  if (!found || found.isRecent) return found?.namespace;
+  if (await store.find(found.namespace, name, event.signal)) {
+    known.add(name, found.namespace);
+    return found.namespace;
+  }
+  known.delete(name);
+  return undefined;
+}
+
 /** Creates the Observation of a finding, unless it is known to exist. */
 async function writeFinding(named: NamedFinding, writer: Writer, context: Context): Promise<void> {
   const { known, event } = context;
   const hasState = writer.slot !== undefined;
   // Findings of state sources have been compared with the store already. Only events repeat within minutes.
-  const place = hasState ? undefined : known.namespaceOf(named.name);
+  const place = hasState ? undefined : await placeOfKnown(named.name, context);
   if (place !== undefined) {
     writer.onStored?.(named, { outcome: 'exists', namespace: place });
     return event.tally.duplicate();
