@@ -51,6 +51,7 @@ function connect(settings: CommonSettings, { now }: Clock): Connection {
     credentials: serviceAccountCredentials({ server: `${host}:${port}`, folder: settings.SERVICE_ACCOUNT_DIR, now }),
     sleep,
     watchNamespace: settings.WATCH_NAMESPACE,
+    systemNamespace: settings.SYSTEM_NAMESPACE,
     defaultTtl: settings.OBSERVATION_TTL_SECONDS,
     attemptSeconds: settings.API_TIMEOUT_SECONDS,
   });

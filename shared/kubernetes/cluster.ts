@@ -1,5 +1,7 @@
 import * as z from 'zod';
+import { group } from '../api/group.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
+import { createBoundedObjects, createObjectSet } from '../function/bounded-objects.ts';
 import type { Discovery, Objects, Owners, Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { createApiClient } from './api-client.ts';
@@ -14,6 +16,8 @@ import { startWatch, type Watch } from './watch.ts';
 export interface ClusterOptions {
   readonly credentials: Credentials;
   readonly watchNamespace: string | undefined;
+  /** Only there may be any number of objects of our kinds. */
+  readonly systemNamespace?: string;
   /** Seconds. */
   readonly defaultTtl: number;
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
@@ -27,7 +31,7 @@ const silenceMilliseconds = 150_000;
 const reviewSchema = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });
 
 /** A cluster's Observations and objects, over one client. */
-export function connectCluster({ credentials, sleep, attemptSeconds, ...options }: ClusterOptions): {
+export function connectCluster({ credentials, sleep, attemptSeconds, systemNamespace, ...options }: ClusterOptions): {
   readonly store: Store & ObservationReader;
   readonly objects: Objects;
   readonly owners: Owners;
@@ -56,7 +60,14 @@ export function connectCluster({ credentials, sleep, attemptSeconds, ...options 
     owners: createKubernetesOwners(client),
     discovery: createDiscovery(client),
     watch: (resource, namespace, onFault, signal) =>
-      startWatch({ client, resource, namespace, sleep, random: Math.random, silenceMilliseconds, onFault }, signal),
+      startWatch(
+        {
+          ...{ client, resource, namespace, sleep, random: Math.random, silenceMilliseconds, onFault },
+          // Whoever has a namespace may write our kinds.
+          createSet: resource.group === group ? () => createBoundedObjects(systemNamespace) : createObjectSet,
+        },
+        signal,
+      ),
     async whoAmI(signal) {
       const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
       const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';

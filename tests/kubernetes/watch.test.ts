@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { KindSelector } from '../../shared/api/kind-selector.ts';
+import { createObjectSet } from '../../shared/function/bounded-objects.ts';
 import type { ApiClient, ApiRequest, ApiResponse } from '../../shared/kubernetes/api-client.ts';
 import { startWatch, type Watch } from '../../shared/kubernetes/watch.ts';
 
@@ -96,6 +97,7 @@ function scripted(
     {
       client,
       resource: things,
+      createSet: createObjectSet,
       namespace: undefined,
       random: () => 0,
       silenceMilliseconds,
