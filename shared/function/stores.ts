@@ -1,6 +1,7 @@
 import type { KindSelector } from '../api/kind-selector.ts';
 import type { Facts, Observation } from '../api/observation.ts';
 import type { Repeats } from '../api/series.ts';
+import { Refusal } from './refusal.ts';
 
 export interface OwnerReference {
   readonly apiVersion: string;
@@ -39,8 +40,8 @@ export interface Objects {
   /** Resolves to `undefined` if the object does not exist. Throws a Refusal 503 if that can't be determined. */
   get(resource: KindSelector, ref: ObjectRef, signal: AbortSignal): Promise<KubernetesObject | undefined>;
   /**
-   * Lists the objects of a kind, in one namespace or in all, ordered by `<namespace>/` as the API server does; none if
-   * the kind is not served. Throws a Refusal 503 if the list can't be read to its end.
+   * Lists the objects of a kind, in one namespace or in all, ordered by `<namespace>/` as the API server does. Throws a
+   * NotServed if the kind is not served, or another Refusal 503 if the list can't be read to its end.
    */
   list(resource: KindSelector, namespace: string | undefined, signal: AbortSignal): AsyncIterable<KubernetesObject>;
   /** The same, of which only the metadata need be there. */
@@ -105,9 +106,13 @@ export interface Stored {
   readonly labels: Readonly<Record<string, string>>;
   /** The value of the annotation `history`. */
   readonly history?: string | undefined;
+  /** The value of the annotation `reported-by`. */
+  readonly reportedBy?: string | undefined;
   readonly hasAnnotations: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
+  /** Whether somebody has deleted it, but a finalizer keeps it. */
+  readonly isBeingDeleted?: boolean;
 }
 
 /** What to change of an Observation. */
@@ -118,6 +123,8 @@ export interface ObservationPatch {
   readonly history?: string | undefined;
   /** The new value of the annotation `exception`. */
   readonly exception?: string | undefined;
+  /** The new value of the annotation `reported-by`. */
+  readonly reportedBy?: string | undefined;
   /**
    * Replaces all that may change of the spec, except a resource that is not given, and sets `rule`. Without it, the spec
    * stays as it is.
@@ -134,6 +141,19 @@ export interface SeriesAddition extends Repeats {
 /** An expired Observation. Its labels need not name the source, if a person or another program wrote it. */
 export interface Expired extends Stored {
   readonly source: string;
+}
+
+/** What the spec of an Observation says, if its label is not valid. */
+export interface SpecEnd {
+  readonly source: string;
+  /** Milliseconds since 1970. */
+  readonly endsAt: number;
+}
+
+/** An Observation without a state. */
+export interface StoredEvent extends Stored {
+  /** Empty if it has none. */
+  readonly rule: string;
 }
 
 export interface NamesQuery {
@@ -158,13 +178,21 @@ export interface Store {
    * the summary with it.
    */
   stripped(source: string, namespace: string | undefined, signal: AbortSignal): AsyncIterable<Stored>;
+  /**
+   * How many Observations there are, in one namespace or in all, at this moment. Costs little, however many there are.
+   */
+  count(namespace: string | undefined, signal: AbortSignal): Promise<number>;
+  /** Lists Observations that have no state, with their rules. */
+  events(signal: AbortSignal): AsyncIterable<StoredEvent>;
   /** Lists what has expired at `now` (milliseconds since 1970), by its label or, without one, by its spec. */
   expired(now: number, signal: AbortSignal): AsyncIterable<Expired>;
+  /** When one expires by its spec, whatever its label says; `undefined` if it is gone. */
+  endOf(ref: StoredRef, signal: AbortSignal): Promise<SpecEnd | undefined>;
   /** One Observation without its spec; `undefined` if there is none of that name. */
   find(namespace: string, name: string, signal: AbortSignal): Promise<Stored | undefined>;
   /**
    * Changes an Observation in one write. Resolves to `false` if it is gone, or has changed since it was read. Throws a
-   * Refusal 422 if it would be invalid.
+   * NamespaceRefusal if its namespace denies that, or a Refusal 422 if it would be invalid.
    */
   patch(stored: Stored, patch: ObservationPatch, signal: AbortSignal): Promise<boolean>;
   /**
@@ -176,7 +204,10 @@ export interface Store {
     addition: SeriesAddition,
     signal: AbortSignal,
   ): Promise<'added' | 'changed' | 'gone'>;
-  /** Resolves to `false` if the object is gone, or has changed since it was read. */
+  /**
+   * Resolves to `false` if the object is gone, or has changed since it was read. Throws a NamespaceRefusal if its
+   * namespace denies that.
+   */
   delete(ref: StoredRef, signal: AbortSignal): Promise<boolean>;
 }
 
@@ -195,12 +226,23 @@ export interface Cluster {
   readonly hasApiServerSources: boolean;
 }
 
-/** A namespace can't take an object: it does not exist, is being deleted, or is over its quota. */
-export class NamespaceRefusal extends Error {
-  readonly reason: 'missing' | 'closing' | 'full';
+/** A kind is not served now, which says nothing about its objects: they may be there again in a minute. */
+export class NotServed extends Refusal {
+  constructor({ group, plural }: Pick<KindSelector, 'group' | 'plural'>) {
+    super(503, `${plural}${group === '' ? '' : `.${group}`} is not served: is its CRD installed?`, { retryAfter: 5 });
+    this.name = 'NotServed';
+  }
+}
 
-  constructor(reason: 'missing' | 'closing' | 'full', cause?: unknown) {
-    super(`the namespace is ${reason}`, { cause });
+/**
+ * A namespace can't take an object: it does not exist, is being deleted, or is over its quota; or a webhook or policy for
+ * it, which is the cause, denies what is written there.
+ */
+export class NamespaceRefusal extends Error {
+  readonly reason: 'missing' | 'closing' | 'full' | 'denying';
+
+  constructor(reason: NamespaceRefusal['reason'], cause?: unknown) {
+    super(`the namespace is ${reason === 'denying' ? 'denying it' : reason}`, { cause });
     this.name = 'NamespaceRefusal';
     this.reason = reason;
   }

@@ -3,7 +3,16 @@ import type { ObservationReader } from '../view/observation-reader.ts';
 import type { ApiClient } from './api-client.ts';
 import { metadataOfOne } from './metadata-list.ts';
 import { createObservationCreates } from './observation-creates.ts';
-import { findStored, listExpired, listNames, listStripped, type ObservationListsOptions } from './observation-lists.ts';
+import {
+  countObservations,
+  findEnd,
+  findStored,
+  listEvents,
+  listExpired,
+  listNames,
+  listStripped,
+  type ObservationListsOptions,
+} from './observation-lists.ts';
 import { isDone, patchObservation } from './observation-patches.ts';
 import { observationPath } from './observation-path.ts';
 import { createObservationReads } from './observation-reads.ts';
@@ -29,7 +38,10 @@ export function createKubernetesStore(options: ObservationListsOptions): Store &
     create: createObservationCreates(client),
     names: (query, signal) => listNames(options, query, signal),
     stripped: (source, namespace, signal) => listStripped(options, source, namespace, signal),
+    count: (namespace, signal) => countObservations(options, namespace, signal),
+    events: (signal) => listEvents(options, signal),
     expired: (now, signal) => listExpired(options, now, signal),
+    endOf: (ref, signal) => findEnd(options, ref, signal),
     find: (namespace, name, signal) => findStored(client, namespace, name, signal),
     patch: (stored, patch, signal) => patchObservation(client, stored, patch, signal),
     addSeries: (ref, addition, signal) => addSeries(client, ref, addition, signal),

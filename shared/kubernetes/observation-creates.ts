@@ -2,7 +2,7 @@ import type { Observation } from '../api/observation.ts';
 import { Refusal } from '../function/refusal.ts';
 import { NamespaceRefusal, type Store } from '../function/stores.ts';
 import type { ApiClient, ApiResponse } from './api-client.ts';
-import { type Status, setUpFault, statusMessage, statusOf } from './api-status.ts';
+import { deniedBy, type Status, setUpFault, statusMessage, statusOf } from './api-status.ts';
 import { metadataOfOne } from './metadata-list.ts';
 import { observationPath } from './observation-path.ts';
 
@@ -29,6 +29,8 @@ function isOverQuota(status: Status | undefined): boolean {
 /** Why a create was refused. */
 function refusalOf(response: ApiResponse): 'exists' | Refusal | NamespaceRefusal {
   const status = statusOf(response.body);
+  const denier = deniedBy(response);
+  if (denier !== undefined) return new NamespaceRefusal('denying', denier);
   if (response.status === 409 && status?.reason === 'AlreadyExists') return 'exists';
   if (response.status === 422 || response.status === 400) return invalid(response);
   if (response.status === 403 && isClosing(status)) return new NamespaceRefusal('closing');

@@ -4,7 +4,6 @@ import { seriesWith, statusSchema } from '../api/series.ts';
 import type { SeriesAddition, StoredRef } from '../function/stores.ts';
 import type { ApiClient, ApiResponse } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
-import { invalid } from './observation-creates.ts';
 import { isDone } from './observation-patches.ts';
 import { observationPath } from './observation-path.ts';
 
@@ -53,6 +52,5 @@ export async function addSeries(
 
 /** Whether it was done. If not, the next attempt finds out whether the Observation is gone. */
 function isPatched(response: ApiResponse): boolean {
-  if (response.status === 422 || response.status === 400) throw invalid(response);
   return isDone(response, 'changing Observations');
 }

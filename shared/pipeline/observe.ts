@@ -5,7 +5,7 @@ import type { SourceDefinition } from '../function/definitions.ts';
 import { deriveFindings, type NamedFinding } from './derive.ts';
 import { expiry } from './lifecycle.ts';
 import { badRowRefusal, normalizeData } from './parse.ts';
-import { type Created, writeFindings } from './write.ts';
+import { type Created, faultOf, writeFindings } from './write.ts';
 
 /** What is noted of a finding, so that its repeats are counted. */
 function occurrenceOf<Settings>(
@@ -14,7 +14,7 @@ function occurrenceOf<Settings>(
   { outcome, namespace }: Created,
   { clock, settings }: Context<Settings>,
 ): Occurrence {
-  const expires = repeat?.isOngoing ? expiresLabel(expiry(clock.now(), false, settings)) : undefined;
+  const expires = repeat?.isOngoing ? expiresLabel(expiry(clock.latest(), false, settings)) : undefined;
   return {
     event: `${source} ${id}`,
     ...{ name, namespace, expires },
@@ -34,8 +34,8 @@ export async function observeEvent<Data, Settings>(
   const { findings } = deriveFindings(source, normalized, { dropOwn: false }, context);
   const onStored = (named: NamedFinding, stored: Created): void =>
     context.repeats.note(occurrenceOf(event, named, stored, context));
-  const [invalid] = await writeFindings(findings, { source: source.name, onStored }, context);
-  if (invalid) throw invalid.refusal;
+  const fault = faultOf(await writeFindings(findings, { source: source.name, onStored }, context));
+  if (fault) throw fault;
   const [bad] = normalized.badRows ?? [];
   if (bad) throw badRowRefusal(bad);
 }

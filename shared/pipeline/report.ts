@@ -1,3 +1,5 @@
+import { groupVersionOf } from '../api/kind-selector.ts';
+import { formatReportedBy } from '../api/reported-by.ts';
 import type { BadRow, Finding, ResourceRef } from '../finding/finding.ts';
 import { observationName } from '../finding/name.ts';
 import { timeOf } from '../finding/values.ts';
@@ -20,6 +22,13 @@ export interface Report {
   readonly accepted: ReadonlyMap<string, string>;
   /** Why the object, or a row of it, can't be read. Then what it used to report must not count as gone. */
   readonly fault: Refusal | undefined;
+  /** Whether it may report more than could be made out, so that the same holds. */
+  readonly isPartial: boolean;
+}
+
+/** The value of the annotation `reported-by` of what an object reports. */
+export function reportedByOf({ apiVersion, kind, metadata: { namespace = '' } }: KubernetesObject): string {
+  return formatReportedBy({ namespace, group: groupVersionOf(apiVersion).group, kind });
 }
 
 export function resourceRefOf({ apiVersion, kind, metadata }: KubernetesObject): ResourceRef {
@@ -51,7 +60,7 @@ function unreadable<Settings>(
 ): Report {
   context.event.tally.skipped('unreadable');
   const finding = unreadableFinding(source, resourceRefOf(object), reasonOf(fault), fault.path, context);
-  return { object, findings: [finding], leftOut: () => none, accepted: none, fault };
+  return { object, findings: [finding], leftOut: () => none, accepted: none, fault, isPartial: true };
 }
 
 function namesOf(source: string, leftOut: Readonly<Record<string, readonly Finding[]>>): Map<string, string> {
@@ -76,7 +85,7 @@ export function readReport<Data, Settings>(
   try {
     const normalized = normalizeData(source, object, created, context.settings);
     const { findings, dropped } = deriveFindings(source, normalized, { dropOwn: true }, context);
-    const { badRows = [], leftOut = {}, accepted = [] } = normalized;
+    const { badRows = [], leftOut = {}, accepted = [], isPartial = false } = normalized;
     const bad = badRows.length > 0 ? [badRowsFinding(source.name, resourceRefOf(object), badRows, context)] : [];
     return {
       object,
@@ -84,6 +93,7 @@ export function readReport<Data, Settings>(
       accepted: new Map(accepted.map(({ finding, exception }) => [observationName(source.name, finding), exception])),
       leftOut: () => namesOf(source.name, { ...leftOut, filtered: dropped }),
       fault: faultOf(badRows),
+      isPartial: isPartial || badRows.length > 0,
     };
   } catch (error) {
     if (isUnreadable(error)) return unreadable(source.name, object, error, context);

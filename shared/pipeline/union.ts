@@ -10,7 +10,7 @@ import { keyOf } from './slot.ts';
 export interface Union {
   /** By name. */
   readonly wanted: ReadonlyMap<string, NamedFinding>;
-  /** Whether a report, or a row of one, can't be read. */
+  /** Whether a report, or a row of one, can't be read, or may say more than could be made out. */
   readonly isHeld: boolean;
   reportOf(name: string): Report | undefined;
   /** The names of what filters or the source have left out, and why. */
@@ -62,7 +62,7 @@ export function unionOf(reports: readonly Report[], merge: MergeFindings | undef
   }
   return {
     wanted,
-    isHeld: reports.some(({ fault }) => fault !== undefined),
+    isHeld: reports.some(({ isPartial }) => isPartial),
     reportOf: (name) => byName.get(name)?.[0]?.report,
     accepted: new Map(reports.flatMap((report) => [...report.accepted]).filter(([name]) => !wanted.has(name))),
     leftOut: () => new Map(reports.flatMap((report) => [...report.leftOut()])),

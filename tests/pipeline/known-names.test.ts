@@ -13,7 +13,7 @@ function createWorld(size: number) {
   let evicted = 0;
   const known = createKnownNames({
     size,
-    now: () => clock.now,
+    elapsed: () => clock.now,
     onEvict: () => {
       evicted += 1;
     },
@@ -85,7 +85,7 @@ describe('createKnownNames', () => {
   });
 
   it('works without onEvict', () => {
-    const known = createKnownNames({ size: 1, now: () => 0 });
+    const known = createKnownNames({ size: 1, elapsed: () => 0 });
     for (const name of ['a', 'b']) known.add(name, 'shop');
     expect([has(known, 'a'), has(known, 'b')]).toEqual([false, true]);
   });
