@@ -116,7 +116,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
     ...(options.observations && { observations: options.observations }),
   });
   const { port, hostname, drainMilliseconds = longestDrainMilliseconds } = options;
-  const served = await serve({ listener: app, port, hostname, log, abort, drainMilliseconds });
+  const trustedProxies = access?.trustedProxies ?? [];
+  const served = await serve({ listener: app, port, hostname, log, abort, drainMilliseconds, trustedProxies });
   return {
     url: served.url,
     deadlineFor,
