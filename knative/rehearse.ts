@@ -81,7 +81,8 @@ export async function rehearse(files: readonly string[]): Promise<void> {
   }
   await metrics.render('');
   createApp({
-    bodies: createBodyReader({ maxBytes: 1, maxBytesInFlight: 1 }),
+    takesEvents: true,
+    createBodies: () => createBodyReader({ maxBytes: 1, maxBytesInFlight: 1 }),
     metrics,
     log,
     now: Date.now,
