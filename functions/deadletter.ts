@@ -48,42 +48,6 @@ function withoutErrors(event: CloudEvent): CloudEvent {
   return { ...event, extensions: Object.fromEntries(extensions) };
 }
 
-/** What our functions answer when they refuse an event, and what Knative says in their place. */
-const knownCodes = new Set(['400', '404', '413', '415', '422', '429', '500', '502', '503', '504']);
-
-const hour = 3_600_000;
-
-/** The hour at which an event arrived, unless that is not of the last day, as whoever sends it may say. */
-function hourOf(arrived: string, now: number): string {
-  const time = Date.parse(arrived);
-  return Math.abs(now - time) < 24 * hour ? new Date(time).toISOString().slice(0, 13) : 'other';
-}
-
-/**
- * What tells dead letters apart. Anyone can post one, so all that is not ours is one thing: for each function and hour
- * there are at most as many as there are codes, times its own event types, times its own paths.
- */
-function identityOf(event: CloudEvent, arrived: string, { functions, clock }: Context): Record<string, string> {
-  const { knativeerrordest: destination, knativeerrorcode: code = '' } = event.extensions;
-  const hour = hourOf(arrived, clock.now());
-  const owner = functions.find((candidate) => hasAddress(destination, candidate));
-  if (!owner) return { destination: 'other', hour };
-  const { name, webhooks } = owner;
-  const sent = webhooks.find(({ eventType }) => eventType === event.type);
-  const posted = webhooks.find(({ path }) => event.source === path || isBelow(event.source, path));
-  return {
-    destination: name,
-    errorCode: code === '' || knownCodes.has(code) ? code : 'other',
-    ceType: sent?.eventType ?? 'other',
-    ceSource: posted?.path ?? 'other',
-    hour,
-  };
-}
-
-function isBelow(source: string, path: string): boolean {
-  return path.endsWith('/*') && source.startsWith(path.slice(0, -1));
-}
-
 const maxReason = 512;
 
 /** What our own functions answer when they refuse an event. */
@@ -103,6 +67,44 @@ function reasonOf({ extensions: { knativeerrordata: encoded = '' } }: CloudEvent
   const { data } = ownAnswer.safeParse(parsed(text));
   const words = data ? [data.error, data.path].filter((part) => part !== undefined).join(': ') : text;
   return oneLine(words, maxReason) || undefined;
+}
+
+/** What our functions answer when they refuse an event, and what Knative says in their place. */
+const knownCodes = new Set(['400', '404', '413', '415', '422', '429', '500', '502', '503', '504']);
+
+const hour = 3_600_000;
+
+/** The hour at which an event arrived, unless that is not of the last day, as whoever sends it may say. */
+function hourOf(arrived: string, { earliest, latest }: Context['clock']): string {
+  const time = Date.parse(arrived);
+  return time > earliest() - 24 * hour && time < latest() + 24 * hour
+    ? new Date(time).toISOString().slice(0, 13)
+    : 'other';
+}
+
+/**
+ * What tells dead letters apart. Anyone can post one, so all that is not ours is one thing: for each function and hour
+ * there are at most as many as there are codes, times its own event types, times its own paths.
+ */
+function identityOf(event: CloudEvent, arrived: string, { functions, clock }: Context): Record<string, string> {
+  const { knativeerrordest: destination, knativeerrorcode: code = '' } = event.extensions;
+  const hour = hourOf(arrived, clock);
+  const owner = functions.find((candidate) => hasAddress(destination, candidate));
+  if (!owner) return { destination: 'other', hour };
+  const { name, webhooks } = owner;
+  const sent = webhooks.find(({ eventType }) => eventType === event.type);
+  const posted = webhooks.find(({ path }) => event.source === path || isBelow(event.source, path));
+  return {
+    destination: name,
+    errorCode: code === '' || knownCodes.has(code) ? code : 'other',
+    ceType: sent?.eventType ?? 'other',
+    ceSource: posted?.path ?? 'other',
+    hour,
+  };
+}
+
+function isBelow(source: string, path: string): boolean {
+  return path.endsWith('/*') && source.startsWith(path.slice(0, -1));
 }
 
 function record(event: CloudEvent, context: Context): Promise<void> {

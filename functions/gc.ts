@@ -8,6 +8,7 @@ import { defineTask } from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import type { Stored, StoredRef } from '../shared/function/stores.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
+import { eventCopies } from '../shared/pipeline/event-copies.ts';
 import { mappingKinds, namedSource } from '../shared/rules/accepted-mappings.ts';
 import { type Census, createCensus } from './gc/census.ts';
 import { createSpares, inRemovalOrder, type Spare } from './gc/removal-order.ts';
@@ -56,6 +57,7 @@ async function collect(context: Context): Promise<void> {
     if (counted.status === 'rejected') throw counted.reason;
     const { count, unlabelled } = counted.value;
     await forEachConcurrently(unlabelled, callsInFlight, (ref) => removeBySpec(ref, census, context));
+    await forEachConcurrently(copies(context), deletesInFlight, (one) => remove(one, 'copy', census, context));
     if (isTooMany(count, context)) await enforceLimit(census, context);
   } catch (error) {
     census.fail('list', error);
@@ -81,9 +83,15 @@ function isStillToBeTold({ labels: { [outboxLabel]: outbox, [labels.expires]: la
   return outbox === 'due' && (expiresAt(label) ?? 0) + hour >= now;
 }
 
+async function* copies(context: Context): AsyncGenerator<ToDelete> {
+  for await (const { ref, labels: found } of eventCopies(context)) {
+    yield { ref, source: found[labels.source] ?? 'unknown' };
+  }
+}
+
 async function remove(
   { ref, source }: ToDelete,
-  reason: 'ttl' | 'limit',
+  reason: 'ttl' | 'limit' | 'copy',
   census: Census,
   context: Context,
 ): Promise<void> {
@@ -110,7 +118,7 @@ async function countLive(census: Census, context: Context) {
     const label = stored.labels[labels.expires];
     const endsAt = expiresAt(label);
     if (endsAt !== undefined && endsAt < now) continue;
-    if (label !== undefined && endsAt === undefined && !stored.isBeingDeleted) unlabelled.push(stored.ref);
+    if (label !== undefined && endsAt === undefined) unlabelled.push(stored.ref);
     census.live(stored);
     count += 1;
   }

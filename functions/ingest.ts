@@ -20,12 +20,12 @@ import { observeEvent } from '../shared/pipeline/observe.ts';
 import { ageOrphans, reconcilePass } from '../shared/pipeline/pass.ts';
 import {
   apiServerSourceCondition,
-  isIncomplete,
   notReadyCondition,
   readyCondition,
   resolveKind,
 } from '../shared/pipeline/readiness.ts';
 import { reconcileReference, referenceOf } from '../shared/pipeline/reference.ts';
+import type { UnseenKind } from '../shared/pipeline/unseen.ts';
 import {
   type AcceptedMapping,
   appliesTo,
@@ -164,6 +164,7 @@ function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: stri
   return {
     findings: parts.flatMap(({ findings }) => findings),
     skipped: sumOf(parts.map(({ skipped }) => skipped)),
+    isPartial: parts.some(({ isPartial }) => isPartial),
   };
 }
 
@@ -171,12 +172,16 @@ function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: stri
  * Applies an Ingester's own filter, and counts what it drops as skipped, not as filtered: that is for
  * ObservationFilters.
  */
-function applyFilter({ findings, skipped }: Normalized, filter: AcceptedMapping['filter']): Normalized {
+function applyFilter(
+  { findings, skipped, isPartial = false }: Normalized,
+  filter: AcceptedMapping['filter'],
+): Normalized {
   const judged = findings.map((finding) => ({ finding, reason: filter(finding) }));
   const dropped = judged.flatMap(({ reason }) => (reason === undefined ? [] : [{ [reason]: 1 }]));
   return {
     findings: judged.filter(({ reason }) => reason === undefined).map(({ finding }) => finding),
     skipped: sumOf([skipped, ...dropped]),
+    isPartial,
   };
 }
 
@@ -194,7 +199,10 @@ function contextFor(context: Context, { tenant }: AcceptedMapping, all: readonly
   const ttl = all.find((mapping) => mapping.ttl !== undefined)?.ttl;
   const namespaces = tenant === undefined ? {} : { WATCH_NAMESPACE: tenant, SYSTEM_NAMESPACE: tenant };
   const changed = { ...namespaces, ...(ttl !== undefined && { OBSERVATION_TTL_SECONDS: ttl }) };
-  return { ...context, settings: { ...context.settings, ...changed } };
+  const own = { ...context, settings: { ...context.settings, ...changed } };
+  if (tenant === undefined) return own;
+  // What its own Ingester tells a tenant may filter, with or without a state.
+  return { ...own, filter: (finding, about) => context.filter(finding, { ...about, hasState: true }) };
 }
 
 /** Groups mappings that have the same source in the same scope. */
@@ -310,18 +318,19 @@ async function passGroup(
   const own = contextFor(context, group[0], group);
   const kinds: KindSelector[] = [];
   const resolved: AcceptedMapping[] = [];
+  const unseen: UnseenKind[] = [];
   for (const mapping of group) {
     if (!mapping.kind) continue;
     const resolution = await resolveKind(mapping, own);
-    if ('type' in resolution) ready.set(mapping, resolution);
-    else {
+    if ('type' in resolution) {
+      ready.set(mapping, resolution);
+      unseen.push({ group: mapping.kind.group, kind: mapping.kind.kind });
+    } else {
       kinds.push(resolution);
       resolved.push({ ...mapping, kind: { ...mapping.kind, kind: resolution.kind || undefined } });
       ready.set(mapping, await apiServerSourceCondition(mapping, resolution, context));
     }
   }
-  const conditions = group.map((mapping) => ready.get(mapping)).filter((condition) => condition !== undefined);
-  const isComplete = !conditions.some(isIncomplete);
-  if (kinds.length === 0 && !(isComplete && conditions.length > 0)) return;
-  await reconcilePass(sourceOf(group[0].source, resolved, kinds), own, isComplete);
+  if (group.every(({ kind }) => kind === undefined)) return;
+  await reconcilePass(sourceOf(group[0].source, resolved, kinds), own, unseen);
 }

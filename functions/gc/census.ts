@@ -23,7 +23,7 @@ export function createCensus({ settings: { MAX_OBSERVATIONS: limit }, event: { t
   const open = createCounts('source', 'severity', 'namespace');
   const errors = createCounts('operation', 'errorType');
   return {
-    deleted: (source: string, reason: 'ttl' | 'limit') => deleted.add(source, reason),
+    deleted: (source: string, reason: 'ttl' | 'limit' | 'copy') => deleted.add(source, reason),
     live({ ref, labels: { [labels.source]: from, [labels.severity]: word, [labels.state]: state } }: Stored): void {
       const source = from ?? 'unknown';
       const severity = severities.find((one) => one === word) ?? 'UNKNOWN';

@@ -40,6 +40,9 @@ export const oldSubjectLabel = `${group}/subject`;
 
 export const correlationAnnotation = `${group}/correlation-id`;
 
+/** Of findings of state sources: the kind of their reports, and the namespace of these (`formatReportedBy`). */
+export const reportedByAnnotation = `${group}/reported-by`;
+
 /** JSON: the last changes of state and severity, newest first. */
 export const historyAnnotation = `${group}/history`;
 

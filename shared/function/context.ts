@@ -20,10 +20,17 @@ export interface FunctionInfo {
   readonly takesMappedKinds: boolean;
 }
 
-/** A cache of names that exist in the store. It saves calls, and nothing depends on it. */
+/** A name that was in the store. */
+export interface KnownName {
+  readonly namespace: string;
+  /** Whether it was there a moment ago. Since then, somebody may have deleted it. */
+  readonly isRecent: boolean;
+}
+
+/** A cache of names that were in the store. It saves calls, and nothing depends on it. */
 export interface KnownNames {
-  /** The namespace where the name is; `undefined` if it is not known to exist. */
-  namespaceOf(name: string): string | undefined;
+  find(name: string): KnownName | undefined;
+  /** Notes that the name is in the store now. */
   add(name: string, namespace: string): void;
   delete(name: string): void;
 }

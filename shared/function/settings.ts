@@ -23,6 +23,8 @@ export const namespaceName = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: 'must be the name of a namespace' });
 
+const trueOrFalse = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((word) => word === 'true');
+
 const secondsPerDay = 86_400;
 
 /**
@@ -47,10 +49,9 @@ export const commonSchema = z
     RESYNC_INTERVAL_MINUTES: integer(1, 1440).default(60),
     MAX_REQUEST_BYTES: integer(1024, 1_073_741_824).default(12_582_912),
     K_SINK: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
-    MASK_SECRETS: z
-      .enum(['true', 'false'], { error: 'must be true or false' })
-      .transform((word) => word === 'true')
-      .default(true),
+    MASK_SECRETS: trueOrFalse.default(true),
+    TENANTS_FILTER_EVENTS: trueOrFalse.default(false),
+    EVENT_NAMESPACE: z.enum(['affected', 'system'], { error: 'must be affected or system' }).default('affected'),
     K_CE_OVERRIDES: z.string().optional(),
     K_CA_CERTS: z.string().optional(),
     OIDC_TOKEN_FILE: z.string().default('/oidc/token'),

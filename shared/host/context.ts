@@ -57,13 +57,13 @@ export interface Bindings extends Pick<Repeats, 'finish'> {
 /** Makes the contexts of all functions of a process; nothing else makes one. Throws a SettingsError. */
 export function bindFunctions(definitions: readonly FunctionDefinition[], ports: Ports): Bindings {
   const { environment, ownUsers, store, cluster, broker, clock, functions, metrics, stopping } = ports;
-  const { DEDUP_CACHE_SIZE: size, SYSTEM_NAMESPACE: systemNamespace } = ports.settings;
+  const { DEDUP_CACHE_SIZE: size } = ports.settings;
   const known = createKnownNames({ size, elapsed: clock.elapsed, onEvict: metrics.countEviction });
   const repeats = createRepeats({ store, onGone: known.delete, now: clock.latest, sleep: idleSleep });
   const limit = createObservationLimit({
     store,
     limit: ports.settings.MAX_OBSERVATIONS,
-    systemNamespace,
+    systemNamespace: ports.settings.SYSTEM_NAMESPACE,
     watchNamespace: ports.settings.WATCH_NAMESPACE,
     elapsed: clock.elapsed,
   });
@@ -72,7 +72,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
     elapsed: clock.elapsed,
     limited: (work) => withTimeLimit(controllerMilliseconds, work),
   });
-  const filter = createLiveFilter(cluster.watched, systemNamespace, metrics.countFilterReload);
+  const filter = createLiveFilter(cluster.watched, ports.settings, metrics.countFilterReload);
   const acquire = createInFlight();
   const bound = definitions.map((definition) => {
     const settings = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));

@@ -52,7 +52,7 @@ export function connectCluster({ credentials, sleep, attemptSeconds, onTime, ...
     ...(onTime && { onTime }),
   });
   const elapsed = (): number => performance.now();
-  const store = createKubernetesStore({ client, ...options });
+  const store = createKubernetesStore({ client, sleep, ...options });
   return {
     store,
     objects: createKubernetesObjects(client),

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { groupVersionOf, type KindSelector } from '../api/kind-selector.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { KubernetesObject, ObjectRef, Objects } from '../function/stores.ts';
+import { type KubernetesObject, NotServed, type ObjectRef, type Objects } from '../function/stores.ts';
 import type { ApiClient, ApiRequest, ApiResponse } from './api-client.ts';
 import { setUpFault, statusMessage, statusOf } from './api-status.ts';
 import { type List, listPages, readJson } from './list-pages.ts';
@@ -111,6 +111,7 @@ async function* list(
     }
     if (isServed) return;
   }
+  throw new NotServed(resource);
 }
 
 /** What `kubectl apply` leaves behind is as large as the object itself. */
@@ -174,6 +175,7 @@ async function* listMetadata(
     if (isServed) return void unserved.delete(key);
     unserved.set(key, performance.now());
   }
+  throw new NotServed(resource);
 }
 
 async function get(

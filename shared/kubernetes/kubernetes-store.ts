@@ -2,7 +2,7 @@ import type { Store, StoredRef } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import type { ApiClient } from './api-client.ts';
 import { metadataOfOne } from './metadata-list.ts';
-import { createObservationCreates } from './observation-creates.ts';
+import { createObservationCreates, type ObservationCreatesOptions } from './observation-creates.ts';
 import {
   countObservations,
   findEnd,
@@ -32,10 +32,12 @@ async function deleteObservation(client: ApiClient, ref: StoredRef, signal: Abor
 }
 
 /** Observations as Kubernetes objects. */
-export function createKubernetesStore(options: ObservationListsOptions): Store & ObservationReader {
+export function createKubernetesStore(
+  options: ObservationListsOptions & ObservationCreatesOptions,
+): Store & ObservationReader {
   const { client } = options;
   return {
-    create: createObservationCreates(client),
+    create: createObservationCreates(options),
     names: (query, signal) => listNames(options, query, signal),
     stripped: (source, namespace, signal) => listStripped(options, source, namespace, signal),
     count: (namespace, signal) => countObservations(options, namespace, signal),

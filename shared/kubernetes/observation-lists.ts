@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { historyAnnotation, labels as labelNames } from '../api/labels.ts';
+import { historyAnnotation, labels as labelNames, reportedByAnnotation } from '../api/labels.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { Expired, NamesQuery, SpecEnd, Stored, StoredEvent, StoredRef } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
@@ -49,12 +49,12 @@ const objectSchema = z.object({
     .catch({ source: 'unknown', rule: '', ttlSecondsAfterCreation: undefined }),
 });
 
-function isHistory(annotation: string): boolean {
-  return annotation === historyAnnotation;
+function isRead(annotation: string): boolean {
+  return annotation === historyAnnotation || annotation === reportedByAnnotation;
 }
 
 function readMetadata(body: unknown): List<Metadata> {
-  if (Buffer.isBuffer(body)) return decodeMetadataList(body, isHistory);
+  if (Buffer.isBuffer(body)) return decodeMetadataList(body, isRead);
   throw new Refusal(503, 'the API server lists no metadata in protobuf', { retryAfter: 5 });
 }
 
@@ -77,6 +77,7 @@ function storedOf({ namespace, name, uid, resourceVersion, ...rest }: ListedMeta
     ref: { namespace, name, uid, version: resourceVersion },
     labels,
     history: annotations[historyAnnotation],
+    reportedBy: annotations[reportedByAnnotation],
     hasAnnotations,
     createdAt,
     isBeingDeleted: deletedAt !== undefined,
@@ -94,7 +95,8 @@ export async function findStored(
   const response = await client.request({ method: 'GET', path, accept: metadataOfOne, signal });
   if (response.status === 404) return undefined;
   if (response.status !== 200 || !Buffer.isBuffer(response.body)) throw setUpFault('reading Observations', response);
-  return storedOf(decodeMetadata(response.body, isHistory));
+  const stored = storedOf(decodeMetadata(response.body, isRead));
+  return stored.isBeingDeleted ? undefined : stored;
 }
 
 type Query = Pick<ListOptions<unknown>, 'path' | 'limit' | 'signal'> & {
@@ -152,7 +154,9 @@ export async function* listNames(
     limit: query.slots ? undefined : itemsPerPage,
     signal,
   });
-  for await (const { items } of pages) for (const item of items) yield storedOf(item);
+  for await (const { items } of pages) {
+    for (const item of items) if (item.deletedAt === undefined) yield storedOf(item);
+  }
 }
 
 /** The open findings of a source, without their specs, that have lost their rule. */

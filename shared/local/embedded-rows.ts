@@ -56,7 +56,9 @@ export function nullable(value: string | number | undefined): SQLInputValue {
 function storedOf(row: StoredRow): Stored {
   const { place, name, uid, version, created_at: createdAt, labels } = row;
   const ref = { namespace: place.slice(0, -1), name, uid, version: String(version) };
-  return { ref, labels, history: row.history ?? undefined, hasAnnotations: true, createdAt };
+  const history = row.history ?? undefined;
+  const reportedBy = row.reported_by ?? undefined;
+  return { ref, labels, history, reportedBy, hasAnnotations: true, createdAt };
 }
 
 /** A condition for each column with a value: it must equal that, or one of several. */
@@ -174,7 +176,7 @@ function labelsWith(labels: Readonly<Record<string, string>>, changed: Observati
 
 /** Returns whether the row was there in that version. */
 export function patchRow(database: DatabaseSync, { ref }: Stored, patch: ObservationPatch): boolean {
-  const { labels: changed, history, facts } = patch;
+  const { labels: changed, history, reportedBy, facts } = patch;
   const key = [placeOf(ref.namespace), ref.name, ref.uid, Number(ref.version)];
   const statement = database.prepare(
     'SELECT labels, object FROM observations WHERE place = ? AND name = ? AND uid = ? AND version = ?',
@@ -185,7 +187,7 @@ export function patchRow(database: DatabaseSync, { ref }: Stored, patch: Observa
   const object = objectWith(text, patch);
   const update = database.prepare(
     `UPDATE observations SET labels = ?, version = version + 1, expires_at = coalesce(?, expires_at),
-       report = coalesce(?, report), history = coalesce(?, history), severity = coalesce(?, severity),
+       report = coalesce(?, report), history = coalesce(?, history), reported_by = coalesce(?, reported_by), severity = coalesce(?, severity),
        object = coalesce(?, object)
      WHERE place = ? AND name = ? AND uid = ? AND version = ?`,
   );
@@ -194,6 +196,7 @@ export function patchRow(database: DatabaseSync, { ref }: Stored, patch: Observa
     nullable(expiresAt(changed[labelNames.expires] ?? undefined)),
     nullable(changed[labelNames.report] ?? undefined),
     nullable(history),
+    nullable(reportedBy),
     nullable(facts?.severity),
     nullable(object && JSON.stringify(object)),
   ];

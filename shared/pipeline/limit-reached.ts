@@ -116,7 +116,8 @@ async function writeReports(
   const wanted = new Map(
     findings.filter(({ name }) => isNeeded(stored.get(name))).map((named) => [named.name, named] as const),
   );
-  const contents = { source, label, stored, wanted, accepted: new Map<string, string>(), isHeld: false };
+  const none = new Map<string, string>();
+  const contents = { source, label, stored, wanted, accepted: none, held: none, isHeld: false };
   const unlimited = { ...context, limit: { ...limit, against: async () => undefined } };
   const outcome = await writeSlot({ ...contents, reportOf: () => undefined }, unlimited);
   const fault = faultOf(outcome.unwritten);

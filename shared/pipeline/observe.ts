@@ -24,6 +24,11 @@ function occurrenceOf<Settings>(
   };
 }
 
+/** Where what an event tells is kept: with `EVENT_NAMESPACE=system` it outlives the namespace that it is about. */
+function placeOf<Settings>({ settings }: Context<Settings>): string | undefined {
+  return settings.EVENT_NAMESPACE === 'system' ? settings.SYSTEM_NAMESPACE : undefined;
+}
+
 /** The pipeline for an event that carries its data: parse, normalize, filter, name, write. */
 export async function observeEvent<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
@@ -31,11 +36,14 @@ export async function observeEvent<Data, Settings>(
   context: Context<Settings>,
 ): Promise<void> {
   const normalized = normalizeData(source, event.data, event.time, context.settings);
-  const { findings } = deriveFindings(source, normalized, { dropOwn: false }, context);
+  const { findings, held } = deriveFindings(source, normalized, { hasState: false }, context);
   const onStored = (named: NamedFinding, stored: Created): void =>
     context.repeats.note(occurrenceOf(event, named, stored, context));
-  const fault = faultOf(await writeFindings(findings, { source: source.name, onStored }, context));
-  if (fault) throw fault;
+  const fault = faultOf(
+    await writeFindings(findings, { source: source.name, place: placeOf(context), onStored }, context),
+  );
+  const refusal = held[0]?.refusal ?? fault;
+  if (refusal) throw refusal;
   const [bad] = normalized.badRows ?? [];
   if (bad) throw badRowRefusal(bad);
 }

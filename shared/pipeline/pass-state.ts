@@ -6,9 +6,10 @@ import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import type { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
-import type { NamedFinding } from './derive.ts';
+import type { HeldFinding, NamedFinding } from './derive.ts';
 import { limitSlot } from './limit-reached.ts';
 import type { Report } from './report.ts';
+import { createUnseen, type Unseen, type UnseenKind } from './unseen.ts';
 import type { SlotOutcome } from './write-slot.ts';
 
 /** A finding that version 0.1.0 has left, under a name of its own. */
@@ -51,14 +52,18 @@ export interface Pass<Data, Settings> {
   readonly incomplete: Set<string>;
   /** Slots that had to be derived again. */
   readonly changed: Set<string>;
+  /** Kinds that could not be listed: nothing that they report is over. */
+  readonly unseen: Unseen;
   /** Slots with a report that can't be read: nothing of theirs is over. */
   readonly held: ReadonlySet<string>;
   noteHeld(label: string, reports: readonly Report[]): void;
+  /** Notes what reports in a namespace have, but a filter that can't be read keeps from being judged. */
+  noteUnjudged(held: Iterable<HeldFinding>, namespace: string): void;
   /** Keeps what version 0.1.0 says of what this report is about, since the pass has no successors of that. */
   keepOld(report: KubernetesObject): void;
   isKeptOld(finding: OldFinding): boolean;
   noteOutcome(outcome: SlotOutcome): void;
-  /** What the system namespace has refused, which was the last resort: the pass fails at its end. */
+  /** What the system namespace, or a filter in it, has refused: the pass fails at its end. */
   readonly refusals: Refusal[];
   /** Names of findings that can't be changed in their own namespace, so that the system namespace has them as well. */
   readonly displaced: Set<string>;
@@ -146,13 +151,40 @@ function oldSubjectOf<Data, Settings>(
   return contentHash({ source: source.name, resource });
 }
 
+/** Why what slots report has been left out. */
+function createLeftOut(): Pick<Pass<unknown, unknown>, 'noteLeftOut' | 'leftOutFor'> {
+  const leftOut = new Map<string, Map<string, string>>();
+  return {
+    noteLeftOut(label, name, reason) {
+      const by = leftOut.get(name) ?? new Map<string, string>();
+      leftOut.set(name, by.set(label, reason));
+    },
+    leftOutFor({ ref, labels: found }) {
+      const by = leftOut.get(ref.name);
+      const label = found[labels.report] ?? '';
+      return label === sharedSlot ? by?.values().next().value : by?.get(label);
+    },
+  };
+}
+
+/** What slots report together. */
+function createShared(): Pick<Pass<unknown, unknown>, 'sharedBy' | 'noteShared'> {
+  const sharedBy = new Map<string, Map<string, NamedFinding>>();
+  return {
+    sharedBy,
+    noteShared(label, named) {
+      const by = sharedBy.get(named.name) ?? new Map<string, NamedFinding>();
+      sharedBy.set(named.name, by.set(label, named));
+    },
+  };
+}
+
 export async function createPass<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   kinds: readonly KindSelector[],
+  unseenKinds: readonly UnseenKind[],
   context: Context<Settings>,
 ): Promise<Pass<Data, Settings>> {
-  const sharedBy = new Map<string, Map<string, NamedFinding>>();
-  const leftOut = new Map<string, Map<string, string>>();
   const held = new Set<string>();
   const asStored = await createAsStored(source, context);
   const { inSystemByName, ...system } = await listSystem(source, asStored, context);
@@ -164,28 +196,26 @@ export async function createPass<Data, Settings>(
     kinds,
     ...system,
     elsewhere: new Set(),
-    sharedBy,
-    noteShared(label, named) {
-      const by = sharedBy.get(named.name) ?? new Map<string, NamedFinding>();
-      sharedBy.set(named.name, by.set(label, named));
-    },
-    noteLeftOut(label, name, reason) {
-      const by = leftOut.get(name) ?? new Map<string, string>();
-      leftOut.set(name, by.set(label, reason));
-    },
-    leftOutFor({ ref, labels: found }) {
-      const by = leftOut.get(ref.name);
-      const label = found[labels.report] ?? '';
-      return label === sharedSlot ? by?.values().next().value : by?.get(label);
-    },
+    ...createShared(),
+    ...createLeftOut(),
     fingerprints: new Map(),
     hasWritten: false,
     incomplete: new Set(),
     changed: new Set(),
+    unseen: createUnseen(kinds, context, unseenKinds),
     held,
     noteHeld(label, reports) {
       held.add(label);
-      for (const { object, fault } of reports) if (fault) keepOld(object);
+      for (const { object, isPartial } of reports) if (isPartial) keepOld(object);
+    },
+    noteUnjudged(held, namespace) {
+      for (const { named, refusal } of held) {
+        pass.unreported.delete(named.namespace, named.name);
+        pass.unreported.delete(context.settings.SYSTEM_NAMESPACE, named.name);
+        if (named.namespace !== namespace) pass.elsewhere.add(named.name);
+        if (refusal.isTenants) context.event.tally.warning(`${refusal.message}: ${refusal.cause}`);
+        else pass.refusals.push(refusal);
+      }
     },
     keepOld,
     // A report about many things may stand for anything.

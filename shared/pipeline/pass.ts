@@ -14,6 +14,7 @@ import { listStored } from './reconcile-slot.ts';
 import { type Report, readReport } from './report.ts';
 import { fingerprintOf, isRelevant, isWide, keyOf, listReports, reportKinds, slotLabelOf, versionOf } from './slot.ts';
 import { type Union, unionOf } from './union.ts';
+import { type Unseen, type UnseenKind, whileSeen } from './unseen.ts';
 import { changeUnreported, writeSlot } from './write-slot.ts';
 
 /** How many findings are compared and written together: enough to keep API calls in flight, few enough to die young. */
@@ -38,24 +39,24 @@ interface StoredHere {
 /**
  * The completeness pass: lists all Observations of a source and then all its reports, namespace by namespace, and makes
  * the Observations match what the reports say. What no report has becomes missing, and later resolved, at the end, after
- * the reports have been listed once more. A list that fails ends the pass, and nothing becomes missing. With `canAge`
- * false nothing does either, since the source has objects that can't be listed.
+ * the reports have been listed once more. Where a list fails nothing becomes missing, and what it had shown is written
+ * all the same. What is reported by `unseen` kinds, or one that is not served, stays as it is.
  */
 export async function reconcilePass<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   context: Context<Settings>,
-  canAge = true,
+  unseen: readonly UnseenKind[] = [],
 ): Promise<void> {
   const { event, settings, store } = context;
   const kinds = reportKinds(source, context);
   const noting = notingKeptOut(context);
-  const pass = await createPass(source, kinds, noting.context);
-  const metadata = kinds.map((kind) => marked(listReports([kind], undefined, context), true));
-  const objects = kinds.map((kind) => marked(relevantObjects(kind, context), false));
+  const pass = await createPass(source, kinds, unseen, noting.context);
+  const metadata = kinds.map((kind) => marked(listReports([kind], undefined, pass.unseen, context), true));
+  const objects = kinds.map((kind) => marked(relevantObjects(kind, pass.unseen, context), false));
   const query = { source: source.name, namespace: settings.WATCH_NAMESPACE };
   const merged = mergeByNamespace(store.names(query, event.signal), [...metadata, ...objects]);
   for await (const group of merged) await reconcileNamespace(group, pass);
-  await finishPass(pass, canAge);
+  await finishPass(pass);
   await settleKeptOut(source.name, noting.keptOut, pass.toldKeptOut, context);
 }
 
@@ -65,9 +66,11 @@ async function* marked(objects: AsyncIterable<KubernetesObject>, isMetadata: boo
 
 async function* relevantObjects<Settings>(
   kind: KindSelector,
+  unseen: Unseen,
   { cluster, event }: Context<Settings>,
 ): AsyncGenerator<KubernetesObject> {
-  for await (const object of cluster.objects.list(kind, kind.namespace, event.signal)) {
+  const objects = cluster.objects.list(kind, kind.namespace, event.signal);
+  for await (const object of whileSeen(kind, objects, unseen, event.signal)) {
     if (isRelevant(kind, object)) yield object;
   }
 }
@@ -156,6 +159,7 @@ async function reconcileComplete<Data, Settings>(
     const one = stored.get(name);
     if (one) pass.unreported.delete(one.ref.namespace, name);
   }
+  pass.noteUnjudged(union.held.values(), here.namespace);
   for (const one of outcome.unreported) pass.unreported.add(one);
   // Of a slot about many things, what is stored may be in a namespace that comes later.
   const mayBeStored = outcome.unreported.length > 0 || pass.sharedStored.size > 0;

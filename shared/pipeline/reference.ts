@@ -57,6 +57,6 @@ export async function reconcileReference<Data, Settings>(
   const noting = notingKeptOut(context);
   const refusal = await reconcileSlot(report, { source, slot: { ...slot, isNarrow }, context: noting.context });
   await tellKeptOut(source.name, noting.keptOut, context);
-  const fault = refusal ?? report.fault;
+  const fault = refusal ?? report.held[0]?.refusal ?? report.fault;
   if (fault) throw fault;
 }

@@ -24,7 +24,16 @@ export async function settleOperations(
   const findings = reports.map((report) => operationsFinding(source, report, context));
   const wanted = new Map(findings.map((named) => [named.name, named]));
   const accepted = new Map<string, string>();
-  const contents = { source, label, stored, wanted, accepted, isHeld: false, reportOf: () => undefined };
+  const contents = {
+    source,
+    label,
+    stored,
+    wanted,
+    accepted,
+    held: new Map(),
+    isHeld: false,
+    reportOf: () => undefined,
+  };
   const { unreported, unwritten } = await writeSlot(contents, context);
   for (const one of unreported) await changeUnreported(one, 'mended', source, context);
   const fault = faultOf(unwritten);

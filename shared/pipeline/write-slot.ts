@@ -12,7 +12,7 @@ import {
   lifecycleOptions,
 } from './lifecycle.ts';
 import { operationsCategory, unreadableFinding } from './operations.ts';
-import { type Report, resourceRefOf } from './report.ts';
+import { type Report, reportedByOf, resourceRefOf } from './report.ts';
 import {
   concernsOne,
   controllerOf,
@@ -39,6 +39,8 @@ export interface SlotContents {
   readonly wanted: ReadonlyMap<string, NamedFinding>;
   /** What the tool itself has accepted, and what it calls the exceptions, by name. */
   readonly accepted: ReadonlyMap<string, string>;
+  /** What is reported, but can't be judged, by name: it stays as it is. */
+  readonly held: ReadonlyMap<string, unknown>;
   /** Whether a report can't be read, or has a row that can't: what is open stays open then, and says what it said. */
   readonly isHeld: boolean;
   /** For each wanted finding that the store refuses as invalid: the report that has it. */
@@ -78,7 +80,7 @@ async function patchOf(
     ...(rule !== undefined && { rule }),
     details,
   };
-  return { labels: changed, history, facts };
+  return { labels: changed, history, facts, reportedBy: writer.reportedBy?.(named.name) };
 }
 
 /**
@@ -109,7 +111,7 @@ async function change(
 
 /** What a slot writes with. */
 interface WriteOptions {
-  readonly writer: Pick<Writer, 'isTaken' | 'onKeptOut'> & { readonly source: string; readonly slot: string };
+  readonly writer: Pick<Writer, 'source' | 'reportedBy' | 'isTaken' | 'onKeptOut'> & { readonly slot: string };
   readonly isHeld: boolean;
   readonly context: Context;
 }
@@ -290,11 +292,12 @@ function acceptedOf({ stored, accepted }: SlotContents) {
   });
 }
 
-function unreportedOf({ label, stored, wanted, accepted, isHeld }: SlotContents): Stored[] {
+function unreportedOf({ label, stored, wanted, accepted, held, isHeld }: SlotContents): Stored[] {
   return [...stored.values()].filter(
     ({ ref, labels: found }) =>
       found[labels.report] === label &&
       !wanted.has(ref.name) &&
+      !held.has(ref.name) &&
       !(accepted.has(ref.name) && found[labels.state] === 'open') &&
       (!isHeld || found[labels.category] === operationsCategory),
   );
@@ -325,7 +328,11 @@ export async function writeSlot(contents: SlotContents, context: Context): Promi
   const onKeptOut = (): void => {
     keptOut += 1;
   };
-  const options = { writer: { source, slot: label, isTaken, onKeptOut }, isHeld, context };
+  const reportedBy = (name: string): string | undefined => {
+    const report = contents.reportOf(name);
+    return report && reportedByOf(report.object);
+  };
+  const options = { writer: { source, slot: label, reportedBy, isTaken, onKeptOut }, isHeld, context };
   const shortfall: Shortfall = { invalid: [], refusals: [], displaced: [] };
   const toCreate = [...contents.wanted.values()].filter(({ name }) => !stored.has(name));
   await createAll(toCreate, options, shortfall);

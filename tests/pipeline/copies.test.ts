@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import falco from '../../functions/falco.ts';
+import gc from '../../functions/gc.ts';
 import type { Observation } from '../../shared/api/observation.ts';
 import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
 import { createWorld, kinds, type ReportOptions } from './slot-world.ts';
+import { createTestContext, eventOf, handled, ping } from './test-context.ts';
 
 const row = (id: string, more: object = {}) => ({ id, ...more });
 
@@ -140,5 +143,35 @@ describe('a namespace that refuses', () => {
     await pass();
     await pass();
     expect(await summaries()).toEqual(['shop a: three']);
+  });
+});
+
+describe('an event that is stored twice', () => {
+  const alert = (rule: string, namespace: string | undefined) =>
+    eventOf('falco.rule.output.v1', {
+      ...{ rule, priority: 'Error', time: '2026-03-01T12:00:00Z' },
+      output_fields: namespace === undefined ? {} : { 'k8s.ns.name': namespace, 'k8s.pod.name': 'p' },
+    });
+
+  it.each([
+    ['affected', 'twice shop'],
+    ['system', 'twice zen-system'],
+  ])('is stored once after gc where EVENT_NAMESPACE=%s says', async (value, left) => {
+    const environment = { EVENT_NAMESPACE: value };
+    const { store, context } = createTestContext(gc, { environment });
+    const tell = async (EVENT_NAMESPACE: string, rule: string, namespace?: string) => {
+      const writer = createTestContext(falco, { environment: { EVENT_NAMESPACE }, context: { store } });
+      await handled(falco, alert(rule, namespace), writer.context);
+    };
+    for (const where of ['affected', 'system']) {
+      await tell(where, 'twice', 'shop');
+      await tell(where, `once ${where}`, 'shop');
+      await tell(where, 'of no namespace');
+    }
+    expect((await handled(gc, ping, context)).deleted).toEqual([{ source: 'falco', reason: 'copy', count: 1 }]);
+    const { items } = await store.read({ limit: 9 });
+    expect(items.map(({ metadata, spec }) => `${spec.rule} ${metadata.namespace}`).sort()).toEqual(
+      [left, 'once affected shop', 'once system zen-system', 'of no namespace zen-system'].sort(),
+    );
   });
 });
