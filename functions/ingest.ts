@@ -16,6 +16,7 @@ import { Refusal } from '../shared/function/refusal.ts';
 import type { KubernetesObject, Stored } from '../shared/function/stores.ts';
 import { objects, type PathContext } from '../shared/function/triggers.ts';
 import { setConditions } from '../shared/pipeline/conditions.ts';
+import { listConfiguration } from '../shared/pipeline/list-configuration.ts';
 import { observeEvent } from '../shared/pipeline/observe.ts';
 import { ageOrphans, reconcilePass } from '../shared/pipeline/pass.ts';
 import {
@@ -29,8 +30,11 @@ import type { UnseenKind } from '../shared/pipeline/unseen.ts';
 import {
   type AcceptedMapping,
   appliesTo,
+  type JudgeOptions,
   judgeMappings,
   type MappedKind,
+  type MappingIndex,
+  mappingIndex,
   mappingKinds,
   namedSource,
   type Verdict,
@@ -60,7 +64,7 @@ export default defineTask({
       path: '/ingest/*',
       eventType,
       split: (body) => ({ items: [{ id: idOf(body), data: body }], refused: [], unwanted: 0 }),
-      isServed: (path, context) => acceptedNow(context).some((mapping) => ingestPath(mapping) === path),
+      isServed: (path, context) => mappingAt(path, context) !== undefined,
       inFlight: maxRequestsInFlight,
       senderRetries: true,
     },
@@ -95,28 +99,29 @@ function idOf(body: unknown): string {
   }
 }
 
-function ingestPath({ path }: AcceptedMapping): string | undefined {
-  return path === undefined ? undefined : `/ingest/${path}`;
-}
-
-function judgeAll(
+function judging(
   mappings: readonly KubernetesObject[],
   all: readonly KubernetesObject[],
   context: PathContext,
-): Verdict[] {
-  return judgeMappings({
+): JudgeOptions {
+  return {
     mappings,
     ingesters: all,
     systemNamespace: context.settings.SYSTEM_NAMESPACE,
     functionNames: context.functions.map(({ name }) => name),
-  });
+  };
 }
 
 /** The mappings that are accepted according to the watched objects. */
-function acceptedNow(context: PathContext): AcceptedMapping[] {
-  return judgeAll(context.cluster.watched(observationMappings), context.cluster.watched(ingesters), context)
-    .map(({ mapping }) => mapping)
-    .filter((mapping) => mapping !== undefined);
+function acceptedNow(context: PathContext): MappingIndex {
+  const { cluster } = context;
+  return mappingIndex(judging(cluster.watched(observationMappings), cluster.watched(ingesters), context));
+}
+
+const pathPrefix = '/ingest/';
+
+function mappingAt(path: string, context: PathContext): AcceptedMapping | undefined {
+  return path.startsWith(pathPrefix) ? acceptedNow(context).byPath.get(path.slice(pathPrefix.length)) : undefined;
 }
 
 /** All mappings with the same source as one source of the pipeline, since they share the lifecycle of its findings. */
@@ -218,7 +223,7 @@ function groupsOf<Some extends AcceptedMapping>(all: readonly Some[]): [Some, ..
 }
 
 async function handlePost(event: CloudEvent, context: Context): Promise<void> {
-  const mapping = acceptedNow(context).find((one) => ingestPath(one) === event.source);
+  const mapping = mappingAt(event.source, context);
   // The watch may not have seen a new Ingester yet. If there is none, the Broker will dead-letter the event.
   if (!mapping) throw new Refusal(503, 'no Ingester has this path', { retryAfter: 2 });
   await observeEvent(sourceOf(mapping.source, [mapping], []), event, contextFor(context, mapping, [mapping]));
@@ -229,7 +234,7 @@ async function handleReference(event: CloudEvent, context: Context): Promise<voi
   const { group, version } = groupVersionOf(ref.apiVersion);
   if (mappingKinds.some((kind) => kind.group === group && kind.kind === ref.kind)) return passAll(context);
   const wanted = acceptedNow(context)
-    .filter(hasKind)
+    .all.filter(hasKind)
     .filter(({ kind }) => appliesTo(kind, ref));
   if (wanted.length === 0) return context.event.tally.skipped('not_wanted');
   for (const all of groupsOf(wanted)) {
@@ -266,10 +271,8 @@ async function passAll(context: Context): Promise<void> {
 }
 
 async function passOnce(context: Context): Promise<void> {
-  const { cluster, settings, event } = context;
-  const listed = (kind: KindSelector): Promise<KubernetesObject[]> =>
-    Array.fromAsync(cluster.objects.list(kind, settings.WATCH_NAMESPACE, event.signal));
-  const verdicts = judgeAll(await listed(observationMappings), await listed(ingesters), context);
+  const mappings = await listConfiguration(observationMappings, context);
+  const verdicts = judgeMappings(judging(mappings, await listConfiguration(ingesters, context), context));
   const ready = new Map<AcceptedMapping, Condition>();
   const failed: unknown[] = [];
   for (const group of groupsOf(verdicts.map(({ mapping }) => mapping).filter((mapping) => mapping !== undefined))) {
@@ -285,8 +288,8 @@ async function passOnce(context: Context): Promise<void> {
     const own = mapping && (ready.get(mapping) ?? readyCondition('True', 'Ready', ''));
     await setConditions(kind, object, [condition, own ?? notReadyCondition(condition)], context);
   }
-  if (failed.length > 0) throw failed[0];
   await ageOrphans(orphansOf(verdicts, context), context);
+  if (failed.length > 0) throw failed[0];
 }
 
 /**

@@ -57,7 +57,10 @@ export interface Objects {
   apply(resource: KindSelector, object: KubernetesObject, signal: AbortSignal): Promise<void>;
   /** Deletes exactly this object. It is not an error if it is gone, or has been replaced, in the meantime. */
   delete(resource: KindSelector, object: KubernetesObject, signal: AbortSignal): Promise<void>;
-  /** Sets the fields of the status that are given. It is not an error if the object is gone. */
+  /**
+   * Sets the fields of the status that are given. It is not an error if the object is gone. Throws as `apply` does, and a
+   * NamespaceRefusal if the object's namespace denies that.
+   */
   setStatus(resource: KindSelector, object: KubernetesObject, status: object, signal: AbortSignal): Promise<void>;
 }
 

@@ -56,6 +56,7 @@ function connect(settings: CommonSettings, { elapsed, noteServerTime }: HostCloc
     }),
     sleep,
     watchNamespace: settings.WATCH_NAMESPACE,
+    systemNamespace: settings.SYSTEM_NAMESPACE,
     defaultTtl: settings.OBSERVATION_TTL_SECONDS,
     attemptSeconds: settings.API_TIMEOUT_SECONDS,
     onTime: noteServerTime,

@@ -1,5 +1,7 @@
 import * as z from 'zod';
+import { group } from '../api/group.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
+import { createBoundedObjects, createObjectSet } from '../function/bounded-objects.ts';
 import type { Discovery, Objects, Owners, Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { createApiClient } from './api-client.ts';
@@ -14,6 +16,8 @@ import { startWatch, type Watch } from './watch.ts';
 export interface ClusterOptions {
   readonly credentials: Credentials;
   readonly watchNamespace: string | undefined;
+  /** Only there may be any number of objects of our kinds. */
+  readonly systemNamespace?: string;
   /** Seconds. */
   readonly defaultTtl: number;
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
@@ -26,7 +30,14 @@ export interface ClusterOptions {
 const reviewSchema = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });
 
 /** A cluster's Observations and objects, over one client. */
-export function connectCluster({ credentials, sleep, attemptSeconds, onTime, ...options }: ClusterOptions): {
+export function connectCluster({
+  credentials,
+  sleep,
+  attemptSeconds,
+  systemNamespace,
+  onTime,
+  ...options
+}: ClusterOptions): {
   readonly store: Store & ObservationReader;
   readonly objects: Objects;
   readonly owners: Owners;
@@ -59,7 +70,14 @@ export function connectCluster({ credentials, sleep, attemptSeconds, onTime, ...
     owners: createKubernetesOwners(client),
     discovery: createDiscovery(client),
     watch: (resource, namespace, onFault, signal) =>
-      startWatch({ client, resource, namespace, sleep, random: Math.random, elapsed, onFault }, signal),
+      startWatch(
+        {
+          ...{ client, resource, namespace, sleep, random: Math.random, elapsed, onFault },
+          // Whoever has a namespace may write our kinds.
+          createSet: resource.group === group ? () => createBoundedObjects(systemNamespace) : createObjectSet,
+        },
+        signal,
+      ),
     async touch(signal) {
       await client.request({ method: 'GET', path: '/version', signal });
     },

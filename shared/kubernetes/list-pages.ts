@@ -40,6 +40,26 @@ export function readJson(body: unknown): List<unknown> {
   return { items: items ?? [], ...metadata };
 }
 
+/** Objects differ a thousandfold in size, so each page asks for as many as would make about this many bytes. */
+const pageBytes = 262_144;
+const firstPage = 20;
+const longestPage = 500;
+
+/** How many items to ask for, by how large the ones before were. */
+export function createPageSize(): {
+  next(): number;
+  note(page: Pick<Page<unknown>, 'items' | 'bytes'>): void;
+} {
+  let size = firstPage;
+  return {
+    next: () => size,
+    note({ items, bytes }) {
+      const fitting = Math.floor((pageBytes / Math.max(bytes, 1)) * items.length);
+      size = Math.max(1, Math.min(longestPage, size * 4, fitting || 1));
+    },
+  };
+}
+
 function requestFor(options: ListOptions<unknown>, token: string | undefined): ApiRequest {
   const { path, query, limit, accept, signal } = options;
   const size = typeof limit === 'function' ? limit() : limit;

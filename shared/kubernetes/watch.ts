@@ -1,11 +1,12 @@
 import * as z from 'zod';
 import type { KindSelector } from '../api/kind-selector.ts';
 import { createBackoff } from '../function/backoff.ts';
+import type { ObjectSet } from '../function/bounded-objects.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
 import { setUpFault, statusOf } from './api-status.ts';
 import { listedObject, objectSchema } from './kubernetes-objects.ts';
-import { listPages, readJson } from './list-pages.ts';
+import { createPageSize, listPages, readJson } from './list-pages.ts';
 import { callOf, pathOf, selectorOf } from './resource-path.ts';
 
 export interface WatchOptions {
@@ -13,6 +14,8 @@ export interface WatchOptions {
   readonly resource: KindSelector;
   /** `undefined` for all. */
   readonly namespace: string | undefined;
+  /** Makes what holds the objects. */
+  readonly createSet: () => ObjectSet;
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   readonly random: () => number;
   /** Milliseconds by a clock that nobody sets. */
@@ -33,7 +36,6 @@ export interface Watch {
 const pauseAfterEndMilliseconds = 100;
 const firstPauseMilliseconds = 200;
 const longestPauseMilliseconds = 5000;
-const itemsPerPage = 500;
 
 /**
  * How long the API server is asked to keep a watch open. A connection may die without a word, and a watch that is still
@@ -57,13 +59,9 @@ const changeSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ERROR'), object: z.unknown() }),
 ]);
 
-function keyOf({ metadata: { namespace = '', name } }: KubernetesObject): string {
-  return `${namespace}/${name}`;
-}
-
 /** What a watch holds. */
 interface Cache {
-  replace(objects: Map<string, KubernetesObject>): void;
+  replace(objects: ObjectSet): void;
   /**
    * Returns the version that a watch continues from after the change, if it says so. Throws an Error if the change can't
    * be read, or reports a fault.
@@ -73,11 +71,11 @@ interface Cache {
 }
 
 function createCache(): Cache {
-  let byKey: Map<string, KubernetesObject> | undefined;
+  let current: ObjectSet | undefined;
   let snapshot: readonly KubernetesObject[] | undefined;
   return {
     replace(objects) {
-      byKey = objects;
+      current = objects;
       snapshot = undefined;
     },
     take(value) {
@@ -85,30 +83,31 @@ function createCache(): Cache {
       if (change.type === 'ERROR') throw new Error(`the watch failed: ${statusOf(change.object)?.reason}`);
       const { resourceVersion } = change.object.metadata;
       if (change.type === 'BOOKMARK') return resourceVersion;
-      if (change.type === 'DELETED') byKey?.delete(keyOf(change.object));
-      else byKey?.set(keyOf(change.object), change.object);
+      if (change.type === 'DELETED') current?.delete(change.object);
+      else current?.set(change.object);
       snapshot = undefined;
       return resourceVersion;
     },
     objects() {
-      if (byKey) snapshot ??= [...byKey.values()];
+      snapshot ??= current?.all();
       return snapshot;
     },
   };
 }
 
 /** What a watch asks for. */
-interface Target extends Pick<WatchOptions, 'client' | 'resource'> {
+interface Target extends Pick<WatchOptions, 'client' | 'resource' | 'createSet'> {
   readonly version: string;
   readonly path: string;
   readonly query: Readonly<Record<string, string | undefined>>;
 }
 
-function targetOf({ client, resource, namespace }: WatchOptions): Target {
+function targetOf({ client, resource, namespace, createSet }: WatchOptions): Target {
   const version = resource.versions[0] ?? 'v1';
   return {
     client,
     resource,
+    createSet,
     version,
     path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
     query: { labelSelector: selectorOf(resource) },
@@ -116,16 +115,17 @@ function targetOf({ client, resource, namespace }: WatchOptions): Target {
 }
 
 /** Reads all objects into the cache. Resolves to the resourceVersion that a watch continues from. */
-async function list({ client, resource, version, path, query }: Target, cache: Cache, signal: AbortSignal) {
-  const read = new Map<string, KubernetesObject>();
+async function list({ client, resource, createSet, version, path, query }: Target, cache: Cache, signal: AbortSignal) {
+  const read = createSet();
+  const size = createPageSize();
   let resourceVersion = '';
   const what = callOf('listing', resource);
-  for await (const page of listPages(client, { path, query, limit: itemsPerPage, what, read: readJson, signal })) {
+  for await (const page of listPages(client, { path, query, limit: size.next, what, read: readJson, signal })) {
     resourceVersion = page.version;
     for (const item of page.items) {
-      const object = listedObject(resource, version, item);
-      read.set(keyOf(object), object);
+      read.set(listedObject(resource, version, item));
     }
+    size.note(page);
   }
   cache.replace(read);
   return resourceVersion;

@@ -137,6 +137,7 @@ async function openCluster(
     credentials,
     sleep,
     watchNamespace: settings.WATCH_NAMESPACE,
+    systemNamespace: settings.SYSTEM_NAMESPACE,
     defaultTtl: settings.OBSERVATION_TTL_SECONDS,
     attemptSeconds: settings.API_TIMEOUT_SECONDS,
     onTime: clock.noteServerTime,

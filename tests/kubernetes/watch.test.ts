@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import type { KindSelector } from '../../shared/api/kind-selector.ts';
+import { createObjectSet } from '../../shared/function/bounded-objects.ts';
 import type { ApiClient, ApiRequest, ApiResponse } from '../../shared/kubernetes/api-client.ts';
 import { startWatch, type Watch } from '../../shared/kubernetes/watch.ts';
 
@@ -111,6 +112,7 @@ function scripted(
     {
       client,
       resource: things,
+      createSet: createObjectSet,
       namespace: undefined,
       random: () => 0,
       elapsed: () => elapsed,
