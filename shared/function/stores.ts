@@ -165,6 +165,8 @@ export interface NamesQuery {
   readonly slots?: readonly string[];
   /** `undefined`: in all of them. */
   readonly namespace?: string | undefined;
+  /** Those that are about something in this namespace, and are kept in another one. */
+  readonly affected?: string;
 }
 
 /** Stores Observations. There are two implementations, and one contract test for both. */
