@@ -130,7 +130,8 @@ async function writeReports(
  * pass keeps nothing out.
  */
 export async function tellKeptOut(source: string, keptOut: KeptOut, context: Context): Promise<void> {
-  if (keptOut.isEmpty() || !context.limit.mayTell(source)) return;
+  const what = JSON.stringify([source, keptOut.severities(), keptOut.full()]);
+  if (keptOut.isEmpty() || !context.limit.mayTell(what)) return;
   const isClosed = (stored: Stored | undefined): boolean => stored?.labels[labels.state] !== 'open';
   await writeReports(source, reportsOf(keptOut, context), isClosed, context);
 }
