@@ -21,12 +21,12 @@ import { observeEvent } from '../shared/pipeline/observe.ts';
 import { ageOrphans, reconcilePass } from '../shared/pipeline/pass.ts';
 import {
   apiServerSourceCondition,
-  isIncomplete,
   notReadyCondition,
   readyCondition,
   resolveKind,
 } from '../shared/pipeline/readiness.ts';
 import { reconcileReference, referenceOf } from '../shared/pipeline/reference.ts';
+import type { UnseenKind } from '../shared/pipeline/unseen.ts';
 import {
   type AcceptedMapping,
   appliesTo,
@@ -36,6 +36,7 @@ import {
   type MappingIndex,
   mappingIndex,
   mappingKinds,
+  namedSource,
   type Verdict,
 } from '../shared/rules/accepted-mappings.ts';
 
@@ -168,6 +169,7 @@ function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: stri
   return {
     findings: parts.flatMap(({ findings }) => findings),
     skipped: sumOf(parts.map(({ skipped }) => skipped)),
+    isPartial: parts.some(({ isPartial }) => isPartial),
   };
 }
 
@@ -175,12 +177,16 @@ function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: stri
  * Applies an Ingester's own filter, and counts what it drops as skipped, not as filtered: that is for
  * ObservationFilters.
  */
-function applyFilter({ findings, skipped }: Normalized, filter: AcceptedMapping['filter']): Normalized {
+function applyFilter(
+  { findings, skipped, isPartial = false }: Normalized,
+  filter: AcceptedMapping['filter'],
+): Normalized {
   const judged = findings.map((finding) => ({ finding, reason: filter(finding) }));
   const dropped = judged.flatMap(({ reason }) => (reason === undefined ? [] : [{ [reason]: 1 }]));
   return {
     findings: judged.filter(({ reason }) => reason === undefined).map(({ finding }) => finding),
     skipped: sumOf([skipped, ...dropped]),
+    isPartial,
   };
 }
 
@@ -294,7 +300,7 @@ function orphansOf(verdicts: readonly Verdict[], { functions }: Context): (store
   const kept = new Set(
     verdicts.flatMap(({ object, condition, mapping }) => {
       if (mapping) return [scopeOf(mapping.tenant, mapping.source)];
-      const source = condition.status === 'True' ? undefined : namedSource.safeParse(object).data;
+      const source = condition.status === 'True' ? undefined : namedSource(object);
       return source === undefined ? [] : [scopeOf(undefined, source)];
     }),
   );
@@ -306,11 +312,6 @@ function scopeOf(tenant: string | undefined, source: string | undefined): string
   return JSON.stringify([tenant, source]);
 }
 
-/** The source that an object names, even if it is not accepted. */
-const namedSource = z
-  .object({ spec: z.union([z.object({ sourceName: z.string() }), z.object({ source: z.string() })]) })
-  .transform(({ spec }) => ('sourceName' in spec ? spec.sourceName : spec.source));
-
 /** Runs the pass of one source. If a kind can't be read, the source's other findings must not count as gone. */
 async function passGroup(
   group: [AcceptedMapping, ...AcceptedMapping[]],
@@ -320,18 +321,19 @@ async function passGroup(
   const own = contextFor(context, group[0], group);
   const kinds: KindSelector[] = [];
   const resolved: AcceptedMapping[] = [];
+  const unseen: UnseenKind[] = [];
   for (const mapping of group) {
     if (!mapping.kind) continue;
     const resolution = await resolveKind(mapping, own);
-    if ('type' in resolution) ready.set(mapping, resolution);
-    else {
+    if ('type' in resolution) {
+      ready.set(mapping, resolution);
+      unseen.push({ group: mapping.kind.group, kind: mapping.kind.kind });
+    } else {
       kinds.push(resolution);
       resolved.push({ ...mapping, kind: { ...mapping.kind, kind: resolution.kind || undefined } });
       ready.set(mapping, await apiServerSourceCondition(mapping, resolution, context));
     }
   }
-  const conditions = group.map((mapping) => ready.get(mapping)).filter((condition) => condition !== undefined);
-  const isComplete = !conditions.some(isIncomplete);
-  if (kinds.length === 0 && !(isComplete && conditions.length > 0)) return;
-  await reconcilePass(sourceOf(group[0].source, resolved, kinds), own, isComplete);
+  if (group.every(({ kind }) => kind === undefined)) return;
+  await reconcilePass(sourceOf(group[0].source, resolved, kinds), own, unseen);
 }

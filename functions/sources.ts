@@ -345,12 +345,16 @@ async function pingAll(changed: readonly FunctionInfo[], context: Context): Prom
   );
 }
 
+/** A pass may take as long as Knative lets a request run. */
+const pingMilliseconds = 590_000;
+
 /**
  * Pings a function, with a few attempts, since it may take seconds to start; resolves to whether it has taken the ping.
  */
 async function ping({ name, url }: FunctionInfo, { broker, clock, settings, event }: Context): Promise<boolean> {
   const attempt = async (): Promise<void> => {
-    const status = await broker.sendTo(url, pingOf(name, settings.SYSTEM_NAMESPACE, clock.now()), event.signal);
+    const sent = pingOf(name, settings.SYSTEM_NAMESPACE, clock.now());
+    const status = await broker.sendTo(url, sent, event.signal, pingMilliseconds);
     if (status < 200 || status >= 300) {
       throw new Refusal(503, 'the function did not take the ping', { cause: `status ${status}` });
     }

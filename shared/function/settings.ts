@@ -44,6 +44,7 @@ export const commonSchema = z
     OBSERVATION_TTL_SECONDS: integer(1, 3_153_600_000).optional(),
     OBSERVATION_TTL_DAYS: integer(1, 36_500).default(7),
     DEDUP_CACHE_SIZE: integer(0, 10_000_000).default(5000),
+    MAX_OBSERVATIONS: integer(1, 100_000_000).default(100_000),
     GC_INTERVAL_MINUTES: integer(1, 1440).default(60),
     RESYNC_INTERVAL_MINUTES: integer(1, 1440).default(60),
     MAX_REQUEST_BYTES: integer(1024, 1_073_741_824).default(12_582_912),

@@ -1,7 +1,13 @@
 import * as z from 'zod';
 import { groupVersionOf, type KindSelector } from '../api/kind-selector.ts';
 import { Refusal } from '../function/refusal.ts';
-import { type KubernetesObject, NamespaceRefusal, type ObjectRef, type Objects } from '../function/stores.ts';
+import {
+  type KubernetesObject,
+  NamespaceRefusal,
+  NotServed,
+  type ObjectRef,
+  type Objects,
+} from '../function/stores.ts';
 import type { ApiClient, ApiRequest, ApiResponse } from './api-client.ts';
 import { deniedBy, setUpFault, statusMessage, statusOf } from './api-status.ts';
 import { createPageSize, type List, listPages, readJson } from './list-pages.ts';
@@ -108,6 +114,7 @@ async function* list(
     }
     if (isServed) return;
   }
+  throw new NotServed(resource);
 }
 
 /** What `kubectl apply` leaves behind is as large as the object itself. */
@@ -171,6 +178,7 @@ async function* listMetadata(
     if (isServed) return void unserved.delete(key);
     unserved.set(key, performance.now());
   }
+  throw new NotServed(resource);
 }
 
 async function get(

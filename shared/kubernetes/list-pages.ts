@@ -9,7 +9,7 @@ export interface ListOptions<Item> extends Pick<ApiRequest, 'path' | 'query' | '
   readonly limit: number | undefined | (() => number);
   /** What the call does, in an operator's words: the fault's message begins with it. */
   readonly what: string;
-  /** The status that stands for an empty list: 404 where the kind need not be served. */
+  /** The status that stands for no list at all, as the first answer: 404 where the kind need not be served. */
   readonly emptyStatus?: number;
 }
 
@@ -18,6 +18,8 @@ export interface List<Item> {
   /** Where the next page begins; empty after the last one. */
   readonly continue: string;
   readonly resourceVersion: string;
+  /** How many items follow, of a list without a selector that is not at its end. */
+  readonly remaining?: number | undefined;
 }
 
 export interface Page<Item> {
@@ -86,7 +88,8 @@ export async function* listPages<Item>(client: ApiClient, options: ListOptions<I
   let next = client.request(requestFor(options, token));
   do {
     const response = await next;
-    if (response.status === options.emptyStatus) return;
+    // Of a list that has begun, a part is missing.
+    if (response.status === options.emptyStatus && token === undefined) return;
     if (response.status === 200) {
       const list = options.read(response.body);
       token = list.continue || undefined;

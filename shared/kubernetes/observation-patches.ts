@@ -1,4 +1,4 @@
-import { exceptionAnnotation, historyAnnotation } from '../api/labels.ts';
+import { exceptionAnnotation, historyAnnotation, reportedByAnnotation } from '../api/labels.ts';
 import { NamespaceRefusal, type ObservationPatch, type Stored } from '../function/stores.ts';
 import type { ApiClient, ApiResponse } from './api-client.ts';
 import { deniedBy, setUpFault } from './api-status.ts';
@@ -24,10 +24,11 @@ function mergePatchOf({ ref }: Stored, patch: ObservationPatch): object {
   return { metadata: { resourceVersion: ref.version, labels: patch.labels, annotations: annotationsOf(patch) } };
 }
 
-function annotationsOf({ history, exception }: ObservationPatch): Record<string, string> {
+function annotationsOf({ history, exception, reportedBy }: ObservationPatch): Record<string, string> {
   return {
     ...(history !== undefined && { [historyAnnotation]: history }),
     ...(exception !== undefined && { [exceptionAnnotation]: exception }),
+    ...(reportedBy !== undefined && { [reportedByAnnotation]: reportedBy }),
   };
 }
 

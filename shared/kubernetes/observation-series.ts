@@ -9,6 +9,7 @@ import { observationPath } from './observation-path.ts';
 
 const metadataSchema = z.object({
   resourceVersion: z.string(),
+  deletionTimestamp: z.string().optional(),
   labels: z.record(z.string(), z.string()).default({}),
 });
 
@@ -37,6 +38,7 @@ export async function addSeries(
   if (answer.status === 404) return 'gone';
   if (answer.status !== 200) throw setUpFault('reading Observations', answer);
   const { metadata, status } = observationSchema.parse(answer.body);
+  if (metadata.deletionTimestamp !== undefined) return 'gone';
   let { resourceVersion } = metadata;
   const later = laterExpiry(expires, metadata.labels[labels.expires]);
   if (later !== undefined) {

@@ -14,7 +14,7 @@ function occurrenceOf<Settings>(
   { outcome, namespace }: Created,
   { clock, settings }: Context<Settings>,
 ): Occurrence {
-  const expires = repeat?.isOngoing ? expiresLabel(expiry(clock.now(), false, settings)) : undefined;
+  const expires = repeat?.isOngoing ? expiresLabel(expiry(clock.latest(), false, settings)) : undefined;
   return {
     event: `${source} ${id}`,
     ...{ name, namespace, expires },

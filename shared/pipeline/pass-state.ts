@@ -8,6 +8,7 @@ import type { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
 import type { HeldFinding, NamedFinding } from './derive.ts';
 import type { Report } from './report.ts';
+import { createUnseen, type Unseen, type UnseenKind } from './unseen.ts';
 import type { SlotOutcome } from './write-slot.ts';
 
 /** A finding that version 0.1.0 has left, under a name of its own. */
@@ -48,6 +49,8 @@ export interface Pass<Data, Settings> {
   readonly incomplete: Set<string>;
   /** Slots that had to be derived again. */
   readonly changed: Set<string>;
+  /** Kinds that could not be listed: nothing that they report is over. */
+  readonly unseen: Unseen;
   /** Slots with a report that can't be read: nothing of theirs is over. */
   readonly held: ReadonlySet<string>;
   noteHeld(label: string, reports: readonly Report[]): void;
@@ -156,12 +159,24 @@ function createLeftOut(): Pick<Pass<unknown, unknown>, 'noteLeftOut' | 'leftOutF
   };
 }
 
+/** What slots report together. */
+function createShared(): Pick<Pass<unknown, unknown>, 'sharedBy' | 'noteShared'> {
+  const sharedBy = new Map<string, Map<string, NamedFinding>>();
+  return {
+    sharedBy,
+    noteShared(label, named) {
+      const by = sharedBy.get(named.name) ?? new Map<string, NamedFinding>();
+      sharedBy.set(named.name, by.set(label, named));
+    },
+  };
+}
+
 export async function createPass<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   kinds: readonly KindSelector[],
+  unseenKinds: readonly UnseenKind[],
   context: Context<Settings>,
 ): Promise<Pass<Data, Settings>> {
-  const sharedBy = new Map<string, Map<string, NamedFinding>>();
   const held = new Set<string>();
   const asStored = await createAsStored(source, context);
   const { inSystemByName, ...system } = await listSystem(source, asStored, context);
@@ -173,20 +188,17 @@ export async function createPass<Data, Settings>(
     kinds,
     ...system,
     elsewhere: new Set(),
-    sharedBy,
-    noteShared(label, named) {
-      const by = sharedBy.get(named.name) ?? new Map<string, NamedFinding>();
-      sharedBy.set(named.name, by.set(label, named));
-    },
+    ...createShared(),
     ...createLeftOut(),
     fingerprints: new Map(),
     hasWritten: false,
     incomplete: new Set(),
     changed: new Set(),
+    unseen: createUnseen(kinds, context, unseenKinds),
     held,
     noteHeld(label, reports) {
       held.add(label);
-      for (const { object, fault } of reports) if (fault) keepOld(object);
+      for (const { object, isPartial } of reports) if (isPartial) keepOld(object);
     },
     noteUnjudged(held, namespace) {
       for (const { named, refusal } of held) {

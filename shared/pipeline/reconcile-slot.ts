@@ -18,6 +18,7 @@ import {
   versionsOf,
 } from './slot.ts';
 import { type Union, unionOf } from './union.ts';
+import { createUnseen, type Unseen } from './unseen.ts';
 import { faultOf } from './write.ts';
 import { changeUnreported, differs, type SlotContents, writeSlot } from './write-slot.ts';
 
@@ -55,11 +56,14 @@ function homeOf<Data, Settings>({ slot, context: { settings } }: SlotOptions<Dat
   return slot.isNarrow ? (slot.namespace ?? settings.SYSTEM_NAMESPACE) : settings.WATCH_NAMESPACE;
 }
 
-async function reportsOf<Data, Settings>({ source, slot, context }: SlotOptions<Data, Settings>) {
+/** The reports of a slot. Throws a Refusal 503 if they can't be listed; of a kind that is not served there are none. */
+async function reportsOf<Data, Settings>({ source, slot, context }: SlotOptions<Data, Settings>, unseen: Unseen) {
   const reports: KubernetesObject[] = [];
-  for await (const report of listReports(slot.kinds, slot.namespace, context)) {
+  for await (const report of listReports(slot.kinds, slot.namespace, unseen, context)) {
     if (slotLabelOf(source, report) === slot.label) reports.push(report);
   }
+  const fault = unseen.fault();
+  if (fault) throw fault;
   return reports;
 }
 
@@ -111,6 +115,7 @@ async function withSystemNamespace<Data, Settings>(
 async function writeUnion<Data, Settings>(
   union: Union,
   stored: ReadonlyMap<string, Stored>,
+  unseen: Unseen,
   options: SlotOptions<Data, Settings>,
 ): Promise<{ readonly hasWritten: boolean; readonly refusal: Refusal | undefined }> {
   const { source, context } = options;
@@ -118,7 +123,7 @@ async function writeUnion<Data, Settings>(
   const leftOut = union.leftOut();
   // What is left out is the pass's, and so is what has been missing for long enough.
   const missing = outcome.unreported.filter(
-    ({ ref, labels: found }) => found[labels.state] === 'open' && !leftOut.has(ref.name),
+    (one) => one.labels[labels.state] === 'open' && !leftOut.has(one.ref.name) && !unseen.mayReport(one),
   );
   await forEachConcurrently(missing, callsInFlight, (one) => changeUnreported(one, undefined, source.name, context));
   return { hasWritten: outcome.hasWritten || missing.length > 0, refusal: faultOf(outcome.unwritten) };
@@ -138,17 +143,22 @@ async function reconcileOnce<Data, Settings>(
       return 'done';
     }
   }
-  const before = await reportsOf(options);
+  const unseen = createUnseen(options.slot.kinds, context);
+  const before = await reportsOf(options, unseen);
   // That all reports are gone changes nothing by itself: tools delete them and make them anew.
   if (before.length === 0) return 'done';
   const isTooMuch = given !== undefined && before.length > maxReports;
   const reports = isTooMuch ? [given] : await readAll(before, given, options);
+  if (!isTooMuch && reports.length < before.length) return 'again';
   const union = unionOf(await countingReports(source, reports, context), source.merge, context);
   const stored = await withSystemNamespace(inHome, options);
-  const { hasWritten, refusal } = await writeUnion(isTooMuch ? { ...union, isHeld: true } : union, stored, options);
+  const said = isTooMuch ? { ...union, isHeld: true } : union;
+  const { hasWritten, refusal } = await writeUnion(said, stored, unseen, options);
   if (refusal) return refusal;
   if (!hasWritten) return 'done';
-  return fingerprintOf(versionsOf(before)) === fingerprintOf(versionsOf(await reportsOf(options))) ? 'done' : 'again';
+  return fingerprintOf(versionsOf(before)) === fingerprintOf(versionsOf(await reportsOf(options, unseen)))
+    ? 'done'
+    : 'again';
 }
 
 /**

@@ -1,3 +1,5 @@
+import { groupVersionOf } from '../api/kind-selector.ts';
+import { formatReportedBy } from '../api/reported-by.ts';
 import type { BadRow, Finding, ResourceRef } from '../finding/finding.ts';
 import { observationName } from '../finding/name.ts';
 import { timeOf } from '../finding/values.ts';
@@ -22,6 +24,13 @@ export interface Report {
   readonly held: readonly HeldFinding[];
   /** Why the object, or a row of it, can't be read. Then what it used to report must not count as gone. */
   readonly fault: Refusal | undefined;
+  /** Whether it may report more than could be made out, so that the same holds. */
+  readonly isPartial: boolean;
+}
+
+/** The value of the annotation `reported-by` of what an object reports. */
+export function reportedByOf({ apiVersion, kind, metadata: { namespace = '' } }: KubernetesObject): string {
+  return formatReportedBy({ namespace, group: groupVersionOf(apiVersion).group, kind });
 }
 
 export function resourceRefOf({ apiVersion, kind, metadata }: KubernetesObject): ResourceRef {
@@ -54,7 +63,7 @@ function unreadable<Settings>(
 ): Report {
   context.event.tally.skipped('unreadable');
   const finding = unreadableFinding(source, resourceRefOf(object), reasonOf(fault), fault.path, context);
-  return { object, findings: [finding], leftOut: () => none, accepted: none, held: [], fault };
+  return { object, findings: [finding], leftOut: () => none, accepted: none, held: [], fault, isPartial: true };
 }
 
 function namesOf(source: string, leftOut: Readonly<Record<string, readonly Finding[]>>): Map<string, string> {
@@ -79,7 +88,7 @@ export function readReport<Data, Settings>(
   try {
     const normalized = normalizeData(source, object, created, context.settings);
     const { findings, dropped, held } = deriveFindings(source, normalized, { hasState: true }, context);
-    const { badRows = [], leftOut = {}, accepted = [] } = normalized;
+    const { badRows = [], leftOut = {}, accepted = [], isPartial = false } = normalized;
     const bad = badRows.length > 0 ? [badRowsFinding(source.name, resourceRefOf(object), badRows, context)] : [];
     return {
       object,
@@ -88,6 +97,7 @@ export function readReport<Data, Settings>(
       leftOut: () => namesOf(source.name, { ...leftOut, filtered: dropped }),
       held,
       fault: faultOf(badRows),
+      isPartial: isPartial || badRows.length > 0,
     };
   } catch (error) {
     if (isUnreadable(error)) return unreadable(source.name, object, error, context);

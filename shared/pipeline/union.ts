@@ -11,7 +11,7 @@ export interface Union {
   readonly wanted: ReadonlyMap<string, NamedFinding>;
   /** What is reported, but can't be judged: it stays as it is. By name. */
   readonly held: ReadonlyMap<string, HeldFinding>;
-  /** Whether a report, or a row of one, can't be read. */
+  /** Whether a report, or a row of one, can't be read, or may say more than could be made out. */
   readonly isHeld: boolean;
   reportOf(name: string): Report | undefined;
   /** The names of what filters or the source have left out, and why. */
@@ -64,7 +64,7 @@ export function unionOf(reports: readonly Report[], merge: MergeFindings | undef
   return {
     wanted,
     held: new Map(reports.flatMap(({ held }) => held.map((one) => [one.named.name, one] as const))),
-    isHeld: reports.some(({ fault }) => fault !== undefined),
+    isHeld: reports.some(({ isPartial }) => isPartial),
     reportOf: (name) => byName.get(name)?.[0]?.report,
     accepted: new Map(reports.flatMap((report) => [...report.accepted]).filter(([name]) => !wanted.has(name))),
     leftOut: () => new Map(reports.flatMap((report) => [...report.leftOut()])),

@@ -4,9 +4,15 @@ import { Refusal } from '../function/refusal.ts';
 import type { NamespaceRefusal, ObservationPatch, Stored } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
-import { type Change, changeWhenAccepted, changeWhenReported, changeWhenUnreported } from './lifecycle.ts';
+import {
+  type Change,
+  changeWhenAccepted,
+  changeWhenReported,
+  changeWhenUnreported,
+  lifecycleOptions,
+} from './lifecycle.ts';
 import { operationsCategory, unreadableFinding } from './operations.ts';
-import { type Report, resourceRefOf } from './report.ts';
+import { type Report, reportedByOf, resourceRefOf } from './report.ts';
 import {
   concernsOne,
   controllerOf,
@@ -15,6 +21,7 @@ import {
   systemNamespaceFault,
   type Unwritten,
   unlessRefused,
+  type Writer,
   writeFindings,
 } from './write.ts';
 
@@ -50,10 +57,6 @@ export interface SlotOutcome {
   readonly unwritten: Unwritten;
 }
 
-function optionsOf({ clock, settings }: Context) {
-  return { now: clock.now(), settings };
-}
-
 async function patchOf(
   { ref }: Stored,
   { labels: changed, history, exception, withFacts }: Change,
@@ -75,7 +78,7 @@ async function patchOf(
     ...(rule !== undefined && { rule }),
     details,
   };
-  return { labels: changed, history, facts };
+  return { labels: changed, history, facts, reportedBy: writer.reportedBy?.(named.name) };
 }
 
 /**
@@ -106,7 +109,7 @@ async function change(
 
 /** What a slot writes with. */
 interface WriteOptions {
-  readonly writer: { readonly source: string; readonly slot: string };
+  readonly writer: Pick<Writer, 'source' | 'reportedBy'> & { readonly slot: string };
   readonly isHeld: boolean;
   readonly context: Context;
 }
@@ -124,7 +127,11 @@ function neededChange(
   const { digest, finding } = named;
   const isAuthority = isOwn && isAuthorityOn(named, isHeld);
   const slot = isOwn ? writer.slot : sharedSlot;
-  return changeWhenReported(stored, { digest, severity: finding.severity, slot, isAuthority }, optionsOf(context));
+  return changeWhenReported(
+    stored,
+    { digest, severity: finding.severity, slot, isAuthority },
+    lifecycleOptions(context),
+  );
 }
 
 /**
@@ -157,7 +164,7 @@ export async function changeUnreported(
   const decide = (current: Stored): Change | undefined => {
     // Since it was listed, another slot may have reported it.
     if (current.labels[labels.report] !== stored.labels[labels.report]) return undefined;
-    return changeWhenUnreported(current, leftOutFor, optionsOf(context));
+    return changeWhenUnreported(current, leftOutFor, lifecycleOptions(context));
   };
   await unlessRefused(stored.ref.namespace, context, () =>
     change(stored, decide, { named: undefined, writer: { source, slot }, context }),
@@ -175,7 +182,8 @@ export async function changeShared(
 ): Promise<void> {
   const { digest, finding } = named;
   const reported = { digest, severity: finding.severity, slot: writer.slot, isAuthority: !isHeld };
-  const decide = (current: Stored): Change | undefined => changeWhenReported(current, reported, optionsOf(context));
+  const decide = (current: Stored): Change | undefined =>
+    changeWhenReported(current, reported, lifecycleOptions(context));
   await unlessRefused(stored.ref.namespace, context, () => change(stored, decide, { named, writer, context }));
 }
 
@@ -262,14 +270,14 @@ export function differs(contents: SlotContents, leftOut: () => ReadonlyMap<strin
     const isOwn = found.labels[labels.report] === label;
     const { digest, finding } = named;
     const reported = { digest, severity: finding.severity, isAuthority: isOwn && isAuthorityOn(named, isHeld) };
-    if (changeWhenReported(found, reported, optionsOf(context))) return true;
+    if (changeWhenReported(found, reported, lifecycleOptions(context))) return true;
   }
   const unreported = unreportedOf(contents).filter((found) => found.labels[labels.state] === 'open');
   const names = unreported.length > 0 ? leftOut() : undefined;
   return (
     unreported.some(({ ref }) => !names?.has(ref.name)) ||
     acceptedOf(contents).some(
-      ({ found, exception }) => changeWhenAccepted(found, exception, optionsOf(context)) !== undefined,
+      ({ found, exception }) => changeWhenAccepted(found, exception, lifecycleOptions(context)) !== undefined,
     )
   );
 }
@@ -314,7 +322,11 @@ function dueOf(
  */
 export async function writeSlot(contents: SlotContents, context: Context): Promise<SlotOutcome> {
   const { source, label, stored, isHeld } = contents;
-  const options = { writer: { source, slot: label }, isHeld, context };
+  const reportedBy = (name: string): string | undefined => {
+    const report = contents.reportOf(name);
+    return report && reportedByOf(report.object);
+  };
+  const options = { writer: { source, slot: label, reportedBy }, isHeld, context };
   const shortfall: Shortfall = { invalid: [], refusals: [], displaced: [] };
   const toCreate = [...contents.wanted.values()].filter(({ name }) => !stored.has(name));
   await createAll(toCreate, options, shortfall);
@@ -349,7 +361,8 @@ export async function writeSlot(contents: SlotContents, context: Context): Promi
 async function writeAccepted(contents: SlotContents, { writer, context }: WriteOptions): Promise<number> {
   let changed = 0;
   await forEachConcurrently(acceptedOf(contents), callsInFlight, async ({ found, exception }) => {
-    const decide = (current: Stored): Change | undefined => changeWhenAccepted(current, exception, optionsOf(context));
+    const decide = (current: Stored): Change | undefined =>
+      changeWhenAccepted(current, exception, lifecycleOptions(context));
     await unlessRefused(found.ref.namespace, context, async () => {
       const result = await change(found, decide, { named: undefined, writer, context });
       if (result === 'changed') changed += 1;

@@ -13,6 +13,8 @@ export interface Writer {
   readonly source: string;
   /** The value of the label `report`, for findings that have a state. */
   readonly slot?: string | undefined;
+  /** The value of the annotation `reported-by` of a finding that has a state, by its name. */
+  readonly reportedBy?: (name: string) => string | undefined;
   /** Where findings go, if not to the namespace that they belong to. */
   readonly place?: string | undefined;
   /** Called when a name is taken, in the namespace where it is. */
@@ -42,15 +44,20 @@ export async function controllerOf<Settings>(
 export function shape<Settings>(
   named: NamedFinding,
   namespace: string,
-  { source, slot, controller }: Pick<Writer, 'source' | 'slot'> & { readonly controller: ResourceRef | undefined },
+  {
+    source,
+    slot,
+    reportedBy,
+    controller,
+  }: Pick<Writer, 'source' | 'slot' | 'reportedBy'> & { readonly controller: ResourceRef | undefined },
   { settings, clock, event }: Context<Settings>,
 ): Observation {
-  const now = clock.now();
+  const now = clock.latest();
   return observationOf(settings.MASK_SECRETS ? maskFinding(named.finding) : named.finding, {
     source,
     namespace,
     name: named.name,
-    state: slot === undefined ? undefined : { slot, digest: named.digest },
+    state: slot === undefined ? undefined : { slot, digest: named.digest, reportedBy: reportedBy?.(named.name) },
     controller,
     correlationId: event.correlationId,
     ttl: settings.OBSERVATION_TTL_SECONDS,
@@ -65,9 +72,9 @@ export interface Created {
 }
 
 async function createIn(namespace: string, named: NamedFinding, writer: Writer, context: Context): Promise<Created> {
-  const { source, slot } = writer;
+  const { slot } = writer;
   const controller = slot === undefined ? undefined : await controllerOf(named, context);
-  const observation = shape(named, namespace, { source, slot, controller }, context);
+  const observation = shape(named, namespace, { ...writer, controller }, context);
   const outcome = await context.store.create(observation, context.event.signal);
   return { outcome, namespace };
 }
@@ -133,12 +140,24 @@ export function faultOf({ invalid: [invalid], refusals: [refusal] }: Unwritten):
   return refusal ?? invalid?.refusal;
 }
 
+/** Where an Observation is that was stored before; `undefined` if it isn't known, or is gone. */
+async function placeOfKnown(name: string, { known, store, event }: Context): Promise<string | undefined> {
+  const found = known.find(name);
+  if (!found || found.isRecent) return found?.namespace;
+  if (await store.find(found.namespace, name, event.signal)) {
+    known.add(name, found.namespace);
+    return found.namespace;
+  }
+  known.delete(name);
+  return undefined;
+}
+
 /** Creates the Observation of a finding, unless it is known to exist. */
 async function writeFinding(named: NamedFinding, writer: Writer, context: Context): Promise<void> {
   const { known, event } = context;
   const hasState = writer.slot !== undefined;
   // Findings of state sources have been compared with the store already. Only events repeat within minutes.
-  const place = hasState ? undefined : known.namespaceOf(named.name);
+  const place = hasState ? undefined : await placeOfKnown(named.name, context);
   if (place !== undefined) {
     writer.onStored?.(named, { outcome: 'exists', namespace: place });
     return event.tally.duplicate();

@@ -1,4 +1,4 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 import { accepted, type Condition, refused } from '../api/condition.ts';
 import { ingesterObject, ingesters } from '../api/ingester.ts';
 import { groupVersionOf } from '../api/kind-selector.ts';
@@ -251,3 +251,12 @@ export function appliesTo(
 
 /** The kinds of objects that configure mappings. */
 export const mappingKinds = [observationMappings, ingesters];
+
+const namedSourceSchema = z
+  .object({ spec: z.union([z.object({ sourceName: z.string() }), z.object({ source: z.string() })]) })
+  .transform(({ spec }) => ('sourceName' in spec ? spec.sourceName : spec.source));
+
+/** The source that an ObservationMapping or Ingester names, even if it is not accepted; `undefined` if it names none. */
+export function namedSource(object: KubernetesObject): string | undefined {
+  return namedSourceSchema.safeParse(object).data;
+}

@@ -720,15 +720,17 @@ describe('in a cluster', () => {
 
   it.each<[string, Map<string, string[]>, object[] | undefined, string]>([
     ['whose server does not respond', groups, undefined, 'open'],
-    ['that is no longer served', groups, [], 'missing'],
-    ['whose group is gone', new Map(), undefined, 'missing'],
+    ['that is no longer served', groups, [], 'open'],
+    ['whose group is gone', new Map(), undefined, 'open'],
+    ['that has no objects any more', groups, served, 'missing'],
   ])('a finding of a kind %s gets the right state', async (_case, known, kinds, state) => {
-    const { pass, context, store, clock } = createWorld(aMapping('m'), aWidget('a'));
+    const { pass, context, objects, store, clock } = createWorld(aMapping('m'), aWidget('a'));
     await pass();
     Object.assign(context.cluster, {
       kinds: { groups: async () => known, kinds: async () => kinds },
       hasApiServerSources: true,
     });
+    objects.all.splice(1);
     clock.now += 60_000;
     await pass();
     expect(
