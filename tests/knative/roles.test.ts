@@ -162,7 +162,12 @@ const jobs: readonly Job[] = [
       },
     ],
   },
-  { name: 'sources', prepare: async () => undefined, requests: [ping] },
+  {
+    name: 'sources',
+    // What is mapped is asked about.
+    prepare: (cluster) => cluster.request('POST', `${mappingPath}/observationmappings`, mappingOf('own')),
+    requests: [ping],
+  },
   {
     name: 'filters',
     prepare: (cluster) => cluster.request('POST', '/api/v1/namespaces/zen-system/configmaps', configMapOf('LOW')),
