@@ -95,7 +95,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     await cluster.stop();
   });
 
-  it('makes 2 calls for a report that says what is stored, the get of it among them, and 6 besides the creates for a new one', async () => {
+  it('makes 2 calls for a report that says what is stored, the get of it among them, and 7 besides the creates for a new one', async () => {
     for (const count of [300, 1000]) {
       const report = vulnerabilityReport(count === 300 ? 'few' : 'many', 'calls', count);
       await create(report);
