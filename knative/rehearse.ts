@@ -28,7 +28,7 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
       create: async () => 'created',
       async *names() {},
       async *stripped() {},
-      count: never,
+      count: async () => 0,
       async *events() {},
       async *expired() {},
       endOf: never,

@@ -4,6 +4,7 @@ import type { CloudEvent } from '../function/cloud-event.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import type { ObjectRef } from '../function/stores.ts';
+import { notingKeptOut, tellKeptOut } from './limit-reached.ts';
 import { parseData } from './parse.ts';
 import { reconcileSlot } from './reconcile-slot.ts';
 import { readReport } from './report.ts';
@@ -65,7 +66,9 @@ export async function reconcileReference<Data, Settings>(
   const home = slot.namespace ?? context.settings.SYSTEM_NAMESPACE;
   // A report about one thing may name others all the same.
   const isNarrow = slot.isNarrow && report.findings.every(({ namespace }) => namespace === home);
-  const refusal = await reconcileSlot(report, { source, slot: { ...slot, isNarrow }, context });
+  const noting = notingKeptOut(context);
+  const refusal = await reconcileSlot(report, { source, slot: { ...slot, isNarrow }, context: noting.context });
+  await tellKeptOut(source.name, noting.keptOut, context);
   const fault = refusal ?? report.held[0]?.refusal ?? report.fault;
   if (fault) throw fault;
 }
