@@ -125,10 +125,12 @@ async function create(named: NamedFinding, writer: Writer, context: Context): Pr
   }
 }
 
-/** If even the system namespace can't take it, the event is retried until somebody has fixed that. */
+/** Even the system namespace, the last resort, can't take something: that is retried until somebody has fixed it. */
+export class LastRefusal extends Refusal {}
+
 export function systemNamespaceFault({ reason, cause }: NamespaceRefusal): Refusal {
   const fault = reason === 'denying' ? 'denies it' : `is ${reason}`;
-  return new Refusal(503, `the system namespace ${fault}`, { cause, retryAfter: 5 });
+  return new LastRefusal(503, `the system namespace ${fault}`, { cause, retryAfter: 5 });
 }
 
 /** What could not be written, which kept nothing else from being written. */

@@ -109,8 +109,9 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
       const fresh = await callsOf();
       const known = await callsOf();
       console.log(`API calls: ${fresh.length} for ${count} new findings, ${known.length} for as many known ones`);
-      // The report, what is stored here and in the system namespace, the slot's reports before and after, the controller.
-      expect(fresh).toHaveLength(count + 6);
+      // The report, what is stored here and in the system namespace, the slot's reports before and after, the controller,
+      // and how many Observations there are.
+      expect(fresh).toHaveLength(count + 7);
       expect(known).toHaveLength(2);
     }
     expect(await listed('zen.kube-zen.io/source=trivy')).toHaveLength(1300);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import ingest from '../../functions/ingest.ts';
 import { labels } from '../../shared/api/labels.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
-import { type KubernetesObject, NotServed } from '../../shared/function/stores.ts';
+import { type KubernetesObject, NamespaceRefusal, NotServed } from '../../shared/function/stores.ts';
 import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { createTestContext, eventOf, handled, ping, referenceTo } from '../pipeline/test-context.ts';
@@ -721,6 +721,33 @@ describe('a tenant’s mapping', () => {
       ({ metadata }) => `${metadata.namespace} ${metadata.labels['zen.kube-zen.io/state']}`,
     );
     expect(states).toEqual(['pay open', 'shop missing']);
+  });
+
+  it('fails no pass if its namespace refuses what it finds, and keeps no condition from being set', async () => {
+    const { pass, context, conditionsOf, stored, objects } = createWorld(
+      aMapping('m', {}, 'shop'),
+      aMapping('n', {}, 'pay'),
+      aWidget('a'),
+      aWidget('b', 'pay'),
+    );
+    const { create } = context.store;
+    const { setStatus } = objects;
+    Object.assign(context.store, {
+      create: async (object: Parameters<typeof create>[0], signal: AbortSignal) => {
+        if (object.metadata.namespace === 'shop') throw new NamespaceRefusal('denying', 'webhook "w"');
+        return create(object, signal);
+      },
+    });
+    objects.setStatus = async (resource, object, ...rest) => {
+      if (object.metadata.namespace === 'shop') throw new NamespaceRefusal('denying', 'webhook "w"');
+      return setStatus(resource, object, ...rest);
+    };
+    expect((await pass()).warnings).toEqual([
+      'what is mapped in namespace shop: the system namespace denies it: webhook "w"',
+      'namespace shop: the namespace is denying it: webhook "w"',
+    ]);
+    expect(await stored()).toEqual(['pay: widgets HIGH b broke']);
+    expect(conditionsOf('n')).toEqual({ Accepted: 'Valid', Ready: 'Ready' });
   });
 
   it('cannot use a cluster-scoped kind, and has a condition that says so', async () => {
