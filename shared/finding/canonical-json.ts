@@ -6,9 +6,8 @@ import { hash } from 'node:crypto';
  */
 export function canonicalJson(value: unknown): string {
   if (typeof value === 'string') return quoted(value);
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  if (!isRecord(value)) return '{}';
+  if (!isRecord(value)) return JSON.stringify(value) ?? 'null';
   let members = '';
   for (const key of sortedKeys(value)) {
     const member = value[key];
@@ -17,8 +16,9 @@ export function canonicalJson(value: unknown): string {
   return `{${members}}`;
 }
 
-function isRecord(value: object): value is Readonly<Record<string, unknown>> {
-  return !Array.isArray(value);
+/** Of what is no list. */
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** With more keys than this, sort() is quicker. */
