@@ -39,8 +39,7 @@ async function lookAgain<Data, Settings>(pass: Pass<Data, Settings>): Promise<vo
     const fingerprint = versions && fingerprintOf(versions);
     if (fingerprint === fingerprints.get(label)) continue;
     again.add(label);
-    if (fingerprint === undefined) fingerprints.delete(label);
-    else fingerprints.set(label, fingerprint);
+    fingerprints.set(label, fingerprint);
   }
   for (const label of again) {
     changed.add(label);

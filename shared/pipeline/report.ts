@@ -1,4 +1,4 @@
-import type { BadRow, Finding, ResourceRef } from '../finding/finding.ts';
+import type { Finding, ResourceRef } from '../finding/finding.ts';
 import { observationName } from '../finding/name.ts';
 import { timeOf } from '../finding/values.ts';
 import type { Context } from '../function/context.ts';
@@ -6,7 +6,7 @@ import type { SourceDefinition } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { deriveFindings, type NamedFinding } from './derive.ts';
-import { badRowsFinding, unreadableFinding } from './operations.ts';
+import { badRowsFinding, type Named, unreadableFinding } from './operations.ts';
 import { badRowRefusal, normalizeData } from './parse.ts';
 
 /** What an object reports. */
@@ -22,8 +22,13 @@ export interface Report {
   readonly fault: Refusal | undefined;
 }
 
-export function resourceRefOf({ apiVersion, kind, metadata }: KubernetesObject): ResourceRef {
+export function resourceRefOf({ apiVersion, kind, metadata }: KubernetesObject): ResourceRef & Named {
   return { apiVersion, kind, namespace: metadata.namespace, name: metadata.name };
+}
+
+/** In milliseconds since 1970; 0 if it isn't known. */
+export function createdAt({ metadata }: KubernetesObject): number {
+  return new Date(metadata.creationTimestamp ?? 0).getTime() || 0;
 }
 
 /**
@@ -61,10 +66,6 @@ function namesOf(source: string, leftOut: Readonly<Record<string, readonly Findi
   return new Map(names);
 }
 
-function faultOf([bad]: readonly BadRow[]): Refusal | undefined {
-  return bad && badRowRefusal(bad);
-}
-
 /** Reads an object. Throws a Refusal 503 if a filter that applies can't be read. */
 export function readReport<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
@@ -77,13 +78,14 @@ export function readReport<Data, Settings>(
     const normalized = normalizeData(source, object, created, context.settings);
     const { findings, dropped } = deriveFindings(source, normalized, { dropOwn: true }, context);
     const { badRows = [], leftOut = {}, accepted = [] } = normalized;
-    const bad = badRows.length > 0 ? [badRowsFinding(source.name, resourceRefOf(object), badRows, context)] : [];
+    const [bad, ...more] = badRows;
+    const ofBad = bad ? [badRowsFinding(source.name, resourceRefOf(object), [bad, ...more], context)] : [];
     return {
       object,
-      findings: [...findings, ...bad],
+      findings: [...findings, ...ofBad],
       accepted: new Map(accepted.map(({ finding, exception }) => [observationName(source.name, finding), exception])),
       leftOut: () => namesOf(source.name, { ...leftOut, filtered: dropped }),
-      fault: faultOf(badRows),
+      fault: bad && badRowRefusal(bad),
     };
   } catch (error) {
     if (isUnreadable(error)) return unreadable(source.name, object, error, context);

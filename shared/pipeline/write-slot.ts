@@ -212,9 +212,8 @@ export function differs(contents: SlotContents, leftOut: () => ReadonlyMap<strin
     if (changeWhenReported(found, reported, optionsOf(context))) return true;
   }
   const unreported = unreportedOf(contents).filter((found) => found.labels[labels.state] === 'open');
-  const names = unreported.length > 0 ? leftOut() : undefined;
   return (
-    unreported.some(({ ref }) => !names?.has(ref.name)) ||
+    unreported.some(({ ref }) => !leftOut().has(ref.name)) ||
     acceptedOf(contents).some(
       ({ found, exception }) => changeWhenAccepted(found, exception, optionsOf(context)) !== undefined,
     )

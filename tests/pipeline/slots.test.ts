@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { exceptionAnnotation, historyAnnotation, labels } from '../../shared/api/labels.ts';
-import type { KubernetesObject } from '../../shared/function/stores.ts';
+import type { KubernetesObject, Store } from '../../shared/function/stores.ts';
 import { createWorld, kinds } from './slot-world.ts';
 
 const row = (id: string, more: object = {}) => ({ id, ...more });
@@ -16,6 +16,7 @@ describe('an event about a report', () => {
     await event(put('r', [row('a'), row('b')]));
     expect(await states()).toEqual({ a: 'open', b: 'open' });
     expect(calls.filter((call) => call.startsWith('metadata'))).toHaveLength(2);
+    expect(calls.filter((call) => call.startsWith('get'))).toEqual(['get Scan']);
   });
 
   it('costs two calls if nothing has changed, its own read among them', async () => {
@@ -74,6 +75,54 @@ describe('an event about a report', () => {
     expect(skipped).toEqual({ gone: 1 });
     expect(await states()).toEqual({ a: 'open' });
     expect(calls).toEqual(['get Scan']);
+  });
+
+  it('reads what is stored in the namespace of a report about one thing, and in all for any other', async () => {
+    const namespaces: (string | undefined)[] = [];
+    const wrap = (store: Store): Partial<Store> => ({
+      names(query, signal) {
+        namespaces.push(query.namespace);
+        return store.names(query, signal);
+      },
+    });
+    const { put, event } = createWorld({ wrap });
+    const inApps = row('a', { namespace: 'apps' });
+    for (const [about, rows, expected] of [
+      ['Deployment/web', [row('a')], 'shop'],
+      ['Deployment/web', [row('a'), inApps], undefined],
+      [undefined, [row('a')], undefined],
+    ] as const) {
+      const object = put('r', rows, { about });
+      await event(object);
+      namespaces.length = 0;
+      const { unchanged, duplicate } = await event(object);
+      expect([namespaces, unchanged, duplicate]).toEqual([[expected], rows.length, 0]);
+    }
+    const node = put('n', [row('n')], { kind: kinds.clusterScans, about: 'Node/n' });
+    await event(node);
+    namespaces.length = 0;
+    await event(node);
+    expect(namespaces).toEqual(['zen-system']);
+  });
+
+  it('makes missing what is elsewhere, of a report about many things', async () => {
+    const { put, event, states } = createWorld();
+    const wide = { about: undefined };
+    await event(put('r', [row('a', { namespace: 'apps' }), row('b')], wide));
+    await event(put('r', [row('b')], wide));
+    expect(await states()).toEqual({ a: 'missing', b: 'open' });
+  });
+
+  it('asks only for kinds that the reports of its slot may have', async () => {
+    const { put, event, calls, states } = createWorld();
+    const asked = () => new Set(calls.splice(0).filter((call) => call.startsWith('metadata')));
+    await event(put('r', [row('a')], { about: undefined }));
+    expect(asked()).toEqual(new Set(['metadata Scan', 'metadata Check', 'metadata Check (old)']));
+    const node = { kind: kinds.clusterScans, about: 'Node/n' };
+    await event(put('n', [row('b'), row('c')], node));
+    await event(put('n', [row('c')], node));
+    expect(asked()).toEqual(new Set(['metadata ClusterScan']));
+    expect(await states()).toEqual({ a: 'open', b: 'missing', c: 'open' });
   });
 
   it('keeps the facts as the report says, with one patch', async () => {
@@ -138,9 +187,9 @@ describe('a slot of many reports', () => {
     return names.map((about, index) => put(`report-${index}`, [row('a'), row('b')], { kind, about }));
   }
 
-  it('takes at most 25 calls an event, one of 15 Pods differing', async () => {
+  it('takes at most 25 calls an event, one of 20 reports differing', async () => {
     const world = createWorld();
-    const [first] = reportsOf(world, 15);
+    const [first] = reportsOf(world, 16);
     await world.event(first ?? world.put('none', []));
     const differing = world.put('report-9', [row('a'), row('b'), row('c')], {
       kind,
@@ -155,16 +204,16 @@ describe('a slot of many reports', () => {
     expect(await world.states()).toEqual({ a: 'open', b: 'open', c: 'missing' });
   });
 
-  it('is left to the pass where there are more, but for what is new', async () => {
+  it('is left to the pass where there are more than 20, but for what is new', async () => {
     const world = createWorld();
-    const [first] = reportsOf(world, 20);
+    const [first] = reportsOf(world, 17);
     await world.event(first ?? world.put('none', []));
     const differing = world.put('report-9', [row('a'), row('c')], { kind, about: 'Pod/web-7d9c5b6f4d-x2xjz' });
     world.calls.length = 0;
     await world.event(differing);
     expect(await world.states()).toEqual({ a: 'open', b: 'open', c: 'open' });
     expect(world.calls.length).toBeLessThanOrEqual(10);
-    for (let index = 0; index < 24; index += 1) world.remove(`report-${index}`, { kind });
+    for (let index = 0; index < 21; index += 1) world.remove(`report-${index}`, { kind });
     world.put('report-1', [row('a')], { kind, about: 'ReplicaSet/web-7d9c5b6f4d' });
     await world.pass();
     expect(await world.states()).toEqual({ a: 'open', b: 'missing', c: 'missing' });
@@ -362,7 +411,7 @@ describe('the pass', () => {
     ]);
   });
 
-  it('writes nothing if nothing has changed', async () => {
+  it('writes nothing if nothing has changed, and looks at everything once', async () => {
     const { put, pass, calls } = createWorld();
     put('r', [row('a'), row('b')]);
     put('s', [row('a'), row('c')], { about: undefined });
@@ -370,7 +419,13 @@ describe('the pass', () => {
     await pass();
     calls.length = 0;
     await pass();
-    expect(calls.filter((call) => call === 'create' || call === 'patch')).toEqual([]);
+    const kindNames = ['Check', 'Check (old)', 'ClusterScan', 'Scan'];
+    expect(calls.toSorted()).toEqual([
+      ...kindNames.map((kind) => `list ${kind}`),
+      ...kindNames.map((kind) => `metadata ${kind}`),
+      'names',
+      'names',
+    ]);
   });
 
   it.each([
