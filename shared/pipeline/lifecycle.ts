@@ -94,21 +94,23 @@ export function changeWhenReported(
   options: LifecycleOptions,
 ): Change | undefined {
   const { now, settings } = options;
-  const report = reportLabel(stored.labels, reported);
   if (stored.labels[labels.state] !== 'open') return reopening(stored, reported, options);
-  const renewal = needsRenewal(stored.labels, now, settings)
-    ? { [labels.expires]: expiresLabel(expiry(now, true, settings)) }
-    : {};
+  const isDue = needsRenewal(stored.labels, now, settings);
   const update = reported.isAuthority ? updateOf(stored, reported, now) : undefined;
-  if (update) return { ...update, labels: { ...update.labels, ...renewal, ...report } };
-  const changed = { ...renewal, ...report };
-  if (Object.keys(changed).length === 0) return undefined;
+  if (!isDue && !update && !isMoved(stored.labels, reported)) return undefined;
+  const report = reportLabel(stored.labels, reported);
+  const changed = { ...(isDue && { [labels.expires]: expiresLabel(expiry(now, true, settings)) }), ...report };
+  if (update) return { ...update, labels: { ...update.labels, ...changed } };
   const kind = report[labels.report] === sharedSlot ? 'shared' : 'renewed';
   return { labels: changed, withFacts: false, kind };
 }
 
-function reportLabel(stored: Labels, { slot }: Reported): Record<string, string> {
-  return slot === undefined || stored[labels.report] === slot ? {} : { [labels.report]: slot };
+function isMoved(stored: Labels, { slot }: Reported): boolean {
+  return slot !== undefined && stored[labels.report] !== slot;
+}
+
+function reportLabel(stored: Labels, reported: Reported): Record<string, string> {
+  return reported.slot !== undefined && isMoved(stored, reported) ? { [labels.report]: reported.slot } : {};
 }
 
 function factLabels({ digest, severity }: Reported): Record<string, string> {

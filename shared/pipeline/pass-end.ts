@@ -117,7 +117,7 @@ export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, can
       return label === sharedSlot ? pass.changed.size === 0 : !pass.changed.has(label);
     });
     await forEachConcurrently(unchanged, callsInFlight, (stored) =>
-      changeUnreported(stored, pass.leftOutFor(stored), pass.source.name, pass.context),
+      changeUnreported(stored, pass.leftOutFor(stored), pass.context),
     );
     if (unchanged.length > 0) await lookAgain(pass);
   }

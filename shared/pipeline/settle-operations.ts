@@ -25,5 +25,5 @@ export async function settleOperations(
   const accepted = new Map<string, string>();
   const contents = { source, label, stored, wanted, accepted, isHeld: false, reportOf: () => undefined };
   const { unreported } = await writeSlot(contents, context);
-  for (const one of unreported) await changeUnreported(one, 'mended', source, context);
+  for (const one of unreported) await changeUnreported(one, 'mended', context);
 }

@@ -41,28 +41,37 @@ function optionsOf({ clock, settings }: Context) {
   return { now: clock.now(), settings };
 }
 
-async function patchOf(
-  { ref }: Stored,
-  { labels: changed, history, exception, withFacts }: Change,
-  named: NamedFinding | undefined,
-  writer: WriteOptions['writer'],
+/** What is said of a finding, and who says it. */
+interface Said {
+  readonly named: NamedFinding;
+  readonly writer: WriteOptions['writer'];
+}
+
+async function factsOf(
+  { named, writer }: Said,
+  namespace: string,
   context: Context,
-): Promise<ObservationPatch> {
-  if (!withFacts || named === undefined) return { labels: changed, history, exception };
+): Promise<NonNullable<ObservationPatch['facts']>> {
   const controller = await controllerOf(named, context);
-  const { spec } = shape(named, ref.namespace, { ...writer, controller }, context);
+  const { spec } = shape(named, namespace, { ...writer, controller }, context);
   const { severity, summary, resource, remediation, references, details, rule } = spec;
-  const facts = {
-    severity,
-    ...(summary !== undefined && { summary }),
+  return {
+    ...{ severity, summary, details, rule },
     // A look-up that failed must not replace a controller that is known.
     ...(resource !== undefined && controller !== undefined && { resource }),
     ...(remediation !== undefined && { remediation }),
     ...(references !== undefined && { references }),
-    ...(rule !== undefined && { rule }),
-    details,
   };
-  return { labels: changed, history, facts };
+}
+
+async function patchOf(
+  { ref }: Stored,
+  { labels: changed, history, exception, withFacts }: Change,
+  said: Said | undefined,
+  context: Context,
+): Promise<ObservationPatch> {
+  const patch = { labels: changed, history, exception };
+  return withFacts && said ? { ...patch, facts: await factsOf(said, ref.namespace, context) } : patch;
 }
 
 /**
@@ -72,14 +81,15 @@ async function patchOf(
 async function change(
   stored: Stored,
   decide: (stored: Stored) => Change | undefined,
-  { named, writer, context }: Pick<WriteOptions, 'writer' | 'context'> & { readonly named: NamedFinding | undefined },
+  context: Context,
+  said?: Said,
 ): Promise<'changed' | 'unchanged' | 'gone'> {
   const { store, event } = context;
   let current = stored;
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const wanted = decide(current);
     if (wanted === undefined) return attempt === 0 ? 'unchanged' : 'changed';
-    const patch = await patchOf(current, wanted, named, writer, context);
+    const patch = await patchOf(current, wanted, said, context);
     if (await store.patch(current, patch, event.signal)) {
       event.tally.relabelled(wanted.kind);
       return 'changed';
@@ -120,7 +130,7 @@ async function changeReported(
   named: NamedFinding,
   options: WriteOptions,
 ): Promise<'changed' | 'unchanged' | 'gone'> {
-  return change(stored, (current) => neededChange(current, named, options), { ...options, named });
+  return change(stored, (current) => neededChange(current, named, options), options.context, { ...options, named });
 }
 
 /**
@@ -129,16 +139,14 @@ async function changeReported(
 export async function changeUnreported(
   stored: Stored,
   leftOutFor: string | undefined,
-  source: string,
   context: Context,
 ): Promise<void> {
-  const slot = stored.labels[labels.report] ?? '';
   const decide = (current: Stored): Change | undefined => {
     // Since it was listed, another slot may have reported it.
     if (current.labels[labels.report] !== stored.labels[labels.report]) return undefined;
     return changeWhenUnreported(current, leftOutFor, optionsOf(context));
   };
-  await change(stored, decide, { named: undefined, writer: { source, slot }, context });
+  await change(stored, decide, context);
 }
 
 /**
@@ -153,7 +161,7 @@ export async function changeShared(
   const { digest, finding } = named;
   const reported = { digest, severity: finding.severity, slot: writer.slot, isAuthority: !isHeld };
   const decide = (current: Stored): Change | undefined => changeWhenReported(current, reported, optionsOf(context));
-  await change(stored, decide, { named, writer, context });
+  await change(stored, decide, context, { named, writer });
 }
 
 /** Writes findings that are not stored yet. One whose name is taken after all is changed where it is. */
@@ -277,7 +285,7 @@ export async function writeSlot(contents: SlotContents, context: Context): Promi
   await createAll(gone, options);
   await forEachConcurrently(acceptedOf(contents), callsInFlight, async ({ found, exception }) => {
     const decide = (current: Stored): Change | undefined => changeWhenAccepted(current, exception, optionsOf(context));
-    const result = await change(found, decide, { named: undefined, writer: options.writer, context });
+    const result = await change(found, decide, context);
     if (result === 'changed') changed += 1;
   });
   context.event.tally.unchanged(Math.max(0, known - changed));

@@ -1,4 +1,4 @@
-import { type Observation, observationOf } from '../api/observation.ts';
+import { type NewObservation, observationOf } from '../api/observation.ts';
 import type { ResourceRef } from '../finding/finding.ts';
 import { maskFinding } from '../finding/mask-finding.ts';
 import type { Context } from '../function/context.ts';
@@ -42,7 +42,7 @@ export function shape<Settings>(
   namespace: string,
   { source, slot, controller }: Pick<Writer, 'source' | 'slot'> & { readonly controller: ResourceRef | undefined },
   { settings, clock, event }: Context<Settings>,
-): Observation {
+): NewObservation {
   const now = clock.now();
   return observationOf(settings.MASK_SECRETS ? maskFinding(named.finding) : named.finding, {
     source,
