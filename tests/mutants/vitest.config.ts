@@ -19,7 +19,7 @@ export default defineConfig({
   test: {
     include: (process.env.MUTANTS_TESTS ?? 'tests/**/*.test.ts').split(' '),
     exclude: (process.env.MUTANTS_EXCLUDE ?? '').split(' '),
-    testTimeout: 10_000,
+    testTimeout: 20_000,
     // Always the same few histories: each mutant that lives goes through all of them.
     env: { HISTORIES: '40', SEED: '1' },
     sequence: { sequencer: QuickFirst },

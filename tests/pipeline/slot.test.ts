@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { KindSelector } from '../../shared/api/kind-selector.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
-import { fingerprintOf, isRelevant, keyOf, listReports, versionOf, versionsOf } from '../../shared/pipeline/slot.ts';
+import {
+  fingerprintOf,
+  isRelevant,
+  isWide,
+  keyOf,
+  listReports,
+  versionOf,
+  versionsOf,
+} from '../../shared/pipeline/slot.ts';
 import { createTestContext } from './test-context.ts';
 import { anObject, box, boxes, crate, jar } from './test-sources.ts';
 
@@ -60,6 +68,23 @@ describe('fingerprintOf', () => {
     ['has another name', [a, { ...b, metadata: { ...b.metadata, name: 'c' } }]],
   ])('differs if a report %s', (_case, reports) => {
     expect(fingerprint(...reports)).not.toBe(fingerprint(a, b));
+  });
+});
+
+describe('isWide', () => {
+  it('is told by the source, from the kind of the report', () => {
+    const source: typeof boxes.source = {
+      ...boxes.source,
+      slotOf: ({ group, kind }) =>
+        group === 'example.com' && kind === 'Box' ? { about: { kind, name: 'a' } } : undefined,
+    };
+    const objects = [
+      anObject('a'),
+      anObject('a', { resource: crate }),
+      anObject('a', { resource: { ...box, group: '' } }),
+    ];
+    expect(objects.map((object) => isWide(source, object))).toEqual([false, true, true]);
+    expect(isWide(boxes.source, anObject('a'))).toBe(true);
   });
 });
 

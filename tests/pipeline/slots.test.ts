@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { exceptionAnnotation, historyAnnotation, labels } from '../../shared/api/labels.ts';
-import type { KubernetesObject, Store } from '../../shared/function/stores.ts';
+import { type KubernetesObject, NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
 import { createWorld, kinds } from './slot-world.ts';
 
 const row = (id: string, more: object = {}) => ({ id, ...more });
@@ -500,5 +500,90 @@ describe('the pass', () => {
     await event(put('s', [], { about: undefined, namespace: 'two' }));
     await pass();
     expect(await reportOf()).toBe(slot);
+  });
+
+  describe('over a finding that two slots report', () => {
+    type World = ReturnType<typeof createWorld>;
+    const reportOf = async ({ store }: World) => {
+      const { items } = await store.read({ limit: 9 });
+      return items.find(({ spec }) => spec.rule === 'a')?.metadata.labels[labels.report];
+    };
+    const check = { kind: kinds.checks };
+
+    it.each<[string, string, string, string | undefined]>([
+      ['the later', '2026-03-01T10:00:00Z', '2026-03-01T11:00:00Z', 'a: check'],
+      ['the later', '2026-03-01T11:00:00Z', '2026-03-01T10:00:00Z', 'a: scan'],
+      ['always the same', '2026-03-01T10:00:00Z', '2026-03-01T10:00:00Z', undefined],
+    ])('shows what %s one says, in whatever order they came', async (_case, scanned, checked, expected) => {
+      const shown: (string | undefined)[] = [];
+      for (const isCheckFirst of [true, false]) {
+        const world = createWorld();
+        const scan = world.put('r', [row('a', { summary: 'scan', detectedAt: scanned })]);
+        const checkReport = world.put('s', [row('a', { summary: 'check', detectedAt: checked })], check);
+        for (const object of isCheckFirst ? [checkReport, scan] : [scan, checkReport]) await world.event(object);
+        await world.pass();
+        expect(await reportOf(world)).toBe('shared');
+        shown.push((await world.seen())[0]?.summary);
+      }
+      expect(shown).toEqual([expected ?? shown[0], expected ?? shown[0]]);
+    });
+
+    it('leaves it to both while one of them can not be read, and open when the other has it no longer', async () => {
+      const world = createWorld();
+      await world.event(world.put('r', [row('a')]));
+      await world.event(world.put('s', [row('a')], check));
+      world.put('r', [{}]);
+      await world.pass();
+      expect(await reportOf(world)).toBe('shared');
+      await world.event(world.put('s', [], check));
+      for (let pass = 0; pass < 2; pass += 1) {
+        world.later(61);
+        await world.pass();
+        expect(await world.states()).toEqual({ a: 'open', 'unreadable-object': 'open' });
+      }
+      world.put('r', []);
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'missing', 'unreadable-object': 'missing' });
+    });
+  });
+
+  it('says that a report is mended while another one of its slot is not', async () => {
+    const { put, pass, seen } = createWorld();
+    put('r', [{}]);
+    put('s', [{}]);
+    await pass();
+    put('r', [row('a')]);
+    await pass();
+    const own = (await seen()).filter(({ id }) => id === 'unreadable-object');
+    const states = own.map(({ summary = '', state }) => [summary.split(' ')[1], state]).sort();
+    expect(states).toEqual([
+      ['r', 'missing'],
+      ['s', 'open'],
+    ]);
+  });
+
+  it('deletes what the system namespace had to take once the namespace of it has it, too', async () => {
+    let isFull = true;
+    const wrap = (store: Store): Partial<Store> => ({
+      async create(object, signal) {
+        if (isFull && object.metadata.namespace === 'shop') throw new NamespaceRefusal('full');
+        return store.create(object, signal);
+      },
+    });
+    const { put, pass, seen, context, store } = createWorld({ wrap });
+    put('r', [row('a'), row('b')]);
+    await pass();
+    isFull = false;
+    const [copied] = (await store.read({ limit: 9 })).items.filter(({ spec }) => spec.rule === 'a');
+    if (!copied) throw new Error('not stored');
+    const metadata = { ...copied.metadata, namespace: 'shop' };
+    await store.create({ ...copied, metadata }, context.event.signal);
+    const { deleted, created, relabelled } = await pass();
+    expect([deleted, created, relabelled]).toEqual([[{ source: 'scanner', reason: 'copy', count: 1 }], [], {}]);
+    expect((await seen()).map(({ id, namespace, state }) => [id, namespace, state])).toEqual([
+      ['a', 'shop', 'open'],
+      ['b', 'zen-system', 'open'],
+    ]);
+    expect((await pass()).deleted).toEqual([]);
   });
 });
