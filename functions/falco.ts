@@ -96,6 +96,8 @@ export default defineSource<Alert, Settings>({
       path: '/falco/webhook',
       eventType,
       example: '{"rule":"Mine","priority":"Error"}',
+      // Its http_output has no option for headers, but its URL may hold a user and a password.
+      takesBasic: true,
       split: (body) => split(body, minimum),
       inFlight,
       senderRetries: false,
@@ -187,8 +189,7 @@ const fiveMinutes = 300_000;
 
 /** The alert's own time, unless that is ahead of its receipt: then a clock is wrong, and one would lead to any window. */
 function detectionTime(time: Alert['time'], receipt: string): string {
-  // More digits than nanoseconds are of no use, and not everything reads them.
-  const own = timeOf(time?.replace(/(\.\d{9})\d+/, '$1'), receipt);
+  const own = timeOf(time, receipt);
   return Date.parse(own) > Date.parse(receipt) + fiveMinutes ? receipt : own;
 }
 

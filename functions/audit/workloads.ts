@@ -26,9 +26,9 @@ function isWorkload({ resource, group }: Deed): boolean {
 }
 
 /** Whether the controller of a template makes what the template says. */
-export function isOfTemplate({ event, facts, verb, resource }: Deed): boolean {
-  const username = event.user?.username ?? '';
-  if (!templateControllers.includes(username)) return false;
+export function isOfTemplate(deed: Deed): boolean {
+  const { event, facts, verb, resource } = deed;
+  if (!isWorkload(deed) || !templateControllers.includes(event.user?.username ?? '')) return false;
   return verb !== 'create' || resource !== 'pods' || facts.owner !== undefined || facts.generateName !== undefined;
 }
 

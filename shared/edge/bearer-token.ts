@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type AccessOptions, linesOf } from '../function/access-options.ts';
 import { Refusal } from '../function/refusal.ts';
+import type { TokenPlaces } from '../function/triggers.ts';
 import { UserError } from '../function/user-error.ts';
 import { headerOf, type RequestHead } from './request-head.ts';
 
@@ -20,14 +21,14 @@ function isOneOf(tokens: readonly string[], given: string): boolean {
 }
 
 /** The tokens that are valid now: the file is read again once a second at most. Throws if it can't be read. */
-function createTokens({ tokens, tokenFile }: AccessOptions, now: () => number): () => readonly string[] {
+function createTokens({ tokens, tokenFile }: AccessOptions, elapsed: () => number): () => readonly string[] {
   if (tokenFile === undefined) return () => tokens;
   let fromFile: readonly string[] = [];
   let readAt = Number.NEGATIVE_INFINITY;
   return () => {
-    if (now() - readAt >= rereadMilliseconds) {
+    if (elapsed() - readAt >= rereadMilliseconds) {
       fromFile = linesOf(readFileSync(tokenFile, 'utf8'));
-      readAt = now();
+      readAt = elapsed();
     }
     return [...tokens, ...fromFile];
   };
@@ -44,25 +45,51 @@ function countTokens(tokenFile: string, read: () => readonly string[]): number {
 }
 
 /** Throws a Refusal 401. */
-type TokenCheck = (head: RequestHead, tokenHeader?: string) => void;
+type TokenCheck = (head: RequestHead, places: TokenPlaces) => void;
 
-function bearerOf(head: RequestHead): string | undefined {
-  return /^Bearer +([^\s]+) *$/i.exec(headerOf(head, 'authorization') ?? '')?.[1];
+/** The credentials of this scheme in the Authorization header. */
+function authorizationOf(head: RequestHead, scheme: 'Bearer' | 'Basic'): string | undefined {
+  const [, given, credentials] = /^(\S+) +(\S+) *$/.exec(headerOf(head, 'authorization') ?? '') ?? [];
+  return given?.toLowerCase() === scheme.toLowerCase() ? credentials : undefined;
+}
+
+function percentDecoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The password, and what it is if it was sent as it is written in a URL. */
+function passwordsOf(credentials: string | undefined): string[] {
+  const text = Buffer.from(credentials ?? '', 'base64').toString();
+  const at = text.indexOf(':');
+  const password = at < 0 ? '' : text.slice(at + 1);
+  return [password, percentDecoded(password) ?? ''];
+}
+
+function givenIn(head: RequestHead, { tokenHeader, takesBasic }: TokenPlaces): string[] {
+  const given = [
+    authorizationOf(head, 'Bearer') ?? (tokenHeader === undefined ? undefined : headerOf(head, tokenHeader)),
+    ...(takesBasic ? passwordsOf(authorizationOf(head, 'Basic')) : []),
+  ];
+  return given.filter((token): token is string => token !== undefined && token !== '');
 }
 
 /**
  * Throws a Refusal 401 unless the request has a valid token; `undefined` if none is required. Throws a UserError if the
  * token file can't be read, or holds no token.
  */
-export function createTokenCheck(options: AccessOptions, now: () => number): TokenCheck | undefined {
+export function createTokenCheck(options: AccessOptions, elapsed: () => number): TokenCheck | undefined {
   if (options.tokens.length === 0 && options.tokenFile === undefined) return undefined;
-  const validTokens = createTokens(options, now);
+  const validTokens = createTokens(options, elapsed);
   if (options.tokenFile !== undefined && countTokens(options.tokenFile, validTokens) === 0) {
     throw new UserError(`WEBHOOK_AUTH_TOKEN_FILE: ${options.tokenFile} holds no token`);
   }
-  return (head, tokenHeader) => {
-    const given = bearerOf(head) ?? (tokenHeader === undefined ? undefined : headerOf(head, tokenHeader));
-    if (given === undefined || !isOneOf(validTokens(), given)) {
+  return (head, places) => {
+    const valid = validTokens();
+    if (!givenIn(head, places).some((given) => isOneOf(valid, given))) {
       throw new Refusal(401, 'a valid Bearer token is required');
     }
   };

@@ -40,9 +40,22 @@ export function detailsOf(parts: Readonly<Record<string, unknown>>): Record<stri
   return details;
 }
 
-const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/;
+const rfc3339 = /^(\d{4}-\d\d-\d\d)[Tt]([01]\d|2[0-3])(:[0-5]\d:)([0-5]\d|60)(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 
-/** `value` if it is a time in RFC 3339 (with nanoseconds at most), else `fallback`. */
+/**
+ * A time in RFC 3339, as others can read it: not everything knows leap seconds, or reads more digits than nanoseconds.
+ * `undefined` if it is none, or no such day exists.
+ */
+export function readTime(value: string): string | undefined {
+  const [, day = '', hour, minute, second, fraction = '', zone = ''] = rfc3339.exec(value) ?? [];
+  // Date.parse takes the 30th of February for a day in March.
+  const midnight = Date.parse(`${day}T00:00:00Z`);
+  if (Number.isNaN(midnight) || !new Date(midnight).toISOString().startsWith(day)) return undefined;
+  const time = `${day}T${hour}${minute}${second === '60' ? '59' : second}${fraction.slice(0, 10)}${zone.toUpperCase()}`;
+  return Number.isNaN(Date.parse(time)) ? undefined : time;
+}
+
+/** `value` as `readTime` reads it, else `fallback`. */
 export function timeOf(value: unknown, fallback: string): string {
-  return typeof value === 'string' && rfc3339.test(value) && !Number.isNaN(Date.parse(value)) ? value : fallback;
+  return (typeof value === 'string' ? readTime(value) : undefined) ?? fallback;
 }

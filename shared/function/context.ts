@@ -19,10 +19,17 @@ export interface FunctionInfo {
   readonly takesMappedKinds: boolean;
 }
 
-/** A cache of names that exist in the store. It saves calls, and nothing depends on it. */
+/** A name that was in the store. */
+export interface KnownName {
+  readonly namespace: string;
+  /** Whether it was there a moment ago. Since then, somebody may have deleted it. */
+  readonly isRecent: boolean;
+}
+
+/** A cache of names that were in the store. It saves calls, and nothing depends on it. */
 export interface KnownNames {
-  /** The namespace where the name is; `undefined` if it is not known to exist. */
-  namespaceOf(name: string): string | undefined;
+  find(name: string): KnownName | undefined;
+  /** Notes that the name is in the store now. */
   add(name: string, namespace: string): void;
   delete(name: string): void;
 }
@@ -60,8 +67,8 @@ export interface Controllers {
 export interface Broker {
   /** Resolves once the Broker has taken the event; throws a Refusal 503 if it has not. */
   publish(event: CloudEvent, signal: AbortSignal): Promise<void>;
-  /** Sends an event to an address; resolves to the status of the response, or to 503 if there was none. */
-  sendTo(url: string, event: CloudEvent, signal: AbortSignal): Promise<number>;
+  /** Sends an event to an address; resolves to the status of the response, or to 503 if there was none within `limit` ms. */
+  sendTo(url: string, event: CloudEvent, signal: AbortSignal, limit: number): Promise<number>;
   /**
    * Whether a ready Trigger delivers events of this type to that function. Without one the Broker drops them.
    * `undefined` until that is known.
@@ -69,11 +76,26 @@ export interface Broker {
   isRouted(functionName: string, eventType: string): boolean | undefined;
 }
 
+/** A signal that aborts at a certain time, or when the one does that it was made from. */
+export interface Deadline {
+  readonly signal: AbortSignal;
+  /** Must be called when the work is over: until then everything that the signal leads to is kept in memory. */
+  clear(): void;
+}
+
 export interface Clock {
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, by this machine. */
   now(): number;
+  /** The earlier of this machine's clock and the API server's: by it, something is due. */
+  earliest(): number;
+  /** The later of the two: from it is reckoned how long something is kept. */
+  latest(): number;
+  /** Milliseconds by a clock that nobody sets: for waiting, and for how old something is that only this process knows. */
+  elapsed(): number;
   /** Resolves after this many milliseconds, or as soon as `signal` aborts. */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
+  /** A deadline this many milliseconds ahead, for work that `signal` ends anyway. */
+  deadline(milliseconds: number, signal: AbortSignal): Deadline;
 }
 
 /** The part of the context that belongs to the current event. */
@@ -99,10 +121,10 @@ export interface Context<Settings = unknown> {
   readonly controllers: Controllers;
   readonly clock: Clock;
   /**
-   * Takes one of `limit` slots for requests in flight under `key`. Returns its release function, or `undefined` if all
-   * are taken.
+   * Takes one of `limit` places for requests in flight under `key`. Resolves to the function that releases it. If all are
+   * taken, resolves to `undefined`: at once, or when `waiting` aborts before there is one.
    */
-  acquire(key: string, limit: number): (() => void) | undefined;
+  acquire(key: string, limit: number, waiting?: AbortSignal): Promise<(() => void) | undefined>;
   /**
    * Runs the work at most once in this many milliseconds, and never concurrently: calls that arrive in between wait for
    * the next run and share it. Resolves to `undefined` for all but the caller whose work was run.

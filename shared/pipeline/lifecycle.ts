@@ -1,5 +1,6 @@
 import { expiresAt, expiresLabel, labels, sharedSlot } from '../api/labels.ts';
 import type { Severity } from '../finding/severity.ts';
+import type { Context } from '../function/context.ts';
 import type { CommonSettings } from '../function/settings.ts';
 import type { Stored } from '../function/stores.ts';
 import { historyWith } from './history.ts';
@@ -44,9 +45,16 @@ export interface Reported {
 }
 
 export interface LifecycleOptions {
-  /** In milliseconds since 1970. */
+  /** In milliseconds since 1970, by the later of the clocks: what is kept is reckoned from it. */
   readonly now: number;
+  /** The same by the earlier of the clocks: it says what is due. */
+  readonly dueAt: number;
   readonly settings: LifecycleSettings;
+}
+
+/** What the lifecycle of an Observation goes by. */
+export function lifecycleOptions<Settings>({ clock, settings }: Context<Settings>): LifecycleOptions {
+  return { now: clock.latest(), dueAt: clock.earliest(), settings };
 }
 
 /** Always later than before, even if the clock of whoever wrote it was ahead of ours. */
@@ -165,7 +173,7 @@ function updateOf(stored: Pick<Stored, 'labels' | 'history'>, reported: Reported
 export function changeWhenUnreported(
   stored: Pick<Stored, 'labels' | 'history'>,
   leftOutFor: string | undefined,
-  { now, settings }: LifecycleOptions,
+  { now, dueAt, settings }: LifecycleOptions,
 ): Change | undefined {
   const state = stored.labels[labels.state];
   if (state !== 'open' && state !== 'missing') return undefined;
@@ -173,7 +181,7 @@ export function changeWhenUnreported(
   if (state === 'open') return changeTo('missing', stored, 'unreported', now);
   // Two concurrent passes, or an immediate retry of one, must not take a finding from open straight to resolved.
   const since = Number(stored.labels[labels.since] ?? 0);
-  return now - since >= passInterval(settings) / 2 ? changeTo('resolved', stored, 'unreported', now) : undefined;
+  return dueAt - since >= passInterval(settings) / 2 ? changeTo('resolved', stored, 'unreported', now) : undefined;
 }
 
 function changeTo(

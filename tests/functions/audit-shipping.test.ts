@@ -4,6 +4,7 @@ import audit from '../../functions/audit.ts';
 import { triggersOf } from '../../shared/function/definitions.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import { eventOf, findingsOf, podOf } from './audit-requests.ts';
+import { plantedCount, plantedRequests } from './planted-requests.ts';
 
 const settings = Object.assign({}, parseSettings({}, audit.settings, []));
 
@@ -29,6 +30,15 @@ const firehose = (...data: readonly string[]) => ({
   requestId: 'ed4acda5-034f-9f42-bba1-f29aea6d7d8f',
   timestamp: 1_578_090_901_599,
   records: data.map((one) => ({ data: one })),
+});
+
+/** A row of the table AKSAudit. */
+const row = (more: Readonly<Record<string, unknown>> = {}) => ({
+  ...{ Type: 'AKSAudit', AuditId: told.auditID, Level: 'Metadata', Stage: 'ResponseComplete', Verb: told.verb },
+  ...{ RequestUri: told.requestURI, User: told.user, UserAgent: told.userAgent, SourceIps: told.sourceIPs },
+  ...{ ObjectRef: told.objectRef, ResponseStatus: told.responseStatus, Annotations: told.annotations },
+  ...{ RequestReceivedTime: told.requestReceivedTimestamp, StageReceivedTime: told.stageTimestamp },
+  ...more,
 });
 
 const azure = (properties: unknown, category = 'kube-audit') => ({ category, operationName: 'x', properties });
@@ -67,6 +77,12 @@ describe('what a managed cluster ships', () => {
     ['AKS, with properties as text', azure(JSON.stringify({ log: text }))],
     ['AKS, with a log that is no text', azure({ log: told })],
     ['AKS, as Event Hubs has it', { records: [azure({ log: text })] }],
+    ['AKS, of a table', { records: [row()] }],
+    [
+      'AKS, of a table with objects as text',
+      row({ User: JSON.stringify(told.user), ObjectRef: JSON.stringify(told.objectRef) }),
+    ],
+    ['an event without an ID and a path', { ...told, auditID: undefined, requestURI: undefined }],
     ['Pub/Sub, of a log entry', { message: { data: base64(deletion), messageId: '1' }, subscription: 's' }],
     ['Pub/Sub, unwrapped', deletion],
   ])('is read: %s', (_case, body) => {
@@ -94,6 +110,7 @@ describe('what a managed cluster ships', () => {
     ['a test of CloudWatch', firehose(zipped(cloudWatch(['x'], { messageType: 'CONTROL_MESSAGE' })))],
     ['another stream of the log group', firehose(zipped(cloudWatch(['x'], { logStream: 'authenticator-0f' })))],
     ['another category', azure({ log: 'I0301 10:00:00' }, 'kube-controller-manager')],
+    ['another log of Azure', { category: 'Administrative', operationName: 'Microsoft.Compute/virtualMachines/write' }],
     [
       'another service',
       entry({ serviceName: 'container.googleapis.com', methodName: 'google.container.v1.ClusterManager.GetCluster' }),
@@ -157,6 +174,36 @@ describe('a log entry of GKE', () => {
     ['io.k8s.get', 'healthz', { authenticationInfo: { authoritySelector: 'system:anonymous' } }, undefined],
     ['io.k8s.get', 'livez/ping', { authenticationInfo: { principalEmail: 'system:anonymous' } }, undefined],
     ['io.k8s.get', 'apis/apps/v1', { authenticationInfo: { principalEmail: 'system:anonymous' } }, undefined],
+    [
+      'io.k8s.core.v1.healthz.get',
+      'core/v1/healthz',
+      { authenticationInfo: { principalEmail: 'system:anonymous' } },
+      undefined,
+    ],
+    ['io.k8s.readyz', '', { authenticationInfo: { principalEmail: 'system:anonymous' } }, undefined],
+    ['io.k8s.core.v1.pods.create', '', { request: podOf({ hostPID: true }) }, 'HIGH privileged-pod-creation'],
+    ['io.k8s.core.v1.namespaces.finalize.update', 'core/v1/namespaces/shop/finalize', {}, undefined],
+    [
+      'io.k8s.core.v1.pods.create',
+      'core/v1/namespaces/shop/pods/web',
+      { response: { status: 'Failure', code: 409 }, request: podOf({ hostPID: true }) },
+      undefined,
+    ],
+    [
+      'io.k8s.core.v1.pods.create',
+      'core/v1/namespaces/shop/pods/web',
+      { response: { status: 'Failure' }, request: podOf({ hostPID: true }) },
+      undefined,
+    ],
+    [
+      'io.k8s.core.v1.pods.create',
+      'core/v1/namespaces/shop/pods/web',
+      {
+        authenticationInfo: { principalEmail: 'service-1@container-engine-robot.iam.gserviceaccount.com' },
+        request: podOf({ hostPID: true }),
+      },
+      undefined,
+    ],
     ['io.k8s.get', 'logs', { authenticationInfo: { principalEmail: 'system:anonymous' } }, 'HIGH anonymous-access'],
     [
       'io.k8s.core.v1.pods.list',
@@ -173,45 +220,9 @@ describe('a log entry of GKE', () => {
 
 describe('100 planted secrets', () => {
   it('stay where they are', () => {
-    const secret = (index: number): string => `PLANTED-SECRET-${index}`;
-    const env = Array.from({ length: 30 }, (_, index) => ({ name: `E${index}`, value: secret(index) }));
-    const args = Array.from({ length: 20 }, (_, index) => `--token=${secret(30 + index)}`);
-    const annotations = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`a${index}`, secret(50 + index)]));
-    const data = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`k${index}`, secret(70 + index)]));
-    const pod = {
-      metadata: { name: 'web', annotations },
-      spec: {
-        hostPID: true,
-        containers: [{ name: 'web', env, args, command: ['sh', '-c', `PASSWORD=${secret(1)} run`] }],
-      },
-    };
-    const stored = { metadata: { name: 'x', annotations }, data, stringData: data };
-    const events = [
-      { ...eventOf({ by: 'eve', does: 'create pods shop/web', body: pod }), responseObject: pod },
-      { ...eventOf({ by: 'eve', does: 'create secrets shop/x', body: stored }), responseObject: stored },
-      {
-        ...eventOf({ by: 'eve', does: 'update configmaps kube-system/coredns', body: stored }),
-        responseObject: stored,
-      },
-      eventOf({
-        by: 'eve',
-        does: 'create namespaces shop',
-        body: { ...stored, metadata: { annotations, labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } } },
-      }),
-      eventOf({
-        by: 'eve',
-        does: 'get pods/exec shop/web',
-        query: `command=curl&command=-H&command=Authorization%3A+Bearer+${secret(2)}&command=--password&command=${secret(3)}`,
-      }),
-      eventOf({
-        by: 'eve',
-        does: 'get services/proxy shop/web',
-        path: '/api/v1/namespaces/shop/services/web/proxy/x',
-        query: `token=${secret(4)}`,
-      }),
-      eventOf({ by: 'eve', does: 'create serviceaccounts/token shop/x', result: { status: { token: secret(5) } } }),
-    ];
+    const events = plantedRequests();
     const { items } = split({ kind: 'EventList', items: events });
+    expect(new Set(JSON.stringify(events).match(/PLANTED-SECRET-\d+/g)).size).toBe(plantedCount);
     expect(items).toHaveLength(events.length);
     expect(JSON.stringify(items)).not.toContain('PLANTED-SECRET');
     expect(JSON.stringify(items.flatMap(({ data: sent }) => findingsOf(sent)))).not.toContain('PLANTED-SECRET');

@@ -10,6 +10,7 @@ import {
   versionOf,
   versionsOf,
 } from '../../shared/pipeline/slot.ts';
+import { createUnseen } from '../../shared/pipeline/unseen.ts';
 import { createTestContext } from './test-context.ts';
 import { anObject, box, boxes, crate, jar } from './test-sources.ts';
 
@@ -118,7 +119,7 @@ describe('listReports', () => {
     objects.all.push(anObject('a'), anObject('dying', { metadata: dying }), anObject('b', { namespace: 'pay' }));
     objects.all.push(anObject('j', { resource: jar, namespace: 'jars', metadata: tool }));
     const namesOf = async (namespace: string | undefined): Promise<readonly string[]> => {
-      const reports = await Array.fromAsync(listReports([box, inJars], namespace, context));
+      const reports = await Array.fromAsync(listReports([box, inJars], namespace, createUnseen([], context), context));
       return reports.map(({ metadata: { name } }) => name);
     };
     expect(await namesOf('shop')).toEqual(['a', 'j']);

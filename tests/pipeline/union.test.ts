@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Finding } from '../../shared/finding/finding.ts';
 import type { MergeFindings } from '../../shared/function/definitions.ts';
-import { Refusal } from '../../shared/function/refusal.ts';
+import { UnreadableFilter } from '../../shared/function/filter.ts';
 import { namedFinding } from '../../shared/pipeline/derive.ts';
 import type { Report } from '../../shared/pipeline/report.ts';
 import { unionOf } from '../../shared/pipeline/union.ts';
@@ -15,18 +15,25 @@ interface Said {
   readonly findings?: readonly Finding[];
   readonly accepted?: Readonly<Record<string, string>>;
   readonly leftOut?: Readonly<Record<string, string>>;
-  readonly fault?: Refusal;
+  readonly held?: readonly Finding[];
+  readonly isPartial?: boolean;
 }
 
 /** A report whose findings are named by their rules. */
-function reportOf(name: string, { created, findings = [], accepted = {}, leftOut = {}, fault }: Said): Report {
+function reportOf(name: string, said: Said): Report {
+  const { created, findings = [], accepted = {}, leftOut = {}, held = [], isPartial = false } = said;
   const systemNamespace = 'zen-system';
   return {
     object: anObject(name, { metadata: { creationTimestamp: created } }),
     findings: findings.map((finding) => namedFinding(finding.rule, finding, { systemNamespace })),
     leftOut: () => new Map(Object.entries(leftOut)),
     accepted: new Map(Object.entries(accepted)),
-    fault,
+    held: held.map((finding) => ({
+      named: namedFinding(finding.rule, finding, { systemNamespace }),
+      refusal: new UnreadableFilter('shop/f', true),
+    })),
+    fault: undefined,
+    isPartial,
   };
 }
 
@@ -85,9 +92,9 @@ describe('unionOf', () => {
     expect(unionOf(reports, merge, context).wanted.get('a')?.namespace).toBe('zen-system');
   });
 
-  it('holds all as soon as one report can not be read', () => {
+  it('holds all as soon as one report can not be read, or not all of it', () => {
     const good = reportOf('x', { findings: at(time, 'x') });
-    const bad = reportOf('y', { fault: new Refusal(422, 'unreadable') });
+    const bad = reportOf('y', { isPartial: true });
     for (const order of ordersOf([good, bad])) expect(unionOf(order, undefined, context).isHeld).toBe(true);
     expect(unionOf([good, good], undefined, context).isHeld).toBe(false);
     expect(unionOf([], undefined, context).isHeld).toBe(false);
@@ -104,9 +111,9 @@ describe('unionOf', () => {
     }
   });
 
-  it('knows what any of them leaves out, and a report that has a finding', () => {
-    const x = reportOf('x', { leftOut: { a: 'filtered' }, findings: [aFinding('c')] });
-    const y = reportOf('y', { leftOut: { b: 'passed' } });
+  it('knows what any of them leaves out or can not judge, and a report that has a finding', () => {
+    const x = reportOf('x', { leftOut: { a: 'filtered' }, findings: [aFinding('c')], held: [aFinding('d')] });
+    const y = reportOf('y', { leftOut: { b: 'passed' }, held: [aFinding('e')] });
     const union = unionOf([x, y], undefined, context);
     for (let asked = 0; asked < 2; asked += 1) {
       expect([...union.leftOut()]).toEqual([
@@ -114,6 +121,7 @@ describe('unionOf', () => {
         ['b', 'passed'],
       ]);
     }
+    expect([...union.held.keys()]).toEqual(['d', 'e']);
     expect(union.reportOf('c')).toBe(x);
     expect(union.reportOf('a')).toBeUndefined();
   });
