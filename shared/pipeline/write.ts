@@ -92,7 +92,7 @@ export function concernsOne(error: unknown): error is NamespaceRefusal | Refusal
  * else.
  */
 export async function unlessRefused(
-  namespace: string,
+  namespace: string | undefined,
   { event }: Pick<Context, 'event'>,
   work: () => Promise<unknown>,
 ): Promise<void> {

@@ -261,7 +261,18 @@ describe('what a change says', () => {
       withFacts: false,
       kind: 'shared',
     });
-    expect(changed({ ...open, [labels.report]: 'a' }, { slot: 'a' })).toBeUndefined();
+    for (const slot of ['a', undefined]) {
+      expect(changed({ ...open, [labels.report]: 'a' }, { ...(slot && { slot }) })).toBeUndefined();
+    }
+  });
+
+  it.each(['a', 'shared', undefined])('renews a finding of its slot, and says nothing else of it: %s', (slot) => {
+    const due = { ...finding('open', now - day, now), [labels.report]: slot ?? 'a' };
+    expect(changed(due, { ...(slot && { slot }) })).toEqual({
+      labels: { [labels.expires]: expiresLabel(now + 7 * day) },
+      withFacts: false,
+      kind: 'renewed',
+    });
   });
 
   it('is always later than the last one, even if the clock of whoever made that was ahead', () => {

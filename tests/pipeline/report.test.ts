@@ -3,9 +3,9 @@ import * as z from 'zod';
 import type { Normalized } from '../../shared/finding/finding.ts';
 import type { SourceDefinition } from '../../shared/function/definitions.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
-import { readReport } from '../../shared/pipeline/report.ts';
+import { readReport, reportedByOf } from '../../shared/pipeline/report.ts';
 import { createTestContext, tallied } from './test-context.ts';
-import { aFinding, anObject, boxes } from './test-sources.ts';
+import { aFinding, anObject, boxes, crate, jar } from './test-sources.ts';
 
 const time = '2026-03-01T12:00:00Z';
 const badRow = { path: 'data.rows[0]', message: 'is missing' };
@@ -33,6 +33,16 @@ async function read(outcome: Normalized | Error) {
   return { report: reports[0], skipped };
 }
 
+describe('reportedByOf', () => {
+  it.each([
+    [anObject('a'), 'shop/Box.example.com'],
+    [anObject('a', { resource: crate }), '/Crate.example.com'],
+    [anObject('a', { resource: jar }), 'shop/Jar'],
+  ])('of %j is %s', (object, text) => {
+    expect(reportedByOf(object)).toBe(text);
+  });
+});
+
 describe('readReport', () => {
   it.each<[string, Error]>([
     ['not like this: data.x why', new Refusal(422, 'not like this', { path: 'data.x', cause: 'why' })],
@@ -45,8 +55,24 @@ describe('readReport', () => {
   ])('says why an object can not be read: %s', async (reason, error) => {
     const { report, skipped } = await read(error);
     expect(report?.findings.map(({ finding: { details } }) => details.message)).toEqual([reason]);
-    expect(report?.fault).toMatchObject({ status: 422 });
+    expect(report).toMatchObject({ fault: { status: 422 }, held: [], isPartial: true });
+    expect([report?.leftOut().size, report?.accepted.size, report?.held.length]).toEqual([0, 0, 0]);
     expect(skipped).toEqual({ unreadable: 1 });
+  });
+
+  it.each<[string, Normalized, boolean]>([
+    ['all of it is read', { findings: [aFinding('a')], skipped: {} }, false],
+    ['a row is bad', { findings: [], skipped: {}, badRows: [badRow] }, true],
+    ['the source says that there may be more', { findings: [], skipped: {}, isPartial: true }, true],
+  ])('knows whether an object may report more: %s', async (_case, normalized, isPartial) => {
+    expect((await read(normalized)).report?.isPartial).toBe(isPartial);
+  });
+
+  it('drops what is about zen-watcher itself', async () => {
+    const own = { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'o' };
+    const { report } = await read({ findings: [aFinding('a', { resource: own }), aFinding('b')], skipped: {} });
+    expect(report?.findings.map(({ finding }) => finding.rule)).toEqual(['b']);
+    expect([...(report?.leftOut().values() ?? [])]).toEqual(['filtered']);
   });
 
   it('throws what is not the fault of the object', async () => {
