@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { exceptionAnnotation, historyAnnotation, labels } from '../../shared/api/labels.ts';
+import type { Filter } from '../../shared/function/filter.ts';
+import { Refusal } from '../../shared/function/refusal.ts';
 import { type KubernetesObject, NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
 import { createWorld, kinds } from './slot-world.ts';
 
@@ -487,19 +489,106 @@ describe('the pass', () => {
     expect(await states()).toEqual({ a: 'missing' });
   });
 
-  it('gives a shared finding back to the slot that is left', async () => {
-    const { put, event, pass, store } = createWorld();
-    await event(put('r', [row('a', { namespace: 'apps' })], { about: undefined, namespace: 'one' }));
-    const [first] = (await store.read({ limit: 1 })).items;
-    const slot = first?.metadata.labels[labels.report];
-    await event(put('s', [row('a', { namespace: 'apps' })], { about: undefined, namespace: 'two' }));
-    const reportOf = async () => (await store.read({ limit: 1 })).items[0]?.metadata.labels[labels.report];
-    expect(await reportOf()).toBe('shared');
+  it.each([['apps'], [undefined]])(
+    'gives a shared finding back to the slot that is left, in namespace %s',
+    async (own) => {
+      const { put, event, pass, store, seen } = createWorld();
+      const a = row('a', { ...(own && { namespace: own }) });
+      await event(put('r', [a], { about: undefined, namespace: 'one' }));
+      const [first] = (await store.read({ limit: 1 })).items;
+      const slot = first?.metadata.labels[labels.report];
+      await event(put('s', [a], { about: undefined, namespace: 'two' }));
+      const reportOf = async () => (await store.read({ limit: 1 })).items[0]?.metadata.labels[labels.report];
+      expect(await reportOf()).toBe('shared');
+      await pass();
+      expect(await reportOf()).toBe('shared');
+      put('s', [{ ...a, summary: 'new', detectedAt: '2026-03-01T11:00:00Z' }], { about: undefined, namespace: 'two' });
+      await pass();
+      expect(await seen()).toMatchObject([{ namespace: own ?? 'zen-system', state: 'open', summary: 'a: new' }]);
+      await event(put('s', [], { about: undefined, namespace: 'two' }));
+      await pass();
+      expect(await reportOf()).toBe(slot);
+      put('r', [], { about: undefined, namespace: 'one' });
+      await pass();
+      expect(await seen()).toMatchObject([{ state: 'missing' }]);
+    },
+  );
+
+  it('tells what is gone from what another report leaves out', async () => {
+    const filter: Filter = ({ severity }) => (severity === 'LOW' ? 'min_severity' : undefined);
+    const { put, event, pass, states } = createWorld({ context: { filter } });
+    await event(put('r', [row('a', { namespace: 'apps' })]));
+    put('s', [row('a', { namespace: 'apps', severity: 'low' })], { about: undefined });
+    put('r', []);
     await pass();
-    expect(await reportOf()).toBe('shared');
-    await event(put('s', [], { about: undefined, namespace: 'two' }));
-    await pass();
-    expect(await reportOf()).toBe(slot);
+    expect(await states()).toEqual({ a: 'missing' });
+  });
+
+  describe('while reports change', () => {
+    /** Does something once, before the call of this name that is the given one of them. */
+    function once({ beforeCalls }: ReturnType<typeof createWorld>, name: string, at: number, does: () => void): void {
+      let calls = 0;
+      beforeCalls(async (call) => {
+        if (call !== name) return;
+        calls += 1;
+        if (calls === at) does();
+      });
+    }
+
+    it('stores what comes while they are read', async () => {
+      const world = createWorld();
+      world.put('r', [row('a')]);
+      await world.pass();
+      once(world, 'list Scan', 1, () => world.put('r', [row('a'), row('b')]));
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'open', b: 'open' });
+    });
+
+    it('ends well if all reports of a slot go, and says so the next time', async () => {
+      const world = createWorld();
+      world.put('r', [row('a')]);
+      once(world, 'metadata Scan', 2, () => world.remove('r'));
+      await world.pass();
+      world.beforeCalls(undefined);
+      expect(await world.states()).toEqual({ a: 'open' });
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'missing' });
+    });
+
+    it('opens again what comes back while it is marked as missing', async () => {
+      const world = createWorld();
+      await world.event(world.put('r', [row('a')]));
+      world.remove('r');
+      once(world, 'patch', 1, () => world.put('r', [row('a')]));
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'open' });
+    });
+
+    it('leaves open what comes back of a finding that two slots have reported', async () => {
+      const world = createWorld();
+      await world.event(world.put('r', [row('a')]));
+      await world.event(world.put('s', [row('a')], { kind: kinds.checks }));
+      world.put('r', []);
+      world.put('s', [], { kind: kinds.checks });
+      once(world, 'metadata Scan', 2, () => world.put('r', [row('a')]));
+      expect((await world.pass()).relabelled).toEqual({});
+      expect(await world.states()).toEqual({ a: 'open' });
+      world.beforeCalls(undefined);
+      world.put('r', []);
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'missing' });
+    });
+
+    it('marks nothing as missing if they can not be listed once more', async () => {
+      const world = createWorld();
+      await world.event(world.put('r', [row('a')]));
+      world.remove('r');
+      once(world, 'metadata Scan', 2, () => {
+        throw new Refusal(503, 'away');
+      });
+      await expect(world.pass()).rejects.toMatchObject({ status: 503, message: 'away' });
+      expect(await world.states()).toEqual({ a: 'open' });
+    });
   });
 
   describe('over a finding that two slots report', () => {
@@ -511,16 +600,18 @@ describe('the pass', () => {
     const check = { kind: kinds.checks };
 
     it.each<[string, string, string, string | undefined]>([
-      ['the later', '2026-03-01T10:00:00Z', '2026-03-01T11:00:00Z', 'a: check'],
-      ['the later', '2026-03-01T11:00:00Z', '2026-03-01T10:00:00Z', 'a: scan'],
+      ['the later', '2026-03-01T10:00:00Z', '2026-03-01T11:00:00Z', 'a: api'],
+      ['the later', '2026-03-01T11:00:00Z', '2026-03-01T10:00:00Z', 'a: web'],
       ['always the same', '2026-03-01T10:00:00Z', '2026-03-01T10:00:00Z', undefined],
-    ])('shows what %s one says, in whatever order they came', async (_case, scanned, checked, expected) => {
+    ])('shows what %s one says, in whatever order they came', async (_case, one, other, expected) => {
       const shown: (string | undefined)[] = [];
-      for (const isCheckFirst of [true, false]) {
+      const reports = [
+        ['web', row('a', { namespace: 'apps', summary: 'web', detectedAt: one })],
+        ['api', row('a', { namespace: 'apps', summary: 'api', detectedAt: other })],
+      ] as const;
+      for (const order of [reports, reports.toReversed()]) {
         const world = createWorld();
-        const scan = world.put('r', [row('a', { summary: 'scan', detectedAt: scanned })]);
-        const checkReport = world.put('s', [row('a', { summary: 'check', detectedAt: checked })], check);
-        for (const object of isCheckFirst ? [checkReport, scan] : [scan, checkReport]) await world.event(object);
+        for (const [name, said] of order) await world.event(world.put(name, [said], { about: `Deployment/${name}` }));
         await world.pass();
         expect(await reportOf(world)).toBe('shared');
         shown.push((await world.seen())[0]?.summary);
