@@ -92,7 +92,9 @@ async function settleShared<Data, Settings>({
     const stored = sharedStored.get(name);
     if (!newest || !stored || [...by.keys()].some((label) => changed.has(label))) continue;
     const [label, named] = newest;
-    const slot = by.size === 1 && held.size === 0 && !unseen.mayReport(stored) ? label : sharedSlot;
+    // A slot that has changed since may report it again.
+    const isAlone = by.size === 1 && held.size === 0 && changed.size === 0 && !unseen.mayReport(stored);
+    const slot = isAlone ? label : sharedSlot;
     const isHeld = [...by.keys()].some((one) => held.has(one));
     await changeShared(stored, named, { writer: { source: source.name, slot }, isHeld, context });
   }

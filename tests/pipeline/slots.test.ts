@@ -579,6 +579,21 @@ describe('the pass', () => {
       expect(await world.states()).toEqual({ a: 'missing' });
     });
 
+    it('leaves to two slots what one of them had no longer when it was read, and has again', async () => {
+      const world = createWorld();
+      const check = { kind: kinds.checks };
+      await world.event(world.put('r', [row('a')]));
+      await world.event(world.put('s', [row('a')], check));
+      world.put('s', [], check);
+      once(world, 'metadata Scan', 2, () => world.put('s', [row('a')], check));
+      await world.pass();
+      world.beforeCalls(undefined);
+      await world.event(world.put('r', []));
+      expect(await world.states()).toEqual({ a: 'open' });
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'open' });
+    });
+
     it('marks nothing as missing if they can not be listed once more', async () => {
       const world = createWorld();
       await world.event(world.put('r', [row('a')]));
