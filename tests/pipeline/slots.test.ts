@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { exceptionAnnotation, historyAnnotation, labels } from '../../shared/api/labels.ts';
-import type { Filter } from '../../shared/function/filter.ts';
+import { type Filter, UnreadableFilter } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { type KubernetesObject, NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
 import { createWorld, kinds } from './slot-world.ts';
@@ -357,6 +357,18 @@ describe('what the tool itself has accepted', () => {
     expect(reasons).toEqual(['unaccepted', 'accepted']);
   });
 
+  it('stays open in the system namespace, too', async () => {
+    const world = createWorld();
+    const ofNode = { kind: kinds.clusterScans, about: 'Node/n' };
+    world.put('n', [row('a')], ofNode);
+    await world.pass();
+    world.put('n', [accepted], ofNode);
+    for (let pass = 0; pass < 2; pass += 1) {
+      await world.pass();
+      expect(await acceptance(world)).toEqual([['open', 'forever', 'shop/because']]);
+    }
+  });
+
   it('is not created, and not opened', async () => {
     const world = createWorld();
     await world.event(world.put('r', [accepted]));
@@ -524,6 +536,26 @@ describe('the pass', () => {
     expect(await states()).toEqual({ a: 'missing' });
   });
 
+  it.each([['aaa'], ['zzz'], [undefined]])(
+    'leaves open what a filter that can not be read keeps from being judged, in namespace %s',
+    async (namespace) => {
+      let isReadable = true;
+      const filter: Filter = () => {
+        if (!isReadable) throw new UnreadableFilter('shop/f', true);
+        return undefined;
+      };
+      const { put, pass, states, later } = createWorld({ context: { filter } });
+      put('r', [row('a', { ...(namespace && { namespace }) })], { about: undefined });
+      await pass();
+      isReadable = false;
+      for (let passes = 0; passes < 2; passes += 1) {
+        later(61);
+        expect((await pass()).warnings).toEqual(['an ObservationFilter can not be read: shop/f']);
+        expect(await states()).toEqual({ a: 'open' });
+      }
+    },
+  );
+
   describe('while reports change', () => {
     /** Does something once, before the call of this name that is the given one of them. */
     function once({ beforeCalls }: ReturnType<typeof createWorld>, name: string, at: number, does: () => void): void {
@@ -538,7 +570,6 @@ describe('the pass', () => {
     it('stores what comes while they are read', async () => {
       const world = createWorld();
       world.put('r', [row('a')]);
-      await world.pass();
       once(world, 'list Scan', 1, () => world.put('r', [row('a'), row('b')]));
       await world.pass();
       expect(await world.states()).toEqual({ a: 'open', b: 'open' });
@@ -592,6 +623,50 @@ describe('the pass', () => {
       expect(await world.states()).toEqual({ a: 'open' });
       await world.pass();
       expect(await world.states()).toEqual({ a: 'open' });
+    });
+
+    it('marks as missing what no report has, whichever others change', async () => {
+      const world = createWorld();
+      world.put('r', [row('a')]);
+      world.put('s', [row('b')], { about: 'Deployment/api' });
+      await world.pass();
+      world.put('r', []);
+      once(world, 'metadata Scan', 2, () => world.put('s', [row('b'), row('c')], { about: 'Deployment/api' }));
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'missing', b: 'open', c: 'open' });
+    });
+
+    it('writes of a finding that two slots report nothing that neither says any more', async () => {
+      const world = createWorld();
+      const say = (name: string, summary: string) =>
+        world.put(name, [row('a', { namespace: 'apps', summary })], { about: `Deployment/${name}` });
+      for (const name of ['web', 'api']) await world.event(say(name, 'one'));
+      await world.pass();
+      for (const name of ['web', 'api']) say(name, 'two');
+      once(world, 'metadata Scan', 2, () => say('api', 'three'));
+      await world.pass();
+      expect((await world.seen())[0]?.summary).toBe('a: one');
+      say('web', 'three');
+      await world.pass();
+      expect((await world.seen())[0]?.summary).toBe('a: three');
+    });
+
+    it.each<[string, Error, object]>([
+      ['that nothing can take', new NamespaceRefusal('full'), { status: 503, message: 'the system namespace is full' }],
+      ['that is invalid', new Refusal(422, 'invalid'), { created: [{ category: 'operations', count: 1 }] }],
+    ])('fails if one comes %s, unless it can be recorded', async (_case, fault, outcome) => {
+      const wrap = (store: Store): Partial<Store> => ({
+        async create(object, signal) {
+          if (object.spec.rule === 'a') throw fault;
+          return store.create(object, signal);
+        },
+      });
+      const world = createWorld({ wrap });
+      world.put('s', [row('b')], { about: 'Deployment/api' });
+      await world.pass();
+      world.put('s', [], { about: 'Deployment/api' });
+      once(world, 'metadata Scan', 2, () => world.put('r', [row('a')]));
+      expect(await world.pass().catch((error: unknown) => error)).toMatchObject(outcome);
     });
 
     it('marks nothing as missing if they can not be listed once more', async () => {
