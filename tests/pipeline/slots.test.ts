@@ -3,6 +3,7 @@ import { exceptionAnnotation, historyAnnotation, labels } from '../../shared/api
 import { type Filter, UnreadableFilter } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { type KubernetesObject, NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
+import { settle } from './passing-time.ts';
 import { createWorld, kinds } from './slot-world.ts';
 
 const row = (id: string, more: object = {}) => ({ id, ...more });
@@ -536,15 +537,26 @@ describe('the pass', () => {
     expect(await states()).toEqual({ a: 'missing' });
   });
 
-  it.each([['aaa'], ['zzz'], [undefined]])(
-    'leaves open what a filter that can not be read keeps from being judged, in namespace %s',
-    async (namespace) => {
+  it.each([
+    ['aaa', false],
+    ['zzz', false],
+    [undefined, false],
+    ['zzz', true],
+  ])(
+    'leaves open what a filter that can not be read keeps from being judged, in namespace %s (full: %s)',
+    async (namespace, isFull) => {
       let isReadable = true;
+      const wrap = (store: Store): Partial<Store> => ({
+        async create(object, signal) {
+          if (isFull && object.metadata.namespace === namespace) throw new NamespaceRefusal('full');
+          return store.create(object, signal);
+        },
+      });
       const filter: Filter = () => {
         if (!isReadable) throw new UnreadableFilter('shop/f', true);
         return undefined;
       };
-      const { put, pass, states, later } = createWorld({ context: { filter } });
+      const { put, pass, states, later } = createWorld({ context: { filter }, wrap });
       put('r', [row('a', { ...(namespace && { namespace }) })], { about: undefined });
       await pass();
       isReadable = false;
@@ -563,7 +575,10 @@ describe('the pass', () => {
       beforeCalls(async (call) => {
         if (call !== name) return;
         calls += 1;
-        if (calls === at) does();
+        if (calls !== at) return;
+        // Lists that have begun are read first.
+        await settle();
+        does();
       });
     }
 
