@@ -44,8 +44,8 @@ export interface Pass<Data, Settings> {
   /** Which slots report a finding that is shared, by its name and their labels. */
   readonly sharedBy: ReadonlyMap<string, ReadonlyMap<string, NamedFinding>>;
   noteShared(label: string, named: NamedFinding): void;
-  /** Which reports each slot had, to be compared at the end. */
-  readonly fingerprints: Map<string, string>;
+  /** Which reports each slot had, to be compared at the end; `undefined` if they are gone. */
+  readonly fingerprints: Map<string, string | undefined>;
   /** Whether anything was written from what was listed. */
   hasWritten: boolean;
   /** Slots whose reports changed while they were read. */

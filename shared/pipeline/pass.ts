@@ -206,7 +206,5 @@ export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context:
     if (stored.labels[labels.state] === undefined || !isOrphan(stored)) continue;
     if (changeWhenUnreported(stored, undefined, options)) orphans.push(stored);
   }
-  await forEachConcurrently(orphans, callsInFlight, (stored) =>
-    changeUnreported(stored, undefined, stored.labels[labels.source] ?? '', context),
-  );
+  await forEachConcurrently(orphans, callsInFlight, (stored) => changeUnreported(stored, undefined, context));
 }

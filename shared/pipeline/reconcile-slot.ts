@@ -118,14 +118,14 @@ async function writeUnion<Data, Settings>(
   unseen: Unseen,
   options: SlotOptions<Data, Settings>,
 ): Promise<{ readonly hasWritten: boolean; readonly refusal: Refusal | undefined }> {
-  const { source, context } = options;
+  const { context } = options;
   const outcome = await writeSlot(contentsOf(union, stored, options), context);
   const leftOut = union.leftOut();
   // What is left out is the pass's, and so is what has been missing for long enough.
   const missing = outcome.unreported.filter(
     (one) => one.labels[labels.state] === 'open' && !leftOut.has(one.ref.name) && !unseen.mayReport(one),
   );
-  await forEachConcurrently(missing, callsInFlight, (one) => changeUnreported(one, undefined, source.name, context));
+  await forEachConcurrently(missing, callsInFlight, (one) => changeUnreported(one, undefined, context));
   return { hasWritten: outcome.hasWritten || missing.length > 0, refusal: faultOf(outcome.unwritten) };
 }
 

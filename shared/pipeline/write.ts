@@ -1,4 +1,4 @@
-import { type Observation, observationOf } from '../api/observation.ts';
+import { type NewObservation, observationOf } from '../api/observation.ts';
 import type { ResourceRef } from '../finding/finding.ts';
 import { maskFinding } from '../finding/mask-finding.ts';
 import type { Context } from '../function/context.ts';
@@ -55,7 +55,7 @@ export function shape<Settings>(
     controller,
   }: Pick<Writer, 'source' | 'slot' | 'reportedBy'> & { readonly controller: ResourceRef | undefined },
   { settings, clock, event }: Context<Settings>,
-): Observation {
+): NewObservation {
   const now = clock.latest();
   return observationOf(settings.MASK_SECRETS ? maskFinding(named.finding) : named.finding, {
     source,
@@ -96,7 +96,7 @@ export function concernsOne(error: unknown): error is NamespaceRefusal | Refusal
  * else.
  */
 export async function unlessRefused(
-  namespace: string,
+  namespace: string | undefined,
   { event }: Pick<Context, 'event'>,
   work: () => Promise<unknown>,
 ): Promise<void> {
