@@ -93,6 +93,12 @@ export function findingOf(sample: Sample, environment: Environment = {}): Findin
   return findingsOf(eventOf(sample), environment)[0];
 }
 
+/** What is said of a request: `HIGH secret-read: eve listed Secrets in shop`; nothing if nobody needs to know. */
+export function told(sample: Sample, environment: Environment = {}): string | undefined {
+  const finding = findingOf(sample, environment);
+  return finding && `${finding.severity} ${finding.rule}: ${finding.summary}`;
+}
+
 const container = (extra: Readonly<Record<string, unknown>> = {}) => ({ name: 'web', image: 'web:1', ...extra });
 
 /** A Pod with one container, or what of it is given. */
