@@ -353,18 +353,13 @@ describe('what a result is about', () => {
     const owner = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' };
     expect(
       kyverno.source.slotOf?.(
-        { group: '', versions: [], kind: 'PolicyReport', plural: '', namespaced: true },
+        { group: 'wgpolicyk8s.io', kind: 'PolicyReport' },
         { name: 'r', namespace: 'shop', ownerReferences: [{ ...owner, uid: 'x' }] },
       ),
     ).toEqual({
       about: { ...owner, namespace: 'shop' },
     });
-    expect(
-      kyverno.source.slotOf?.(
-        { group: '', versions: [], kind: 'PolicyReport', plural: '', namespaced: true },
-        { name: 'r' },
-      ),
-    ).toBeUndefined();
+    expect(kyverno.source.slotOf?.({ group: 'wgpolicyk8s.io', kind: 'PolicyReport' }, { name: 'r' })).toBeUndefined();
   });
 });
 
