@@ -354,7 +354,7 @@ describe('what a result is about', () => {
     expect(
       kyverno.source.slotOf?.(
         { group: 'wgpolicyk8s.io', kind: 'PolicyReport' },
-        { name: 'r', namespace: 'shop', ownerReferences: [{ ...owner, uid: 'x' }] },
+        { name: 'r', namespace: 'shop', ownerReferences: [owner] },
       ),
     ).toEqual({
       about: { ...owner, namespace: 'shop' },
