@@ -187,8 +187,7 @@ const fiveMinutes = 300_000;
 
 /** The alert's own time, unless that is ahead of its receipt: then a clock is wrong, and one would lead to any window. */
 function detectionTime(time: Alert['time'], receipt: string): string {
-  // More digits than nanoseconds are of no use, and not everything reads them.
-  const own = timeOf(time?.replace(/(\.\d{9})\d+/, '$1'), receipt);
+  const own = timeOf(time, receipt);
   return Date.parse(own) > Date.parse(receipt) + fiveMinutes ? receipt : own;
 }
 

@@ -3,6 +3,7 @@ import { accepted, type Condition, refused } from '../shared/api/condition.ts';
 import { group } from '../shared/api/group.ts';
 import { configMaps, type KindSelector, selectIn } from '../shared/api/kind-selector.ts';
 import { filterRules, filterSpec, observationFilters, sourceName } from '../shared/api/observation-filter.ts';
+import { leftOutCondition } from '../shared/function/bounded-objects.ts';
 import type { Context } from '../shared/function/context.ts';
 import { defineTask, observationWrites } from '../shared/function/definitions.ts';
 import { parseJson } from '../shared/function/json.ts';
@@ -11,6 +12,7 @@ import type { CommonSettings } from '../shared/function/settings.ts';
 import type { KubernetesObject, ObjectRef } from '../shared/function/stores.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 import { setConditions } from '../shared/pipeline/conditions.ts';
+import { listConfiguration } from '../shared/pipeline/list-configuration.ts';
 import type { OperationsReport } from '../shared/pipeline/operations.ts';
 import { settleOperations } from '../shared/pipeline/settle-operations.ts';
 
@@ -169,6 +171,8 @@ function invalidConfiguration(
 }
 
 function conditionOf(filter: KubernetesObject): Condition {
+  const leftOut = leftOutCondition(filter);
+  if (leftOut) return leftOut;
   const parsed = withSpec.safeParse(filter);
   if (parsed.success) return accepted;
   const { field, message } = faultyField(parsed.error);
@@ -177,13 +181,7 @@ function conditionOf(filter: KubernetesObject): Condition {
 
 /** Sets the condition Accepted of each ObservationFilter, since an invalid one stops its source. */
 async function judgeAll(context: Context<Settings>): Promise<void> {
-  const { cluster, settings, event } = context;
-  const judge = async (filter: KubernetesObject): Promise<void> => {
-    await setConditions(observationFilters, filter, [conditionOf(filter)], context);
-  };
-  await forEachConcurrently(
-    cluster.objects.list(observationFilters, settings.WATCH_NAMESPACE, event.signal),
-    callsInFlight,
-    judge,
+  await forEachConcurrently(await listConfiguration(observationFilters, context), callsInFlight, (filter) =>
+    setConditions(observationFilters, filter, [conditionOf(filter)], context),
   );
 }

@@ -1,63 +1,100 @@
 import * as z from 'zod';
 import { group } from '../shared/api/group.ts';
-import { expiresAt, labels } from '../shared/api/labels.ts';
-import { severities } from '../shared/finding/severity.ts';
+import { ingesters } from '../shared/api/ingester.ts';
+import { expiresAt, labels, outboxLabel } from '../shared/api/labels.ts';
+import { observationMappings } from '../shared/api/observation-mapping.ts';
 import type { Context } from '../shared/function/context.ts';
-import { boundLabel, createCounts } from '../shared/function/count-rows.ts';
 import { defineTask } from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
-import { integer } from '../shared/function/settings.ts';
 import type { Stored, StoredRef } from '../shared/function/stores.ts';
-import type { Collection } from '../shared/function/tally.ts';
-import { forEachConcurrently } from '../shared/pipeline/concurrency.ts';
+import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
+import { eventCopies } from '../shared/pipeline/event-copies.ts';
+import { mappingKinds, namedSource } from '../shared/rules/accepted-mappings.ts';
+import { type Census, createCensus } from './gc/census.ts';
+import { createSpares, inRemovalOrder, type Spare } from './gc/removal-order.ts';
 
 /** Measured: deletes are fastest with this many in flight on a real API server. */
 const deletesInFlight = 16;
 
-const settingsSchema = z.object({ MAX_OBSERVATIONS: integer(1, 100_000_000).default(200_000) });
+/** How many are deleted before they are counted again, at most. */
+const mostAtOnce = 500;
+
+const hour = 3_600_000;
+
+/**
+ * Deletes expired Observations. Above nine tenths of MAX_OBSERVATIONS it deletes down to four fifths, what matters least
+ * first (`removal-order.ts`); but never open findings that are more than LOW, which the next pass would only write again.
+ * Counts what is left.
+ */
+export default defineTask({
+  name: 'gc',
+  triggers: ({ GC_INTERVAL_MINUTES: minutes }) => [{ type: 'PingSource', minutes }],
+  settings: z.object({}),
+  permissions: [
+    { group, resources: ['observations'], verbs: ['list', 'get', 'delete'] },
+    { group, resources: [ingesters.plural, observationMappings.plural], verbs: ['list'] },
+  ],
+  seesOthers: true,
+  async handle(_event, context) {
+    const isDone = await context.coalesce(0, async () => {
+      await collect(context);
+      return true;
+    });
+    if (!isDone) context.event.tally.skipped('coalesced');
+  },
+});
+
+async function collect(context: Context): Promise<void> {
+  const census = createCensus(context);
+  try {
+    // Labels tell what has expired, so the rest can be counted at the same time.
+    const removal = forEachConcurrently(expired(context), deletesInFlight, (one) =>
+      remove(one, 'ttl', census, context),
+    );
+    // Wait for both even if one fails, since what is deleted must be counted.
+    const [counted, removed] = await Promise.allSettled([countLive(census, context), removal]);
+    if (removed.status === 'rejected') throw removed.reason;
+    if (counted.status === 'rejected') throw counted.reason;
+    const { count, unlabelled } = counted.value;
+    await forEachConcurrently(unlabelled, callsInFlight, (ref) => removeBySpec(ref, census, context));
+    await forEachConcurrently(copies(context), deletesInFlight, (one) => remove(one, 'copy', census, context));
+    if (isTooMany(count, context)) await enforceLimit(census, context);
+  } catch (error) {
+    census.fail('list', error);
+  }
+  const { errors } = census.end();
+  if (errors.length > 0) throw new Refusal(503, 'the garbage collection is incomplete');
+}
 
 interface ToDelete {
   readonly ref: StoredRef;
   readonly source: string;
-  readonly reason: 'ttl' | 'limit';
 }
 
-/**
- * Deletes expired Observations. If there are still more than MAX_OBSERVATIONS, deletes what matters least: resolved
- * findings, then missing ones, then events; but never open findings, which the next pass would only write again. Counts
- * what is left.
- */
-export default defineTask<z.infer<typeof settingsSchema>>({
-  name: 'gc',
-  triggers: ({ GC_INTERVAL_MINUTES: minutes }) => [{ type: 'PingSource', minutes }],
-  settings: settingsSchema,
-  permissions: [{ group, resources: ['observations'], verbs: ['list', 'delete'] }],
-  async handle(_event, context) {
-    const census = createCensus(context);
-    try {
-      // Labels tell what has expired, so the rest can be counted at the same time.
-      const removal = forEachConcurrently(expired(context), deletesInFlight, (one) => remove(one, census, context));
-      // Wait for both even if one fails, since what is deleted must be counted.
-      const [counted, removed] = await Promise.allSettled([countLive(census, context), removal]);
-      if (removed.status === 'rejected') throw removed.reason;
-      if (counted.status === 'rejected') throw counted.reason;
-      const excess = counted.value;
-      if (excess > 0) await enforceLimit(excess, census, context);
-    } catch (error) {
-      census.fail('list', error);
-    }
-    const { errors } = census.end();
-    if (errors.length > 0) throw new Refusal(503, 'the garbage collection is incomplete');
-  },
-});
-
-async function* expired(context: Context): AsyncGenerator<ToDelete> {
-  for await (const { ref, source } of context.store.expired(context.clock.now(), context.event.signal)) {
-    yield { ref, source, reason: 'ttl' };
+async function* expired({ store, clock, event }: Context): AsyncGenerator<ToDelete> {
+  const now = clock.earliest();
+  for await (const one of store.expired(now, event.signal)) {
+    if (!one.isBeingDeleted && !isStillToBeTold(one, now)) yield one;
   }
 }
 
-async function remove({ ref, source, reason }: ToDelete, census: Census, context: Context): Promise<void> {
+/** What is to be told has an hour more for that. */
+function isStillToBeTold({ labels: { [outboxLabel]: outbox, [labels.expires]: label } }: Stored, now: number): boolean {
+  return outbox === 'due' && (expiresAt(label) ?? 0) + hour >= now;
+}
+
+async function* copies(context: Context): AsyncGenerator<ToDelete> {
+  for await (const { ref, labels: found } of eventCopies(context)) {
+    yield { ref, source: found[labels.source] ?? 'unknown' };
+  }
+}
+
+async function remove(
+  { ref, source }: ToDelete,
+  reason: 'ttl' | 'limit' | 'copy',
+  census: Census,
+  context: Context,
+): Promise<void> {
   try {
     if (await context.store.delete(ref, context.event.signal)) census.deleted(source, reason);
   } catch (error) {
@@ -66,96 +103,96 @@ async function remove({ ref, source, reason }: ToDelete, census: Census, context
   }
 }
 
-/** Counts all Observations by source and severity; resolves to the number above the limit (negative if below). */
-async function countLive(census: Census, context: Context<z.infer<typeof settingsSchema>>): Promise<number> {
+/** Deletes one whose label doesn't say when it expires, if its spec says that it has. */
+async function removeBySpec(ref: StoredRef, census: Census, context: Context): Promise<void> {
+  const end = await context.store.endOf(ref, context.event.signal);
+  if (end && end.endsAt < context.clock.earliest()) await remove({ ref, source: end.source }, 'ttl', census, context);
+}
+
+/** Counts all Observations by source and severity. Those whose label is no number can't be selected by it. */
+async function countLive(census: Census, context: Context) {
+  const unlabelled: StoredRef[] = [];
   let count = 0;
-  const now = context.clock.now();
+  const now = context.clock.earliest();
   for await (const stored of all(context)) {
-    if (hasExpired(stored, now)) continue;
+    const label = stored.labels[labels.expires];
+    const endsAt = expiresAt(label);
+    if (endsAt !== undefined && endsAt < now) continue;
+    if (label !== undefined && endsAt === undefined) unlabelled.push(stored.ref);
     census.live(stored);
     count += 1;
   }
-  return count - context.settings.MAX_OBSERVATIONS;
-}
-
-function hasExpired({ labels: { [labels.expires]: label } }: Stored, now: number): boolean {
-  return (expiresAt(label) ?? Number.POSITIVE_INFINITY) < now;
+  return { count, unlabelled };
 }
 
 function all({ store, settings: { WATCH_NAMESPACE: namespace }, event: { signal } }: Context): AsyncIterable<Stored> {
   return store.names({ namespace }, signal);
 }
 
-/** What is deleted first has a smaller rank: by state, then severity, then age. */
-function rankOf({ labels: { [labels.state]: state, [labels.severity]: severity }, createdAt }: Stored): number[] {
-  const stateRank = state === 'resolved' ? 0 : state === 'missing' ? 1 : 2;
-  const severityIndex = severities.map(String).indexOf(String(severity));
-  return [stateRank, severityIndex === -1 ? 0 : severities.length - severityIndex, createdAt];
+function isTooMany(count: number, { settings: { MAX_OBSERVATIONS: limit } }: Context): boolean {
+  return count * 10 > limit * 9;
 }
 
-function compareRanks(a: readonly number[], b: readonly number[]): number {
-  const at = a.findIndex((value, index) => value !== b[index]);
-  return (a[at] ?? 0) - (b[at] ?? 0);
+/** Tells whether a source is a function's, or named by an ObservationMapping or Ingester. */
+async function knownSources({ functions, cluster, settings, event }: Context): Promise<(source: string) => boolean> {
+  const sources = new Set(functions.map(({ name }) => name));
+  for (const kind of mappingKinds) {
+    for await (const object of cluster.objects.list(kind, settings.WATCH_NAMESPACE, event.signal)) {
+      const source = namedSource(object);
+      if (source !== undefined) sources.add(source);
+    }
+  }
+  return (source) => sources.has(source);
 }
 
-async function enforceLimit(excess: number, census: Census, context: Context): Promise<void> {
-  const candidates: { readonly one: ToDelete; readonly rank: number[] }[] = [];
+/**
+ * Chooses from one list, which shows a single moment: what another collection deletes meanwhile must not be made up for.
+ */
+async function enforceLimit(census: Census, context: Context): Promise<void> {
+  const { MAX_OBSERVATIONS: limit } = context.settings;
+  const target = Math.floor((limit * 4) / 5);
+  const spareOf = createSpares(await knownSources(context));
+  const spares: Spare[] = [];
+  let total = 0;
   for await (const stored of all(context)) {
-    if (stored.labels[labels.state] === 'open') continue;
-    const source = stored.labels[labels.source] ?? 'unknown';
-    candidates.push({ one: { ref: stored.ref, source, reason: 'limit' }, rank: rankOf(stored) });
+    total += 1;
+    const spare = spareOf(stored);
+    if (spare && spare.reason !== 'event') spares.push(spare);
   }
-  candidates.sort((a, b) => compareRanks(a.rank, b.rank));
-  const toDelete = candidates.slice(0, excess).map(({ one }) => one);
+  if (!isTooMany(total, context)) return;
+  const excess = total - target;
+  const first = inRemovalOrder(spares).slice(0, excess);
+  const events = first.length < excess ? await chooseEvents(excess - first.length, spareOf, context) : [];
+  const chosen = [...first, ...events];
   const { tally } = context.event;
-  tally.warning(`MAX_OBSERVATIONS is exceeded by ${excess}: deleting ${toDelete.length} that are not open findings`);
-  if (toDelete.length < excess) {
-    tally.warning('open findings alone exceed MAX_OBSERVATIONS: filter more, or raise it');
+  tally.warning(`${total} Observations are more than nine tenths of MAX_OBSERVATIONS: deleting ${chosen.length}`);
+  if (chosen.length < excess) {
+    tally.warning('open findings and recent events exceed four fifths of MAX_OBSERVATIONS: filter more, or raise it');
   }
-  await forEachConcurrently(toDelete, deletesInFlight, (one) => remove(one, census, context));
+  await removeDownTo(target, chosen, census, context);
 }
 
-/**
- * Limits for the labels of metrics: whoever writes an Observation chooses its source, and there may be many namespaces.
- */
-const maxSources = 30;
-const maxNamespaces = 30;
+/** Chooses at most so many events, and leaves a tenth of the limit. */
+async function chooseEvents(count: number, spareOf: ReturnType<typeof createSpares>, context: Context) {
+  const { store, settings, event } = context;
+  const events: Spare[] = [];
+  for await (const { rule, ...stored } of store.events(event.signal)) {
+    const spare = spareOf(stored, rule);
+    if (spare?.reason === 'event') events.push(spare);
+  }
+  const mayGo = Math.max(0, events.length - Math.floor(settings.MAX_OBSERVATIONS / 10));
+  return inRemovalOrder(events).slice(0, Math.min(count, mayGo));
+}
 
-type Census = ReturnType<typeof createCensus>;
-
-/**
- * Counts what exists, what was deleted and what failed, and reports that to the tally at the end, with bounded labels.
- */
-function createCensus({
-  settings: { MAX_OBSERVATIONS: limit },
-  event: { tally },
-}: Context<z.infer<typeof settingsSchema>>) {
-  const deleted = createCounts('source', 'reason');
-  const live = createCounts('source', 'severity');
-  const open = createCounts('source', 'severity', 'namespace');
-  const errors = createCounts('operation', 'errorType');
-  return {
-    deleted: (source: string, reason: ToDelete['reason']) => deleted.add(source, reason),
-    live({ ref, labels: { [labels.source]: from, [labels.severity]: word, [labels.state]: state } }: Stored): void {
-      const source = from ?? 'unknown';
-      const severity = severities.find((one) => one === word) ?? 'UNKNOWN';
-      live.add(source, severity);
-      if (state !== 'missing' && state !== 'resolved') open.add(source, severity, ref.namespace);
-    },
-    fail: (operation: string, error: unknown) =>
-      errors.add(operation, error instanceof Refusal ? String(error.status) : 'unexpected'),
-    end(): Collection {
-      const collection = {
-        live: boundLabel(live.rows(), 'source', maxSources),
-        open: boundLabel(boundLabel(open.rows(), 'source', maxSources), 'namespace', maxNamespaces),
-        limit,
-        errors: errors.rows(),
-      };
-      for (const { source, reason, count } of boundLabel(deleted.rows(), 'source', maxSources)) {
-        tally.deleted(source, reason, count);
-      }
-      tally.collected(collection);
-      return collection;
-    },
-  };
+/** Counts again and again, and ever more often, since another collection may delete at the same time. */
+async function removeDownTo(target: number, chosen: readonly Spare[], census: Census, context: Context): Promise<void> {
+  const { store, settings, event } = context;
+  let done = 0;
+  while (done < chosen.length) {
+    const left = (await store.count(settings.WATCH_NAMESPACE, event.signal)) - target;
+    if (left <= 0) return;
+    const next = chosen.slice(done, done + Math.min(mostAtOnce, Math.ceil(left / 2)));
+    done += next.length;
+    await forEachConcurrently(next, deletesInFlight, (one) => remove(one, 'limit', census, context));
+  }
 }

@@ -16,22 +16,27 @@ import { Refusal } from '../shared/function/refusal.ts';
 import type { KubernetesObject, Stored } from '../shared/function/stores.ts';
 import { objects, type PathContext } from '../shared/function/triggers.ts';
 import { setConditions } from '../shared/pipeline/conditions.ts';
+import { listConfiguration } from '../shared/pipeline/list-configuration.ts';
 import { observeEvent } from '../shared/pipeline/observe.ts';
 import { ageOrphans, reconcilePass } from '../shared/pipeline/pass.ts';
 import {
   apiServerSourceCondition,
-  isIncomplete,
   notReadyCondition,
   readyCondition,
   resolveKind,
 } from '../shared/pipeline/readiness.ts';
 import { reconcileReference, referenceOf } from '../shared/pipeline/reference.ts';
+import type { UnseenKind } from '../shared/pipeline/unseen.ts';
 import {
   type AcceptedMapping,
   appliesTo,
+  type JudgeOptions,
   judgeMappings,
   type MappedKind,
+  type MappingIndex,
+  mappingIndex,
   mappingKinds,
+  namedSource,
   type Verdict,
 } from '../shared/rules/accepted-mappings.ts';
 
@@ -59,7 +64,7 @@ export default defineTask({
       path: '/ingest/*',
       eventType,
       split: (body) => ({ items: [{ id: idOf(body), data: body }], refused: [], unwanted: 0 }),
-      isServed: (path, context) => acceptedNow(context).some((mapping) => ingestPath(mapping) === path),
+      isServed: (path, context) => mappingAt(path, context) !== undefined,
       inFlight: maxRequestsInFlight,
       senderRetries: true,
     },
@@ -94,28 +99,29 @@ function idOf(body: unknown): string {
   }
 }
 
-function ingestPath({ path }: AcceptedMapping): string | undefined {
-  return path === undefined ? undefined : `/ingest/${path}`;
-}
-
-function judgeAll(
+function judging(
   mappings: readonly KubernetesObject[],
   all: readonly KubernetesObject[],
   context: PathContext,
-): Verdict[] {
-  return judgeMappings({
+): JudgeOptions {
+  return {
     mappings,
     ingesters: all,
     systemNamespace: context.settings.SYSTEM_NAMESPACE,
     functionNames: context.functions.map(({ name }) => name),
-  });
+  };
 }
 
 /** The mappings that are accepted according to the watched objects. */
-function acceptedNow(context: PathContext): AcceptedMapping[] {
-  return judgeAll(context.cluster.watched(observationMappings), context.cluster.watched(ingesters), context)
-    .map(({ mapping }) => mapping)
-    .filter((mapping) => mapping !== undefined);
+function acceptedNow(context: PathContext): MappingIndex {
+  const { cluster } = context;
+  return mappingIndex(judging(cluster.watched(observationMappings), cluster.watched(ingesters), context));
+}
+
+const pathPrefix = '/ingest/';
+
+function mappingAt(path: string, context: PathContext): AcceptedMapping | undefined {
+  return path.startsWith(pathPrefix) ? acceptedNow(context).byPath.get(path.slice(pathPrefix.length)) : undefined;
 }
 
 /** All mappings with the same source as one source of the pipeline, since they share the lifecycle of its findings. */
@@ -163,6 +169,7 @@ function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: stri
   return {
     findings: parts.flatMap(({ findings }) => findings),
     skipped: sumOf(parts.map(({ skipped }) => skipped)),
+    isPartial: parts.some(({ isPartial }) => isPartial),
   };
 }
 
@@ -170,12 +177,16 @@ function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: stri
  * Applies an Ingester's own filter, and counts what it drops as skipped, not as filtered: that is for
  * ObservationFilters.
  */
-function applyFilter({ findings, skipped }: Normalized, filter: AcceptedMapping['filter']): Normalized {
+function applyFilter(
+  { findings, skipped, isPartial = false }: Normalized,
+  filter: AcceptedMapping['filter'],
+): Normalized {
   const judged = findings.map((finding) => ({ finding, reason: filter(finding) }));
   const dropped = judged.flatMap(({ reason }) => (reason === undefined ? [] : [{ [reason]: 1 }]));
   return {
     findings: judged.filter(({ reason }) => reason === undefined).map(({ finding }) => finding),
     skipped: sumOf([skipped, ...dropped]),
+    isPartial,
   };
 }
 
@@ -193,7 +204,10 @@ function contextFor(context: Context, { tenant }: AcceptedMapping, all: readonly
   const ttl = all.find((mapping) => mapping.ttl !== undefined)?.ttl;
   const namespaces = tenant === undefined ? {} : { WATCH_NAMESPACE: tenant, SYSTEM_NAMESPACE: tenant };
   const changed = { ...namespaces, ...(ttl !== undefined && { OBSERVATION_TTL_SECONDS: ttl }) };
-  return { ...context, settings: { ...context.settings, ...changed } };
+  const own = { ...context, settings: { ...context.settings, ...changed } };
+  if (tenant === undefined) return own;
+  // What its own Ingester tells a tenant may filter, with or without a state.
+  return { ...own, filter: (finding, about) => context.filter(finding, { ...about, hasState: true }) };
 }
 
 /** Groups mappings that have the same source in the same scope. */
@@ -209,7 +223,7 @@ function groupsOf<Some extends AcceptedMapping>(all: readonly Some[]): [Some, ..
 }
 
 async function handlePost(event: CloudEvent, context: Context): Promise<void> {
-  const mapping = acceptedNow(context).find((one) => ingestPath(one) === event.source);
+  const mapping = mappingAt(event.source, context);
   // The watch may not have seen a new Ingester yet. If there is none, the Broker will dead-letter the event.
   if (!mapping) throw new Refusal(503, 'no Ingester has this path', { retryAfter: 2 });
   await observeEvent(sourceOf(mapping.source, [mapping], []), event, contextFor(context, mapping, [mapping]));
@@ -220,7 +234,7 @@ async function handleReference(event: CloudEvent, context: Context): Promise<voi
   const { group, version } = groupVersionOf(ref.apiVersion);
   if (mappingKinds.some((kind) => kind.group === group && kind.kind === ref.kind)) return passAll(context);
   const wanted = acceptedNow(context)
-    .filter(hasKind)
+    .all.filter(hasKind)
     .filter(({ kind }) => appliesTo(kind, ref));
   if (wanted.length === 0) return context.event.tally.skipped('not_wanted');
   for (const all of groupsOf(wanted)) {
@@ -257,10 +271,8 @@ async function passAll(context: Context): Promise<void> {
 }
 
 async function passOnce(context: Context): Promise<void> {
-  const { cluster, settings, event } = context;
-  const listed = (kind: KindSelector): Promise<KubernetesObject[]> =>
-    Array.fromAsync(cluster.objects.list(kind, settings.WATCH_NAMESPACE, event.signal));
-  const verdicts = judgeAll(await listed(observationMappings), await listed(ingesters), context);
+  const mappings = await listConfiguration(observationMappings, context);
+  const verdicts = judgeMappings(judging(mappings, await listConfiguration(ingesters, context), context));
   const ready = new Map<AcceptedMapping, Condition>();
   const failed: unknown[] = [];
   for (const group of groupsOf(verdicts.map(({ mapping }) => mapping).filter((mapping) => mapping !== undefined))) {
@@ -276,8 +288,8 @@ async function passOnce(context: Context): Promise<void> {
     const own = mapping && (ready.get(mapping) ?? readyCondition('True', 'Ready', ''));
     await setConditions(kind, object, [condition, own ?? notReadyCondition(condition)], context);
   }
-  if (failed.length > 0) throw failed[0];
   await ageOrphans(orphansOf(verdicts, context), context);
+  if (failed.length > 0) throw failed[0];
 }
 
 /**
@@ -288,7 +300,7 @@ function orphansOf(verdicts: readonly Verdict[], { functions }: Context): (store
   const kept = new Set(
     verdicts.flatMap(({ object, condition, mapping }) => {
       if (mapping) return [scopeOf(mapping.tenant, mapping.source)];
-      const source = condition.status === 'True' ? undefined : namedSource.safeParse(object).data;
+      const source = condition.status === 'True' ? undefined : namedSource(object);
       return source === undefined ? [] : [scopeOf(undefined, source)];
     }),
   );
@@ -300,11 +312,6 @@ function scopeOf(tenant: string | undefined, source: string | undefined): string
   return JSON.stringify([tenant, source]);
 }
 
-/** The source that an object names, even if it is not accepted. */
-const namedSource = z
-  .object({ spec: z.union([z.object({ sourceName: z.string() }), z.object({ source: z.string() })]) })
-  .transform(({ spec }) => ('sourceName' in spec ? spec.sourceName : spec.source));
-
 /** Runs the pass of one source. If a kind can't be read, the source's other findings must not count as gone. */
 async function passGroup(
   group: [AcceptedMapping, ...AcceptedMapping[]],
@@ -314,18 +321,19 @@ async function passGroup(
   const own = contextFor(context, group[0], group);
   const kinds: KindSelector[] = [];
   const resolved: AcceptedMapping[] = [];
+  const unseen: UnseenKind[] = [];
   for (const mapping of group) {
     if (!mapping.kind) continue;
     const resolution = await resolveKind(mapping, own);
-    if ('type' in resolution) ready.set(mapping, resolution);
-    else {
+    if ('type' in resolution) {
+      ready.set(mapping, resolution);
+      unseen.push({ group: mapping.kind.group, kind: mapping.kind.kind });
+    } else {
       kinds.push(resolution);
       resolved.push({ ...mapping, kind: { ...mapping.kind, kind: resolution.kind || undefined } });
       ready.set(mapping, await apiServerSourceCondition(mapping, resolution, context));
     }
   }
-  const conditions = group.map((mapping) => ready.get(mapping)).filter((condition) => condition !== undefined);
-  const isComplete = !conditions.some(isIncomplete);
-  if (kinds.length === 0 && !(isComplete && conditions.length > 0)) return;
-  await reconcilePass(sourceOf(group[0].source, resolved, kinds), own, isComplete);
+  if (group.every(({ kind }) => kind === undefined)) return;
+  await reconcilePass(sourceOf(group[0].source, resolved, kinds), own, unseen);
 }

@@ -227,12 +227,7 @@ function selectorOf({ resources, resourceSelector }: Row['given']): string | und
 
 function identityFor(row: Row, resource: ResourceRef): Record<string, string> {
   const { given, policy, rule, engine, foreign, properties } = row;
-  const { stable } = sortProperties(properties, interchangeable.has(workloadKey(resource).kind));
   const clean = (value: string): string => withoutPodNames(value, resource);
-  const counted = Object.entries(stable).map(([key, value]): [string, string] => [
-    key,
-    clean(row.vulnerability ? unversionedPath(value) : value),
-  ]);
   const target = patchedTarget(properties) ? undefined : properties.get('patched-target');
   return identityOf({
     policy,
@@ -240,10 +235,20 @@ function identityFor(row: Row, resource: ResourceRef): Record<string, string> {
     engine: engine.toLowerCase(),
     selector: selectorOf(given),
     ...(foreign
-      ? { properties: counted.length > 0 ? canonicalJson(Object.fromEntries(counted)) : undefined }
+      ? { properties: countedOf(row, resource) }
       : { binding: properties.get('binding') ?? properties.get('mapBinding'), target: target && clean(target) }),
     ...(policy === '' && !isPresent(rule) && { message: clean(given.message ?? ''), category: given.category }),
   });
+}
+
+/** The properties that tell the findings of another engine apart. */
+function countedOf({ properties, vulnerability }: Row, resource: ResourceRef): string | undefined {
+  const { stable } = sortProperties(properties, interchangeable.has(workloadKey(resource).kind));
+  const counted = Object.entries(stable).map(([key, value]): [string, string] => [
+    key,
+    withoutPodNames(vulnerability ? unversionedPath(value) : value, resource),
+  ]);
+  return counted.length > 0 ? canonicalJson(Object.fromEntries(counted)) : undefined;
 }
 
 function nameOf({ policy, rule, vulnerability, given }: Row): string {

@@ -12,6 +12,7 @@ import type { CommonSettings } from '../shared/function/settings.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import type { Tally } from '../shared/function/tally.ts';
 import { objects } from '../shared/function/triggers.ts';
+import { listConfiguration } from '../shared/pipeline/list-configuration.ts';
 import { judgeMappings, mappingKinds } from '../shared/rules/accepted-mappings.ts';
 
 const crds: KindSelector = {
@@ -121,10 +122,11 @@ interface WantedKind extends Pick<KindSelector, 'group' | 'versions' | 'labels'>
 }
 
 /** The kinds that accepted ObservationMappings and Ingesters name. */
-async function mappedKinds({ cluster, functions, settings, event }: Context): Promise<WantedKind[]> {
-  const { WATCH_NAMESPACE, SYSTEM_NAMESPACE: systemNamespace } = settings;
-  const mappings = await Array.fromAsync(cluster.objects.list(observationMappings, WATCH_NAMESPACE, event.signal));
-  const all = await Array.fromAsync(cluster.objects.list(ingesters, WATCH_NAMESPACE, event.signal));
+async function mappedKinds(context: Context): Promise<WantedKind[]> {
+  const { functions, settings } = context;
+  const { SYSTEM_NAMESPACE: systemNamespace } = settings;
+  const mappings = await listConfiguration(observationMappings, context);
+  const all = await listConfiguration(ingesters, context);
   const functionNames = functions.map(({ name }) => name);
   const judged = judgeMappings({ mappings, ingesters: all, systemNamespace, functionNames });
   return judged
@@ -300,12 +302,16 @@ async function pingAll(changed: readonly FunctionInfo[], context: Context): Prom
   );
 }
 
+/** A pass may take as long as Knative lets a request run. */
+const pingMilliseconds = 590_000;
+
 /**
  * Pings a function, with a few attempts, since it may take seconds to start; resolves to whether it has taken the ping.
  */
 async function ping({ name, url }: FunctionInfo, { broker, clock, settings, event }: Context): Promise<boolean> {
   const attempt = async (): Promise<void> => {
-    const status = await broker.sendTo(url, pingOf(name, settings.SYSTEM_NAMESPACE, clock.now()), event.signal);
+    const sent = pingOf(name, settings.SYSTEM_NAMESPACE, clock.now());
+    const status = await broker.sendTo(url, sent, event.signal, pingMilliseconds);
     if (status < 200 || status >= 300) {
       throw new Refusal(503, 'the function did not take the ping', { cause: `status ${status}` });
     }

@@ -127,7 +127,7 @@ async function waitUntilRouted(
   const check = async (): Promise<void> => {
     const isRouted = broker.isRouted(functionName, eventType);
     if (isRouted) return;
-    if (isRouted === false) deadline = Math.min(deadline, clock.now() + deadlineMilliseconds);
+    if (isRouted === false) deadline = Math.min(deadline, clock.elapsed() + deadlineMilliseconds);
     throw new Refusal(503, 'no Trigger is ready for it');
   };
   await retry(check, {
@@ -135,7 +135,7 @@ async function waitUntilRouted(
     longest: 1000,
     sleep: clock.sleep,
     signal,
-    isRetried: () => clock.now() < deadline,
+    isRetried: () => clock.elapsed() < deadline,
   });
 }
 

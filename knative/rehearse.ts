@@ -5,6 +5,7 @@ import { decodeRequest } from '../shared/edge/cloud-event-http.ts';
 import { parseSettings } from '../shared/function/settings.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import { createApp } from '../shared/host/app.ts';
+import { createClock } from '../shared/host/clock.ts';
 import { bindFunctions, isHandler, type Ports } from '../shared/host/context.ts';
 import { createDispatcher } from '../shared/host/dispatch.ts';
 import { wants } from '../shared/host/event-routing.ts';
@@ -27,7 +28,10 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
       create: async () => 'created',
       async *names() {},
       async *stripped() {},
+      count: never,
+      async *events() {},
       async *expired() {},
+      endOf: never,
       find: async () => undefined,
       patch: never,
       delete: never,
@@ -50,7 +54,7 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
       hasApiServerSources: false,
     },
     broker: { publish: never, sendTo: never, isRouted: never },
-    clock: { now: Date.now, sleep: never },
+    clock: createClock({ now: Date.now, elapsed: Date.now, sleep: never, onOffset: () => undefined }),
     functions: [],
     metrics,
     stopping: new AbortController().signal,

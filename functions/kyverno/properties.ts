@@ -1,4 +1,5 @@
 import { canonicalJson } from '../../shared/finding/canonical-json.ts';
+import { remembered } from '../../shared/finding/remembered.ts';
 import { text } from '../../shared/finding/values.ts';
 
 /** What an engine says about a result, besides what every result has: texts by key, without those that say nothing. */
@@ -17,13 +18,13 @@ function textOf(value: unknown): string | undefined {
 }
 
 /** The words of a key, in lower case: `primary url` for `primaryURL`, `primary-url`, `primary_url` and `primary.url`. */
-export function wordsOf(key: string): string {
-  return key
+export const wordsOf = remembered((key) =>
+  key
     .replaceAll(/([a-z0-9])([A-Z])|([A-Z])(?=[A-Z][a-z])/g, '$1$3 $2')
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, ' ')
-    .trim();
-}
+    .trim(),
+);
 
 /** The first property that one of the patterns matches, in the order of the patterns. */
 export function pick(properties: Properties, patterns: readonly RegExp[]): string | undefined {
@@ -108,11 +109,14 @@ export interface SortedProperties {
   readonly shown: Readonly<Record<string, string>>;
 }
 
+const nothing: SortedProperties = { stable: {}, shown: {} };
+
 /**
  * Properties by how long they count. Of a resource that runs as interchangeable Pods (`isWorkload`), the node doesn't
  * count either.
  */
 export function sortProperties(properties: Properties, isWorkload: boolean): SortedProperties {
+  if (properties.size === 0) return nothing;
   const stable: Record<string, string> = {};
   const shown: Record<string, string> = {};
   for (const [key, given] of properties) {

@@ -1,3 +1,4 @@
+import { remembered } from '../../shared/finding/remembered.ts';
 import { type Properties, pick, wordsOf } from './properties.ts';
 import { isShownOfVulnerability, type Vulnerability } from './vulnerabilities.ts';
 
@@ -14,7 +15,7 @@ const beforeRemoved = /[\s.;,]{0,8}\uFFFF/g;
 const headingEnd = /(?<=[^\s.,:;!?-])[^\S\n]*\n\s*(?=[A-Z])/g;
 
 /** A message without what says nothing to a reader: `CPU limits are required (at /spec/containers/0)`. */
-export function shortMessage(message: string): string {
+export const shortMessage = remembered((message) => {
   const paths = new Set([...message.matchAll(failedPath)].map(([, path = '']) => path.replace(/[.,;/]+$/, '')));
   const said = message
     .replaceAll(failedPath, removed)
@@ -27,7 +28,7 @@ export function shortMessage(message: string): string {
   const where = [...paths].filter((path) => path !== '').join(', ');
   if (said === '') return where === '' ? '' : `fails at ${where}`;
   return where === '' ? said : `${said} (at ${where})`;
-}
+});
 
 const url = /https?:\/\/[^\s,;"'<>\][]{1,2048}/gi;
 

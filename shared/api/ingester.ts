@@ -3,6 +3,7 @@ import { configurationKind } from './group.ts';
 import { parseLabelSelector } from './label-selector.ts';
 import { groupName, mappingRules, objectMeta, plural, version } from './mapping-rules.ts';
 import { exactNamespace, filterRules, sourceName } from './observation-filter.ts';
+import { text } from './text.ts';
 
 export const ingesters = configurationKind('Ingester');
 
@@ -44,10 +45,9 @@ const duration = z
     return seconds ?? 0;
   });
 
-const labelSelector = z
-  .string()
-  .max(1024)
-  .refine((text) => parseLabelSelector(text) !== undefined, { error: 'is not a label selector' });
+const labelSelector = text(0, 1024).refine((selector) => parseLabelSelector(selector) !== undefined, {
+  error: 'is not a label selector',
+});
 
 export const ingesterObject = z.object({
   metadata: objectMeta,

@@ -26,6 +26,9 @@ export const labels = {
   since: `${group}/since`,
 } as const;
 
+/** `due` while something about it is to be told to others. */
+export const outboxLabel = `${group}/outbox`;
+
 /** Who or what has accepted it. */
 export const exceptionAnnotation = `${group}/exception`;
 
@@ -36,6 +39,9 @@ export const sharedSlot = 'shared';
 export const oldSubjectLabel = `${group}/subject`;
 
 export const correlationAnnotation = `${group}/correlation-id`;
+
+/** Of findings of state sources: the kind of their reports, and the namespace of these (`formatReportedBy`). */
+export const reportedByAnnotation = `${group}/reported-by`;
 
 /** JSON: the last changes of state and severity, newest first. */
 export const historyAnnotation = `${group}/history`;

@@ -1,20 +1,16 @@
 import * as z from 'zod';
 import { severities } from '../finding/severity.ts';
 import { isPath, parsePath } from './path.ts';
+import { text } from './text.ts';
 
-const path = z
-  .string()
-  .max(512)
-  .refine((text) => parsePath(text) !== undefined, { error: 'is not a path' });
+const path = text(0, 512).refine((value) => parsePath(value) !== undefined, { error: 'is not a path' });
 
 /** A path if it starts with `.` or `$`, else a literal. */
-const value = z
-  .string()
-  .min(1)
-  .max(512)
-  .refine((text) => !isPath(text) || parsePath(text) !== undefined, { error: 'starts like a path, but is not one' });
+const value = text(1, 512).refine((value) => !isPath(value) || parsePath(value) !== undefined, {
+  error: 'starts like a path, but is not one',
+});
 
-const words = z.array(z.string().max(253)).min(1).max(32);
+const words = z.array(text(0, 253)).min(1).max(32);
 
 const condition = z
   .strictObject({ path, in: words.optional(), notIn: words.optional() })
@@ -22,10 +18,22 @@ const condition = z
     error: 'exactly one of in and notIn is needed',
   });
 
+/** How many characters the words of all conditions may have together. */
+const maxWordsLength = 16_384;
+
+function hasFewWords(conditions: readonly z.infer<typeof condition>[]): boolean {
+  const all = conditions.flatMap((one) => [...(one.in ?? []), ...(one.notIn ?? [])]);
+  return all.reduce((sum, word) => sum + [...word].length, 0) <= maxWordsLength;
+}
+
 /** How some data becomes Observations; part of both ObservationMapping and Ingester. */
 export const mappingRules = z.strictObject({
   items: path.optional(),
-  when: z.array(condition).max(16).default([]),
+  when: z
+    .array(condition)
+    .max(16)
+    .refine(hasFewWords, { error: `the words have more than ${maxWordsLength} characters` })
+    .default([]),
   mappings: z.strictObject({
     severity: value,
     category: value,
@@ -35,12 +43,12 @@ export const mappingRules = z.strictObject({
       .strictObject({ apiVersion: value.optional(), kind: value, name: value.optional(), namespace: value.optional() })
       .optional(),
     details: z
-      .record(z.string(), value)
+      .record(text(1, 253), value)
       .refine((details) => Object.keys(details).length <= 32, { error: 'has more than 32 keys' })
       .default({}),
   }),
   severityMap: z
-    .record(z.string().min(1).max(63), z.enum(severities))
+    .record(text(1, 63), z.enum(severities))
     .refine((map) => Object.keys(map).length <= 64, { error: 'has more than 64 words' })
     .default({}),
   identity: z.array(path).min(1).max(16).optional(),

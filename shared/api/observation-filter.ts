@@ -1,13 +1,19 @@
 import * as z from 'zod';
 import { severities } from '../finding/severity.ts';
 import { configurationKind } from './group.ts';
+import { text } from './text.ts';
 
 export const observationFilters = configurationKind('ObservationFilter');
 
+/** Any case of ASCII letters, and of no others: `(?i)` would take a Kelvin sign for a k in the CRD, and not here. */
+const severityPattern =
+  /^([cC][rR][iI][tT][iI][cC][aA][lL]|[hH][iI][gG][hH]|[mM][eE][dD][iI][uU][mM]|[lL][oO][wW]|[uU][nN][kK][nN][oO][wW][nN])$/;
+
 const severity = z
   .string()
+  .regex(severityPattern, { error: 'must be critical, high, medium, low or unknown' })
   .transform((word) => word.toUpperCase())
-  .pipe(z.enum(severities, { error: 'must be critical, high, medium, low or unknown' }));
+  .pipe(z.enum(severities));
 
 const rfc1123Label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
@@ -21,7 +27,7 @@ function listOf<Item extends z.ZodType>(item: Item, maxItems: number) {
   return z.array(item).max(maxItems).optional();
 }
 
-const word = z.string().min(1).max(63);
+const word = text(1, 63);
 
 /** The name of a namespace, not a pattern. */
 export const exactNamespace = word.regex(rfc1123Label, {
@@ -32,7 +38,7 @@ export const exactNamespace = word.regex(rfc1123Label, {
  * Which findings of a source pass, with the same limits as in the CRD. Unknown fields are refused: one could be a newer
  * version's restriction, which must not be ignored.
  */
-export const filterRules = z.strictObject({
+const rules = z.strictObject({
   minSeverity: severity.optional(),
   includeSeverity: listOf(severity, 5),
   includeEventTypes: listOf(word, 64),
@@ -44,13 +50,26 @@ export const filterRules = z.strictObject({
   ignoreKinds: listOf(word, 64),
   includeCategories: listOf(word, 64),
   excludeCategories: listOf(word, 64),
-  excludeRules: listOf(z.string().min(1).max(253), 256),
+  excludeRules: listOf(text(1, 253), 256),
   enabled: z.boolean().default(true),
 });
 
-export type FilterRules = z.infer<typeof filterRules>;
+/** How many characters the lists of a filter may have together: filters are held in memory, and anybody may have many. */
+export const maxFilterLength = 32_768;
 
-export const filterSpec = filterRules.extend({ targetSource: sourceName });
+function lengthOf(given: Readonly<Record<string, unknown>>): number {
+  const words = Object.values(given).flatMap((list) => (Array.isArray(list) ? list : []));
+  return words.reduce((sum: number, one) => sum + [...String(one)].length, 0);
+}
+
+const isShort = (given: Readonly<Record<string, unknown>>): boolean => lengthOf(given) <= maxFilterLength;
+const tooLong = { error: `the lists have more than ${maxFilterLength} characters` };
+
+export const filterRules = rules.refine(isShort, tooLong);
+
+export type FilterRules = z.infer<typeof rules>;
+
+export const filterSpec = rules.extend({ targetSource: sourceName }).refine(isShort, tooLong);
 
 /** The parts of an ObservationFilter that decide. */
 export const filterObject = z.object({

@@ -5,7 +5,7 @@ import type { Severity } from '../finding/severity.ts';
 import { cutText, fitDetails } from '../finding/size-limits.ts';
 import { detailsOf } from '../finding/values.ts';
 import { group } from './group.ts';
-import { correlationAnnotation, expiresLabel, labels, labelValue } from './labels.ts';
+import { correlationAnnotation, expiresLabel, labels, labelValue, reportedByAnnotation } from './labels.ts';
 import type { Series } from './series.ts';
 
 /** What may change while a finding stays the same: it is kept as the latest report says. */
@@ -47,8 +47,10 @@ export interface ObservationOptions {
   readonly name: string;
   readonly namespace: string;
   readonly source: string;
-  /** For findings that have a state: the values of the labels `report` and `digest`. */
-  readonly state: { readonly slot: string; readonly digest: string } | undefined;
+  /** For findings that have a state: the values of the labels `report` and `digest`, and of `reported-by`, if known. */
+  readonly state:
+    | { readonly slot: string; readonly digest: string; readonly reportedBy?: string | undefined }
+    | undefined;
   /** What to show as the resource, if not what was reported. */
   readonly controller?: ResourceRef | undefined;
   readonly correlationId: string;
@@ -69,8 +71,8 @@ const maxReferences = 64;
 const maxGroups = 8;
 
 /**
- * An Observation may take 8 KiB, so that 200,000 of them fit into an etcd of 2 GiB. What the API server adds to it takes
- * less than the rest: 740 bytes, most of them for who wrote which label.
+ * An Observation may take 8 KiB, so that 100,000 of them take less than half of an etcd of 2 GiB. What the API server adds
+ * to it takes less than the rest: 740 bytes, most of them for who wrote which label.
  */
 const maxObservationBytes = 7168;
 const maxDetailsBytes = 4096;
@@ -172,7 +174,10 @@ export function observationOf(finding: Finding, options: ObservationOptions): Ob
       ...findingLabels(finding, options.namespace),
       ...stateLabels(options),
     },
-    annotations: { [correlationAnnotation]: cutText(options.correlationId, 256) },
+    annotations: {
+      [correlationAnnotation]: cutText(options.correlationId, 256),
+      ...(options.state?.reportedBy !== undefined && { [reportedByAnnotation]: options.state.reportedBy }),
+    },
   };
   const fixed = {
     source: options.source,

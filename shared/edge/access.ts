@@ -13,12 +13,12 @@ export interface Access {
 }
 
 /** Checks requests before their bodies are read. Throws a UserError if the token file can't be read, or is empty. */
-export function createAccess(options: AccessOptions, now: () => number): Access {
+export function createAccess(options: AccessOptions, elapsed: () => number): Access {
   const { allowedAddresses, trustedProxies, requestsPerMinute } = options;
   const isAllowed = allowedAddresses.length > 0 ? createAddressList(allowedAddresses) : undefined;
   const isTrusted = createAddressList(trustedProxies);
-  const checkRate = requestsPerMinute === undefined ? undefined : createRateLimit(requestsPerMinute, now);
-  const checkToken = createTokenCheck(options, now);
+  const checkRate = requestsPerMinute === undefined ? undefined : createRateLimit(requestsPerMinute, elapsed);
+  const checkToken = createTokenCheck(options, elapsed);
   return {
     isOpen: !checkToken && !isAllowed,
     check(head, tokenHeader) {

@@ -20,14 +20,14 @@ function isOneOf(tokens: readonly string[], given: string): boolean {
 }
 
 /** The tokens that are valid now: the file is read again once a second at most. Throws if it can't be read. */
-function createTokens({ tokens, tokenFile }: AccessOptions, now: () => number): () => readonly string[] {
+function createTokens({ tokens, tokenFile }: AccessOptions, elapsed: () => number): () => readonly string[] {
   if (tokenFile === undefined) return () => tokens;
   let fromFile: readonly string[] = [];
   let readAt = Number.NEGATIVE_INFINITY;
   return () => {
-    if (now() - readAt >= rereadMilliseconds) {
+    if (elapsed() - readAt >= rereadMilliseconds) {
       fromFile = linesOf(readFileSync(tokenFile, 'utf8'));
-      readAt = now();
+      readAt = elapsed();
     }
     return [...tokens, ...fromFile];
   };
@@ -54,9 +54,9 @@ function bearerOf(head: RequestHead): string | undefined {
  * Throws a Refusal 401 unless the request has a valid token; `undefined` if none is required. Throws a UserError if the
  * token file can't be read, or holds no token.
  */
-export function createTokenCheck(options: AccessOptions, now: () => number): TokenCheck | undefined {
+export function createTokenCheck(options: AccessOptions, elapsed: () => number): TokenCheck | undefined {
   if (options.tokens.length === 0 && options.tokenFile === undefined) return undefined;
-  const validTokens = createTokens(options, now);
+  const validTokens = createTokens(options, elapsed);
   if (options.tokenFile !== undefined && countTokens(options.tokenFile, validTokens) === 0) {
     throw new UserError(`WEBHOOK_AUTH_TOKEN_FILE: ${options.tokenFile} holds no token`);
   }

@@ -1,4 +1,5 @@
 import { HTTP, CloudEvent as SdkCloudEvent } from 'cloudevents';
+import { readTime, timeOf } from '../finding/values.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import { parseJson } from '../function/json.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -26,7 +27,6 @@ function isJson(type: string): boolean {
 }
 
 const attributeName = /^[a-z0-9]{1,64}$/;
-const time = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
 
 function required(attributes: Readonly<Record<string, unknown>>, name: string, at: string): string {
   const value = attributes[name];
@@ -84,18 +84,18 @@ function fromAttributes(
     throw new Refusal(400, 'not a CloudEvent: specversion must be "1.0"', { path: `${at}specversion` });
   }
   const extensions = extensionsOf(attributes, at);
-  const sent = optional(attributes, 'time', at);
-  if (sent !== undefined && (!time.test(sent) || Number.isNaN(Date.parse(sent)))) {
+  const given = optional(attributes, 'time', at);
+  const sent = given === undefined ? undefined : readTime(given);
+  if (given !== undefined && sent === undefined) {
     throw new Refusal(400, 'not a CloudEvent: time is not RFC 3339', { path: `${at}time` });
   }
   // An event without a time must get the same one at every redelivery, or its Observation would get another name.
-  const arrived = extensions.knativearrivaltime;
   return {
     id: required(attributes, 'id', at),
     source: required(attributes, 'source', at),
     type: required(attributes, 'type', at),
     subject: optional(attributes, 'subject', at),
-    time: sent ?? (arrived !== undefined && time.test(arrived) ? arrived : received),
+    time: sent ?? timeOf(extensions.knativearrivaltime, received),
     datacontenttype: optional(attributes, 'datacontenttype', at),
     extensions,
     ...payload,
@@ -192,9 +192,10 @@ export function encodeRequest(event: CloudEvent): { headers: Record<string, stri
   const { id, source, type, time, subject, datacontenttype, extensions, data } = event;
   const attributes = { ...extensions, specversion: '1.0', id, source, type, time, ...(subject && { subject }) };
   const bytes = data instanceof Uint8Array ? data : undefined;
+  // Not strictly: what came in goes out, even if its source is no URI reference.
   const message = bytes
     ? HTTP.binary(new SdkCloudEvent({ ...attributes, ...(datacontenttype && { datacontenttype }) }, false))
-    : HTTP.structured(new SdkCloudEvent({ ...attributes, datacontenttype: 'application/json', data }));
+    : HTTP.structured(new SdkCloudEvent({ ...attributes, datacontenttype: 'application/json', data }, false));
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(message.headers)) {
     if (typeof value === 'string') headers[name] = bytes ? encodeHeader(value) : value;

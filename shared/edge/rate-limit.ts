@@ -6,13 +6,13 @@ const minute = 60_000;
 const maxClients = 10_000;
 
 /** Takes a request from the client's bucket, which holds a minute's requests and fills evenly. Throws a Refusal 429. */
-export function createRateLimit(requestsPerMinute: number, now: () => number): (client: string) => void {
+export function createRateLimit(requestsPerMinute: number, elapsed: () => number): (client: string) => void {
   const clients = new Map<string, { left: number; at: number }>();
   return (client) => {
-    const bucket = clients.get(client) ?? { left: requestsPerMinute, at: now() };
-    const left = Math.min(requestsPerMinute, bucket.left + ((now() - bucket.at) * requestsPerMinute) / minute);
+    const bucket = clients.get(client) ?? { left: requestsPerMinute, at: elapsed() };
+    const left = Math.min(requestsPerMinute, bucket.left + ((elapsed() - bucket.at) * requestsPerMinute) / minute);
     clients.delete(client);
-    clients.set(client, { left: left >= 1 ? left - 1 : left, at: now() });
+    clients.set(client, { left: left >= 1 ? left - 1 : left, at: elapsed() });
     const oldest = clients.size > maxClients ? clients.keys().next().value : undefined;
     if (oldest !== undefined) clients.delete(oldest);
     if (left >= 1) return;

@@ -5,14 +5,30 @@ import { hash } from 'node:crypto';
  * left out. Two values have the same canonical JSON if and only if they are the same JSON value.
  */
 export function canonicalJson(value: unknown): string {
-  if (typeof value === 'string') return quoted(value);
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  return (isSorted(value) ? JSON.stringify(value) : sortedJson(value)) ?? 'null';
+}
+
+/** Whether `JSON.stringify` spells a value canonically as it is. That takes half the time. */
+function isSorted(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  if (Array.isArray(value)) return value.every(isSorted);
+  if (!isRecord(value)) return false;
+  let before = '';
+  for (const key in value) {
+    if (key < before || !isSorted(value[key])) return false;
+    before = key;
+  }
+  return true;
+}
+
+function sortedJson(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map((item) => sortedJson(item) ?? 'null').join(',')}]`;
   if (!isRecord(value)) return '{}';
   let members = '';
   for (const key of sortedKeys(value)) {
-    const member = value[key];
-    if (member !== undefined) members += `${members === '' ? '' : ','}${quoted(key)}:${canonicalJson(member)}`;
+    const json = sortedJson(value[key]);
+    if (json !== undefined) members += `${members === '' ? '' : ','}${JSON.stringify(key)}:${json}`;
   }
   return `{${members}}`;
 }
@@ -24,8 +40,8 @@ function isRecord(value: object): value is Readonly<Record<string, unknown>> {
 /** With more keys than this, sort() is quicker. */
 const fewKeys = 16;
 
-/** By code unit. For few keys sort() would take twenty times the memory of the keys, and a pass sorts a million times. */
-function sortedKeys(value: Readonly<Record<string, unknown>>): readonly string[] {
+/** An object's keys by code unit. For few keys sort() would take twenty times the memory of the keys, and a pass sorts a million times. */
+export function sortedKeys(value: Readonly<Record<string, unknown>>): readonly string[] {
   const keys = Object.keys(value);
   if (keys.length > fewKeys) return keys.sort();
   for (let end = 1; end < keys.length; end += 1) {
@@ -38,13 +54,6 @@ function sortedKeys(value: Readonly<Record<string, unknown>>): readonly string[]
     keys[at] = key;
   }
   return keys;
-}
-
-/** Printable ASCII except the quote and the backslash: JSON needs no escapes for it. */
-const plain = /^[ !#-[\]-~]*$/;
-
-function quoted(text: string): string {
-  return plain.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 /** The first 32 hex digits (128 bits) of the SHA-256 of a value's canonical JSON. */

@@ -86,6 +86,8 @@ export interface Normalized {
   readonly accepted?: readonly AcceptedFinding[];
   /** Rows that could not be read. The others were. */
   readonly badRows?: readonly BadRow[];
+  /** Whether there may be more in the data than could be made out: what is not among the findings is not over. */
+  readonly isPartial?: boolean;
   /** What the source itself leaves out, by reason: what is stored of it already is resolved for that reason. */
   readonly leftOut?: Readonly<Record<string, readonly Finding[]>>;
 }

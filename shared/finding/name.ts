@@ -9,7 +9,7 @@ import { workloadKey } from './workload.ts';
  */
 export function observationName(source: string, finding: Finding): string {
   const { category, eventType, resource, identity } = finding;
-  return `${source}-${contentHash({ source, category, eventType, workload: resource && workloadKey(resource), identity })}`;
+  return `${source}-${contentHash({ category, eventType, identity, source, workload: resource && workloadKey(resource) })}`;
 }
 
 /** The value of the label `workload`: selects everything about one workload, whatever the source. */
@@ -31,5 +31,5 @@ const digestVersion = 1;
  */
 export function findingDigest({ severity, summary, resource, remediation, references, details }: Finding): string {
   const workload = resource && workloadKey(resource);
-  return contentHash({ digestVersion, severity, summary, workload, remediation, references, details });
+  return contentHash({ details, digestVersion, references, remediation, severity, summary, workload });
 }

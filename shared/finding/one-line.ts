@@ -1,13 +1,16 @@
 /** Control and format characters (C0, C1, bidirectional overrides, zero-width), which could give orders to a terminal. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
+/** Printable ASCII, as most texts are. */
+const plain = /^[ -~]*$/;
+
 function escaped(character: string): string {
   return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 }
 
 /** Text with its control and format characters shown as escapes. */
 export function escapeUnprintable(text: string): string {
-  return text.toWellFormed().replaceAll(unprintable, escaped);
+  return plain.test(text) ? text : text.toWellFormed().replaceAll(unprintable, escaped);
 }
 
 /**

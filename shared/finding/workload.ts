@@ -116,25 +116,33 @@ function isKubernetesGroup(group: string): boolean {
   return !group.includes('.') || group.endsWith('.k8s.io');
 }
 
+let last: { readonly resource: ResourceRef; readonly key: WorkloadKey } | undefined;
+
 /**
  * The key of a resource: by its kind, namespace and name alone, so that every process has the same at any time. It can't
- * be right for every name (a bare Pod `web-2` is filed as a StatefulSet's).
+ * be right for every name (a bare Pod `web-2` is filed as a StatefulSet's). The last one is remembered, since whoever
+ * makes a finding asks several times.
  */
-export function workloadKey({ apiVersion, kind, namespace, name }: ResourceRef): WorkloadKey {
+export function workloadKey(resource: ResourceRef): WorkloadKey {
+  if (last?.resource !== resource) last = { resource, key: keyOf(resource) };
+  return last.key;
+}
+
+function keyOf({ apiVersion, kind, namespace, name }: ResourceRef): WorkloadKey {
   const place = namespace ? { namespace } : {};
   const workload = workloads.get(kind);
   if (workload) {
     const key = name ? workload(name, namespace) : { kind };
-    return { ...place, ...key };
+    return { ...key, ...place };
   }
   const group = apiVersion?.includes('/') ? apiVersion.slice(0, apiVersion.lastIndexOf('/')) : '';
   // Tools don't always know the group of a kind that everybody knows, and some kinds have been in two.
   const isOwn = isBuiltIn(kind) && isKubernetesGroup(group);
   return {
-    kind,
     ...(group && !isOwn && { group }),
-    ...(!(isOwn && isClusterScoped(kind)) && place),
+    kind,
     ...(name && { name }),
+    ...(!(isOwn && isClusterScoped(kind)) && place),
   };
 }
 

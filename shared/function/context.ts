@@ -19,10 +19,17 @@ export interface FunctionInfo {
   readonly takesMappedKinds: boolean;
 }
 
-/** A cache of names that exist in the store. It saves calls, and nothing depends on it. */
+/** A name that was in the store. */
+export interface KnownName {
+  readonly namespace: string;
+  /** Whether it was there a moment ago. Since then, somebody may have deleted it. */
+  readonly isRecent: boolean;
+}
+
+/** A cache of names that were in the store. It saves calls, and nothing depends on it. */
 export interface KnownNames {
-  /** The namespace where the name is; `undefined` if it is not known to exist. */
-  namespaceOf(name: string): string | undefined;
+  find(name: string): KnownName | undefined;
+  /** Notes that the name is in the store now. */
   add(name: string, namespace: string): void;
   delete(name: string): void;
 }
@@ -60,8 +67,8 @@ export interface Controllers {
 export interface Broker {
   /** Resolves once the Broker has taken the event; throws a Refusal 503 if it has not. */
   publish(event: CloudEvent, signal: AbortSignal): Promise<void>;
-  /** Sends an event to an address; resolves to the status of the response, or to 503 if there was none. */
-  sendTo(url: string, event: CloudEvent, signal: AbortSignal): Promise<number>;
+  /** Sends an event to an address; resolves to the status of the response, or to 503 if there was none within `limit` ms. */
+  sendTo(url: string, event: CloudEvent, signal: AbortSignal, limit: number): Promise<number>;
   /**
    * Whether a ready Trigger delivers events of this type to that function. Without one the Broker drops them.
    * `undefined` until that is known.
@@ -70,8 +77,14 @@ export interface Broker {
 }
 
 export interface Clock {
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, by this machine. */
   now(): number;
+  /** The earlier of this machine's clock and the API server's: by it, something is due. */
+  earliest(): number;
+  /** The later of the two: from it is reckoned how long something is kept. */
+  latest(): number;
+  /** Milliseconds by a clock that nobody sets: for waiting, and for how old something is that only this process knows. */
+  elapsed(): number;
   /** Resolves after this many milliseconds, or as soon as `signal` aborts. */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import type { Finding } from '../finding/finding.ts';
+import { Refusal } from './refusal.ts';
 
 /** Why a filter drops a finding, in the order in which a filter's fields are checked. */
 export const filterReasons = [
@@ -18,8 +19,29 @@ export const filterReasons = [
 
 export type FilterReason = (typeof filterReasons)[number];
 
+/** A filter that applies to a finding can't be read, so nobody knows whether the finding passes. */
+export class UnreadableFilter extends Refusal {
+  /** Whether it applies to one namespace alone. */
+  readonly isTenants: boolean;
+
+  /** `name` is `<namespace>/<name>`. */
+  constructor(name: string, isTenants: boolean) {
+    super(503, 'an ObservationFilter can not be read', { cause: name, retryAfter: 5 });
+    this.isTenants = isTenants;
+  }
+}
+
+/** What decides besides the finding itself whether a filter applies to it. */
+export interface Filtered {
+  readonly source: string;
+  /** The namespace of what it is about; the system namespace if that is in none. */
+  readonly namespace: string;
+  /** Whether it is open until no report has it. If not, an event tells of it once. */
+  readonly hasState: boolean;
+}
+
 /**
- * Decides about a source's finding that is to be stored in `namespace`: returns the reason to drop it, or `undefined`
- * to keep it. Throws a Refusal 503 if an applicable filter can't be read.
+ * Decides about a source's finding: returns the reason to drop it, or `undefined` to keep it. Throws an UnreadableFilter
+ * if a filter that applies can't be read, or a Refusal 503 if filters have not been read yet.
  */
-export type Filter = (source: string, finding: Finding, namespace: string) => FilterReason | undefined;
+export type Filter = (finding: Finding, about: Filtered) => FilterReason | undefined;

@@ -23,6 +23,8 @@ export const namespaceName = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: 'must be the name of a namespace' });
 
+const trueOrFalse = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((word) => word === 'true');
+
 const secondsPerDay = 86_400;
 
 /**
@@ -42,14 +44,14 @@ export const commonSchema = z
     OBSERVATION_TTL_SECONDS: integer(1, 3_153_600_000).optional(),
     OBSERVATION_TTL_DAYS: integer(1, 36_500).default(7),
     DEDUP_CACHE_SIZE: integer(0, 10_000_000).default(5000),
+    MAX_OBSERVATIONS: integer(1, 100_000_000).default(100_000),
     GC_INTERVAL_MINUTES: integer(1, 1440).default(60),
     RESYNC_INTERVAL_MINUTES: integer(1, 1440).default(60),
     MAX_REQUEST_BYTES: integer(1024, 1_073_741_824).default(12_582_912),
     K_SINK: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
-    MASK_SECRETS: z
-      .enum(['true', 'false'], { error: 'must be true or false' })
-      .transform((word) => word === 'true')
-      .default(true),
+    MASK_SECRETS: trueOrFalse.default(true),
+    TENANTS_FILTER_EVENTS: trueOrFalse.default(false),
+    EVENT_NAMESPACE: z.enum(['affected', 'system'], { error: 'must be affected or system' }).default('affected'),
     K_CE_OVERRIDES: z.string().optional(),
     K_CA_CERTS: z.string().optional(),
     OIDC_TOKEN_FILE: z.string().default('/oidc/token'),

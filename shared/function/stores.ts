@@ -1,6 +1,7 @@
 import type { KindSelector } from '../api/kind-selector.ts';
 import type { Facts, Observation } from '../api/observation.ts';
 import type { Repeats } from '../api/series.ts';
+import { Refusal } from './refusal.ts';
 
 export interface OwnerReference {
   readonly apiVersion: string;
@@ -39,8 +40,8 @@ export interface Objects {
   /** Resolves to `undefined` if the object does not exist. Throws a Refusal 503 if that can't be determined. */
   get(resource: KindSelector, ref: ObjectRef, signal: AbortSignal): Promise<KubernetesObject | undefined>;
   /**
-   * Lists the objects of a kind, in one namespace or in all, ordered by `<namespace>/` as the API server does; none if
-   * the kind is not served. Throws a Refusal 503 if the list can't be read to its end.
+   * Lists the objects of a kind, in one namespace or in all, ordered by `<namespace>/` as the API server does. Throws a
+   * NotServed if the kind is not served, or another Refusal 503 if the list can't be read to its end.
    */
   list(resource: KindSelector, namespace: string | undefined, signal: AbortSignal): AsyncIterable<KubernetesObject>;
   /** The same, of which only the metadata need be there. */
@@ -56,7 +57,10 @@ export interface Objects {
   apply(resource: KindSelector, object: KubernetesObject, signal: AbortSignal): Promise<void>;
   /** Deletes exactly this object. It is not an error if it is gone, or has been replaced, in the meantime. */
   delete(resource: KindSelector, object: KubernetesObject, signal: AbortSignal): Promise<void>;
-  /** Sets the fields of the status that are given. It is not an error if the object is gone. */
+  /**
+   * Sets the fields of the status that are given. It is not an error if the object is gone. Throws as `apply` does, and a
+   * NamespaceRefusal if the object's namespace denies that.
+   */
   setStatus(resource: KindSelector, object: KubernetesObject, status: object, signal: AbortSignal): Promise<void>;
 }
 
@@ -105,9 +109,13 @@ export interface Stored {
   readonly labels: Readonly<Record<string, string>>;
   /** The value of the annotation `history`. */
   readonly history?: string | undefined;
+  /** The value of the annotation `reported-by`. */
+  readonly reportedBy?: string | undefined;
   readonly hasAnnotations: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
+  /** Whether somebody has deleted it, but a finalizer keeps it. */
+  readonly isBeingDeleted?: boolean;
 }
 
 /** What to change of an Observation. */
@@ -118,6 +126,8 @@ export interface ObservationPatch {
   readonly history?: string | undefined;
   /** The new value of the annotation `exception`. */
   readonly exception?: string | undefined;
+  /** The new value of the annotation `reported-by`. */
+  readonly reportedBy?: string | undefined;
   /**
    * Replaces all that may change of the spec, except a resource that is not given, and sets `rule`. Without it, the spec
    * stays as it is.
@@ -136,6 +146,19 @@ export interface Expired extends Stored {
   readonly source: string;
 }
 
+/** What the spec of an Observation says, if its label is not valid. */
+export interface SpecEnd {
+  readonly source: string;
+  /** Milliseconds since 1970. */
+  readonly endsAt: number;
+}
+
+/** An Observation without a state. */
+export interface StoredEvent extends Stored {
+  /** Empty if it has none. */
+  readonly rule: string;
+}
+
 export interface NamesQuery {
   readonly source?: string;
   /** Observations whose label `report` has any of these values. */
@@ -147,36 +170,48 @@ export interface NamesQuery {
 /** Stores Observations. There are two implementations, and one contract test for both. */
 export interface Store {
   /**
-   * Resolves once the object is durable, or to `exists` if the name is taken. Throws a NamespaceRefusal if another
+   * Resolves once the object is durable, or to `exists` if the name is taken, and not by what is being deleted. Throws a NamespaceRefusal if another
    * namespace may take the object, a Refusal 422 if it is invalid, or a Refusal 503 for anything that a retry may fix.
    */
   create(observation: Observation, signal: AbortSignal): Promise<'created' | 'exists'>;
-  /** Lists Observations without their spec, ordered by `<namespace>/`. */
+  /** Lists Observations without their spec, ordered by `<namespace>/`; none that is being deleted. */
   names(query: NamesQuery, signal: AbortSignal): AsyncIterable<Stored>;
   /**
    * The open findings of a source that have a state, but no rule: an older CRD, in use for a while, took that away, and
    * the summary with it.
    */
   stripped(source: string, namespace: string | undefined, signal: AbortSignal): AsyncIterable<Stored>;
+  /**
+   * How many Observations there are, in one namespace or in all, at this moment. Costs little, however many there are.
+   */
+  count(namespace: string | undefined, signal: AbortSignal): Promise<number>;
+  /** Lists Observations that have no state, with their rules. */
+  events(signal: AbortSignal): AsyncIterable<StoredEvent>;
   /** Lists what has expired at `now` (milliseconds since 1970), by its label or, without one, by its spec. */
   expired(now: number, signal: AbortSignal): AsyncIterable<Expired>;
-  /** One Observation without its spec; `undefined` if there is none of that name. */
+  /** When one expires by its spec, whatever its label says; `undefined` if it is gone. */
+  endOf(ref: StoredRef, signal: AbortSignal): Promise<SpecEnd | undefined>;
+  /** One Observation without its spec; `undefined` if there is none of that name, or it is being deleted. */
   find(namespace: string, name: string, signal: AbortSignal): Promise<Stored | undefined>;
   /**
    * Changes an Observation in one write. Resolves to `false` if it is gone, or has changed since it was read. Throws a
-   * Refusal 422 if it would be invalid.
+   * NamespaceRefusal if its namespace denies that, or a Refusal 422 if it would be invalid.
    */
   patch(stored: Stored, patch: ObservationPatch, signal: AbortSignal): Promise<boolean>;
   /**
    * Adds repeats to the series in the status, and leaves everything else in it alone. Resolves to `changed`, having added
-   * nothing, if somebody else has written at the same time, and to `gone` if there is no such Observation.
+   * nothing, if somebody else has written at the same time, and to `gone` if there is no such Observation, or it is being
+   * deleted.
    */
   addSeries(
     ref: Pick<StoredRef, 'namespace' | 'name'>,
     addition: SeriesAddition,
     signal: AbortSignal,
   ): Promise<'added' | 'changed' | 'gone'>;
-  /** Resolves to `false` if the object is gone, or has changed since it was read. */
+  /**
+   * Resolves to `false` if the object is gone, or has changed since it was read. Throws a NamespaceRefusal if its
+   * namespace denies that.
+   */
   delete(ref: StoredRef, signal: AbortSignal): Promise<boolean>;
 }
 
@@ -195,12 +230,23 @@ export interface Cluster {
   readonly hasApiServerSources: boolean;
 }
 
-/** A namespace can't take an object: it does not exist, is being deleted, or is over its quota. */
-export class NamespaceRefusal extends Error {
-  readonly reason: 'missing' | 'closing' | 'full';
+/** A kind is not served now, which says nothing about its objects: they may be there again in a minute. */
+export class NotServed extends Refusal {
+  constructor({ group, plural }: Pick<KindSelector, 'group' | 'plural'>) {
+    super(503, `${plural}${group === '' ? '' : `.${group}`} is not served: is its CRD installed?`, { retryAfter: 5 });
+    this.name = 'NotServed';
+  }
+}
 
-  constructor(reason: 'missing' | 'closing' | 'full', cause?: unknown) {
-    super(`the namespace is ${reason}`, { cause });
+/**
+ * A namespace can't take an object: it does not exist, is being deleted, or is over its quota; or a webhook or policy for
+ * it, which is the cause, denies what is written there; or a finalizer keeps what has the same name and was deleted.
+ */
+export class NamespaceRefusal extends Error {
+  readonly reason: 'missing' | 'closing' | 'full' | 'denying' | 'blocked';
+
+  constructor(reason: NamespaceRefusal['reason'], cause?: unknown) {
+    super(`the namespace is ${reason === 'denying' ? 'denying it' : reason}`, { cause });
     this.name = 'NamespaceRefusal';
     this.reason = reason;
   }

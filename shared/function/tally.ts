@@ -27,7 +27,7 @@ export interface Summary {
   readonly deadLetters: readonly CountRow<'source' | 'reason'>[];
   /** The result of a garbage collection, if the event started one. */
   readonly collection: Collection | undefined;
-  /** What an operator should know even if the event itself was handled. */
+  /** What an operator should know even if the event itself was handled; each thing once. */
   readonly warnings: readonly string[];
 }
 
@@ -75,7 +75,7 @@ export function createTally(): Tally {
   const deletedRows: Summary['deleted'][number][] = [];
   const deadLetters = createCounts('source', 'reason');
   const rules = new Set<string>();
-  const warnings: string[] = [];
+  const warnings = new Set<string>();
   let collection: Collection | undefined;
   return {
     observed(count) {
@@ -102,7 +102,7 @@ export function createTally(): Tally {
     collected(found) {
       collection = found;
     },
-    warning: (text) => void warnings.push(text),
+    warning: (text) => void warnings.add(text),
     read: () => ({
       ...numbers,
       skipped,
@@ -113,7 +113,7 @@ export function createTally(): Tally {
       deleted: deletedRows,
       deadLetters: deadLetters.rows(),
       collection,
-      warnings,
+      warnings: [...warnings],
     }),
   };
 }

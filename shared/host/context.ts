@@ -56,15 +56,15 @@ export interface Bindings extends Pick<Repeats, 'finish'> {
 /** Makes the contexts of all functions of a process; nothing else makes one. Throws a SettingsError. */
 export function bindFunctions(definitions: readonly FunctionDefinition[], ports: Ports): Bindings {
   const { environment, ownUsers, store, cluster, broker, clock, functions, metrics, stopping } = ports;
-  const { DEDUP_CACHE_SIZE: size, SYSTEM_NAMESPACE: systemNamespace } = ports.settings;
-  const known = createKnownNames({ size, now: clock.now, onEvict: metrics.countEviction });
-  const repeats = createRepeats({ store, onGone: known.delete, now: clock.now, sleep: idleSleep });
+  const { DEDUP_CACHE_SIZE: size } = ports.settings;
+  const known = createKnownNames({ size, elapsed: clock.elapsed, onEvict: metrics.countEviction });
+  const repeats = createRepeats({ store, onGone: known.delete, now: clock.latest, sleep: idleSleep });
   const controllers = createControllers({
     owners: cluster.owners,
-    now: clock.now,
+    elapsed: clock.elapsed,
     limited: (work) => withTimeLimit(controllerMilliseconds, work),
   });
-  const filter = createLiveFilter(cluster.watched, systemNamespace, metrics.countFilterReload);
+  const filter = createLiveFilter(cluster.watched, ports.settings, metrics.countFilterReload);
   const acquire = createInFlight();
   const bound = definitions.map((definition) => {
     const settings = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
@@ -83,7 +83,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
         controllers,
         clock,
         acquire,
-        coalesce: createCoalescer({ now: clock.now, sleep: clock.sleep, signal: stopping }),
+        coalesce: createCoalescer({ elapsed: clock.elapsed, sleep: clock.sleep, signal: stopping }),
       },
     };
   });

@@ -2,12 +2,13 @@ import * as z from 'zod';
 import { knativeTriggers } from '../api/knative-kinds.ts';
 import { retry } from '../function/backoff.ts';
 import { pingOf } from '../function/cloud-event.ts';
-import type { Broker, Clock, FunctionInfo } from '../function/context.ts';
+import type { Broker, FunctionInfo } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
 import { connectCluster } from '../kubernetes/cluster.ts';
 import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
 import { createPublisher, createSender } from '../transport/event-sender.ts';
+import { type HostClock, processClock } from './clock.ts';
 import { type BoundFunction, type BoundHandler, bindFunctions, isHandler } from './context.ts';
 import { createDispatcher, type Dispatcher } from './dispatch.ts';
 import { wants } from './event-routing.ts';
@@ -45,14 +46,20 @@ async function othersFor({ seesOthers }: FunctionDefinition, environment: Enviro
 
 type Connection = ReturnType<typeof connectCluster>;
 
-function connect(settings: CommonSettings, { now }: Clock): Connection {
+function connect(settings: CommonSettings, { elapsed, noteServerTime }: HostClock): Connection {
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = settings;
   return connectCluster({
-    credentials: serviceAccountCredentials({ server: `${host}:${port}`, folder: settings.SERVICE_ACCOUNT_DIR, now }),
+    credentials: serviceAccountCredentials({
+      server: `${host}:${port}`,
+      folder: settings.SERVICE_ACCOUNT_DIR,
+      elapsed,
+    }),
     sleep,
     watchNamespace: settings.WATCH_NAMESPACE,
+    systemNamespace: settings.SYSTEM_NAMESPACE,
     defaultTtl: settings.OBSERVATION_TTL_SECONDS,
     attemptSeconds: settings.API_TIMEOUT_SECONDS,
+    onTime: noteServerTime,
   });
 }
 
@@ -66,7 +73,7 @@ function brokerOf(settings: CommonSettings, { watched, unread }: Watches): Broke
       extensions: overridesOf(settings.K_CE_OVERRIDES),
       tokenFile: settings.OIDC_TOKEN_FILE,
     }),
-    sendTo: sender.sendTo,
+    sendTo: (url, event, signal, limit) => sender.sendTo(url, event, { signal, limit }),
     isRouted(functionName, eventType) {
       if (unread().length > 0) return undefined;
       return isRoutedBy(watched(knativeTriggers), functionName, eventType);
@@ -78,7 +85,7 @@ function brokerOf(settings: CommonSettings, { watched, unread }: Watches): Broke
 interface Shared {
   readonly environment: Environment;
   readonly settings: CommonSettings;
-  readonly clock: Clock;
+  readonly clock: HostClock;
   readonly log: Log;
   readonly metrics: Metrics;
   /** Aborted when the process stops. */
@@ -125,6 +132,21 @@ function whyNotReady({ unread }: Watches): string | undefined {
   return reasons.length > 0 ? reasons.join('; ') : undefined;
 }
 
+/**
+ * Has a function that watches nothing, and so can't tell yet what time it is for the API server, ask for that before its
+ * first event: it might go by a wrong clock.
+ */
+function knowingTime(definition: FunctionDefinition, { touch }: Connection, { offset }: HostClock): FunctionDefinition {
+  if (definition.kind === 'gateway' || definition.watches) return definition;
+  return {
+    ...definition,
+    async handle(event, context) {
+      if (offset() === undefined) await touch(context.event.signal);
+      await definition.handle(event, context);
+    },
+  };
+}
+
 /** Hands the function the events that its triggers ask for; a dead-letter sink gets whatever there is. */
 function routeTo(handler: BoundHandler | undefined, dispatcher: Dispatcher, metrics: Metrics): HostOptions['route'] {
   return async (event, signal) => {
@@ -138,14 +160,16 @@ function routeTo(handler: BoundHandler | undefined, dispatcher: Dispatcher, metr
 export async function startFunctionMode({ name, environment, log }: FunctionModeOptions): Promise<FunctionMode> {
   const definition = await loadFunction(name);
   const settings = checkSettings([definition], environment);
-  const clock: Clock = { now: Date.now, sleep };
+  const clock = processClock(log);
   const metrics = createMetrics();
   const dispatcher = createDispatcher(log, metrics);
   const connection = connect(settings, clock);
+  metrics.watchClockOffset(clock.offset);
   const stopping = new AbortController();
   const shared = { environment, settings, clock, log, metrics, stopping: stopping.signal };
   const watches = watchesFor(definition, connection, shared);
-  const { bound, finish } = await bind(definition, connection, watches, shared);
+  const timed = knowingTime(definition, connection, clock);
+  const { bound, finish } = await bind(timed, connection, watches, shared);
   const handler = isHandler(bound) ? bound : undefined;
   const host = await startHost({
     functions: [bound],
@@ -153,7 +177,7 @@ export async function startFunctionMode({ name, environment, log }: FunctionMode
     settings,
     log,
     metrics,
-    now: clock.now,
+    clock,
     hostname: undefined,
     port: settings.PORT,
     notReady: () => whyNotReady(watches),

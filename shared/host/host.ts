@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { createAccess } from '../edge/access.ts';
 import { createBodyReader } from '../edge/body.ts';
 import { type CloudEvent, isPing } from '../function/cloud-event.ts';
+import type { Clock } from '../function/context.ts';
 import type { FunctionDefinition, GatewayDefinition } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings, SettingsError } from '../function/settings.ts';
 import { type AppOptions, createApp } from './app.ts';
@@ -33,7 +34,7 @@ export interface HostOptions {
   readonly metrics: Metrics;
   readonly hostname: string | undefined;
   readonly port: number;
-  readonly now: () => number;
+  readonly clock: Pick<Clock, 'now' | 'elapsed'>;
   /** Hands an event to the functions that it is for. Throws a Refusal. */
   route(event: CloudEvent, signal: AbortSignal): Promise<void>;
   notReady(): string | undefined;
@@ -73,7 +74,7 @@ function isGateway(bound: BoundFunction): bound is BoundFunction<GatewayDefiniti
 
 /** Serves the given functions over HTTP. */
 export async function startHost(options: HostOptions): Promise<Host> {
-  const { functions, dispatcher, settings, log, metrics, now, notReady } = options;
+  const { functions, dispatcher, settings, log, metrics, clock, notReady } = options;
   const abort = new AbortController();
   let stopping = false;
   const eventDeadline = createDeadline(eventMilliseconds, abort.signal);
@@ -82,7 +83,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const gateway = functions.find(isGateway);
   const webhooks = gateway ? gateway.context.functions.flatMap((info) => info.webhooks) : [];
   const access = gateway?.definition.access(gateway.context.settings);
-  const checked = access && createAccess(access, now);
+  const checked = access && createAccess(access, clock.elapsed);
   if (checked) metrics.showAccess(checked.isOpen);
   // Loopback is this machine's own.
   if (checked?.isOpen && options.hostname !== '127.0.0.1') {
@@ -96,7 +97,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     bodies: createBodyReader({ maxBytes: settings.MAX_REQUEST_BYTES, maxBytesInFlight: memoryLimit() / 4 }),
     metrics,
     log,
-    now,
+    now: clock.now,
     notReady,
     isStopping: () => stopping,
     deliver: (event) => options.route(event, deadlineFor(event)),

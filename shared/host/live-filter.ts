@@ -2,23 +2,23 @@ import type { KindSelector } from '../api/kind-selector.ts';
 import { observationFilters } from '../api/observation-filter.ts';
 import type { Filter } from '../function/filter.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import { compileFilters, isReadable } from '../rules/filter.ts';
+import { compileFilters, type FilterSettings, isReadable } from '../rules/filter.ts';
 
 /** The watched ObservationFilters as one filter, compiled anew when one of them has changed. */
 export function createLiveFilter(
   watched: (resource: KindSelector) => readonly KubernetesObject[],
-  systemNamespace: string,
+  settings: FilterSettings,
   onReload: (isReadable: boolean) => void,
 ): Filter {
   let compiledFrom: readonly KubernetesObject[] | undefined;
   let compiled: Filter | undefined;
-  return (source, observation, namespace) => {
+  return (finding, about) => {
     const objects = watched(observationFilters);
     if (!compiled || objects !== compiledFrom) {
-      compiled = compileFilters(objects, systemNamespace);
+      compiled = compileFilters(objects, settings);
       compiledFrom = objects;
       onReload(objects.every(isReadable));
     }
-    return compiled(source, observation, namespace);
+    return compiled(finding, about);
   };
 }

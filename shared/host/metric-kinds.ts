@@ -35,11 +35,40 @@ export async function renderMetrics(
   return { contentType: registry.contentType, text: await registry.metrics() };
 }
 
+/** How many values a label may have. What is counted of a source takes nothing from the others. */
+const mostValues = 50;
+
+/** Keeps the first values of each label, and makes `other` of those that come later. */
+function createBound() {
+  const seen = new Map<string, Set<string>>();
+
+  function bounded(key: string, value: string): string {
+    const values = seen.get(key) ?? new Set<string>();
+    if (values.has(value)) return value;
+    if (values.size >= mostValues) return 'other';
+    seen.set(key, values.add(value));
+    return value;
+  }
+
+  return (name: string, labels: LabelValues): LabelValues => {
+    const source = labels.source === undefined ? '' : bounded(name, labels.source);
+    const entries = Object.entries(labels).map(([label, value]) => [
+      label,
+      label === 'source' ? source : bounded(JSON.stringify([name, label, source]), value),
+    ]);
+    return Object.fromEntries(entries);
+  };
+}
+
 export type Count<Name extends string> = (name: Name, labels: LabelValues, by: number) => void;
 
-/** Counters. Each is registered when it is first counted: a metric that nothing updates would only mislead. */
+/**
+ * Counters. Each is registered when it is first counted: a metric that nothing updates would only mislead. Some labels,
+ * such as the category of what is posted, say what senders choose, so their values are bounded.
+ */
 export function createCounters<Name extends string>({ plain, open }: Registries, help: HelpTexts<Name>): Count<Name> {
   const counters = new Map<Name, Counter>();
+  const bound = createBound();
 
   function register(name: Name, labels: LabelValues): Counter {
     const counter = new Counter({
@@ -56,7 +85,7 @@ export function createCounters<Name extends string>({ plain, open }: Registries,
 
   return (name, labels, by) => {
     const counter = counters.get(name) ?? register(name, labels);
-    if (by > 0) counter.inc(labels, by);
+    if (by > 0) counter.inc(bound(name, labels), by);
   };
 }
 

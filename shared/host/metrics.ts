@@ -30,6 +30,8 @@ export interface Metrics {
   /** The size of the cache of known names: read when scraped. */
   watchKnownNames(count: () => number): void;
   countEviction(): void;
+  /** How far the API server's clock is ahead of ours, in milliseconds, if that is known: read when scraped. */
+  watchClockOffset(offset: () => number | undefined): void;
   /** Whether the watch of this resource follows the API server: read when scraped. */
   watchSynced(resource: string, isSynced: () => boolean): void;
   /** In the OpenMetrics format if the scraper accepts it, else in the text exposition format. */
@@ -68,6 +70,7 @@ const gauges = {
 
 const watchedGauges = {
   dedup_cache_size: 'Names in the cache of Observations known to exist.',
+  clock_offset_seconds: "How far the API server's clock is ahead of ours.",
   informer_cache_synced: 'Whether a watch follows the API server now.',
 };
 
@@ -131,6 +134,7 @@ export function createMetrics(): Metrics {
     countFilterReload: (isReadable) => count('filter_reload_total', { result: isReadable ? 'success' : 'error' }, 1),
     showAccess: (isOpen) => show('webhook_open', [], [{ count: isOpen ? 1 : 0 }]),
     watchKnownNames: (read) => watch('dedup_cache_size', {}, read),
+    watchClockOffset: (offset) => watch('clock_offset_seconds', {}, () => Math.round((offset() ?? 0) / 1000)),
     watchSynced: (resource, isSynced) => watch('informer_cache_synced', { resource }, () => (isSynced() ? 1 : 0)),
     render: (accept) => renderMetrics(registries, accept),
   };

@@ -3,7 +3,7 @@ import { retry } from '../function/backoff.ts';
 import { Refusal } from '../function/refusal.ts';
 import { createHttpClient, type HttpClient } from '../transport/http-client.ts';
 import { bytesOf, isProtobuf, parseBody, valuesOf } from './answer-body.ts';
-import { isFinal } from './api-status.ts';
+import { deniedBy, isFinal } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
 
 export interface ApiRequest {
@@ -18,7 +18,7 @@ export interface ApiRequest {
   readonly signal: AbortSignal;
 }
 
-/** An answer that is the API server's last word: never 401, 429 or 5xx. */
+/** An answer that is the API server's last word: 401, 429 or 5xx only if admission has denied the request. */
 export interface ApiResponse {
   readonly status: number;
   /** Parsed JSON, or the bytes of protobuf; `undefined` if the answer had no body. */
@@ -31,10 +31,11 @@ export interface ApiClient {
   /** Retries what a retry may mend until the deadline; throws a Refusal 503 when it has passed. */
   request(request: ApiRequest): Promise<ApiResponse>;
   /**
-   * One attempt at an answer without an end (a watch): its JSON values line by line until the server ends it, or the
-   * ApiResponse if its status is not 200. Throws an Error if the connection can't be made, or breaks.
+   * One attempt at an answer that comes bit by bit (a watch): its JSON values line by line until the server ends it, or
+   * the ApiResponse if its status is not 200. Throws an Error if the connection can't be made, breaks, or is still open
+   * after so many milliseconds.
    */
-  stream(request: ApiRequest): Promise<ApiResponse | AsyncIterable<unknown>>;
+  stream(request: ApiRequest, milliseconds: number): Promise<ApiResponse | AsyncIterable<unknown>>;
   close(): void;
 }
 
@@ -44,6 +45,8 @@ export interface ApiClientOptions {
   readonly random: () => number;
   /** Milliseconds for one attempt, from the first byte sent to the last one received. */
   readonly attemptMilliseconds: number;
+  /** Called with the API server's time, in milliseconds since 1970, whenever an answer says another one. */
+  readonly onTime?: (time: number) => void;
 }
 
 const maxConnections = 32;
@@ -70,6 +73,19 @@ interface Server {
   readonly credentials: Credentials;
   /** What the paths are relative to. */
   readonly root: string;
+  /** Takes note of the header Date. */
+  readonly noteDate: (date: string | undefined) => void;
+}
+
+/** Reads each second's Date once. */
+function createDateReader(onTime: ApiClientOptions['onTime']): Server['noteDate'] {
+  let last: string | undefined;
+  return (date) => {
+    if (date === undefined || date === last) return;
+    last = date;
+    const time = Date.parse(date);
+    if (!Number.isNaN(time)) onTime?.(time);
+  };
 }
 
 function queryOf(query: ApiRequest['query']): string {
@@ -79,15 +95,15 @@ function queryOf(query: ApiRequest['query']): string {
 
 /** Resolves when the head of the answer has arrived. `fresh` reads the token anew. */
 async function send(
-  { http, credentials, root }: Server,
+  { http, credentials, root, noteDate }: Server,
   request: ApiRequest,
   fresh: boolean,
-  timeout?: number,
+  timeout: number,
 ): Promise<IncomingMessage> {
   const { method, path, query, body, signal } = request;
   const { accept = 'application/json', contentType = 'application/json' } = request;
   const authorization = await credentials.authorization(fresh);
-  return http.send({
+  const answer = await http.send({
     method,
     path: root + path + queryOf(query),
     headers: {
@@ -96,9 +112,11 @@ async function send(
       ...(body !== undefined && { 'Content-Type': contentType }),
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
-    ...(timeout !== undefined && { timeout }),
+    timeout,
     signal,
   });
+  noteDate(answer.headers.date);
+  return answer;
 }
 
 /** The answer, whatever it is. Throws an Unanswered if there is none. */
@@ -119,13 +137,17 @@ async function exchange(
   }
 }
 
+function isUnauthorized(answer: ApiResponse): boolean {
+  return answer.status === 401 && deniedBy(answer) === undefined;
+}
+
 /** The last word. Throws an Unanswered if there is none yet, and a Refusal if no retry can help. */
 async function attempt(server: Server, request: ApiRequest, timeout: number): Promise<ApiResponse> {
   let answer = await exchange(server, request, false, timeout);
-  if (answer.status === 401 && !request.signal.aborted) {
+  if (isUnauthorized(answer) && !request.signal.aborted) {
     // The token may have been replaced. If the one read now is refused as well, somebody must mend it.
     answer = await exchange(server, request, true, timeout);
-    if (answer.status === 401) throw new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
+    if (isUnauthorized(answer)) throw new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
   }
   const { status, body, bytes, retryAfter } = answer;
   if (isFinal(status, body)) return { status, body, bytes };
@@ -135,10 +157,11 @@ async function attempt(server: Server, request: ApiRequest, timeout: number): Pr
 
 /** Calls the API server over keep-alive connections. */
 export function createApiClient(options: ApiClientOptions): ApiClient {
-  const { credentials, sleep, random, attemptMilliseconds } = options;
+  const { credentials, sleep, random, attemptMilliseconds, onTime } = options;
   const url = new URL(credentials.server);
   const http = createHttpClient({ server: url, tls: () => credentials.tls(), limit: maxConnections });
-  const server = { http, credentials, root: url.pathname.replace(/\/$/, '') };
+  const root = url.pathname.replace(/\/$/, '');
+  const server = { http, credentials, root, noteDate: createDateReader(onTime) };
   /** Whether the last stream was answered 401, so that the next one reads the token anew. */
   let refused = false;
 
@@ -159,8 +182,8 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       });
     },
 
-    async stream(request) {
-      const answer = await send(server, request, refused);
+    async stream(request, milliseconds) {
+      const answer = await send(server, request, refused, milliseconds);
       const { statusCode: status = 0 } = answer;
       refused = status === 401;
       if (status === 200) return valuesOf(answer);

@@ -1,5 +1,7 @@
 import * as z from 'zod';
+import { group } from '../api/group.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
+import { createBoundedObjects, createObjectSet } from '../function/bounded-objects.ts';
 import type { Discovery, Objects, Owners, Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { createApiClient } from './api-client.ts';
@@ -14,20 +16,28 @@ import { startWatch, type Watch } from './watch.ts';
 export interface ClusterOptions {
   readonly credentials: Credentials;
   readonly watchNamespace: string | undefined;
+  /** Only there may be any number of objects of our kinds. */
+  readonly systemNamespace?: string;
   /** Seconds. */
   readonly defaultTtl: number;
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   /** How long one attempt of an API call may take. */
   readonly attemptSeconds: number;
+  /** Called with the API server's time, in milliseconds since 1970, whenever an answer says another one. */
+  readonly onTime?: (time: number) => void;
 }
-
-/** The API server sends a bookmark about once a minute. */
-const silenceMilliseconds = 150_000;
 
 const reviewSchema = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });
 
 /** A cluster's Observations and objects, over one client. */
-export function connectCluster({ credentials, sleep, attemptSeconds, ...options }: ClusterOptions): {
+export function connectCluster({
+  credentials,
+  sleep,
+  attemptSeconds,
+  systemNamespace,
+  onTime,
+  ...options
+}: ClusterOptions): {
   readonly store: Store & ObservationReader;
   readonly objects: Objects;
   readonly owners: Owners;
@@ -39,6 +49,8 @@ export function connectCluster({ credentials, sleep, attemptSeconds, ...options 
     onFault: (reason: string) => void,
     signal: AbortSignal,
   ): Watch;
+  /** Asks the API server for something that it need not look for. Throws a Refusal 503 if there is no answer. */
+  touch(signal: AbortSignal): Promise<void>;
   /** The user name that the API server knows us by. Throws a Refusal 503. */
   whoAmI(signal: AbortSignal): Promise<string>;
   close(): void;
@@ -48,15 +60,27 @@ export function connectCluster({ credentials, sleep, attemptSeconds, ...options 
     sleep,
     random: Math.random,
     attemptMilliseconds: attemptSeconds * 1000,
+    ...(onTime && { onTime }),
   });
-  const store = createKubernetesStore({ client, ...options });
+  const elapsed = (): number => performance.now();
+  const store = createKubernetesStore({ client, sleep, ...options });
   return {
     store,
     objects: createKubernetesObjects(client),
     owners: createKubernetesOwners(client),
     discovery: createDiscovery(client),
     watch: (resource, namespace, onFault, signal) =>
-      startWatch({ client, resource, namespace, sleep, random: Math.random, silenceMilliseconds, onFault }, signal),
+      startWatch(
+        {
+          ...{ client, resource, namespace, sleep, random: Math.random, elapsed, onFault },
+          // Whoever has a namespace may write our kinds.
+          createSet: resource.group === group ? () => createBoundedObjects(systemNamespace) : createObjectSet,
+        },
+        signal,
+      ),
+    async touch(signal) {
+      await client.request({ method: 'GET', path: '/version', signal });
+    },
     async whoAmI(signal) {
       const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
       const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';

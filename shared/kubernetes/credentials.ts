@@ -16,21 +16,22 @@ export interface ServiceAccountOptions {
   readonly server: string;
   /** Where the token and the CA are mounted. */
   readonly folder: string;
-  readonly now: () => number;
+  /** Milliseconds by a clock that nobody sets. */
+  readonly elapsed: () => number;
 }
 
 /** The kubelet replaces a mounted token long before it expires, so reading it once a minute is enough. */
 const rereadMilliseconds = 60_000;
 
 /** The credentials of a pod's ServiceAccount: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
-export function serviceAccountCredentials({ server, folder, now }: ServiceAccountOptions): Credentials {
+export function serviceAccountCredentials({ server, folder, elapsed }: ServiceAccountOptions): Credentials {
   function rereading(file: string): (fresh: boolean) => string {
     let text: string | undefined;
     let readAt = 0;
     return (fresh) => {
-      if (text === undefined || fresh || now() - readAt >= rereadMilliseconds) {
+      if (text === undefined || fresh || elapsed() - readAt >= rereadMilliseconds) {
         text = readFileSync(join(folder, file), 'utf8').trim();
-        readAt = now();
+        readAt = elapsed();
       }
       return text;
     };

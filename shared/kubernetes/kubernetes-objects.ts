@@ -1,10 +1,16 @@
 import * as z from 'zod';
 import { groupVersionOf, type KindSelector } from '../api/kind-selector.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { KubernetesObject, ObjectRef, Objects } from '../function/stores.ts';
+import {
+  type KubernetesObject,
+  NamespaceRefusal,
+  NotServed,
+  type ObjectRef,
+  type Objects,
+} from '../function/stores.ts';
 import type { ApiClient, ApiRequest, ApiResponse } from './api-client.ts';
-import { setUpFault, statusMessage, statusOf } from './api-status.ts';
-import { type List, listPages, readJson } from './list-pages.ts';
+import { deniedBy, setUpFault, statusMessage, statusOf } from './api-status.ts';
+import { createPageSize, type List, listPages, readJson } from './list-pages.ts';
 import { decodeMetadataList, type Metadata, metadataOfMany } from './metadata-list.ts';
 import { callOf, pathOf, selectorOf } from './resource-path.ts';
 
@@ -42,10 +48,6 @@ export const objectSchema = z.looseObject({
   }),
 });
 
-/** Reports differ a thousandfold in size, so each page asks for as many as would make about this many bytes. */
-const pageBytes = 262_144;
-const firstPage = 20;
-const longestPage = 500;
 const metadataPerPage = 500;
 
 /** The owner of the fields that we apply. */
@@ -66,6 +68,8 @@ function pathOfObject(resource: KindSelector, { apiVersion, metadata }: Kubernet
 }
 
 function writeFault(resource: KindSelector, response: ApiResponse): Refusal {
+  const denier = deniedBy(response);
+  if (denier !== undefined) return new Refusal(503, `${callOf('writing', resource)} was denied`, { cause: denier });
   if (response.status !== 400 && response.status !== 422) return setUpFault(callOf('writing', resource), response);
   const cause = statusMessage(statusOf(response.body));
   return new Refusal(422, `the API server calls the ${resource.kind} invalid`, { cause });
@@ -79,20 +83,19 @@ async function* pagesOf(
   namespace: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<readonly unknown[]> {
-  let limit = firstPage;
+  const size = createPageSize();
   const pages = listPages(client, {
     path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
     query: { labelSelector: selectorOf(resource) },
-    limit: () => limit,
+    limit: size.next,
     what: callOf('listing', resource),
     emptyStatus: 404,
     read: readJson,
     signal,
   });
-  for await (const { items, bytes } of pages) {
-    yield items;
-    const fitting = Math.floor((pageBytes / Math.max(bytes, 1)) * items.length);
-    limit = Math.max(1, Math.min(longestPage, limit * 4, fitting || 1));
+  for await (const page of pages) {
+    yield page.items;
+    size.note(page);
   }
 }
 
@@ -111,6 +114,7 @@ async function* list(
     }
     if (isServed) return;
   }
+  throw new NotServed(resource);
 }
 
 /** What `kubectl apply` leaves behind is as large as the object itself. */
@@ -174,6 +178,7 @@ async function* listMetadata(
     if (isServed) return void unserved.delete(key);
     unserved.set(key, performance.now());
   }
+  throw new NotServed(resource);
 }
 
 async function get(
@@ -232,7 +237,10 @@ export function createKubernetesObjects(client: ApiClient): Objects {
         contentType: 'application/merge-patch+json',
         signal,
       });
-      if (response.status < 300 || response.status === 404) return;
+      if (response.status < 300) return;
+      const denier = deniedBy(response);
+      if (denier !== undefined) throw new NamespaceRefusal('denying', denier);
+      if (response.status === 404) return;
       throw writeFault(resource, response);
     },
   };

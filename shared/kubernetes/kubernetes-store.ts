@@ -2,8 +2,17 @@ import type { Store, StoredRef } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import type { ApiClient } from './api-client.ts';
 import { metadataOfOne } from './metadata-list.ts';
-import { createObservationCreates } from './observation-creates.ts';
-import { findStored, listExpired, listNames, listStripped, type ObservationListsOptions } from './observation-lists.ts';
+import { createObservationCreates, type ObservationCreatesOptions } from './observation-creates.ts';
+import {
+  countObservations,
+  findEnd,
+  findStored,
+  listEvents,
+  listExpired,
+  listNames,
+  listStripped,
+  type ObservationListsOptions,
+} from './observation-lists.ts';
 import { isDone, patchObservation } from './observation-patches.ts';
 import { observationPath } from './observation-path.ts';
 import { createObservationReads } from './observation-reads.ts';
@@ -23,13 +32,18 @@ async function deleteObservation(client: ApiClient, ref: StoredRef, signal: Abor
 }
 
 /** Observations as Kubernetes objects. */
-export function createKubernetesStore(options: ObservationListsOptions): Store & ObservationReader {
+export function createKubernetesStore(
+  options: ObservationListsOptions & ObservationCreatesOptions,
+): Store & ObservationReader {
   const { client } = options;
   return {
-    create: createObservationCreates(client),
+    create: createObservationCreates(options),
     names: (query, signal) => listNames(options, query, signal),
     stripped: (source, namespace, signal) => listStripped(options, source, namespace, signal),
+    count: (namespace, signal) => countObservations(options, namespace, signal),
+    events: (signal) => listEvents(options, signal),
     expired: (now, signal) => listExpired(options, now, signal),
+    endOf: (ref, signal) => findEnd(options, ref, signal),
     find: (namespace, name, signal) => findStored(client, namespace, name, signal),
     patch: (stored, patch, signal) => patchObservation(client, stored, patch, signal),
     addSeries: (ref, addition, signal) => addSeries(client, ref, addition, signal),

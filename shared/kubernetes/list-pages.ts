@@ -9,7 +9,7 @@ export interface ListOptions<Item> extends Pick<ApiRequest, 'path' | 'query' | '
   readonly limit: number | undefined | (() => number);
   /** What the call does, in an operator's words: the fault's message begins with it. */
   readonly what: string;
-  /** The status that stands for an empty list: 404 where the kind need not be served. */
+  /** The status that stands for no list at all, as the first answer: 404 where the kind need not be served. */
   readonly emptyStatus?: number;
 }
 
@@ -18,6 +18,8 @@ export interface List<Item> {
   /** Where the next page begins; empty after the last one. */
   readonly continue: string;
   readonly resourceVersion: string;
+  /** How many items follow, of a list without a selector that is not at its end. */
+  readonly remaining?: number | undefined;
 }
 
 export interface Page<Item> {
@@ -36,6 +38,26 @@ const listSchema = z.object({
 export function readJson(body: unknown): List<unknown> {
   const { items, metadata = { continue: '', resourceVersion: '' } } = listSchema.parse(body);
   return { items: items ?? [], ...metadata };
+}
+
+/** Objects differ a thousandfold in size, so each page asks for as many as would make about this many bytes. */
+const pageBytes = 262_144;
+const firstPage = 20;
+const longestPage = 500;
+
+/** How many items to ask for, by how large the ones before were. */
+export function createPageSize(): {
+  next(): number;
+  note(page: Pick<Page<unknown>, 'items' | 'bytes'>): void;
+} {
+  let size = firstPage;
+  return {
+    next: () => size,
+    note({ items, bytes }) {
+      const fitting = Math.floor((pageBytes / Math.max(bytes, 1)) * items.length);
+      size = Math.max(1, Math.min(longestPage, size * 4, fitting || 1));
+    },
+  };
 }
 
 function requestFor(options: ListOptions<unknown>, token: string | undefined): ApiRequest {
@@ -66,7 +88,8 @@ export async function* listPages<Item>(client: ApiClient, options: ListOptions<I
   let next = client.request(requestFor(options, token));
   do {
     const response = await next;
-    if (response.status === options.emptyStatus) return;
+    // Of a list that has begun, a part is missing.
+    if (response.status === options.emptyStatus && token === undefined) return;
     if (response.status === 200) {
       const list = options.read(response.body);
       token = list.continue || undefined;

@@ -55,6 +55,7 @@ interface Decoding {
   readonly items: Item[];
   continue: string;
   resourceVersion: string;
+  remaining: number | undefined;
   item: Item;
   /** The labels of the item before, in order: most of the next item's are the same, and are not decoded again. */
   readonly labelsBefore: Label[];
@@ -189,6 +190,7 @@ function readItem(tag: number, decoding: Decoding, reader: PbfReader): void {
 function readListMetadata(tag: number, decoding: Decoding, reader: PbfReader): void {
   if (tag === 2) decoding.resourceVersion = readText(decoding.bytes, reader);
   else if (tag === 3) decoding.continue = readText(decoding.bytes, reader);
+  else if (tag === 4) decoding.remaining = reader.readVarint();
 }
 
 function readList(tag: number, decoding: Decoding, reader: PbfReader): void {
@@ -220,7 +222,8 @@ const magic = 'k8s\0';
 export function decodeMetadataList(bytes: Buffer, isWanted: (annotation: string) => boolean): List<Metadata> {
   const { reader, decoding } = decodingOf(bytes, isWanted);
   reader.readFields(readUnknown, decoding);
-  return { items: decoding.items, continue: decoding.continue, resourceVersion: decoding.resourceVersion };
+  const { items, resourceVersion, remaining } = decoding;
+  return { items, continue: decoding.continue, resourceVersion, remaining };
 }
 
 /** Reads a PartialObjectMetadata, as above. */
@@ -240,6 +243,7 @@ function decodingOf(bytes: Buffer, isWanted: (annotation: string) => boolean) {
     items: [],
     continue: '',
     resourceVersion: '',
+    remaining: undefined,
     item: emptyItem(),
     labelsBefore: [],
     labelsRead: 0,

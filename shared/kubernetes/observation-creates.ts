@@ -2,8 +2,8 @@ import type { Observation } from '../api/observation.ts';
 import { Refusal } from '../function/refusal.ts';
 import { NamespaceRefusal, type Store } from '../function/stores.ts';
 import type { ApiClient, ApiResponse } from './api-client.ts';
-import { type Status, setUpFault, statusMessage, statusOf } from './api-status.ts';
-import { metadataOfOne } from './metadata-list.ts';
+import { deniedBy, type Status, setUpFault, statusMessage, statusOf } from './api-status.ts';
+import { decodeMetadata, metadataOfOne } from './metadata-list.ts';
 import { observationPath } from './observation-path.ts';
 
 /**
@@ -29,6 +29,8 @@ function isOverQuota(status: Status | undefined): boolean {
 /** Why a create was refused. */
 function refusalOf(response: ApiResponse): 'exists' | Refusal | NamespaceRefusal {
   const status = statusOf(response.body);
+  const denier = deniedBy(response);
+  if (denier !== undefined) return new NamespaceRefusal('denying', denier);
   if (response.status === 409 && status?.reason === 'AlreadyExists') return 'exists';
   if (response.status === 422 || response.status === 400) return invalid(response);
   if (response.status === 403 && isClosing(status)) return new NamespaceRefusal('closing');
@@ -37,12 +39,15 @@ function refusalOf(response: ApiResponse): 'exists' | Refusal | NamespaceRefusal
   return setUpFault('creating Observations', response);
 }
 
-async function exists(client: ApiClient, { metadata }: Observation, signal: AbortSignal): Promise<boolean> {
+/** What has the name of an Observation. Something being deleted has it until its finalizers are gone. */
+type Holder = 'stored' | 'deleted' | 'nothing';
+
+async function holderOf(client: ApiClient, { metadata }: Observation, signal: AbortSignal): Promise<Holder> {
   const path = observationPath(metadata.namespace, metadata.name);
   const response = await client.request({ method: 'GET', path, accept: metadataOfOne, signal });
-  if (response.status === 200) return true;
-  if (response.status === 404) return false;
-  throw setUpFault('reading Observations', response);
+  if (response.status === 404) return 'nothing';
+  if (response.status !== 200 || !Buffer.isBuffer(response.body)) throw setUpFault('reading Observations', response);
+  return decodeMetadata(response.body, () => false).deletedAt === undefined ? 'stored' : 'deleted';
 }
 
 async function post(
@@ -60,18 +65,41 @@ async function post(
   return response.status < 300 ? 'created' : refusalOf(response);
 }
 
-/** Creates Observations, each as one request unless names are taken again and again. */
-export function createObservationCreates(client: ApiClient): Store['create'] {
+/** How often, and with which pauses, a create is tried while something that was deleted keeps the name. */
+const attempts = 5;
+const pauseMilliseconds = 200;
+
+export interface ObservationCreatesOptions {
+  readonly client: ApiClient;
+  readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** Creates Observations, each as one request unless names are taken. */
+export function createObservationCreates({ client, sleep }: ObservationCreatesOptions): Store['create'] {
   let taken = 0;
 
-  return async (observation, signal) => {
-    if (taken >= takenInARow && (await exists(client, observation, signal))) return 'exists';
+  /** Resolves to `blocked` if what has the name is being deleted, or was a moment ago. */
+  async function createOnce(observation: Observation, signal: AbortSignal): Promise<'created' | 'exists' | 'blocked'> {
+    if (taken >= takenInARow && (await holderOf(client, observation, signal)) === 'stored') return 'exists';
     const outcome = await post(client, observation, signal);
     taken = outcome === 'exists' ? taken + 1 : 0;
-    if (outcome === 'created' || outcome === 'exists') return outcome;
+    if (outcome === 'created') return outcome;
     // The API server checks the quota before the name, so the refusal of a full namespace may hide a duplicate.
     const isFull = outcome instanceof NamespaceRefusal && outcome.reason === 'full';
-    if (isFull && (await exists(client, observation, signal))) return 'exists';
-    throw outcome;
+    if (outcome !== 'exists' && !isFull) throw outcome;
+    const holder = await holderOf(client, observation, signal);
+    if (holder === 'stored') return 'exists';
+    if (isFull) throw outcome;
+    return 'blocked';
+  }
+
+  return async (observation, signal) => {
+    for (let made = 1; ; made += 1) {
+      const outcome = await createOnce(observation, signal);
+      if (outcome !== 'blocked') return outcome;
+      if (made === attempts)
+        throw new NamespaceRefusal('blocked', 'a finalizer keeps a deleted Observation of that name');
+      await sleep(pauseMilliseconds, signal);
+    }
   };
 }

@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { historyAnnotation, labels as labelNames } from '../api/labels.ts';
+import { historyAnnotation, labels as labelNames, reportedByAnnotation } from '../api/labels.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { Expired, NamesQuery, Stored } from '../function/stores.ts';
+import type { Expired, NamesQuery, SpecEnd, Stored, StoredEvent, StoredRef } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
 import { type List, type ListOptions, listPages, type Page, readJson } from './list-pages.ts';
@@ -29,39 +29,59 @@ const metadataSchema = z.object({
   creationTimestamp: z.string(),
   labels: z.record(z.string(), z.string()).default({}),
   annotations: z.record(z.string(), z.string()).default({}),
+  deletionTimestamp: z.string().optional(),
 });
 
 /** Anybody may have written it, another program too, so only what gc needs is required. */
-const unlabelledSchema = z.object({
-  metadata: metadataSchema.transform(({ creationTimestamp, ...rest }) => ({
+const objectSchema = z.object({
+  metadata: metadataSchema.transform(({ creationTimestamp, deletionTimestamp, ...rest }) => ({
     ...rest,
     createdAt: Date.parse(creationTimestamp),
+    deletedAt: deletionTimestamp === undefined ? undefined : Date.parse(deletionTimestamp),
     hasAnnotations: Object.keys(rest.annotations).length > 0,
   })),
-  spec: z.object({
-    source: z.string().catch('unknown'),
-    ttlSecondsAfterCreation: z.number().optional().catch(undefined),
-  }),
+  spec: z
+    .object({
+      source: z.string().catch('unknown'),
+      rule: z.string().catch(''),
+      ttlSecondsAfterCreation: z.number().optional().catch(undefined),
+    })
+    .catch({ source: 'unknown', rule: '', ttlSecondsAfterCreation: undefined }),
 });
 
-function isHistory(annotation: string): boolean {
-  return annotation === historyAnnotation;
+function isRead(annotation: string): boolean {
+  return annotation === historyAnnotation || annotation === reportedByAnnotation;
 }
 
 function readMetadata(body: unknown): List<Metadata> {
-  if (Buffer.isBuffer(body)) return decodeMetadataList(body, isHistory);
+  if (Buffer.isBuffer(body)) return decodeMetadataList(body, isRead);
   throw new Refusal(503, 'the API server lists no metadata in protobuf', { retryAfter: 5 });
 }
 
 type ListedMetadata = Pick<
   Metadata,
-  'namespace' | 'name' | 'uid' | 'resourceVersion' | 'labels' | 'createdAt' | 'annotations' | 'hasAnnotations'
+  | 'namespace'
+  | 'name'
+  | 'uid'
+  | 'resourceVersion'
+  | 'labels'
+  | 'createdAt'
+  | 'deletedAt'
+  | 'annotations'
+  | 'hasAnnotations'
 >;
 
 function storedOf({ namespace, name, uid, resourceVersion, ...rest }: ListedMetadata): Stored {
-  const { labels, annotations, hasAnnotations, createdAt } = rest;
-  const history = annotations[historyAnnotation];
-  return { ref: { namespace, name, uid, version: resourceVersion }, labels, history, hasAnnotations, createdAt };
+  const { labels, annotations, hasAnnotations, createdAt, deletedAt } = rest;
+  return {
+    ref: { namespace, name, uid, version: resourceVersion },
+    labels,
+    history: annotations[historyAnnotation],
+    reportedBy: annotations[reportedByAnnotation],
+    hasAnnotations,
+    createdAt,
+    isBeingDeleted: deletedAt !== undefined,
+  };
 }
 
 /** The one Observation of a namespace that has this name, without its spec. */
@@ -75,7 +95,8 @@ export async function findStored(
   const response = await client.request({ method: 'GET', path, accept: metadataOfOne, signal });
   if (response.status === 404) return undefined;
   if (response.status !== 200 || !Buffer.isBuffer(response.body)) throw setUpFault('reading Observations', response);
-  return storedOf(decodeMetadata(response.body, isHistory));
+  const stored = storedOf(decodeMetadata(response.body, isRead));
+  return stored.isBeingDeleted ? undefined : stored;
 }
 
 type Query = Pick<ListOptions<unknown>, 'path' | 'limit' | 'signal'> & {
@@ -132,7 +153,9 @@ export async function* listNames(
     limit: query.slots ? undefined : itemsPerPage,
     signal,
   });
-  for await (const { items } of pages) for (const item of items) yield storedOf(item);
+  for await (const { items } of pages) {
+    for (const item of items) if (item.deletedAt === undefined) yield storedOf(item);
+  }
 }
 
 /** The open findings of a source, without their specs, that have lost their rule. */
@@ -170,6 +193,11 @@ async function* expiredByLabel(
   }
 }
 
+function endBySpec({ metadata, spec }: z.infer<typeof objectSchema>, defaultTtl: number): SpecEnd {
+  const endsAt = metadata.createdAt + (spec.ttlSecondsAfterCreation ?? defaultTtl) * 1000;
+  return { source: spec.source, endsAt };
+}
+
 async function* expiredBySpec(
   { client, watchNamespace, defaultTtl }: ObservationListsOptions,
   now: number,
@@ -183,11 +211,66 @@ async function* expiredBySpec(
   });
   for await (const { items } of pages) {
     for (const item of items) {
-      const { metadata, spec } = unlabelledSchema.parse(item);
-      const endsAt = metadata.createdAt + (spec.ttlSecondsAfterCreation ?? defaultTtl) * 1000;
-      if (endsAt < now) yield { ...storedOf(metadata), source: spec.source };
+      const object = objectSchema.parse(item);
+      const { source, endsAt } = endBySpec(object, defaultTtl);
+      if (endsAt < now) yield { ...storedOf(object.metadata), source };
     }
   }
+}
+
+/** When an Observation expires by its spec; `undefined` if it is gone. */
+export async function findEnd(
+  { client, defaultTtl }: ObservationListsOptions,
+  { namespace, name }: StoredRef,
+  signal: AbortSignal,
+): Promise<SpecEnd | undefined> {
+  const response = await client.request({ method: 'GET', path: observationPath(namespace, name), signal });
+  if (response.status === 404) return undefined;
+  if (response.status !== 200) throw setUpFault('reading Observations', response);
+  return endBySpec(objectSchema.parse(response.body), defaultTtl);
+}
+
+/** The Observations that have no state. Whole, since only the spec has the rule. */
+export async function* listEvents(
+  { client, watchNamespace }: ObservationListsOptions,
+  signal: AbortSignal,
+): AsyncGenerator<StoredEvent> {
+  const pages = objectPages(client, {
+    path: observationPath(watchNamespace),
+    labelSelector: `!${labelNames.state}`,
+    limit: itemsPerPage,
+    signal,
+  });
+  for await (const { items } of pages) {
+    for (const item of items) {
+      const { metadata, spec } = objectSchema.parse(item);
+      yield { ...storedOf(metadata), rule: spec.rule };
+    }
+  }
+}
+
+/**
+ * How many Observations there are, from a list that stops after the first. The API server counts the rest only in a list
+ * without a selector, and at its present state only if no resourceVersion is asked for.
+ */
+export async function countObservations(
+  { client, watchNamespace }: ObservationListsOptions,
+  namespace: string | undefined,
+  signal: AbortSignal,
+): Promise<number> {
+  const response = await client.request({
+    method: 'GET',
+    path: observationPath(namespace ?? watchNamespace),
+    query: { limit: '1' },
+    accept: metadataOfMany,
+    signal,
+  });
+  if (response.status !== 200) throw setUpFault('counting Observations', response);
+  const list = readMetadata(response.body);
+  if (list.continue === '') return list.items.length;
+  if (list.remaining === undefined)
+    throw new Refusal(503, 'the API server does not say how many Observations there are');
+  return list.items.length + list.remaining;
 }
 
 /**

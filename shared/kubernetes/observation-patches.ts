@@ -1,14 +1,20 @@
-import { exceptionAnnotation, historyAnnotation } from '../api/labels.ts';
-import type { ObservationPatch, Stored } from '../function/stores.ts';
+import { exceptionAnnotation, historyAnnotation, reportedByAnnotation } from '../api/labels.ts';
+import { NamespaceRefusal, type ObservationPatch, type Stored } from '../function/stores.ts';
 import type { ApiClient, ApiResponse } from './api-client.ts';
-import { setUpFault } from './api-status.ts';
+import { deniedBy, setUpFault } from './api-status.ts';
 import { metadataOfOne } from './metadata-list.ts';
 import { invalid } from './observation-creates.ts';
 import { observationPath } from './observation-path.ts';
 
-/** Whether a write was done; `false` if the object is gone, or has changed since it was read. */
+/**
+ * Whether a write was done; `false` if the object is gone, or has changed since it was read. Throws a NamespaceRefusal if
+ * it was denied, a Refusal 422 if the object would be invalid, else a Refusal 503.
+ */
 export function isDone(response: ApiResponse, what: string): boolean {
   if (response.status < 300) return true;
+  const denier = deniedBy(response);
+  if (denier !== undefined) throw new NamespaceRefusal('denying', denier);
+  if (response.status === 422 || response.status === 400) throw invalid(response);
   if (response.status === 404 || response.status === 409) return false;
   throw setUpFault(what, response);
 }
@@ -18,10 +24,11 @@ function mergePatchOf({ ref }: Stored, patch: ObservationPatch): object {
   return { metadata: { resourceVersion: ref.version, labels: patch.labels, annotations: annotationsOf(patch) } };
 }
 
-function annotationsOf({ history, exception }: ObservationPatch): Record<string, string> {
+function annotationsOf({ history, exception, reportedBy }: ObservationPatch): Record<string, string> {
   return {
     ...(history !== undefined && { [historyAnnotation]: history }),
     ...(exception !== undefined && { [exceptionAnnotation]: exception }),
+    ...(reportedBy !== undefined && { [reportedByAnnotation]: reportedBy }),
   };
 }
 
@@ -93,6 +100,5 @@ export async function patchObservation(
     accept: metadataOfOne,
     signal,
   });
-  if (response.status === 422 || response.status === 400) throw invalid(response);
   return isDone(response, 'changing Observations');
 }

@@ -4,12 +4,12 @@ import { seriesWith, statusSchema } from '../api/series.ts';
 import type { SeriesAddition, StoredRef } from '../function/stores.ts';
 import type { ApiClient, ApiResponse } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
-import { invalid } from './observation-creates.ts';
 import { isDone } from './observation-patches.ts';
 import { observationPath } from './observation-path.ts';
 
 const metadataSchema = z.object({
   resourceVersion: z.string(),
+  deletionTimestamp: z.string().optional(),
   labels: z.record(z.string(), z.string()).default({}),
 });
 
@@ -38,6 +38,7 @@ export async function addSeries(
   if (answer.status === 404) return 'gone';
   if (answer.status !== 200) throw setUpFault('reading Observations', answer);
   const { metadata, status } = observationSchema.parse(answer.body);
+  if (metadata.deletionTimestamp !== undefined) return 'gone';
   let { resourceVersion } = metadata;
   const later = laterExpiry(expires, metadata.labels[labels.expires]);
   if (later !== undefined) {
@@ -53,6 +54,5 @@ export async function addSeries(
 
 /** Whether it was done. If not, the next attempt finds out whether the Observation is gone. */
 function isPatched(response: ApiResponse): boolean {
-  if (response.status === 422 || response.status === 400) throw invalid(response);
   return isDone(response, 'changing Observations');
 }

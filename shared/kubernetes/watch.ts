@@ -1,11 +1,12 @@
 import * as z from 'zod';
 import type { KindSelector } from '../api/kind-selector.ts';
 import { createBackoff } from '../function/backoff.ts';
+import type { ObjectSet } from '../function/bounded-objects.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
 import { setUpFault, statusOf } from './api-status.ts';
 import { listedObject, objectSchema } from './kubernetes-objects.ts';
-import { listPages, readJson } from './list-pages.ts';
+import { createPageSize, listPages, readJson } from './list-pages.ts';
 import { callOf, pathOf, selectorOf } from './resource-path.ts';
 
 export interface WatchOptions {
@@ -13,10 +14,12 @@ export interface WatchOptions {
   readonly resource: KindSelector;
   /** `undefined` for all. */
   readonly namespace: string | undefined;
+  /** Makes what holds the objects. */
+  readonly createSet: () => ObjectSet;
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   readonly random: () => number;
-  /** A watch that has sent nothing for this long, not even a bookmark (one a minute), is considered dead. */
-  readonly silenceMilliseconds: number;
+  /** Milliseconds by a clock that nobody sets. */
+  readonly elapsed: () => number;
   /** Called with the reason whenever the watch breaks or can't be made. */
   readonly onFault: (reason: string) => void;
 }
@@ -33,8 +36,19 @@ export interface Watch {
 const pauseAfterEndMilliseconds = 100;
 const firstPauseMilliseconds = 200;
 const longestPauseMilliseconds = 5000;
-const serverSeconds = 600;
-const itemsPerPage = 500;
+
+/**
+ * How long the API server is asked to keep a watch open. A connection may die without a word, and a watch that is still
+ * open after that long is dead: so nobody is blind for longer than these two together.
+ */
+const watchSeconds = 15;
+const graceMilliseconds = 5000;
+
+/** A watch that ends sooner was ended for a reason. */
+const earlyMilliseconds = 1000;
+
+/** How long one watch follows the other before everything is listed again. */
+const listMilliseconds = 600_000;
 
 const changeSchema = z.discriminatedUnion('type', [
   z.object({ type: z.enum(['ADDED', 'MODIFIED', 'DELETED']), object: objectSchema }),
@@ -45,53 +59,55 @@ const changeSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ERROR'), object: z.unknown() }),
 ]);
 
-function keyOf({ metadata: { namespace = '', name } }: KubernetesObject): string {
-  return `${namespace}/${name}`;
-}
-
 /** What a watch holds. */
 interface Cache {
-  replace(objects: Map<string, KubernetesObject>): void;
-  /** Throws an Error if the change can't be read, or reports a fault. */
-  take(change: unknown): void;
+  replace(objects: ObjectSet): void;
+  /**
+   * Returns the version that a watch continues from after the change, if it says so. Throws an Error if the change can't
+   * be read, or reports a fault.
+   */
+  take(change: unknown): string | undefined;
   objects(): readonly KubernetesObject[] | undefined;
 }
 
 function createCache(): Cache {
-  let byKey: Map<string, KubernetesObject> | undefined;
+  let current: ObjectSet | undefined;
   let snapshot: readonly KubernetesObject[] | undefined;
   return {
     replace(objects) {
-      byKey = objects;
+      current = objects;
       snapshot = undefined;
     },
     take(value) {
       const change = changeSchema.parse(value);
       if (change.type === 'ERROR') throw new Error(`the watch failed: ${statusOf(change.object)?.reason}`);
-      if (change.type === 'BOOKMARK') return;
-      if (change.type === 'DELETED') byKey?.delete(keyOf(change.object));
-      else byKey?.set(keyOf(change.object), change.object);
+      const { resourceVersion } = change.object.metadata;
+      if (change.type === 'BOOKMARK') return resourceVersion;
+      if (change.type === 'DELETED') current?.delete(change.object);
+      else current?.set(change.object);
       snapshot = undefined;
+      return resourceVersion;
     },
     objects() {
-      if (byKey) snapshot ??= [...byKey.values()];
+      snapshot ??= current?.all();
       return snapshot;
     },
   };
 }
 
 /** What a watch asks for. */
-interface Target extends Pick<WatchOptions, 'client' | 'resource'> {
+interface Target extends Pick<WatchOptions, 'client' | 'resource' | 'createSet'> {
   readonly version: string;
   readonly path: string;
   readonly query: Readonly<Record<string, string | undefined>>;
 }
 
-function targetOf({ client, resource, namespace }: WatchOptions): Target {
+function targetOf({ client, resource, namespace, createSet }: WatchOptions): Target {
   const version = resource.versions[0] ?? 'v1';
   return {
     client,
     resource,
+    createSet,
     version,
     path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
     query: { labelSelector: selectorOf(resource) },
@@ -99,16 +115,17 @@ function targetOf({ client, resource, namespace }: WatchOptions): Target {
 }
 
 /** Reads all objects into the cache. Resolves to the resourceVersion that a watch continues from. */
-async function list({ client, resource, version, path, query }: Target, cache: Cache, signal: AbortSignal) {
-  const read = new Map<string, KubernetesObject>();
+async function list({ client, resource, createSet, version, path, query }: Target, cache: Cache, signal: AbortSignal) {
+  const read = createSet();
+  const size = createPageSize();
   let resourceVersion = '';
   const what = callOf('listing', resource);
-  for await (const page of listPages(client, { path, query, limit: itemsPerPage, what, read: readJson, signal })) {
+  for await (const page of listPages(client, { path, query, limit: size.next, what, read: readJson, signal })) {
     resourceVersion = page.version;
     for (const item of page.items) {
-      const object = listedObject(resource, version, item);
-      read.set(keyOf(object), object);
+      read.set(listedObject(resource, version, item));
     }
+    size.note(page);
   }
   cache.replace(read);
   return resourceVersion;
@@ -120,7 +137,7 @@ async function open(
   resourceVersion: string,
   signal: AbortSignal,
 ): Promise<AsyncIterable<unknown>> {
-  const answer = await client.stream({
+  const request = {
     method: 'GET',
     path,
     query: {
@@ -128,72 +145,83 @@ async function open(
       watch: 'true',
       allowWatchBookmarks: 'true',
       resourceVersion,
-      timeoutSeconds: String(serverSeconds),
+      timeoutSeconds: String(watchSeconds),
     },
     signal,
-  });
+  } as const;
+  const answer = await client.stream(request, watchSeconds * 1000 + graceMilliseconds);
   if ('status' in answer) throw setUpFault(callOf('watching', resource), answer);
   return answer;
 }
 
 interface FollowOptions {
-  readonly silenceMilliseconds: number;
   readonly signal: AbortSignal;
-  readonly setSynced: (isSynced: boolean) => void;
+  readonly onOpen: () => void;
   /** Called for each value before it is taken, and when the server ends the watch. */
   readonly onAnswer: () => void;
-  readonly take: (value: unknown) => void;
-}
-
-/** Takes the changes of a watch until the server ends it. Throws an Error if it breaks or falls silent. */
-async function follow(target: Target, resourceVersion: string, options: FollowOptions): Promise<void> {
-  const { silenceMilliseconds, signal, setSynced, onAnswer, take } = options;
-  const silence = new AbortController();
-  let timer = setTimeout(() => silence.abort(), silenceMilliseconds);
-  try {
-    const values = await open(target, resourceVersion, AbortSignal.any([signal, silence.signal]));
-    setSynced(true);
-    for await (const value of values) {
-      onAnswer();
-      clearTimeout(timer);
-      timer = setTimeout(() => silence.abort(), silenceMilliseconds);
-      take(value);
-    }
-    onAnswer();
-  } finally {
-    setSynced(false);
-    clearTimeout(timer);
-  }
+  readonly take: Cache['take'];
 }
 
 /**
- * Lists the objects and watches them from there, again and again until `signal` aborts. A watch that ends is not
- * resumed: a list is always whole, while a watch that was open when a CRD changed shows objects without their new
- * fields. What was read last stays while the API server can't be reached.
+ * Takes the changes of a watch until the server ends it; resolves to the version that the next one continues from.
+ * Throws an Error if it breaks, or does not end in time.
+ */
+async function follow(target: Target, from: string, options: FollowOptions): Promise<string> {
+  const { signal, onOpen, onAnswer, take } = options;
+  let version = from;
+  const values = await open(target, from, signal);
+  onOpen();
+  for await (const value of values) {
+    onAnswer();
+    version = take(value) ?? version;
+  }
+  onAnswer();
+  return version;
+}
+
+/**
+ * Lists the objects and watches them from there until `signal` aborts. One watch follows the other; only after ten
+ * minutes, and after one that broke or that the server ended before its time, are they listed again: a watch that was
+ * open when a CRD changed shows objects without their new fields. What was read last stays while the API server can't be
+ * reached.
  */
 export function startWatch(options: WatchOptions, signal: AbortSignal): Watch {
-  const { sleep, random, silenceMilliseconds, onFault } = options;
+  const { sleep, random, elapsed, onFault } = options;
   const target = targetOf(options);
   const cache = createCache();
   const backoff = createBackoff({ first: firstPauseMilliseconds, longest: longestPauseMilliseconds });
   let synced = false;
+  /** Where the next watch continues; `undefined` if everything has to be listed first. */
+  let version: string | undefined;
+  let listedAt = 0;
   const following: FollowOptions = {
-    silenceMilliseconds,
     signal,
-    setSynced(isSynced) {
-      synced = isSynced;
+    onOpen() {
+      synced = true;
     },
     onAnswer: backoff.reset,
     take: cache.take,
   };
 
+  async function startOf(): Promise<string> {
+    if (version !== undefined && elapsed() - listedAt < listMilliseconds) return version;
+    listedAt = elapsed();
+    return list(target, cache, signal);
+  }
+
   /** Resolves to how long to wait before the next attempt. */
-  async function listAndFollow(): Promise<number> {
+  async function followOnce(): Promise<number> {
     try {
-      await follow(target, await list(target, cache, signal), following);
+      const from = await startOf();
+      version = undefined;
+      const openedAt = elapsed();
+      const next = await follow(target, from, following);
+      if (elapsed() - openedAt >= watchSeconds * 1000 - earlyMilliseconds) version = next;
       // A server that ends every watch at once is not asked without a pause either.
       return pauseAfterEndMilliseconds;
     } catch (error) {
+      version = undefined;
+      synced = false;
       if (!signal.aborted) onFault(error instanceof Error ? error.message : 'an unexpected fault');
       return backoff.next();
     }
@@ -201,9 +229,10 @@ export function startWatch(options: WatchOptions, signal: AbortSignal): Watch {
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
-      const pause = await listAndFollow();
+      const pause = await followOnce();
       await sleep(pause * (0.5 + random() / 2), signal);
     }
+    synced = false;
   }
 
   void run();

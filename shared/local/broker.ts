@@ -65,13 +65,14 @@ export function createLocalBroker(options: LocalBrokerOptions): LocalBroker {
       return recipients.length;
     },
 
-    async sendTo(url, event, signal) {
+    async sendTo(url, event, signal, limit) {
       const handler = functions.find((one) => {
         const own = urlOf(one, options);
         return url === own || url.startsWith(`${own}/`);
       });
       if (!handler) return 404;
-      return (await attempt(options, { handler, event, signal }))?.status ?? 204;
+      const limited = AbortSignal.any([signal, AbortSignal.timeout(limit)]);
+      return (await attempt(options, { handler, event, signal: limited }))?.status ?? 204;
     },
   };
 }
@@ -145,6 +146,7 @@ async function deadLetter(
     ...event.extensions,
     knativeerrordest: urlOf(handler, options),
     knativeerrorcode: String(refusal.status),
+    knativeerrordata: Buffer.from(JSON.stringify({ error: refusal.message, path: refusal.path })).toString('base64'),
     knativearrivaltime: event.extensions.knativearrivaltime ?? new Date(clock.now()).toISOString(),
   };
   for (const sink of sinks) await send(options, { handler: sink, event: { ...event, extensions }, signal });

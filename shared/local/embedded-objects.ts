@@ -1,7 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
 import { group } from '../api/group.ts';
-import { historyAnnotation } from '../api/labels.ts';
+import { historyAnnotation, reportedByAnnotation } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import { statusSchema } from '../api/series.ts';
 import { severities } from '../finding/severity.ts';
@@ -17,12 +17,13 @@ export const rowSchema = z.object({
   created_at: z.number(),
   source: z.string(),
   history: z.string().nullable(),
+  reported_by: z.string().nullable(),
   labels: z.string().transform((text) => stringMap.parse(JSON.parse(text))),
 });
 
 export type StoredRow = z.infer<typeof rowSchema>;
 
-export const rowColumns = 'place, name, uid, version, created_at, source, history, labels';
+export const rowColumns = 'place, name, uid, version, created_at, source, history, reported_by, labels';
 
 export const actorSchema = z.object({
   username: z.string(),
@@ -89,12 +90,16 @@ export type ObjectRow = z.infer<typeof objectRowSchema>;
 const objectColumns = `rowid, ${rowColumns}, severity, series, object`;
 
 export function observationIn(row: ObjectRow): Observation {
-  const { uid, created_at: createdAt, labels, history, series, version, object } = row;
+  const { uid, created_at: createdAt, labels, history, reported_by: reportedBy, series, version, object } = row;
   const { apiVersion, kind, metadata, spec } = objectSchema.parse(JSON.parse(object));
   const stored = {
     ...metadata,
     labels,
-    annotations: { ...metadata.annotations, ...(history !== null && { [historyAnnotation]: history }) },
+    annotations: {
+      ...metadata.annotations,
+      ...(history !== null && { [historyAnnotation]: history }),
+      ...(reportedBy !== null && { [reportedByAnnotation]: reportedBy }),
+    },
     uid,
     resourceVersion: String(version),
     creationTimestamp: new Date(createdAt).toISOString(),

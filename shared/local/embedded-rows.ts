@@ -1,8 +1,18 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import * as z from 'zod';
 import { exceptionAnnotation, expiresAt, labels as labelNames, laterExpiry } from '../api/labels.ts';
 import { seriesWith } from '../api/series.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { Expired, NamesQuery, ObservationPatch, SeriesAddition, Stored, StoredRef } from '../function/stores.ts';
+import type {
+  Expired,
+  NamesQuery,
+  ObservationPatch,
+  SeriesAddition,
+  SpecEnd,
+  Stored,
+  StoredEvent,
+  StoredRef,
+} from '../function/stores.ts';
 import {
   objectRowSchema,
   objectSchema,
@@ -46,7 +56,9 @@ export function nullable(value: string | number | undefined): SQLInputValue {
 function storedOf(row: StoredRow): Stored {
   const { place, name, uid, version, created_at: createdAt, labels } = row;
   const ref = { namespace: place.slice(0, -1), name, uid, version: String(version) };
-  return { ref, labels, history: row.history ?? undefined, hasAnnotations: true, createdAt };
+  const history = row.history ?? undefined;
+  const reportedBy = row.reported_by ?? undefined;
+  return { ref, labels, history, reportedBy, hasAnnotations: true, createdAt };
 }
 
 /** A condition for each column with a value: it must equal that, or one of several. */
@@ -93,6 +105,39 @@ export function* expiredRows(database: DatabaseSync, time: number): Generator<Ex
   }
 }
 
+const endSchema = z
+  .object({ source: z.string(), expires_at: z.number() })
+  .transform(({ source, expires_at: endsAt }) => ({ source, endsAt }));
+
+const ruleSchema = z.object({ rule: z.string() });
+
+const countSchema = z.object({ count: z.number() });
+
+/** Of a row whose label says nothing valid, this was reckoned from its spec when it was written. */
+export function endOfRow(database: DatabaseSync, { namespace, name }: StoredRef): SpecEnd | undefined {
+  const statement = database.prepare('SELECT source, expires_at FROM observations WHERE place = ? AND name = ?');
+  const row = statement.get(placeOf(namespace), name);
+  return row && endSchema.parse(row);
+}
+
+/** The rows of events, with their rules. */
+export function* eventRows(database: DatabaseSync): Generator<StoredEvent> {
+  const isEvent = `json_extract(labels, '$."${labelNames.state}"') IS NULL`;
+  const statement = database.prepare(
+    "SELECT coalesce(json_extract(object, '$.spec.rule'), '') AS rule FROM observations WHERE place = ? AND name = ?",
+  );
+  for (const row of pages(database, isEvent, [])) {
+    const found = guarded(() => statement.get(row.place, row.name));
+    if (found) yield { ...storedOf(row), ...ruleSchema.parse(found) };
+  }
+}
+
+export function countIn(database: DatabaseSync, namespace: string | undefined): number {
+  const { where, values } = conditionsOf({ place: namespace && placeOf(namespace) });
+  const statement = database.prepare(`SELECT count(*) AS count FROM observations WHERE ${where}`);
+  return countSchema.parse(statement.get(...values)).count;
+}
+
 /** The one row of a namespace that has this name. */
 export function findRow(database: DatabaseSync, namespace: string, name: string): Stored | undefined {
   const statement = database.prepare(`SELECT ${rowColumns} FROM observations WHERE place = ? AND name = ?`);
@@ -123,7 +168,7 @@ function labelsWith(labels: Readonly<Record<string, string>>, changed: Observati
 
 /** Returns whether the row was there in that version. */
 export function patchRow(database: DatabaseSync, { ref }: Stored, patch: ObservationPatch): boolean {
-  const { labels: changed, history, facts } = patch;
+  const { labels: changed, history, reportedBy, facts } = patch;
   const key = [placeOf(ref.namespace), ref.name, ref.uid, Number(ref.version)];
   const statement = database.prepare(
     'SELECT labels, object FROM observations WHERE place = ? AND name = ? AND uid = ? AND version = ?',
@@ -134,7 +179,7 @@ export function patchRow(database: DatabaseSync, { ref }: Stored, patch: Observa
   const object = objectWith(text, patch);
   const update = database.prepare(
     `UPDATE observations SET labels = ?, version = version + 1, expires_at = coalesce(?, expires_at),
-       report = coalesce(?, report), history = coalesce(?, history), severity = coalesce(?, severity),
+       report = coalesce(?, report), history = coalesce(?, history), reported_by = coalesce(?, reported_by), severity = coalesce(?, severity),
        object = coalesce(?, object)
      WHERE place = ? AND name = ? AND uid = ? AND version = ?`,
   );
@@ -143,6 +188,7 @@ export function patchRow(database: DatabaseSync, { ref }: Stored, patch: Observa
     nullable(expiresAt(changed[labelNames.expires] ?? undefined)),
     nullable(changed[labelNames.report] ?? undefined),
     nullable(history),
+    nullable(reportedBy),
     nullable(facts?.severity),
     nullable(object && JSON.stringify(object)),
   ];

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { expiresAt, labels as labelNames } from '../api/labels.ts';
+import { expiresAt, labels as labelNames, reportedByAnnotation } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import type { Refusal } from '../function/refusal.ts';
 import type { Store } from '../function/stores.ts';
@@ -11,7 +11,10 @@ import { countRows } from './embedded-counts.ts';
 import { findRows, readPage } from './embedded-reads.ts';
 import {
   addSeriesToRow,
+  countIn,
   deleteRow,
+  endOfRow,
+  eventRows,
   expiredRows,
   findRow,
   guarded,
@@ -38,6 +41,7 @@ const schema = `
     severity TEXT NOT NULL,
     report TEXT,
     history TEXT,
+    reported_by TEXT,
     series TEXT, -- JSON: status.series
     expires_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
@@ -73,7 +77,7 @@ function missingColumns(database: DatabaseSync): string[] {
       .all()
       .map(({ name }) => name),
   );
-  return ['report', 'history', 'series'].filter((column) => !columns.has(column));
+  return ['report', 'history', 'reported_by', 'series'].filter((column) => !columns.has(column));
 }
 
 function open(data: string): DatabaseSync {
@@ -90,8 +94,8 @@ function open(data: string): DatabaseSync {
 
 function createInsert(database: DatabaseSync, now: () => number): (object: Observation) => 'created' | 'exists' {
   const insert = database.prepare(
-    `INSERT INTO observations (place, name, uid, version, created_at, source, severity, report, expires_at, labels, object)
-     VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    `INSERT INTO observations (place, name, uid, version, created_at, source, severity, report, reported_by, expires_at, labels, object)
+     VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   );
   return (object) => {
     const { metadata, spec } = object;
@@ -105,6 +109,7 @@ function createInsert(database: DatabaseSync, now: () => number): (object: Obser
       spec.source,
       spec.severity,
       nullable(metadata.labels[labelNames.report]),
+      nullable(metadata.annotations[reportedByAnnotation]),
       ends,
       JSON.stringify(metadata.labels),
       JSON.stringify(object),
@@ -194,8 +199,20 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
     // There is no CRD that could take anything away.
     async *stripped() {},
 
+    async count(namespace) {
+      return guarded(() => countIn(database, namespace));
+    },
+
+    async *events() {
+      for (const event of eventRows(database)) yield event;
+    },
+
     async *expired(time) {
       for (const expired of expiredRows(database, time)) yield expired;
+    },
+
+    async endOf(ref) {
+      return guarded(() => endOfRow(database, ref));
     },
 
     async find(namespace, name) {

@@ -1,9 +1,10 @@
 import type { KindSelector } from '../api/kind-selector.ts';
 import { knativeTriggers } from '../api/knative-kinds.ts';
 import { type CloudEvent, pingOf } from '../function/cloud-event.ts';
-import type { Clock, FunctionInfo } from '../function/context.ts';
+import type { FunctionInfo } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
+import { type HostClock, processClock } from '../host/clock.ts';
 import { type Bindings, type BoundHandler, bindFunctions, isHandler } from '../host/context.ts';
 import { createDispatcher, type Dispatcher } from '../host/dispatch.ts';
 import { functionInfoOf } from '../host/function-info.ts';
@@ -11,7 +12,6 @@ import { checkSettings, type Host, startHost } from '../host/host.ts';
 import type { LineWriter } from '../host/line-writer.ts';
 import type { ProcessLog } from '../host/log.ts';
 import { createMetrics, type Metrics } from '../host/metrics.ts';
-import { sleep } from '../host/sleep.ts';
 import { createObservationAnswers } from '../view/list.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createLocalBroker, type LocalBroker } from './broker.ts';
@@ -102,7 +102,7 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
 /** What the parts of local mode share. */
 interface Shared extends LocalModeOptions {
   readonly settings: CommonSettings;
-  readonly clock: Clock;
+  readonly clock: HostClock;
   readonly metrics: Metrics;
   readonly dispatcher: Dispatcher;
   readonly toolFiles: ToolFileReader;
@@ -115,16 +115,17 @@ async function prepare(options: LocalModeOptions, stopping: AbortSignal): Promis
   const settings = checkSettings(definitions, environment);
   for (const warning of unknownSettings(environment, definitions)) log.warn({ operation: 'start' }, warning);
   const metrics = createMetrics();
+  const clock = processClock(log);
   const toolFiles = createToolFileReader(await loadToolFiles(), definitions, environment);
   const kinds = watchedKinds(definitions, environment);
   return {
     ...options,
     settings,
-    clock: { now: Date.now, sleep },
+    clock,
     metrics,
     dispatcher: createDispatcher(log, metrics),
     toolFiles,
-    stores: await openLocalStores(args, settings, { log, metrics, kinds, toolFiles }),
+    stores: await openLocalStores(args, settings, { log, metrics, clock, kinds, toolFiles }),
     stopping,
   };
 }
@@ -192,7 +193,7 @@ function listen(shared: Shared, { broker, health, bindings, infos }: ListenOptio
     settings,
     log,
     metrics,
-    now: clock.now,
+    clock,
     hostname: '127.0.0.1',
     port: args.port ?? settings.PORT,
     notReady: () => health?.reason(),

@@ -6,6 +6,7 @@ import { retry } from '../function/backoff.ts';
 import type { CommonSettings } from '../function/settings.ts';
 import type { Cluster, Store } from '../function/stores.ts';
 import { UserError } from '../function/user-error.ts';
+import type { HostClock } from '../host/clock.ts';
 import type { Log } from '../host/log.ts';
 import type { Metrics } from '../host/metrics.ts';
 import { sleep } from '../host/sleep.ts';
@@ -35,6 +36,7 @@ export interface LocalStoresOptions {
   readonly toolFiles: ToolFileReader;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly clock: HostClock;
   /** The kinds that the functions watch. */
   readonly kinds: readonly KindSelector[];
 }
@@ -125,7 +127,7 @@ function isBelow(folder: string, file: string): boolean {
 async function openCluster(
   file: string,
   settings: CommonSettings,
-  { log, metrics, kinds }: LocalStoresOptions,
+  { log, metrics, clock, kinds }: LocalStoresOptions,
 ): Promise<LocalStores> {
   if (!existsSync(file)) throw new UserError(`--kubeconfig: no file ${file}`);
   const { kubeconfigCredentials } = await import('../kubernetes/kubeconfig.ts');
@@ -135,9 +137,12 @@ async function openCluster(
     credentials,
     sleep,
     watchNamespace: settings.WATCH_NAMESPACE,
+    systemNamespace: settings.SYSTEM_NAMESPACE,
     defaultTtl: settings.OBSERVATION_TTL_SECONDS,
     attemptSeconds: settings.API_TIMEOUT_SECONDS,
+    onTime: clock.noteServerTime,
   });
+  metrics.watchClockOffset(clock.offset);
   await checkCluster(connection, { server: credentials.server, systemNamespace: settings.SYSTEM_NAMESPACE });
   const stopping = new AbortController();
   const { watched, unread } = startWatches({

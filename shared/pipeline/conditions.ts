@@ -3,6 +3,7 @@ import type { Condition } from '../api/condition.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
 import type { Context } from '../function/context.ts';
 import type { KubernetesObject } from '../function/stores.ts';
+import { unlessRefused } from './write.ts';
 
 const maxMessageLength = 1024;
 
@@ -21,7 +22,10 @@ const statusSchema = z.object({
   }),
 });
 
-/** Sets these conditions of an object and leaves its others alone. Writes nothing if the object has them already. */
+/**
+ * Sets these conditions of an object and leaves its others alone. Writes nothing if the object has them already. If its
+ * namespace refuses that, that stops nothing else.
+ */
 export async function setConditions(
   resource: KindSelector,
   object: KubernetesObject,
@@ -41,5 +45,7 @@ export async function setConditions(
   });
   if (after.every((condition) => before.some((old) => old === condition))) return;
   const others = before.filter(({ type }) => conditions.every((condition) => condition.type !== type));
-  await cluster.objects.setStatus(resource, object, { conditions: [...others, ...after] }, event.signal);
+  await unlessRefused(object.metadata.namespace ?? '', { event }, () =>
+    cluster.objects.setStatus(resource, object, { conditions: [...others, ...after] }, event.signal),
+  );
 }

@@ -6,7 +6,8 @@ import type { Owners } from '../function/stores.ts';
 
 export interface ControllersOptions {
   readonly owners: Owners;
-  readonly now: () => number;
+  /** Milliseconds by a clock that nobody sets. */
+  readonly elapsed: () => number;
   /** Runs a look-up within its time limit. Rejects if that is over. */
   readonly limited: <Result>(work: (signal: AbortSignal) => Promise<Result>) => Promise<Result>;
 }
@@ -34,14 +35,14 @@ type Answer = ResourceRef | 'itself' | undefined;
 
 interface Entry {
   readonly answer: Promise<Answer>;
-  /** Milliseconds since 1970. */
+  /** By `elapsed`. */
   expiresAt: number;
 }
 
 /** Looks up controllers by the ownerReferences of what they control, and remembers them for some minutes. */
-export function createControllers({ owners, now, limited }: ControllersOptions): Controllers {
+export function createControllers({ owners, elapsed, limited }: ControllersOptions): Controllers {
   const entries = new Map<string, Entry>();
-  let restsUntil = 0;
+  let restsUntil = Number.NEGATIVE_INFINITY;
 
   async function follow({ kind, namespace, name }: Asked, signal: AbortSignal): Promise<Answer> {
     const found = await owners.controllerOf(kind, namespace, name, signal);
@@ -54,10 +55,10 @@ export function createControllers({ owners, now, limited }: ControllersOptions):
   async function lookUp(asked: Asked, entry: { expiresAt: number }): Promise<Answer> {
     try {
       const answer = await limited((signal) => follow(asked, signal));
-      entry.expiresAt = now() + (answer ? knownMilliseconds : unknownMilliseconds);
+      entry.expiresAt = elapsed() + (answer ? knownMilliseconds : unknownMilliseconds);
       return answer;
     } catch {
-      restsUntil = now() + restMilliseconds;
+      restsUntil = elapsed() + restMilliseconds;
       entry.expiresAt = restsUntil;
       return undefined;
     }
@@ -67,9 +68,9 @@ export function createControllers({ owners, now, limited }: ControllersOptions):
     const { kind, namespace, name } = asked;
     const key = `${kind.plural}/${namespace}/${name}`;
     const known = entries.get(key);
-    if (known && now() < known.expiresAt) return known;
+    if (known && elapsed() < known.expiresAt) return known;
     entries.delete(key);
-    if (now() < restsUntil) return undefined;
+    if (elapsed() < restsUntil) return undefined;
     // Whoever asks meanwhile waits for the same answer.
     const pending = { expiresAt: Number.POSITIVE_INFINITY };
     const entry = Object.assign(pending, { answer: lookUp(asked, pending) });

@@ -5,7 +5,7 @@ import { findingDigest, observationName } from '../finding/name.ts';
 import { severities } from '../finding/severity.ts';
 import type { Context } from '../function/context.ts';
 import type { MergeFindings, SourceDefinition } from '../function/definitions.ts';
-import type { Filter } from '../function/filter.ts';
+import { type Filter, UnreadableFilter } from '../function/filter.ts';
 
 /** A finding that is kept, and the name that it is stored under. */
 export interface NamedFinding {
@@ -22,15 +22,22 @@ export interface Derivation {
   readonly filtered: Counts;
   /** What the filter has dropped. */
   readonly dropped: readonly Finding[];
+  /** What can't be judged, since a filter can't be read: it is reported, and stays as it is. */
+  readonly held: readonly HeldFinding[];
+}
+
+export interface HeldFinding {
+  readonly named: NamedFinding;
+  readonly refusal: UnreadableFilter;
 }
 
 export interface DeriveOptions {
   readonly source: string;
   /**
-   * Drop findings about zen-watcher's own objects. State sources need this: such findings would lead to ever more of
-   * them.
+   * Whether the findings have a state. Then those about zen-watcher's own objects are dropped, as they would lead to ever
+   * more of them.
    */
-  readonly dropOwn: boolean;
+  readonly hasState: boolean;
   readonly filter: Filter;
   /** Makes one finding of those that have one name. */
   readonly merge: MergeFindings;
@@ -48,10 +55,20 @@ function namespaceFor(finding: Finding, systemNamespace: string): string {
 }
 
 function dropReason(finding: Finding, options: DeriveOptions): string | undefined {
-  if (options.dropOwn && finding.resource?.apiVersion?.startsWith(`${group}/`)) return 'self';
+  if (options.hasState && finding.resource?.apiVersion?.startsWith(`${group}/`)) return 'self';
   const namespace = namespaceFor(finding, options.systemNamespace);
   if (options.watchNamespace !== undefined && namespace !== options.watchNamespace) return 'outside_namespace';
-  return options.filter(options.source, finding, namespace);
+  return options.filter(finding, { source: options.source, namespace, hasState: options.hasState });
+}
+
+/** The reason to drop a finding, if there is one; an UnreadableFilter if that can't be told. */
+function judge(finding: Finding, options: DeriveOptions): string | UnreadableFilter | undefined {
+  try {
+    return dropReason(finding, options);
+  } catch (error) {
+    if (error instanceof UnreadableFilter) return error;
+    throw error;
+  }
 }
 
 function messagesOf(rows: readonly Finding[]): string[] {
@@ -91,9 +108,15 @@ export function mergeRows(rows: readonly [Finding, ...Finding[]]): Finding {
 export function derive(findings: readonly Finding[], options: DeriveOptions): Derivation {
   const filtered: Record<string, number> = {};
   const dropped: Finding[] = [];
+  const held: HeldFinding[] = [];
   const byName = new Map<string, [Finding, ...Finding[]]>();
   for (const finding of findings) {
-    const reason = dropReason(finding, options);
+    const reason = judge(finding, options);
+    if (reason instanceof UnreadableFilter) {
+      const name = observationName(options.source, finding);
+      held.push({ named: namedFinding(name, finding, options), refusal: reason });
+      continue;
+    }
     if (reason !== undefined) {
       filtered[reason] = (filtered[reason] ?? 0) + 1;
       dropped.push(finding);
@@ -105,7 +128,7 @@ export function derive(findings: readonly Finding[], options: DeriveOptions): De
     else byName.set(name, [finding]);
   }
   const named = [...byName].map(([name, rows]) => namedFinding(name, options.merge(rows), options));
-  return { findings: named, filtered, dropped };
+  return { findings: named, filtered, dropped, held };
 }
 
 /** A finding under its name. Its digest is hashed on demand, since those of event sources are stored without one. */
@@ -126,16 +149,16 @@ export function namedFinding(
   };
 }
 
-/** Filters and names findings, and counts the results. Throws a Refusal 503 if an applicable filter can't be read. */
+/** Filters and names findings, and counts the results. Throws a Refusal 503 if filters have not been read yet. */
 export function deriveFindings<Data, Settings>(
   { name, merge = mergeRows }: Pick<SourceDefinition<Data, Settings>, 'name' | 'merge'>,
   { findings, skipped }: Normalized,
-  { dropOwn }: Pick<DeriveOptions, 'dropOwn'>,
+  { hasState }: Pick<DeriveOptions, 'hasState'>,
   { settings, filter, event: { tally } }: Context<Settings>,
-): Pick<Derivation, 'findings' | 'dropped'> {
+): Pick<Derivation, 'findings' | 'dropped' | 'held'> {
   const derivation = derive(findings, {
     source: name,
-    dropOwn,
+    hasState,
     filter,
     merge,
     systemNamespace: settings.SYSTEM_NAMESPACE,
@@ -144,5 +167,6 @@ export function deriveFindings<Data, Settings>(
   tally.observed(findings.length);
   for (const [reason, count] of Object.entries(skipped)) tally.skipped(reason, count);
   for (const [reason, count] of Object.entries(derivation.filtered)) tally.filtered(reason, count);
+  if (derivation.held.length > 0) tally.skipped('unreadable_filter', derivation.held.length);
   return derivation;
 }

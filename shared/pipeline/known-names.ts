@@ -1,30 +1,33 @@
 import type { KnownNames } from '../function/context.ts';
 
-/** How long a name is trusted, in milliseconds: gc or a person may have deleted the object since. */
-const maxAge = 600_000;
+/**
+ * How long a name is trusted to be in the store, in milliseconds: who is told that an alert is stored must find it there,
+ * though a person may delete it at any time. So it only saves calls where one alert comes many times a second.
+ */
+const recentMilliseconds = 1000;
 
 export interface KnownNamesOptions {
   readonly size: number;
-  readonly now: () => number;
+  /** Milliseconds by a clock that nobody sets. */
+  readonly elapsed: () => number;
   readonly onEvict?: () => void;
 }
 
-/** A bounded LRU cache of names that exist in the store. */
-export function createKnownNames({ size, now, onEvict }: KnownNamesOptions): KnownNames & { count(): number } {
-  const entries = new Map<string, { readonly namespace: string; readonly addedAt: number }>();
+/** A bounded LRU cache of names that were in the store. */
+export function createKnownNames({ size, elapsed, onEvict }: KnownNamesOptions): KnownNames & { count(): number } {
+  const entries = new Map<string, { readonly namespace: string; readonly seenAt: number }>();
   return {
-    namespaceOf(name) {
+    find(name) {
       const entry = entries.get(name);
       if (entry === undefined) return undefined;
       entries.delete(name);
-      if (now() - entry.addedAt >= maxAge) return undefined;
       entries.set(name, entry);
-      return entry.namespace;
+      return { namespace: entry.namespace, isRecent: elapsed() - entry.seenAt < recentMilliseconds };
     },
     add(name, namespace) {
       if (size === 0) return;
       entries.delete(name);
-      entries.set(name, { namespace, addedAt: now() });
+      entries.set(name, { namespace, seenAt: elapsed() });
       if (entries.size <= size) return;
       const oldest = entries.keys().next();
       if (!oldest.done) entries.delete(oldest.value);

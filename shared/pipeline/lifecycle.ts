@@ -1,5 +1,6 @@
 import { expiresAt, expiresLabel, labels, sharedSlot } from '../api/labels.ts';
 import type { Severity } from '../finding/severity.ts';
+import type { Context } from '../function/context.ts';
 import type { CommonSettings } from '../function/settings.ts';
 import type { Stored } from '../function/stores.ts';
 import { historyWith } from './history.ts';
@@ -44,9 +45,16 @@ export interface Reported {
 }
 
 export interface LifecycleOptions {
-  /** In milliseconds since 1970. */
+  /** In milliseconds since 1970, by the later of the clocks: what is kept is reckoned from it. */
   readonly now: number;
+  /** The same by the earlier of the clocks: it says what is due. */
+  readonly dueAt: number;
   readonly settings: LifecycleSettings;
+}
+
+/** What the lifecycle of an Observation goes by. */
+export function lifecycleOptions<Settings>({ clock, settings }: Context<Settings>): LifecycleOptions {
+  return { now: clock.latest(), dueAt: clock.earliest(), settings };
 }
 
 /** Always later than before, even if the clock of whoever wrote it was ahead of ours. */
@@ -94,21 +102,23 @@ export function changeWhenReported(
   options: LifecycleOptions,
 ): Change | undefined {
   const { now, settings } = options;
-  const report = reportLabel(stored.labels, reported);
   if (stored.labels[labels.state] !== 'open') return reopening(stored, reported, options);
-  const renewal = needsRenewal(stored.labels, now, settings)
-    ? { [labels.expires]: expiresLabel(expiry(now, true, settings)) }
-    : {};
+  const isDue = needsRenewal(stored.labels, now, settings);
   const update = reported.isAuthority ? updateOf(stored, reported, now) : undefined;
-  if (update) return { ...update, labels: { ...update.labels, ...renewal, ...report } };
-  const changed = { ...renewal, ...report };
-  if (Object.keys(changed).length === 0) return undefined;
+  if (!isDue && !update && !isMoved(stored.labels, reported)) return undefined;
+  const report = reportLabel(stored.labels, reported);
+  const changed = { ...(isDue && { [labels.expires]: expiresLabel(expiry(now, true, settings)) }), ...report };
+  if (update) return { ...update, labels: { ...update.labels, ...changed } };
   const kind = report[labels.report] === sharedSlot ? 'shared' : 'renewed';
   return { labels: changed, withFacts: false, kind };
 }
 
-function reportLabel(stored: Labels, { slot }: Reported): Record<string, string> {
-  return slot === undefined || stored[labels.report] === slot ? {} : { [labels.report]: slot };
+function isMoved(stored: Labels, { slot }: Reported): boolean {
+  return slot !== undefined && stored[labels.report] !== slot;
+}
+
+function reportLabel(stored: Labels, reported: Reported): Record<string, string> {
+  return reported.slot !== undefined && isMoved(stored, reported) ? { [labels.report]: reported.slot } : {};
 }
 
 function factLabels({ digest, severity }: Reported): Record<string, string> {
@@ -163,7 +173,7 @@ function updateOf(stored: Pick<Stored, 'labels' | 'history'>, reported: Reported
 export function changeWhenUnreported(
   stored: Pick<Stored, 'labels' | 'history'>,
   leftOutFor: string | undefined,
-  { now, settings }: LifecycleOptions,
+  { now, dueAt, settings }: LifecycleOptions,
 ): Change | undefined {
   const state = stored.labels[labels.state];
   if (state !== 'open' && state !== 'missing') return undefined;
@@ -171,7 +181,7 @@ export function changeWhenUnreported(
   if (state === 'open') return changeTo('missing', stored, 'unreported', now);
   // Two concurrent passes, or an immediate retry of one, must not take a finding from open straight to resolved.
   const since = Number(stored.labels[labels.since] ?? 0);
-  return now - since >= passInterval(settings) / 2 ? changeTo('resolved', stored, 'unreported', now) : undefined;
+  return dueAt - since >= passInterval(settings) / 2 ? changeTo('resolved', stored, 'unreported', now) : undefined;
 }
 
 function changeTo(

@@ -5,7 +5,7 @@ import type { SourceDefinition } from '../function/definitions.ts';
 import { deriveFindings, type NamedFinding } from './derive.ts';
 import { expiry } from './lifecycle.ts';
 import { badRowRefusal, normalizeData } from './parse.ts';
-import { type Created, writeFindings } from './write.ts';
+import { type Created, faultOf, writeFindings } from './write.ts';
 
 /** What is noted of a finding, so that its repeats are counted. */
 function occurrenceOf<Settings>(
@@ -14,7 +14,7 @@ function occurrenceOf<Settings>(
   { outcome, namespace }: Created,
   { clock, settings }: Context<Settings>,
 ): Occurrence {
-  const expires = repeat?.isOngoing ? expiresLabel(expiry(clock.now(), false, settings)) : undefined;
+  const expires = repeat?.isOngoing ? expiresLabel(expiry(clock.latest(), false, settings)) : undefined;
   return {
     event: `${source} ${id}`,
     ...{ name, namespace, expires },
@@ -24,6 +24,11 @@ function occurrenceOf<Settings>(
   };
 }
 
+/** Where what an event tells is kept: with `EVENT_NAMESPACE=system` it outlives the namespace that it is about. */
+function placeOf<Settings>({ settings }: Context<Settings>): string | undefined {
+  return settings.EVENT_NAMESPACE === 'system' ? settings.SYSTEM_NAMESPACE : undefined;
+}
+
 /** The pipeline for an event that carries its data: parse, normalize, filter, name, write. */
 export async function observeEvent<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
@@ -31,11 +36,14 @@ export async function observeEvent<Data, Settings>(
   context: Context<Settings>,
 ): Promise<void> {
   const normalized = normalizeData(source, event.data, event.time, context.settings);
-  const { findings } = deriveFindings(source, normalized, { dropOwn: false }, context);
+  const { findings, held } = deriveFindings(source, normalized, { hasState: false }, context);
   const onStored = (named: NamedFinding, stored: Created): void =>
     context.repeats.note(occurrenceOf(event, named, stored, context));
-  const [invalid] = await writeFindings(findings, { source: source.name, onStored }, context);
-  if (invalid) throw invalid.refusal;
+  const fault = faultOf(
+    await writeFindings(findings, { source: source.name, place: placeOf(context), onStored }, context),
+  );
+  const refusal = held[0]?.refusal ?? fault;
+  if (refusal) throw refusal;
   const [bad] = normalized.badRows ?? [];
   if (bad) throw badRowRefusal(bad);
 }

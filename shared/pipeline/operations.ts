@@ -4,7 +4,7 @@ import { observationName } from '../finding/name.ts';
 import { identityOf } from '../finding/values.ts';
 import type { Context } from '../function/context.ts';
 import { type NamedFinding, namedFinding } from './derive.ts';
-import { writeFindings } from './write.ts';
+import { faultOf, writeFindings } from './write.ts';
 
 /** The category of findings about zen-watcher itself. They are never filtered. */
 export const operationsCategory = 'operations';
@@ -42,8 +42,8 @@ export function operationsFinding<Settings>(
 /** Stores an Observation of category `operations`. Its source is the name of the function that reports it. */
 export async function recordOperations(source: string, report: OperationsReport, context: Context): Promise<void> {
   const named = operationsFinding(source, report, context);
-  const [invalid] = await writeFindings([named], { source }, context);
-  if (invalid) throw invalid.refusal;
+  const fault = faultOf(await writeFindings([named], { source }, context));
+  if (fault) throw fault;
 }
 
 /**

@@ -2,11 +2,12 @@ import { labels, sharedSlot } from '../api/labels.ts';
 import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
-import { changeWhenUnreported } from './lifecycle.ts';
+import { changeWhenUnreported, lifecycleOptions } from './lifecycle.ts';
 import { operationsCategory } from './operations.ts';
 import type { Pass } from './pass-state.ts';
 import { reconcileSlot } from './reconcile-slot.ts';
 import { fingerprintOf, keyOf, listReports, slotLabelOf, slotOf, versionOf } from './slot.ts';
+import { unlessRefused } from './write.ts';
 import { changeShared, changeUnreported } from './write-slot.ts';
 
 /** The reports that a slot has when the pass ends. */
@@ -17,9 +18,9 @@ interface SlotNow {
 }
 
 /** Lists the reports once more, so that nothing is concluded from what has changed meanwhile. */
-async function slotsNow<Data, Settings>({ source, kinds, context }: Pass<Data, Settings>) {
+async function slotsNow<Data, Settings>({ source, kinds, unseen, context }: Pass<Data, Settings>) {
   const slots = new Map<string, SlotNow>();
-  for await (const report of listReports(kinds, undefined, context)) {
+  for await (const report of listReports(kinds, undefined, unseen, context)) {
     const label = slotLabelOf(source, report);
     const slot = slots.get(label) ?? { report, versions: new Map<string, string>() };
     slot.versions.set(keyOf(report), versionOf(report));
@@ -48,19 +49,22 @@ async function lookAgain<Data, Settings>(pass: Pass<Data, Settings>): Promise<vo
     if (!slot) continue;
     // Whether its reports can be read now isn't known here, so what is old waits for the next pass.
     pass.keepOld(slot.report);
-    await reconcileSlot(undefined, { source, slot: slotOf(source, slot.report, kinds), context });
+    const refusal = await reconcileSlot(undefined, { source, slot: slotOf(source, slot.report, kinds), context });
+    // What is invalid has been recorded.
+    if (refusal?.status === 503) pass.refusals.push(refusal);
   }
 }
 
 /** What no report has, and what has not been missing, or resolved, for that yet. */
 function overdue<Data, Settings>(pass: Pass<Data, Settings>): Stored[] {
-  const { unreported, held, context } = pass;
-  const options = { now: context.clock.now(), settings: context.settings };
+  const { unreported, held, unseen, context } = pass;
+  const options = lifecycleOptions(context);
   return unreported.all().filter((stored) => {
     const label = stored.labels[labels.report] ?? '';
     const isOwn = stored.labels[labels.category] === operationsCategory;
     // Which slot a shared finding was reported by is not known, so any that can't be read may have it.
     const isHeld = label === sharedSlot ? held.size > 0 : held.has(label);
+    if (unseen.mayReport(stored)) return false;
     return (isOwn || !isHeld) && changeWhenUnreported(stored, pass.leftOutFor(stored), options) !== undefined;
   });
 }
@@ -79,6 +83,7 @@ async function settleShared<Data, Settings>({
   sharedBy,
   sharedStored,
   held,
+  unseen,
   changed,
   source,
   context,
@@ -88,7 +93,7 @@ async function settleShared<Data, Settings>({
     const stored = sharedStored.get(name);
     if (!newest || !stored || [...by.keys()].some((label) => changed.has(label))) continue;
     const [label, named] = newest;
-    const slot = by.size === 1 && held.size === 0 ? label : sharedSlot;
+    const slot = by.size === 1 && held.size === 0 && !unseen.mayReport(stored) ? label : sharedSlot;
     const isHeld = [...by.keys()].some((one) => held.has(one));
     await changeShared(stored, named, { writer: { source: source.name, slot }, isHeld, context });
   }
@@ -97,24 +102,29 @@ async function settleShared<Data, Settings>({
 async function remove<Data, Settings>(
   doomed: readonly { readonly ref: StoredRef }[],
   reason: string,
-  { source, context: { store, event } }: Pass<Data, Settings>,
+  { source, context }: Pass<Data, Settings>,
 ): Promise<void> {
+  const { store, event } = context;
   await forEachConcurrently(doomed, callsInFlight, async ({ ref }) => {
-    if (await store.delete(ref, event.signal)) event.tally.deleted(source.name, reason, 1);
+    await unlessRefused(ref.namespace, context, async () => {
+      if (await store.delete(ref, event.signal)) event.tally.deleted(source.name, reason, 1);
+    });
   });
 }
 
 /**
  * What can be said only when all reports have been seen. They are listed once more before anything is over and again
- * after that, and slots whose reports have changed are derived again.
+ * after that, and slots whose reports have changed are derived again. Throws what the system namespace has refused, or why
+ * reports could not be listed.
  */
-export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, canAge: boolean): Promise<void> {
-  const over = canAge ? overdue(pass) : [];
+export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>): Promise<void> {
+  const over = overdue(pass);
   if (pass.hasWritten || pass.incomplete.size > 0 || over.length > 0 || pass.sharedBy.size > 0 || pass.old.length > 0) {
     await lookAgain(pass);
     await settleShared(pass);
     const unchanged = over.filter((stored) => {
       const label = stored.labels[labels.report] ?? '';
+      if (pass.unseen.mayReport(stored)) return false;
       return label === sharedSlot ? pass.changed.size === 0 : !pass.changed.has(label);
     });
     await forEachConcurrently(unchanged, callsInFlight, (stored) =>
@@ -122,7 +132,10 @@ export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>, can
     );
     if (unchanged.length > 0) await lookAgain(pass);
   }
-  await remove(pass.copies, 'copy', pass);
-  const migrated = canAge ? pass.old.filter((finding) => !pass.isKeptOld(finding)) : [];
+  const copies = pass.copies.filter(({ ref }) => !pass.displaced.has(ref.name));
+  await remove(copies, 'copy', pass);
+  const migrated = pass.unseen.mayReport({}) ? [] : pass.old.filter((finding) => !pass.isKeptOld(finding));
   await remove(migrated, 'migrated', pass);
+  const fault = pass.refusals[0] ?? pass.unseen.fault();
+  if (fault) throw fault;
 }

@@ -4,9 +4,12 @@ import { contentHash } from '../finding/canonical-json.ts';
 import { objectMetadata } from '../finding/object-schema.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
+import type { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
-import type { NamedFinding } from './derive.ts';
+import type { HeldFinding, NamedFinding } from './derive.ts';
 import type { Report } from './report.ts';
+import { createUnseen, type Unseen, type UnseenKind } from './unseen.ts';
+import type { SlotOutcome } from './write-slot.ts';
 
 /** A finding that version 0.1.0 has left, under a name of its own. */
 export interface OldFinding {
@@ -46,12 +49,23 @@ export interface Pass<Data, Settings> {
   readonly incomplete: Set<string>;
   /** Slots that had to be derived again. */
   readonly changed: Set<string>;
+  /** Kinds that could not be listed: nothing that they report is over. */
+  readonly unseen: Unseen;
   /** Slots with a report that can't be read: nothing of theirs is over. */
   readonly held: ReadonlySet<string>;
   noteHeld(label: string, reports: readonly Report[]): void;
+  /** Notes what reports in a namespace have, but a filter that can't be read keeps from being judged. */
+  noteUnjudged(held: Iterable<HeldFinding>, namespace: string): void;
   /** Keeps what version 0.1.0 says of what this report is about, since the pass has no successors of that. */
   keepOld(report: KubernetesObject): void;
   isKeptOld(finding: OldFinding): boolean;
+  noteOutcome(outcome: SlotOutcome): void;
+  /** What the system namespace, or a filter in it, has refused: the pass fails at its end. */
+  readonly refusals: Refusal[];
+  /** Names of findings that can't be changed in their own namespace, so that the system namespace has them as well. */
+  readonly displaced: Set<string>;
+  /** Notes what the system namespace has of a finding that its own has, too, whichever slot it is of. */
+  noteCopyOf(stored: Stored): void;
   /** Findings of the system namespace that are in their own by now. */
   readonly copies: Stored[];
   readonly old: OldFinding[];
@@ -102,6 +116,7 @@ async function listSystem<Data, Settings>(
 ) {
   const { SYSTEM_NAMESPACE: namespace } = context.settings;
   const inSystem = new Map<string, Map<string, Stored>>();
+  const inSystemByName = new Map<string, Stored>();
   const sharedStored = new Map<string, Stored>();
   const unreported = createStoredSet();
   for await (const listed of context.store.names({ source: name, namespace }, context.event.signal)) {
@@ -109,10 +124,11 @@ async function listSystem<Data, Settings>(
     const label = stored.labels[labels.report];
     if (label === undefined) continue;
     unreported.add(stored);
+    inSystemByName.set(stored.ref.name, stored);
     if (label === sharedSlot) sharedStored.set(stored.ref.name, stored);
     else inSystem.set(label, (inSystem.get(label) ?? new Map<string, Stored>()).set(stored.ref.name, stored));
   }
-  return { inSystem, sharedStored, unreported };
+  return { inSystem, inSystemByName, sharedStored, unreported };
 }
 
 /** The value that version 0.1.0 gave the label `subject` of findings about what a report is about. */
@@ -127,28 +143,10 @@ function oldSubjectOf<Data, Settings>(
   return contentHash({ source: source.name, resource });
 }
 
-export async function createPass<Data, Settings>(
-  source: SourceDefinition<Data, Settings>,
-  kinds: readonly KindSelector[],
-  context: Context<Settings>,
-): Promise<Pass<Data, Settings>> {
-  const sharedBy = new Map<string, Map<string, NamedFinding>>();
+/** Why what slots report has been left out. */
+function createLeftOut(): Pick<Pass<unknown, unknown>, 'noteLeftOut' | 'leftOutFor'> {
   const leftOut = new Map<string, Map<string, string>>();
-  const held = new Set<string>();
-  const keptSubjects = new Set<string | undefined>();
-  const keepOld = (report: KubernetesObject): void => void keptSubjects.add(oldSubjectOf(source, report));
-  const asStored = await createAsStored(source, context);
   return {
-    source,
-    context,
-    kinds,
-    ...(await listSystem(source, asStored, context)),
-    elsewhere: new Set(),
-    sharedBy,
-    noteShared(label, named) {
-      const by = sharedBy.get(named.name) ?? new Map<string, NamedFinding>();
-      sharedBy.set(named.name, by.set(label, named));
-    },
     noteLeftOut(label, name, reason) {
       const by = leftOut.get(name) ?? new Map<string, string>();
       leftOut.set(name, by.set(label, reason));
@@ -158,20 +156,78 @@ export async function createPass<Data, Settings>(
       const label = found[labels.report] ?? '';
       return label === sharedSlot ? by?.values().next().value : by?.get(label);
     },
+  };
+}
+
+/** What slots report together. */
+function createShared(): Pick<Pass<unknown, unknown>, 'sharedBy' | 'noteShared'> {
+  const sharedBy = new Map<string, Map<string, NamedFinding>>();
+  return {
+    sharedBy,
+    noteShared(label, named) {
+      const by = sharedBy.get(named.name) ?? new Map<string, NamedFinding>();
+      sharedBy.set(named.name, by.set(label, named));
+    },
+  };
+}
+
+export async function createPass<Data, Settings>(
+  source: SourceDefinition<Data, Settings>,
+  kinds: readonly KindSelector[],
+  unseenKinds: readonly UnseenKind[],
+  context: Context<Settings>,
+): Promise<Pass<Data, Settings>> {
+  const held = new Set<string>();
+  const asStored = await createAsStored(source, context);
+  const { inSystemByName, ...system } = await listSystem(source, asStored, context);
+  const keptSubjects = new Set<string | undefined>();
+  const keepOld = (report: KubernetesObject): void => void keptSubjects.add(oldSubjectOf(source, report));
+  const pass: Pass<Data, Settings> = {
+    source,
+    context,
+    kinds,
+    ...system,
+    elsewhere: new Set(),
+    ...createShared(),
+    ...createLeftOut(),
     fingerprints: new Map(),
     hasWritten: false,
     incomplete: new Set(),
     changed: new Set(),
+    unseen: createUnseen(kinds, context, unseenKinds),
     held,
     noteHeld(label, reports) {
       held.add(label);
-      for (const { object, fault } of reports) if (fault) keepOld(object);
+      for (const { object, isPartial } of reports) if (isPartial) keepOld(object);
+    },
+    noteUnjudged(held, namespace) {
+      for (const { named, refusal } of held) {
+        pass.unreported.delete(named.namespace, named.name);
+        pass.unreported.delete(context.settings.SYSTEM_NAMESPACE, named.name);
+        if (named.namespace !== namespace) pass.elsewhere.add(named.name);
+        if (refusal.isTenants) context.event.tally.warning(`${refusal.message}: ${refusal.cause}`);
+        else pass.refusals.push(refusal);
+      }
     },
     keepOld,
     // A report about many things may stand for anything.
     isKeptOld: ({ subject }) => keptSubjects.has(undefined) || keptSubjects.has(subject),
+    noteOutcome({ hasWritten, displaced, unwritten }) {
+      if (hasWritten) pass.hasWritten = true;
+      for (const name of displaced) pass.displaced.add(name);
+      pass.refusals.push(...unwritten.refusals);
+    },
+    refusals: [],
+    displaced: new Set(),
+    noteCopyOf({ ref: { name } }) {
+      const copy = inSystemByName.get(name);
+      if (!copy) return;
+      pass.copies.push(copy);
+      pass.unreported.delete(copy.ref.namespace, name);
+    },
     copies: [],
     old: [],
     asStored,
   };
+  return pass;
 }

@@ -5,7 +5,7 @@ import type { SourceDefinition } from '../function/definitions.ts';
 import type { KubernetesObject, Stored } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import { countingReports } from './counting-reports.ts';
-import { changeWhenUnreported } from './lifecycle.ts';
+import { changeWhenUnreported, lifecycleOptions } from './lifecycle.ts';
 import { type Listed, mergeByNamespace, type NamespaceGroup } from './merge-by-namespace.ts';
 import { finishPass } from './pass-end.ts';
 import { createPass, type Pass } from './pass-state.ts';
@@ -13,6 +13,7 @@ import { listStored } from './reconcile-slot.ts';
 import { type Report, readReport } from './report.ts';
 import { fingerprintOf, isRelevant, isWide, keyOf, listReports, reportKinds, slotLabelOf, versionOf } from './slot.ts';
 import { type Union, unionOf } from './union.ts';
+import { type Unseen, type UnseenKind, whileSeen } from './unseen.ts';
 import { changeUnreported, writeSlot } from './write-slot.ts';
 
 /** How many findings are compared and written together: enough to keep API calls in flight, few enough to die young. */
@@ -35,23 +36,23 @@ interface StoredHere {
 /**
  * The completeness pass: lists all Observations of a source and then all its reports, namespace by namespace, and makes
  * the Observations match what the reports say. What no report has becomes missing, and later resolved, at the end, after
- * the reports have been listed once more. A list that fails ends the pass, and nothing becomes missing. With `canAge`
- * false nothing does either, since the source has objects that can't be listed.
+ * the reports have been listed once more. Where a list fails nothing becomes missing, and what it had shown is written
+ * all the same. What is reported by `unseen` kinds, or one that is not served, stays as it is.
  */
 export async function reconcilePass<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   context: Context<Settings>,
-  canAge = true,
+  unseen: readonly UnseenKind[] = [],
 ): Promise<void> {
   const { event, settings, store } = context;
   const kinds = reportKinds(source, context);
-  const pass = await createPass(source, kinds, context);
-  const metadata = kinds.map((kind) => marked(listReports([kind], undefined, context), true));
-  const objects = kinds.map((kind) => marked(relevantObjects(kind, context), false));
+  const pass = await createPass(source, kinds, unseen, context);
+  const metadata = kinds.map((kind) => marked(listReports([kind], undefined, pass.unseen, context), true));
+  const objects = kinds.map((kind) => marked(relevantObjects(kind, pass.unseen, context), false));
   const query = { source: source.name, namespace: settings.WATCH_NAMESPACE };
   const merged = mergeByNamespace(store.names(query, event.signal), [...metadata, ...objects]);
   for await (const group of merged) await reconcileNamespace(group, pass);
-  await finishPass(pass, canAge);
+  await finishPass(pass);
 }
 
 async function* marked(objects: AsyncIterable<KubernetesObject>, isMetadata: boolean): AsyncGenerator<Listed> {
@@ -60,9 +61,11 @@ async function* marked(objects: AsyncIterable<KubernetesObject>, isMetadata: boo
 
 async function* relevantObjects<Settings>(
   kind: KindSelector,
+  unseen: Unseen,
   { cluster, event }: Context<Settings>,
 ): AsyncGenerator<KubernetesObject> {
-  for await (const object of cluster.objects.list(kind, kind.namespace, event.signal)) {
+  const objects = cluster.objects.list(kind, kind.namespace, event.signal);
+  for await (const object of whileSeen(kind, objects, unseen, event.signal)) {
     if (isRelevant(kind, object)) yield object;
   }
 }
@@ -80,6 +83,7 @@ function fileStored<Data, Settings>({ namespace, stored }: NamespaceGroup, pass:
     }
     // What the system namespace has was listed before, for all namespaces.
     if (namespace === pass.context.settings.SYSTEM_NAMESPACE) continue;
+    pass.noteCopyOf(one);
     if (!pass.elsewhere.has(one.ref.name)) pass.unreported.add(one);
     if (label === sharedSlot) pass.sharedStored.set(one.ref.name, one);
     else bySlot.set(label, (bySlot.get(label) ?? new Map<string, Stored>()).set(one.ref.name, one));
@@ -132,7 +136,7 @@ async function reconcileComplete<Data, Settings>(
   const { wanted } = union;
   const outcome = await writeSlot({ source: source.name, label, stored, ...union }, context);
   pass.fingerprints.set(label, fingerprintOf(versions));
-  if (outcome.hasWritten) pass.hasWritten = true;
+  pass.noteOutcome(outcome);
   if (union.isHeld) pass.noteHeld(label, read);
   for (const [name, named] of wanted) {
     pass.unreported.delete(named.namespace, name);
@@ -144,6 +148,7 @@ async function reconcileComplete<Data, Settings>(
     const one = stored.get(name);
     if (one) pass.unreported.delete(one.ref.namespace, name);
   }
+  pass.noteUnjudged(union.held.values(), here.namespace);
   for (const one of outcome.unreported) pass.unreported.add(one);
   // Of a slot about many things, what is stored may be in a namespace that comes later.
   const mayBeStored = outcome.unreported.length > 0 || pass.sharedStored.size > 0;
@@ -170,12 +175,7 @@ async function storedOf<Data, Settings>(
   const ofSlot = bySlot.get(label);
   const inSystem = pass.inSystem.get(label);
   if (!inSystem && pass.sharedStored.size === 0) return ofSlot ?? new Map();
-  const stored = new Map<string, Stored>(inSystem);
-  for (const [name, one] of ofSlot ?? []) {
-    const copy = stored.get(name);
-    if (copy && namespace !== systemNamespace) pass.copies.push(copy);
-    stored.set(name, one);
-  }
+  const stored = new Map<string, Stored>([...(inSystem ?? []), ...(ofSlot ?? [])]);
   for (const name of wanted.keys()) {
     const one = pass.sharedStored.get(name);
     if (one && !stored.has(name)) stored.set(name, one);
@@ -190,7 +190,7 @@ async function storedOf<Data, Settings>(
 export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context: Context): Promise<void> {
   const { WATCH_NAMESPACE: namespace } = context.settings;
   const orphans: Stored[] = [];
-  const options = { now: context.clock.now(), settings: context.settings };
+  const options = lifecycleOptions(context);
   for await (const stored of context.store.names({ namespace }, context.event.signal)) {
     if (stored.labels[labels.state] === undefined || !isOrphan(stored)) continue;
     if (changeWhenUnreported(stored, undefined, options)) orphans.push(stored);

@@ -4,16 +4,11 @@ import { type KindSelector, selectIn } from '../api/kind-selector.ts';
 import { apiServerSourceName, apiServerSources, guessedPlural } from '../api/knative-kinds.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { ServedKind } from '../function/stores.ts';
+import { NotServed, type ServedKind } from '../function/stores.ts';
 import type { AcceptedMapping, MappedKind } from '../rules/accepted-mappings.ts';
 
 export function readyCondition(status: 'True' | 'False', reason: string, message: string): Condition {
   return { type: 'Ready', status, reason, message };
-}
-
-/** Whether objects of a kind may exist that could not be read. Then nothing may count as gone. */
-export function isIncomplete({ reason }: Condition): boolean {
-  return reason === 'NotReadable' || reason === 'NotDiscovered';
 }
 
 /** The condition Ready of an object that is disabled or not accepted. */
@@ -75,6 +70,7 @@ async function whyUnreadable(selector: KindSelector, { cluster, event }: Context
     return undefined;
   } catch (error) {
     if (!(error instanceof Refusal) || event.signal.aborted) throw error;
+    if (error instanceof NotServed) return readyCondition('False', 'KindNotServed', error.message);
     const rule = `get, list and watch on ${selector.plural}${selector.group === '' ? '' : `.${selector.group}`}`;
     const message = `${error.message}. Allow ${rule} in a ClusterRole with the label zen.kube-zen.io/aggregate-to-ingest: "true"`;
     return readyCondition('False', 'NotReadable', message);

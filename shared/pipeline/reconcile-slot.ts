@@ -18,6 +18,8 @@ import {
   versionsOf,
 } from './slot.ts';
 import { type Union, unionOf } from './union.ts';
+import { createUnseen, type Unseen } from './unseen.ts';
+import { faultOf } from './write.ts';
 import { changeUnreported, differs, type SlotContents, writeSlot } from './write-slot.ts';
 
 /** Reports that change all the time are left to the event about the last change, or to the pass. */
@@ -32,14 +34,20 @@ export interface SlotOptions<Data, Settings> {
   readonly context: Context<Settings>;
 }
 
-/** Lists what is stored of a slot, and what slots share, by name. */
+/**
+ * Lists what is stored of a slot, and what slots share, by name. What the system namespace has as well is taken from its
+ * own namespace.
+ */
 export async function listStored<Data, Settings>(
   { source, slot, context }: { readonly slot: Pick<ReportSlot, 'label'> } & Omit<SlotOptions<Data, Settings>, 'slot'>,
   namespace: string | undefined,
 ): Promise<Map<string, Stored>> {
   const query = { source: source.name, slots: [slot.label, sharedSlot], namespace };
   const stored = new Map<string, Stored>();
-  for await (const one of context.store.names(query, context.event.signal)) stored.set(one.ref.name, one);
+  for await (const one of context.store.names(query, context.event.signal)) {
+    const isCopy = one.ref.namespace === context.settings.SYSTEM_NAMESPACE && stored.has(one.ref.name);
+    if (!isCopy) stored.set(one.ref.name, one);
+  }
   return stored;
 }
 
@@ -48,11 +56,14 @@ function homeOf<Data, Settings>({ slot, context: { settings } }: SlotOptions<Dat
   return slot.isNarrow ? (slot.namespace ?? settings.SYSTEM_NAMESPACE) : settings.WATCH_NAMESPACE;
 }
 
-async function reportsOf<Data, Settings>({ source, slot, context }: SlotOptions<Data, Settings>) {
+/** The reports of a slot. Throws a Refusal 503 if they can't be listed; of a kind that is not served there are none. */
+async function reportsOf<Data, Settings>({ source, slot, context }: SlotOptions<Data, Settings>, unseen: Unseen) {
   const reports: KubernetesObject[] = [];
-  for await (const report of listReports(slot.kinds, slot.namespace, context)) {
+  for await (const report of listReports(slot.kinds, slot.namespace, unseen, context)) {
     if (slotLabelOf(source, report) === slot.label) reports.push(report);
   }
+  const fault = unseen.fault();
+  if (fault) throw fault;
   return reports;
 }
 
@@ -82,11 +93,11 @@ async function readAll<Data, Settings>(
 }
 
 function contentsOf<Data, Settings>(
-  { wanted, accepted, isHeld, reportOf }: Union,
+  { wanted, accepted, held, isHeld, reportOf }: Union,
   stored: ReadonlyMap<string, Stored>,
   { source, slot }: SlotOptions<Data, Settings>,
 ): SlotContents {
-  return { source: source.name, label: slot.label, stored, wanted, accepted, isHeld, reportOf };
+  return { source: source.name, label: slot.label, stored, wanted, accepted, held, isHeld, reportOf };
 }
 
 /** Adds what the system namespace has, since the finding's own could not take it. */
@@ -104,6 +115,7 @@ async function withSystemNamespace<Data, Settings>(
 async function writeUnion<Data, Settings>(
   union: Union,
   stored: ReadonlyMap<string, Stored>,
+  unseen: Unseen,
   options: SlotOptions<Data, Settings>,
 ): Promise<{ readonly hasWritten: boolean; readonly refusal: Refusal | undefined }> {
   const { source, context } = options;
@@ -111,10 +123,10 @@ async function writeUnion<Data, Settings>(
   const leftOut = union.leftOut();
   // What is left out is the pass's, and so is what has been missing for long enough.
   const missing = outcome.unreported.filter(
-    ({ ref, labels: found }) => found[labels.state] === 'open' && !leftOut.has(ref.name),
+    (one) => one.labels[labels.state] === 'open' && !leftOut.has(one.ref.name) && !unseen.mayReport(one),
   );
   await forEachConcurrently(missing, callsInFlight, (one) => changeUnreported(one, undefined, source.name, context));
-  return { hasWritten: outcome.hasWritten || missing.length > 0, refusal: outcome.invalid[0]?.refusal };
+  return { hasWritten: outcome.hasWritten || missing.length > 0, refusal: faultOf(outcome.unwritten) };
 }
 
 /** A round of reconciling. Resolves to `again` if a report came, went or changed meanwhile. */
@@ -131,33 +143,38 @@ async function reconcileOnce<Data, Settings>(
       return 'done';
     }
   }
-  const before = await reportsOf(options);
+  const unseen = createUnseen(options.slot.kinds, context);
+  const before = await reportsOf(options, unseen);
   // That all reports are gone changes nothing by itself: tools delete them and make them anew.
   if (before.length === 0) return 'done';
   const isTooMuch = given !== undefined && before.length > maxReports;
   const reports = isTooMuch ? [given] : await readAll(before, given, options);
+  if (!isTooMuch && reports.length < before.length) return 'again';
   const union = unionOf(await countingReports(source, reports, context), source.merge, context);
   const stored = await withSystemNamespace(inHome, options);
-  const { hasWritten, refusal } = await writeUnion(isTooMuch ? { ...union, isHeld: true } : union, stored, options);
+  const said = isTooMuch ? { ...union, isHeld: true } : union;
+  const { hasWritten, refusal } = await writeUnion(said, stored, unseen, options);
   if (refusal) return refusal;
   if (!hasWritten) return 'done';
-  return fingerprintOf(versionsOf(before)) === fingerprintOf(versionsOf(await reportsOf(options))) ? 'done' : 'again';
+  return fingerprintOf(versionsOf(before)) === fingerprintOf(versionsOf(await reportsOf(options, unseen)))
+    ? 'done'
+    : 'again';
 }
 
 /**
  * Makes what is stored of a slot match what its reports say, however many processes do so at once: it looks again after
- * it has written, so that the last to write has seen the last report. `given` is a report that has just been read. Throws
- * a Refusal 503 if the reports keep changing.
+ * it has written, so that the last to write has seen the last report. `given` is a report that has just been read.
+ * Resolves to why something could not be written, if anything could not. Throws a Refusal 503 if the reports keep changing.
  */
 export async function reconcileSlot<Data, Settings>(
   given: Report | undefined,
   options: SlotOptions<Data, Settings>,
-): Promise<void> {
+): Promise<Refusal | undefined> {
   let read = given;
   for (let round = 0; round < maxRounds; round += 1) {
     const result = await reconcileOnce(read, options);
-    if (result === 'done') return;
-    if (result instanceof Refusal) throw result;
+    if (result === 'done') return undefined;
+    if (result instanceof Refusal) return result;
     read = undefined;
   }
   throw new Refusal(503, 'the reports keep changing');

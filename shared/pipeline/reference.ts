@@ -53,6 +53,7 @@ export async function reconcileReference<Data, Settings>(
   const home = slot.namespace ?? context.settings.SYSTEM_NAMESPACE;
   // A report about one thing may name others all the same.
   const isNarrow = slot.isNarrow && report.findings.every(({ namespace }) => namespace === home);
-  await reconcileSlot(report, { source, slot: { ...slot, isNarrow }, context });
-  if (report.fault) throw report.fault;
+  const refusal = await reconcileSlot(report, { source, slot: { ...slot, isNarrow }, context });
+  const fault = refusal ?? report.held[0]?.refusal ?? report.fault;
+  if (fault) throw fault;
 }

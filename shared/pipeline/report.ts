@@ -1,3 +1,5 @@
+import { groupVersionOf } from '../api/kind-selector.ts';
+import { formatReportedBy } from '../api/reported-by.ts';
 import type { BadRow, Finding, ResourceRef } from '../finding/finding.ts';
 import { observationName } from '../finding/name.ts';
 import { timeOf } from '../finding/values.ts';
@@ -5,7 +7,7 @@ import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-import { deriveFindings, type NamedFinding } from './derive.ts';
+import { deriveFindings, type HeldFinding, type NamedFinding } from './derive.ts';
 import { badRowsFinding, unreadableFinding } from './operations.ts';
 import { badRowRefusal, normalizeData } from './parse.ts';
 
@@ -18,8 +20,17 @@ export interface Report {
   leftOut(): ReadonlyMap<string, string>;
   /** The names of what the tool itself has accepted, and what it calls the exceptions. */
   readonly accepted: ReadonlyMap<string, string>;
+  /** What a filter that can't be read keeps from being judged: it stays as it is. */
+  readonly held: readonly HeldFinding[];
   /** Why the object, or a row of it, can't be read. Then what it used to report must not count as gone. */
   readonly fault: Refusal | undefined;
+  /** Whether it may report more than could be made out, so that the same holds. */
+  readonly isPartial: boolean;
+}
+
+/** The value of the annotation `reported-by` of what an object reports. */
+export function reportedByOf({ apiVersion, kind, metadata: { namespace = '' } }: KubernetesObject): string {
+  return formatReportedBy({ namespace, group: groupVersionOf(apiVersion).group, kind });
 }
 
 export function resourceRefOf({ apiVersion, kind, metadata }: KubernetesObject): ResourceRef {
@@ -27,7 +38,8 @@ export function resourceRefOf({ apiVersion, kind, metadata }: KubernetesObject):
 }
 
 /**
- * Whether the object itself is at fault. Any other error (such as an unreadable filter) is temporary, and is retried.
+ * Whether the object itself is at fault. Any other error (such as filters that are still to be read) is temporary, and is
+ * retried.
  */
 function isUnreadable(error: unknown): error is Refusal {
   return error instanceof Refusal && error.status === 422;
@@ -51,7 +63,7 @@ function unreadable<Settings>(
 ): Report {
   context.event.tally.skipped('unreadable');
   const finding = unreadableFinding(source, resourceRefOf(object), reasonOf(fault), fault.path, context);
-  return { object, findings: [finding], leftOut: () => none, accepted: none, fault };
+  return { object, findings: [finding], leftOut: () => none, accepted: none, held: [], fault, isPartial: true };
 }
 
 function namesOf(source: string, leftOut: Readonly<Record<string, readonly Finding[]>>): Map<string, string> {
@@ -65,7 +77,7 @@ function faultOf([bad]: readonly BadRow[]): Refusal | undefined {
   return bad && badRowRefusal(bad);
 }
 
-/** Reads an object. Throws a Refusal 503 if a filter that applies can't be read. */
+/** Reads an object. Throws a Refusal 503 if filters have not been read yet. */
 export function readReport<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   object: KubernetesObject,
@@ -75,15 +87,17 @@ export function readReport<Data, Settings>(
   const created = timeOf(object.metadata.creationTimestamp, time);
   try {
     const normalized = normalizeData(source, object, created, context.settings);
-    const { findings, dropped } = deriveFindings(source, normalized, { dropOwn: true }, context);
-    const { badRows = [], leftOut = {}, accepted = [] } = normalized;
+    const { findings, dropped, held } = deriveFindings(source, normalized, { hasState: true }, context);
+    const { badRows = [], leftOut = {}, accepted = [], isPartial = false } = normalized;
     const bad = badRows.length > 0 ? [badRowsFinding(source.name, resourceRefOf(object), badRows, context)] : [];
     return {
       object,
       findings: [...findings, ...bad],
       accepted: new Map(accepted.map(({ finding, exception }) => [observationName(source.name, finding), exception])),
       leftOut: () => namesOf(source.name, { ...leftOut, filtered: dropped }),
+      held,
       fault: faultOf(badRows),
+      isPartial: isPartial || badRows.length > 0,
     };
   } catch (error) {
     if (isUnreadable(error)) return unreadable(source.name, object, error, context);

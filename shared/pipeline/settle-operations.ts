@@ -3,6 +3,7 @@ import type { ResourceRef } from '../finding/finding.ts';
 import type { Context } from '../function/context.ts';
 import type { Stored } from '../function/stores.ts';
 import { type OperationsReport, operationsFinding } from './operations.ts';
+import { faultOf } from './write.ts';
 import { changeUnreported, writeSlot } from './write-slot.ts';
 
 /**
@@ -23,7 +24,18 @@ export async function settleOperations(
   const findings = reports.map((report) => operationsFinding(source, report, context));
   const wanted = new Map(findings.map((named) => [named.name, named]));
   const accepted = new Map<string, string>();
-  const contents = { source, label, stored, wanted, accepted, isHeld: false, reportOf: () => undefined };
-  const { unreported } = await writeSlot(contents, context);
+  const contents = {
+    source,
+    label,
+    stored,
+    wanted,
+    accepted,
+    held: new Map(),
+    isHeld: false,
+    reportOf: () => undefined,
+  };
+  const { unreported, unwritten } = await writeSlot(contents, context);
   for (const one of unreported) await changeUnreported(one, 'mended', source, context);
+  const fault = faultOf(unwritten);
+  if (fault) throw fault;
 }

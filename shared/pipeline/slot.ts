@@ -6,6 +6,7 @@ import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { kindsIn } from '../function/triggers.ts';
+import { type Unseen, whileSeen } from './unseen.ts';
 
 /**
  * What a report is about for as long as that exists. What is true of it is the union of what its reports say, whichever
@@ -96,15 +97,18 @@ export function isRelevant(selector: KindSelector, { metadata }: KubernetesObjec
   return Object.entries(labels).every(([key, value]) => metadata.labels?.[key] === value);
 }
 
-/** The reports that exist, without their contents. */
+/** The reports that exist, without their contents, as far as they can be listed. */
 export async function* listReports<Settings>(
   kinds: readonly KindSelector[],
   namespace: string | undefined,
+  unseen: Unseen,
   { cluster, event }: Context<Settings>,
 ): AsyncGenerator<KubernetesObject> {
   for (const kind of kinds) {
     const objects = cluster.objects.listMetadata(kind, kind.namespace ?? namespace, event.signal);
-    for await (const object of objects) if (isRelevant(kind, object)) yield object;
+    for await (const object of whileSeen(kind, objects, unseen, event.signal)) {
+      if (isRelevant(kind, object)) yield object;
+    }
   }
 }
 

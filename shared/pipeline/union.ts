@@ -1,8 +1,7 @@
 import type { Finding } from '../finding/finding.ts';
 import type { Context } from '../function/context.ts';
 import type { MergeFindings } from '../function/definitions.ts';
-import type { NamedFinding } from './derive.ts';
-import { namedFinding } from './derive.ts';
+import { type HeldFinding, type NamedFinding, namedFinding } from './derive.ts';
 import type { Report } from './report.ts';
 import { keyOf } from './slot.ts';
 
@@ -10,7 +9,9 @@ import { keyOf } from './slot.ts';
 export interface Union {
   /** By name. */
   readonly wanted: ReadonlyMap<string, NamedFinding>;
-  /** Whether a report, or a row of one, can't be read. */
+  /** What is reported, but can't be judged: it stays as it is. By name. */
+  readonly held: ReadonlyMap<string, HeldFinding>;
+  /** Whether a report, or a row of one, can't be read, or may say more than could be made out. */
   readonly isHeld: boolean;
   reportOf(name: string): Report | undefined;
   /** The names of what filters or the source have left out, and why. */
@@ -62,7 +63,8 @@ export function unionOf(reports: readonly Report[], merge: MergeFindings | undef
   }
   return {
     wanted,
-    isHeld: reports.some(({ fault }) => fault !== undefined),
+    held: new Map(reports.flatMap(({ held }) => held.map((one) => [one.named.name, one] as const))),
+    isHeld: reports.some(({ isPartial }) => isPartial),
     reportOf: (name) => byName.get(name)?.[0]?.report,
     accepted: new Map(reports.flatMap((report) => [...report.accepted]).filter(([name]) => !wanted.has(name))),
     leftOut: () => new Map(reports.flatMap((report) => [...report.leftOut()])),

@@ -1,13 +1,29 @@
 import { labels, sharedSlot } from '../api/labels.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { ObservationPatch, Stored } from '../function/stores.ts';
+import type { NamespaceRefusal, ObservationPatch, Stored } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
-import { type Change, changeWhenAccepted, changeWhenReported, changeWhenUnreported } from './lifecycle.ts';
+import {
+  type Change,
+  changeWhenAccepted,
+  changeWhenReported,
+  changeWhenUnreported,
+  lifecycleOptions,
+} from './lifecycle.ts';
 import { operationsCategory, unreadableFinding } from './operations.ts';
-import { type Report, resourceRefOf } from './report.ts';
-import { controllerOf, type InvalidFinding, shape, writeFindings } from './write.ts';
+import { type Report, reportedByOf, resourceRefOf } from './report.ts';
+import {
+  concernsOne,
+  controllerOf,
+  type InvalidFinding,
+  shape,
+  systemNamespaceFault,
+  type Unwritten,
+  unlessRefused,
+  type Writer,
+  writeFindings,
+} from './write.ts';
 
 /** How often a write is tried again because somebody else has written the same Observation in between. */
 const maxAttempts = 10;
@@ -23,6 +39,8 @@ export interface SlotContents {
   readonly wanted: ReadonlyMap<string, NamedFinding>;
   /** What the tool itself has accepted, and what it calls the exceptions, by name. */
   readonly accepted: ReadonlyMap<string, string>;
+  /** What is reported, but can't be judged, by name: it stays as it is. */
+  readonly held: ReadonlyMap<string, unknown>;
   /** Whether a report can't be read, or has a row that can't: what is open stays open then, and says what it said. */
   readonly isHeld: boolean;
   /** For each wanted finding that the store refuses as invalid: the report that has it. */
@@ -34,11 +52,9 @@ export interface SlotOutcome {
   readonly hasWritten: boolean;
   /** What no report has. */
   readonly unreported: readonly Stored[];
-  readonly invalid: readonly InvalidFinding[];
-}
-
-function optionsOf({ clock, settings }: Context) {
-  return { now: clock.now(), settings };
+  /** The names of what can't be changed where it is, so that the system namespace has it as well. */
+  readonly displaced: ReadonlySet<string>;
+  readonly unwritten: Unwritten;
 }
 
 async function patchOf(
@@ -62,7 +78,7 @@ async function patchOf(
     ...(rule !== undefined && { rule }),
     details,
   };
-  return { labels: changed, history, facts };
+  return { labels: changed, history, facts, reportedBy: writer.reportedBy?.(named.name) };
 }
 
 /**
@@ -93,7 +109,7 @@ async function change(
 
 /** What a slot writes with. */
 interface WriteOptions {
-  readonly writer: { readonly source: string; readonly slot: string };
+  readonly writer: Pick<Writer, 'source' | 'reportedBy'> & { readonly slot: string };
   readonly isHeld: boolean;
   readonly context: Context;
 }
@@ -111,16 +127,28 @@ function neededChange(
   const { digest, finding } = named;
   const isAuthority = isOwn && isAuthorityOn(named, isHeld);
   const slot = isOwn ? writer.slot : sharedSlot;
-  return changeWhenReported(stored, { digest, severity: finding.severity, slot, isAuthority }, optionsOf(context));
+  return changeWhenReported(
+    stored,
+    { digest, severity: finding.severity, slot, isAuthority },
+    lifecycleOptions(context),
+  );
 }
 
-/** Opens, renews and mends what is stored of a finding that is reported. */
+/**
+ * Opens, renews and mends what is stored of a finding that is reported. Resolves to why that one can't be changed, if it
+ * can't.
+ */
 async function changeReported(
   stored: Stored,
   named: NamedFinding,
   options: WriteOptions,
-): Promise<'changed' | 'unchanged' | 'gone'> {
-  return change(stored, (current) => neededChange(current, named, options), { ...options, named });
+): Promise<'changed' | 'unchanged' | 'gone' | NamespaceRefusal | Refusal> {
+  try {
+    return await change(stored, (current) => neededChange(current, named, options), { ...options, named });
+  } catch (error) {
+    if (concernsOne(error)) return error;
+    throw error;
+  }
 }
 
 /**
@@ -136,9 +164,11 @@ export async function changeUnreported(
   const decide = (current: Stored): Change | undefined => {
     // Since it was listed, another slot may have reported it.
     if (current.labels[labels.report] !== stored.labels[labels.report]) return undefined;
-    return changeWhenUnreported(current, leftOutFor, optionsOf(context));
+    return changeWhenUnreported(current, leftOutFor, lifecycleOptions(context));
   };
-  await change(stored, decide, { named: undefined, writer: { source, slot }, context });
+  await unlessRefused(stored.ref.namespace, context, () =>
+    change(stored, decide, { named: undefined, writer: { source, slot }, context }),
+  );
 }
 
 /**
@@ -152,30 +182,61 @@ export async function changeShared(
 ): Promise<void> {
   const { digest, finding } = named;
   const reported = { digest, severity: finding.severity, slot: writer.slot, isAuthority: !isHeld };
-  const decide = (current: Stored): Change | undefined => changeWhenReported(current, reported, optionsOf(context));
-  await change(stored, decide, { named, writer, context });
+  const decide = (current: Stored): Change | undefined =>
+    changeWhenReported(current, reported, lifecycleOptions(context));
+  await unlessRefused(stored.ref.namespace, context, () => change(stored, decide, { named, writer, context }));
 }
 
-/** Writes findings that are not stored yet. One whose name is taken after all is changed where it is. */
-async function createAll(findings: readonly NamedFinding[], options: WriteOptions): Promise<readonly InvalidFinding[]> {
+/** What could not be written as it should be, while the rest was. */
+interface Shortfall {
+  readonly invalid: InvalidFinding[];
+  readonly refusals: Refusal[];
+  /** What is stored, but can't be changed where it is. */
+  readonly displaced: NamedFinding[];
+}
+
+/** Notes that a finding can't be changed where it is stored. The system namespace takes it, unless that is where it is. */
+function noteUnchangeable(
+  named: NamedFinding,
+  namespace: string,
+  error: NamespaceRefusal | Refusal,
+  { displaced, refusals }: Shortfall,
+  { settings }: Context,
+): void {
+  if (namespace !== settings.SYSTEM_NAMESPACE) displaced.push(named);
+  else refusals.push(error instanceof Refusal ? error : systemNamespaceFault(error));
+}
+
+/**
+ * Writes findings that are not stored yet, where they belong or, if it is given, in `place`. One whose name is taken after
+ * all is changed where it is.
+ */
+async function createAll(
+  findings: readonly NamedFinding[],
+  options: WriteOptions,
+  shortfall: Shortfall,
+  place?: string,
+): Promise<void> {
   const { writer, context } = options;
   let missing: readonly NamedFinding[] = findings;
-  const invalid: InvalidFinding[] = [];
   for (let attempt = 0; missing.length > 0 && attempt < maxAttempts; attempt += 1) {
     const gone: NamedFinding[] = [];
     const onExists = async (named: NamedFinding, namespace: string): Promise<void> => {
       const stored = await context.store.find(namespace, named.name, context.event.signal);
       const result = stored ? await changeReported(stored, named, options) : 'gone';
       if (result === 'gone') gone.push(named);
+      else if (result instanceof Error) noteUnchangeable(named, namespace, result, shortfall, context);
     };
-    invalid.push(...(await writeFindings(missing, { ...writer, onExists }, context)));
-    // That something can't be read has to be recorded, or it would only be in a log.
-    const unrecorded = invalid.find(({ finding }) => finding.finding.category === operationsCategory);
-    if (unrecorded) throw unrecorded.refusal;
+    const { invalid, refusals } = await writeFindings(missing, { ...writer, place, onExists }, context);
+    shortfall.refusals.push(...refusals);
+    for (const one of invalid) {
+      // That something can't be read has to be recorded, or it would only be in a log.
+      if (one.finding.finding.category === operationsCategory) shortfall.refusals.push(one.refusal);
+      else shortfall.invalid.push(one);
+    }
     missing = gone;
   }
   if (missing.length > 0) throw new Refusal(503, 'an Observation keeps vanishing');
-  return invalid;
 }
 
 /** Says of the reports whose findings the store refuses as invalid that they can't be read. */
@@ -209,14 +270,14 @@ export function differs(contents: SlotContents, leftOut: () => ReadonlyMap<strin
     const isOwn = found.labels[labels.report] === label;
     const { digest, finding } = named;
     const reported = { digest, severity: finding.severity, isAuthority: isOwn && isAuthorityOn(named, isHeld) };
-    if (changeWhenReported(found, reported, optionsOf(context))) return true;
+    if (changeWhenReported(found, reported, lifecycleOptions(context))) return true;
   }
   const unreported = unreportedOf(contents).filter((found) => found.labels[labels.state] === 'open');
   const names = unreported.length > 0 ? leftOut() : undefined;
   return (
     unreported.some(({ ref }) => !names?.has(ref.name)) ||
     acceptedOf(contents).some(
-      ({ found, exception }) => changeWhenAccepted(found, exception, optionsOf(context)) !== undefined,
+      ({ found, exception }) => changeWhenAccepted(found, exception, lifecycleOptions(context)) !== undefined,
     )
   );
 }
@@ -229,11 +290,12 @@ function acceptedOf({ stored, accepted }: SlotContents) {
   });
 }
 
-function unreportedOf({ label, stored, wanted, accepted, isHeld }: SlotContents): Stored[] {
+function unreportedOf({ label, stored, wanted, accepted, held, isHeld }: SlotContents): Stored[] {
   return [...stored.values()].filter(
     ({ ref, labels: found }) =>
       found[labels.report] === label &&
       !wanted.has(ref.name) &&
+      !held.has(ref.name) &&
       !(accepted.has(ref.name) && found[labels.state] === 'open') &&
       (!isHeld || found[labels.category] === operationsCategory),
   );
@@ -255,14 +317,20 @@ function dueOf(
 
 /**
  * Makes what is stored of a slot match what its reports say: creates what is not stored, opens what is, and keeps its
- * facts as the reports say. What no report has is left to the caller.
+ * facts as the reports say. What can't be changed where it is, the system namespace says as well. What no report has is
+ * left to the caller.
  */
 export async function writeSlot(contents: SlotContents, context: Context): Promise<SlotOutcome> {
   const { source, label, stored, isHeld } = contents;
-  const options = { writer: { source, slot: label }, isHeld, context };
+  const reportedBy = (name: string): string | undefined => {
+    const report = contents.reportOf(name);
+    return report && reportedByOf(report.object);
+  };
+  const options = { writer: { source, slot: label, reportedBy }, isHeld, context };
+  const shortfall: Shortfall = { invalid: [], refusals: [], displaced: [] };
   const toCreate = [...contents.wanted.values()].filter(({ name }) => !stored.has(name));
-  const invalid = await createAll(toCreate, options);
-  const refused = refusedReports(invalid, contents, context);
+  await createAll(toCreate, options, shortfall);
+  const refused = refusedReports(shortfall.invalid, contents, context);
   const wanted =
     refused.length === 0
       ? contents.wanted
@@ -272,16 +340,33 @@ export async function writeSlot(contents: SlotContents, context: Context): Promi
   let changed = 0;
   await forEachConcurrently(dueOf(stored, wanted, options), callsInFlight, async ({ found, named }) => {
     const result = await changeReported(found, named, options);
+    if (result instanceof Error) return noteUnchangeable(named, found.ref.namespace, result, shortfall, context);
     if (result !== 'unchanged') changed += 1;
     if (result === 'gone') gone.push(named);
   });
-  await createAll(gone, options);
+  await createAll(gone, options, shortfall);
+  changed += await writeAccepted(contents, options);
+  const displaced = [...shortfall.displaced];
+  await createAll(displaced, options, shortfall, context.settings.SYSTEM_NAMESPACE);
+  context.event.tally.unchanged(Math.max(0, known - changed - displaced.length));
+  return {
+    hasWritten: toCreate.length + gone.length + changed > 0,
+    unreported: unreportedOf({ ...contents, wanted }),
+    displaced: new Set(displaced.map(({ name }) => name)),
+    unwritten: shortfall,
+  };
+}
+
+/** Marks what the tool itself has accepted. Resolves to how many that were. */
+async function writeAccepted(contents: SlotContents, { writer, context }: WriteOptions): Promise<number> {
+  let changed = 0;
   await forEachConcurrently(acceptedOf(contents), callsInFlight, async ({ found, exception }) => {
-    const decide = (current: Stored): Change | undefined => changeWhenAccepted(current, exception, optionsOf(context));
-    const result = await change(found, decide, { named: undefined, writer: options.writer, context });
-    if (result === 'changed') changed += 1;
+    const decide = (current: Stored): Change | undefined =>
+      changeWhenAccepted(current, exception, lifecycleOptions(context));
+    await unlessRefused(found.ref.namespace, context, async () => {
+      const result = await change(found, decide, { named: undefined, writer, context });
+      if (result === 'changed') changed += 1;
+    });
   });
-  context.event.tally.unchanged(Math.max(0, known - changed));
-  const unreported = unreportedOf({ ...contents, wanted });
-  return { hasWritten: toCreate.length + gone.length + changed > 0, unreported, invalid };
+  return changed;
 }

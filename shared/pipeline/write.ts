@@ -13,6 +13,10 @@ export interface Writer {
   readonly source: string;
   /** The value of the label `report`, for findings that have a state. */
   readonly slot?: string | undefined;
+  /** The value of the annotation `reported-by` of a finding that has a state, by its name. */
+  readonly reportedBy?: (name: string) => string | undefined;
+  /** Where findings go, if not to the namespace that they belong to. */
+  readonly place?: string | undefined;
   /** Called when a name is taken, in the namespace where it is. */
   readonly onExists?: (named: NamedFinding, namespace: string) => Promise<void>;
   /** Called for each finding that is in the store, whether it was before or not. */
@@ -40,15 +44,20 @@ export async function controllerOf<Settings>(
 export function shape<Settings>(
   named: NamedFinding,
   namespace: string,
-  { source, slot, controller }: Pick<Writer, 'source' | 'slot'> & { readonly controller: ResourceRef | undefined },
+  {
+    source,
+    slot,
+    reportedBy,
+    controller,
+  }: Pick<Writer, 'source' | 'slot' | 'reportedBy'> & { readonly controller: ResourceRef | undefined },
   { settings, clock, event }: Context<Settings>,
 ): Observation {
-  const now = clock.now();
+  const now = clock.latest();
   return observationOf(settings.MASK_SECRETS ? maskFinding(named.finding) : named.finding, {
     source,
     namespace,
     name: named.name,
-    state: slot === undefined ? undefined : { slot, digest: named.digest },
+    state: slot === undefined ? undefined : { slot, digest: named.digest, reportedBy: reportedBy?.(named.name) },
     controller,
     correlationId: event.correlationId,
     ttl: settings.OBSERVATION_TTL_SECONDS,
@@ -63,69 +72,124 @@ export interface Created {
 }
 
 async function createIn(namespace: string, named: NamedFinding, writer: Writer, context: Context): Promise<Created> {
-  const { source, slot } = writer;
+  const { slot } = writer;
   const controller = slot === undefined ? undefined : await controllerOf(named, context);
-  const observation = shape(named, namespace, { source, slot, controller }, context);
+  const observation = shape(named, namespace, { ...writer, controller }, context);
   const outcome = await context.store.create(observation, context.event.signal);
   return { outcome, namespace };
 }
 
 /**
- * If the finding's namespace is missing, closing or full, the system namespace takes it: evidence must not be lost with
- * it.
+ * Whether it is this one Observation that can't be written where it is: its namespace can't take it, or it would be
+ * invalid. Any other fault is everybody's.
+ */
+export function concernsOne(error: unknown): error is NamespaceRefusal | Refusal {
+  return error instanceof NamespaceRefusal || (error instanceof Refusal && error.status === 422);
+}
+
+/**
+ * Does something in a namespace that may refuse it, which is said once for each namespace and reason, and stops nothing
+ * else.
+ */
+export async function unlessRefused(
+  namespace: string,
+  { event }: Pick<Context, 'event'>,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!concernsOne(error)) throw error;
+    const { message, cause } = error;
+    event.tally.warning(`namespace ${namespace}: ${typeof cause === 'string' ? `${message}: ${cause}` : message}`);
+  }
+}
+
+/**
+ * If the finding's namespace is missing, closing or full, or denies it, the system namespace takes it: evidence must not
+ * be lost with it. What is invalid may have been made so by a webhook of the namespace.
  */
 async function create(named: NamedFinding, writer: Writer, context: Context): Promise<Created> {
   const systemNamespace = context.settings.SYSTEM_NAMESPACE;
+  const place = writer.place ?? named.namespace;
+  if (place === systemNamespace) return createIn(place, named, writer, context);
   try {
-    return await createIn(named.namespace, named, writer, context);
+    return await createIn(place, named, writer, context);
   } catch (error) {
-    if (!(error instanceof NamespaceRefusal) || named.namespace === systemNamespace) throw systemNamespaceFault(error);
-  }
-  try {
-    return await createIn(systemNamespace, named, writer, context);
-  } catch (error) {
-    throw systemNamespaceFault(error);
+    if (!concernsOne(error)) throw error;
+    return createIn(systemNamespace, named, writer, context);
   }
 }
 
 /** If even the system namespace can't take it, the event is retried until somebody has fixed that. */
-function systemNamespaceFault(error: unknown): unknown {
-  if (!(error instanceof NamespaceRefusal)) return error;
-  return new Refusal(503, `the system namespace is ${error.reason}`, { cause: error.cause, retryAfter: 5 });
+export function systemNamespaceFault({ reason, cause }: NamespaceRefusal): Refusal {
+  const fault = reason === 'denying' ? 'denies it' : `is ${reason}`;
+  return new Refusal(503, `the system namespace ${fault}`, { cause, retryAfter: 5 });
 }
 
-/**
- * Creates Observations of findings, several at a time. Resolves to the findings that the store refused as invalid,
- * which don't keep the others from being written; any other error stops the writing and is thrown.
- */
+/** What could not be written, which kept nothing else from being written. */
+export interface Unwritten {
+  /** Findings that the store refused as invalid. */
+  readonly invalid: readonly InvalidFinding[];
+  /** Why the system namespace, which was the last resort, did not take others. */
+  readonly refusals: readonly Refusal[];
+}
+
+/** Why something was not written, if anything was not: the fault that a retry may mend first. */
+export function faultOf({ invalid: [invalid], refusals: [refusal] }: Unwritten): Refusal | undefined {
+  return refusal ?? invalid?.refusal;
+}
+
+/** Where an Observation is that was stored before; `undefined` if it isn't known, or is gone. */
+async function placeOfKnown(name: string, { known, store, event }: Context): Promise<string | undefined> {
+  const found = known.find(name);
+  if (!found || found.isRecent) return found?.namespace;
+  if (await store.find(found.namespace, name, event.signal)) {
+    known.add(name, found.namespace);
+    return found.namespace;
+  }
+  known.delete(name);
+  return undefined;
+}
+
+/** Creates the Observation of a finding, unless it is known to exist. */
+async function writeFinding(named: NamedFinding, writer: Writer, context: Context): Promise<void> {
+  const { known, event } = context;
+  const hasState = writer.slot !== undefined;
+  // Findings of state sources have been compared with the store already. Only events repeat within minutes.
+  const place = hasState ? undefined : await placeOfKnown(named.name, context);
+  if (place !== undefined) {
+    writer.onStored?.(named, { outcome: 'exists', namespace: place });
+    return event.tally.duplicate();
+  }
+  const created = await create(named, writer, context);
+  const { outcome, namespace } = created;
+  if (!hasState) known.add(named.name, namespace);
+  writer.onStored?.(named, created);
+  if (outcome === 'exists') {
+    event.tally.duplicate();
+    return writer.onExists?.(named, namespace);
+  }
+  const { category, severity, rule } = named.finding;
+  event.tally.created(category, severity, rule);
+}
+
+/** Creates Observations of findings, several at a time. Any error that isn't one finding's own stops that. */
 export async function writeFindings(
   findings: readonly NamedFinding[],
   writer: Writer,
   context: Context,
-): Promise<readonly InvalidFinding[]> {
-  const { known, event } = context;
+): Promise<Unwritten> {
   const invalid: InvalidFinding[] = [];
-  const hasState = writer.slot !== undefined;
+  const refusals: Refusal[] = [];
   await forEachConcurrently(findings, callsInFlight, async (named) => {
-    // Findings of state sources have been compared with the store already. Only events repeat within minutes.
-    const place = hasState ? undefined : known.namespaceOf(named.name);
-    if (place !== undefined) {
-      writer.onStored?.(named, { outcome: 'exists', namespace: place });
-      return event.tally.duplicate();
-    }
     try {
-      const created = await create(named, writer, context);
-      const { outcome, namespace } = created;
-      if (!hasState) known.add(named.name, namespace);
-      writer.onStored?.(named, created);
-      if (outcome === 'created')
-        event.tally.created(named.finding.category, named.finding.severity, named.finding.rule);
-      else event.tally.duplicate();
-      if (outcome === 'exists') await writer.onExists?.(named, namespace);
+      await writeFinding(named, writer, context);
     } catch (error) {
-      if (!(error instanceof Refusal) || error.status !== 422) throw error;
-      invalid.push({ finding: named, refusal: error });
+      if (!concernsOne(error)) throw error;
+      if (error instanceof Refusal) invalid.push({ finding: named, refusal: error });
+      else refusals.push(systemNamespaceFault(error));
     }
   });
-  return invalid;
+  return { invalid, refusals };
 }

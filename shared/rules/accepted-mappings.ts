@@ -1,10 +1,11 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 import { accepted, type Condition, refused } from '../api/condition.ts';
 import { ingesterObject, ingesters } from '../api/ingester.ts';
 import { groupVersionOf } from '../api/kind-selector.ts';
 import { guessedPlural } from '../api/knative-kinds.ts';
 import { parseLabelSelector } from '../api/label-selector.ts';
 import { mappingObject, observationMappings } from '../api/observation-mapping.ts';
+import { leftOutCondition } from '../function/bounded-objects.ts';
 import { faultyField } from '../function/refusal.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
 import { compileRules, type FilterCheck, sourceKey } from './filter.ts';
@@ -73,10 +74,26 @@ function tenantOf({ metadata: { namespace } }: KubernetesObject, systemNamespace
   return namespace === systemNamespace ? undefined : namespace;
 }
 
+/** What objects say, compiled once as long as they stay the same. */
+const outcomes = new WeakMap<KubernetesObject, { readonly systemNamespace: string; readonly outcome: Outcome }>();
+
+function parseOnce(
+  object: KubernetesObject,
+  systemNamespace: string,
+  parse: (object: KubernetesObject, systemNamespace: string) => Outcome,
+): Outcome {
+  const known = outcomes.get(object);
+  if (known?.systemNamespace === systemNamespace) return known.outcome;
+  const leftOut = leftOutCondition(object);
+  const outcome = leftOut ? { object, condition: leftOut, mapping: undefined } : parse(object, systemNamespace);
+  outcomes.set(object, { systemNamespace, outcome });
+  return outcome;
+}
+
 function parseMapping(object: KubernetesObject, systemNamespace: string): Outcome {
-  const parsed = mappingObject.safeParse(object);
-  if (!parsed.success) return invalid(object, parsed.error);
-  const { spec } = parsed.data;
+  const mappingSpec = mappingObject.safeParse(object);
+  if (!mappingSpec.success) return invalid(object, mappingSpec.error);
+  const { spec } = mappingSpec.data;
   const tenant = tenantOf(object, systemNamespace);
   const { group, version, kind, resource: plural } = spec;
   const mapping: AcceptedMapping = {
@@ -94,9 +111,9 @@ function parseMapping(object: KubernetesObject, systemNamespace: string): Outcom
 }
 
 function parseIngester(object: KubernetesObject, systemNamespace: string): Outcome {
-  const parsed = ingesterObject.safeParse(object);
-  if (!parsed.success) return invalid(object, parsed.error);
-  const { spec } = parsed.data;
+  const ingesterSpec = ingesterObject.safeParse(object);
+  if (!ingesterSpec.success) return invalid(object, ingesterSpec.error);
+  const { spec } = ingesterSpec.data;
   const { informer } = spec;
   const tenant = tenantOf(object, systemNamespace);
   if (tenant !== undefined && informer?.namespace !== undefined && informer.namespace !== tenant) {
@@ -133,11 +150,13 @@ function namespacedName({ metadata: { namespace, name } }: KubernetesObject): st
   return `${namespace}/${name}`;
 }
 
-/** Oldest first, so that a newer object can't take a path from an older one. */
-function byAge(a: Outcome, b: Outcome): number {
-  const key = ({ object }: Outcome): string =>
-    `${object.metadata.creationTimestamp ?? ''} ${object.kind} ${namespacedName(object)}`;
-  return key(a) < key(b) ? -1 : 1;
+/** The system namespace first, then the oldest first: nobody else can take a path from either. */
+function bySeniority(systemNamespace: string): (a: Outcome, b: Outcome) => number {
+  const key = ({ object }: Outcome): string => {
+    const { namespace, creationTimestamp = '' } = object.metadata;
+    return `${namespace === systemNamespace ? 0 : 1} ${creationTimestamp} ${object.kind} ${namespacedName(object)}`;
+  };
+  return (a, b) => (key(a) < key(b) ? -1 : 1);
 }
 
 /** Decides which ObservationMappings and Ingesters are accepted, and why the others are not. Pure. */
@@ -147,13 +166,13 @@ export function judgeMappings({
   systemNamespace,
   functionNames,
 }: JudgeOptions): Verdict[] {
-  const outcomes = [
-    ...mappings.map((object) => parseMapping(object, systemNamespace)),
-    ...ingesterObjects.map((object) => parseIngester(object, systemNamespace)),
-  ].sort(byAge);
+  const all = [
+    ...mappings.map((object) => parseOnce(object, systemNamespace, parseMapping)),
+    ...ingesterObjects.map((object) => parseOnce(object, systemNamespace, parseIngester)),
+  ].sort(bySeniority(systemNamespace));
   const builtIn = new Set(functionNames.map(sourceKey));
   const usedInSystem = new Set(
-    outcomes
+    all
       .filter(isValid)
       .filter(({ mapping }) => mapping.tenant === undefined)
       .map(({ mapping }) => sourceKey(mapping.source)),
@@ -186,7 +205,32 @@ export function judgeMappings({
     return { object, condition: accepted, mapping: isEnabled ? mapping : undefined };
   }
 
-  return outcomes.map((outcome) => (isValid(outcome) ? judge(outcome) : outcome));
+  return all.map((outcome) => (isValid(outcome) ? judge(outcome) : outcome));
+}
+
+/** The mappings that are accepted. */
+export interface MappingIndex {
+  readonly all: readonly AcceptedMapping[];
+  /** By the path of their posts. */
+  readonly byPath: ReadonlyMap<string, AcceptedMapping>;
+}
+
+const indexes = new WeakMap<
+  readonly KubernetesObject[],
+  { readonly ingesters: readonly KubernetesObject[]; readonly index: MappingIndex }
+>();
+
+/** The mappings that are accepted; made anew only if another array is given, since every post is looked up here. */
+export function mappingIndex(options: JudgeOptions): MappingIndex {
+  const known = indexes.get(options.mappings);
+  if (known?.ingesters === options.ingesters) return known.index;
+  const all = judgeMappings(options).flatMap(({ mapping }) => (mapping ? [mapping] : []));
+  const byPath = new Map(
+    all.flatMap((mapping) => (mapping.path === undefined ? [] : [[mapping.path, mapping] as const])),
+  );
+  const index = { all, byPath };
+  indexes.set(options.mappings, { ingesters: options.ingesters, index });
+  return index;
 }
 
 /** Whether a mapping applies to an object. Labels are compared only if the object has been read. */
@@ -207,3 +251,12 @@ export function appliesTo(
 
 /** The kinds of objects that configure mappings. */
 export const mappingKinds = [observationMappings, ingesters];
+
+const namedSourceSchema = z
+  .object({ spec: z.union([z.object({ sourceName: z.string() }), z.object({ source: z.string() })]) })
+  .transform(({ spec }) => ('sourceName' in spec ? spec.sourceName : spec.source));
+
+/** The source that an ObservationMapping or Ingester names, even if it is not accepted; `undefined` if it names none. */
+export function namedSource(object: KubernetesObject): string | undefined {
+  return namedSourceSchema.safeParse(object).data;
+}

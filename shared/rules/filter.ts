@@ -1,8 +1,8 @@
 import { type FilterRules, filterObject } from '../api/observation-filter.ts';
 import type { Finding } from '../finding/finding.ts';
 import { severities } from '../finding/severity.ts';
-import type { Filter, FilterReason } from '../function/filter.ts';
-import { Refusal } from '../function/refusal.ts';
+import { type Filter, type FilterReason, UnreadableFilter } from '../function/filter.ts';
+import type { CommonSettings } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 
 /** One filter's decision about a finding: the reason to drop it, or `undefined`. */
@@ -88,9 +88,9 @@ interface NamedFilter {
   readonly check: FilterCheck;
 }
 
-function refuseFor(name: string): FilterCheck {
+function refuseFor(name: string, isTenants: boolean): FilterCheck {
   return () => {
-    throw new Refusal(503, 'an ObservationFilter can not be read', { cause: name, retryAfter: 5 });
+    throw new UnreadableFilter(name, isTenants);
   };
 }
 
@@ -115,16 +115,26 @@ function compileObject(object: KubernetesObject, systemNamespace: string): Named
   const target = filterObject.shape.spec.shape.targetSource;
   const { spec } = object as { readonly spec?: { readonly targetSource?: unknown } };
   const source = target.safeParse(spec?.targetSource);
-  return { ...scope, source: source.success ? sourceKey(source.data) : undefined, check: refuseFor(name) };
+  return {
+    ...scope,
+    source: source.success ? sourceKey(source.data) : undefined,
+    check: refuseFor(name, scope.namespace !== undefined),
+  };
 }
+
+export type FilterSettings = Pick<CommonSettings, 'SYSTEM_NAMESPACE' | 'TENANTS_FILTER_EVENTS'>;
 
 /**
  * Combines all ObservationFilters into one. A finding passes if every filter that applies to it lets it pass; otherwise
  * it is dropped for the reason of the first one, by namespace and name, that doesn't. A filter in the system namespace
- * applies everywhere, any other to findings in its own namespace. One that can't be read stops everything that it
- * applies to.
+ * applies everywhere, any other to findings in its own namespace and, unless `TENANTS_FILTER_EVENTS` says otherwise, not
+ * to events: whoever holds a namespace must not silence what is seen in it. One that can't be read stops everything that
+ * it applies to.
  */
-export function compileFilters(objects: readonly KubernetesObject[], systemNamespace: string): Filter {
+export function compileFilters(
+  objects: readonly KubernetesObject[],
+  { SYSTEM_NAMESPACE: systemNamespace, TENANTS_FILTER_EVENTS: tenantsFilterEvents }: FilterSettings,
+): Filter {
   const all = objects
     .map((object) => compileObject(object, systemNamespace))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -134,9 +144,10 @@ export function compileFilters(objects: readonly KubernetesObject[], systemNames
     [...new Set(all.map(({ source }) => source))].map((source) => [source, applicableTo(source)]),
   );
   const forAll = applicableTo(undefined);
-  return (source, finding, namespace) => {
+  return (finding, { source, namespace, hasState }) => {
+    const tenant = hasState || tenantsFilterEvents ? namespace : undefined;
     for (const filter of bySource.get(sourceKey(source)) ?? forAll) {
-      if (filter.namespace !== undefined && filter.namespace !== namespace) continue;
+      if (filter.namespace !== undefined && filter.namespace !== tenant) continue;
       const reason = filter.check(finding);
       if (reason !== undefined) return reason;
     }

@@ -186,8 +186,11 @@ export function compileMapping(rules: MappingRules): MapData {
   }
 
   return (data, options) => {
-    const list = items ? valueAt(items, data, data) : [data];
-    if (!Array.isArray(list)) return { findings: [], skipped: { no_items: 1 } };
+    const found = items ? valueAt(items, data, data) : [data];
+    // Go writes an empty list as null.
+    const list = found === null ? [] : found;
+    // It may be a format that the mapping doesn't know, which must not be taken for an empty one.
+    if (!Array.isArray(list)) return { findings: [], skipped: { no_items: 1 }, isPartial: true };
     const findings: Finding[] = [];
     const skipped: Record<string, number> = {};
     for (const item of list) {
@@ -195,6 +198,7 @@ export function compileMapping(rules: MappingRules): MapData {
       if (typeof result === 'string') skipped[result] = (skipped[result] ?? 0) + 1;
       else findings.push(result);
     }
-    return { findings, skipped };
+    const isUnnamed = findings.length === 0 && Object.keys(skipped).some((reason) => reason !== 'when');
+    return { findings, skipped, isPartial: isUnnamed };
   };
 }

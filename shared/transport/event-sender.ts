@@ -6,9 +6,16 @@ import { Refusal } from '../function/refusal.ts';
 import { traceIdOf } from '../function/trace-context.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 
+export interface SendOptions {
+  readonly signal: AbortSignal;
+  /** Milliseconds for the response. */
+  readonly limit: number;
+  readonly token?: string | undefined;
+}
+
 export interface Sender {
   /** Sends an event to an address; resolves to the status of the response, or 503 if there is none. */
-  sendTo(url: string, event: CloudEvent, signal: AbortSignal, token?: string): Promise<number>;
+  sendTo(url: string, event: CloudEvent, options: SendOptions): Promise<number>;
 }
 
 /**
@@ -16,6 +23,9 @@ export interface Sender {
  * or has failed to take it.
  */
 const maxConnections = 64;
+
+/** For the same reason, longer than an attempt at anything else may take: a function has as long for an event. */
+const brokerMilliseconds = 60_000;
 
 /** Sends events over keep-alive connections; `caCerts` (PEM) are trusted in addition to Node's own. */
 export function createSender(caCerts?: string): Sender {
@@ -29,36 +39,29 @@ export function createSender(caCerts?: string): Sender {
     return client;
   }
 
-  async function post(
-    url: URL,
-    headers: Record<string, string>,
-    body: string | Uint8Array,
-    signal: AbortSignal,
-  ): Promise<number> {
+  async function post(to: string, event: CloudEvent, { signal, limit, token }: SendOptions): Promise<number> {
+    const url = new URL(to);
+    const { headers, body } = encodeRequest(event);
+    const { traceparent } = event.extensions;
     const response = await clientFor(url).send({
       method: 'POST',
       path: url.pathname + url.search,
-      headers,
+      headers: {
+        ...headers,
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        // Proxies on the way read the trace from this header, and not from the event.
+        ...(traceIdOf(traceparent) !== undefined && { traceparent }),
+      },
       body,
       signal,
+      timeout: limit,
     });
     // The body is of no use, but the connection is free for the next event only once it has been read.
     response.on('error', () => undefined).resume();
     return response.statusCode ?? 503;
   }
 
-  return {
-    async sendTo(url, event, signal, token) {
-      const { headers, body } = encodeRequest(event);
-      const { traceparent } = event.extensions;
-      const more = {
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        // Proxies on the way read the trace from this header, and not from the event.
-        ...(traceIdOf(traceparent) !== undefined && { traceparent }),
-      };
-      return post(new URL(url), { ...headers, ...more }, body, signal).catch(() => 503);
-    },
-  };
+  return { sendTo: (url, event, options) => post(url, event, options).catch(() => 503) };
 }
 
 export interface PublisherOptions {
@@ -81,7 +84,8 @@ export function createPublisher({ sender, sink, extensions, tokenFile }: Publish
   return async (event: CloudEvent, signal: AbortSignal): Promise<void> => {
     if (sink === undefined) throw new Refusal(503, 'there is no Broker yet: K_SINK is not set', { retryAfter: 5 });
     const extended = { ...event, extensions: { ...event.extensions, ...extensions } };
-    const status = await sender.sendTo(sink, extended, signal, tokenIn(tokenFile));
+    const token = tokenIn(tokenFile);
+    const status = await sender.sendTo(sink, extended, { signal, limit: brokerMilliseconds, token });
     if (status < 200 || status >= 300)
       throw new Refusal(503, 'the Broker did not take the event', { cause: `status ${status}` });
   };

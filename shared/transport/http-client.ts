@@ -11,8 +11,8 @@ export interface HttpRequest {
   readonly body?: string | Uint8Array;
   /** Ends the request and its answer, whatever stage they are at. */
   readonly signal: AbortSignal;
-  /** Milliseconds until the last byte of the answer; without it, only the signal limits the request. */
-  readonly timeout?: number;
+  /** Milliseconds until the last byte of the answer. A connection may die without a word, and no signal tells that. */
+  readonly timeout: number;
 }
 
 export interface HttpClient {
@@ -31,24 +31,40 @@ export interface HttpClientOptions {
   tls(): Tls | Promise<Tls>;
   /** The maximum number of connections. */
   readonly limit: number;
+  /** How long a connection is kept that nobody uses, in milliseconds. */
+  readonly idleMilliseconds?: number;
 }
+
+/** What lies between forgets connections that are silent for minutes, and tells neither side. */
+const longestIdleMilliseconds = 30_000;
 
 function isSame(a: Tls, b: Tls): boolean {
   const keys = ['ca', 'cert', 'key', 'rejectUnauthorized', 'servername'] as const;
   return keys.every((key) => a[key] === b[key] || JSON.stringify(a[key]) === JSON.stringify(b[key]));
 }
 
-/** Closes idle connections at once, and the others when their requests are done. */
-function retire(agent: PlainAgent): void {
-  agent.maxFreeSockets = 0;
+function closeIdle(agent: PlainAgent): void {
   for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
 }
 
+/** Closes idle connections at once, and the others when their requests are done. */
+function retire(agent: PlainAgent): void {
+  agent.maxFreeSockets = 0;
+  closeIdle(agent);
+}
+
 /** Keep-alive connections to one server. */
-export function createHttpClient({ server, tls, limit }: HttpClientOptions): HttpClient {
+export function createHttpClient(options: HttpClientOptions): HttpClient {
+  const { server, tls, limit, idleMilliseconds = longestIdleMilliseconds } = options;
   const isTls = server.protocol === 'https:';
   // The connection that was used last is used next, so that connections that are not needed time out.
-  const pooling = { keepAlive: true, maxSockets: limit, maxFreeSockets: limit, scheduling: 'lifo' } as const;
+  const pooling = {
+    keepAlive: true,
+    maxSockets: limit,
+    maxFreeSockets: limit,
+    scheduling: 'lifo',
+    timeout: idleMilliseconds,
+  } as const;
   let agent: PlainAgent | undefined;
   let agentIsFor: Tls = {};
 
@@ -82,7 +98,10 @@ export function createHttpClient({ server, tls, limit }: HttpClientOptions): Htt
 /** A connection turned out to be closed when it was used again. */
 class StaleConnection extends Error {}
 
-/** Sends a request over one of the agent's connections. */
+/**
+ * Sends a request over one of the agent's connections. One that gives no answer in time may be dead, and then those
+ * that lie idle probably are, too: none of them is used again.
+ */
 function exchange(server: URL, agent: PlainAgent, request: HttpRequest): Promise<IncomingMessage> {
   const { method, path, headers, body, signal, timeout } = request;
   const isTls = server.protocol === 'https:';
@@ -110,7 +129,10 @@ function exchange(server: URL, agent: PlainAgent, request: HttpRequest): Promise
     reject(error);
   };
   const onAbort = (): void => giveUp('deadline exceeded');
-  const timer = timeout === undefined ? undefined : setTimeout(giveUp, timeout, 'no answer in time');
+  const timer = setTimeout(() => {
+    closeIdle(agent);
+    giveUp('no answer in time');
+  }, timeout);
   const cleanUp = (): void => {
     signal.removeEventListener('abort', onAbort);
     clearTimeout(timer);

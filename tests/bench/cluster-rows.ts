@@ -271,7 +271,7 @@ async function largeReport(bench: Bench): Promise<Row[]> {
     return seconds(() => forEachConcurrently(objects, 8, work));
   };
   const ours = async (run: number): Promise<number> => {
-    const report = vulnerabilityReport(`image-${run}`, 'images', count);
+    const report = vulnerabilityReport(`image${run}`, 'images', count);
     const { status } = await bench.cluster.request(
       'POST',
       `/apis/${report.apiVersion}/namespaces/images/vulnerabilityreports`,
@@ -301,7 +301,7 @@ async function largeReport(bench: Bench): Promise<Row[]> {
   ];
 }
 
-/** Policy reports with 100 findings each, spread over the namespaces. */
+/** Policy reports on a Deployment each, with 100 findings, spread over the namespaces. */
 export async function createReports(
   cluster: Cluster,
   namespaces: readonly string[],
@@ -310,8 +310,10 @@ export async function createReports(
 ): Promise<void> {
   const rules = Array.from({ length: 100 }, (_, index) => `rule-${index}`);
   const reports = Array.from({ length: to - from }, (_, index) => {
-    const number = from + index;
-    return policyReport(`r${number}`, namespaces[number % namespaces.length] ?? '', rules);
+    const name = `r${from + index}`;
+    const report = policyReport(name, namespaces[(from + index) % namespaces.length] ?? '', rules);
+    const ownerReferences = [{ apiVersion: 'apps/v1', kind: 'Deployment', name, uid: name }];
+    return { ...report, metadata: { ...report.metadata, ownerReferences } };
   });
   await forEachConcurrently(reports, 8, async (report) => {
     const path = `/apis/${report.apiVersion}/namespaces/${report.metadata.namespace}/policyreports`;

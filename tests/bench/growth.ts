@@ -79,7 +79,7 @@ async function findings(bench: Bench): Promise<Course> {
   const costs: number[] = [];
   const { program, stop } = await bench.startSmall('trivy');
   for (const size of sizes) {
-    const report = vulnerabilityReport(`image-${size}`, 'images', size);
+    const report = vulnerabilityReport(`image${size}`, 'images', size);
     await bench.cluster.request('POST', `/apis/${report.apiVersion}/namespaces/images/vulnerabilityreports`, report);
     const { headers, body } = referenceTo(report);
     costs.push(await seconds(() => postTo(program.url, headers, body, 600_000)));

@@ -5,7 +5,7 @@ import { serviceAccountCredentials } from '../../shared/kubernetes/credentials.t
 /** Connects as the program does, with the ServiceAccount whose token and CA are in `folder`. */
 export function connectAs(server: string, folder: string) {
   return connectCluster({
-    credentials: serviceAccountCredentials({ server, folder, now: Date.now }),
+    credentials: serviceAccountCredentials({ server, folder, elapsed: () => performance.now() }),
     ...{ sleep, watchNamespace: undefined, defaultTtl: 604_800, attemptSeconds: 30 },
   });
 }

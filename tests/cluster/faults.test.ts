@@ -43,7 +43,7 @@ function expectedOf(definition: SourceFunction, data: unknown): string[] {
   const { findings } = normalizeData(definition.source, data, '2026-03-01T10:00:00Z', settings);
   const derivation = derive(findings, {
     source: definition.name,
-    dropOwn: true,
+    hasState: true,
     filter: allowAll,
     merge: mergeRows,
     systemNamespace: 'zen-system',

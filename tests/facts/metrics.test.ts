@@ -19,7 +19,7 @@ const documented = new Map(rows.map(([, labels = ''], index) => [names[index] ??
 /** The type of a metric, by the page's rule. */
 function typeOf(name: string): string {
   if (name.endsWith('_total')) return 'counter';
-  return name.endsWith('_seconds') ? 'histogram' : 'gauge';
+  return name.endsWith('_duration_seconds') ? 'histogram' : 'gauge';
 }
 
 interface Shown {
@@ -96,6 +96,7 @@ const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics)
   countFilterReload: (metrics) => metrics.countFilterReload(true),
   watchKnownNames: (metrics) => metrics.watchKnownNames(() => 1),
   countEviction: (metrics) => metrics.countEviction(),
+  watchClockOffset: (metrics) => metrics.watchClockOffset(() => 1000),
   watchSynced: (metrics) => metrics.watchSynced('observationfilters.zen.kube-zen.io', () => true),
 };
 

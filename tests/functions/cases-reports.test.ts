@@ -21,7 +21,7 @@ async function outcomeOf(source: string, name: string) {
     .flatMap((file) => parseObjects(readFileSync(join(folder, file), 'utf8'), file));
   const filters = objects.filter(({ kind }) => kind === observationFilters.kind);
   const reports = objects.filter((object) => !filters.includes(object));
-  const context = { filter: compileFilters(filters, 'zen-system') };
+  const context = { filter: compileFilters(filters, { SYSTEM_NAMESPACE: 'zen-system', TENANTS_FILTER_EVENTS: false }) };
   const test = createTestContext(definition, { context });
   test.objects.all.push(...reports);
   const said = async () =>

@@ -181,7 +181,7 @@ function digestsOf({ definition: { name, source }, environment }: Case, object: 
   if ((normalized.badRows ?? []).length > 0) return undefined;
   const { findings } = derive(normalized.findings, {
     source: name,
-    dropOwn: true,
+    hasState: true,
     filter: allowAll,
     merge: source.merge ?? mergeRows,
     systemNamespace: 'zen-system',

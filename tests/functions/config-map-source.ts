@@ -34,7 +34,7 @@ export async function outcomeOf(source: string, object: unknown, { environment =
   const normalized = normalizeData(definition.source, object, at, settings);
   const { findings } = derive(normalized.findings, {
     source,
-    dropOwn: true,
+    hasState: true,
     filter: allowAll,
     merge: definition.source.merge ?? mergeRows,
     systemNamespace: 'zen-system',

@@ -1,13 +1,36 @@
 import { describe, expect, it } from 'vitest';
 import deadletter from '../../functions/deadletter.ts';
+import type { CloudEvent } from '../../shared/function/cloud-event.ts';
+import type { FunctionInfo } from '../../shared/function/context.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
+import type { SplitBody, WebhookTrigger } from '../../shared/function/triggers.ts';
 import { createTestContext, eventOf, handled, type Overrides } from '../pipeline/test-context.ts';
 
 const url = 'http://falco.zen-system.svc.cluster.local';
 const ownUrl = 'http://deadletter.zen-system.svc.cluster.local';
-const functions = [
+const ingestUrl = 'http://ingest.zen-system.svc.cluster.local';
+
+function webhook(path: `/${string}`, eventType: string): WebhookTrigger {
+  const split = (): SplitBody => ({ items: [], refused: [], unwanted: 0 });
+  return { type: 'Webhook', path, eventType, split, inFlight: 1, senderRetries: true };
+}
+
+const functions: FunctionInfo[] = [
   { name: 'deadletter', url: ownUrl, webhooks: [], kinds: [], takesMappedKinds: false },
-  { name: 'falco', url, webhooks: [], kinds: [], takesMappedKinds: false },
+  {
+    name: 'falco',
+    url,
+    webhooks: [webhook('/falco/webhook', 'falco.rule.output.v1')],
+    kinds: [],
+    takesMappedKinds: false,
+  },
+  {
+    name: 'ingest',
+    url: ingestUrl,
+    webhooks: [webhook('/ingest/*', 'io.kube-zen.ingest.v1')],
+    kinds: [],
+    takesMappedKinds: true,
+  },
 ];
 
 function letter(extensions: Record<string, string>) {
@@ -81,6 +104,51 @@ describe('deadletter', () => {
     ]);
   });
 
+  it('leaves time to record what a receiver does not answer', async () => {
+    let limit = 0;
+    const hanging: Overrides = {
+      async sendTo(_url, _event, _signal, milliseconds) {
+        limit = milliseconds;
+        return 503;
+      },
+    };
+    const { items } = await handle({ knativeerrordest: `${url}/`, knativeerrorcode: '503' }, 0, hanging);
+    expect(items).toHaveLength(1);
+    // A function has 60 s for an event, and an attempt at the API server takes 10 s at most.
+    expect(limit).toBeLessThanOrEqual(40_000);
+  });
+
+  it.each([
+    [
+      'our own answer',
+      '{"error":"the data breaks the schema","path":"data.rule"}',
+      'the data breaks the schema: data.rule',
+    ],
+    ['another text', 'dispatch error: Post "http://falco/":\n EOF', 'dispatch error: Post "http://falco/": EOF'],
+    ['other JSON', '{"message":"no"}', '{"message":"no"}'],
+    ['control characters', '\u001b[31mred', '\\u{1b}[31mred'],
+    ['bytes that are no text', '\u00ff', '\u00ff'],
+  ])('says why, in the words of %s', async (_case, words, reason) => {
+    const knativeerrordata = Buffer.from(words).toString('base64');
+    const { items } = await handle({ knativeerrorcode: '422', knativeerrordest: url, knativeerrordata }, 204);
+    expect(items[0]?.spec.details).toMatchObject({ reason });
+    expect(items[0]?.spec.summary).toBe(
+      `an event of type falco.rule.output.v1 could not be delivered to ${url}: 422 ${reason}`,
+    );
+  });
+
+  it.each<[string, Record<string, string>, string]>([
+    ['no reason', { knativeerrorcode: '422' }, ': 422'],
+    ['an empty reason', { knativeerrorcode: '422', knativeerrordata: '' }, ': 422'],
+    ['no answer', { knativeerrordata: Buffer.from('EOF').toString('base64') }, ': EOF'],
+    ['nothing', {}, ''],
+  ])('says what it knows with %s', async (_case, extensions, end) => {
+    const { items } = await handle({ ...extensions, knativeerrordest: 'http://elsewhere/' }, 204);
+    expect(items[0]?.spec.summary).toBe(
+      `an event of type falco.rule.output.v1 could not be delivered to http://elsewhere/${end}`,
+    );
+  });
+
   it.each([
     ['400', `${url}/`, 0],
     ['422', `${url}/`, 0],
@@ -120,18 +188,39 @@ describe('deadletter', () => {
   });
 
   it('records different faults of the same hour separately', async () => {
-    const test = createTestContext(deadletter);
-    for (const knativeerrordest of ['http://one/', 'http://two/']) {
+    const test = createTestContext(deadletter, { context: { functions, sendTo: async () => 503 } });
+    for (const knativeerrordest of [url, ingestUrl]) {
       for (const knativeerrorcode of ['400', '422']) {
-        await handled(deadletter, letter({ knativeerrordest, knativeerrorcode }), test.context);
-        await handled(
-          deadletter,
-          { ...letter({ knativeerrordest, knativeerrorcode }), type: 'other.v1' },
-          test.context,
-        );
+        for (const source of ['/falco/webhook', '/elsewhere']) {
+          await handled(deadletter, { ...letter({ knativeerrordest, knativeerrorcode }), source }, test.context);
+        }
       }
     }
-    expect((await test.store.read({ limit: 9 })).items).toHaveLength(8);
+    // What was sent to ingest is of neither its type nor one of its paths.
+    expect((await test.store.read({ limit: 9 })).items).toHaveLength(6);
+  });
+
+  const hour = 3_600_000;
+  const now = Date.parse('2026-03-01T12:00:00Z');
+
+  it.each<[string, (index: number) => CloudEvent, number]>([
+    ['types', (index) => ({ ...letter({ knativeerrordest: url, knativeerrorcode: '400' }), type: `type ${index}` }), 1],
+    ['sources', (index) => ({ ...letter({ knativeerrordest: url }), source: `/source/${index}` }), 1],
+    ['paths', (index) => ({ ...letter({ knativeerrordest: ingestUrl }), source: `/ingest/${index}` }), 1],
+    ['destinations', (index) => letter({ knativeerrordest: `http://${index}/`, knativeerrorcode: '400' }), 1],
+    ['codes', (index) => letter({ knativeerrordest: url, knativeerrorcode: String(index + 300) }), 11],
+    ['codes of nobody', (index) => letter({ knativeerrorcode: `4${index}` }), 1],
+    [
+      'hours',
+      (index) =>
+        letter({ knativeerrorcode: '400', knativearrivaltime: new Date(now + (index - 150) * hour).toISOString() }),
+      48,
+    ],
+    ['event times', (index) => ({ ...letter({}), extensions: {}, time: new Date(index * hour).toISOString() }), 1],
+  ])('records 300 %s as few', async (_what, letterOf, expected) => {
+    const test = createTestContext(deadletter, { context: { functions, sendTo: async () => 503 } });
+    for (let index = 0; index < 300; index += 1) await handled(deadletter, letterOf(index), test.context);
+    expect((await test.store.read({ limit: 400 })).items).toHaveLength(expected);
   });
 
   it('answers 503 if it cannot record the event', async () => {

@@ -426,9 +426,51 @@ describe('the conditions of', () => {
     ],
     [
       'a path that a newer Ingester wants, too',
-      [anIngester('it', {}, 'shop', earlier), anIngester('theirs', { source: 'x' }, 'zen-system', later)],
+      [anIngester('it', {}, 'shop', earlier), anIngester('theirs', { source: 'x' }, 'pay', later)],
       'it',
       { Accepted: 'Valid', Ready: 'Ready' },
+    ],
+    [
+      'a path that the system namespace wants, too, however new that is',
+      [anIngester('it', {}, 'shop', earlier), anIngester('theirs', { source: 'x' }, 'zen-system', later)],
+      'it',
+      { Accepted: 'PathTaken', Ready: 'NotAccepted' },
+    ],
+    [
+      'a path of the system namespace, though a tenant has had it',
+      [anIngester('theirs', {}, 'shop', earlier), anIngester('it', { source: 'x' }, 'zen-system', later)],
+      'it',
+      { Accepted: 'Valid', Ready: 'Ready' },
+    ],
+    [
+      'more than 50 in its namespace',
+      [
+        ...Array.from({ length: 50 }, (_, index) => aMapping(`m${index}`, { sourceName: `s${index}` }, 'shop', later)),
+        aMapping('it', {}, 'shop', { creationTimestamp: '2026-02-02T00:00:00Z' }),
+      ],
+      'it',
+      { Accepted: 'TooMany', Ready: 'NotAccepted' },
+    ],
+    [
+      'more than 50 newer ones in its namespace',
+      [
+        ...Array.from({ length: 60 }, (_, index) => aMapping(`m${index}`, { sourceName: `s${index}` }, 'shop', later)),
+        aMapping('it', {}, 'shop', earlier),
+      ],
+      'it',
+      { Accepted: 'Valid', Ready: 'Ready' },
+    ],
+    [
+      'more than 50 in zen-system',
+      [...Array.from({ length: 60 }, (_, index) => aMapping(`m${index}`, {}, 'zen-system', earlier)), aMapping('it')],
+      'it',
+      { Accepted: 'Valid', Ready: 'Ready' },
+    ],
+    [
+      'more in its spec than fits',
+      [aMapping('it', { items: 'x'.repeat(200_000) }, 'shop')],
+      'it',
+      { Accepted: 'TooLarge', Ready: 'NotAccepted' },
     ],
     [
       'another namespace, for a tenant',
@@ -678,15 +720,17 @@ describe('in a cluster', () => {
 
   it.each<[string, Map<string, string[]>, object[] | undefined, string]>([
     ['whose server does not respond', groups, undefined, 'open'],
-    ['that is no longer served', groups, [], 'missing'],
-    ['whose group is gone', new Map(), undefined, 'missing'],
+    ['that is no longer served', groups, [], 'open'],
+    ['whose group is gone', new Map(), undefined, 'open'],
+    ['that has no objects any more', groups, served, 'missing'],
   ])('a finding of a kind %s gets the right state', async (_case, known, kinds, state) => {
-    const { pass, context, store, clock } = createWorld(aMapping('m'), aWidget('a'));
+    const { pass, context, objects, store, clock } = createWorld(aMapping('m'), aWidget('a'));
     await pass();
     Object.assign(context.cluster, {
       kinds: { groups: async () => known, kinds: async () => kinds },
       hasApiServerSources: true,
     });
+    objects.all.splice(1);
     clock.now += 60_000;
     await pass();
     expect(

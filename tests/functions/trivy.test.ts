@@ -49,7 +49,7 @@ function normalized(object: unknown, environment: Readonly<Record<string, string
 function derived(object: unknown) {
   const { findings } = derive(normalized(object).findings, {
     source: 'trivy',
-    dropOwn: true,
+    hasState: true,
     filter: allowAll,
     merge: mergeFindings,
     systemNamespace: 'zen-system',

@@ -4,7 +4,7 @@ import { createCoalescer } from '../../shared/host/coalesce.ts';
 function create() {
   const clock = { now: 0 };
   const coalesce = createCoalescer({
-    now: () => clock.now,
+    elapsed: () => clock.now,
     async sleep(milliseconds) {
       clock.now += milliseconds;
     },

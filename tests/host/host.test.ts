@@ -36,7 +36,7 @@ async function start(work: Work, drainMilliseconds = 10_000): Promise<Host> {
     metrics,
     hostname: '127.0.0.1',
     port: 0,
-    now: Date.now,
+    clock: { now: Date.now, elapsed: Date.now },
     route: work,
     notReady: () => undefined,
     finish: async () => undefined,

@@ -203,7 +203,7 @@ describe('the client of the API server', () => {
       },
     ]);
     const stop = new AbortController();
-    const answer = await client.stream({ method: 'GET', path: '/x', signal: stop.signal });
+    const answer = await client.stream({ method: 'GET', path: '/x', signal: stop.signal }, 60_000);
     if ('status' in answer) throw new Error(`answered ${answer.status}`);
     const values = answer[Symbol.asyncIterator]();
     expect(await values.next()).toEqual({ value: { first: true }, done: false });
@@ -304,7 +304,7 @@ describe('the credentials of a pod', () => {
     };
     let now = 0;
     const minute = 60_000;
-    const { authorization, tls, server } = serviceAccountCredentials({ server: 'api:443', folder, now: () => now });
+    const { authorization, tls, server } = serviceAccountCredentials({ server: 'api:443', folder, elapsed: () => now });
     expect(server).toBe('https://api:443');
     write('one', 'CA one');
     expect([await authorization(false), await tls()]).toEqual(['Bearer one', { ca: 'CA one' }]);

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { PbfWriter } from 'pbf';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createApiClient } from '../../shared/kubernetes/api-client.ts';
 import { createKubernetesStore } from '../../shared/kubernetes/kubernetes-store.ts';
@@ -7,8 +8,22 @@ import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 
 interface Answer {
   readonly status: number;
-  /** Sent as JSON. */
+  /** Bytes are protobuf; anything else is sent as JSON. */
   readonly body: unknown;
+}
+
+/** The metadata of an Observation as an API server sends it: no more than whether it is being deleted. */
+function metadata(isBeingDeleted: boolean): Answer {
+  const writer = new PbfWriter();
+  const writeTime = (seconds: number, to: PbfWriter): void => to.writeVarintField(1, seconds);
+  const writeMetadata = (_isBeingDeleted: boolean, to: PbfWriter): void => {
+    if (isBeingDeleted) to.writeMessage(9, writeTime, 1_772_366_400);
+  };
+  const writeItem = (_isBeingDeleted: boolean, to: PbfWriter): void =>
+    to.writeMessage(1, writeMetadata, isBeingDeleted);
+  for (const byte of 'k8s\0') writer.writeVarint(byte.charCodeAt(0));
+  writer.writeMessage(2, writeItem, isBeingDeleted);
+  return { status: 200, body: writer.finish() };
 }
 
 function status(code: number, reason: string, message: string): Answer {
@@ -19,7 +34,8 @@ const taken = status(409, 'AlreadyExists', 'observations.zen.kube-zen.io "x" alr
 const overQuota = status(403, 'Forbidden', 'observations.zen.kube-zen.io "x" is forbidden: exceeded quota: none');
 const forbidden = status(403, 'Forbidden', 'observations.zen.kube-zen.io is forbidden: User "x" cannot do that');
 const notFound = status(404, 'NotFound', 'observations.zen.kube-zen.io "x" not found');
-const found = { status: 200, body: { kind: 'PartialObjectMetadata' } };
+const found = metadata(false);
+const dying = metadata(true);
 const byProxy = { status: 403, body: 'blocked by policy' };
 
 const signal = AbortSignal.timeout(60_000);
@@ -35,7 +51,12 @@ async function connect(answerTo: (method: string | undefined) => Answer) {
   const server = createServer((request, response) => {
     request.resume().on('end', () => {
       const answer = answerTo(request.method);
-      response.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body));
+      const isBytes = answer.body instanceof Uint8Array;
+      response
+        .writeHead(answer.status, {
+          'content-type': isBytes ? 'application/vnd.kubernetes.protobuf' : 'application/json',
+        })
+        .end(isBytes ? answer.body : JSON.stringify(answer.body));
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -55,7 +76,7 @@ async function connect(answerTo: (method: string | undefined) => Answer) {
     server.close();
     server.closeAllConnections();
   });
-  return createKubernetesStore({ client, watchNamespace: undefined, defaultTtl: 3600 });
+  return createKubernetesStore({ client, sleep: async () => undefined, watchNamespace: undefined, defaultTtl: 3600 });
 }
 
 describe('what the Kubernetes store takes for a duplicate', () => {
@@ -82,6 +103,46 @@ describe('what the Kubernetes store takes for a duplicate', () => {
   });
 });
 
+describe('what is being deleted, for the Kubernetes store', () => {
+  it('is no duplicate: it is tried again until the name is free', async () => {
+    const answers: Answer[] = [taken, dying, taken, dying, taken, notFound, { status: 201, body: {} }];
+    const store = await connect(() => answers.shift() ?? byProxy);
+    expect(await store.create(object, signal)).toBe('created');
+  });
+
+  it('is a duplicate once somebody else has stored it again', async () => {
+    const answers: Answer[] = [taken, dying, taken, found];
+    const store = await connect(() => answers.shift() ?? byProxy);
+    expect(await store.create(object, signal)).toBe('exists');
+  });
+
+  it.each([
+    ['at once', 0],
+    ['after name after name was taken', 20],
+  ])('keeps others from the name as long as it stays: %s', async (_case, names) => {
+    let isDying = false;
+    const store = await connect((method) => {
+      if (method === 'POST') return taken;
+      return isDying ? dying : found;
+    });
+    for (let index = 0; index < names; index += 1) expect(await store.create(object, signal)).toBe('exists');
+    isDying = true;
+    await expect(store.create(object, signal)).rejects.toMatchObject({ name: 'NamespaceRefusal', reason: 'blocked' });
+  });
+
+  it('is not there', async () => {
+    const store = await connect(() => dying);
+    expect(await store.find('shop', 'x', signal)).toBeUndefined();
+  });
+
+  it('takes no repeats', async () => {
+    const body = { metadata: { resourceVersion: '1', deletionTimestamp: '2026-03-01T12:00:00Z' } };
+    const store = await connect((method) => (method === 'GET' ? { status: 200, body } : byProxy));
+    const repeats = { count: 1, lastObservedTime: '2026-03-01T12:00:00Z', seen: [] };
+    expect(await store.addSeries({ namespace: 'shop', name: 'x' }, repeats, signal)).toBe('gone');
+  });
+});
+
 describe('in a namespace that is full, the Kubernetes store', () => {
   const connectFull = (read: Answer) => connect((method) => (method === 'POST' ? overQuota : read));
 
@@ -90,8 +151,11 @@ describe('in a namespace that is full, the Kubernetes store', () => {
     expect(await store.create(object, signal)).toBe('exists');
   });
 
-  it('says that it is full of what is not there', async () => {
-    const store = await connectFull(notFound);
+  it.each([
+    ['is not there', notFound],
+    ['is being deleted', dying],
+  ])('says that it is full of what %s', async (_case, read) => {
+    const store = await connectFull(read);
     await expect(store.create(object, signal)).rejects.toMatchObject({ name: 'NamespaceRefusal', reason: 'full' });
   });
 

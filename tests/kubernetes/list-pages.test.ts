@@ -54,6 +54,7 @@ describe('listPages', () => {
   it.each<[string, Readonly<Record<string, Answer>>]>([
     ['that has expired without an offer to go on', { '': page([1, 2], 'a'), a: expired() }],
     ['that is refused in the middle', { '': page([1, 2], 'a'), a: { status: 403, body: {} } }],
+    ['of a kind that is gone in the middle', { '': page([1, 2], 'a'), a: { status: 404, body: {} } }],
     ['of a kind that is not served', { '': { status: 404, body: {} } }],
   ])('concludes nothing from a list %s', async (_case, answers) => {
     await expect(itemsOf(answers)).rejects.toMatchObject({ status: 503 });
@@ -62,5 +63,11 @@ describe('listPages', () => {
   it('takes a kind that is not served for an empty list, where that is allowed', async () => {
     const pages = listPages(serving({ '': { status: 404, body: {} } }), { ...options, emptyStatus: 404 });
     expect(await Array.fromAsync(pages)).toEqual([]);
+  });
+
+  it.each([404, 403, 410, 500])('takes %i in the middle for no end, even where 404 is allowed', async (status) => {
+    const answers = { '': page([1, 2], 'a'), a: { status, body: {} } };
+    const pages = listPages(serving(answers), { ...options, emptyStatus: 404 });
+    await expect(Array.fromAsync(pages)).rejects.toMatchObject({ status: 503 });
   });
 });

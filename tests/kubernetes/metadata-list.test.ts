@@ -25,6 +25,7 @@ interface Owner {
 }
 
 interface List {
+  readonly remaining: number | undefined;
   readonly resourceVersion: string;
   readonly continue: string;
   readonly items: readonly Item[];
@@ -78,7 +79,7 @@ function encode(list: List): Uint8Array {
     writeText(to, 1, '');
     writeText(to, 2, list.resourceVersion);
     writeText(to, 3, list.continue);
-    to.writeVarintField(4, 7);
+    if (list.remaining !== undefined) to.writeVarintField(4, list.remaining);
   };
   const writeList = (_list: List, to: PbfWriter): void => {
     to.writeMessage(1, writeListMetadata, list);
@@ -92,6 +93,7 @@ function encode(list: List): Uint8Array {
 
 const text = fc.string({ unit: 'binary', maxLength: 40 });
 const lists: fc.Arbitrary<List> = fc.record({
+  remaining: fc.option(fc.nat(), { nil: undefined }),
   resourceVersion: text,
   continue: text,
   items: fc.array(
@@ -126,6 +128,7 @@ describe('a list of metadata in protobuf', () => {
         expect(decodeMetadataList(Buffer.from(encode(list)), isWanted)).toEqual({
           resourceVersion: list.resourceVersion,
           continue: list.continue,
+          remaining: list.remaining,
           items: list.items.map(({ seconds, other, deleted, owners, ...rest }) => ({
             ...rest,
             createdAt: seconds * 1000,

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import type { KindSelector } from '../../shared/api/kind-selector.ts';
+import { createObjectSet } from '../../shared/function/bounded-objects.ts';
 import type { ApiClient, ApiRequest, ApiResponse } from '../../shared/kubernetes/api-client.ts';
 import { startWatch, type Watch } from '../../shared/kubernetes/watch.ts';
 
@@ -28,24 +30,34 @@ const bookmark = (version: string) => ({
   type: 'BOOKMARK',
   object: { apiVersion: 'example.com/v1', kind: 'Thing', metadata: { resourceVersion: version } },
 });
+function versionOf(change: unknown): string | undefined {
+  const schema = z.object({ object: z.object({ metadata: z.object({ resourceVersion: z.string() }) }) });
+  return schema.safeParse(change).data?.object.metadata.resourceVersion;
+}
+
 const gone = { type: 'ERROR', object: { kind: 'Status', reason: 'Expired', code: 410 } };
 
-/** What one watch brings: changes, and then its end, a broken connection, or nothing any more. */
+/**
+ * What one watch brings: changes, and then its end at its time or before, a broken connection, or nothing any more, until
+ * its time is long over or even then.
+ */
 interface Session {
   readonly changes?: readonly unknown[];
-  readonly end: 'ends' | 'breaks' | 'hangs';
+  readonly end: 'ends' | 'ends early' | 'breaks' | 'is silent' | 'hangs';
 }
 
 /** An API server with a script; resolves `finished` when it has been asked for more than that. */
 function scripted(
   lists: (ReturnType<typeof listOf> | { readonly status: number; readonly body: undefined })[],
   sessions: (Session | Omit<ApiResponse, 'bytes'>)[],
-  silenceMilliseconds = 20,
 ) {
   let calls = 0;
-  /** Watches that began elsewhere than where the last list was: what happened between the two is never seen. */
+  let elapsed = 0;
+  /** Watches that began elsewhere than where the list or watch before had ended: what happened between is never seen. */
   const gaps: string[] = [];
-  let listed: string | undefined;
+  /** How long each watch may be open, in milliseconds. */
+  const limits: number[] = [];
+  let seen: string | undefined;
   const faults: string[] = [];
   const snapshots: string[][] = [];
   const stop = new AbortController();
@@ -66,8 +78,11 @@ function scripted(
   async function* values({ changes = [], end }: Session, signal: AbortSignal): AsyncGenerator<unknown> {
     for (const change of changes) {
       yield change;
+      seen = versionOf(change) ?? seen;
       note();
     }
+    if (end === 'ends') elapsed += 15_000;
+    if (end === 'is silent') throw new Error('no answer in time');
     if (end === 'breaks') throw new Error('the answer was cut off');
     if (end === 'hangs') {
       await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
@@ -78,13 +93,14 @@ function scripted(
     async request() {
       calls += 1;
       const answer = lists.shift();
-      listed = answer?.body?.metadata.resourceVersion;
+      seen = answer?.body?.metadata.resourceVersion;
       return answer ? { ...answer, bytes: 1 } : finish();
     },
-    async stream({ query, signal }: ApiRequest) {
+    async stream({ query, signal }: ApiRequest, milliseconds: number) {
       calls += 1;
+      limits.push(milliseconds);
       const { watch: isWatch, allowWatchBookmarks: hasBookmarks, resourceVersion: from } = query ?? {};
-      if (from !== listed || isWatch !== 'true' || hasBookmarks !== 'true') gaps.push(JSON.stringify(query));
+      if (from !== seen || isWatch !== 'true' || hasBookmarks !== 'true') gaps.push(JSON.stringify(query));
       note();
       const session = sessions.shift();
       if (!session) return finish();
@@ -96,15 +112,16 @@ function scripted(
     {
       client,
       resource: things,
+      createSet: createObjectSet,
       namespace: undefined,
       random: () => 0,
-      silenceMilliseconds,
+      elapsed: () => elapsed,
       sleep: async () => undefined,
       onFault: (reason) => faults.push(reason),
     },
     stop.signal,
   );
-  return { calls: () => calls, gaps, faults, snapshots, watch, names, finished, stop };
+  return { calls: () => calls, gaps, limits, faults, snapshots, watch, names, finished, stop };
 }
 
 describe('a watch', () => {
@@ -118,17 +135,17 @@ describe('a watch', () => {
 
   it('follows changes, and gives the same array while nothing changes', async () => {
     const changes = [added('b', '6'), bookmark('7'), deleted('a', '8')];
-    const { watch, snapshots, finished } = scripted([listOf('5', 'a')], [{ changes, end: 'ends' }]);
+    const { watch, snapshots, finished } = scripted([listOf('5', 'a')], [{ changes, end: 'ends early' }]);
     await finished;
     expect(snapshots).toEqual([['a'], ['a', 'b'], ['a', 'b'], ['b']]);
     expect(watch.objects()).toBe(watch.objects());
   });
 
-  it('lists again when a watch has ended or broken: what it showed may have lacked what a changed CRD knows', async () => {
+  it('lists again when a watch has broken or ended before its time: what it showed may have lacked what a changed CRD knows', async () => {
     const { gaps, faults, snapshots, names, finished } = scripted(
       [listOf('5'), listOf('7', 'b'), listOf('9', 'c')],
       [
-        { changes: [added('a', '6')], end: 'ends' },
+        { changes: [added('a', '6')], end: 'ends early' },
         { changes: [bookmark('8')], end: 'breaks' },
       ],
     );
@@ -152,11 +169,32 @@ describe('a watch', () => {
     ['from its beginning', []],
     ['after a change', [added('c', '6')]],
     ['after a bookmark', [bookmark('6')]],
-  ])('takes one that is silent %s for dead', async (_case, changes) => {
+  ])('takes one that is silent %s for dead after twenty seconds', async (_case, changes) => {
     const lists = [listOf('5', 'a'), listOf('7', 'a', 'b')];
-    const { gaps, names, finished } = scripted(lists, [{ changes, end: 'hangs' }]);
+    const { gaps, limits, names, finished } = scripted(lists, [{ changes, end: 'is silent' }]);
     await finished;
     expect([names(), gaps]).toEqual([['a', 'b'], []]);
+    expect(Math.max(...limits)).toBeLessThanOrEqual(20_000);
+  });
+
+  it('goes on where a watch ended whose time was over, and is synced meanwhile', async () => {
+    const sessions: Session[] = [
+      { changes: [added('b', '6')], end: 'ends' },
+      { changes: [bookmark('9')], end: 'ends' },
+      { end: 'ends' },
+    ];
+    const { watch, calls, gaps, faults, names, finished } = scripted([listOf('5', 'a')], sessions);
+    await finished;
+    expect([names(), gaps, faults, watch.isSynced()]).toEqual([['a', 'b'], [], [], true]);
+    // One list, three watches, and the one that is not answered.
+    expect(calls()).toBe(5);
+  });
+
+  it('lists again every ten minutes all the same', async () => {
+    const sessions = Array.from({ length: 60 }, (): Session => ({ end: 'ends' }));
+    const { gaps, names, finished } = scripted([listOf('5', 'a'), listOf('700', 'b')], sessions);
+    await finished;
+    expect([names(), gaps]).toEqual([['b'], []]);
   });
 
   it('keeps what it has while it may not watch, says why, and is not synced', async () => {
@@ -182,7 +220,7 @@ describe('a watch', () => {
   });
 
   it('asks nothing more when it is told to stop', async () => {
-    const { calls, watch, stop } = scripted([listOf('5'), listOf('6')], [{ end: 'hangs' }], 60_000);
+    const { calls, watch, stop } = scripted([listOf('5'), listOf('6')], [{ end: 'hangs' }]);
     const turn = () => new Promise((resolve) => setImmediate(resolve));
     while (!watch.isSynced()) await turn();
     const before = calls();

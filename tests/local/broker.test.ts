@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import { defineDeadLetterSink, defineTask, triggersOf } from '../../shared/function/definitions.ts';
 import { Refusal, type RefusalStatus } from '../../shared/function/refusal.ts';
+import { createClock } from '../../shared/host/clock.ts';
 import { createDispatcher } from '../../shared/host/dispatch.ts';
 import { createLog } from '../../shared/host/log.ts';
 import { createMetrics } from '../../shared/host/metrics.ts';
@@ -42,10 +43,12 @@ function create(answers: readonly (RefusalStatus | 204)[], sinkAnswers: readonly
     }),
     dispatcher: createDispatcher(log, createMetrics()),
     systemNamespace: 'zen-system',
-    clock: {
+    clock: createClock({
       now: () => Date.parse('2026-03-01T12:00:00Z'),
+      elapsed: () => 0,
       sleep: async (milliseconds) => void pauses.push(milliseconds),
-    },
+      onOffset: () => undefined,
+    }),
   });
   return { broker, letters, pauses, tries: () => tries };
 }
@@ -77,6 +80,7 @@ describe('the local Broker', () => {
     expect(letters.map(({ extensions }) => extensions)).toEqual([
       {
         knativeerrorcode: String(status),
+        knativeerrordata: Buffer.from('{"error":"refused"}').toString('base64'),
         knativeerrordest: 'http://subscriber.zen-system.svc.cluster.local',
         knativearrivaltime: '2026-03-01T12:00:00.000Z',
       },

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { KindSelector } from '../../shared/api/kind-selector.ts';
 import { labels } from '../../shared/api/labels.ts';
 import type { Store } from '../../shared/function/stores.ts';
 import { createTally } from '../../shared/function/tally.ts';
@@ -13,7 +14,7 @@ import {
   type TestContextOptions,
   tallied,
 } from './test-context.ts';
-import { aFinding, anObject, boxes, crate, events, found } from './test-sources.ts';
+import { aFinding, anObject, box, boxes, crate, events, found } from './test-sources.ts';
 
 const minute = 60_000;
 const inNode = { resource: { kind: 'Node', name: 'n' } };
@@ -230,11 +231,11 @@ describe('a pass', () => {
     const world = createWorld([anObject('a'), anObject('b')]);
     await world.pass();
     world.remove('a');
-    const pass = (isComplete: boolean) =>
-      tallied(world.context, (context) => reconcilePass(boxes.source, context, isComplete));
-    expect(await pass(false)).toMatchObject({ unchanged: 1, relabelled: {} });
+    const pass = (unseen: readonly KindSelector[]) =>
+      tallied(world.context, (context) => reconcilePass(boxes.source, context, unseen));
+    expect(await pass([box])).toMatchObject({ unchanged: 1, relabelled: {} });
     expect(await world.states()).toEqual({ a: 'open', b: 'open' });
-    expect(await pass(true)).toMatchObject({ relabelled: { missing: 1 } });
+    expect(await pass([])).toMatchObject({ relabelled: { missing: 1 } });
   });
 
   it.each([

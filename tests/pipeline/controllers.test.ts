@@ -68,7 +68,7 @@ function createWorld(options: Partial<ControllersOptions> = {}) {
   const asked: string[] = [];
   const { owners = objects } = options;
   const controllers = createControllers({
-    now: () => clock.now,
+    elapsed: () => clock.now,
     limited: (work) => work(new AbortController().signal),
     ...options,
     owners: {

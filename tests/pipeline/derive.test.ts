@@ -7,7 +7,7 @@ import { allowAll } from './test-context.ts';
 
 const options: DeriveOptions = {
   source: 'tool',
-  dropOwn: true,
+  hasState: true,
   filter: allowAll,
   merge: mergeRows,
   systemNamespace: 'zen-system',
@@ -81,8 +81,8 @@ describe('derive', () => {
     const own = row({
       resource: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'x' },
     });
-    expect(derive([own], options)).toEqual({ findings: [], filtered: { self: 1 }, dropped: [own] });
-    expect(derive([own], { ...options, dropOwn: false }).findings).toHaveLength(1);
+    expect(derive([own], options)).toEqual({ findings: [], filtered: { self: 1 }, dropped: [own], held: [] });
+    expect(derive([own], { ...options, hasState: false }).findings).toHaveLength(1);
   });
 
   it.each([
@@ -105,7 +105,7 @@ describe('derive', () => {
   });
 
   it('passes the filter the namespace that a finding will be stored in', () => {
-    const filter: DeriveOptions['filter'] = (_source, _finding, namespace) =>
+    const filter: DeriveOptions['filter'] = (_finding, { namespace }) =>
       namespace === 'zen-system' ? 'exclude_namespace' : undefined;
     const node = row({ resource: { kind: 'Node', name: 'n' } });
     const { findings: derived, filtered } = derive([row({}), node], { ...options, filter });
@@ -195,7 +195,7 @@ describe('derive', () => {
   });
 
   it("counts what the filter drops, by the filter's reason", () => {
-    const filter: DeriveOptions['filter'] = (source, { severity }) =>
+    const filter: DeriveOptions['filter'] = ({ severity }, { source }) =>
       source === 'tool' && severity === 'LOW' ? 'min_severity' : undefined;
     const result = derive([row({}), row({ severity: 'LOW' }), row({ severity: 'LOW', identity: { id: '2' } })], {
       ...options,

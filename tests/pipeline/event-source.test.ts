@@ -66,7 +66,7 @@ describe('an event source', () => {
   });
 
   it('drops what the filter drops, and findings outside the watched namespace', async () => {
-    const filter = (source: string, { severity }: { severity: string }) =>
+    const filter = ({ severity }: { severity: string }, { source }: { source: string }) =>
       source === 'events' && severity === 'LOW' ? ('min_severity' as const) : undefined;
     const elsewhere = { resource: { kind: 'Pod', namespace: 'pay', name: 'p' } };
     const findings = [
@@ -163,6 +163,39 @@ describe('an event source', () => {
       duplicate: 2,
     });
     expect(creates).toBe(4);
+  });
+
+  it.each([
+    ['a second', 1000],
+    ['nine minutes', 540_000],
+  ])('stores again what somebody has deleted %s ago', async (_case, milliseconds) => {
+    const test = createTestContext(events);
+    await handled(events, found([aFinding('a')]), test.context);
+    for await (const { ref } of test.store.names({}, test.context.event.signal)) {
+      await test.store.delete(ref, test.context.event.signal);
+    }
+    test.clock.now += milliseconds;
+    expect(await handled(events, found([aFinding('a')]), test.context)).toMatchObject({
+      created: [{ count: 1 }],
+      duplicate: 0,
+    });
+    expect((await test.store.read({ limit: 9 })).items).toHaveLength(1);
+  });
+
+  it('takes nothing for a duplicate that it can not look for', async () => {
+    let isAway = false;
+    const test = createTestContext(events, {
+      wrap: (store) => ({
+        async find(...given) {
+          if (isAway) throw new Refusal(503, 'away');
+          return store.find(...given);
+        },
+      }),
+    });
+    await handled(events, found([aFinding('a')]), test.context);
+    isAway = true;
+    test.clock.now += 1000;
+    await expect(handled(events, found([aFinding('a')]), test.context)).rejects.toMatchObject({ status: 503 });
   });
 
   it('passes on the refusal of the store, with what was done before it', async () => {

@@ -23,12 +23,12 @@ const reported: Reported = { digest: 'd', severity: 'HIGH', isAuthority: true };
 /** How a finding with these labels is changed that is reported as it is. */
 function whenReported(stored: Record<string, string>, at: number, settings: typeof week) {
   const known = { [labels.digest]: 'd', [labels.severity]: 'HIGH', ...stored };
-  return changeWhenReported({ labels: known }, reported, { now: at, settings });
+  return changeWhenReported({ labels: known }, reported, { now: at, dueAt: at, settings });
 }
 
 function whenUnreported(stored: Record<string, string>, at: number, settings: typeof week) {
   const known = { [labels.severity]: 'HIGH', ...stored };
-  return changeWhenUnreported({ labels: known }, undefined, { now: at, settings });
+  return changeWhenUnreported({ labels: known }, undefined, { now: at, dueAt: at, settings });
 }
 
 describe('expiry', () => {
@@ -131,7 +131,7 @@ describe('changeWhenUnreported', () => {
   it('resolves at once what a filter drops', () => {
     for (const state of ['open', 'missing']) {
       const stored = { labels: { ...finding(state, now - 1, now), [labels.severity]: 'HIGH' } };
-      const change = changeWhenUnreported(stored, 'filtered', { now, settings: week });
+      const change = changeWhenUnreported(stored, 'filtered', { now, dueAt: now, settings: week });
       expect(change).toMatchObject({ kind: 'resolved', history: expect.stringContaining('"reason":"filtered"') });
     }
   });
@@ -142,7 +142,7 @@ describe('what a change says', () => {
 
   function changed(stored: Record<string, string>, more: Partial<Reported>) {
     const known = { [labels.digest]: 'd', [labels.severity]: 'HIGH', ...stored };
-    return changeWhenReported({ labels: known }, { ...reported, ...more }, { now, settings: week });
+    return changeWhenReported({ labels: known }, { ...reported, ...more }, { now, dueAt: now, settings: week });
   }
 
   it('writes new facts without a new time of change, unless the severity differs', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import checkov from '../../functions/checkov.ts';
 import kyverno from '../../functions/kyverno.ts';
 import { labels } from '../../shared/api/labels.ts';
-import { Refusal } from '../../shared/function/refusal.ts';
+import { UnreadableFilter } from '../../shared/function/filter.ts';
 import type { Store } from '../../shared/function/stores.ts';
 import {
   aReport,
@@ -69,7 +69,7 @@ describe('a reference event', () => {
     'does not blame an object for an unreadable filter: %s is answered 503, and nothing is recorded',
     async (_case, eventFor) => {
       const filter = () => {
-        throw new Refusal(503, 'an ObservationFilter can not be read');
+        throw new UnreadableFilter('zen-system/f', false);
       };
       const test = createTestContext(kyverno, { context: { filter } });
       const report = aReport('web', ['a']);

@@ -128,7 +128,13 @@ function hookedStore(store: Store, hook: Hook): Store {
       yield* store.names(...given);
     },
     stripped: (...given) => store.stripped(...given),
+    count: async (...given) => {
+      await hook('count');
+      return store.count(...given);
+    },
+    events: (...given) => store.events(...given),
     expired: (...given) => store.expired(...given),
+    endOf: (...given) => store.endOf(...given),
     find: async (...given) => {
       await hook('find');
       return store.find(...given);

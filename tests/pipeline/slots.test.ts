@@ -379,7 +379,7 @@ describe('the pass', () => {
   ])('resolves what a filter now drops: %i', async (dropped, state) => {
     let drops = false;
     const { put, event, states, pass, store } = createWorld({
-      context: { filter: (_source, { rule }) => (drops && rule === 'a' ? 'exclude_rule' : undefined) },
+      context: { filter: ({ rule }) => (drops && rule === 'a' ? 'exclude_rule' : undefined) },
     });
     await event(put('r', [row('a'), row('b')]));
     drops = dropped === 1;

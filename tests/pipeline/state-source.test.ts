@@ -155,8 +155,7 @@ describe('a reference', () => {
 
   it('drops findings about zen-watcher itself, and what the filter drops', async () => {
     const own = { resource: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'o' } };
-    const filter = (_source: string, { severity }: { severity: string }) =>
-      severity === 'LOW' ? ('min_severity' as const) : undefined;
+    const filter = ({ severity }: { severity: string }) => (severity === 'LOW' ? ('min_severity' as const) : undefined);
     const object = anObject('a', { findings: [aFinding('a', own), aFinding('b', { severity: 'LOW' }), aFinding('c')] });
     const { handle, states } = createWorld([object], { context: { filter } });
     expect(await handle(referenceTo(object))).toMatchObject({ observed: 3, filtered: { self: 1, min_severity: 1 } });

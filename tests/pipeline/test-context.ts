@@ -110,7 +110,8 @@ export interface TestContextOptions {
 export function createTestContext(definition: FunctionDefinition, options: TestContextOptions = {}): TestContext {
   const clock = { now: Date.parse('2026-03-01T12:00:00Z') };
   const { environment = {}, context: overrides = {} } = options;
-  const { now = () => clock.now, sleep = async () => undefined } = overrides;
+  const { now = () => clock.now, sleep = async () => undefined, elapsed = now } = overrides;
+  const { earliest = now, latest = now } = overrides;
   const store = createEmbeddedStore({ data: ':memory:', now });
   const objects = createTestObjects();
   const signal = overrides.signal ?? new AbortController().signal;
@@ -131,7 +132,7 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
       sendTo: overrides.sendTo ?? (async () => 204),
       isRouted: overrides.isRouted ?? (() => true),
     },
-    clock: { now, sleep },
+    clock: { now, earliest, latest, elapsed, sleep },
     functions: overrides.functions ?? [],
     metrics: createMetrics(),
     stopping: signal,

@@ -33,8 +33,10 @@ function aFilter(spec: object, name = 'f', namespace = 'zen-system'): Kubernetes
   return { ...object, spec: { targetSource: 'kyverno', ...spec } } as KubernetesObject;
 }
 
+const settings = { SYSTEM_NAMESPACE: 'zen-system', TENANTS_FILTER_EVENTS: false };
+
 function decide(filters: readonly KubernetesObject[], finding = aFinding(), source = 'kyverno', namespace = 'shop') {
-  return compileFilters(filters, 'zen-system')(source, finding, namespace);
+  return compileFilters(filters, settings)(finding, { source, namespace, hasState: true });
 }
 
 const clusterScoped = aFinding({ resource: { kind: 'Namespace', name: 'shop' } });
@@ -184,6 +186,27 @@ describe('several filters', () => {
     expect(decide([local], clusterScoped, 'kyverno', 'zen-system')).toBeUndefined();
   });
 
+  it.each([
+    ['zen-system', false, 'min_severity'],
+    ['shop', false, undefined],
+    ['shop', true, 'min_severity'],
+  ])('in %s apply to events, with TENANTS_FILTER_EVENTS=%s: %s', (namespace, allowed, reason) => {
+    const filter = compileFilters([aFilter({ minSeverity: 'HIGH' }, 'f', namespace)], {
+      ...settings,
+      TENANTS_FILTER_EVENTS: allowed,
+    });
+    expect(filter(aFinding(), { source: 'kyverno', namespace: 'shop', hasState: false })).toBe(reason);
+  });
+
+  it('of a tenant that can not be read hold no events', () => {
+    const filter = compileFilters([aFilter({ minSeverity: 'hgih' }, 'f', 'shop')], settings);
+    const about = { source: 'kyverno', namespace: 'shop' };
+    expect(filter(aFinding(), { ...about, hasState: false })).toBeUndefined();
+    expect(() => filter(aFinding(), { ...about, hasState: true })).toThrow(
+      expect.objectContaining({ status: 503, cause: 'shop/f', isTenants: true }),
+    );
+  });
+
   it('drop a finding for the reason of the first one by namespace and name', () => {
     const a = aFilter({ minSeverity: 'HIGH' }, 'a');
     const b = aFilter({ excludeKinds: ['Deployment'] }, 'b');
@@ -212,7 +235,7 @@ describe('several filters', () => {
   ])('stop their source, and no other, if one of them has %s', (_case, spec) => {
     const filters = [aFilter(spec)];
     const message = expect.stringContaining('ObservationFilter');
-    const refusal = { status: 503, message, retryAfter: 5, cause: 'zen-system/f' };
+    const refusal = { status: 503, message, retryAfter: 5, cause: 'zen-system/f', isTenants: false };
     expect(() => decide(filters)).toThrow(expect.objectContaining(refusal));
     expect(decide(filters, aFinding(), 'trivy')).toBeUndefined();
   });
@@ -247,7 +270,7 @@ describe('several filters', () => {
 
   it('keep everything if there are none', () => {
     expect(decide([])).toBeUndefined();
-    expect(allowAll('kyverno', aFinding(), 'shop')).toBeUndefined();
+    expect(allowAll(aFinding(), { source: 'kyverno', namespace: 'shop', hasState: true })).toBeUndefined();
   });
 
   const words = fc.constantFrom(
@@ -376,7 +399,7 @@ describe('the CRD of filters', () => {
 
   const fields = Object.entries(crd.versions[0]?.schema.openAPIV3Schema.properties.spec.properties ?? {});
   const takes = (field: string, value: unknown): boolean => isReadable(aFilter({ [field]: value }));
-  const isSeverity = ({ pattern = '' }: z.infer<typeof text>): boolean => pattern.includes('critical');
+  const isSeverity = ({ pattern = '' }: z.infer<typeof text>): boolean => pattern.includes('[cC][rR]');
   const wordFor = (bounds: z.infer<typeof text>, length: number): string =>
     isSeverity(bounds) ? 'CRITICAL' : 'x'.repeat(length);
 
@@ -401,9 +424,9 @@ describe('the CRD of filters', () => {
   it.each(texts.filter(([, bounds]) => bounds.pattern !== undefined))(
     'and its reader agree what a word in %s may look like',
     (_field, { pattern = '' }, takesWord) => {
-      const expression = new RegExp(pattern.replace('(?i)', ''), pattern.startsWith('(?i)') ? 'i' : '');
+      const expression = new RegExp(pattern);
       const words = ['a', 'ab', 'a-b', 'a--b', '0', 'a1b', '-a', 'a-', 'A', 'aB', 'a b', 'a.b', 'a*', '*a', '', '-'];
-      for (const word of [...words, ...severities, 'low', 'Low', 'xlow', 'lowx']) {
+      for (const word of [...words, ...severities, 'low', 'Low', 'xlow', 'lowx', 'un\u212anown', 'cr\u0131tical']) {
         expect(`${word}: ${takesWord(word)}`).toBe(`${word}: ${expression.test(word)}`);
       }
     },

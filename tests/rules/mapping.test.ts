@@ -90,9 +90,20 @@ describe('a mapping', () => {
   it.each<[string, unknown]>([
     ['the path leads nowhere', {}],
     ['it leads to an object', { list: { a: 1 } }],
-    ['it leads to null', { list: null }],
-  ])('counts no_items if %s', (_case, data) => {
-    expect(map({ items: '.list' }, data)).toEqual({ findings: [], skipped: { no_items: 1 } });
+    ['it leads to a text', { list: '' }],
+  ])('counts no_items if %s, which is no empty list', (_case, data) => {
+    expect(map({ items: '.list' }, data)).toEqual({ findings: [], skipped: { no_items: 1 }, isPartial: true });
+  });
+
+  it.each<[string, unknown, boolean]>([
+    ['an empty list', [], false],
+    ['null, as Go writes one', null, false],
+    ['items that are no findings', [{ phase: 'Fine' }], false],
+    ['items of which one can be told apart', [{ phase: 'Bad' }, { phase: 'Bad', id: 1 }], false],
+    ['items of which none can be told apart', [{ phase: 'Bad' }, { phase: 'Fine' }], true],
+  ])('may have missed something in %s: %#', (_case, list, isPartial) => {
+    const rules = { items: '.list', identity: ['.id'], when: [{ path: '.phase', notIn: ['Fine'] }] };
+    expect(map(rules, { list }).isPartial).toBe(isPartial);
   });
 
   it.each<[string, object[], unknown, number]>([

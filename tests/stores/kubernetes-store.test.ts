@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { observationOf } from '../../shared/api/observation.ts';
-import { NamespaceRefusal } from '../../shared/function/stores.ts';
+import { NamespaceRefusal, NotServed } from '../../shared/function/stores.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { connectAs } from '../cluster/connect.ts';
 import { startProxy } from '../cluster/proxy.ts';
@@ -202,11 +202,13 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
       });
     });
 
-    it('gives nothing of a kind that is not served, and the best version of one that is', async () => {
+    it('takes a kind that is not served for no empty list, and gives the best version of one that is', async () => {
       const { objects } = connect();
       const base = { kind: 'Thing', plural: 'things', namespaced: true };
       const unserved = { ...base, group: 'example.com', versions: ['v1'] };
-      expect(await Array.fromAsync(objects.list(unserved, undefined, signal))).toEqual([]);
+      for (const list of [objects.list, objects.listMetadata]) {
+        await expect(Array.fromAsync(list(unserved, undefined, signal))).rejects.toThrow(NotServed);
+      }
       const observations = {
         kind: 'Observation',
         plural: 'observations',

@@ -306,6 +306,64 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       expect(namesOf(expired)).toEqual([anObservationOf(aFinding('old', first), { source }).metadata.name]);
     });
 
+    it('says by its spec when one expires whose label is no number', async () => {
+      const source = 'labelled';
+      const object = anObservationOf(aFinding('odd', first), { source, ttl: 7200 });
+      const metadata = { ...object.metadata, labels: { ...object.metadata.labels, [labels.expires]: 'never' } };
+      await under.store.create({ ...object, metadata }, signal);
+      const [stored] = await collect(under.store.names({ source }, signal));
+      if (!stored) throw new Error('not stored');
+      expect(await under.store.endOf(stored.ref, signal)).toEqual({ source, endsAt: stored.createdAt + 7_200_000 });
+      expect(await under.store.delete(stored.ref, signal)).toBe(true);
+      expect(await under.store.endOf(stored.ref, signal)).toBeUndefined();
+    });
+
+    it('lists what has no state, with its rule', async () => {
+      const source = 'events';
+      for (const [rule, namespace] of [
+        ['1', second],
+        ['2', first],
+      ] as const) {
+        await under.store.create(anObservationOf(aFinding(rule, namespace), { source, hasState: false }), signal);
+      }
+      await under.store.create(anObservationOf(aFinding('3', first), { source }), signal);
+      const events = (await Array.fromAsync(under.store.events(signal))).filter(
+        ({ labels: found }) => found[labels.source] === source,
+      );
+      expect(events.map(({ ref, rule }) => [ref.namespace, rule])).toEqual([
+        [first, '2'],
+        [second, '1'],
+      ]);
+      const listed = await collect(under.store.names({ source }, signal));
+      for (const { rule: _rule, ...stored } of events) {
+        expect(listed.find(({ ref }) => ref.uid === stored.ref.uid)).toMatchObject({
+          ref: stored.ref,
+          labels: stored.labels,
+          createdAt: stored.createdAt,
+        });
+      }
+    });
+
+    it('counts what there is at the moment, in a namespace and in all', async () => {
+      const count = async (): Promise<readonly [number, number, number]> => [
+        await under.store.count(undefined, signal),
+        await under.store.count(first, signal),
+        await under.store.count(second, signal),
+      ];
+      const [all, inFirst, inSecond] = await count();
+      expect(all).toBe((await collect(under.store.names({}, signal))).length);
+      const objects = Array.from({ length: 20 }, (_, index) =>
+        anObservationOf(aFinding(`c${index}`, index < 15 ? first : second), { source: 'counted' }),
+      );
+      await Promise.all(objects.map((object) => under.store.create(object, signal)));
+      expect(await count()).toEqual([all + 20, inFirst + 15, inSecond + 5]);
+      for (const { ref } of await collect(under.store.names({ source: 'counted' }, signal))) {
+        await under.store.delete(ref, signal);
+      }
+      expect(await count()).toEqual([all, inFirst, inSecond]);
+      expect(await under.store.count('empty', signal)).toBe(0);
+    });
+
     it('lists thousands, each once, while others are created and deleted', async () => {
       const source = 'many';
       const objects = Array.from({ length: 1200 }, (_, index) =>

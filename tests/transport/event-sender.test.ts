@@ -88,6 +88,7 @@ describe('publishing to the Broker', () => {
 
 describe('sending to an address', () => {
   const { sendTo } = createSender();
+  const limit = 600_000;
 
   it('is answered 503 for what was given up, whatever comes of it later', async () => {
     const held: ServerResponse[] = [];
@@ -96,7 +97,7 @@ describe('sending to an address', () => {
       'http',
     );
     const deadline = new AbortController();
-    const delivered = sendTo(url, event, deadline.signal);
+    const delivered = sendTo(url, event, { signal: deadline.signal, limit });
     while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
     deadline.abort();
     held[0]?.writeHead(204).end();
@@ -105,7 +106,31 @@ describe('sending to an address', () => {
 
   it('is answered 503 for what was given up before', async () => {
     const url = await listen(createHttpServer(answerWith(204)), 'http');
-    expect(await sendTo(url, event, AbortSignal.abort())).toBe(503);
+    expect(await sendTo(url, event, { signal: AbortSignal.abort(), limit })).toBe(503);
+  });
+
+  it('is answered 503 where there is no answer in time', async () => {
+    const url = await listen(
+      createHttpServer(() => undefined),
+      'http',
+    );
+    expect(await sendTo(url, event, { signal, limit: 50 })).toBe(503);
+  });
+
+  it.each(['a b', 'http://[', 'ünï', '%zz', 'a:b c'])('sends an event whose source is %j as it is', async (source) => {
+    const sources: unknown[] = [];
+    const server = createHttpServer(async (request, response) => {
+      const body: { source?: string } = JSON.parse((await request.toArray()).join(''));
+      sources.push(body.source);
+      response.writeHead(204).end();
+    });
+    const url = await listen(server, 'http');
+    expect(await sendTo(url, { ...event, source }, { signal, limit })).toBe(204);
+    expect(sources).toEqual([source]);
+  });
+
+  it('is answered 503 for an address that is none', async () => {
+    expect(await sendTo('not a URL', event, { signal, limit })).toBe(503);
   });
 
   /** So many events to a server that answers none that one between them waits for a connection. */
@@ -121,10 +146,10 @@ describe('sending to an address', () => {
     });
     const { origin } = new URL(await listen(server, 'http'));
     const sendMany = (path: string) =>
-      Array.from({ length: 100 }, (_, index) => sendTo(`${origin}/${path}/${index}`, event, signal));
+      Array.from({ length: 100 }, (_, index) => sendTo(`${origin}/${path}/${index}`, event, { signal, limit }));
     const deadline = new AbortController();
     const before = sendMany('before');
-    const waiting = sendTo(`${origin}/waiting`, event, deadline.signal);
+    const waiting = sendTo(`${origin}/waiting`, event, { signal: deadline.signal, limit });
     const others = Promise.all([...before, ...sendMany('after')]);
     while (held.length === 0) await new Promise((resolve) => setImmediate(resolve));
     const answerAll = (): void => {

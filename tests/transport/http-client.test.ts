@@ -1,12 +1,13 @@
 import { once } from 'node:events';
-import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpServer, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createHttpClient, type HttpClient } from '../../shared/transport/http-client.ts';
 import { temporaryFolder } from '../host/program.ts';
 import { selfSigned } from './certificate.ts';
+import { startSwallowingProxy } from './swallowing-proxy.ts';
 
 const signal = AbortSignal.timeout(600_000);
 const closing: (() => void)[] = [];
@@ -22,8 +23,8 @@ async function listen(server: Server, scheme: string): Promise<URL> {
   return new URL(`${scheme}://localhost:${(server.address() as AddressInfo).port}`);
 }
 
-async function get(client: HttpClient, onHead = (): void => undefined): Promise<number | undefined> {
-  const answer = await client.send({ method: 'GET', path: '/', headers: {}, signal });
+async function get(client: HttpClient, onHead = (): void => undefined, timeout = 600_000): Promise<number | undefined> {
+  const answer = await client.send({ method: 'GET', path: '/', headers: {}, signal, timeout });
   onHead();
   await answer.toArray();
   return answer.statusCode;
@@ -70,6 +71,46 @@ describe('the client of a server', () => {
     closing.push(() => client.close());
     expect([await get(client), await get(client)]).toEqual([200, 200]);
     expect(asked).toHaveLength(3);
+  });
+
+  it('loses one attempt to connections that died without a word, however many they were', async () => {
+    const waiting: ServerResponse[] = [];
+    const server = createHttpServer((_request, response) => {
+      waiting.push(response);
+      if (waiting.length >= 5) for (const one of waiting) one.end('{}');
+    });
+    const { port } = await listen(server, 'http');
+    const proxy = await startSwallowingProxy(Number(port));
+    const client = createHttpClient({
+      server: new URL(`http://localhost:${proxy.port}`),
+      tls: () => ({}),
+      limit: 5,
+    });
+    closing.push(() => client.close());
+    await Promise.all(Array.from({ length: 5 }, () => get(client)));
+    expect(proxy.connections()).toBe(5);
+    proxy.swallow();
+    await expect(get(client, undefined, 50)).rejects.toThrow('no answer in time');
+    expect([await get(client), proxy.connections()]).toEqual([200, 6]);
+  });
+
+  it('ends an answer that stops in the middle, in time', async () => {
+    const server = createHttpServer((_request, response) => void response.write('the beginning'));
+    const client = createHttpClient({ server: await listen(server, 'http'), tls: () => ({}), limit: 2 });
+    closing.push(() => server.closeAllConnections());
+    await expect(get(client, undefined, 50)).rejects.toThrow();
+  });
+
+  it('closes a connection that nobody has used for a while', async () => {
+    const sockets: Socket[] = [];
+    const server = createHttpServer((_request, response) => response.end('{}'));
+    server.keepAliveTimeout = 0;
+    server.on('connection', (socket) => sockets.push(socket));
+    const url = await listen(server, 'http');
+    const client = createHttpClient({ server: url, tls: () => ({}), limit: 2, idleMilliseconds: 20 });
+    await get(client);
+    await Promise.all(sockets.map((socket) => once(socket, 'close')));
+    expect([await get(client), sockets.length]).toEqual([200, 2]);
   });
 
   it('fails where a new connection is closed before an answer, and sends nothing twice', async () => {
