@@ -744,3 +744,57 @@ describe('slight vulnerabilities', () => {
     expect(Array.isArray(fifty) && fifty.length).toBe(50);
   });
 });
+
+describe('the properties that are shown', () => {
+  const shownOf = (properties: object, more: object = {}) => {
+    const [finding] = whole({ policy: 'p', source: 'x', properties, ...more }, { scope: web }).findings;
+    return { shown: finding?.details.properties, advice: finding?.remediation, references: finding?.references };
+  };
+  const of = (shown?: object, advice?: string, references?: readonly string[]) => ({ shown, advice, references });
+
+  it.each<[object, object, object?]>([
+    [of({ a: 'x' }), { a: 'x' }],
+    [of({ process: 'sh' }), { process: 'sh' }],
+    [of(), { process: 'sh' }, { source: 'kyverno' }],
+    [of(), { process: 'background scan' }],
+    [of(), { process: 'admission review' }],
+    [of({ processes: 'admission review' }), { processes: 'admission review' }, { source: 'kyverno' }],
+    ...['remediation', 'myRemediations', 'resolution', 'solution', 'mitigation', 'recommendation'].map(
+      (key): [object, object] => [of(undefined, 'do it'), { [key]: 'do it' }],
+    ),
+    [of({ solutionText: 'do it' }), { solutionText: 'do it' }],
+    [of(undefined, 'b'), { aMitigation: 'c', mySolution: 'b' }],
+    [of(undefined, 'a'), { bSolution: 'b', aSolution: 'a' }],
+    [of(undefined, undefined, ['https://a']), { url: 'https://a' }],
+    [of(undefined, undefined, ['http://a', 'https://b']), { more: '["https://b", "http://a"]', again: 'https://b' }],
+    [of({ a: 'see https://a' }), { a: 'see https://a' }],
+    [of({ a: 'web has it' }), { a: 'web-7d9c5b6f4d-x2x9z has it' }, { resources: [replica] }],
+    [
+      of({ other: 'y' }, 'upgrade curl to 8.1.2'),
+      { ...curl, container: 'c', path: '/x', other: 'y' },
+      flaw({ properties: undefined }),
+    ],
+  ])('are %j of %j', (expected, properties, more = {}) => {
+    expect(shownOf(properties, { ...more, properties })).toEqual(expected);
+  });
+});
+
+describe('one line of a result', () => {
+  it.each<[string, string]>([
+    ['p (Deployment web): Limits', 'Limits.,;'],
+    ['p (Deployment web): Limits (at /a)', 'Limits: rule r failed at path /a;.,'],
+    ['p (Deployment web): Limits', 'validation rule x failed. Limits'],
+    ['p (Deployment web): Limits are', 'Limits \n\t are'],
+    ['p: fails at /a, /b (Deployment web)', 'rule r failed at path /a rule s failed at path /b'],
+    ['p (Deployment web): Limits', 'Limits, rule r failed at path /'],
+    ['p: fails for Deployment shop/web', ' rule r failed at path / '],
+    ['p: web. has none', 'web. has none'],
+    ['p: (web) has none', '(web) has none'],
+    ['p (Deployment web): webs have none', 'webs have none'],
+    ['p (Deployment web): my.web has none', 'my.web has none'],
+  ])('is %s', (summary, message) => {
+    const [finding] = whole({ policy: 'p', source: 'kyverno', message }, { scope: web }).findings;
+    const [said, or] = [finding?.summary, summary.replace(/^p \(Deployment web\): (.*)$/, 'p: $1 (Deployment web)')];
+    expect([summary, or]).toContain(said);
+  });
+});
