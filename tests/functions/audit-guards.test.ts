@@ -26,6 +26,7 @@ function expectAll(rule: string, rows: Rows): void {
 const webhook = (name: string, config: unknown) => ({ webhooks: [{ name, clientConfig: config }] });
 
 expectAll('admission-change', [
+  ['HIGH ServiceAccount shop/x changed Lease shop/y', { by: 'shop/x', does: 'patch kyverno.io:leases shop/y' }],
   ...[
     'kyverno.io',
     'policies.kyverno.io',
@@ -136,6 +137,7 @@ expectAll('api-extension-change', [
 ]);
 
 expectAll('watcher-change', [
+  ['MEDIUM ServiceAccount shop/x changed Event shop/y', { by: 'shop/x', does: 'patch zen.kube-zen.io:events shop/y' }],
   ...['aquasecurity.github.io', 'wgpolicyk8s.io', 'openreports.io', 'reports.x-k8s.io'].map(
     (group): [string, Sample] => [
       'HIGH eve deleted reports shop/x, which is evidence',
@@ -388,6 +390,7 @@ describe('a deletion', () => {
 });
 
 expectAll('resource-deletion', [
+  ['MEDIUM ServiceAccount shop/x deleted Event shop/y', { by: 'shop/x', does: 'delete events shop/y' }],
   [
     'LOW eve deleted Secret shop/sh.helm.release.v1.a.v1',
     { by: 'eve', does: 'delete secrets shop/sh.helm.release.v1.a.v1' },
@@ -661,6 +664,7 @@ expectAll('access-probe', [
 const masters = { by: 'root', groups: ['system:masters'] };
 
 expectAll('masters-access', [
+  ['MEDIUM root created Event shop/x with the rights of system:masters', { ...masters, does: 'create events shop/x' }],
   [
     'MEDIUM root created ConfigMap shop/x with the rights of system:masters',
     { ...masters, does: 'create configmaps shop/x' },

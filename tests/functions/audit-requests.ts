@@ -1,6 +1,8 @@
 import audit from '../../functions/audit.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
+import { triggersOf } from '../../shared/function/definitions.ts';
 import { type Environment, parseSettings } from '../../shared/function/settings.ts';
+import type { SplitBody } from '../../shared/function/triggers.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
 
 /** A request as a table of samples writes it: `verb group/resource/subresource namespace/name`, and who made it. */
@@ -93,10 +95,27 @@ export function findingOf(sample: Sample, environment: Environment = {}): Findin
   return findingsOf(eventOf(sample), environment)[0];
 }
 
-/** What is said of a request: `HIGH secret-read: eve listed Secrets in shop`; nothing if nobody needs to know. */
+/** What the webhook passes on of a body. */
+export function splitOf(body: unknown, environment: Environment = {}): SplitBody {
+  const settings = Object.assign({}, parseSettings(environment, audit.settings, []));
+  const webhook = triggersOf(audit, settings).find((trigger) => trigger.type === 'Webhook');
+  if (!webhook) throw new Error('no webhook');
+  return webhook.split(body);
+}
+
+/**
+ * What is said of a request: `HIGH secret-read: eve listed Secrets in shop`; nothing if nobody needs to know. Throws if what
+ * the webhook passes on would say anything else.
+ */
 export function told(sample: Sample, environment: Environment = {}): string | undefined {
-  const finding = findingOf(sample, environment);
-  return finding && `${finding.severity} ${finding.rule}: ${finding.summary}`;
+  const event = eventOf(sample);
+  const lines = (findings: readonly Finding[]): string[] =>
+    findings.map(({ severity, rule, summary }) => `${severity} ${rule}: ${summary}`);
+  const [line] = lines(findingsOf(event, environment));
+  const sent: unknown[] = JSON.parse(JSON.stringify(splitOf(event, environment).items.map(({ data }) => data)));
+  const passed = sent.flatMap((data) => lines(findingsOf(data, environment)));
+  if (passed.length !== sent.length || passed[0] !== line) throw new Error(`"${line}", but passed on as "${passed}"`);
+  return line;
 }
 
 const container = (extra: Readonly<Record<string, unknown>> = {}) => ({ name: 'web', image: 'web:1', ...extra });

@@ -138,6 +138,7 @@ describe('somebody from outside the cluster', () => {
     ['system:anonymous', '198.51.100.9', nobody],
   ])('%s from %s is told by its network: %s', (by, from, network) => {
     const finding = findingOf({ by, from, does: 'list pods shop/' }, cidrs);
+    expect(told({ by, from, does: 'list pods shop/' }, cidrs)?.includes('outside') ?? false).toBe(network !== nobody);
     expect(finding?.rule === 'system-principal-outside' ? finding.details.network : nobody).toBe(network);
   });
 });
