@@ -20,6 +20,9 @@ const firehose = (...data: readonly string[]) => ({
   records: data.map((one) => ({ data: one })),
 });
 
+/** A batch of batches. */
+const nested = (depth: number): unknown => (depth === 0 ? told : firehose(base64(nested(depth - 1))));
+
 const azure = (properties: unknown, category = 'kube-audit') => ({ category, operationName: 'x', properties });
 
 function entry(payload: Readonly<Record<string, unknown>>, more: Readonly<Record<string, unknown>> = {}) {
@@ -55,6 +58,8 @@ describe('what a managed cluster ships', () => {
     ['AKS, of the log without reads', azure({ log: text }, 'kube-audit-admin')],
     ['AKS, with properties as text', azure(JSON.stringify({ log: text }))],
     ['AKS, with a log that is no text', azure({ log: told })],
+    ['AKS, in capitals', { Category: 'kube-audit', Properties: { log: text } }],
+    ['AKS, as Log Analytics has it', { Category: 'kube-audit', log_s: text }],
     ['AKS, as Event Hubs has it', { records: [azure({ log: text })] }],
     ['Pub/Sub, of a log entry', { message: { data: base64(deletion), messageId: '1' }, subscription: 's' }],
     ['Pub/Sub, unwrapped', deletion],
@@ -71,6 +76,9 @@ describe('what a managed cluster ships', () => {
   it.each<[string, unknown, string]>([
     ['no base64 of gzip', firehose(Buffer.from([0x1f, 0x8b, 0]).toString('base64')), 'records[0].data'],
     ['no JSON', firehose(base64('{')), 'records[0].data'],
+    ['a line that is no JSON', firehose(base64(`${text}\n\n{\n`)), 'records[0].data:2'],
+    ['an item of a list', firehose(base64({ kind: 'EventList', items: [told, 7] })), 'records[0].data.items[1]'],
+    ['a list of lists of lists', nested(7), `${'records[0].data.'.repeat(6)}records[0].data`],
     ['a message that is no JSON', firehose(zipped(cloudWatch([text, '{']))), 'records[0].data.logEvents[1].message'],
     ['a message that is no text', firehose(zipped(cloudWatch([7]))), 'records[0].data.logEvents[0].message'],
     ['a log that is no JSON', { records: [azure({ log: '{' })] }, 'records[0].properties.log'],
@@ -82,6 +90,8 @@ describe('what a managed cluster ships', () => {
   it.each<[string, unknown]>([
     ['a test of CloudWatch', firehose(zipped(cloudWatch(['x'], { messageType: 'CONTROL_MESSAGE' })))],
     ['another stream of the log group', firehose(zipped(cloudWatch(['x'], { logStream: 'authenticator-0f' })))],
+    ['another category, in capitals', { Category: 'guard', Properties: { log: 'x' } }],
+    ['another stream, as of messages', { ...cloudWatch(['x']), logStream: 'kube-scheduler' }],
     ['another category', azure({ log: 'I0301 10:00:00' }, 'kube-controller-manager')],
     [
       'another service',
