@@ -96,6 +96,8 @@ export default defineSource<Alert, Settings>({
       path: '/falco/webhook',
       eventType,
       example: '{"rule":"Mine","priority":"Error"}',
+      // Its http_output has no option for headers, but its URL may hold a user and a password.
+      takesBasic: true,
       split: (body) => split(body, minimum),
       inFlight,
       senderRetries: false,

@@ -71,12 +71,16 @@ async function receive(request: RawRequest, context: Context): Promise<void> {
   if (!requested || requested.webhook.isServed?.(request.path, context) === false)
     throw new Refusal(404, 'no such path');
   const { functionName, webhook } = requested;
-  const release = context.acquire(webhook.path, webhook.inFlight);
-  if (!release) throw new Refusal(503, 'too many requests are in flight');
+  const limit = webhook.senderRetries ? deadlineMilliseconds : holdMilliseconds;
+  const { signal, clear } = context.clock.deadline(limit, context.event.signal);
+  // Who sends nothing again waits for its turn.
+  const release = await context.acquire(webhook.path, webhook.inFlight, webhook.senderRetries ? undefined : signal);
   try {
-    await forward(webhook, functionName, request, context);
+    if (!release) throw new Refusal(503, 'too many requests are in flight');
+    await forward(webhook, functionName, request, { ...context, event: { ...context.event, signal } });
   } finally {
-    release();
+    clear();
+    release?.();
   }
 }
 
@@ -88,9 +92,7 @@ async function forward(
 ): Promise<void> {
   const { items, refused, unwanted, answer, reasons = { unwanted } } = split(webhook, takeBody());
   const time = new Date(context.clock.now()).toISOString();
-  const limit = webhook.senderRetries ? deadlineMilliseconds : holdMilliseconds;
-  const signal = AbortSignal.any([context.event.signal, AbortSignal.timeout(limit)]);
-  if (items.length > 0) await waitUntilRouted(functionName, webhook, context, signal);
+  if (items.length > 0) await waitUntilRouted(functionName, webhook, context);
   await forEachConcurrently(items, callsInFlight, ({ id, data }) => {
     const event: CloudEvent = {
       id,
@@ -101,7 +103,7 @@ async function forward(
       extensions: { traceparent },
       data,
     };
-    return publish(event, webhook, context, signal);
+    return publish(event, webhook, context);
   });
   if (answer) answerWith(answer);
   const { tally } = context.event;
@@ -120,8 +122,7 @@ async function forward(
 async function waitUntilRouted(
   functionName: string,
   { eventType }: WebhookTrigger,
-  { broker, clock }: Context,
-  signal: AbortSignal,
+  { broker, clock, event: { signal } }: Context,
 ): Promise<void> {
   let deadline = Number.POSITIVE_INFINITY;
   const check = async (): Promise<void> => {
@@ -199,8 +200,7 @@ function isShort(bytes: Uint8Array, list: string): boolean {
 async function publish(
   event: CloudEvent,
   { senderRetries }: WebhookTrigger,
-  { broker, clock }: Context,
-  signal: AbortSignal,
+  { broker, clock, event: { signal } }: Context,
 ): Promise<void> {
   const isTemporary = (error: unknown): boolean => error instanceof Refusal && error.status === 503;
   try {

@@ -152,7 +152,7 @@ function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[]
 }
 
 /** Requests come through queue-proxy, which is in the same pod, so the client address it reports can be trusted. */
-const queueProxy = { name: 'WEBHOOK_TRUSTED_PROXIES', value: '127.0.0.0/8,::1/128' };
+const queueProxy = { name: 'WEBHOOK_TRUSTED_PROXIES', value: '127.0.0.1/32,::1/128' };
 
 interface Variable {
   readonly name: string;

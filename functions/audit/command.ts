@@ -22,14 +22,14 @@ const suspicions: readonly (readonly [pattern: RegExp, reason: string, followedB
   [/\/run\/secrets\/|\/serviceaccount\/token|\/secrets\/kubernetes\.io|\/secrets\/eks\.amazonaws\.com/, 'reads tokens'],
   [/\/proc\/[^/\s]{1,20}\/environ/, 'reads the environment of a process'],
   [
-    /\/\.(?:aws|kube|docker|ssh|azure|gnupg|vault-token|netrc|pgpass|git-credentials|npmrc)\b|\/\.config\/gcloud|\bid_(?:rsa|ed25519|ecdsa)\b|\/etc\/(?:shadow|gshadow|kubernetes\/(?:admin\.conf|pki))|\/var\/lib\/kubelet\/(?:pki|kubeconfig|config)|azure\.json\b/,
+    /\/\.(?:aws|kube|docker|ssh|azure|gnupg|vault-token|netrc|pgpass|git-credentials|npmrc)\b|\/\.config\/gcloud|\bid_(?:rsa|ed25519|ecdsa)\b|\/etc\/(?:shadow|gshadow|sudoers|kubernetes\/(?:admin\.conf|pki))|\/var\/lib\/kubelet\/(?:pki|kubeconfig|config)|azure\.json\b/,
     'reads credentials',
   ],
   [
-    /\b169\.254\.169\.254\b|\b169\.254\.170\.(?:2|23)\b|\bfd00:ec2::|metadata\.google\.internal|\b168\.63\.129\.16\b|\b100\.100\.100\.200\b|\b0xa9fea9fe\b|\b2852039166\b/i,
+    /\b169\.254\.169\.254\b|\b169\.254\.170\.(?:2|23)\b|\bfd00:ec2::|metadata\.google\.internal|\b168\.63\.129\.16\b|\b100\.100\.100\.200\b|\b0xa9fea9fe\b|\b2852039166\b|\/latest\/(?:meta-data|user-data|api\/token|dynamic)\b|\bcomputeMetadata\/v1\b|\bmetadata\/(?:identity|instance)\b/i,
     'asks a metadata address',
   ],
-  [/\/dev\/(?:tcp|udp)\//, 'opens a shell outwards'],
+  [/\/dev\/(?:tcp|udp)\/|\bzsh\/net\/(?:tcp|udp)\b|\b(?:ba|da|a|z)?sh\s{1,4}-i\s{0,4}>&/, 'opens a shell outwards'],
   [
     /\b(?:nc|ncat|netcat)\b(?=([^|;&]{0,220}))/gi,
     'opens a shell outwards',

@@ -116,7 +116,7 @@ export function deedOf(event: AuditEvent, scope: Scope): Deed {
     name: text(objectRef?.name) ?? (verb === 'create' ? facts.name : undefined),
     path: event.requestURI ?? '',
     isWrite: writeVerbs.has(verb),
-    isCut: event.annotations?.['audit.k8s.io/truncated'] === 'true',
+    isCut: facts.isCut === true || event.annotations?.['audit.k8s.io/truncated'] === 'true',
   };
 }
 
@@ -136,6 +136,18 @@ function pluralOf(kind: string, resource: string): string {
   return kind.endsWith('s') ? `${kind}es` : `${kind}s`;
 }
 
+/** One of a kind; of one that isn't known, its plural without the ending, where that is sure to be one. */
+function singularOf(kind: string, resource: string): string {
+  if (kind !== resource) return kind;
+  if (kind.endsWith('ies')) return `${kind.slice(0, -3)}y`;
+  if (/(?:s|x|z|ch|sh)es$/.test(kind)) return kind.slice(0, -2);
+  return /[^su]s$/.test(kind) ? kind.slice(0, -1) : kind;
+}
+
+function withArticle(word: string): string {
+  return `${/^[aeiou]/i.test(word) ? 'an' : 'a'} ${word}`;
+}
+
 /** The object, as a summary names it: `Secret payments/db`, `all Secrets in payments`. */
 export function objectOf({ kind, namespace, name, verb, facts, resource }: Deed): string {
   if (verb === 'deletecollection' || verb === 'list' || verb === 'watch') {
@@ -144,8 +156,9 @@ export function objectOf({ kind, namespace, name, verb, facts, resource }: Deed)
   }
   const shown = name ?? (facts.generateName === undefined ? undefined : `${facts.generateName}*`);
   if (resource === '') return 'no object';
-  if (shown === undefined) return namespace === undefined ? `a ${kind}` : `a ${kind} in ${namespace}`;
-  return `${kind} ${namespace === undefined ? '' : `${namespace}/`}${shown}`;
+  const one = singularOf(kind, resource);
+  if (shown === undefined) return `${withArticle(one)}${namespace === undefined ? '' : ` in ${namespace}`}`;
+  return `${one} ${namespace === undefined ? '' : `${namespace}/`}${shown}`;
 }
 
 const past: Readonly<Record<string, string>> = {

@@ -74,7 +74,7 @@ const fields = z.object({
   user,
   impersonatedUser: user,
   sourceIPs: z.array(z.string()).nullish().catch(undefined),
-  userAgent: descriptiveText,
+  userAgent: descriptiveText.transform((agent) => agent && maskText(agent)),
   objectRef,
   responseStatus: z
     .object({ code: z.number().nullish().catch(undefined), message: descriptiveText })
@@ -124,10 +124,15 @@ function idOf({ requestURI, verb, user: who, objectRef: ref, requestReceivedTime
   return contentHash({ requestURI, verb, username: who?.username, ref, requestReceivedTimestamp, facts });
 }
 
+/** Whether there is enough to tell what was asked. */
+function saysWhat({ auditID, requestURI, verb, objectRef: ref }: Fields): boolean {
+  return Boolean(auditID || requestURI || (verb && ref?.resource));
+}
+
 /** An audit event without its bodies: the facts that the detections name stand in place of them. */
 export const auditEvent = fields.transform((parsed, context) => {
   const { requestObject: _sent, responseObject: _result, responseStatus, ...event } = parsed;
-  if (!event.auditID && !event.requestURI) {
+  if (!saysWhat(parsed)) {
     context.addIssue({ code: 'custom', path: ['auditID'], message: 'Invalid input: expected a string' });
     return z.NEVER;
   }

@@ -15,6 +15,8 @@ const texts = z.array(z.string());
 export const factsSchema = z.object({
   /** Whether the body of the request was logged. */
   isSeen: z.boolean(),
+  /** Whether a body was too long for the log, in the words that AKS puts in its place. */
+  isCut: z.boolean().optional(),
   /** The name that the API server gave to an object with a generateName. */
   name: z.string().optional(),
   generateName: z.string().optional(),
@@ -124,6 +126,9 @@ function reviewOf(object: unknown): Facts['review'] {
   return { user, about: subresource === undefined ? resource : `${resource}/${subresource}` };
 }
 
+/** https://learn.microsoft.com/azure/azure-monitor/reference/tables/aksaudit */
+const tooLong = 'skipped-too-big-size-object';
+
 type FactsOf = (object: unknown, bodies: Bodies) => Partial<Facts>;
 
 const seconds = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined);
@@ -219,6 +224,7 @@ export function factsOf(bodies: Bodies): Facts {
   const isWrite = verb === 'create' || verb === 'update' || verb === 'patch';
   return told({
     isSeen: isRecord(object),
+    isCut: requestObject === tooLong || responseObject === tooLong,
     name: textAt(responseObject, 'metadata', 'name') ?? textAt(object, 'metadata', 'name'),
     generateName: textAt(object, 'metadata', 'generateName'),
     owner: ownerOf(object),

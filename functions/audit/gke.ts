@@ -27,11 +27,17 @@ interface Place {
   readonly subresource?: string | undefined;
 }
 
+/** What some entries write like a resource of the core group: `core/v1/healthz`. */
+const healthPaths: ReadonlySet<string> = new Set(['healthz', 'livez', 'readyz', 'version', 'openapi']);
+
+/** Subresources of Namespaces, whose path looks like that of a list in one. */
+const ofNamespaces: ReadonlySet<string> = new Set(['finalize', 'status']);
+
 /** `apps/v1/namespaces/shop/deployments/web/scale`; without a group and version it is a path that names no object. */
 function placeOf(resourceName: string): Place {
   const [group = '', apiVersion = '', ...rest] = resourceName.split('/').filter((part) => part !== '');
   if (!/^v\d/.test(apiVersion)) return {};
-  const isNamespaced = rest[0] === 'namespaces' && rest.length > 2;
+  const isNamespaced = rest[0] === 'namespaces' && rest.length > 2 && !ofNamespaces.has(rest[2] ?? '');
   const [resource = '', name, subresource] = isNamespaced ? rest.slice(2) : rest;
   const namespace = isNamespaced ? rest[1] : undefined;
   return { apiGroup: group === 'core' ? '' : group, apiVersion, namespace, resource, name, subresource };
@@ -43,10 +49,22 @@ function methodOf(methodName: string): { readonly verb: string; readonly parts: 
   return { verb: parts.at(-1) ?? '', parts: parts.slice(0, -1) };
 }
 
+/** Of an entry without a resource's name, what its method says: `io.k8s.core.v1.pods.create`. */
+function placeOfMethod([, , , apiVersion, resource]: readonly string[]): Place {
+  return resource === undefined || !/^v\d/.test(apiVersion ?? '') ? {} : { apiVersion: apiVersion ?? '', resource };
+}
+
 /** The method of an exec is `io.k8s.core.v1.pods.exec.create`, whether or not the resource's name says so. */
 function subresourceIn({ resource, subresource }: Place, parts: readonly string[]): string | undefined {
   const last = parts.at(-1);
   return subresource ?? (last !== undefined && last !== resource && parts.at(-2) === resource ? last : undefined);
+}
+
+/** What names no object: `healthz`, `core/v1/healthz`, or nothing but the method `io.k8s.readyz`. */
+function pathIn(resourceName: string, methodName: string): string | undefined {
+  const [, , word = ''] = resourceName.split('/');
+  if (healthPaths.has(word)) return word;
+  return resourceName === '' ? methodName.split('.').find((part) => healthPaths.has(part)) : undefined;
 }
 
 /** Whose rights decided, if nobody signed in. */
@@ -57,6 +75,11 @@ function usernameOf(payload: Readonly<Record<string, unknown>>): string | undefi
 
 function statusOf(payload: Readonly<Record<string, unknown>>): number {
   const code = at(payload, 'status', 'code');
+  // The answer of the API server itself, if it is there, says more.
+  if (at(payload, 'response', 'status') === 'Failure') {
+    const given = at(payload, 'response', 'code');
+    if (typeof given === 'number' || code === undefined) return typeof given === 'number' ? given : 500;
+  }
   return statuses.get(typeof code === 'number' ? code : 0) ?? 500;
 }
 
@@ -79,14 +102,15 @@ export function gkeEventOf(
   const [authorized] = recordsIn(payload.authorizationInfo);
   const resourceName = textAt(payload, 'resourceName') ?? textAt(authorized, 'resource') ?? '';
   const { verb, parts } = methodOf(methodName);
-  const place = placeOf(resourceName);
+  const path = pathIn(resourceName, methodName);
+  const place = path !== undefined ? {} : resourceName === '' ? placeOfMethod(parts) : placeOf(resourceName);
   const hasObject = place.resource !== undefined;
   const time = textAt(entry, 'timestamp') ?? textAt(entry, 'receiveTimestamp');
   return {
     kind: 'Event',
     auditID: textAt(entry, 'operation', 'id') ?? textAt(entry, 'insertId'),
     stage: stagesOf(entry),
-    requestURI: hasObject ? `/${resourceName}` : `/${resourceName.replace(/^\//, '')}`,
+    requestURI: `/${(path ?? resourceName).replace(/^\//, '')}`,
     verb,
     user: { username: usernameOf(payload) },
     sourceIPs: [textAt(payload, 'requestMetadata', 'callerIp')].filter((ip) => ip !== undefined),

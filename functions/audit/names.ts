@@ -9,11 +9,15 @@ export function namesOf(setting: readonly string[], preset: readonly string[]): 
     : setting;
 }
 
-/** Tests names against a list whose members may end with `*`. */
+/** Tests names against a list whose members may begin or end with `*`. */
 export function createNameTest(list: readonly string[]): NameTest {
-  const names = new Set(list.filter((name) => !name.endsWith('*')));
+  const names = new Set(list);
   const prefixes = list.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
-  return (name) => names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+  const endings = list.filter((name) => name.startsWith('*') && name !== '*').map((name) => name.slice(1));
+  return (name) =>
+    names.has(name) ||
+    prefixes.some((prefix) => name.startsWith(prefix)) ||
+    endings.some((ending) => name.endsWith(ending));
 }
 
 export interface NameSettings {

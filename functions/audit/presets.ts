@@ -1,6 +1,6 @@
 /**
  * Users whose ordinary work is no news. Each preset exempts from rows of its own and from no other; a `*` may only be at
- * the end of a name. Every account is named with its namespace: who may make a namespace must not be able to join.
+ * the end of a name, or at its beginning. Every account is named with its namespace: who may make a namespace must not be able to join.
  */
 
 const account = (namespace: string, ...names: readonly string[]): string[] =>
@@ -97,9 +97,11 @@ const managed: readonly string[] = [
   'hcpService',
   'aks-support',
   'aksProblemDetector',
-  // GKE: https://cloud.google.com/kubernetes-engine/docs/concepts/default-roles-and-bindings
+  // GKE: the users that its own bindings name (`kubectl get clusterrolebindings -o wide`), and its audit log's principals.
   'system:addon-manager',
+  'system:cluster-autoscaler',
   'system:clustermetrics',
+  'system:controller:glbc',
   'system:gcp-controller-manager',
   'system:gke-common-webhooks',
   'system:gke-controller-manager',
@@ -108,18 +110,27 @@ const managed: readonly string[] = [
   'system:gke-master-healthcheck',
   'system:gke-spiffe-controller',
   'system:gke-uas-adapter',
+  'system:gke-volume-populator-controller',
   'system:glbc',
   'system:konnectivity-server',
   'system:kubestore-collector',
+  'system:l4-lb-controller',
   'system:l7-lb-controller',
+  'system:l7-lb-controller-neg',
   'system:maintenance-controller',
   'system:managed-certificate-controller',
+  'system:master-prom-to-sd-monitor',
+  'system:metrics-server-nanny',
+  'system:node-problem-detector',
+  'system:pd-csi-controller',
   'system:pdcsi-controller',
   'system:resource-tracker',
   'system:snapshot-controller',
   'system:storageversionmigrator',
   'system:vpa-recommender',
   'cluster-autoscaler',
+  // Google's own robot of a project, of which only the number differs: falcosecurity/plugins, k8saudit-gke's rules.
+  '*@container-engine-robot.iam.gserviceaccount.com',
   // OpenShift: the accounts of its own controllers.
   'system:openshift-master',
   'system:openshift-node-admin',

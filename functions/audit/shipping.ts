@@ -1,4 +1,5 @@
 import { textOfBase64 } from '../../shared/edge/gunzip.ts';
+import { aksEventOf, unquoted } from './aks.ts';
 import { gkeEventOf } from './gke.ts';
 import { at, isRecord, textAt } from './values.ts';
 
@@ -8,7 +9,7 @@ import { at, isRecord, textAt } from './values.ts';
  *   https://docs.aws.amazon.com/firehose/latest/dev/httpdeliveryrequestresponse.html
  * - GKE: Cloud Logging, by a sink, through a push subscription of Pub/Sub: `message.data`, base64 of a log entry.
  *   https://cloud.google.com/pubsub/docs/push
- * - AKS: a diagnostic setting's `records[]`, or one of them, with the event in `properties.log`.
+ * - AKS: a diagnostic setting's `records[]`, or one of them, with the event in `properties.log`, or the rows of a table.
  *   https://learn.microsoft.com/azure/aks/monitor-aks
  */
 
@@ -76,22 +77,15 @@ function fromCloudWatch(body: Readonly<Record<string, unknown>>, path: string, d
 }
 
 function fromAzure(body: Readonly<Record<string, unknown>>, path: string, depth: number): Shipped[] | undefined {
+  const row = aksEventOf(body);
+  if (row !== undefined) return [{ path, event: row }];
   const category = textAt(body, 'category') ?? textAt(body, 'Category');
-  const properties = body.properties ?? body.Properties;
-  const whole = typeof properties === 'string' ? jsonOf(properties) : properties;
-  const log = at(whole, 'log') ?? body.log_s;
-  if (log === undefined) return undefined;
-  if (category !== undefined && !category.startsWith('kube-audit')) return [{ path, isOther: true }];
+  const log = at(unquoted(body.properties ?? body.Properties), 'log') ?? body.log_s;
+  const isRecordOfAzure = category !== undefined && (textAt(body, 'operationName') ?? body.OperationName) !== undefined;
+  if (log === undefined && !isRecordOfAzure) return undefined;
+  if (log === undefined || category?.startsWith('kube-audit') === false) return [{ path, isOther: true }];
   const place = `${path}.properties.log`;
   return typeof log === 'string' ? parsed(place, log, depth) : shippedIn(log, place, depth);
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function fromGoogle(body: Readonly<Record<string, unknown>>, path: string, depth: number): Shipped[] | undefined {

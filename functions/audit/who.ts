@@ -1,4 +1,5 @@
 import type { Actor } from '../../shared/finding/finding.ts';
+import { maskText } from '../../shared/finding/mask-secrets.ts';
 import { text } from '../../shared/finding/values.ts';
 import type { AuditEvent } from './event.ts';
 import type { NameTests } from './names.ts';
@@ -126,7 +127,8 @@ export function whoOf(event: AuditEvent, tests: NameTests): Who {
   return {
     actor,
     identity: as((username) => username),
-    label: real ? as(labelOf) : 'somebody',
+    // Shortened, a secret would no longer look like one.
+    label: real ? as((username) => labelOf(maskText(username))) : 'somebody',
     account,
     isNode,
     isAnonymous,

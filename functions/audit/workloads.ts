@@ -12,8 +12,7 @@ function isWorkload({ resource, group }: Deed): boolean {
 /** Whether the controller of a template makes what the template says. */
 export function isOfTemplate(deed: Deed): boolean {
   const { event, facts, verb, resource } = deed;
-  const username = event.user?.username ?? '';
-  if (!templateControllers.includes(username) || !isWorkload(deed)) return false;
+  if (!isWorkload(deed) || !templateControllers.includes(event.user?.username ?? '')) return false;
   return verb !== 'create' || resource !== 'pods' || facts.owner !== undefined || facts.generateName !== undefined;
 }
 

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type AccessOptions, linesOf } from '../function/access-options.ts';
 import { Refusal } from '../function/refusal.ts';
+import type { TokenPlaces } from '../function/triggers.ts';
 import { UserError } from '../function/user-error.ts';
 import { headerOf, type RequestHead } from './request-head.ts';
 
@@ -44,10 +45,36 @@ function countTokens(tokenFile: string, read: () => readonly string[]): number {
 }
 
 /** Throws a Refusal 401. */
-type TokenCheck = (head: RequestHead, tokenHeader?: string) => void;
+type TokenCheck = (head: RequestHead, places: TokenPlaces) => void;
 
-function bearerOf(head: RequestHead): string | undefined {
-  return /^Bearer +([^\s]+) *$/i.exec(headerOf(head, 'authorization') ?? '')?.[1];
+/** The credentials of this scheme in the Authorization header. */
+function authorizationOf(head: RequestHead, scheme: 'Bearer' | 'Basic'): string | undefined {
+  const [, given, credentials] = /^(\S+) +(\S+) *$/.exec(headerOf(head, 'authorization') ?? '') ?? [];
+  return given?.toLowerCase() === scheme.toLowerCase() ? credentials : undefined;
+}
+
+function percentDecoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The password, and what it is if it was sent as it is written in a URL. */
+function passwordsOf(credentials: string | undefined): string[] {
+  const text = Buffer.from(credentials ?? '', 'base64').toString();
+  const at = text.indexOf(':');
+  const password = at < 0 ? '' : text.slice(at + 1);
+  return [password, percentDecoded(password) ?? ''];
+}
+
+function givenIn(head: RequestHead, { tokenHeader, takesBasic }: TokenPlaces): string[] {
+  const given = [
+    authorizationOf(head, 'Bearer') ?? (tokenHeader === undefined ? undefined : headerOf(head, tokenHeader)),
+    ...(takesBasic ? passwordsOf(authorizationOf(head, 'Basic')) : []),
+  ];
+  return given.filter((token): token is string => token !== undefined && token !== '');
 }
 
 /**
@@ -60,9 +87,9 @@ export function createTokenCheck(options: AccessOptions, elapsed: () => number):
   if (options.tokenFile !== undefined && countTokens(options.tokenFile, validTokens) === 0) {
     throw new UserError(`WEBHOOK_AUTH_TOKEN_FILE: ${options.tokenFile} holds no token`);
   }
-  return (head, tokenHeader) => {
-    const given = bearerOf(head) ?? (tokenHeader === undefined ? undefined : headerOf(head, tokenHeader));
-    if (given === undefined || !isOneOf(validTokens(), given)) {
+  return (head, places) => {
+    const valid = validTokens();
+    if (!givenIn(head, places).some((given) => isOneOf(valid, given))) {
       throw new Refusal(401, 'a valid Bearer token is required');
     }
   };

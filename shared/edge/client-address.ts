@@ -15,6 +15,20 @@ function familyOf(address: string): 'ipv6' | 'ipv4' {
   return isIP(address) === 6 ? 'ipv6' : 'ipv4';
 }
 
+/** The eight groups of an IPv6 address, without leading zeros. */
+function groupsOf(address: string): string[] {
+  const [head = '', tail] = address.split('%', 1).join('').split('::');
+  const [before, after] = [head, tail ?? ''].map((part) => (part === '' ? [] : part.split(':')));
+  const zeros =
+    tail === undefined ? [] : Array.from({ length: 8 - (before?.length ?? 0) - (after?.length ?? 0) }, () => '0');
+  return [...(before ?? []), ...zeros, ...(after ?? [])].map((group) => group.replace(/^0+(?=.)/, ''));
+}
+
+/** What counts as one client: an IPv4 address, or the /64 of an IPv6 address, of which anybody has them all. */
+export function networkOf(address: string): string {
+  return isIP(address) === 6 ? `${groupsOf(address).slice(0, 4).join(':')}::/64` : address;
+}
+
 /** Whether an address is one of these, or in one of these CIDRs. */
 export function createAddressList(entries: readonly string[]): (address: string) => boolean {
   const list = new BlockList();

@@ -61,6 +61,7 @@ const clusterKinds: Readonly<Record<string, string>> = {
   runtimeclasses: 'RuntimeClass',
   selfsubjectaccessreviews: 'SelfSubjectAccessReview',
   selfsubjectreviews: 'SelfSubjectReview',
+  selfsubjectrulesreviews: 'SelfSubjectRulesReview',
   servicecidrs: 'ServiceCIDR',
   storageclasses: 'StorageClass',
   subjectaccessreviews: 'SubjectAccessReview',

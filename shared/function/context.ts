@@ -76,6 +76,13 @@ export interface Broker {
   isRouted(functionName: string, eventType: string): boolean | undefined;
 }
 
+/** A signal that aborts at a certain time, or when the one does that it was made from. */
+export interface Deadline {
+  readonly signal: AbortSignal;
+  /** Must be called when the work is over: until then everything that the signal leads to is kept in memory. */
+  clear(): void;
+}
+
 export interface Clock {
   /** Milliseconds since 1970, by this machine. */
   now(): number;
@@ -87,6 +94,8 @@ export interface Clock {
   elapsed(): number;
   /** Resolves after this many milliseconds, or as soon as `signal` aborts. */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
+  /** A deadline this many milliseconds ahead, for work that `signal` ends anyway. */
+  deadline(milliseconds: number, signal: AbortSignal): Deadline;
 }
 
 /** The part of the context that belongs to the current event. */
@@ -112,10 +121,10 @@ export interface Context<Settings = unknown> {
   readonly controllers: Controllers;
   readonly clock: Clock;
   /**
-   * Takes one of `limit` slots for requests in flight under `key`. Returns its release function, or `undefined` if all
-   * are taken.
+   * Takes one of `limit` places for requests in flight under `key`. Resolves to the function that releases it. If all are
+   * taken, resolves to `undefined`: at once, or when `waiting` aborts before there is one.
    */
-  acquire(key: string, limit: number): (() => void) | undefined;
+  acquire(key: string, limit: number, waiting?: AbortSignal): Promise<(() => void) | undefined>;
   /**
    * Runs the work at most once in this many milliseconds, and never concurrently: calls that arrive in between wait for
    * the next run and share it. Resolves to `undefined` for all but the caller whose work was run.

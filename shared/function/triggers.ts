@@ -58,8 +58,16 @@ export interface SplitBody {
   readonly answer?: Readonly<Record<string, unknown>>;
 }
 
+/** Where a sender that can't sign in as others do, with a Bearer token, puts its token. */
+export interface TokenPlaces {
+  /** A header of its own, in lower case. */
+  readonly tokenHeader?: string;
+  /** Basic authentication, with any user and the token as the password: all that fits into a URL. */
+  readonly takesBasic?: boolean;
+}
+
 /** Raw HTTP from a tool that does not speak CloudEvents; the gateway turns it into events of `eventType`. */
-export interface WebhookTrigger {
+export interface WebhookTrigger extends TokenPlaces {
   readonly type: 'Webhook';
   readonly path: `/${string}`;
   readonly eventType: string;
@@ -78,8 +86,6 @@ export interface WebhookTrigger {
    * For a path that ends with `/*`: whether a path exists at the moment. Throws a Refusal 503 while that is unknown.
    */
   isServed?(path: string, context: PathContext): boolean;
-  /** The header in which a sender that can't sign in as others do sends the token, in lower case. */
-  readonly tokenHeader?: string;
   /** How many requests may be in flight; more are answered 503. */
   readonly inFlight: number;
   /**

@@ -1,6 +1,6 @@
 import type { Clock } from '../function/context.ts';
 import type { Log } from './log.ts';
-import { sleep } from './sleep.ts';
+import { deadline, sleep } from './sleep.ts';
 
 export interface ClockOptions {
   /** Milliseconds since 1970, by this machine. */
@@ -34,6 +34,7 @@ export function createClock({ now, elapsed, sleep, onOffset }: ClockOptions): Ho
     now,
     elapsed,
     sleep,
+    deadline,
     earliest: () => Math.min(now(), serverNow()),
     latest: () => Math.max(now(), serverNow()),
     offset: () => (server === undefined ? undefined : serverNow() - now()),

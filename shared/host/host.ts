@@ -5,6 +5,7 @@ import { type CloudEvent, isPing } from '../function/cloud-event.ts';
 import type { Clock } from '../function/context.ts';
 import type { FunctionDefinition, GatewayDefinition } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings, SettingsError } from '../function/settings.ts';
+import type { TokenPlaces } from '../function/triggers.ts';
 import { type AppOptions, createApp } from './app.ts';
 import type { BoundFunction } from './context.ts';
 import type { Dispatcher } from './dispatch.ts';
@@ -90,9 +91,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     const advice = 'set WEBHOOK_AUTH_TOKEN_FILE or WEBHOOK_ALLOWED_IPS';
     log.warn({ operation: 'start' }, `the webhooks accept posts from anyone who can reach them: ${advice}`);
   }
-  const tokenHeaders = new Map<string, string | undefined>(
-    webhooks.map(({ path, tokenHeader }) => [path, tokenHeader]),
-  );
+  const places = new Map<string, TokenPlaces>(webhooks.map((webhook) => [webhook.path, webhook]));
   const app = createApp({
     bodies: createBodyReader({ maxBytes: settings.MAX_REQUEST_BYTES, maxBytesInFlight: memoryLimit() / 4 }),
     metrics,
@@ -102,7 +101,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     isStopping: () => stopping,
     deliver: (event) => options.route(event, deadlineFor(event)),
     webhookPaths: new Set(webhooks.map(({ path }) => path)),
-    checkAccess: (head, endpoint) => checked?.check(head, tokenHeaders.get(endpoint)),
+    checkAccess: (head, endpoint) => checked?.check(head, places.get(endpoint)),
     async receive(request) {
       if (gateway) await dispatcher.receive(gateway, request, abort.signal);
     },

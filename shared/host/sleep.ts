@@ -1,3 +1,5 @@
+import type { Deadline } from '../function/context.ts';
+
 /** Resolves after this many milliseconds, or as soon as `signal` aborts. */
 export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   return wait(milliseconds, signal, (timer) => timer.ref());
@@ -20,4 +22,20 @@ function wait(milliseconds: number, signal: AbortSignal, tune: (timer: NodeJS.Ti
     tune(timer);
     signal.addEventListener('abort', done);
   });
+}
+
+/** Not AbortSignal.timeout and AbortSignal.any: what hangs on those is kept until the time is over. */
+export function deadline(milliseconds: number, signal: AbortSignal): Deadline {
+  const end = new AbortController();
+  const abort = (): void => end.abort();
+  const timer = setTimeout(abort, milliseconds).unref();
+  signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
+  return {
+    signal: end.signal,
+    clear() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+    },
+  };
 }

@@ -7,6 +7,7 @@ import { clusterGroups, clusterRows } from './cluster-rows.ts';
 import { growth } from './growth.ts';
 import { localGroups, localRows } from './local-rows.ts';
 import { median, type Row } from './measure.ts';
+import { policies } from './policies.ts';
 
 const shortly = (value: number): string => value.toFixed(value < 20 ? 1 : 0);
 
@@ -30,7 +31,7 @@ function shown(row: Row): string {
 
 /** The groups that the arguments name, or all of them: `npm run bench -- start audit growth`. */
 const named = new Set(process.argv.slice(2));
-const all = new Set([...localGroups, ...clusterGroups, 'capacity', 'growth']);
+const all = new Set([...localGroups, ...clusterGroups, 'policies', 'capacity', 'growth']);
 const unknown = named.difference(all);
 if (unknown.size > 0) {
   console.error(`no such group: ${[...unknown].join(', ')}; the groups are: ${[...all].join(', ')}`);
@@ -51,6 +52,7 @@ const machine = `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores, ${Mat
 console.log(`\n${machine}\nMedians (minimum-maximum); runs of ours and of the floor took turns.\n`);
 console.log('| | ours | floor | what the floor is | ours / floor | goal | reached |\n|---|---|---|---|---|---|---|');
 for (const row of rows) console.log(shown(row));
+if (hasCluster && asked.has('policies')) await policies();
 const loads = hasCluster && asked.has('capacity') ? await capacity() : undefined;
 if (process.env.BENCH_JSON) {
   writeFileSync(

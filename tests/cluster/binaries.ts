@@ -11,7 +11,12 @@ export interface Binaries {
 }
 
 const module = import.meta.dirname;
-const packages = { etcd: 'go.etcd.io/etcd/server/v3', 'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver' };
+const packages = {
+  etcd: 'go.etcd.io/etcd/server/v3',
+  'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
+  'kube-controller-manager': 'k8s.io/kubernetes/cmd/kube-controller-manager',
+  'kube-scheduler': 'k8s.io/kubernetes/cmd/kube-scheduler',
+};
 
 /** Flags that set the API server's version, which clients read. A build outside its own repository has none. */
 function versionFlags(): string {
@@ -76,23 +81,35 @@ function build(name: keyof typeof packages, folder: string): void {
   rmSync(temporary, { recursive: true });
 }
 
-/** Takes the binaries from KUBEBUILDER_ASSETS if that is set; otherwise builds them once. */
-export function findBinaries(): Binaries {
-  const assets = process.env.KUBEBUILDER_ASSETS;
-  const folder = assets ?? cacheFolder();
-  if (assets === undefined) {
-    mkdirSync(folder, { recursive: true });
-    const isThere = ['etcd', 'kube-apiserver'].every((name) => existsSync(join(folder, name)));
-    if (!isThere) {
-      withLock(folder, () => {
-        build('etcd', folder);
-        build('kube-apiserver', folder);
-      });
-    }
-  }
-  const binaries = { etcd: join(folder, 'etcd'), apiServer: join(folder, 'kube-apiserver') };
-  for (const file of Object.values(binaries)) {
+/** Builds in the user's cache what isn't there yet. Returns the folder. */
+function buildMissing(names: readonly (keyof typeof packages)[]): string {
+  const folder = cacheFolder();
+  mkdirSync(folder, { recursive: true });
+  const missing = names.filter((name) => !existsSync(join(folder, name)));
+  if (missing.length > 0) withLock(folder, () => missing.forEach((name) => void build(name, folder)));
+  return folder;
+}
+
+function expectFiles<Files extends Readonly<Record<string, string>>>(files: Files): Files {
+  for (const file of Object.values(files)) {
     if (!statSync(file, { throwIfNoEntry: false })?.isFile()) throw new Error(`no ${file}`);
   }
-  return binaries;
+  return files;
+}
+
+/** Takes the binaries from KUBEBUILDER_ASSETS if that is set; otherwise builds them once. */
+export function findBinaries(): Binaries {
+  const folder = process.env.KUBEBUILDER_ASSETS ?? buildMissing(['etcd', 'kube-apiserver']);
+  return expectFiles({ etcd: join(folder, 'etcd'), apiServer: join(folder, 'kube-apiserver') });
+}
+
+/** The rest of the control plane, which KUBEBUILDER_ASSETS has not: `undefined` where it can't be built either. */
+export function findControllers(): { readonly controllerManager: string; readonly scheduler: string } | undefined {
+  const isThere = ['kube-controller-manager', 'kube-scheduler'].every((name) => existsSync(join(cacheFolder(), name)));
+  if (!isThere && spawnSync('go', ['version']).status !== 0) return undefined;
+  const folder = buildMissing(['kube-controller-manager', 'kube-scheduler']);
+  return expectFiles({
+    controllerManager: join(folder, 'kube-controller-manager'),
+    scheduler: join(folder, 'kube-scheduler'),
+  });
 }

@@ -23,15 +23,14 @@ export interface Cluster {
   readonly caFile: string;
   /** The folder of the API server's certificate and key. */
   readonly certificates: string;
+  /** The key that signs the tokens of ServiceAccounts. */
+  readonly accountKeyFile: string;
   /** A kubeconfig with this bearer token, or the administrator's. */
   kubeconfig(token?: string): string;
   /** One call, as the administrator or with a token. */
-  request(
-    method: string,
-    path: string,
-    body?: unknown,
-    options?: { token?: string; contentType?: string; accept?: string },
-  ): Promise<Answer>;
+  request(method: string, path: string, body?: unknown, options?: RequestOptions): Promise<Answer>;
+  /** The token of one of `users`. */
+  tokenOf(user: string): string;
   /** Applies every document of a YAML text, server-side. */
   apply(yaml: string): Promise<void>;
   namespace(name: string): Promise<void>;
@@ -43,6 +42,7 @@ export interface Cluster {
   ): Promise<{ folder: string; token: string }>;
   /** Makes a folder with this token, like the one mounted into a pod. */
   mount(name: string, token: string): string;
+  apiServerPid(): number;
   /** Kills both by SIGKILL. */
   kill(): Promise<void>;
   /** Starts both again, with the same ports and data. */
@@ -50,15 +50,32 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
+export interface RequestOptions {
+  /** By default the administrator's; none if it is empty. */
+  readonly token?: string;
+  readonly contentType?: string;
+  readonly accept?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The address to come from, such as `127.0.0.2`. */
+  readonly from?: string;
+}
+
+export interface ClusterUser {
+  readonly name: string;
+  readonly groups?: readonly string[];
+}
+
 export interface ClusterOptions {
   /** Whether etcd waits for the disk, as in production. Tests are faster if it doesn't. */
   readonly durable?: boolean;
   readonly apiServerFlags?: readonly string[];
+  /** Who else may sign in, without any rights. */
+  readonly users?: readonly ClusterUser[];
 }
 
 const root = join(import.meta.dirname, '..', '..');
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -85,16 +102,22 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   writeFileSync(join(folder, 'sa.key'), privateKey.export({ type: 'pkcs1', format: 'pem' }));
   writeFileSync(join(folder, 'sa.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
-  writeFileSync(join(folder, 'tokens.csv'), `${adminToken},admin,admin,"system:masters"\n`);
+  const tokens = new Map((options.users ?? []).map(({ name }) => [name, randomBytes(16).toString('hex')]));
+  const tokenLines = (options.users ?? []).map(
+    ({ name, groups = [] }) => `${tokens.get(name)},${name},${name},"${groups.join(',')}"\n`,
+  );
+  writeFileSync(join(folder, 'tokens.csv'), `${adminToken},admin,admin,"system:masters"\n${tokenLines.join('')}`);
   const server = `127.0.0.1:${apiPort}`;
   const caFile = join(folder, 'certificates', 'apiserver.crt');
   const running = new Set<ChildProcess>();
+  let apiServer: ChildProcess | undefined;
   let agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
 
   function start(binary: string, args: readonly string[], name: string): void {
     const log = openSync(join(folder, `${name}.log`), 'a');
     const child = spawn(binary, args, { stdio: ['ignore', log, log], cwd: folder });
     running.add(child);
+    if (binary === binaries.apiServer) apiServer = child;
     child.once('exit', () => running.delete(child));
   }
 
@@ -134,22 +157,27 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     method,
     path,
     body,
-    { token = adminToken, contentType = 'application/json', accept = 'application/json' } = {},
+    { token = adminToken, contentType = 'application/json', accept = 'application/json', headers: more, from } = {},
   ) =>
     new Promise((resolve, reject) => {
-      const headers = { authorization: `Bearer ${token}`, accept, 'content-type': contentType };
-      const call = httpsRequest({ agent, host: '127.0.0.1', port: apiPort, method, path, headers }, (response) => {
+      const signedIn = token === '' ? {} : { authorization: `Bearer ${token}` };
+      const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+      // Node itself leaves it out of a DELETE, whose body the API server then misreads.
+      const length = text === undefined ? {} : { 'content-length': Buffer.byteLength(text) };
+      const headers = { ...signedIn, accept, 'content-type': contentType, ...length, ...more };
+      const place = { host: '127.0.0.1', port: apiPort, ...(from !== undefined && { localAddress: from }) };
+      const call = httpsRequest({ agent, ...place, method, path, headers }, (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('error', reject);
         response.on('end', () => {
-          const text = Buffer.concat(chunks).toString();
+          const answer = Buffer.concat(chunks).toString();
           const isJson = response.headers['content-type']?.includes('json');
-          resolve({ status: response.statusCode ?? 0, body: isJson ? JSON.parse(text) : text });
+          resolve({ status: response.statusCode ?? 0, body: isJson ? JSON.parse(answer) : answer });
         });
       });
       call.on('error', reject);
-      call.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
+      call.end(text);
     });
 
   async function ready(): Promise<void> {
@@ -208,9 +236,16 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     server,
     caFile,
     certificates: join(folder, 'certificates'),
+    accountKeyFile: join(folder, 'sa.key'),
+    tokenOf(user) {
+      const token = tokens.get(user);
+      if (token === undefined) throw new Error(`no user ${user}`);
+      return token;
+    },
     request,
     apply,
     kill,
+    apiServerPid: () => apiServer?.pid ?? 0,
     kubeconfig(token = adminToken) {
       const file = join(mkdtempSync(join(folder, 'kubeconfig-')), 'config');
       const cluster = { server: `https://${server}`, 'certificate-authority': caFile };

@@ -6,6 +6,7 @@ import { createAccess } from '../../shared/edge/access.ts';
 import { plainAddress } from '../../shared/edge/client-address.ts';
 import { isAddressOrCidr } from '../../shared/function/access-options.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
+import type { TokenPlaces } from '../../shared/function/triggers.ts';
 import { temporaryFolder } from '../host/program.ts';
 
 const open = { tokens: [], allowedAddresses: [], trustedProxies: [] };
@@ -27,9 +28,10 @@ function answerOf(
   access: ReturnType<typeof createAccess>,
   headers: Record<string, string> = {},
   remoteAddress: string | undefined = '198.51.100.7',
+  places?: TokenPlaces,
 ): number {
   try {
-    access.check({ headers, remoteAddress });
+    access.check({ headers, remoteAddress }, places);
     return 204;
   } catch (error) {
     if (error instanceof Refusal) return error.status;
@@ -73,6 +75,26 @@ describe('access to the webhooks', () => {
     ['a token in a list', { authorization: 'Bearer three, Bearer one' }, 401],
   ])('with %s', (_case, headers, status) => {
     expect(answer({ tokens: ['one', 'two'] }, headers as Record<string, string>)).toBe(status);
+  });
+
+  const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString('base64')}` });
+  it.each([
+    ['the token as the password', basic('falco:o/e'), 204],
+    ['any user', basic(':o/e'), 204],
+    ['the password as a URL spells it', basic('falco:o%2Fe'), 204],
+    ['a token with colons and percent signs', basic('falco:a:b%'), 204],
+    ['a Bearer token', bearer('o/e'), 204],
+    ['the token as the user', basic('o/e:'), 401],
+    ['no colon', basic('o/e'), 401],
+    ['no password', basic('falco:'), 401],
+    ['another password', basic('falco:o'), 401],
+    ['no base64', { authorization: 'Basic !' }, 401],
+  ])('takes Basic where it may: %s', (_case, headers, status) => {
+    const access = createAccess({ ...open, tokens: ['o/e', 'a:b%'] }, () => clock.now);
+    expect(answerOf(access, headers, undefined, { takesBasic: true })).toBe(status);
+    if (!('authorization' in headers && headers.authorization.startsWith('Bearer'))) {
+      expect(answerOf(access, headers)).toBe(401);
+    }
   });
 
   it('follows the token file while it runs', () => {
@@ -164,6 +186,30 @@ describe('access to the webhooks', () => {
     expect(taken).toBeLessThanOrEqual(35);
     clock.now += 180_000;
     expect([1, 2, 3, 4].map(() => ask('192.0.2.1'))).toEqual([204, 204, 204, 429]);
+  });
+
+  it('takes nothing from who knows a token for what others guess', () => {
+    clock.now = 0;
+    const access = createAccess({ ...open, tokens: ['good'], requestsPerMinute: 3 }, () => clock.now);
+    const guesses = Array.from({ length: 10 }, (_, guess) => answerOf(access, bearer(`guess-${guess}`)));
+    expect(guesses).toEqual([401, 401, 401, 429, 429, 429, 429, 429, 429, 429]);
+    expect([1, 2, 3, 4].map(() => answerOf(access, bearer('good')))).toEqual([204, 204, 204, 429]);
+    expect(answerOf(access, {}, '192.0.2.1')).toBe(401);
+  });
+
+  it.each([
+    ['2001:db8:1:2::1', '2001:db8:1:2:ffff:ffff:ffff:ffff', true],
+    ['2001:db8:1:2::1', '2001:0DB8:0001:2::1', true],
+    ['2001:db8::1', '2001:db8:0:0:5::', true],
+    ['::1', '::2', true],
+    ['2001:db8:1:2::1', '2001:db8:1:3::1', false],
+    ['192.0.2.1', '192.0.2.2', false],
+    ['::ffff:192.0.2.1', '::ffff:192.0.2.2', false],
+    ['::ffff:192.0.2.1', '192.0.2.1', true],
+  ])('counts %s and %s as one client: %s', (one, other, isOne) => {
+    const access = createAccess({ ...open, requestsPerMinute: 1 }, () => 0);
+    expect(answerOf(access, {}, one)).toBe(204);
+    expect(answerOf(access, {}, other)).toBe(isOne ? 429 : 204);
   });
 
   it('never takes what is no address for one', () => {

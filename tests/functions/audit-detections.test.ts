@@ -24,10 +24,10 @@ const firstOfEach: readonly (readonly [eventType: string, summary: string])[] = 
   ['permission-discovery', 'ServiceAccount shop/web asked what it may do'],
   ['admission-change', 'eve created MutatingWebhookConfiguration evil'],
   ['api-extension-change', 'eve created APIService v1.evil.example'],
-  ['watcher-change', 'eve deleted observations shop/falco-1, which is evidence'],
+  ['watcher-change', 'eve deleted observation shop/falco-1, which is evidence'],
   ['pod-security-change', 'eve weakened Pod Security of Namespace shop: enforce privileged'],
   ['critical-config-change', 'eve changed ConfigMap kube-system/aws-auth'],
-  ['deploy-source-change', 'eve created applications argocd/evil'],
+  ['deploy-source-change', 'eve created application argocd/evil'],
   [
     'cloud-identity-change',
     'eve changed ServiceAccount shop/web, which has the cloud role arn:aws:iam::111122223333:role/admin',
@@ -270,6 +270,26 @@ describe('what was cut out of an event, since it was too long', () => {
     expect([finding?.rule, finding?.severity]).toEqual([rule, 'MEDIUM']);
     expect(finding?.summary).toContain('too long');
   });
+
+  it('is not taken for innocent either if something else stands in its place', () => {
+    const finding = findingOf({ by: 'eve', does: 'create pods shop/web', body: 'skipped-too-big-size-object' });
+    expect([finding?.rule, finding?.severity]).toEqual(['privileged-pod-creation', 'MEDIUM']);
+  });
+});
+
+describe('an object in a summary', () => {
+  it.each([
+    ['create kyverno.io:clusterpolicies x', 'created clusterpolicy x'],
+    ['create kyverno.io:clusterpolicies -', 'created a clusterpolicy'],
+    ['deletecollection kyverno.io:policies shop/', 'deleted all policies in shop'],
+    ['create argoproj.io:applications argocd/', 'created an application in argocd'],
+    ['delete cilium.io:ciliumnetworkpolicies shop/x', 'deleted ciliumnetworkpolicy shop/x'],
+    ['delete velero.io:backups velero/x', 'deleted backup velero/x'],
+    ['update source.toolkit.fluxcd.io:gitrepositories shop/x', 'changed gitrepository shop/x'],
+    ['create secrets shop/', 'created a Secret in shop'],
+  ])('is one of a kind: %s', (does, text) => {
+    expect(findingOf({ by: 'eve', does })?.summary).toBe(`eve ${text}`);
+  });
 });
 
 describe('a tenant', () => {
@@ -318,6 +338,12 @@ describe('the actor', () => {
       via: 'by system:serviceaccount:cattle-system:rancher',
     });
     expect(finding?.summary).toBe('bob deleted Secret shop/db');
+  });
+
+  it('shows no secret that its name, which is too long for a summary, holds', () => {
+    const by = 'https://login.example.com/oauth2/authorize?password=PLANTED-SECRET-1234';
+    expect(findingOf({ by, does: 'delete secrets shop/db' })?.summary).not.toContain('PLANTED');
+    expect(findingOf({ by: 'bob', as: by, does: 'delete secrets shop/db' })?.summary).not.toContain('PLANTED');
   });
 
   it('is nobody if the request was not authenticated', () => {

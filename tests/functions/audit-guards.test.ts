@@ -35,7 +35,7 @@ expectAll('admission-change', [
     'config.gatekeeper.sh',
     'mutations.gatekeeper.sh',
     'expansion.gatekeeper.sh',
-  ].map((group): [string, Sample] => ['HIGH eve changed things x', { by: 'eve', does: `patch ${group}:things x` }]),
+  ].map((group): [string, Sample] => ['HIGH eve changed thing x', { by: 'eve', does: `patch ${group}:things x` }]),
   ...[
     'updaterequests',
     'admissionreports',
@@ -97,7 +97,7 @@ expectAll('admission-change', [
   [nobody, { by: 'kyverno/x', does: `delete ${admission}:validatingwebhookconfigurations kyverno` }],
   [nobody, { by: 'gatekeeper-system/x', does: 'create templates.gatekeeper.sh:constrainttemplates x' }],
   [
-    'LOW argocd/argocd-application-controller changed clusterpolicies x',
+    'LOW argocd/argocd-application-controller changed clusterpolicy x',
     { by: argo, does: 'patch kyverno.io:clusterpolicies x' },
   ],
 ]);
@@ -140,11 +140,11 @@ expectAll('watcher-change', [
   ['MEDIUM ServiceAccount shop/x changed Event shop/y', { by: 'shop/x', does: 'patch zen.kube-zen.io:events shop/y' }],
   ...['aquasecurity.github.io', 'wgpolicyk8s.io', 'openreports.io', 'reports.x-k8s.io'].map(
     (group): [string, Sample] => [
-      'HIGH eve deleted reports shop/x, which is evidence',
+      'HIGH eve deleted report shop/x, which is evidence',
       { by: 'eve', does: `delete ${group}:reports shop/x` },
     ],
   ),
-  ['HIGH eve changed reports shop/x, which is evidence', { by: 'eve', does: 'update wgpolicyk8s.io:reports shop/x' }],
+  ['HIGH eve changed report shop/x, which is evidence', { by: 'eve', does: 'update wgpolicyk8s.io:reports shop/x' }],
   [nobody, { by: 'eve', does: 'create wgpolicyk8s.io:reports shop/x' }],
   [nobody, { by: 'eve', does: 'patch wgpolicyk8s.io:reports/status shop/x' }],
   [nobody, { by: 'eve', does: 'get wgpolicyk8s.io:reports shop/x' }],
@@ -155,14 +155,14 @@ expectAll('watcher-change', [
   [nobody, { by: 'eve', does: 'delete example.org:observations shop/x' }],
   [nobody, { by: 'eve', does: 'create zen.kube-zen.io:observations shop/x' }],
   [
-    'HIGH ServiceAccount trivy-system/x changed reports shop/x, which is evidence',
+    'HIGH ServiceAccount trivy-system/x changed report shop/x, which is evidence',
     { by: 'trivy-system/x', does: 'patch wgpolicyk8s.io:reports shop/x', agent: 'curl/8' },
   ],
   [nobody, { by: 'trivy-system/x', does: 'patch wgpolicyk8s.io:reports shop/x' }],
-  ['MEDIUM eve changed ingesters shop/x', { by: 'eve', does: 'patch zen.kube-zen.io:ingesters shop/x' }],
+  ['MEDIUM eve changed ingester shop/x', { by: 'eve', does: 'patch zen.kube-zen.io:ingesters shop/x' }],
   [nobody, { by: 'eve', does: 'patch zen.kube-zen.io:ingesters/status shop/x' }],
   [
-    'MEDIUM eve created policyexceptions shop/x',
+    'MEDIUM eve created policyexception shop/x',
     { by: 'eve', does: 'create policies.kyverno.io:policyexceptions shop/x' },
   ],
   [nobody, { by: 'eve', does: 'create example.org:policyexceptions shop/x' }],
@@ -288,7 +288,7 @@ expectAll('deploy-source-change', [
     'fleet.cattle.io:gitrepos',
     'fleet.cattle.io:bundles',
   ].map((what): [string, Sample] => [
-    `MEDIUM eve deleted ${what.replace(/.*:/, '')} ops/a`,
+    `MEDIUM eve deleted ${what.replace(/.*:/, '').replace(/s$/, '')} ops/a`,
     { by: 'eve', does: `delete ${what} ops/a` },
   ]),
   [nobody, { by: 'eve', does: 'delete argoproj.io:workflows ops/a' }],
@@ -407,7 +407,7 @@ expectAll('resource-deletion', [
   ],
   ['HIGH eve deleted all Endpoints in shop', { by: 'eve', does: 'deletecollection endpoints shop/' }],
   [
-    'HIGH eve created deletebackuprequests velero/x',
+    'HIGH eve created deletebackuprequest velero/x',
     { by: 'eve', does: 'create velero.io:deletebackuprequests velero/x' },
   ],
   [nobody, { by: 'eve', does: 'update velero.io:deletebackuprequests velero/x' }],
@@ -691,11 +691,11 @@ expectAll('pod-exec', [
   ],
   ['LOW eve forwarded a port to Pod kube-system/x', { by: 'eve', does: 'get pods/portforward kube-system/x' }],
   ...['console', 'vnc', 'usbredir'].map((name): [string, Sample] => [
-    'MEDIUM eve opened the console of virtualmachineinstances shop/v',
+    'MEDIUM eve opened the console of virtualmachineinstance shop/v',
     { by: 'eve', does: `get subresources.kubevirt.io:virtualmachineinstances/${name} shop/v` },
   ]),
   [
-    'LOW eve forwarded a port to virtualmachineinstances shop/v',
+    'LOW eve forwarded a port to virtualmachineinstance shop/v',
     { by: 'eve', does: 'get subresources.kubevirt.io:virtualmachineinstances/portforward shop/v' },
   ],
   [nobody, { by: 'eve', does: 'get kubevirt.io:virtualmachineinstances/console shop/v' }],

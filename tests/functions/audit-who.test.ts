@@ -91,9 +91,11 @@ describe('lists of users', () => {
     ['eve', { AUDIT_SECRET_READERS: '+,eve' }, false],
     ['eve', { AUDIT_SECRET_READERS: '+bob,+eve' }, false],
     ['eve', { AUDIT_SECRET_READERS: 'e*' }, false],
-    ['eve', { AUDIT_SECRET_READERS: '*e' }, true],
+    ['eve', { AUDIT_SECRET_READERS: '*e' }, false],
     ['e*', { AUDIT_SECRET_READERS: 'e*' }, false],
     ['eve', { AUDIT_SECRET_READERS: 'ev' }, true],
+    ['eve', { AUDIT_SECRET_READERS: '*v' }, true],
+    ['eve', { AUDIT_SECRET_READERS: '*' }, false],
     ['eve', { AUDIT_SECRET_READERS: '+' }, true],
     ['ev+e', { AUDIT_SECRET_READERS: 'ev+e' }, false],
     ['vault/vault', { AUDIT_SECRET_READERS: '+eve' }, false],
@@ -178,7 +180,7 @@ describe('what nobody needs to be told', () => {
       { by: 'eve', does: 'delete secrets shop/x', query: 'dryRun=' },
     ],
     [
-      'HIGH watcher-change: ServiceAccount zen-systems/gc deleted observations shop/x, which is evidence',
+      'HIGH watcher-change: ServiceAccount zen-systems/gc deleted observation shop/x, which is evidence',
       { by: 'zen-systems/gc', does: 'delete zen.kube-zen.io:observations shop/x' },
     ],
     [
@@ -318,7 +320,10 @@ describe('a log that leaves things out', () => {
     const names = [a, b, c].flatMap((finding) => (finding ? [observationName('audit', finding)] : []));
     expect(new Set(names).size).toBe(2);
     expect(names).toHaveLength(3);
-    expect(() => event({ auditID: undefined, requestURI: undefined }, sample)).toThrow();
+    const pathless = { auditID: undefined, requestURI: undefined };
+    expect(event(pathless, sample)?.rule).toBe('pod-exec');
+    for (const more of [{ verb: undefined }, { objectRef: undefined }, { objectRef: { name: 'x' } }])
+      expect(() => event({ ...pathless, ...more }, sample)).toThrow();
     expect(event({ auditID: undefined, user: undefined }, sample)?.summary).toBe(
       'somebody ran an unlogged command in Pod shop/x',
     );

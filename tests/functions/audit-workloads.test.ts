@@ -330,7 +330,7 @@ describe('rights on the node', () => {
     ['created StatefulSet shop/x: hostPID', { by: 'eve', does: 'create apps:statefulsets shop/x', body: template }],
     ['created ReplicaSet shop/x: hostPID', { by: 'eve', does: 'create apps:replicasets shop/x', body: template }],
     ['created Job shop/x: hostPID', { by: 'eve', does: 'create batch:jobs shop/x', body: template }],
-    ['created rollouts shop/x: hostPID', { by: 'eve', does: 'create argoproj.io:rollouts shop/x', body: template }],
+    ['created rollout shop/x: hostPID', { by: 'eve', does: 'create argoproj.io:rollouts shop/x', body: template }],
     [
       'created Service shop/x: hostPID',
       { by: 'eve', does: 'create serving.knative.dev:services shop/x', body: template },

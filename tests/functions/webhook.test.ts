@@ -1,9 +1,10 @@
 import fc from 'fast-check';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
 import webhook from '../../functions/webhook.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
+import type { Clock, Context } from '../../shared/function/context.ts';
 import { triggersOf } from '../../shared/function/definitions.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
@@ -354,16 +355,17 @@ describe('what a webhook sends to the Broker', () => {
   });
 });
 
-/** A clock that only sleeping moves, and that also ends timeouts. `step` returns how long a sleep really takes. */
+/** A clock that only sleeping moves, deadlines too. `step` returns how long a sleep really takes. */
 function sleeper(step: (milliseconds: number) => number = (milliseconds) => milliseconds) {
   const clock = { now: 0 };
   const pauses: number[] = [];
   const deadlines: { readonly at: number; readonly end: AbortController }[] = [];
-  vi.spyOn(AbortSignal, 'timeout').mockImplementation((milliseconds) => {
+  const deadline: Clock['deadline'] = (milliseconds, parent) => {
     const end = new AbortController();
     deadlines.push({ at: clock.now + milliseconds, end });
-    return end.signal;
-  });
+    parent.addEventListener('abort', () => end.abort());
+    return { signal: end.signal, clear: () => undefined };
+  };
   const sleep = async (milliseconds: number, signal: AbortSignal): Promise<void> => {
     pauses.push(milliseconds);
     const until = clock.now + step(milliseconds);
@@ -374,12 +376,8 @@ function sleeper(step: (milliseconds: number) => number = (milliseconds) => mill
     }
     clock.now = until;
   };
-  return { clock, pauses, context: { now: () => clock.now, sleep } };
+  return { clock, pauses, context: { now: () => clock.now, sleep, deadline } };
 }
-
-afterEach(() => {
-  vi.restoreAllMocks();
-});
 
 describe('the paths of a webhook', () => {
   const anyTool: WebhookTrigger = {
@@ -425,8 +423,8 @@ describe('the paths of a webhook', () => {
     'take as many requests at a time as the settings of their function say: %s %j',
     async (path, environment, limit) => {
       const calls: unknown[] = [];
-      const acquire = (...args: unknown[]) => {
-        calls.push(args);
+      const acquire = async (...[key, most]: Parameters<Context['acquire']>) => {
+        calls.push([key, most]);
         return undefined;
       };
       const functions = [functionInfoOf(falco, environment, []), functionInfoOf(audit, environment, [])];
@@ -559,10 +557,29 @@ describe('a webhook whose Broker is away', () => {
     await expect(received).rejects.toMatchObject({ status: 503 });
   });
 
-  it('answers 503 if too many requests are in flight', async () => {
-    const acquire = (_key: string, limit: number) => (limit === 100 ? undefined : () => undefined);
-    const received = receive({ rule: 'r', priority: 'Error' }, '/falco/webhook', { acquire });
-    await expect(received).rejects.toMatchObject({ status: 503 });
+  it('holds an alert until there is a place for it, and answers an audit batch 503', async () => {
+    const { context } = createTestContext(webhook);
+    const { acquire } = context;
+    const alert = { rule: 'r', priority: 'Error' };
+    const places = await Promise.all(Array.from({ length: 100 }, () => acquire('/falco/webhook', 100)));
+    const held = [1, 2, 3].map(() => receive(alert, '/falco/webhook', { acquire }));
+    await Promise.all(Array.from({ length: 200 }, () => acquire('/audit/webhook', 200)));
+    await expect(receive(audited(), '/audit/webhook', { acquire })).rejects.toMatchObject({ status: 503 });
+    places[0]?.();
+    expect((await Promise.all(held)).map(({ published }) => published.length)).toEqual([1, 1, 1]);
+  });
+
+  it('holds an alert that waits for a place as long as one that waits for the Broker', async () => {
+    const { acquire } = createTestContext(webhook).context;
+    await acquire('/falco/webhook', 100);
+    const stopping = new AbortController();
+    const full = (key: string, _limit: number, waiting?: AbortSignal) => acquire(key, 1, waiting);
+    const held = receive({ rule: 'r', priority: 'Error' }, '/falco/webhook', {
+      acquire: full,
+      signal: stopping.signal,
+    });
+    stopping.abort();
+    await expect(held).rejects.toMatchObject({ status: 503, message: 'too many requests are in flight' });
   });
 });
 

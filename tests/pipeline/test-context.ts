@@ -11,6 +11,7 @@ import type { Cluster, KubernetesObject, Objects, Owners, Store } from '../../sh
 import { createTally, type Summary } from '../../shared/function/tally.ts';
 import { bindFunctions } from '../../shared/host/context.ts';
 import { createMetrics } from '../../shared/host/metrics.ts';
+import { deadline as realDeadline } from '../../shared/host/sleep.ts';
 import { createEmbeddedStore, type EmbeddedStore } from '../../shared/local/embedded-store.ts';
 
 /** A filter that keeps everything. */
@@ -111,7 +112,7 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
   const clock = { now: Date.parse('2026-03-01T12:00:00Z') };
   const { environment = {}, context: overrides = {} } = options;
   const { now = () => clock.now, sleep = async () => undefined, elapsed = now } = overrides;
-  const { earliest = now, latest = now } = overrides;
+  const { earliest = now, latest = now, deadline = realDeadline } = overrides;
   const store = createEmbeddedStore({ data: ':memory:', now });
   const objects = createTestObjects();
   const signal = overrides.signal ?? new AbortController().signal;
@@ -132,7 +133,7 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
       sendTo: overrides.sendTo ?? (async () => 204),
       isRouted: overrides.isRouted ?? (() => true),
     },
-    clock: { now, earliest, latest, elapsed, sleep },
+    clock: { now, earliest, latest, elapsed, sleep, deadline },
     functions: overrides.functions ?? [],
     metrics: createMetrics(),
     stopping: signal,
