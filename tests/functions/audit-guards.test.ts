@@ -537,6 +537,10 @@ expectAll('anonymous-access', [
     { ...anonymous, does: 'list configmaps kube-public/' },
   ],
   [
+    'HIGH system:anonymous watched ConfigMap kube-public/cluster-info without signing in',
+    { ...anonymous, does: 'watch configmaps kube-public/cluster-info' },
+  ],
+  [
     'HIGH system:anonymous read ConfigMap kube-public/x without signing in',
     { ...anonymous, does: 'get configmaps kube-public/x' },
   ],

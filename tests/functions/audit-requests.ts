@@ -91,6 +91,12 @@ export function findingsOf(event: unknown, environment: Environment = {}): reado
   return normalizeData(audit.source, event, '2026-03-01T10:00:00Z', settings).findings;
 }
 
+/** Why nothing is said of a request. */
+export function skippedOf(sample: Sample, environment: Environment = {}): Readonly<Record<string, number>> {
+  const settings = Object.assign({}, parseSettings(environment, audit.settings, []));
+  return normalizeData(audit.source, eventOf(sample), '2026-03-01T10:00:00Z', settings).skipped;
+}
+
 export function findingOf(sample: Sample, environment: Environment = {}): Finding | undefined {
   return findingsOf(eventOf(sample), environment)[0];
 }

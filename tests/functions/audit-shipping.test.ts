@@ -315,6 +315,14 @@ describe('what the webhook leaves out', () => {
     expect(() => splitOf(body)).toThrow();
   });
 
+  it('has an ID of its own, also where the log has none', () => {
+    const ids = [{}, { verb: 'patch' }, { requestReceivedTimestamp: '2026-03-01T11:00:00Z' }].map(
+      (more) => splitOf({ ...told, auditID: undefined, ...more }).items[0]?.id,
+    );
+    expect(new Set(ids).size).toBe(3);
+    expect(ids).not.toContain(undefined);
+  });
+
   it('has an ID for each stage of what is passed on, of bounded length', () => {
     const id = (more: object) => splitOf({ ...told, ...more }).items[0]?.id;
     const known = '0F0F0F0F-1111-4222-8333-444444444444';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { observationName } from '../../shared/finding/name.ts';
-import { eventOf, findingOf, findingsOf, type Sample, told } from './audit-requests.ts';
+import { eventOf, findingOf, findingsOf, type Sample, skippedOf, told } from './audit-requests.ts';
 
 const argo = 'argocd/argocd-application-controller';
 const keda = 'keda/keda-operator';
@@ -228,6 +228,26 @@ describe('what nobody needs to be told', () => {
   it('is what we do to our own kinds by whatever name we are given', () => {
     const sample = { by: 'zen@example.com', does: 'delete zen.kube-zen.io:observations shop/x' };
     expect(told(sample)).toContain('watcher-change');
+  });
+});
+
+describe('why a request is not told', () => {
+  it.each<[string, Sample, Readonly<Record<string, string>>?]>([
+    ['stage', { by: 'eve', does: 'delete secrets shop/x', stage: 'ResponseStarted' }],
+    ['outside_namespace', { by: 'eve', does: 'delete secrets shop/x' }, { WATCH_NAMESPACE: 'pay' }],
+    ['dry_run', { by: 'eve', does: 'delete secrets shop/x', query: 'dryRun=All' }],
+    ['own_write', { by: 'zen-system/gc', does: 'delete zen.kube-zen.io:observations shop/x' }],
+    ['failed', { by: 'eve', does: 'delete secrets shop/x', code: 409 }],
+    ['open_to_all', { by: 'system:anonymous', does: 'GET /healthz' }],
+    ['everyday_object', { by: 'eve', does: 'delete leases shop/x' }],
+    ['everyday_deed', { by: keda, does: 'patch services/status shop/x' }],
+    ['everyday_deed', { by: 'kube-system/replicaset-controller', does: 'patch pods shop/x' }],
+    ['knative', { by: 'knative-serving/controller', does: 'patch apps:deployments zen-system/gc' }],
+    ['denied', { by: 'system:kube-scheduler', does: 'list pods shop/', ...denied }],
+    ['no_object', { by: 'eve', does: 'GET /logs' }],
+    ['no_rule', { by: 'eve', does: 'list pods shop/' }],
+  ])('is %s', (reason, sample, environment) => {
+    expect(skippedOf(sample, environment)).toEqual({ [reason]: 1 });
   });
 });
 
@@ -472,6 +492,17 @@ describe('the details of a request', () => {
       Object.fromEntries(Object.entries(found).filter(([key, value]) => key !== 'apiVersion' && value !== undefined));
     expect(shown).toEqual(resource);
     expect(finding?.repeat?.isOngoing).toBe(isOngoing);
+  });
+
+  it('are of one object, also where somebody acts in the name of another', () => {
+    const body = { spec: { type: 'NodePort' } };
+    expect(findingOf({ by: 'eve', as: 'bob', does: 'create services shop/x', body })?.repeat?.isOngoing).toBe(true);
+  });
+
+  it('are told of a binding that nobody made', () => {
+    const body = { roleRef: { name: 'view' }, subjects: [{ kind: 'User', name: 'eve' }] };
+    const event = eventOf({ by: 'x', does: 'create rbac.authorization.k8s.io:rolebindings shop/x', body });
+    expect(findingsOf({ ...event, user: {} })).toMatchObject([{ rule: 'rbac-change', severity: 'MEDIUM' }]);
   });
 
   it('say of what was done again which object each was about', () => {

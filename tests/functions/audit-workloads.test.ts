@@ -476,6 +476,13 @@ describe('what is changed by hand', () => {
     ['containers', [{ op: 'add', path: '/spec/template/spec/initContainers', value: [{ name: 'x' }] }]],
     ['replicas 0', [{ op: 'replace', path: '/spec/replicas', value: 0 }]],
     [nobody, [{ op: 'test', path: '/spec/template/spec/containers/0/image', value: 'x' }]],
+    [
+      'image',
+      [
+        { op: 'add', path: '/spec', value: { template: { spec: { containers: [{ image: 'x' }] } } } },
+        { op: 'add', path: '/spec/template/metadata', value: {} },
+      ],
+    ],
     [nobody, [{ op: 'add', path: '/metadata/annotations/spec~1x', value: 'x' }]],
     [nobody, [{ op: 'add', path: '/__proto__/spec', value: {} }]],
     [nobody, [7, { op: 'add', path: 7, value: {} }, { op: 'remove' }]],

@@ -55,6 +55,8 @@ interface Outcome {
   readonly room: Room;
   readonly killed: number;
   readonly survivors: readonly Mutant[];
+  /** The files that were changed in every way. */
+  readonly whole: ReadonlySet<string>;
   readonly seconds: number;
 }
 
@@ -80,7 +82,8 @@ async function tryRoom(room: Room, mutate: readonly string[]): Promise<Outcome> 
   );
   const survivors = mutants.filter(({ status }) => status === 'Survived' || status === 'NoCoverage');
   const seconds = Math.round((performance.now() - started) / 1000);
-  return { room, killed: mutants.length - survivors.length, survivors, seconds };
+  const whole = new Set(values.changed ? [] : mutants.map(({ fileName }) => relative(root, fileName)));
+  return { room, killed: mutants.length - survivors.length, survivors, whole, seconds };
 }
 
 function shareOf({ killed, survivors }: Outcome): number {
@@ -98,12 +101,22 @@ function originalOf({ fileName, location: { start, end } }: Mutant): string {
     .join('\n');
 }
 
+function keyOf(mutant: Mutant): string {
+  return survivorKey(relative(root, mutant.fileName), originalOf(mutant), mutant.replacement);
+}
+
 function printSurvivor(mutant: Mutant): boolean {
   const file = relative(root, mutant.fileName);
-  const key = survivorKey(file, originalOf(mutant), mutant.replacement);
+  const key = keyOf(mutant);
   const isListed = listed.has(key);
   console.log(`  ${isListed ? 'listed  ' : 'survived'} ${file}:${mutant.location.start.line} ${key}`);
   return isListed;
+}
+
+/** What is listed for files that were tried, and did not survive: it was killed, or its line is gone. */
+function obsoleteIn({ survivors, whole }: Outcome): string[] {
+  const keys = new Set(survivors.map(keyOf));
+  return [...listed].filter((key) => whole.has(key.slice(0, key.indexOf(': '))) && !keys.has(key));
 }
 
 const outcomes: Outcome[] = [];
@@ -119,6 +132,8 @@ for (const outcome of outcomes) {
   if (room.least === undefined) continue;
   if (share < room.least) console.log(`  fewer than ${room.least} % are killed`);
   if (unlisted.length > 0) console.log(`  ${unlisted.length} of them are not listed in tests/README.md`);
-  if (share < room.least || unlisted.length > 0) process.exitCode = 1;
+  const obsolete = obsoleteIn(outcome);
+  for (const key of obsolete) console.log(`  obsolete in tests/README.md: ${key}`);
+  if (share < room.least || unlisted.length > 0 || obsolete.length > 0) process.exitCode = 1;
 }
 if (outcomes.length === 0) console.log('nothing to try: no source was changed');
