@@ -130,11 +130,12 @@ export function shippedIn(
   // A list is a batch if its first member may be an event; anything else is no batch of ours.
   if (Array.isArray(body) && isRecord(body[0])) return each(path, body, deeper);
   if (!isRecord(body)) return [{ path, event: body }];
+  const prefix = path === 'body' ? '' : `${path}.`;
   if (body.kind === 'EventList' && Array.isArray(body.items)) {
-    return body.items.map((event, index) => ({ path: `${path === 'body' ? '' : `${path}.`}items[${index}]`, event }));
+    return body.items.map((event, index) => ({ path: `${prefix}items[${index}]`, event }));
   }
   if (Array.isArray(body.records)) {
-    return body.records.flatMap((record, index) => recordIn(record, `records[${index}]`, deeper));
+    return body.records.flatMap((record, index) => recordIn(record, `${prefix}records[${index}]`, deeper));
   }
   if (Array.isArray(body.logEvents)) return fromCloudWatch(body, path, deeper);
   return fromAzure(body, path, deeper) ?? fromGoogle(body, path, deeper) ?? [{ path, event: body }];

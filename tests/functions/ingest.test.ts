@@ -647,8 +647,8 @@ describe('a pass', () => {
     const world = createWorld(aMapping('m'), anIngester('i'), aMapping('off', { enabled: false, sourceName: 'off' }));
     await world.pass();
     const conditions = (of: string): unknown => world.all.find(({ metadata }) => metadata.name === of);
-    for (const of of ['m', 'i']) {
-      expect(conditions(of)).toMatchObject({
+    for (const name of ['m', 'i']) {
+      expect(conditions(name)).toMatchObject({
         status: {
           conditions: [
             { type: 'Accepted', status: 'True', reason: 'Valid', message: '', observedGeneration: 1 },
