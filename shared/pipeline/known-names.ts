@@ -1,10 +1,11 @@
 import type { KnownNames } from '../function/context.ts';
 
 /**
- * How long a name is trusted to be in the store, in milliseconds: who is told that an alert is stored must find it there,
- * though a person may delete it at any time. So it only saves calls where one alert comes many times a second.
+ * How long a name is trusted to be in the store, in milliseconds, though a person may delete it at any time. A little more
+ * than a heartbeat of repeats, which looks as well: so what goes on is looked at once a minute, and an alert that comes
+ * after a deletion is taken for a repeat for so long at most.
  */
-const recentMilliseconds = 1000;
+const recentMilliseconds = 90_000;
 
 export interface KnownNamesOptions {
   readonly size: number;

@@ -19,6 +19,8 @@ const lastRounds = 3;
 
 export interface RepeatsOptions {
   readonly store: Pick<Store, 'addSeries'>;
+  /** Called with an Observation that turned out to be there. */
+  readonly onThere: (name: string, namespace: string) => void;
   /** Called with the name of an Observation that turned out to be gone. */
   readonly onGone: (name: string) => void;
   /** Milliseconds since 1970. */
@@ -33,13 +35,14 @@ export interface Repeats extends RepeatCounter {
 }
 
 /** Writes what is to be added. Resolves to `false` if another attempt may succeed. */
-async function isSettled(pending: Pending, { store, onGone }: RepeatsOptions, signal: AbortSignal): Promise<boolean> {
+async function isSettled(pending: Pending, { store, onThere, onGone }: RepeatsOptions, signal: AbortSignal): Promise<boolean> {
   if (signal.aborted) return false;
   const { namespace, name, lastObserved, ...rest } = pending;
   const addition = { ...rest, lastObservedTime: new Date(lastObserved).toISOString() };
   try {
     const outcome = await store.addSeries({ namespace, name }, addition, signal);
     if (outcome === 'gone') onGone(name);
+    else onThere(name, namespace);
     return outcome !== 'changed';
   } catch (error) {
     return !(error instanceof Refusal) || error.status !== 503;

@@ -64,9 +64,9 @@ describe('createKnownNames', () => {
   it('says of a name whether it was there a moment ago, however often it is asked', () => {
     const { known, clock } = createWorld(2);
     known.add('a', 'shop');
-    clock.now = 999;
+    clock.now = 89_999;
     expect(known.find('a')).toEqual({ namespace: 'shop', isRecent: true });
-    clock.now = 1000;
+    clock.now = 90_000;
     expect([known.find('a'), known.find('a')].map((found) => found?.isRecent)).toEqual([false, false]);
     known.add('a', 'shop');
     expect(known.find('a')?.isRecent).toBe(true);

@@ -35,7 +35,7 @@ function createWorld(
     wrap: (store) => counting(store as EmbeddedStore),
   });
   const { known, store } = test.context;
-  const repeats = createRepeats({ store, onGone: known.delete, ...clock });
+  const repeats = createRepeats({ store, onThere: known.add, onGone: known.delete, ...clock });
   const context = { ...test.context, repeats };
   let sent = 0;
   return {
@@ -110,10 +110,10 @@ describe('repeats of an event', () => {
     const [stored] = await Array.fromAsync(world.store.names({}, signal));
     for (let passed = 0; passed < minutes; passed += 1) {
       // Most of them without the rest of the pipeline, which has done its work once it has seen the name.
-      for (let sent = 200; sent < perMinute; sent += 1) {
+      for (let sent = 2000; sent < perMinute; sent += 1) {
         world.repeats.note(occurrence({ ...stored?.ref, event: `${passed} ${sent}` }));
       }
-      for (let sent = 0; sent < (passed === 0 ? 199 : 200); sent += 1) await world.send();
+      for (let sent = 0; sent < (passed === 0 ? 1999 : 2000); sent += 1) await world.send();
       await world.minute();
     }
     // The calls of `addSeries` to the API server are counted in tests/stores/kubernetes-store.test.ts: two or three.
@@ -177,7 +177,8 @@ describe('repeats of an event', () => {
     const [first, second] = stores.map((store) => {
       const { time: _time, ...clock } = createPassingTime();
       const test = createTestContext(events, { context: { store } });
-      const repeats = createRepeats({ store, onGone: () => undefined, ...clock });
+      const repeats = createRepeats({ store, onGone: () => undefined,
+    onThere: () => undefined, ...clock });
       return { minute: clock.minute, context: { ...test.context, repeats }, store };
     });
     if (!first || !second) throw new Error('two are needed');
@@ -311,7 +312,8 @@ function createCounter(addSeries?: Store['addSeries']) {
       return outcome;
     },
   };
-  return { ...clock, added, repeats: createRepeats({ store, onGone: () => undefined, ...clock }) };
+  return { ...clock, added, repeats: createRepeats({ store, onGone: () => undefined,
+    onThere: () => undefined, ...clock }) };
 }
 
 describe('createRepeats', () => {
