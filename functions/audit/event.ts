@@ -103,6 +103,7 @@ function factsIn({
 }: Fields): Facts {
   if (facts) return facts;
   return factsOf({
+    group: ref?.apiGroup ?? '',
     resource: ref?.resource ?? '',
     subresource: ref?.subresource ?? undefined,
     requestURI: requestURI ?? '',

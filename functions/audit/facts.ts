@@ -4,6 +4,7 @@ import { objectOfPatch } from './json-patch.ts';
 import { localVolumeOf, podFactsOf } from './pod-facts.ts';
 import { rbacFacts, rbacFactsOf } from './rbac-facts.ts';
 import { at, isRecord, recordsIn, textAt, textsIn } from './values.ts';
+import { foreignWorkloads, workloads } from './workload-kinds.ts';
 
 const texts = z.array(z.string());
 
@@ -53,6 +54,7 @@ export type Facts = z.infer<typeof factsSchema>;
 
 /** An event, as far as facts are derived from it. */
 export interface Bodies {
+  readonly group: string;
   readonly resource: string;
   readonly subresource: string | undefined;
   readonly requestURI: string;
@@ -195,11 +197,9 @@ function objectOf(requestObject: unknown): unknown {
   return Array.isArray(requestObject) ? objectOfPatch(requestObject) : requestObject;
 }
 
-/** Kinds whose containers aren't those of a Pod that a cluster runs, and Secrets, which are never looked into. */
-function hasPods(resource: string): boolean {
-  return (
-    !byResource.has(resource) && !rbacResources.has(resource) && resource !== 'secrets' && resource !== 'configmaps'
-  );
+/** Whether a kind runs Pods: of no other are containers looked for. */
+function hasPods({ resource, group }: Bodies): boolean {
+  return workloads.has(resource) || foreignWorkloads.get(resource) === group;
 }
 
 function ownerOf(object: unknown): string | undefined {
@@ -233,7 +233,7 @@ export function factsOf(bodies: Bodies): Facts {
     isHelm: resource === 'secrets' && query.get('labelSelector') === 'owner=helm',
     ...(isSession && sessionFactsOf(query, object)),
     ...(!isSession && query.has('container') && { container: query.get('container') ?? undefined }),
-    ...(isWrite && hasPods(resource) && subresource !== 'exec' && podFactsOf(object)),
+    ...(isWrite && hasPods(bodies) && subresource !== 'exec' && podFactsOf(object)),
     ...(isWrite && rbacResources.has(resource) && { rbac: rbacFactsOf(object, responseObject) }),
     ...(isWrite && byResource.get(resource)?.(object, bodies)),
     isOnlyCaBundle: verb === 'patch' && isOnlyCaBundle(object),

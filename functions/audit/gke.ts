@@ -83,11 +83,6 @@ function statusOf(payload: Readonly<Record<string, unknown>>): number {
   return statuses.get(typeof code === 'number' ? code : 0) ?? 500;
 }
 
-/** The groups that Google doesn't log, as far as the name tells them. */
-function groupsOf(username: string | undefined): string[] {
-  return username === 'system:anonymous' ? ['system:unauthenticated'] : [];
-}
-
 function stagesOf(entry: Readonly<Record<string, unknown>>): string {
   const isFirstOnly = at(entry, 'operation', 'first') === true && at(entry, 'operation', 'last') !== true;
   return isFirstOnly ? 'ResponseStarted' : 'ResponseComplete';
@@ -109,7 +104,6 @@ export function gkeEventOf(
   const { verb, parts } = methodOf(methodName);
   const path = pathIn(resourceName, methodName);
   const place = path !== undefined ? {} : resourceName === '' ? placeOfMethod(parts) : placeOf(resourceName);
-  const username = usernameOf(payload);
   const hasObject = place.resource !== undefined;
   const time = textAt(entry, 'timestamp') ?? textAt(entry, 'receiveTimestamp');
   return {
@@ -118,7 +112,7 @@ export function gkeEventOf(
     stage: stagesOf(entry),
     requestURI: `/${(path ?? resourceName).replace(/^\//, '')}`,
     verb,
-    user: { username, groups: groupsOf(username) },
+    user: { username: usernameOf(payload) },
     sourceIPs: [textAt(payload, 'requestMetadata', 'callerIp')].filter((ip) => ip !== undefined),
     userAgent: textAt(payload, 'requestMetadata', 'callerSuppliedUserAgent'),
     objectRef: hasObject ? { ...place, subresource: subresourceIn(place, parts) } : undefined,

@@ -55,7 +55,7 @@ const noisyConfigs: ReadonlySet<string> = new Set([
 /** What goes on all the time, whoever does it. */
 function isEverydayObject(deed: Deed): boolean {
   const { resource, name, group } = deed;
-  if (resource === 'leases' && (group === 'coordination.k8s.io' || group === '')) return true;
+  if (resource === 'leases' && group === 'coordination.k8s.io') return true;
   if (resource === 'configmaps' && name !== undefined && noisyConfigs.has(name)) return true;
   // Who takes reports away is told; who writes them is not.
   return isReport(deed) && (deed.verb === 'create' || !deed.isWrite);

@@ -12,7 +12,7 @@ export interface PodFacts {
 }
 
 /** Directories of a node that give away the node, or what else runs on it. */
-const sensitive = [
+export const sensitive: readonly string[] = [
   '/etc',
   '/root',
   '/proc',
@@ -34,7 +34,7 @@ const sensitive = [
   '/run/cri-dockerd.sock',
 ];
 
-const powerfulCapabilities: ReadonlySet<string> = new Set([
+export const powerfulCapabilities: ReadonlySet<string> = new Set([
   'SYS_ADMIN',
   'SYS_PTRACE',
   'SYS_MODULE',

@@ -132,7 +132,8 @@ export const rbacChange: Detection = {
   name: 'rbac-change',
   matches: 'any write in rbac.authorization.k8s.io',
   severity:
-    'MEDIUM; HIGH for `*` in verbs or resources of a ClusterRole or of a Role in kube-*, Secrets of all, nodes/proxy, pods/exec, pods/ephemeralcontainers, serviceaccounts/token, CSR approval, webhook configurations, escalate, bind, impersonate, a grant to the actor itself, a ClusterRoleBinding to `admin`, `edit` or `system:*`, a change of a `system:*` role, a RoleBinding to cluster-admin; CRITICAL for a ClusterRoleBinding to cluster-admin and any cluster-wide grant to everybody; of a deployer one step lower',
+    `MEDIUM; HIGH for \`*\` in verbs or resources of a ClusterRole or of a Role in kube-*, Secrets of all, ${[...dangerousResources].map((name) => `\`${name}\``).join(', ')}, writes of ${[...webhookResources].join(', ')}, ${[...dangerousVerbs].join(', ')}, ` +
+    'a grant to the actor itself, a ClusterRoleBinding to `admin`, `edit` or `system:*`, a change of a `system:*` role, a RoleBinding to cluster-admin; CRITICAL for a ClusterRoleBinding to cluster-admin and any cluster-wide grant to everybody; of a deployer one step lower',
   technique: 'T1098.006 Account Manipulation: Additional Container Cluster Roles',
   bodies: 'roleRef, subjects and rules of the result',
   exempt: [],

@@ -1,25 +1,9 @@
 import { type Deed, didTo, few, isChange, isGuarded, objectOf } from './deed.ts';
 import { changes, type Detection, ofStrangers, type Verdict } from './detection.ts';
+import { powerfulCapabilities, sensitive } from './pod-facts.ts';
 import { templateControllers } from './presets.ts';
 import { recordsIn, textAt } from './values.ts';
-
-const workloads: ReadonlyMap<string, string> = new Map([
-  ['pods', ''],
-  ['replicationcontrollers', ''],
-  ['podtemplates', ''],
-  ['deployments', 'apps'],
-  ['daemonsets', 'apps'],
-  ['statefulsets', 'apps'],
-  ['replicasets', 'apps'],
-  ['jobs', 'batch'],
-  ['cronjobs', 'batch'],
-]);
-
-/** Kinds of others that run Pods of a template. */
-const foreignWorkloads: ReadonlyMap<string, string> = new Map([
-  ['rollouts', 'argoproj.io'],
-  ['services', 'serving.knative.dev'],
-]);
+import { foreignWorkloads, workloads } from './workload-kinds.ts';
 
 function isWorkload({ resource, group }: Deed): boolean {
   return workloads.get(resource) === group || foreignWorkloads.get(resource) === group;
@@ -42,7 +26,12 @@ const workloadLogs: Detection['logs'] = [
     resources: ['deployments', 'daemonsets', 'statefulsets', 'replicasets'],
   },
   { level: 'Request', verbs: changes, group: 'batch', resources: ['jobs', 'cronjobs'] },
-  { level: 'Request', verbs: changes, group: 'argoproj.io', resources: ['rollouts'] },
+  ...[...foreignWorkloads].map(([resource, group]) => ({
+    level: 'Request' as const,
+    verbs: changes,
+    group,
+    resources: [resource],
+  })),
 ];
 
 const isDebugging = ({ resource, subresource, verb }: Deed): boolean =>
@@ -93,7 +82,9 @@ function isHostVolume({ resource, verb }: Deed): boolean {
 export const privilegedPod: Detection = {
   name: 'privileged-pod-creation',
   matches:
-    "a Pod, or a workload's template, with rights on its node, created or changed by anyone but the controllers that make Pods of templates: privileged, hostPID, hostIPC, hostNetwork; a hostPath or local volume that is, contains or lies in a runtime's socket or storage, /etc, /root, /proc, /dev, /var/lib/kubelet, /var/log, /opt/cni; SYS_ADMIN, SYS_PTRACE, SYS_MODULE, SYS_RAWIO, NET_ADMIN, DAC_READ_SEARCH, BPF, ALL; Windows' hostProcess",
+    "a Pod, or a workload's template, with rights on its node, created or changed by anyone but the controllers that make Pods of templates: privileged, hostPID, hostIPC, hostNetwork; " +
+    `a hostPath or local volume that is, contains or lies in ${sensitive.join(', ')}; ` +
+    `${[...powerfulCapabilities].join(', ')}; Windows' hostProcess`,
   severity:
     "HIGH; privileged or the host's root CRITICAL; a body that was cut MEDIUM; a Pod whose body isn't logged, and no other row, LOW",
   technique: 'T1611 Escape to Host',

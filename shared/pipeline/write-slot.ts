@@ -45,6 +45,8 @@ export interface SlotContents {
   readonly isHeld: boolean;
   /** For each wanted finding that the store refuses as invalid: the report that has it. */
   readonly reportOf: (name: string) => Report | undefined;
+  /** Whether something is stored under a name that is not in `stored`: of another slot. */
+  readonly isTaken?: (name: string) => boolean;
 }
 
 export interface SlotOutcome {
@@ -117,7 +119,7 @@ async function change(
 
 /** What a slot writes with. */
 interface WriteOptions {
-  readonly writer: Pick<Writer, 'source' | 'reportedBy'> & { readonly slot: string };
+  readonly writer: Pick<Writer, 'source' | 'reportedBy' | 'isTaken' | 'onKeptOut'> & { readonly slot: string };
   readonly isHeld: boolean;
   readonly context: Context;
 }
@@ -325,12 +327,16 @@ function dueOf(
  * left to the caller.
  */
 export async function writeSlot(contents: SlotContents, context: Context): Promise<SlotOutcome> {
-  const { source, label, stored, isHeld } = contents;
+  const { source, label, stored, isHeld, isTaken } = contents;
+  let keptOut = 0;
+  const onKeptOut = (): void => {
+    keptOut += 1;
+  };
   const reportedBy = (name: string): string | undefined => {
     const report = contents.reportOf(name);
     return report && reportedByOf(report.object);
   };
-  const options = { writer: { source, slot: label, reportedBy }, isHeld, context };
+  const options = { writer: { source, slot: label, reportedBy, isTaken, onKeptOut }, isHeld, context };
   const shortfall: Shortfall = { invalid: [], refusals: [], displaced: [] };
   const toCreate = [...contents.wanted.values()].filter(({ name }) => !stored.has(name));
   await createAll(toCreate, options, shortfall);
@@ -350,11 +356,12 @@ export async function writeSlot(contents: SlotContents, context: Context): Promi
   });
   await createAll(gone, options, shortfall);
   changed += await writeAccepted(contents, context);
+  const hasWritten = toCreate.length + gone.length + changed > keptOut;
   const displaced = [...shortfall.displaced];
   await createAll(displaced, options, shortfall, context.settings.SYSTEM_NAMESPACE);
   context.event.tally.unchanged(Math.max(0, known - changed - displaced.length));
   return {
-    hasWritten: toCreate.length + gone.length + changed > 0,
+    hasWritten,
     unreported: unreportedOf({ ...contents, wanted }),
     displaced: new Set(displaced.map(({ name }) => name)),
     unwritten: shortfall,

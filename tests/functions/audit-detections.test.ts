@@ -1,10 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { detections } from '../../functions/audit/detections.ts';
-import audit from '../../functions/audit.ts';
 import { observationName } from '../../shared/finding/name.ts';
-import { triggersOf } from '../../shared/function/definitions.ts';
-import { parseSettings } from '../../shared/function/settings.ts';
-import { eventOf, findingOf, findingsOf, type Sample } from './audit-requests.ts';
+import { eventOf, findingOf, findingsOf, type Sample, splitOf } from './audit-requests.ts';
 import { outside, type Row, samples } from './audit-samples.ts';
 
 const cidrs = { AUDIT_CLUSTER_CIDRS: '10.0.0.0/8' };
@@ -67,13 +64,6 @@ const table = all.map(([[label, detection, severity, sample], environment]) => (
   title: `${sample.by}: ${sample.does} ${sample.query ?? ''}`.slice(0, 90),
 }));
 
-function split(event: unknown) {
-  const settings = Object.assign({}, parseSettings({}, audit.settings, []));
-  const webhook = triggersOf(audit, settings).find((trigger) => trigger.type === 'Webhook');
-  if (!webhook) throw new Error('no webhook');
-  return webhook.split(event);
-}
-
 describe('the detections', () => {
   it.each(table)('judge as $label of $detection: $title', ({ label, detection, severity, sample, environment }) => {
     const finding = findingOf(sample, environment);
@@ -115,9 +105,9 @@ describe('the detections', () => {
 
   it.each(table.filter(({ environment }) => environment !== cidrs))('are all that is forwarded: $title', (row) => {
     const event = eventOf(row.sample);
-    const { items, unwanted } = split(event);
+    const { items, unwanted } = splitOf(event);
     expect([items.length, unwanted]).toEqual(row.label === 'noise' ? [0, 1] : [1, 0]);
-    const listed = split({ kind: 'EventList', items: [event] });
+    const listed = splitOf({ kind: 'EventList', items: [event] });
     expect([listed.items.length, listed.unwanted]).toEqual([items.length, unwanted]);
     const sent: unknown[] = JSON.parse(JSON.stringify(items.map(({ data }) => data)));
     for (const data of sent) expect(findingsOf(data)).toEqual(findingsOf(event));

@@ -1,6 +1,8 @@
 import audit from '../../functions/audit.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
+import { triggersOf } from '../../shared/function/definitions.ts';
 import { type Environment, parseSettings } from '../../shared/function/settings.ts';
+import type { SplitBody } from '../../shared/function/triggers.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
 
 /** A request as a table of samples writes it: `verb group/resource/subresource namespace/name`, and who made it. */
@@ -89,8 +91,37 @@ export function findingsOf(event: unknown, environment: Environment = {}): reado
   return normalizeData(audit.source, event, '2026-03-01T10:00:00Z', settings).findings;
 }
 
+/** Why nothing is said of a request. */
+export function skippedOf(sample: Sample, environment: Environment = {}): Readonly<Record<string, number>> {
+  const settings = Object.assign({}, parseSettings(environment, audit.settings, []));
+  return normalizeData(audit.source, eventOf(sample), '2026-03-01T10:00:00Z', settings).skipped;
+}
+
 export function findingOf(sample: Sample, environment: Environment = {}): Finding | undefined {
   return findingsOf(eventOf(sample), environment)[0];
+}
+
+/** What the webhook passes on of a body. */
+export function splitOf(body: unknown, environment: Environment = {}): SplitBody {
+  const settings = Object.assign({}, parseSettings(environment, audit.settings, []));
+  const webhook = triggersOf(audit, settings).find((trigger) => trigger.type === 'Webhook');
+  if (!webhook) throw new Error('no webhook');
+  return webhook.split(body);
+}
+
+/**
+ * What is said of a request: `HIGH secret-read: eve listed Secrets in shop`; nothing if nobody needs to know. Throws if what
+ * the webhook passes on would say anything else.
+ */
+export function told(sample: Sample, environment: Environment = {}): string | undefined {
+  const event = eventOf(sample);
+  const lines = (findings: readonly Finding[]): string[] =>
+    findings.map(({ severity, rule, summary }) => `${severity} ${rule}: ${summary}`);
+  const [line] = lines(findingsOf(event, environment));
+  const sent: unknown[] = JSON.parse(JSON.stringify(splitOf(event, environment).items.map(({ data }) => data)));
+  const passed = sent.flatMap((data) => lines(findingsOf(data, environment)));
+  if (passed.length !== sent.length || passed[0] !== line) throw new Error(`"${line}", but passed on as "${passed}"`);
+  return line;
 }
 
 const container = (extra: Readonly<Record<string, unknown>> = {}) => ({ name: 'web', image: 'web:1', ...extra });

@@ -1,18 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import audit from '../../functions/audit.ts';
-import { triggersOf } from '../../shared/function/definitions.ts';
-import { parseSettings } from '../../shared/function/settings.ts';
-import { eventOf, findingsOf, podOf } from './audit-requests.ts';
+import { eventOf, findingsOf, podOf, splitOf } from './audit-requests.ts';
 import { plantedCount, plantedRequests } from './planted-requests.ts';
-
-const settings = Object.assign({}, parseSettings({}, audit.settings, []));
-
-function split(body: unknown) {
-  const webhook = triggersOf(audit, settings).find((trigger) => trigger.type === 'Webhook');
-  if (!webhook) throw new Error('no webhook');
-  return webhook.split(body);
-}
 
 const told = eventOf({ by: 'eve', does: 'delete secrets shop/db' });
 const untold = eventOf({ by: 'eve', does: 'get pods shop/web' });
@@ -31,6 +20,9 @@ const firehose = (...data: readonly string[]) => ({
   timestamp: 1_578_090_901_599,
   records: data.map((one) => ({ data: one })),
 });
+
+/** A batch of batches. */
+const nested = (depth: number): unknown => (depth === 0 ? told : firehose(base64(nested(depth - 1))));
 
 /** A row of the table AKSAudit. */
 const row = (more: Readonly<Record<string, unknown>> = {}) => ({
@@ -76,6 +68,8 @@ describe('what a managed cluster ships', () => {
     ['AKS, of the log without reads', azure({ log: text }, 'kube-audit-admin')],
     ['AKS, with properties as text', azure(JSON.stringify({ log: text }))],
     ['AKS, with a log that is no text', azure({ log: told })],
+    ['AKS, in capitals', { Category: 'kube-audit', Properties: { log: text } }],
+    ['AKS, as Log Analytics has it', { Category: 'kube-audit', log_s: text }],
     ['AKS, as Event Hubs has it', { records: [azure({ log: text })] }],
     ['AKS, of a table', { records: [row()] }],
     [
@@ -86,29 +80,34 @@ describe('what a managed cluster ships', () => {
     ['Pub/Sub, of a log entry', { message: { data: base64(deletion), messageId: '1' }, subscription: 's' }],
     ['Pub/Sub, unwrapped', deletion],
   ])('is read: %s', (_case, body) => {
-    const { items, refused } = split(body);
+    const { items, refused } = splitOf(body);
     expect(refused).toEqual([]);
     const findings = items.flatMap(({ data }) => findingsOf(JSON.parse(JSON.stringify(data))));
     expect(findings.map(({ rule, summary }) => `${rule}: ${summary.replace('@example.com', '')}`)).toEqual([
       'resource-deletion: eve deleted Secret shop/db',
     ]);
-    expect(items.map(({ id }) => id)).toEqual(split(body).items.map(({ id }) => id));
+    expect(items.map(({ id }) => id)).toEqual(splitOf(body).items.map(({ id }) => id));
   });
 
   it.each<[string, unknown, string]>([
     ['no base64 of gzip', firehose(Buffer.from([0x1f, 0x8b, 0]).toString('base64')), 'records[0].data'],
     ['no JSON', firehose(base64('{')), 'records[0].data'],
+    ['a line that is no JSON', firehose(base64(`${text}\n\n{\n`)), 'records[0].data:2'],
+    ['an item of a list', firehose(base64({ kind: 'EventList', items: [told, 7] })), 'records[0].data.items[1]'],
+    ['a list of lists of lists', nested(7), `${'records[0].data.'.repeat(6)}records[0].data`],
     ['a message that is no JSON', firehose(zipped(cloudWatch([text, '{']))), 'records[0].data.logEvents[1].message'],
     ['a message that is no text', firehose(zipped(cloudWatch([7]))), 'records[0].data.logEvents[0].message'],
     ['a log that is no JSON', { records: [azure({ log: '{' })] }, 'records[0].properties.log'],
     ['an event that is none', { records: [azure({ log: '{"kind":"Pod"}' })] }, 'records[0].properties.log.kind'],
   ])('is refused item by item: %s', (_case, body, path) => {
-    expect(split(body).refused.map((item) => item.path)).toEqual([path]);
+    expect(splitOf(body).refused.map((item) => item.path)).toEqual([path]);
   });
 
   it.each<[string, unknown]>([
     ['a test of CloudWatch', firehose(zipped(cloudWatch(['x'], { messageType: 'CONTROL_MESSAGE' })))],
     ['another stream of the log group', firehose(zipped(cloudWatch(['x'], { logStream: 'authenticator-0f' })))],
+    ['another category, in capitals', { Category: 'guard', Properties: { log: 'x' } }],
+    ['another stream, as of messages', { ...cloudWatch(['x']), logStream: 'kube-scheduler' }],
     ['another category', azure({ log: 'I0301 10:00:00' }, 'kube-controller-manager')],
     ['another log of Azure', { category: 'Administrative', operationName: 'Microsoft.Compute/virtualMachines/write' }],
     [
@@ -116,29 +115,29 @@ describe('what a managed cluster ships', () => {
       entry({ serviceName: 'container.googleapis.com', methodName: 'google.container.v1.ClusterManager.GetCluster' }),
     ],
   ])('is left out: %s', (_case, body) => {
-    expect(split(body)).toMatchObject({ items: [], refused: [], unwanted: 1, reasons: { other_log: 1 } });
+    expect(splitOf(body)).toMatchObject({ items: [], refused: [], unwanted: 1, reasons: { other_log: 1 } });
   });
 
   it('is bounded when it is decompressed', () => {
     const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024)).toString('base64');
-    expect(split(firehose(bomb)).refused).toEqual([
+    expect(splitOf(firehose(bomb)).refused).toEqual([
       { path: 'records[0].data', message: 'is not base64 of gzip, or too long' },
     ]);
   });
 
   it('is answered as Firehose demands, and nobody else is', () => {
-    expect(split(firehose()).answer).toEqual({
+    expect(splitOf(firehose()).answer).toEqual({
       requestId: 'ed4acda5-034f-9f42-bba1-f29aea6d7d8f',
       timestamp: 1_578_090_901_599,
     });
-    expect(split({ records: [azure({ log: text })] }).answer).toBeUndefined();
-    expect(split(told).answer).toBeUndefined();
+    expect(splitOf({ records: [azure({ log: text })] }).answer).toBeUndefined();
+    expect(splitOf(told).answer).toBeUndefined();
   });
 });
 
 describe('a log entry of GKE', () => {
   const about = (methodName: string, resourceName: string, more: Readonly<Record<string, unknown>> = {}) =>
-    split(entry({ methodName, resourceName, ...more })).items.flatMap(({ data }) => findingsOf(data))[0];
+    splitOf(entry({ methodName, resourceName, ...more })).items.flatMap(({ data }) => findingsOf(data))[0];
 
   it.each<[string, string, Readonly<Record<string, unknown>>, string | undefined]>([
     ['io.k8s.core.v1.pods.exec.create', 'core/v1/namespaces/shop/pods/web/exec', {}, 'MEDIUM pod-exec'],
@@ -218,10 +217,131 @@ describe('a log entry of GKE', () => {
   });
 });
 
+describe('what a log entry of GKE says besides', () => {
+  const eventsOf = (more: Readonly<Record<string, unknown>>, outer: Readonly<Record<string, unknown>> = {}) => {
+    const payload = {
+      methodName: 'io.k8s.core.v1.secrets.delete',
+      resourceName: 'core/v1/namespaces/shop/secrets/db',
+      ...more,
+    };
+    return splitOf(entry(payload, outer)).items.map(({ data }) => Object.assign({}, data));
+  };
+  const object = { resource: 'secrets', namespace: 'shop', name: 'db' };
+
+  it.each<[string, readonly unknown[], object]>([
+    ['by whom', eventsOf({ authenticationInfo: { authoritySelector: 'eve' } }), { user: { username: 'eve' } }],
+    ['by nobody', eventsOf({ authenticationInfo: {} }), { user: { username: undefined } }],
+    ['from where', eventsOf({}), { sourceIPs: ['203.0.113.7'], userAgent: 'kubectl/v1.36' }],
+    ['from nowhere', eventsOf({ requestMetadata: {} }), { sourceIPs: [], userAgent: undefined }],
+    [
+      'when',
+      eventsOf({}),
+      { requestReceivedTimestamp: '2026-03-01T10:00:00.000001Z', stageTimestamp: '2026-03-01T10:00:00.000001Z' },
+    ],
+    [
+      'when it came',
+      eventsOf({}, { timestamp: undefined, receiveTimestamp: '2026-03-02T00:00:00Z' }),
+      { stageTimestamp: '2026-03-02T00:00:00Z' },
+    ],
+    ['its number', eventsOf({}), { auditID: '0f0f0f0f-1111-4222-8333-444444444444' }],
+    [
+      'the number of its operation',
+      eventsOf({}, { operation: { id: 'op-1' } }),
+      { auditID: 'op-1', stage: 'ResponseComplete' },
+    ],
+    ['that it has ended', eventsOf({}, { operation: { first: true, last: true } }), { stage: 'ResponseComplete' }],
+    ['its path', eventsOf({}), { requestURI: '/core/v1/namespaces/shop/secrets/db', verb: 'delete' }],
+    ['its object', eventsOf({}), { objectRef: { ...object, apiGroup: '', apiVersion: 'v1' } }],
+    [
+      'its object, as it was authorized',
+      eventsOf({ resourceName: undefined, authorizationInfo: [{ resource: 'core/v1/namespaces/shop/secrets/db' }] }),
+      { objectRef: object },
+    ],
+    [
+      'its method, of the service alone',
+      eventsOf({ methodName: 'core.v1.secrets.delete' }),
+      { verb: 'delete', objectRef: object },
+    ],
+    [
+      'its answer',
+      eventsOf({ status: { code: 3, message: 'admission webhook "x" denied the request' } }),
+      { responseStatus: { code: 422 } },
+    ],
+    ['another answer', eventsOf({ status: { code: 7 } }), { responseStatus: { code: 403 } }],
+    [
+      'its reason',
+      eventsOf({}, { labels: { 'authorization.k8s.io/reason': 'r' } }),
+      { annotations: { 'authorization.k8s.io/reason': 'r' } },
+    ],
+  ])('is %s', (_what, events, expected) => {
+    expect(events).toMatchObject([expected]);
+  });
+
+  it.each([5, 6, 9, 10, 13, 2])('is that it failed, with code %i', (code) => {
+    expect(eventsOf({ status: { code } })).toEqual([]);
+  });
+
+  it('is that it has only begun', () => {
+    expect(eventsOf({}, { operation: { first: true } })).toEqual([]);
+  });
+});
+
+describe('what the webhook leaves out', () => {
+  it.each<[string, object]>([
+    ['a read', untold],
+    ['an Event of a node', eventOf({ by: 'system:node:n', does: 'create events shop/x' })],
+    ['an Event of a controller', eventOf({ by: 'system:kube-scheduler', does: 'patch events.k8s.io:events shop/x' })],
+    ['a lease of an account', eventOf({ by: 'shop/x', does: 'update coordination.k8s.io:leases shop/x' })],
+    ['what the API server does', eventOf({ by: 'system:apiserver', does: 'update leases shop/x' })],
+  ])('is %s, with the reason', (_what, event) => {
+    expect(splitOf(event)).toMatchObject({ items: [], refused: [], unwanted: 1, reasons: { no_rule: 1 } });
+    const { unwanted, reasons, refused } = splitOf({
+      kind: 'EventList',
+      items: [event, told, event, 7, { kind: 'Pod' }],
+    });
+    expect([unwanted, reasons, refused.map(({ path }) => path)]).toEqual([
+      2,
+      { no_rule: 2 },
+      ['items[3]', 'items[4].kind'],
+    ]);
+  });
+
+  it.each<[string, object]>([
+    ['an empty auditID', { ...untold, auditID: '' }],
+    ['an auditID that is none', { ...untold, auditID: 7 }],
+    ['a list that is none', { kind: 'EventList', items: {} }],
+    ['a list without items', { kind: 'EventList' }],
+  ])('is not %s: that is refused', (_what, body) => {
+    expect(() => splitOf(body)).toThrow();
+  });
+
+  it('has an ID of its own, also where the log has none', () => {
+    const ids = [{}, { verb: 'patch' }, { requestReceivedTimestamp: '2026-03-01T11:00:00Z' }].map(
+      (more) => splitOf({ ...told, auditID: undefined, ...more }).items[0]?.id,
+    );
+    expect(new Set(ids).size).toBe(3);
+    expect(ids).not.toContain(undefined);
+  });
+
+  it('has an ID for each stage of what is passed on, of bounded length', () => {
+    const id = (more: object) => splitOf({ ...told, ...more }).items[0]?.id;
+    const known = '0F0F0F0F-1111-4222-8333-444444444444';
+    expect(id({ auditID: known })).toBe(`${known}/ResponseComplete`);
+    for (const auditID of [
+      `x${known}`,
+      `${known}x`,
+      known.replace('0F', '0G'),
+      known.replace('-4222', ''),
+      'x'.repeat(2000),
+    ])
+      expect(id({ auditID })).toMatch(/^[0-9a-f]{32,64}\/ResponseComplete$/);
+  });
+});
+
 describe('100 planted secrets', () => {
   it('stay where they are', () => {
     const events = plantedRequests();
-    const { items } = split({ kind: 'EventList', items: events });
+    const { items } = splitOf({ kind: 'EventList', items: events });
     expect(new Set(JSON.stringify(events).match(/PLANTED-SECRET-\d+/g)).size).toBe(plantedCount);
     expect(items).toHaveLength(events.length);
     expect(JSON.stringify(items)).not.toContain('PLANTED-SECRET');

@@ -124,11 +124,14 @@ function versioned({ metadata, ...rest }: KubernetesObject, version: number): Ku
   return { ...rest, metadata: { ...metadata, uid: 'one', resourceVersion: String(version) } };
 }
 
-describe.each([
-  ['fixtures', fixtures],
-  ['payloads of real tools', real],
-])('%s', (_kind, cases) => {
-  it.skipIf(cases.length === 0).each(cases)('$name, made anew, causes no write', async (given) => {
+/** Without a corpus there are no payloads of real tools, and a suite without a test fails. */
+const kinds = [
+  { kind: 'fixtures', cases: fixtures },
+  { kind: 'payloads of real tools', cases: real },
+].filter(({ cases }) => cases.length > 0);
+
+describe.each(kinds)('$kind', ({ cases }) => {
+  it.each(cases)('$name, made anew, causes no write', async (given) => {
     const { show, writes, calls, pass } = worldOf(given);
     const isReadable = await show(versioned(given.object, 1));
     calls.length = 0;

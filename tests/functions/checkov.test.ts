@@ -174,6 +174,213 @@ describe('a finding of Checkov', () => {
   });
 });
 
+describe('what Checkov found', () => {
+  const one = async (checkId: string, resource: string, more: object = {}) => {
+    const { findings } = await found(report(row(checkId, resource, more)));
+    return findings[0]?.finding;
+  };
+
+  it.each([
+    [
+      'CRITICAL',
+      ['CKV_SECRET_2', 'CKV2_SECRET_9', 'CKV_AWS_41', 'CKV_AWS_45', 'CKV_AWS_46', 'CKV_AZURE_45', 'CKV_BCW_1'],
+    ],
+    ['CRITICAL', ['CKV_LIN_1', 'CKV_OCI_1', 'CKV_OPENSTACK_1', 'CKV_PAN_1']],
+    ['HIGH', [1, 2, 3, 4, 16, 17, 18, 19, 27, 39, 49, 155, 156, 157, 158].map((number) => `CKV_K8S_${number}`)],
+    ['HIGH', ['CKV2_K8S_1', 'CKV2_K8S_5', 'CKV_AWS_1', 'CKV_AWS_62', 'CKV_AWS_63']],
+    ['LOW', [8, 9, 10, 11, 12, 13, 14, 15, 21, 40, 43].map((number) => `CKV_K8S_${number}`)],
+    ['LOW', [2, 4, 5, 6, 7, 9, 10, 11].map((number) => `CKV_DOCKER_${number}`)],
+    [
+      'LOW',
+      ['CKV_GHA_5', 'CKV_GHA_6', 'CKV_GITLABCI_2', 'CKV_GITLABCI_3', 'CKV_AZUREPIPELINES_1', 'CKV_AZUREPIPELINES_5'],
+    ],
+    ['LOW', ['CKV_BITBUCKETPIPELINES_1', 'CKV_CIRCLECIPIPELINES_1', 'CKV_CIRCLECIPIPELINES_8']],
+    ['MEDIUM', ['CKV_K8S_20', 'CKV_K8S_1111', 'CKV_DOCKER_3', 'CKV_GHA_7', 'CKV_AWS_47', 'CKV2_K8S_6', 'CKV2_K8S_11']],
+    [
+      'MEDIUM',
+      ['MY_CKV_SECRET_2', 'MY_CKV_K8S_8', 'MY_CKV_K8S_1', 'CKV_AWS_411', 'CKV_SECRET_', 'CKV_AZUREPIPELINES_3'],
+    ],
+  ])('is %s of these checks', async (severity, ids) => {
+    for (const id of ids) expect([id, (await one(id, 'x'))?.severity]).toEqual([id, severity]);
+  });
+
+  it.each<[string, object | undefined]>([
+    ['Deployment.shop.web', { kind: 'Deployment', namespace: 'shop', name: 'web' }],
+    ['Deployment.web', { kind: 'Deployment', name: 'web' }],
+    ['ConfigMap.shop.a.b', { kind: 'ConfigMap', namespace: 'shop', name: 'a.b' }],
+    ['ClusterRole.default.admin', { kind: 'ClusterRole', name: 'admin' }],
+    ['ClusterRole.shop.admin', { kind: 'ClusterRole', name: 'admin' }],
+    ['ClusterRoleBinding.shop.x', { kind: 'ClusterRoleBinding', name: 'x' }],
+    ['ClusterRole.system:x.admin', { kind: 'ClusterRole', name: 'system:x.admin' }],
+    ['ClusterRole.admin', { kind: 'ClusterRole', name: 'admin' }],
+    ['PriorityClass.a.b', { kind: 'PriorityClass', name: 'a.b' }],
+    ...[
+      'ClusterCleanupPolicy',
+      'ClusterExternalSecret',
+      'ClusterIssuer',
+      'ClusterPolicy',
+      'ClusterSecretStore',
+      'ConstraintTemplate',
+      'GatewayClass',
+      'SecurityContextConstraints',
+      'VolumeSnapshotClass',
+    ].map((kind): [string, object] => [`${kind}.a.b`, { kind, name: 'a.b' }]),
+    ['VPA.shop.x', undefined],
+    ['VPAutoscaler.shop.x', { kind: 'VPAutoscaler', namespace: 'shop', name: 'x' }],
+    ['aws_instance.db', undefined],
+    ['Deployment.Shop.web', undefined],
+    ['Deployment.shop.', undefined],
+    ['Deployment.-shop.web', undefined],
+    ['Deployment.shop.-web', undefined],
+    ['Deployment', undefined],
+  ])('is about the object that %s is', async (resource, expected) => {
+    const finding = await one('CKV_X', resource);
+    expect(
+      finding?.resource?.kind === 'ConfigMap' && finding.resource.name === 'scan' ? undefined : finding?.resource,
+    ).toEqual(expected);
+  });
+
+  it('is about no object where the file has the name, nor of a template of Pods', async () => {
+    for (const file_path of ['/Gemfile.lock', '/a/Gemfile.lock', '/Gemfile'])
+      expect((await one('CKV_X', 'Gemfile.lock', { file_path }))?.resource?.name).toBe('scan');
+    expect((await one('CKV2_X', 'Pod.shop.web.app'))?.resource?.name).toBe('scan');
+    expect((await one('CKV2_X', 'Pod.shop.web'))?.resource?.name).toBe('web');
+    expect((await one('CKV_X', 'Pod.shop.web.app'))?.resource?.name).toBe('web.app');
+    expect((await one('CKV2_X', 'Job.shop.web.app'))?.resource?.name).toBe('web.app');
+  });
+
+  it.each([
+    ['a.yaml', '/a.yaml'],
+    ['a.yaml', './a.yaml'],
+    ['a.yaml', '/.//a.yaml'],
+    ['a.yaml', '//a.yaml'],
+    ['a/b.yaml', '\\\\a\\b.yaml'.replaceAll('\\\\', '\\')],
+    ['a.yaml', '/tmp/tmpabc_1234/a.yaml'],
+    ['a.yaml', '/private/tmp/tmpabc_1234/a.yaml'],
+    ['a.yaml', '/var/folders/x/y/T/tmpabc_1234/a.yaml'],
+    ['tmp/tmpabc/a.yaml', '/tmp/tmpabc/a.yaml'],
+    ['x/tmp/tmpabc_1234/a.yaml', '/x/tmp/tmpabc_1234/a.yaml'],
+    [undefined, ''],
+    [undefined, null],
+  ])('is in the file %s of %s', async (file, file_path) => {
+    expect((await one('CKV_X', 'x', { file_path }))?.details.file).toBe(file);
+  });
+
+  it.each([
+    [['1-9'], [1, 9]],
+    [['2'], [2, 2]],
+    [['2'], [2]],
+    [['9'], [0, 9]],
+    [undefined, [0, 0]],
+    [undefined, []],
+    [undefined, null],
+  ])('is in the lines %j of %j', async (lines, file_line_range) => {
+    expect((await one('CKV_X', 'x', { file_line_range }))?.details.lines).toEqual(lines);
+  });
+
+  const flaw = { id: 'CVE-2099-1', package_name: 'qs', package_version: '1' };
+  it.each<[string, string | undefined, object]>([
+    ['CVE-2099-1 in qs 1 (deploy.yaml:1-9)', undefined, flaw],
+    [
+      'CVE-2099-1 in qs 1, fixed in 2 (deploy.yaml:1-9)',
+      'upgrade qs to 2',
+      { ...flaw, lowest_fixed_version: '2', fix_version: '3' },
+    ],
+    [
+      'CVE-2099-1 in qs 1, fixed in 3 (deploy.yaml:1-9)',
+      'upgrade qs to 3',
+      { ...flaw, lowest_fixed_version: 'unknown', fix_version: 'Fixed in 3' },
+    ],
+    ['CVE-2099-1 in qs (deploy.yaml:1-9)', undefined, { ...flaw, package_version: null, fix_version: 'none' }],
+    ['BC_1 in qs 1 (deploy.yaml:1-9)', undefined, { ...flaw, id: null }],
+    ['BC_1 licence MIT of qs 1 (deploy.yaml:1-9)', undefined, { ...flaw, id: null, license: 'MIT' }],
+    ['CVE-2099-1 in qs 1 (deploy.yaml:1-9)', undefined, { ...flaw, license: 'MIT' }],
+  ])('is told of a package as %s', async (summary, remediation, vulnerability_details) => {
+    const finding = await one('BC_1', 'package.json.qs', { vulnerability_details });
+    expect([finding?.summary, finding?.remediation]).toEqual([summary, remediation]);
+  });
+
+  it.each([
+    ['CVE-2099-1 in qs 1 (Dockerfile:1-9, image nginx)', '/Dockerfile (nginx:1.25 lines:1-2 (sha256:0f))'],
+    ['CVE-2099-1 in qs 1 (Dockerfile:1-9, image r:5000/a)', '/Dockerfile (r:5000/a@sha256:0f lines:1-2)'],
+    ['CVE-2099-1 in qs 1 (Dockerfile:1-9, image a)', '/Dockerfile (a:1)'],
+    ['CVE-2099-1 in qs 1 (lines 1-9, image a)', ' (a:1)'],
+  ])('is told of an image as %s', async (summary, file_path) => {
+    expect((await one('BC_1', 'x (y).qs', { file_path, vulnerability_details: flaw }))?.summary).toBe(summary);
+  });
+
+  it.each<[string, string, object]>([
+    ['CKV_X Check CKV_X: x (deploy.yaml:1-9)', 'x', {}],
+    ['CKV_X Check: x (deploy.yaml)', 'x', { check_name: 'Check. : ', file_line_range: null }],
+    ['CKV_X Check: x (line 2)', 'x', { check_name: 'Check', file_path: null, file_line_range: [2, 2] }],
+    ['CKV_X Check: x (lines 2-3)', 'x', { check_name: 'Check', file_path: null, file_line_range: [2, 3] }],
+    ['CKV_X Check: x', 'x', { check_name: 'Check', file_path: null, file_line_range: null }],
+    ['CKV_X: x', 'x', { check_name: null, file_path: null, file_line_range: null }],
+    ['CKV_X Check: deploy.yaml:1-9', './deploy.yaml', { check_name: 'Check' }],
+    ['CKV_X Check (deploy.yaml:1-9)', '', { check_name: 'Check' }],
+  ])('is told of a check as %s', async (summary, resource, more) => {
+    expect((await one('CKV_X', resource, more))?.summary).toBe(summary);
+  });
+
+  it.each<[readonly string[] | undefined, object]>([
+    [['https://a', 'https://b'], { guideline: 'https://b', vulnerability_details: { ...flaw, link: 'https://a' } }],
+    [['https://a'], { guideline: 'https://a', vulnerability_details: { ...flaw, link: 'https://a' } }],
+    [['http://a'], { guideline: 'http://a' }],
+    [undefined, { guideline: 'see https://a' }],
+    [undefined, { guideline: null }],
+  ])('is read about at %j', async (references, more) => {
+    expect((await one('CKV_X', 'x', more))?.references).toEqual(references);
+  });
+
+  it('is one finding of all places, of which some are named', async () => {
+    const lines = [
+      [30, 30],
+      [4, 9],
+      [4, 4],
+      [100, 100],
+    ];
+    const { findings } = await found(
+      report(...lines.map((file_line_range) => row('CKV_X', 'x', { check_name: 'C', file_line_range }))),
+    );
+    expect(findings.map(({ finding }) => [finding.summary, finding.details.lines])).toEqual([
+      ['CKV_X C: x (deploy.yaml:4,4-9,30 and 1 more)', ['4', '4-9', '30', '100']],
+    ]);
+  });
+});
+
+describe('files that Checkov could not parse', () => {
+  const unparsed = async (...reports: readonly object[]) => {
+    const { findings } = await found(
+      reports.map((one) => ({ check_type: 'x', results: { failed_checks: [] }, ...one })),
+    );
+    return findings.map(({ finding }) => finding.summary.replace('Checkov could not parse ', ''));
+  };
+  const errors = (...files: readonly unknown[]) => ({ results: { failed_checks: [], parsing_errors: files } });
+
+  it.each<[string | undefined, readonly object[]]>([
+    ['2 files, and did not check them: a.tf, b.tf', [errors('/b.tf', '/a.tf')]],
+    ['2 files, and did not check them: a.tf, b.tf', [errors('/b.tf'), errors('/a.tf', '/b.tf')]],
+    ['3 files, and did not check them: a.tf and 2 more', [{ ...errors('/a.tf'), summary: { parsing_errors: 3 } }]],
+    ['1 file, and did not check it: a.tf', [{ ...errors('/a.tf'), summary: { parsing_errors: 0 } }]],
+    ['2 files, and did not check them; run it without --quiet to see which', [{ summary: { parsing_errors: 2 } }]],
+    [undefined, [{ summary: { parsing_errors: 0 } }]],
+  ])('are told as %s', async (summary, reports) => {
+    expect(await unparsed(...reports)).toEqual(summary === undefined ? [] : [summary]);
+  });
+
+  it('have the paths of the other files', async () => {
+    const checked = row('CKV_X', 'x', { file_path: '/deploy.yaml', file_abs_path: '/run/2/deploy.yaml' });
+    const { findings } = await found({
+      check_type: 'x',
+      results: { failed_checks: [checked], parsing_errors: ['/run/2/a.tf', '/run/22/b.tf'] },
+    });
+    expect(findings.map(({ finding }) => finding.details.files).find((files) => files !== undefined)).toEqual([
+      'a.tf',
+      'run/22/b.tf',
+    ]);
+  });
+});
+
 describe('merging findings of Checkov', () => {
   const merge = checkov.kind === 'source' ? (checkov.source.merge ?? mergeRows) : mergeRows;
 

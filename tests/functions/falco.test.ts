@@ -579,3 +579,334 @@ describe('the webhook of Falco', () => {
     expect(functionInfoOf(falco, {}, []).webhooks.map(({ path }) => path)).toEqual(['/falco/webhook']);
   });
 });
+
+/** An alert with nothing but these fields, from a node. */
+const saying = (fields: Readonly<Record<string, unknown>>, more: Alert = {}): Alert => ({
+  rule: 'R',
+  priority: 'Error',
+  hostname: 'n',
+  output_fields: fields,
+  ...more,
+});
+const told = (given: Alert): string | undefined => findingsOf(given)[0]?.summary;
+
+describe('a field that differs between repeats', () => {
+  it.each([
+    ...['x.time', 'x.rawtime', 'x.reltime', 'x.datetime', 'x.abstime', 'x.deltatime', 'x.ctime', 'x.mtime', 'x.atime'],
+    ...[
+      'x.exectime',
+      'x.totexectime',
+      'x.timestamp',
+      'x.stagetimestamp',
+      'x.ts',
+      'x.published',
+      'x.duration',
+      'x.latency',
+    ],
+    ...['x.pid', 'x.ppid', 'x.vpid', 'x.apid', 'x.pvpid', 'x.tid', 'x.vtid', 'x.ptid', 'x.sid', 'x.pgid', 'x.vpgid'],
+    ...['x.loginshellid', 'x.tty', 'x.sport', 'x.lport', 'x.rport', 'x.cport', 'x.dport', 'x.uuid', 'x.auditid'],
+    ...['x.requestid', 'x.eventid', 'x.sharedeventid', 'x.sessionid', 'x.ino', 'x.vmsize', 'x.vmrss', 'x.vmswap'],
+    ...['x.fdopencount', 'x.fdusage', 'x.cpu', 'x.pcpu', 'x.cgroups', 'x.countlast', 'x.y_PID', 'x.Time.y'],
+    ...[
+      'evt.num',
+      'evt.count',
+      'evt.rawres',
+      'evt.arg.fd',
+      'evt.arg.res',
+      'evt.arg.port',
+      'fd.num',
+      'fd.dev',
+      'fd.port',
+    ],
+    ...['ct.id', 'okta.transaction.id', 'container.full_id', 'container.ip', 'container.image.tag'],
+    ...[
+      'container.image.digest',
+      'container.image.id',
+      'k8s.pod.id',
+      'k8s.pod.uid',
+      'k8s.pod.ip',
+      'k8s.pod.sandbox_id',
+    ],
+    ...['k8smeta.pod.uid', 'k8s.pod.full_sandbox_id', 'container.label', 'container.labels', 'k8s.pod.labels'],
+    ...['k8s.pod.cni.json', 'k8smeta.ns.label[x]', 'team', 'hostname'],
+  ])('makes no finding new: %s', (name) => {
+    expect(nameOf(saying({ 'evt.a': 'x', [name]: '1' }))).toBe(nameOf(saying({ 'evt.a': 'x', [name]: '2' })));
+  });
+
+  it.each([
+    ...[
+      'x.timer',
+      'x.mypid',
+      'x.port',
+      'evt.nums',
+      'x.evt.num',
+      'evt.arg.fds',
+      'fd.numb',
+      'my.fd.dev',
+      'x.ct.id',
+      'ct.idx',
+    ],
+    ...['container.image', 'container.ips', 'k8s.pod.uids', 'k8s.pod.labelled', 'x.k8s.pod.id', 'k8s.pod.x.uid'],
+  ])('is not every field that looks like it: %s', (name) => {
+    expect(nameOf(saying({ 'evt.a': 'x', [name]: '1' }))).not.toBe(nameOf(saying({ 'evt.a': 'x', [name]: '2' })));
+  });
+
+  it.each([
+    ['evt.args', 'fd=4 pid=1 tid=-2 name=x', 'fd=5 pid=2 tid=3 name=x'],
+    ['evt.args', 'ptid=4 vtid=1 vpid=2 ino=1 dev=1 res=1', 'ptid=5 vtid=2 vpid=3 ino=2 dev=2 res=2'],
+    ['evt.info', '10.0.0.1:41000->x:1', '10.0.0.1:41001->x:1'],
+    ['my.images', 'r/a:1,r/b@sha256:0f', 'r/a:2,r/b@sha256:1e'],
+    ['my.image', '(r/a:1.2-x)', '(r/a:3)'],
+    ['ka.uri', '/api?a=1&resourceVersion=1&b', '/api?a=1&resourceVersion=2&b'],
+    ['ka.uri', '/api?timeout=1', '/api'],
+    ['ka.uri', '/api?timeoutSeconds=1&continue=x&allowWatchBookmarks=true&resourceVersionMatch=a', '/api?continue=y'],
+    ['fd.name', '0xffff8b2a->0xffff8b2b /run/x', '/run/x'],
+  ])('may hold what differs: %s: %s', (name, a, b) => {
+    expect(nameOf(saying({ [name]: a }))).toBe(nameOf(saying({ [name]: b })));
+  });
+
+  it.each([
+    ['evt.args', 'fds=4', 'fds=5'],
+    ['evt.args', 'xfd=4', 'xfd=5'],
+    ['x.args', 'fd=4', 'fd=5'],
+    ['my.imagery', 'r/a:1', 'r/a:2'],
+    ['ka.uri', '/api?a=1', '/api?a=2'],
+    ['ka.uri', '/api?mytimeout=1', '/api?mytimeout=2'],
+    ['ka.uri', 'x?timeout=1', 'x?timeout=2'],
+    ['fd.name', 'a ffff8b2a->ffff8b2b /run/x', '/run/x'],
+  ])('may hold what does not: %s: %s', (name, a, b) => {
+    expect(nameOf(saying({ [name]: a }))).not.toBe(nameOf(saying({ [name]: b })));
+  });
+});
+
+describe('one line of an alert', () => {
+  const pod = { 'k8s.ns.name': 'shop', 'k8s.pod.name': 'w' };
+  it.each<[string, Readonly<Record<string, unknown>>, Alert?]>([
+    ['R (host n): sh (parent init) as root', { 'proc.name': 'sh', 'proc.pname': 'init', 'user.name': 'root' }],
+    [
+      'R (host n): sh -c x (/bin/sh, parent init)',
+      { 'proc.cmdline': 'sh -c x', 'proc.exepath': '/bin/sh', 'proc.pname': 'init' },
+    ],
+    [
+      'R (host n): /x by sh (parent init) as root',
+      { 'fd.name': '/x', 'proc.name': 'sh', 'proc.pname': 'init', 'user.name': 'root' },
+    ],
+    ['R (host n): /x -> /y by sh', { 'evt.arg.linkpath': '/x', 'evt.arg.target': '/y', 'proc.name': 'sh' }],
+    ['R (host n): /x -> /y', { 'evt.arg.newpath': '/x', 'evt.arg.oldpath': '/y' }],
+    ['R (host n): sh as uid 7', { 'proc.name': 'sh', 'user.uid': 7 }],
+    ['R (host n): by root', { 'user.name': 'root' }],
+    ['R (shop/w): sh', { ...pod, 'proc.name': 'sh' }],
+    ['R (w): sh', { 'k8smeta.pod.name': 'w', 'proc.name': 'sh' }],
+    ['R (container c): sh', { 'container.id': '0f', 'container.name': 'c', 'proc.name': 'sh' }],
+    ['R (container 0f): sh', { 'container.id': '0f', 'proc.name': 'sh' }],
+    ['R (Deployment shop/d): sh', { 'k8s.ns.name': 'shop', 'k8s.deployment.name': 'd', 'proc.name': 'sh' }],
+    ['R: sh', { 'proc.name': 'sh' }, { hostname: null }],
+    [
+      'R (host n): sh, image r/a:1',
+      { 'proc.name': 'sh', 'container.image.repository': 'r/a', 'container.image.tag': '1' },
+    ],
+    ['R (host n): sh, image r/a', { 'proc.name': 'sh', 'container.image.repository': 'r/a' }],
+    ['R (host n): sh, image r/a:2', { 'proc.name': 'sh', 'container.image': 'r/a:2' }],
+    ['R (host n): evt.a=x, evt.b=y', { 'evt.b': 'y', 'evt.a': 'x' }],
+    ['R (shop/w): evt.a=x', { ...pod, 'evt.a': 'x' }],
+    ['A shell ran (host n): sh', { 'proc.name': 'sh' }, { output: 'A shell ran (user=root)' }],
+    ['A shell ran (host n): sh', { 'proc.name': 'sh' }, { output: '10:00:00: Error A shell ran | user=root' }],
+    ['A shell ran (host n): sh', { 'proc.name': 'sh' }, { output: 'Error A shell ran. k8s.ns=x' }],
+    ['R (host n): sh', { 'proc.name': 'sh' }, { output: 'Shell' }],
+    ['R (host n): sh', { 'proc.name': 'sh' }, { output: `A sentence ${'that is long '.repeat(4)}` }],
+    ['A text (host n)', {}, { output: 'A text' }],
+    [`A ${'long '.repeat(12)}text`, {}, { output: `A ${'long '.repeat(12)}text` }],
+    ['Another text (host n)', {}, { output: ' ', message: 'Another text' }],
+  ])('is %s', (summary, fields, more) => {
+    expect(told(saying(fields, more))).toBe(summary);
+  });
+
+  it.each<[string, Readonly<Record<string, unknown>>, Alert?]>([
+    [
+      'R: create Pod shop/w by eve',
+      {
+        'ka.verb': 'create',
+        'ka.target.resource': 'pods',
+        'ka.target.namespace': 'shop',
+        'ka.target.name': 'w',
+        'ka.user.name': 'eve',
+      },
+    ],
+    [
+      'R: create Pod shop/w-1',
+      { 'ka.verb': 'create', 'ka.target.resource': 'pods', 'ka.target.namespace': 'shop', 'ka.resp.name': 'w-1' },
+    ],
+    [
+      'R: delete Node n1',
+      { 'ka.verb': 'delete', 'ka.target.resource': 'nodes', 'ka.target.namespace': 'x', 'ka.target.name': 'n1' },
+    ],
+    [
+      'R: get /logs by eve as bob from 10.0.0.2',
+      {
+        'ka.verb': 'get',
+        'ka.uri': '/logs',
+        'ka.user.name': 'eve',
+        'ka.impuser.name': 'bob',
+        'ka.sourceips': '(10.0.0.1,10.0.0.2)',
+      },
+    ],
+    [
+      'R: DeleteCluster a=b, c.d=e by mallory from 198.51.100.9',
+      {
+        'ct.name': 'DeleteCluster',
+        'ct.request': '{"a":"b","c":{"d":"e"}}',
+        'ct.user': 'mallory',
+        'ct.srcip': '198.51.100.9',
+      },
+    ],
+    ['R: DeleteCluster a:b', { 'ct.name': 'DeleteCluster', 'ct.request': '{"a":"b"' }],
+    ['R: DeleteCluster a=[1]', { 'ct.name': 'DeleteCluster', 'ct.request': '{"a":[1]}' }],
+    ['R: by eve', { 'gcp.user': 'eve' }],
+    ['R: m by eve', { 'gcp.methodName': 'm', 'okta.actor.name': 'eve' }],
+    ['R: t by eve', { 'okta.evt.type': 't', 'github.user': 'eve' }],
+    ['R: by eve, x.y=z', { 'x.user': 'eve', 'x.y': 'z' }, { source: 'x' }],
+    ['R: by eve', { 'x.actor.name': 'eve' }, { source: 'x' }],
+    ['R: y=z', { 'ct.y': 'z' }, { source: 'x' }],
+  ])('of a plugin is %s', (summary, fields, more) => {
+    expect(told(saying(fields, more))).toBe(summary);
+  });
+});
+
+describe('what is known of an alert', () => {
+  const known = (fields: Readonly<Record<string, unknown>>, more?: Alert) => findingsOf(saying(fields, more))[0];
+
+  it.each([
+    ['apps/v1 Deployment', 'deployment.name'],
+    ['apps/v1 StatefulSet', 'statefulset.name'],
+    ['apps/v1 DaemonSet', 'daemonset.name'],
+    ['batch/v1 CronJob', 'cronjob.name'],
+    ['batch/v1 Job', 'job.name'],
+    ['apps/v1 ReplicaSet', 'rs.name'],
+    ['v1 ReplicationController', 'rc.name'],
+  ])('is its %s', (type, field) => {
+    for (const prefix of ['k8s', 'k8smeta']) {
+      const resource = known({
+        [`${prefix}.${field}`]: 'x',
+        [`${prefix}.ns.name`]: 'shop',
+        'proc.name': 'sh',
+      })?.resource;
+      expect(`${resource?.apiVersion} ${resource?.kind} ${resource?.namespace}/${resource?.name}`).toBe(
+        `${type} shop/x`,
+      );
+    }
+  });
+
+  it('is its node, or the Pod that it is in', () => {
+    expect(known({ 'proc.name': 'sh' })?.resource).toEqual({ apiVersion: 'v1', kind: 'Node', name: 'n' });
+    const pod = { 'k8s.ns.name': 'shop', 'k8s.pod.name': 'w', 'k8s.rs.name': 'r', 'proc.name': 'sh' };
+    expect(known(pod)?.resource).toEqual({ apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'w' });
+    expect(known(pod)?.details.workload).toBe('ReplicaSet shop/r');
+  });
+
+  it('is in the details', () => {
+    const details = known(
+      {
+        ...{ 'proc.name': 'sh', 'proc.cmdline': 'sh -c x', 'proc.exepath': '/bin/sh', 'proc.pname': 'init' },
+        ...{ 'proc.pcmdline': 'init x', 'fd.name': '/x', 'evt.arg.target': '/y', 'user.name': 'root', 'user.uid': 0 },
+        ...{ 'user.loginname': 'eve', 'user.loginuid': 1000, 'container.id': '0f', 'container.name': 'c' },
+        ...{ 'container.image.repository': 'r/a' },
+      },
+      { output: 'o', tags: ['b', 'a', 'b'], source: 'syscall' },
+    )?.details;
+    expect(details).toEqual({
+      ...{ priority: 'Error', output: 'o', tags: ['a', 'b'], eventSource: 'syscall', hostname: 'n', container: 'c' },
+      ...{ containerId: '0f', image: 'r/a', process: 'sh', commandLine: 'sh -c x', executable: '/bin/sh' },
+      ...{ parent: 'init', parentCommandLine: 'init x', file: '/x', linkTarget: '/y', userId: '0', loginUser: 'eve' },
+      ...{ loginUserId: '1000', window: '2026-03-01T10:00:00Z/PT300S' },
+    });
+  });
+
+  it.each([
+    [
+      { 'container.id': 'host', 'container.name': 'host', 'user.loginuid': -1, 'proc.name': 'sh' },
+      ['containerId', 'container', 'loginUserId', 'fields'],
+    ],
+    [{ 'proc.name': '<NA>', 'user.name': '', 'evt.a': 'x' }, ['process', 'user']],
+  ])('is not what says nothing: %j', (fields, names) => {
+    const details = known(fields)?.details ?? {};
+    expect(names.filter((name) => name in details)).toEqual([]);
+  });
+
+  it('is who did it', () => {
+    const fields = {
+      'ka.user.name': 'eve',
+      'ka.user.groups': '(dev, ops)',
+      'ka.useragent': 'kubectl',
+      'ka.sourceips': '10.0.0.9',
+    };
+    expect(known(fields)?.actor).toEqual({
+      username: 'eve',
+      groups: ['dev', 'ops'],
+      userAgent: 'kubectl',
+      sourceIP: '10.0.0.9',
+      via: undefined,
+    });
+    expect(known({ 'okta.actor.name': 'eve', 'okta.client.ip': '10.0.0.8', 'okta.useragent.raw': 'x' })?.actor).toEqual(
+      {
+        username: 'eve',
+        groups: undefined,
+        sourceIP: '10.0.0.8',
+        userAgent: 'x',
+        via: undefined,
+      },
+    );
+    expect(known({ 'proc.name': 'sh' })?.actor).toBeUndefined();
+  });
+
+  it('is its process by the command line, if by nothing else', () => {
+    expect(known({ 'proc.cmdline': 'sh -c x' })?.details.process).toBe('sh');
+  });
+
+  it.each([
+    ['CRITICAL', 'Emergency', 0],
+    ['CRITICAL', 'alert', 1],
+    ['CRITICAL', ' Critical ', 2],
+    ['HIGH', 'ERROR', 3],
+    ['MEDIUM', 'Warning', 4],
+    ['LOW', 'notice', 5],
+    ['LOW', 'info', 6],
+    ['LOW', 'Informational', 6],
+    ['LOW', 'Debug', 7],
+  ])('is %s of priority %s, by word and by number', (severity, word, number) => {
+    const environment = { FALCO_MINIMUM_PRIORITY: 'debug' };
+    for (const priority of [word, number]) {
+      const [finding] = findingsOf(saying({ 'proc.name': 'sh' }, { priority }), environment);
+      expect(finding?.severity).toBe(severity);
+    }
+  });
+
+  it.each([
+    ['HIGH', undefined],
+    ['CRITICAL', 'R=critical'],
+    ['LOW', '+R=low'],
+    ['LOW', 'R=high, r = LOW'],
+    ['HIGH', 'RR=low,'],
+    ['MEDIUM', 'R=low,R=medium'],
+  ])('is %s with FALCO_RULE_SEVERITY %s', (severity, list) => {
+    const [finding] = findingsOf(
+      saying({ 'proc.name': 'sh' }),
+      list === undefined ? {} : { FALCO_RULE_SEVERITY: list },
+    );
+    expect(finding?.severity).toBe(severity);
+  });
+
+  it.each(['R', 'R=', '=high', 'R=bad', 'R=highest', 'R=low,x'])('is refused with FALCO_RULE_SEVERITY %s', (list) => {
+    expect(() => settingsOf({ FALCO_RULE_SEVERITY: list })).toThrow('must be a list of rule=SEVERITY');
+  });
+
+  it.each([
+    ['MEDIUM', 'Terminal shell in container'],
+    ['HIGH', 'Redirect STDOUT/STDIN to Network Connection in Container'],
+    ['LOW', 'Contact K8S API Server From Container'],
+  ])('is %s by default, and with + in front: %s', (severity, rule) => {
+    const given = saying({ 'proc.name': 'sh' }, { rule });
+    for (const environment of [{}, { FALCO_RULE_SEVERITY: ' +x=low' }])
+      expect(findingsOf(given, environment)[0]?.severity).toBe(severity);
+    expect(findingsOf(given, { FALCO_RULE_SEVERITY: 'x=low' })[0]?.severity).toBe('HIGH');
+  });
+});

@@ -527,3 +527,203 @@ describe("a file of Trivy's command line", () => {
     expect(new Set(found.map(({ name }) => name)).size).toBe(2);
   });
 });
+
+describe('a path of a package', () => {
+  it.each([
+    ['lib/netty', 'lib/netty-4.1.86.Final'],
+    ['lib/a', 'lib/a-1.2'],
+    ['lib/a', 'lib/a_1.2.3.4'],
+    ['lib/a', 'lib/a@v1.0.0-rc.1'],
+    ['lib/a', 'lib/a-1.0-20260301.101500-7'],
+    ['lib/a', 'lib/a-1.0+7'],
+    ['lib/a', 'lib/a-1.0~7'],
+    ['lib/a', 'lib/a-1.0p1'],
+    ...[
+      'rc',
+      'cr',
+      'beta',
+      'alpha',
+      'ga',
+      'final',
+      'release',
+      'snapshot',
+      'sp',
+      'pre',
+      'post',
+      'dev',
+      'build',
+      'm',
+      'b',
+      'a',
+      'r',
+    ].map((word): [string, string] => ['lib/x', `lib/x-1.2-${word}12`]),
+    ['lib/a', 'lib/a-1.2.RC-3'],
+    ['lib/a-release', 'lib/a-release'],
+    ['lib/ax', 'lib/a1.2x'],
+    ['lib/a-alphabet', 'lib/a-1.2-alphabet'],
+    ['lib/a-7x', 'lib/a-1.2-7x'],
+    ['lib/a-7', 'lib/a-7'],
+    ['lib/a.jar', 'lib/a-19.jar'],
+    ['lib/a.whl', 'lib/a-v7.whl'],
+    ...['war', 'ear', 'zip', 'tgz', 'gem', 'gemspec', 'nupkg', 'dist-info', 'egg-info'].map(
+      (ending): [string, string] => [`lib/a.${ending}`, `lib/a-19.${ending}`],
+    ),
+    ['lib/a-19.jars', 'lib/a-19.jars'],
+    ['nix/store/curl', `nix/store/${'0a'.repeat(16)}-curl`],
+    [`x/store/${'0a'.repeat(16)}-curl`, `x/store/${'0a'.repeat(16)}-curl`],
+  ])('is %s, whichever version of %s', (path, given) => {
+    expect(withoutVersions(given)).toBe(path);
+  });
+});
+
+describe('where in an image something is', () => {
+  it.each<[string | undefined, string | null, string | undefined, string | undefined]>([
+    [undefined, null, undefined, undefined],
+    [undefined, '', undefined, undefined],
+    [undefined, 'usr/x', 'os-pkgs', 'shop/web'],
+    [undefined, 'library/nginx:1.27 (debian 13.1)', undefined, 'nginx'],
+    [undefined, 'x (alpine linux 3.20.1)', undefined, undefined],
+    ['x (y)', 'x (y)', undefined, undefined],
+    ['x (debian 13) y', 'x (debian 13) y', undefined, undefined],
+    ['Java', 'Java', 'lang-pkgs', 'shop/web'],
+    ['usr/bin/gosu', 'usr/bin/gosu', 'lang-pkgs', 'shop/web'],
+    [undefined, 'shop/web:1.2', 'lang-pkgs', 'shop/web'],
+    [undefined, 'r.example/shop/web:1.2', 'lang-pkgs', 'shop/web'],
+    [undefined, `shop/web@sha256:${'0f'.repeat(32)}`, 'lang-pkgs', 'r:5000/shop/web'],
+    [undefined, 'library/nginx:1.2', 'lang-pkgs', 'nginx'],
+    ['my/library/nginx:1.2', 'my/library/nginx:1.2', 'lang-pkgs', 'my/nginx'],
+    ['shop/web', 'shop/web', 'lang-pkgs', 'shop/web'],
+    ['shop/api:1.2', 'shop/api:1.2', 'lang-pkgs', 'shop/web'],
+    ['shop/web:1.2', 'shop/web:1.2', 'lang-pkgs', undefined],
+    [undefined, 'shop/api:1.2', undefined, 'shop/web'],
+    [undefined, 'shop/web', undefined, 'shop/web'],
+    ['manager', 'manager', undefined, 'manager'],
+    ['a@b', 'a@b', undefined, undefined],
+  ])('is %s, of %s', (place, target, type, repository) => {
+    expect(placeOf({ target, class: type }, repository)).toBe(place);
+  });
+
+  it.each([
+    ...[
+      'KSV',
+      'KCV',
+      'DS',
+      'AWS',
+      'AZU',
+      'GCP',
+      'DIG',
+      'GIT',
+      'NIF',
+      'OCI',
+      'KUBE',
+      'OPNSTK',
+      'CLDSTK',
+      'ORCL',
+    ].flatMap((prefix) => [
+      [`${prefix}-0014`, `${prefix}014`],
+      [`${prefix}-0014`, `AVD-${prefix}-0014`],
+    ]),
+    ['KSV-0014', 'ksv-14'],
+    ['KSV-12345', 'KSV12345'],
+    ['KSV123456', 'KSV123456'],
+    ['MY-KSV014', 'MY-KSV014'],
+    ['KSV014x', 'KSV014x'],
+    ['KSV', 'KSV'],
+    ['my-check', 'my-check'],
+  ])('is the check %s of %s', (id, given) => {
+    expect(checkIdOf(given)).toBe(id);
+  });
+});
+
+describe('the texts of a report of Trivy', () => {
+  const ofFlaw = (more: object) => onlyFinding(images({ ...flaw, ...more }));
+
+  it.each<[readonly string[] | undefined, object]>([
+    [['https://a', 'https://b'], { primaryLink: 'https://b', links: ['https://a', 'https://b', 7] }],
+    [['http://a'], { links: ['http://a'] }],
+    [undefined, { links: ['see https://a', 'https://a b', 'ftp://a'] }],
+    [undefined, {}],
+  ])('have the references %j', (references, more) => {
+    expect(ofFlaw(more).references).toEqual(references);
+  });
+
+  it.each([
+    ['pkg:maven/org.example/core', 'pkg:maven/org.example/core@1.2?type=jar'],
+    ['pkg:npm/@x/y', 'pkg:npm/@x/y@1.2#a\nb'],
+    ['pkg:npm/@x', 'pkg:npm/@x'],
+  ])('name the package %s', (name, packagePURL) => {
+    expect(ofFlaw({ resource: null, packagePURL }).details.package).toBe(name);
+  });
+
+  const secretOf = (...secrets: readonly object[]) =>
+    onlyFinding(reportOf('ExposedSecretReport', { artifact, secrets })).summary;
+  it.each<[string, object]>([
+    ['Stripe (stripe-access-token) in a (container web)', { ruleID: 'stripe-access-token', title: 'Stripe' }],
+    ['Stripe in a (container web)', { ruleID: 'stripe', title: 'Stripe' }],
+    ['Stripe key in a (container web)', { ruleID: 'stripe-access-token', title: 'Stripe key' }],
+    ['GitHub in a (container web)', { ruleID: 'x', title: null, category: 'GitHub' }],
+    ['x in a (container web)', { ruleID: 'x' }],
+  ])('tell of a secret as %s', (summary, more) => {
+    expect(secretOf({ target: 'a', ...more })).toBe(summary);
+  });
+
+  it('count the places of a secret', () => {
+    expect(secretOf({ ruleID: 'x', target: 'a', match: '1' }, { ruleID: 'x', target: 'a', match: '2' })).toContain(
+      ', 2 places',
+    );
+  });
+
+  const checkOf = (more: object) =>
+    onlyFinding(reportOf('ConfigAuditReport', { checks: [{ ...failing, ...more }] })).summary;
+  it.each<[string, object]>([
+    ['KSV-0017 Privileged (web)', {}],
+    ['KSV-0017 Privileged (web)', { title: ' Privileged. ' }],
+    ['KSV-0017 Privileged (web)', { messages: ['privileged.'] }],
+    ["KSV-0017 Privileged (web): Container 'a' is", { messages: ["Container 'a' is."] }],
+    [
+      "KSV-0017 Privileged (web): Container 'a' is, 2 containers",
+      { messages: ["Container 'a' is", "Container 'b' is"] },
+    ],
+    [
+      "KSV-0017 Privileged (web): Container 'a' has, and 1 more",
+      { messages: ["Container 'a' is", "Container 'a' has"] },
+    ],
+    ["KSV-0017 Privileged: ReplicaSet 'web' is", { messages: ["ReplicaSet 'web' is"] }],
+    ['KSV-0017 Privileged (web): for verbs create, update', { messages: ['for verbs ["create",  "update"]'] }],
+  ])('tell of a check as %s', (summary, more) => {
+    expect(checkOf(more)).toBe(summary);
+  });
+
+  const controls = (...results: readonly object[]) => ({
+    updateTimestamp: '2026-03-01T09:00:00Z',
+    detailReport: { results },
+  });
+  const control = (more: object, checks: readonly object[]) => ({
+    id: '1',
+    name: 'C.',
+    checks: checks.map((one) => ({ success: false, ...one })),
+    ...more,
+  });
+  it.each<[string, string, object]>([
+    ['nsa 1 C: fails for a', 'HIGH', controls(control({ severity: 'HIGH' }, [{ target: '/a' }]))],
+    [
+      'nsa 1 C: fails for shop/web',
+      'LOW',
+      controls(control({}, [{ target: 'shop/replicaset-web-7d9c5b6f4d', severity: 'LOW' }])),
+    ],
+    [
+      'nsa 1 C: fails for shop/web',
+      'MEDIUM',
+      controls(control({}, [{ target: 'shop/Pod/web-7d9c5b6f4d-x2x9z', severity: 'MEDIUM' }, { severity: 'LOW' }])),
+    ],
+    ['nsa 1 C: 1 failure', 'UNKNOWN', controls(control({}, [{}]))],
+    ['nsa 1: 2 failures', 'UNKNOWN', controls(control({ name: null }, [{ checkID: 'a' }, { checkID: 'b' }]))],
+  ])('tell of a control as %s', (summary, severity, status) => {
+    const finding = onlyFinding(compliance(status));
+    expect([finding.summary, finding.severity, finding.detectedAt]).toEqual([
+      summary,
+      severity,
+      '2026-03-01T09:00:00Z',
+    ]);
+  });
+});

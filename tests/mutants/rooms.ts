@@ -75,8 +75,9 @@ export const rooms: readonly Room[] = [
   },
 ];
 
-/** These take long, and kill no mutant that the golden files leave alive. */
+/** These take long, or need the real payloads that no mutant sees, and kill none that the golden files leave alive. */
 export const slowTests = [
+  'tests/functions/{real-payloads,changed-reports,cases,cases-*}.test.ts',
   'tests/functions/corpus.test.ts',
   'tests/functions/properties.test.ts',
   'tests/pipeline/large-report.test.ts',
