@@ -9,6 +9,8 @@ import {
   labelValue,
   laterExpiry,
   oldSubjectLabel,
+  outboxLabel,
+  reportedByAnnotation,
   sharedSlot,
 } from '../../shared/api/labels.ts';
 
@@ -30,11 +32,14 @@ describe('labels', () => {
       accepted: 'zen.kube-zen.io/accepted',
       since: 'zen.kube-zen.io/since',
     });
-    expect([correlationAnnotation, exceptionAnnotation, historyAnnotation, oldSubjectLabel, sharedSlot]).toEqual([
+    const others = [oldSubjectLabel, outboxLabel, sharedSlot];
+    expect([correlationAnnotation, exceptionAnnotation, historyAnnotation, reportedByAnnotation, ...others]).toEqual([
       'zen.kube-zen.io/correlation-id',
       'zen.kube-zen.io/exception',
       'zen.kube-zen.io/history',
+      'zen.kube-zen.io/reported-by',
       'zen.kube-zen.io/subject',
+      'zen.kube-zen.io/outbox',
       'shared',
     ]);
   });

@@ -96,6 +96,17 @@ describe('observationOf', () => {
     });
   });
 
+  it.each([undefined, 'shop/PolicyReport.wgpolicyk8s.io'])(
+    'names the kind of its report, if that is known: %s',
+    (kind) => {
+      const state = { slot: 'a-slot', digest: 'a-digest', reportedBy: kind };
+      expect(observationOf(finding, { ...options, state }).metadata.annotations).toStrictEqual({
+        'zen.kube-zen.io/correlation-id': 'c-1',
+        ...(kind && { 'zen.kube-zen.io/reported-by': kind }),
+      });
+    },
+  );
+
   it('has label values that the API server takes, whatever its source and category', () => {
     const { metadata } = observationOf({ ...finding, category: 'two words' }, { ...options, source: '-tool-' });
     expect(metadata.labels).toMatchObject({ [labels.source]: 'tool', [labels.category]: 'two-words' });

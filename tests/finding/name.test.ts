@@ -224,6 +224,8 @@ describe('canonicalJson', () => {
     [[undefined, null, [], {}], '[null,null,[],{}]'],
     [[{ b: 1, a: [undefined, { d: null, c: 'x' }] }], '[{"a":[null,{"c":"x","d":null}],"b":1}]'],
     [{ y: { b: 1, a: 2 }, z: [] }, '{"y":{"a":2,"b":1},"z":[]}'],
+    [{ y: { b: 1, a: 2 } }, '{"y":{"a":2,"b":1}}'],
+    [[{ a: 1 }, { b: 1, a: 2 }], '[{"a":1},{"a":2,"b":1}]'],
     [{ b: undefined, a: 1, '"': { c: undefined } }, '{"\\"":{},"a":1}'],
     [
       Object.fromEntries([...'tsrqponmlkjihgfedcba'].map((key) => [key, 0])),

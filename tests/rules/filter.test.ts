@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { filterObject, filterRules, observationFilters } from '../../shared/api/observation-filter.ts';
+import { filterObject, filterRules, filterSpec, observationFilters } from '../../shared/api/observation-filter.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
 import { severities } from '../../shared/finding/severity.ts';
 import { type FilterReason, filterReasons } from '../../shared/function/filter.ts';
@@ -166,6 +166,37 @@ describe('a filter', () => {
     expect(seen).toEqual(
       filterReasons.filter((reason) => reason !== 'source_disabled' && reason !== 'include_severity'),
     );
+  });
+});
+
+describe('filterSpec', () => {
+  const whole = [...Array.from({ length: 129 }, () => 'x'.repeat(253)), 'x'.repeat(131)];
+  const lists = { excludeRules: whole, minSeverity: 'LOW', enabled: true };
+
+  it('takes 32,768 characters in all lists of a filter together', () => {
+    expect(filterSpec.safeParse({ targetSource: 'kyverno', ...lists }).success).toBe(true);
+    expect(filterRules.safeParse(lists).success).toBe(true);
+  });
+
+  it.each<[string, object, string]>([
+    ['one more', { ...lists, includeKinds: ['x'] }, 'the lists have more than 32768 characters'],
+    ['a severity that is none', { minSeverity: 'hgih' }, 'must be critical, high, medium, low or unknown'],
+    ['a severity with more behind it', { minSeverity: 'highest' }, 'must be critical, high, medium, low or unknown'],
+    ['a severity with more before it', { minSeverity: 'very-high' }, 'must be critical, high, medium, low or unknown'],
+    [
+      'a source that is none',
+      { targetSource: 'Kyverno!' },
+      'must be the name of a source: lower-case letters, digits and hyphens',
+    ],
+    [
+      'a pattern for namespaces',
+      { excludeNamespaces: ['kube-*'] },
+      'must be the name of a namespace: patterns are not known',
+    ],
+  ])('refuses %s, and says why', (_case, given, message) => {
+    const { error } = filterSpec.safeParse({ targetSource: 'kyverno', ...given });
+    expect(error?.issues.map((issue) => issue.message)).toEqual([message]);
+    if (!('targetSource' in given)) expect(filterRules.safeParse(given).error?.issues[0]?.message).toBe(message);
   });
 });
 
