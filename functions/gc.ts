@@ -9,6 +9,7 @@ import { Refusal } from '../shared/function/refusal.ts';
 import type { Stored, StoredRef } from '../shared/function/stores.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 import { eventCopies } from '../shared/pipeline/event-copies.ts';
+import { unlessRefused } from '../shared/pipeline/write.ts';
 import { mappingKinds, namedSource } from '../shared/rules/accepted-mappings.ts';
 import { type Census, createCensus } from './gc/census.ts';
 import { createSpares, inRemovalOrder, type Spare } from './gc/removal-order.ts';
@@ -96,7 +97,9 @@ async function remove(
   context: Context,
 ): Promise<void> {
   try {
-    if (await context.store.delete(ref, context.event.signal)) census.deleted(source, reason);
+    await unlessRefused(ref.namespace, context, async () => {
+      if (await context.store.delete(ref, context.event.signal)) census.deleted(source, reason);
+    });
   } catch (error) {
     census.fail('delete', error);
     if (context.event.signal.aborted) throw error;

@@ -27,6 +27,7 @@ import {
 } from '../shared/pipeline/readiness.ts';
 import { reconcileReference, referenceOf } from '../shared/pipeline/reference.ts';
 import type { UnseenKind } from '../shared/pipeline/unseen.ts';
+import { LastRefusal } from '../shared/pipeline/write.ts';
 import {
   type AcceptedMapping,
   appliesTo,
@@ -279,8 +280,11 @@ async function passOnce(context: Context): Promise<void> {
     try {
       await passGroup(group, ready, context);
     } catch (error) {
+      const [{ tenant }] = group;
+      // A tenant's namespace is all that its mappings have. That it refuses what they find is the tenant's affair.
+      if (tenant !== undefined && error instanceof LastRefusal) warnOf(tenant, error, context);
       // A fault of one source must not stop the others.
-      failed.push(error);
+      else failed.push(error);
     }
   }
   for (const { object, condition, mapping } of verdicts) {
@@ -290,6 +294,12 @@ async function passOnce(context: Context): Promise<void> {
   }
   await ageOrphans(orphansOf(verdicts, context), context);
   if (failed.length > 0) throw failed[0];
+}
+
+function warnOf(tenant: string, { message, cause }: LastRefusal, { event }: Context): void {
+  event.tally.warning(
+    `what is mapped in namespace ${tenant}: ${message}${typeof cause === 'string' ? `: ${cause}` : ''}`,
+  );
 }
 
 /**

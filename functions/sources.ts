@@ -1,7 +1,13 @@
 import * as z from 'zod';
 import { ingesters } from '../shared/api/ingester.ts';
 import type { KindSelector } from '../shared/api/kind-selector.ts';
-import { alwaysServed, apiServerSourceName, apiServerSources, guessedPlural } from '../shared/api/knative-kinds.ts';
+import {
+  alwaysServed,
+  apiServerSourceName,
+  apiServerSources,
+  guessedPlural,
+  tenantsSourceName,
+} from '../shared/api/knative-kinds.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
 import { retry } from '../shared/function/backoff.ts';
 import { pingOf } from '../shared/function/cloud-event.ts';
@@ -9,7 +15,7 @@ import type { Context, FunctionInfo } from '../shared/function/context.ts';
 import { defineTask } from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import type { CommonSettings } from '../shared/function/settings.ts';
-import type { KubernetesObject } from '../shared/function/stores.ts';
+import type { KubernetesObject, ServedKind } from '../shared/function/stores.ts';
 import type { Tally } from '../shared/function/tally.ts';
 import { objects } from '../shared/function/triggers.ts';
 import { listConfiguration } from '../shared/pipeline/list-configuration.ts';
@@ -53,6 +59,7 @@ export default defineTask({
   permissions: [
     { group: crds.group, resources: [crds.plural], verbs: ['get'], scope: 'cluster' },
     { group: ingesters.group, resources: [ingesters.plural, observationMappings.plural], verbs: ['list'] },
+    { group: 'authorization.k8s.io', resources: ['subjectaccessreviews'], verbs: ['create'], scope: 'cluster' },
     {
       group: apiServerSources.group,
       resources: [apiServerSources.plural],
@@ -110,15 +117,38 @@ async function syncSources(context: Context): Promise<readonly FunctionInfo[]> {
 function wantedSources(mapped: readonly WantedKind[], context: Context): WantedSource[] {
   return context.functions.flatMap((info) => {
     const own: readonly WantedKind[] = info.kinds.filter((kind) => needsSource(kind, context));
-    const byGroup = Map.groupBy([...own, ...(info.takesMappedKinds ? mapped : [])], ({ group }) => group);
-    return [...byGroup].map(([group, kinds]) => ({ name: apiServerSourceName(info.name, group), info, group, kinds }));
+    const all = info.takesMappedKinds ? mapped : [];
+    const senior = [...own, ...all.filter(({ isTenants }) => !isTenants)];
+    const tenants = all.filter((kind) => kind.isTenants && !senior.some((other) => isSameKind(kind, other)));
+    return [...sourcesFor(info, senior, apiServerSourceName), ...sourcesFor(info, tenants, tenantsSourceName)];
   });
+}
+
+function sourcesFor(
+  info: FunctionInfo,
+  all: readonly WantedKind[],
+  nameOf: (functionName: string, group: string) => string,
+): WantedSource[] {
+  const byGroup = Map.groupBy(all, ({ group }) => group);
+  return [...byGroup].map(([group, kinds]) => ({ name: nameOf(info.name, group), info, group, kinds }));
+}
+
+function isSameKind(a: WantedKind, b: WantedKind): boolean {
+  return a.group === b.group && pluralOf(a) === pluralOf(b);
+}
+
+function pluralOf({ kind = '', plural = guessedPlural(kind) }: WantedKind): string {
+  return plural;
 }
 
 /** A kind that a function wants, by its kind or its plural: at least one of the two is known. */
 interface WantedKind extends Pick<KindSelector, 'group' | 'versions' | 'labels'> {
   readonly kind: string | undefined;
   readonly plural: string | undefined;
+  /** Whether a mapping names it, so that it depends on somebody's ClusterRole whether it may be read. */
+  readonly isMapped?: boolean;
+  /** Whether that is a tenant's. */
+  readonly isTenants?: boolean;
 }
 
 /** The kinds that accepted ObservationMappings and Ingesters name. */
@@ -129,10 +159,11 @@ async function mappedKinds(context: Context): Promise<WantedKind[]> {
   const all = await listConfiguration(ingesters, context);
   const functionNames = functions.map(({ name }) => name);
   const judged = judgeMappings({ mappings, ingesters: all, systemNamespace, functionNames });
-  return judged
-    .map(({ mapping }) => mapping?.kind)
-    .filter((kind) => kind !== undefined)
-    .map(({ group, version, kind, plural }) => ({ group, versions: [version], kind, plural }));
+  return judged.flatMap(({ mapping }) => {
+    if (!mapping?.kind) return [];
+    const { group, version, kind, plural } = mapping.kind;
+    return [{ group, versions: [version], kind, plural, isMapped: true, isTenants: mapping.tenant !== undefined }];
+  });
 }
 
 /**
@@ -158,7 +189,7 @@ async function syncSource(
     tally.warning(`the ApiServerSource ${name} is not ours, so ${info.name} is not told about changes in ${group}`);
     return false;
   }
-  const watched = await watchedKinds(kinds, existing, lookUp, tally);
+  const watched = await watchedKinds(kinds, existing, (one) => lookUp(one, info), tally);
   if (watched.length === 0) {
     if (existing) await objects.delete(apiServerSources, existing, signal);
     return false;
@@ -208,9 +239,9 @@ function includesFields(actual: unknown, wanted: unknown): boolean {
 }
 
 /** How a kind is served (its version and real plural), or that it is gone, or that this is unknown at the moment. */
-type Presence = { readonly version: string; readonly kind: string; readonly plural: string } | 'gone' | 'unknown';
+type Presence = (ServedKind & { readonly version: string }) | 'gone' | 'unknown';
 
-type KindLookup = (wanted: WantedKind) => Promise<Presence>;
+type KindLookup = (wanted: WantedKind, info: FunctionInfo) => Promise<Presence>;
 
 async function createKindLookup({ cluster, settings, event: { signal } }: Context): Promise<KindLookup> {
   const { kinds: discovery, objects } = cluster;
@@ -234,7 +265,19 @@ async function createKindLookup({ cluster, settings, event: { signal } }: Contex
     return (await objects.get(crds, ref, signal)) !== undefined;
   }
 
-  return async (wanted) => {
+  /**
+   * Of what is mapped, only what the source's ServiceAccount may read: with anything else, Knative would make no adapter for
+   * all of the group. A tenant's mapping reads nothing cluster-scoped.
+   */
+  async function asPermitted(wanted: WantedKind, found: Presence & object, { name }: FunctionInfo): Promise<Presence> {
+    if (!wanted.isMapped || settings.WATCH_NAMESPACE !== undefined) return found;
+    if (wanted.isTenants && !found.namespaced) return 'gone';
+    const account = { namespace: settings.SYSTEM_NAMESPACE, name: `${name}-source` };
+    const isAllowed = await discovery?.mayWatch(account, { group: wanted.group, plural: found.plural }, signal);
+    return isAllowed ? found : 'gone';
+  }
+
+  return async (wanted, info) => {
     const served = groups.get(wanted.group);
     if (!served) return (await isDefined(wanted)) ? 'unknown' : 'gone';
     for (const version of wanted.versions.filter((one) => served.includes(one))) {
@@ -243,7 +286,7 @@ async function createKindLookup({ cluster, settings, event: { signal } }: Contex
       const found = servedKinds.find(({ kind, plural }) =>
         wanted.kind === undefined ? plural === wanted.plural : kind === wanted.kind,
       );
-      if (found) return { version, ...found };
+      if (found) return asPermitted(wanted, { version, ...found }, info);
     }
     return (await isDefined(wanted)) ? 'unknown' : 'gone';
   };
@@ -253,7 +296,7 @@ async function createKindLookup({ cluster, settings, event: { signal } }: Contex
 async function watchedKinds(
   wanted: readonly WantedKind[],
   existing: KubernetesObject | undefined,
-  lookUp: KindLookup,
+  lookUp: (wanted: WantedKind) => Promise<Presence>,
   tally: Tally,
 ): Promise<WatchedKind[]> {
   const before = sourceSchema.safeParse(existing).data?.spec.resources ?? [];

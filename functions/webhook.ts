@@ -27,6 +27,9 @@ const longestPauseMilliseconds = 5000;
  */
 const maxWholeBytes = 1_048_576;
 
+/** More would not fit into the largest body, if they were events; each costs time, and nobody else is served meanwhile. */
+const maxItems = 25_000;
+
 const addresses = commaList
   .refine((list) => list.every(isAddressOrCidr), { error: 'must be IP addresses and CIDRs, separated by commas' })
   .default([]);
@@ -149,10 +152,21 @@ function split(webhook: WebhookTrigger, body: Uint8Array): SplitBody {
   }
 }
 
+function splitWhole(webhook: WebhookTrigger, body: unknown): SplitBody {
+  const { list } = webhook;
+  const items: unknown = typeof body === 'object' && body && list !== undefined ? Reflect.get(body, list) : undefined;
+  if (Array.isArray(items)) checkLength(items.length, list);
+  return webhook.split(body);
+}
+
+function checkLength(length: number, list: string | undefined): void {
+  if (length > maxItems) throw new Refusal(413, 'the list is too long', { path: `body.${list}` });
+}
+
 /** Splits a long list item by item, and anything else as a whole. */
 function splitWholeOrByItem(webhook: WebhookTrigger, bytes: Uint8Array): SplitBody {
   const long = longListIn(bytes, webhook.list);
-  if (!long) return webhook.split(parseJson(bytes, 'body'));
+  if (!long) return splitWhole(webhook, parseJson(bytes, 'body'));
   const { list, rest, elements } = long;
   const whole = webhook.split(rest);
   // The list may also be a field of a single item, which must not be split.
@@ -162,9 +176,13 @@ function splitWholeOrByItem(webhook: WebhookTrigger, bytes: Uint8Array): SplitBo
   const reasons: Record<string, number> = {};
   let unwanted = whole.unwanted;
   let index = 0;
+  // One body for all, since the rest of it may have any number of members.
+  const body: Record<string, unknown> = { ...rest };
   for (const item of elements) {
+    checkLength(index + 1, list);
     const itemPath = `${list}[${index}]`;
-    const parts = webhook.split({ ...rest, [list]: [item] });
+    body[list] = [item];
+    const parts = webhook.split(body);
     items.push(...parts.items);
     refused.push(
       ...parts.refused.map(({ path, message }) => ({ path: path.replace(`${list}[0]`, itemPath), message })),

@@ -140,10 +140,19 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
     rule(
       'ZenWatcherObservationsLimit',
       'warning',
-      `sum(${atLast('zen_watcher_observations_live', collection, 'source, severity')}) >= max(last_over_time(zen_watcher_observations_limit[${collection}]))`,
+      `sum(${atLast('zen_watcher_observations_live', collection, 'source, severity')}) > 0.9 * max(last_over_time(zen_watcher_observations_limit[${collection}]))`,
       [
-        'MAX_OBSERVATIONS is reached',
+        'Nine tenths of MAX_OBSERVATIONS are reached',
         'There are {{ $value | humanize }} Observations; those that can best be spared are deleted early.',
+      ],
+    ),
+    rule(
+      'ZenWatcherFindingsKeptOut',
+      'warning',
+      `${counted('zen_watcher_observations_filtered_total{reason="limit"}', window(65 * minute), 'source')} > 0`,
+      [
+        'New findings of {{ $labels.source }} are not stored',
+        '{{ $value | humanize }} were kept out, since there are too many Observations for MAX_OBSERVATIONS.',
       ],
     ),
     rule(

@@ -1,7 +1,6 @@
 import { group } from '../shared/api/group.ts';
 import type { KindSelector } from '../shared/api/kind-selector.ts';
 import { alwaysServed } from '../shared/api/knative-kinds.ts';
-import { labels } from '../shared/api/labels.ts';
 import {
   controllerReads,
   type FunctionDefinition,
@@ -394,14 +393,21 @@ function networkPolicy(): Manifest {
 }
 
 /**
- * Anyone can compute the name of a future finding, and a label can hide one that exists. So only those who have the verb
- * `record` may create Observations in our name, or change their labels and annotations. The status is left to RBAC.
+ * Anyone can compute the name of a future finding, a label can hide one that exists, an owner that is deleted takes it away,
+ * and a finalizer keeps one that is deleted from being written again. So only those who have the verb `record` may create
+ * Observations in our name, change what they say, or add an owner or a finalizer. (Taking one off is the garbage
+ * collector's: `kubectl delete --cascade=foreground` must not get stuck.) The status is left to RBAC.
  */
 function admissionPolicy(): Manifest[] {
   const metadata = { name: 'zen-watcher-record', labels: ownLabels };
   const api = 'admissionregistration.k8s.io/v1';
   const mapOf = (object: string, field: string): string =>
     `(has(${object}.metadata.${field}) ? ${object}.metadata.${field} : {})`;
+  const listOf = (object: string, field: string): string =>
+    `(has(${object}.metadata.${field}) ? ${object}.metadata.${field} : [])`;
+  /** Whether each item of a list was there before, compared by what is given of it. */
+  const nothingAdded = (field: string, key: string): string =>
+    `${listOf('object', field)}.all(new, ${listOf('oldObject', field)}.exists(old, old${key} == new${key}))`;
   const same = (field: string): string => `${mapOf('object', field)} == ${mapOf('oldObject', field)}`;
   return [
     {
@@ -416,11 +422,16 @@ function admissionPolicy(): Manifest[] {
         variables: [
           {
             name: 'isOurs',
-            expression: `[object, oldObject].exists(o, o != null && (o.metadata.name.matches('${ownNames}') || '${labels.source}' in (has(o.metadata.labels) ? o.metadata.labels : {})))`,
+            expression: `[object, oldObject].exists(o, o != null && (o.metadata.name.matches('${ownNames}') || ${mapOf('o', 'labels')}.exists(key, key.startsWith('${group}/'))))`,
           },
           {
             name: 'isUnchanged',
-            expression: `request.operation == 'UPDATE' && ${same('labels')} && ${same('annotations')}`,
+            expression: [
+              `request.operation == 'UPDATE' && object.spec == oldObject.spec`,
+              ...['labels', 'annotations'].map(same),
+              nothingAdded('ownerReferences', '.uid'),
+              nothingAdded('finalizers', ''),
+            ].join(' && '),
           },
           {
             name: 'mayRecord',

@@ -28,7 +28,7 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
       create: async () => 'created',
       async *names() {},
       async *stripped() {},
-      count: never,
+      count: async () => 0,
       async *events() {},
       async *expired() {},
       endOf: never,
@@ -81,7 +81,8 @@ export async function rehearse(files: readonly string[]): Promise<void> {
   }
   await metrics.render('');
   createApp({
-    bodies: createBodyReader({ maxBytes: 1, maxBytesInFlight: 1 }),
+    takesEvents: true,
+    createBodies: () => createBodyReader({ maxBytes: 1, maxBytesInFlight: 1 }),
     metrics,
     log,
     now: Date.now,

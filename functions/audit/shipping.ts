@@ -1,4 +1,6 @@
-import { textOfBase64 } from '../../shared/edge/gunzip.ts';
+import { bytesOfBase64 } from '../../shared/edge/gunzip.ts';
+import { parseJson } from '../../shared/function/json.ts';
+import { Refusal } from '../../shared/function/refusal.ts';
 import { aksEventOf, unquoted } from './aks.ts';
 import { gkeEventOf } from './gke.ts';
 import { at, isRecord, textAt } from './values.ts';
@@ -20,51 +22,71 @@ export type Shipped =
   /** Sent along by the shipper itself, and no event. */
   | { readonly path: string; readonly isOther: true };
 
-const maxInflated = 33_554_432;
+/** What may be unpacked of one record, and of a whole body: nobody else is served meanwhile. */
+const maxRecordBytes = 8_388_608;
+const maxUnpackedBytes = 67_108_864;
+const maxLines = 25_000;
 const maxDepth = 6;
 
-function parsed(path: string, text: string, depth: number): Shipped[] {
+/** How a body is being read. */
+interface Reading {
+  readonly depth: number;
+  readonly unpacked: { bytes: number };
+}
+
+function parsed(path: string, bytes: Uint8Array, reading: Reading): Shipped[] {
   try {
-    return shippedIn(JSON.parse(text), path, depth);
-  } catch {
-    return linesIn(path, text, depth);
+    return shippedIn(parseJson(bytes, path), path, reading);
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 413) return [{ path, fault: 'holds too many values' }];
+    return linesIn(path, Buffer.from(bytes).toString(), reading);
   }
 }
 
+function parsedText(path: string, text: string, reading: Reading): Shipped[] {
+  return parsed(path, Buffer.from(text), reading);
+}
+
 /** Several documents, one a line. */
-function linesIn(path: string, text: string, depth: number): Shipped[] {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
+function linesIn(path: string, text: string, reading: Reading): Shipped[] {
+  const all = text.split('\n', maxLines + 1);
+  if (all.length > maxLines) return [{ path, fault: 'has too many lines' }];
+  const lines = all.filter((line) => line.trim() !== '');
   if (lines.length < 2) return [{ path, fault: 'is not valid JSON' }];
   return lines.flatMap((line, index): Shipped[] => {
     try {
-      return shippedIn(JSON.parse(line), `${path}:${index + 1}`, depth);
+      return shippedIn(parseJson(Buffer.from(line), path), `${path}:${index + 1}`, reading);
     } catch {
       return [{ path: `${path}:${index + 1}`, fault: 'is not valid JSON' }];
     }
   });
 }
 
-function decoded(path: string, base64: string, depth: number): Shipped[] {
-  let text: string;
+function decoded(path: string, base64: string, reading: Reading): Shipped[] {
+  const { unpacked } = reading;
+  let bytes: Buffer;
   try {
-    text = textOfBase64(base64, maxInflated);
+    bytes = bytesOfBase64(base64, Math.min(maxRecordBytes, maxUnpackedBytes - unpacked.bytes));
   } catch {
+    // What was unpacked in vain took its time, too.
+    unpacked.bytes += maxRecordBytes;
     return [{ path, fault: 'is not base64 of gzip, or too long' }];
   }
-  return parsed(path, text, depth);
+  unpacked.bytes += bytes.length;
+  return parsed(path, bytes, reading);
 }
 
-function each(path: string, list: readonly unknown[], depth: number): Shipped[] {
-  return list.flatMap((item, index) => shippedIn(item, `${path}[${index}]`, depth));
+function each(path: string, list: readonly unknown[], reading: Reading): Shipped[] {
+  return list.flatMap((item, index) => shippedIn(item, `${path}[${index}]`, reading));
 }
 
 /** A record of a list: Firehose's has base64 in `data`. */
-function recordIn(record: unknown, path: string, depth: number): Shipped[] {
+function recordIn(record: unknown, path: string, reading: Reading): Shipped[] {
   const data = textAt(record, 'data');
-  return data === undefined ? shippedIn(record, path, depth) : decoded(`${path}.data`, data, depth);
+  return data === undefined ? shippedIn(record, path, reading) : decoded(`${path}.data`, data, reading);
 }
 
-function fromCloudWatch(body: Readonly<Record<string, unknown>>, path: string, depth: number): Shipped[] {
+function fromCloudWatch(body: Readonly<Record<string, unknown>>, path: string, reading: Reading): Shipped[] {
   // The log group of a cluster has other streams, too: of the authenticator, the scheduler, the controllers.
   const stream = textAt(body, 'logStream') ?? 'kube-apiserver-audit';
   const isAudit = body.messageType !== 'CONTROL_MESSAGE' && stream.startsWith('kube-apiserver-audit');
@@ -72,11 +94,11 @@ function fromCloudWatch(body: Readonly<Record<string, unknown>>, path: string, d
   return body.logEvents.flatMap((entry, index): Shipped[] => {
     const place = `${path}.logEvents[${index}].message`;
     const message = textAt(entry, 'message');
-    return message === undefined ? [{ path: place, fault: 'is no text' }] : parsed(place, message, depth);
+    return message === undefined ? [{ path: place, fault: 'is no text' }] : parsedText(place, message, reading);
   });
 }
 
-function fromAzure(body: Readonly<Record<string, unknown>>, path: string, depth: number): Shipped[] | undefined {
+function fromAzure(body: Readonly<Record<string, unknown>>, path: string, reading: Reading): Shipped[] | undefined {
   const row = aksEventOf(body);
   if (row !== undefined) return [{ path, event: row }];
   const category = textAt(body, 'category') ?? textAt(body, 'Category');
@@ -85,12 +107,12 @@ function fromAzure(body: Readonly<Record<string, unknown>>, path: string, depth:
   if (log === undefined && !isRecordOfAzure) return undefined;
   if (log === undefined || category?.startsWith('kube-audit') === false) return [{ path, isOther: true }];
   const place = `${path}.properties.log`;
-  return typeof log === 'string' ? parsed(place, log, depth) : shippedIn(log, place, depth);
+  return typeof log === 'string' ? parsedText(place, log, reading) : shippedIn(log, place, reading);
 }
 
-function fromGoogle(body: Readonly<Record<string, unknown>>, path: string, depth: number): Shipped[] | undefined {
+function fromGoogle(body: Readonly<Record<string, unknown>>, path: string, reading: Reading): Shipped[] | undefined {
   const data = textAt(body, 'message', 'data');
-  if (data !== undefined) return decoded(`${path}.message.data`, data, depth);
+  if (data !== undefined) return decoded(`${path}.message.data`, data, reading);
   const payload = body.protoPayload ?? body.proto_payload;
   if (!isRecord(payload)) return undefined;
   const event = gkeEventOf(body, payload);
@@ -98,9 +120,13 @@ function fromGoogle(body: Readonly<Record<string, unknown>>, path: string, depth
 }
 
 /** The events in a body, in whatever they are wrapped; anything else is taken for an event. */
-export function shippedIn(body: unknown, path: string, depth = 0): Shipped[] {
-  if (depth > maxDepth) return [{ path, fault: 'is nested too deeply' }];
-  const deeper = depth + 1;
+export function shippedIn(
+  body: unknown,
+  path: string,
+  reading: Reading = { depth: 0, unpacked: { bytes: 0 } },
+): Shipped[] {
+  if (reading.depth > maxDepth) return [{ path, fault: 'is nested too deeply' }];
+  const deeper = { ...reading, depth: reading.depth + 1 };
   // A list is a batch if its first member may be an event; anything else is no batch of ours.
   if (Array.isArray(body) && isRecord(body[0])) return each(path, body, deeper);
   if (!isRecord(body)) return [{ path, event: body }];

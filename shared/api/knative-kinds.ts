@@ -21,6 +21,14 @@ export function apiServerSourceName(functionName: string, apiGroup: string): str
   return `${functionName}-${apiGroup === '' ? 'core' : apiGroup.replaceAll('.', '-')}`;
 }
 
+/**
+ * The name of the one for what tenants have mapped, and nobody else. It is apart, since each change of it makes Knative start
+ * its adapter anew, which sees nothing meanwhile.
+ */
+export function tenantsSourceName(functionName: string, apiGroup: string): string {
+  return `${apiServerSourceName(functionName, apiGroup)}-tenants`;
+}
+
 /** The plural that ApiServerSource assumes: UnsafeGuessKindToResource in k8s.io/apimachinery. */
 export function guessedPlural(kind: string): string {
   const singular = kind.toLowerCase();

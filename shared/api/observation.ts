@@ -122,7 +122,7 @@ function boundedReferences(references: readonly string[]): readonly string[] {
  * The facts of a finding, within the limits of the CRD. Its remediation and then its details take what the rest of the
  * object leaves.
  */
-export function factsOf(finding: Finding, otherBytes: number): Facts {
+export function factsOf(finding: Finding, otherBytes: number): Facts & { readonly summary: string } {
   const { severity, summary, resource, remediation, references = [], details } = finding;
   const urls = boundedReferences(references);
   const facts = {
@@ -161,8 +161,13 @@ function stateLabels({ state, now }: ObservationOptions): Record<string, string>
   };
 }
 
+/** An Observation as this version writes it. */
+export interface NewObservation extends Observation {
+  readonly spec: Observation['spec'] & { readonly summary: string; readonly rule: string };
+}
+
 /** Makes an Observation of a finding, within the limits of the CRD and below 8 KiB. */
-export function observationOf(finding: Finding, options: ObservationOptions): Observation {
+export function observationOf(finding: Finding, options: ObservationOptions): NewObservation {
   const { category, eventType, rule, actor, detectedAt } = finding;
   const typed = { apiVersion: `${group}/v1`, kind: 'Observation' } as const;
   const metadata = {

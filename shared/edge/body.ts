@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { createGunzip, createInflate } from 'node:zlib';
+import { bytesPerValue, countValues, maxValues } from '../function/json.ts';
 import { Refusal } from '../function/refusal.ts';
 
 export interface BodyLimits {
@@ -8,6 +9,8 @@ export interface BodyLimits {
   readonly maxBytes: number;
   /** For all bodies together that are being read or handled. */
   readonly maxBytesInFlight: number;
+  /** Whether the bodies are lists that are parsed element by element; else what they take once parsed counts, too. */
+  readonly areLists?: boolean;
 }
 
 export interface BodyReader {
@@ -16,7 +19,10 @@ export interface BodyReader {
 }
 
 export interface Body {
-  /** The bytes, once: afterwards only the caller holds them. */
+  /**
+   * The bytes, once: afterwards only the caller holds them. Throws a Refusal 413 or 503 if they hold more values than may
+   * be parsed now.
+   */
   take(): Buffer;
   /** Must be called when the request has been answered: until then the bytes count as in flight. */
   release(): void;
@@ -61,19 +67,18 @@ function decode(request: IncomingMessage): Readable {
 
 /** The bytes that one body takes of the limits. */
 interface Reservation {
-  /** Throws a Refusal 413 or 503. */
+  /** Throws a Refusal 503. */
   add(bytes: number): void;
   release(): void;
 }
 
 /** Makes the reservations of bodies that share their limits. */
-function createReservations({ maxBytes, maxBytesInFlight }: BodyLimits): () => Reservation {
+function createReservations({ maxBytesInFlight }: BodyLimits): () => Reservation {
   let inFlight = 0;
   return () => {
     let reserved = 0;
     return {
       add(bytes) {
-        if (reserved + bytes > maxBytes) throw new Refusal(413, 'the body is too large');
         // A body that is alone always fits, however little memory there is: otherwise it would never get through.
         const isAlone = inFlight === reserved;
         if (!isAlone && inFlight + bytes > maxBytesInFlight) throw new Refusal(503, 'too much is in flight');
@@ -88,14 +93,30 @@ function createReservations({ maxBytes, maxBytesInFlight }: BodyLimits): () => R
   };
 }
 
-async function readAll(request: IncomingMessage, decoded: Readable, reservation: Reservation): Promise<Buffer> {
+async function readAll(
+  request: IncomingMessage,
+  decoded: Readable,
+  reservation: Reservation,
+  { maxBytes }: BodyLimits,
+): Promise<Buffer> {
   const joiner = createJoiner(decoded === request ? declaredLength(request) : 0);
+  let length = 0;
   for await (const chunk of decoded.iterator({ destroyOnReturn: false })) {
     if (!Buffer.isBuffer(chunk)) continue;
+    length += chunk.length;
+    if (length > maxBytes) throw new Refusal(413, 'the body is too large');
     reservation.add(chunk.length);
     joiner.add(chunk);
   }
   return joiner.join();
+}
+
+/** Counts what the values of a body will take when they are parsed. */
+function reserveValues(body: Buffer, reservation: Reservation): void {
+  const max = maxValues();
+  const values = countValues(body, max);
+  if (values > max) throw new Refusal(413, 'the body holds too many values');
+  reservation.add(values * bytesPerValue);
 }
 
 /** Reads past the rest of a refused body: a connection that is broken off carries no answer. */
@@ -115,7 +136,7 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
       const reservation = createReservation();
       let whole: Buffer;
       try {
-        whole = await readAll(request, decoded, reservation);
+        whole = await readAll(request, decoded, reservation, limits);
       } catch (error) {
         reservation.release();
         discard(request, decoded);
@@ -123,6 +144,7 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
       }
       return {
         take() {
+          if (!limits.areLists) reserveValues(whole, reservation);
           const taken = whole;
           whole = Buffer.alloc(0);
           return taken;

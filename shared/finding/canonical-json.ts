@@ -10,9 +10,8 @@ export function canonicalJson(value: unknown): string {
 
 /** Whether `JSON.stringify` spells a value canonically as it is. That takes half the time. */
 function isSorted(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return true;
   if (Array.isArray(value)) return value.every(isSorted);
-  if (!isRecord(value)) return false;
+  if (!isRecord(value)) return true;
   let before = '';
   for (const key in value) {
     if (key < before || !isSorted(value[key])) return false;
@@ -22,9 +21,8 @@ function isSorted(value: unknown): boolean {
 }
 
 function sortedJson(value: unknown): string | undefined {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map((item) => sortedJson(item) ?? 'null').join(',')}]`;
-  if (!isRecord(value)) return '{}';
+  if (!isRecord(value)) return JSON.stringify(value);
   let members = '';
   for (const key of sortedKeys(value)) {
     const json = sortedJson(value[key]);
@@ -33,8 +31,9 @@ function sortedJson(value: unknown): string | undefined {
   return `{${members}}`;
 }
 
-function isRecord(value: object): value is Readonly<Record<string, unknown>> {
-  return !Array.isArray(value);
+/** Of what is no list. */
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** With more keys than this, sort() is quicker. */

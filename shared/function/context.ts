@@ -1,5 +1,6 @@
 import type { KindSelector } from '../api/kind-selector.ts';
 import type { ResourceRef } from '../finding/finding.ts';
+import type { Severity } from '../finding/severity.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Filter } from './filter.ts';
 import type { CommonSettings } from './settings.ts';
@@ -53,6 +54,25 @@ export interface Occurrence {
 /** Counts how often events repeat. It is best effort: no event waits for it, or fails because of it. */
 export interface RepeatCounter {
   note(occurrence: Occurrence): void;
+}
+
+/** Why a new finding is kept out: of its severity, or of its namespace, there are enough. */
+export type LimitReached = { readonly severities: readonly Severity[] } | { readonly namespace: string };
+
+/**
+ * Keeps out new findings that have a state, once MAX_OBSERVATIONS is near. What is stored is renewed, changed and opened
+ * all the same.
+ */
+export interface ObservationLimit {
+  /**
+   * Resolves to why a new finding of this severity may not be stored now that is about something in this namespace;
+   * to `undefined` if it may. Throws a Refusal 503 if that can't be found out.
+   */
+  against(namespace: string, severity: Severity, signal: AbortSignal): Promise<LimitReached | undefined>;
+  /** Notes that an Observation was created in `place`, about something in `namespace`. */
+  created(namespace: string, place: string): void;
+  /** Whether to tell something now: once a minute for each key. */
+  mayTell(key: string): boolean;
 }
 
 /** The controllers that people know resources by: the Deployment of a Pod. Best effort, and within a time limit. */
@@ -118,6 +138,7 @@ export interface Context<Settings = unknown> {
   readonly filter: Filter;
   readonly known: KnownNames;
   readonly repeats: RepeatCounter;
+  readonly limit: ObservationLimit;
   readonly controllers: Controllers;
   readonly clock: Clock;
   /**

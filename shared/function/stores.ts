@@ -92,6 +92,15 @@ export interface Discovery {
   groups(signal: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>>;
   /** The kinds of a group and version; `undefined` if that can't be determined at the moment. */
   kinds(group: string, version: string, signal: AbortSignal): Promise<readonly ServedKind[] | undefined>;
+  /**
+   * Whether a ServiceAccount of a namespace may get, list and watch a kind in all namespaces. Throws a Refusal 503 if that
+   * can't be determined.
+   */
+  mayWatch(
+    account: Pick<ObjectRef, 'namespace' | 'name'>,
+    kind: { readonly group: string; readonly plural: string },
+    signal: AbortSignal,
+  ): Promise<boolean>;
 }
 
 /** Identifies a stored object and its version. Deletes and label changes apply to exactly that version. */
@@ -165,6 +174,8 @@ export interface NamesQuery {
   readonly slots?: readonly string[];
   /** `undefined`: in all of them. */
   readonly namespace?: string | undefined;
+  /** Those that are about something in this namespace, and are kept in another one. */
+  readonly affected?: string;
 }
 
 /** Stores Observations. There are two implementations, and one contract test for both. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import express, { type Express, type Request, type Response } from 'express';
+import type { BodyReader } from '../edge/body.ts';
 import { decodeRequest } from '../edge/cloud-event-http.ts';
 import type { RequestHead } from '../edge/request-head.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
@@ -16,8 +17,12 @@ export interface AppOptions extends DoorOptions {
   notReady(): string | undefined;
   /** Throws a Refusal unless everything derived from the event is stored. */
   deliver(event: CloudEvent): Promise<void>;
+  /** Whether there is a door for events; a gateway handles none. */
+  readonly takesEvents: boolean;
   /** The doors for raw HTTP. */
   readonly webhookPaths: ReadonlySet<string>;
+  /** Makes the reader of a door. */
+  createBodies(endpoint: string): BodyReader;
   /** Who may use them. Throws a Refusal 401, 403 or 429. */
   checkAccess(head: RequestHead, endpoint: string): void;
   receive(request: RawRequest): Promise<void>;
@@ -27,10 +32,13 @@ export interface AppOptions extends DoorOptions {
   readonly observations?: ObservationAnswers;
 }
 
+const eventPath = '/';
+
 /** The door for CloudEvents, one or a batch of them. */
-function eventDoor({ deliver, now }: AppOptions): Door<IncomingMessage> {
+function eventDoor({ deliver, now, createBodies }: AppOptions): Door<IncomingMessage> {
   return {
-    endpoint: '/',
+    endpoint: eventPath,
+    bodies: createBodies(eventPath),
     async work({ headers }, body) {
       const decoded = decodeRequest({ headers, body: body.take() }, new Date(now()).toISOString());
       if ('length' in decoded) await deliverBatch(decoded, deliver);
@@ -41,9 +49,10 @@ function eventDoor({ deliver, now }: AppOptions): Door<IncomingMessage> {
 }
 
 /** The door for the raw HTTP of one tool. */
-function webhookDoor(endpoint: string, { checkAccess, receive, metrics }: AppOptions): Door<Request> {
+function webhookDoor(endpoint: string, { checkAccess, receive, metrics, createBodies }: AppOptions): Door<Request> {
   return {
     endpoint,
+    bodies: createBodies(endpoint),
     check: (head) => checkAccess(head, endpoint),
     async work({ path }, { take }, trace) {
       let answer: Answer | undefined;
@@ -110,18 +119,19 @@ export function createApp(options: AppOptions): RequestListener {
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
   const pages = addPages(app, options);
-  const events = eventDoor(options);
-  app.post('/', (request, response) => serveDoor(options, events, request, response));
+  const events = options.takesEvents ? eventDoor(options) : undefined;
+  if (events) app.post(eventPath, (request, response) => serveDoor(options, events, request, response));
   const webhooks = [...options.webhookPaths].map((path) => {
     const webhook = webhookDoor(path, options);
     const route = routeOf(path);
     app.post(route, (request, response) => serveDoor(options, webhook, request, response));
     return route;
   });
-  addFaults(app, ['/', ...pages, ...webhooks]);
+  addFaults(app, [...(events || options.about !== undefined ? [eventPath] : []), ...pages, ...webhooks]);
   return (request, response) => {
     // Nearly all requests are events, and finding their route costs as much as reading one.
-    if (request.method === 'POST' && request.url === '/') void serveDoor(options, events, request, response);
-    else app(request, response);
+    if (events && request.method === 'POST' && request.url === eventPath) {
+      void serveDoor(options, events, request, response);
+    } else app(request, response);
   };
 }

@@ -6,6 +6,7 @@ import type { Cluster, Store } from '../function/stores.ts';
 import type { Trigger } from '../function/triggers.ts';
 import { createControllers } from '../pipeline/controllers.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
+import { createObservationLimit } from '../pipeline/observation-limit.ts';
 import { createRepeats, type Repeats } from '../pipeline/repeats.ts';
 import { createCoalescer } from './coalesce.ts';
 import { createLiveFilter } from './live-filter.ts';
@@ -59,6 +60,13 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
   const { DEDUP_CACHE_SIZE: size } = ports.settings;
   const known = createKnownNames({ size, elapsed: clock.elapsed, onEvict: metrics.countEviction });
   const repeats = createRepeats({ store, onGone: known.delete, now: clock.latest, sleep: idleSleep });
+  const limit = createObservationLimit({
+    store,
+    limit: ports.settings.MAX_OBSERVATIONS,
+    systemNamespace: ports.settings.SYSTEM_NAMESPACE,
+    watchNamespace: ports.settings.WATCH_NAMESPACE,
+    elapsed: clock.elapsed,
+  });
   const controllers = createControllers({
     owners: cluster.owners,
     elapsed: clock.elapsed,
@@ -80,6 +88,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
         filter,
         known,
         repeats,
+        limit,
         controllers,
         clock,
         acquire,

@@ -15,6 +15,8 @@ export type Answer = Readonly<Record<string, unknown>>;
 export interface Door<Message extends IncomingMessage> {
   /** What its requests are counted under. */
   readonly endpoint: string;
+  /** Its own: an open door can't use up what a guarded one may take. */
+  readonly bodies: BodyReader;
   /** Throws a Refusal before any of the body is read. */
   readonly check?: (head: RequestHead) => void;
   /** Resolves when the event is dealt with, to what the sender wants to read, if anything; throws a Refusal. */
@@ -24,7 +26,6 @@ export interface Door<Message extends IncomingMessage> {
 }
 
 export interface DoorOptions {
-  readonly bodies: BodyReader;
   readonly metrics: Metrics;
   readonly log: Log;
   isStopping(): boolean;
@@ -64,8 +65,8 @@ export function answerRefusal(response: ServerResponse, refusal: Refusal, correl
  * Reads the body, does the work, and answers 204 or what the Refusal says: the one place where faults become answers.
  */
 export async function serveDoor<Message extends IncomingMessage>(
-  { bodies, metrics, log, isStopping }: DoorOptions,
-  { endpoint, check, work, countRefused }: Door<Message>,
+  { metrics, log, isStopping }: DoorOptions,
+  { endpoint, bodies, check, work, countRefused }: Door<Message>,
   request: Message,
   response: ServerResponse,
 ): Promise<void> {

@@ -7,7 +7,7 @@ import type { FunctionDefinition, GatewayDefinition } from '../function/definiti
 import { type CommonSettings, type Environment, parseSettings, SettingsError } from '../function/settings.ts';
 import type { TokenPlaces } from '../function/triggers.ts';
 import { type AppOptions, createApp } from './app.ts';
-import type { BoundFunction } from './context.ts';
+import { type BoundFunction, isHandler } from './context.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { type Served, serve } from './listen.ts';
 import type { Log } from './log.ts';
@@ -83,6 +83,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const deadlineFor = (event: CloudEvent): AbortSignal => (isPing(event) ? pingDeadline() : eventDeadline());
   const gateway = functions.find(isGateway);
   const webhooks = gateway ? gateway.context.functions.flatMap((info) => info.webhooks) : [];
+  const takesEvents = functions.some(isHandler);
   const access = gateway?.definition.access(gateway.context.settings);
   const checked = access && createAccess(access, clock.elapsed);
   if (checked) metrics.showAccess(checked.isOpen);
@@ -93,7 +94,13 @@ export async function startHost(options: HostOptions): Promise<Host> {
   }
   const places = new Map<string, TokenPlaces>(webhooks.map((webhook) => [webhook.path, webhook]));
   const app = createApp({
-    bodies: createBodyReader({ maxBytes: settings.MAX_REQUEST_BYTES, maxBytesInFlight: memoryLimit() / 4 }),
+    takesEvents,
+    createBodies: (endpoint) =>
+      createBodyReader({
+        maxBytes: settings.MAX_REQUEST_BYTES,
+        maxBytesInFlight: memoryLimit() / 4 / (webhooks.length + (takesEvents ? 1 : 0)),
+        areLists: webhooks.some(({ path, list }) => path === endpoint && list !== undefined),
+      }),
     metrics,
     log,
     now: clock.now,
@@ -109,7 +116,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
     ...(options.observations && { observations: options.observations }),
   });
   const { port, hostname, drainMilliseconds = longestDrainMilliseconds } = options;
-  const served = await serve({ listener: app, port, hostname, log, abort, drainMilliseconds });
+  const trustedProxies = access?.trustedProxies ?? [];
+  const served = await serve({ listener: app, port, hostname, log, abort, drainMilliseconds, trustedProxies });
   return {
     url: served.url,
     deadlineFor,

@@ -1,4 +1,5 @@
 import { createServer, type RequestListener } from 'node:http';
+import { createConnectionLimit } from '../edge/connections.ts';
 import type { Log } from './log.ts';
 
 /**
@@ -11,9 +12,6 @@ const limits = {
   requestTimeout: 60_000,
   connectionsCheckingInterval: 2000,
 };
-
-/** An idle connection takes about 20 KiB. */
-const maxConnections = 1000;
 
 export interface Served {
   readonly url: string;
@@ -30,13 +28,20 @@ export interface ServeOptions {
   /** Aborted when the drain time is over; the requests that are left then answer 503. */
   readonly abort: AbortController;
   readonly drainMilliseconds: number;
+  /** Proxies through which others come: what one client may open is not for them. */
+  readonly trustedProxies: readonly string[];
 }
 
 /** Listens, and resolves once it does. Throws an Error if it can't. */
 export async function serve(options: ServeOptions): Promise<Served> {
-  const { listener, port, hostname, log, abort, drainMilliseconds } = options;
+  const { listener, port, hostname, log, abort, drainMilliseconds, trustedProxies } = options;
   const server = createServer(limits, listener);
-  server.maxConnections = maxConnections;
+  const admit = createConnectionLimit(trustedProxies);
+  server.on('connection', (socket) => {
+    const close = admit(socket.remoteAddress);
+    if (close) socket.once('close', close);
+    else socket.destroy();
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ port, ...(hostname !== undefined && { host: hostname }) }, resolve);

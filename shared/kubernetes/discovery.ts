@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { Refusal } from '../function/refusal.ts';
-import type { Discovery } from '../function/stores.ts';
+import type { Discovery, ObjectRef } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
 
@@ -21,6 +21,20 @@ const groupsSchema = z.object({
 const resourcesSchema = z.object({
   resources: z.array(z.object({ name: z.string(), kind: z.string(), namespaced: z.boolean() })),
 });
+
+const reviewSchema = z.object({ status: z.object({ allowed: z.boolean() }) });
+
+/** What Knative asks for before it makes an ApiServerSource's adapter. */
+const watchVerbs = ['get', 'list', 'watch'];
+
+/** https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/ */
+function reviewOf({ namespace, name }: Pick<ObjectRef, 'namespace' | 'name'>, resourceAttributes: object): object {
+  const groups = ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'];
+  return {
+    ...{ apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview' },
+    spec: { user: `system:serviceaccount:${namespace}:${name}`, groups, resourceAttributes },
+  };
+}
 
 /** The groups and kinds that an API server says it serves. */
 export function createDiscovery(client: ApiClient): Discovery {
@@ -49,6 +63,19 @@ export function createDiscovery(client: ApiClient): Discovery {
         if (error instanceof Refusal && !signal.aborted) return undefined;
         throw error;
       }
+    },
+
+    async mayWatch(account, { group, plural: resource }, signal) {
+      const path = '/apis/authorization.k8s.io/v1/subjectaccessreviews';
+      for (const verb of watchVerbs) {
+        const body = reviewOf(account, { group, resource, verb });
+        const response = await client.request({ method: 'POST', path, body, signal });
+        const parsed = reviewSchema.safeParse(response.body);
+        if (response.status !== 201 || !parsed.success)
+          throw setUpFault("asking what a source's account may read", response);
+        if (!parsed.data.status.allowed) return false;
+      }
+      return true;
     },
   };
 }

@@ -132,8 +132,9 @@ function objectPages(client: ApiClient, { labelSelector, path, limit, signal }: 
   });
 }
 
-function selectorOf({ source, slots }: NamesQuery): string | undefined {
+function selectorOf({ source, slots, affected }: NamesQuery): string | undefined {
   const selectors = [
+    ...(affected === undefined ? [] : [`${labelNames.namespace}=${affected}`]),
     ...(source === undefined ? [] : [`${labelNames.source}=${source}`]),
     ...(slots ? [`${labelNames.report} in (${slots.join(',')})`] : []),
   ];

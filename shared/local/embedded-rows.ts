@@ -90,8 +90,16 @@ function* pages(database: DatabaseSync, where: string, values: readonly SQLInput
   }
 }
 
-export function* storedRows(database: DatabaseSync, { source, slots, namespace }: NamesQuery): Generator<Stored> {
-  const { where, values } = conditionsOf({ source, place: namespace && placeOf(namespace), report: slots });
+export function* storedRows(
+  database: DatabaseSync,
+  { source, slots, namespace, affected }: NamesQuery,
+): Generator<Stored> {
+  const { where, values } = conditionsOf({
+    source,
+    place: namespace && placeOf(namespace),
+    report: slots,
+    [`json_extract(labels, '$."${labelNames.namespace}"')`]: affected,
+  });
   // Names begin with their source, so a range of names skips the rows of all other sources unread.
   const ranged = source === undefined ? where : `name > ? AND name < ? AND ${where}`;
   const range = source === undefined ? [] : [`${source}-`, `${source}.`];

@@ -45,7 +45,7 @@ export async function setConditions(
   });
   if (after.every((condition) => before.some((old) => old === condition))) return;
   const others = before.filter(({ type }) => conditions.every((condition) => condition.type !== type));
-  await unlessRefused(object.metadata.namespace ?? '', { event }, () =>
+  await unlessRefused(object.metadata.namespace, { event }, () =>
     cluster.objects.setStatus(resource, object, { conditions: [...others, ...after] }, event.signal),
   );
 }

@@ -75,15 +75,18 @@ export function createControllers({ owners, elapsed, limited }: ControllersOptio
     const pending = { expiresAt: Number.POSITIVE_INFINITY };
     const entry = Object.assign(pending, { answer: lookUp(asked, pending) });
     entries.set(key, entry);
-    const [oldest = key] = entries.size > maxEntries ? entries.keys() : [];
-    if (oldest !== key) entries.delete(oldest);
+    for (const oldest of entries.keys()) {
+      if (entries.size <= maxEntries) break;
+      entries.delete(oldest);
+    }
     return entry;
   }
 
   async function of(resource: ResourceRef): Promise<ResourceRef | undefined> {
-    const { apiVersion, kind: kindName, namespace = '', name = '' } = resource;
+    const { apiVersion, kind: kindName, namespace, name } = resource;
     const kind = controlledKind(kindName, apiVersion);
     if (!kind) return resource;
+    if (namespace === undefined || name === undefined) return undefined;
     if (!namespacePattern.test(namespace) || !namePattern.test(name)) return undefined;
     const answer = await entryOf({ kind, namespace, name })?.answer;
     return answer === 'itself' ? resource : answer;

@@ -6,7 +6,7 @@ import { objectMetadata } from '../finding/object-schema.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
-import type { Report } from './report.ts';
+import { createdAt, type Report } from './report.ts';
 import { keyOf } from './slot.ts';
 
 const replicaSets: KindSelector = {
@@ -71,13 +71,9 @@ function makeDifference(ofReplicaSets: readonly Report[], others: readonly Repor
   return alone.some((reports) => sayingsOf(reports).size < sayings.size);
 }
 
-function createdAt({ object }: Report): number {
-  return Date.parse(object.metadata.creationTimestamp ?? '') || 0;
-}
-
 function newestOf(reports: readonly Report[]): readonly Report[] {
   const [newest] = reports.toSorted(
-    (a, b) => createdAt(b) - createdAt(a) || (keyOf(a.object) < keyOf(b.object) ? -1 : 1),
+    (a, b) => createdAt(b.object) - createdAt(a.object) || (keyOf(a.object) < keyOf(b.object) ? -1 : 1),
   );
   return newest ? [newest] : [];
 }

@@ -13,18 +13,17 @@ export interface HistoryEntry {
   readonly reason: string;
 }
 
-function parsed(history: string): readonly unknown[] {
+function parsed(history: string | undefined): readonly unknown[] {
   try {
-    return entries.parse(JSON.parse(history));
+    return entries.parse(JSON.parse(String(history)));
   } catch {
-    // Somebody has edited it; what comes now is worth more than what can't be read.
+    // There is none yet, or somebody has edited it: what comes now is worth more than what can't be read.
     return [];
   }
 }
 
 /** The annotation `history` with one more change, newest first; the oldest of more than ten is dropped. */
 export function historyWith(history: string | undefined, { time, ...entry }: HistoryEntry): string {
-  const before = history === undefined ? [] : parsed(history);
   const latest = { time: new Date(time).toISOString(), ...entry };
-  return JSON.stringify([latest, ...before].slice(0, maxEntries));
+  return JSON.stringify([latest, ...parsed(history)].slice(0, maxEntries));
 }

@@ -28,10 +28,11 @@ export function createKnownNames({ size, elapsed, onEvict }: KnownNamesOptions):
       if (size === 0) return;
       entries.delete(name);
       entries.set(name, { namespace, seenAt: elapsed() });
-      if (entries.size <= size) return;
-      const oldest = entries.keys().next();
-      if (!oldest.done) entries.delete(oldest.value);
-      onEvict?.();
+      for (const oldest of entries.keys()) {
+        if (entries.size <= size) return;
+        entries.delete(oldest);
+        onEvict?.();
+      }
     },
     delete: (name) => void entries.delete(name),
     count: () => entries.size,

@@ -11,7 +11,7 @@ export const operationsCategory = 'operations';
 
 /** A finding about zen-watcher itself. */
 export interface OperationsReport {
-  readonly eventType: 'undeliverable-event' | 'unreadable-object' | 'invalid-configuration';
+  readonly eventType: 'undeliverable-event' | 'unreadable-object' | 'invalid-configuration' | 'limit-reached';
   readonly summary: string;
   readonly resource?: ResourceRef | undefined;
   readonly identity: Readonly<Record<string, string | undefined>>;
@@ -46,13 +46,17 @@ export async function recordOperations(source: string, report: OperationsReport,
   if (fault) throw fault;
 }
 
+export interface Named {
+  readonly name: string;
+}
+
 /**
  * Says that an object can't be read, or that the store refuses what it says. There is one such finding an object, and it
  * is over once the object has been mended or is gone.
  */
 export function unreadableFinding<Settings>(
   source: string,
-  resource: ResourceRef,
+  resource: ResourceRef & Named,
   reason: string,
   field: string | undefined,
   context: Context<Settings>,
@@ -62,7 +66,7 @@ export function unreadableFinding<Settings>(
     source,
     {
       eventType: 'unreadable-object',
-      summary: `${kind} ${name ?? ''} can't be read: ${reason}`,
+      summary: `${kind} ${name} can't be read: ${reason}`,
       resource,
       identity: { object: [apiVersion && groupVersionOf(apiVersion).group, kind, namespace, name].join('/') },
       details: { message: reason, field },
@@ -77,11 +81,11 @@ const maxBadRowsShown = 5;
 /** The same for rows of an object. */
 export function badRowsFinding<Settings>(
   source: string,
-  resource: ResourceRef,
-  badRows: readonly BadRow[],
+  resource: ResourceRef & Named,
+  badRows: readonly [BadRow, ...BadRow[]],
   context: Context<Settings>,
 ): NamedFinding {
   const shown = badRows.slice(0, maxBadRowsShown).map(({ path, message }) => `${path} ${message}`);
   const rows = badRows.length === 1 ? '1 row' : `${badRows.length} rows`;
-  return unreadableFinding(source, resource, `${rows}: ${shown.join('; ')}`, badRows[0]?.path, context);
+  return unreadableFinding(source, resource, `${rows}: ${shown.join('; ')}`, badRows[0].path, context);
 }

@@ -40,8 +40,7 @@ async function lookAgain<Data, Settings>(pass: Pass<Data, Settings>): Promise<vo
     const fingerprint = versions && fingerprintOf(versions);
     if (fingerprint === fingerprints.get(label)) continue;
     again.add(label);
-    if (fingerprint === undefined) fingerprints.delete(label);
-    else fingerprints.set(label, fingerprint);
+    fingerprints.set(label, fingerprint);
   }
   for (const label of again) {
     changed.add(label);
@@ -93,7 +92,9 @@ async function settleShared<Data, Settings>({
     const stored = sharedStored.get(name);
     if (!newest || !stored || [...by.keys()].some((label) => changed.has(label))) continue;
     const [label, named] = newest;
-    const slot = by.size === 1 && held.size === 0 && !unseen.mayReport(stored) ? label : sharedSlot;
+    // A slot that has changed since may report it again.
+    const isAlone = by.size === 1 && held.size === 0 && changed.size === 0 && !unseen.mayReport(stored);
+    const slot = isAlone ? label : sharedSlot;
     const isHeld = [...by.keys()].some((one) => held.has(one));
     await changeShared(stored, named, { writer: { source: source.name, slot }, isHeld, context });
   }
@@ -128,7 +129,7 @@ export async function finishPass<Data, Settings>(pass: Pass<Data, Settings>): Pr
       return label === sharedSlot ? pass.changed.size === 0 : !pass.changed.has(label);
     });
     await forEachConcurrently(unchanged, callsInFlight, (stored) =>
-      changeUnreported(stored, pass.leftOutFor(stored), pass.source.name, pass.context),
+      changeUnreported(stored, pass.leftOutFor(stored), pass.context),
     );
     if (unchanged.length > 0) await lookAgain(pass);
   }

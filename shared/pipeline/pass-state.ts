@@ -7,6 +7,7 @@ import type { SourceDefinition } from '../function/definitions.ts';
 import type { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
 import type { HeldFinding, NamedFinding } from './derive.ts';
+import { limitSlot } from './limit-reached.ts';
 import type { Report } from './report.ts';
 import { createUnseen, type Unseen, type UnseenKind } from './unseen.ts';
 import type { SlotOutcome } from './write-slot.ts';
@@ -28,6 +29,8 @@ export interface Pass<Data, Settings> {
    * take.
    */
   readonly inSystem: ReadonlyMap<string, ReadonlyMap<string, Stored>>;
+  /** Whether it has been told that findings of this source are kept out. */
+  readonly toldKeptOut: boolean;
   /** Findings that several slots report, as stored, by name. */
   readonly sharedStored: Map<string, Stored>;
   /** Names of findings that are stored in another namespace than that of their reports. */
@@ -41,8 +44,8 @@ export interface Pass<Data, Settings> {
   /** Which slots report a finding that is shared, by its name and their labels. */
   readonly sharedBy: ReadonlyMap<string, ReadonlyMap<string, NamedFinding>>;
   noteShared(label: string, named: NamedFinding): void;
-  /** Which reports each slot had, to be compared at the end. */
-  readonly fingerprints: Map<string, string>;
+  /** Which reports each slot had, to be compared at the end; `undefined` if they are gone. */
+  readonly fingerprints: Map<string, string | undefined>;
   /** Whether anything was written from what was listed. */
   hasWritten: boolean;
   /** Slots whose reports changed while they were read. */
@@ -119,16 +122,21 @@ async function listSystem<Data, Settings>(
   const inSystemByName = new Map<string, Stored>();
   const sharedStored = new Map<string, Stored>();
   const unreported = createStoredSet();
+  let toldKeptOut = false;
   for await (const listed of context.store.names({ source: name, namespace }, context.event.signal)) {
     const stored = asStored(listed);
     const label = stored.labels[labels.report];
     if (label === undefined) continue;
+    if (label === limitSlot(name)) {
+      toldKeptOut ||= stored.labels[labels.state] !== 'resolved';
+      continue;
+    }
     unreported.add(stored);
     inSystemByName.set(stored.ref.name, stored);
     if (label === sharedSlot) sharedStored.set(stored.ref.name, stored);
     else inSystem.set(label, (inSystem.get(label) ?? new Map<string, Stored>()).set(stored.ref.name, stored));
   }
-  return { inSystem, inSystemByName, sharedStored, unreported };
+  return { inSystem, inSystemByName, sharedStored, unreported, toldKeptOut };
 }
 
 /** The value that version 0.1.0 gave the label `subject` of findings about what a report is about. */

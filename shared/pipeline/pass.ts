@@ -6,6 +6,7 @@ import type { KubernetesObject, Stored } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import { countingReports } from './counting-reports.ts';
 import { changeWhenUnreported, lifecycleOptions } from './lifecycle.ts';
+import { notingKeptOut, settleKeptOut } from './limit-reached.ts';
 import { type Listed, mergeByNamespace, type NamespaceGroup } from './merge-by-namespace.ts';
 import { finishPass } from './pass-end.ts';
 import { createPass, type Pass } from './pass-state.ts';
@@ -31,6 +32,8 @@ interface SlotProgress {
 interface StoredHere {
   readonly namespace: string;
   readonly bySlot: ReadonlyMap<string, ReadonlyMap<string, Stored>>;
+  /** Whether a name is there, in whichever slot. */
+  has(name: string): boolean;
 }
 
 /**
@@ -46,13 +49,15 @@ export async function reconcilePass<Data, Settings>(
 ): Promise<void> {
   const { event, settings, store } = context;
   const kinds = reportKinds(source, context);
-  const pass = await createPass(source, kinds, unseen, context);
+  const noting = notingKeptOut(context);
+  const pass = await createPass(source, kinds, unseen, noting.context);
   const metadata = kinds.map((kind) => marked(listReports([kind], undefined, pass.unseen, context), true));
   const objects = kinds.map((kind) => marked(relevantObjects(kind, pass.unseen, context), false));
   const query = { source: source.name, namespace: settings.WATCH_NAMESPACE };
   const merged = mergeByNamespace(store.names(query, event.signal), [...metadata, ...objects]);
   for await (const group of merged) await reconcileNamespace(group, pass);
   await finishPass(pass);
+  await settleKeptOut(source.name, noting.keptOut, pass.toldKeptOut, context);
 }
 
 async function* marked(objects: AsyncIterable<KubernetesObject>, isMetadata: boolean): AsyncGenerator<Listed> {
@@ -88,7 +93,12 @@ function fileStored<Data, Settings>({ namespace, stored }: NamespaceGroup, pass:
     if (label === sharedSlot) pass.sharedStored.set(one.ref.name, one);
     else bySlot.set(label, (bySlot.get(label) ?? new Map<string, Stored>()).set(one.ref.name, one));
   }
-  return { namespace, bySlot };
+  let names: Set<string> | undefined;
+  const has = (name: string): boolean => {
+    names ??= new Set(stored.map(({ ref }) => ref.name));
+    return names.has(name);
+  };
+  return { namespace, bySlot, has };
 }
 
 async function reconcileNamespace<Data, Settings>(group: NamespaceGroup, pass: Pass<Data, Settings>): Promise<void> {
@@ -134,7 +144,8 @@ async function reconcileComplete<Data, Settings>(
   const union = unionOf(await countingReports(source, read, context), source.merge, context);
   const stored = await storedOf(label, union, here, pass);
   const { wanted } = union;
-  const outcome = await writeSlot({ source: source.name, label, stored, ...union }, context);
+  const contents = { source: source.name, label, stored, isTaken: here.has, ...union };
+  const outcome = await writeSlot(contents, context);
   pass.fingerprints.set(label, fingerprintOf(versions));
   pass.noteOutcome(outcome);
   if (union.isHeld) pass.noteHeld(label, read);
@@ -195,7 +206,5 @@ export async function ageOrphans(isOrphan: (stored: Stored) => boolean, context:
     if (stored.labels[labels.state] === undefined || !isOrphan(stored)) continue;
     if (changeWhenUnreported(stored, undefined, options)) orphans.push(stored);
   }
-  await forEachConcurrently(orphans, callsInFlight, (stored) =>
-    changeUnreported(stored, undefined, stored.labels[labels.source] ?? '', context),
-  );
+  await forEachConcurrently(orphans, callsInFlight, (stored) => changeUnreported(stored, undefined, context));
 }

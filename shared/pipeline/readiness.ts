@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Condition } from '../api/condition.ts';
 import { type KindSelector, selectIn } from '../api/kind-selector.ts';
-import { apiServerSourceName, apiServerSources, guessedPlural } from '../api/knative-kinds.ts';
+import { apiServerSourceName, apiServerSources, guessedPlural, tenantsSourceName } from '../api/knative-kinds.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
 import { NotServed, type ServedKind } from '../function/stores.ts';
@@ -77,37 +77,49 @@ async function whyUnreadable(selector: KindSelector, { cluster, event }: Context
   }
 }
 
+const conditionSchema = z.object({ type: z.string(), status: z.string(), message: z.string().optional() });
+
 const sourceSchema = z.object({
-  status: z.object({
-    conditions: z.array(z.object({ type: z.string(), status: z.string(), message: z.string().optional() })),
-  }),
+  spec: z.object({ resources: z.array(z.object({ kind: z.string() })).default([]) }).default({ resources: [] }),
+  status: z.object({ conditions: z.array(conditionSchema).default([]) }).default({ conditions: [] }),
 });
+
+/** Where a kind is watched: with the kinds of the system namespace's mappings or, if it is none, with those of tenants. */
+async function sourceOf(
+  { kind, tenant }: AcceptedMapping & { readonly kind: MappedKind },
+  servedAs: string,
+  { cluster, settings: { SYSTEM_NAMESPACE: namespace }, event }: Context,
+): Promise<{ readonly name: string; readonly source: z.infer<typeof sourceSchema> | undefined }> {
+  const read = async (name: string) => {
+    const ref = { apiVersion: 'sources.knative.dev/v1', kind: apiServerSources.kind, namespace, name };
+    const object = await cluster.objects.get(apiServerSources, ref, event.signal);
+    return { name, source: sourceSchema.safeParse(object).data };
+  };
+  const own = await read(apiServerSourceName('ingest', kind.group));
+  const isThere = own.source?.spec.resources.some((one) => one.kind === servedAs) ?? false;
+  return tenant === undefined || isThere ? own : read(tenantsSourceName('ingest', kind.group));
+}
 
 /** The condition Ready of a mapping by its ApiServerSource, without which only the completeness pass sees changes. */
 export async function apiServerSourceCondition(
-  { kind }: AcceptedMapping,
+  mapping: AcceptedMapping,
   { plural, kind: servedAs }: KindSelector,
-  { cluster, settings: { SYSTEM_NAMESPACE }, event }: Context,
+  context: Context,
 ): Promise<Condition> {
-  if (!cluster.hasApiServerSources || !kind) return readyCondition('True', 'Ready', '');
+  const { kind } = mapping;
+  if (!context.cluster.hasApiServerSources || !kind) return readyCondition('True', 'Ready', '');
   if (plural !== guessedPlural(servedAs))
     return readyCondition(
       'True',
       'PassOnly',
       `Knative does not guess the plural ${plural}: only the completeness pass sees changes`,
     );
-  const ref = {
-    apiVersion: 'sources.knative.dev/v1',
-    kind: apiServerSources.kind,
-    namespace: SYSTEM_NAMESPACE,
-    name: apiServerSourceName('ingest', kind.group),
-  };
-  const source = await cluster.objects.get(apiServerSources, ref, event.signal);
-  const condition = sourceSchema.safeParse(source).data?.status.conditions.find(({ type }) => type === 'Ready');
+  const { name, source } = await sourceOf({ ...mapping, kind }, servedAs, context);
+  const condition = source?.status.conditions.find(({ type }) => type === 'Ready');
   if (condition?.status === 'True') return readyCondition('True', 'Ready', '');
   return readyCondition(
     'False',
     'SourceNotReady',
-    `ApiServerSource ${ref.name}: ${condition?.message ?? 'does not exist yet'}`,
+    `ApiServerSource ${name}: ${condition?.message ?? 'does not exist yet'}`,
   );
 }

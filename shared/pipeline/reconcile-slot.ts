@@ -118,15 +118,46 @@ async function writeUnion<Data, Settings>(
   unseen: Unseen,
   options: SlotOptions<Data, Settings>,
 ): Promise<{ readonly hasWritten: boolean; readonly refusal: Refusal | undefined }> {
-  const { source, context } = options;
+  const { context } = options;
   const outcome = await writeSlot(contentsOf(union, stored, options), context);
   const leftOut = union.leftOut();
   // What is left out is the pass's, and so is what has been missing for long enough.
   const missing = outcome.unreported.filter(
     (one) => one.labels[labels.state] === 'open' && !leftOut.has(one.ref.name) && !unseen.mayReport(one),
   );
-  await forEachConcurrently(missing, callsInFlight, (one) => changeUnreported(one, undefined, source.name, context));
+  await forEachConcurrently(missing, callsInFlight, (one) => changeUnreported(one, undefined, context));
   return { hasWritten: outcome.hasWritten || missing.length > 0, refusal: faultOf(outcome.unwritten) };
+}
+
+/** The names of what is not stored, and is kept out by the limit. */
+async function namesKeptOut(
+  { wanted }: Union,
+  stored: ReadonlyMap<string, Stored>,
+  { limit, event }: Context,
+): Promise<ReadonlySet<string>> {
+  const names = new Set<string>();
+  for (const { name, namespace, finding } of wanted.values()) {
+    if (!stored.has(name) && (await limit.against(namespace, finding.severity, event.signal))) names.add(name);
+  }
+  return names;
+}
+
+/** Whether a report alone says nothing that is to be written. What is kept out is not, in each event anew. */
+async function isWritten<Data, Settings>(
+  given: Report,
+  inHome: ReadonlyMap<string, Stored>,
+  options: SlotOptions<Data, Settings>,
+): Promise<boolean> {
+  const { source, context } = options;
+  const alone = unionOf([given], source.merge, context);
+  const keptOut = await namesKeptOut(alone, inHome, context);
+  const stored = keptOut.size > 0 ? await withSystemNamespace(inHome, options) : inHome;
+  const wanted = new Map([...alone.wanted].filter(([name]) => stored.has(name) || !keptOut.has(name)));
+  if (differs(contentsOf({ ...alone, wanted }, stored, options), alone.leftOut, context)) return false;
+  const { tally } = context.event;
+  tally.unchanged(wanted.size);
+  if (wanted.size < alone.wanted.size) tally.filtered('limit', alone.wanted.size - wanted.size);
+  return true;
 }
 
 /** A round of reconciling. Resolves to `again` if a report came, went or changed meanwhile. */
@@ -136,13 +167,7 @@ async function reconcileOnce<Data, Settings>(
 ): Promise<'done' | 'again' | Refusal> {
   const { source, context } = options;
   const inHome = await listStored(options, homeOf(options));
-  if (given) {
-    const alone = unionOf([given], source.merge, context);
-    if (!differs(contentsOf(alone, inHome, options), alone.leftOut, context)) {
-      context.event.tally.unchanged(alone.wanted.size);
-      return 'done';
-    }
-  }
+  if (given && (await isWritten(given, inHome, options))) return 'done';
   const unseen = createUnseen(options.slot.kinds, context);
   const before = await reportsOf(options, unseen);
   // That all reports are gone changes nothing by itself: tools delete them and make them anew.

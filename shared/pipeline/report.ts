@@ -1,6 +1,6 @@
 import { groupVersionOf } from '../api/kind-selector.ts';
 import { formatReportedBy } from '../api/reported-by.ts';
-import type { BadRow, Finding, ResourceRef } from '../finding/finding.ts';
+import type { Finding, ResourceRef } from '../finding/finding.ts';
 import { observationName } from '../finding/name.ts';
 import { timeOf } from '../finding/values.ts';
 import type { Context } from '../function/context.ts';
@@ -8,7 +8,7 @@ import type { SourceDefinition } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { deriveFindings, type HeldFinding, type NamedFinding } from './derive.ts';
-import { badRowsFinding, unreadableFinding } from './operations.ts';
+import { badRowsFinding, type Named, unreadableFinding } from './operations.ts';
 import { badRowRefusal, normalizeData } from './parse.ts';
 
 /** What an object reports. */
@@ -33,8 +33,13 @@ export function reportedByOf({ apiVersion, kind, metadata: { namespace = '' } }:
   return formatReportedBy({ namespace, group: groupVersionOf(apiVersion).group, kind });
 }
 
-export function resourceRefOf({ apiVersion, kind, metadata }: KubernetesObject): ResourceRef {
+export function resourceRefOf({ apiVersion, kind, metadata }: KubernetesObject): ResourceRef & Named {
   return { apiVersion, kind, namespace: metadata.namespace, name: metadata.name };
+}
+
+/** In milliseconds since 1970; 0 if it isn't known. */
+export function createdAt({ metadata }: KubernetesObject): number {
+  return new Date(metadata.creationTimestamp ?? 0).getTime() || 0;
 }
 
 /**
@@ -73,10 +78,6 @@ function namesOf(source: string, leftOut: Readonly<Record<string, readonly Findi
   return new Map(names);
 }
 
-function faultOf([bad]: readonly BadRow[]): Refusal | undefined {
-  return bad && badRowRefusal(bad);
-}
-
 /** Reads an object. Throws a Refusal 503 if filters have not been read yet. */
 export function readReport<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
@@ -89,14 +90,15 @@ export function readReport<Data, Settings>(
     const normalized = normalizeData(source, object, created, context.settings);
     const { findings, dropped, held } = deriveFindings(source, normalized, { hasState: true }, context);
     const { badRows = [], leftOut = {}, accepted = [], isPartial = false } = normalized;
-    const bad = badRows.length > 0 ? [badRowsFinding(source.name, resourceRefOf(object), badRows, context)] : [];
+    const [bad, ...more] = badRows;
+    const ofBad = bad ? [badRowsFinding(source.name, resourceRefOf(object), [bad, ...more], context)] : [];
     return {
       object,
-      findings: [...findings, ...bad],
+      findings: [...findings, ...ofBad],
       accepted: new Map(accepted.map(({ finding, exception }) => [observationName(source.name, finding), exception])),
       leftOut: () => namesOf(source.name, { ...leftOut, filtered: dropped }),
       held,
-      fault: faultOf(badRows),
+      fault: bad && badRowRefusal(bad),
       isPartial: isPartial || badRows.length > 0,
     };
   } catch (error) {

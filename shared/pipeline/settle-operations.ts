@@ -35,7 +35,7 @@ export async function settleOperations(
     reportOf: () => undefined,
   };
   const { unreported, unwritten } = await writeSlot(contents, context);
-  for (const one of unreported) await changeUnreported(one, 'mended', source, context);
+  for (const one of unreported) await changeUnreported(one, 'mended', context);
   const fault = faultOf(unwritten);
   if (fault) throw fault;
 }

@@ -47,9 +47,7 @@ export function isWide<Data, Settings>(
   source: SourceDefinition<Data, Settings>,
   { apiVersion, kind, metadata }: KubernetesObject,
 ): boolean {
-  return (
-    source.slotOf?.({ group: groupVersionOf(apiVersion).group, kind }, objectMetadata.parse(metadata)) === undefined
-  );
+  return !labelAndWidth(source, { group: groupVersionOf(apiVersion).group, kind }, metadata).isNarrow;
 }
 
 /** The kinds whose objects report to a source. */
@@ -86,7 +84,7 @@ export function versionOf({ metadata, ...object }: KubernetesObject): string {
 
 /** Identifies an object among those of all kinds. */
 export function keyOf({ apiVersion, kind, metadata }: KubernetesObject): string {
-  return [groupVersionOf(apiVersion).group, kind, metadata.namespace ?? '', metadata.name].join('/');
+  return [groupVersionOf(apiVersion).group, kind, metadata.namespace, metadata.name].join('/');
 }
 
 /** Whether an object matches a selector. Its labels may have changed since the event about it was sent. */
@@ -121,5 +119,5 @@ export function versionsOf(reports: readonly KubernetesObject[]): Versions {
 
 /** Differs if a report came, went or changed. */
 export function fingerprintOf(versions: Versions): string {
-  return contentHash([...versions].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return contentHash([...versions].sort());
 }

@@ -2,7 +2,7 @@ import type { Finding } from '../finding/finding.ts';
 import type { Context } from '../function/context.ts';
 import type { MergeFindings } from '../function/definitions.ts';
 import { type HeldFinding, type NamedFinding, namedFinding } from './derive.ts';
-import type { Report } from './report.ts';
+import { createdAt, type Report } from './report.ts';
 import { keyOf } from './slot.ts';
 
 /** What the reports of a slot say together. */
@@ -29,7 +29,7 @@ interface Row {
 function isNewer(a: Row, b: Row): number {
   const keys = ({ named, report: { object } }: Row): readonly [number, number, string] => [
     Date.parse(named.finding.detectedAt),
-    Date.parse(object.metadata.creationTimestamp ?? '') || 0,
+    createdAt(object),
     keyOf(object),
   ];
   const [timeA, createdA, keyA] = keys(a);
@@ -37,18 +37,19 @@ function isNewer(a: Row, b: Row): number {
   return timeB - timeA || createdB - createdA || (keyA < keyB ? -1 : 1);
 }
 
-function mergedRow(rows: readonly Row[], merge: MergeFindings | undefined, context: Context): NamedFinding | undefined {
-  if (rows.length === 1) return rows[0]?.named;
-  const [newest, ...older] = rows.toSorted(isNewer);
-  if (newest === undefined || merge === undefined) return newest?.named;
-  const { named } = newest;
+type Rows = readonly [Row, ...Row[]];
+
+function mergedRow(rows: Rows, merge: MergeFindings | undefined, context: Context): NamedFinding {
+  if (rows.length === 1) return rows[0].named;
+  const [{ named } = rows[0], ...older] = rows.toSorted(isNewer);
+  if (merge === undefined) return named;
   const findings: readonly [Finding, ...Finding[]] = [named.finding, ...older.map((row) => row.named.finding)];
   return namedFinding(named.name, merge(findings), { systemNamespace: context.settings.SYSTEM_NAMESPACE });
 }
 
 /** Unites what reports say. Where several say the same, what the newest says of it counts, or what `merge` makes of all. */
 export function unionOf(reports: readonly Report[], merge: MergeFindings | undefined, context: Context): Union {
-  const byName = new Map<string, Row[]>();
+  const byName = new Map<string, [Row, ...Row[]]>();
   for (const report of reports) {
     for (const named of report.findings) {
       const rows = byName.get(named.name);
@@ -56,17 +57,17 @@ export function unionOf(reports: readonly Report[], merge: MergeFindings | undef
       else byName.set(named.name, [{ named, report }]);
     }
   }
-  const wanted = new Map<string, NamedFinding>();
-  for (const [name, rows] of byName) {
-    const row = mergedRow(rows, merge, context);
-    if (row) wanted.set(name, row);
-  }
+  const wanted = new Map([...byName].map(([name, rows]) => [name, mergedRow(rows, merge, context)] as const));
+  let leftOut: ReadonlyMap<string, string> | undefined;
   return {
     wanted,
     held: new Map(reports.flatMap(({ held }) => held.map((one) => [one.named.name, one] as const))),
     isHeld: reports.some(({ isPartial }) => isPartial),
-    reportOf: (name) => byName.get(name)?.[0]?.report,
+    reportOf: (name) => byName.get(name)?.[0].report,
     accepted: new Map(reports.flatMap((report) => [...report.accepted]).filter(([name]) => !wanted.has(name))),
-    leftOut: () => new Map(reports.flatMap((report) => [...report.leftOut()])),
+    leftOut() {
+      leftOut ??= new Map(reports.flatMap((report) => [...report.leftOut()]));
+      return leftOut;
+    },
   };
 }

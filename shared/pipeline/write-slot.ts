@@ -45,6 +45,8 @@ export interface SlotContents {
   readonly isHeld: boolean;
   /** For each wanted finding that the store refuses as invalid: the report that has it. */
   readonly reportOf: (name: string) => Report | undefined;
+  /** Whether something is stored under a name that is not in `stored`: of another slot. */
+  readonly isTaken?: (name: string) => boolean;
 }
 
 export interface SlotOutcome {
@@ -57,28 +59,35 @@ export interface SlotOutcome {
   readonly unwritten: Unwritten;
 }
 
-async function patchOf(
-  { ref }: Stored,
-  { labels: changed, history, exception, withFacts }: Change,
-  named: NamedFinding | undefined,
-  writer: WriteOptions['writer'],
-  context: Context,
-): Promise<ObservationPatch> {
-  if (!withFacts || named === undefined) return { labels: changed, history, exception };
+/** What is said of a finding, and who says it. */
+interface Said {
+  readonly named: NamedFinding;
+  readonly writer: WriteOptions['writer'];
+}
+
+async function factsOf({ named, writer }: Said, namespace: string, context: Context) {
   const controller = await controllerOf(named, context);
-  const { spec } = shape(named, ref.namespace, { ...writer, controller }, context);
+  const { spec } = shape(named, namespace, { ...writer, controller }, context);
   const { severity, summary, resource, remediation, references, details, rule } = spec;
-  const facts = {
-    severity,
-    ...(summary !== undefined && { summary }),
+  return {
+    ...{ severity, summary, details, rule },
     // A look-up that failed must not replace a controller that is known.
     ...(resource !== undefined && controller !== undefined && { resource }),
     ...(remediation !== undefined && { remediation }),
     ...(references !== undefined && { references }),
-    ...(rule !== undefined && { rule }),
-    details,
   };
-  return { labels: changed, history, facts, reportedBy: writer.reportedBy?.(named.name) };
+}
+
+async function patchOf(
+  { ref }: Stored,
+  { labels: changed, history, exception, withFacts }: Change,
+  said: Said | undefined,
+  context: Context,
+): Promise<ObservationPatch> {
+  const patch = { labels: changed, history, exception };
+  if (!(withFacts && said)) return patch;
+  const reportedBy = said.writer.reportedBy?.(said.named.name);
+  return { ...patch, facts: await factsOf(said, ref.namespace, context), reportedBy };
 }
 
 /**
@@ -88,14 +97,15 @@ async function patchOf(
 async function change(
   stored: Stored,
   decide: (stored: Stored) => Change | undefined,
-  { named, writer, context }: Pick<WriteOptions, 'writer' | 'context'> & { readonly named: NamedFinding | undefined },
+  context: Context,
+  said?: Said,
 ): Promise<'changed' | 'unchanged' | 'gone'> {
   const { store, event } = context;
   let current = stored;
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const wanted = decide(current);
     if (wanted === undefined) return attempt === 0 ? 'unchanged' : 'changed';
-    const patch = await patchOf(current, wanted, named, writer, context);
+    const patch = await patchOf(current, wanted, said, context);
     if (await store.patch(current, patch, event.signal)) {
       event.tally.relabelled(wanted.kind);
       return 'changed';
@@ -109,7 +119,7 @@ async function change(
 
 /** What a slot writes with. */
 interface WriteOptions {
-  readonly writer: Pick<Writer, 'source' | 'reportedBy'> & { readonly slot: string };
+  readonly writer: Pick<Writer, 'source' | 'reportedBy' | 'isTaken' | 'onKeptOut'> & { readonly slot: string };
   readonly isHeld: boolean;
   readonly context: Context;
 }
@@ -144,7 +154,8 @@ async function changeReported(
   options: WriteOptions,
 ): Promise<'changed' | 'unchanged' | 'gone' | NamespaceRefusal | Refusal> {
   try {
-    return await change(stored, (current) => neededChange(current, named, options), { ...options, named });
+    const { writer, context } = options;
+    return await change(stored, (current) => neededChange(current, named, options), context, { named, writer });
   } catch (error) {
     if (concernsOne(error)) return error;
     throw error;
@@ -157,18 +168,14 @@ async function changeReported(
 export async function changeUnreported(
   stored: Stored,
   leftOutFor: string | undefined,
-  source: string,
   context: Context,
 ): Promise<void> {
-  const slot = stored.labels[labels.report] ?? '';
   const decide = (current: Stored): Change | undefined => {
     // Since it was listed, another slot may have reported it.
     if (current.labels[labels.report] !== stored.labels[labels.report]) return undefined;
     return changeWhenUnreported(current, leftOutFor, lifecycleOptions(context));
   };
-  await unlessRefused(stored.ref.namespace, context, () =>
-    change(stored, decide, { named: undefined, writer: { source, slot }, context }),
-  );
+  await unlessRefused(stored.ref.namespace, context, () => change(stored, decide, context));
 }
 
 /**
@@ -184,7 +191,7 @@ export async function changeShared(
   const reported = { digest, severity: finding.severity, slot: writer.slot, isAuthority: !isHeld };
   const decide = (current: Stored): Change | undefined =>
     changeWhenReported(current, reported, lifecycleOptions(context));
-  await unlessRefused(stored.ref.namespace, context, () => change(stored, decide, { named, writer, context }));
+  await unlessRefused(stored.ref.namespace, context, () => change(stored, decide, context, { named, writer }));
 }
 
 /** What could not be written as it should be, while the rest was. */
@@ -273,9 +280,8 @@ export function differs(contents: SlotContents, leftOut: () => ReadonlyMap<strin
     if (changeWhenReported(found, reported, lifecycleOptions(context))) return true;
   }
   const unreported = unreportedOf(contents).filter((found) => found.labels[labels.state] === 'open');
-  const names = unreported.length > 0 ? leftOut() : undefined;
   return (
-    unreported.some(({ ref }) => !names?.has(ref.name)) ||
+    unreported.some(({ ref }) => !leftOut().has(ref.name)) ||
     acceptedOf(contents).some(
       ({ found, exception }) => changeWhenAccepted(found, exception, lifecycleOptions(context)) !== undefined,
     )
@@ -321,12 +327,16 @@ function dueOf(
  * left to the caller.
  */
 export async function writeSlot(contents: SlotContents, context: Context): Promise<SlotOutcome> {
-  const { source, label, stored, isHeld } = contents;
+  const { source, label, stored, isHeld, isTaken } = contents;
+  let keptOut = 0;
+  const onKeptOut = (): void => {
+    keptOut += 1;
+  };
   const reportedBy = (name: string): string | undefined => {
     const report = contents.reportOf(name);
     return report && reportedByOf(report.object);
   };
-  const options = { writer: { source, slot: label, reportedBy }, isHeld, context };
+  const options = { writer: { source, slot: label, reportedBy, isTaken, onKeptOut }, isHeld, context };
   const shortfall: Shortfall = { invalid: [], refusals: [], displaced: [] };
   const toCreate = [...contents.wanted.values()].filter(({ name }) => !stored.has(name));
   await createAll(toCreate, options, shortfall);
@@ -345,12 +355,13 @@ export async function writeSlot(contents: SlotContents, context: Context): Promi
     if (result === 'gone') gone.push(named);
   });
   await createAll(gone, options, shortfall);
-  changed += await writeAccepted(contents, options);
+  changed += await writeAccepted(contents, context);
+  const hasWritten = toCreate.length + gone.length + changed > keptOut;
   const displaced = [...shortfall.displaced];
   await createAll(displaced, options, shortfall, context.settings.SYSTEM_NAMESPACE);
   context.event.tally.unchanged(Math.max(0, known - changed - displaced.length));
   return {
-    hasWritten: toCreate.length + gone.length + changed > 0,
+    hasWritten,
     unreported: unreportedOf({ ...contents, wanted }),
     displaced: new Set(displaced.map(({ name }) => name)),
     unwritten: shortfall,
@@ -358,13 +369,13 @@ export async function writeSlot(contents: SlotContents, context: Context): Promi
 }
 
 /** Marks what the tool itself has accepted. Resolves to how many that were. */
-async function writeAccepted(contents: SlotContents, { writer, context }: WriteOptions): Promise<number> {
+async function writeAccepted(contents: SlotContents, context: Context): Promise<number> {
   let changed = 0;
   await forEachConcurrently(acceptedOf(contents), callsInFlight, async ({ found, exception }) => {
     const decide = (current: Stored): Change | undefined =>
       changeWhenAccepted(current, exception, lifecycleOptions(context));
     await unlessRefused(found.ref.namespace, context, async () => {
-      const result = await change(found, decide, { named: undefined, writer, context });
+      const result = await change(found, decide, context);
       if (result === 'changed') changed += 1;
     });
   });

@@ -1,4 +1,4 @@
-import { type Observation, observationOf } from '../api/observation.ts';
+import { type NewObservation, observationOf } from '../api/observation.ts';
 import type { ResourceRef } from '../finding/finding.ts';
 import { maskFinding } from '../finding/mask-finding.ts';
 import type { Context } from '../function/context.ts';
@@ -17,6 +17,10 @@ export interface Writer {
   readonly reportedBy?: (name: string) => string | undefined;
   /** Where findings go, if not to the namespace that they belong to. */
   readonly place?: string | undefined;
+  /** Whether a name is known to be taken, so that nothing new is written under it. */
+  readonly isTaken?: ((name: string) => boolean) | undefined;
+  /** Called for each finding that has a state and is not written, since there are too many Observations. */
+  readonly onKeptOut?: (() => void) | undefined;
   /** Called when a name is taken, in the namespace where it is. */
   readonly onExists?: (named: NamedFinding, namespace: string) => Promise<void>;
   /** Called for each finding that is in the store, whether it was before or not. */
@@ -51,7 +55,7 @@ export function shape<Settings>(
     controller,
   }: Pick<Writer, 'source' | 'slot' | 'reportedBy'> & { readonly controller: ResourceRef | undefined },
   { settings, clock, event }: Context<Settings>,
-): Observation {
+): NewObservation {
   const now = clock.latest();
   return observationOf(settings.MASK_SECRETS ? maskFinding(named.finding) : named.finding, {
     source,
@@ -92,7 +96,7 @@ export function concernsOne(error: unknown): error is NamespaceRefusal | Refusal
  * else.
  */
 export async function unlessRefused(
-  namespace: string,
+  namespace: string | undefined,
   { event }: Pick<Context, 'event'>,
   work: () => Promise<unknown>,
 ): Promise<void> {
@@ -121,10 +125,12 @@ async function create(named: NamedFinding, writer: Writer, context: Context): Pr
   }
 }
 
-/** If even the system namespace can't take it, the event is retried until somebody has fixed that. */
+/** Even the system namespace, the last resort, can't take something: that is retried until somebody has fixed it. */
+export class LastRefusal extends Refusal {}
+
 export function systemNamespaceFault({ reason, cause }: NamespaceRefusal): Refusal {
   const fault = reason === 'denying' ? 'denies it' : `is ${reason}`;
-  return new Refusal(503, `the system namespace ${fault}`, { cause, retryAfter: 5 });
+  return new LastRefusal(503, `the system namespace ${fault}`, { cause, retryAfter: 5 });
 }
 
 /** What could not be written, which kept nothing else from being written. */
@@ -154,7 +160,7 @@ async function placeOfKnown(name: string, { known, store, event }: Context): Pro
 
 /** Creates the Observation of a finding, unless it is known to exist. */
 async function writeFinding(named: NamedFinding, writer: Writer, context: Context): Promise<void> {
-  const { known, event } = context;
+  const { known, limit, event } = context;
   const hasState = writer.slot !== undefined;
   // Findings of state sources have been compared with the store already. Only events repeat within minutes.
   const place = hasState ? undefined : await placeOfKnown(named.name, context);
@@ -162,6 +168,7 @@ async function writeFinding(named: NamedFinding, writer: Writer, context: Contex
     writer.onStored?.(named, { outcome: 'exists', namespace: place });
     return event.tally.duplicate();
   }
+  if (hasState && (await isKeptOut(named, writer, context))) return;
   const created = await create(named, writer, context);
   const { outcome, namespace } = created;
   if (!hasState) known.add(named.name, namespace);
@@ -172,6 +179,18 @@ async function writeFinding(named: NamedFinding, writer: Writer, context: Contex
   }
   const { category, severity, rule } = named.finding;
   event.tally.created(category, severity, rule);
+  limit.created(named.namespace, namespace);
+}
+
+/** Whether the limit keeps a new finding out. That is counted. */
+async function isKeptOut(named: NamedFinding, { isTaken, onKeptOut }: Writer, context: Context): Promise<boolean> {
+  const { limit, event } = context;
+  if (isTaken?.(named.name)) return false;
+  const reached = await limit.against(named.namespace, named.finding.severity, event.signal);
+  if (reached === undefined) return false;
+  event.tally.filtered('limit');
+  onKeptOut?.();
+  return true;
 }
 
 /** Creates Observations of findings, several at a time. Any error that isn't one finding's own stops that. */

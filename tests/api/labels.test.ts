@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { correlationAnnotation, expiresAt, expiresLabel, labels, labelValue } from '../../shared/api/labels.ts';
+import {
+  correlationAnnotation,
+  exceptionAnnotation,
+  expiresAt,
+  expiresLabel,
+  historyAnnotation,
+  labels,
+  labelValue,
+  laterExpiry,
+  oldSubjectLabel,
+  sharedSlot,
+} from '../../shared/api/labels.ts';
 
 const hour = 3_600_000;
 
@@ -19,7 +30,13 @@ describe('labels', () => {
       accepted: 'zen.kube-zen.io/accepted',
       since: 'zen.kube-zen.io/since',
     });
-    expect(correlationAnnotation).toBe('zen.kube-zen.io/correlation-id');
+    expect([correlationAnnotation, exceptionAnnotation, historyAnnotation, oldSubjectLabel, sharedSlot]).toEqual([
+      'zen.kube-zen.io/correlation-id',
+      'zen.kube-zen.io/exception',
+      'zen.kube-zen.io/history',
+      'zen.kube-zen.io/subject',
+      'shared',
+    ]);
   });
 });
 
@@ -51,6 +68,22 @@ describe('expiresAt', () => {
       expect(expiresAt(label)).toBeUndefined();
     },
   );
+});
+
+describe('laterExpiry', () => {
+  it.each([
+    ['2', '1', '2'],
+    ['10', '9', '10'],
+    ['1', '1', undefined],
+    ['1', '2', undefined],
+    ['1', undefined, '1'],
+    ['1', 'never', '1'],
+    [undefined, '1', undefined],
+    ['never', '1', undefined],
+    ['never', undefined, undefined],
+  ])('of %j, if it is later than %j, is %j', (label, than, later) => {
+    expect(laterExpiry(label, than)).toBe(later);
+  });
 });
 
 describe('labelValue', () => {

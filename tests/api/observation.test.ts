@@ -113,11 +113,19 @@ describe('observationOf', () => {
     expect(Object.hasOwn(spec, 'resource')).toBe(known !== undefined);
   });
 
+  it('shows the controller of its resource, and is found by the resource itself', () => {
+    const controller = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'shop', name: 'cart' };
+    const { spec, metadata } = observationOf(finding, { ...options, controller });
+    expect(spec.resource).toEqual(controller);
+    expect(metadata.labels[labels.workload]).toBe(workloadHash(resource));
+  });
+
   it('has no member for what is not known: of its actor, its remediation and its references', () => {
     const bare = specOf({ actor: undefined, remediation: undefined, references: undefined });
     for (const member of ['actor', 'remediation', 'references']) expect(Object.hasOwn(bare, member)).toBe(false);
     const empty = specOf({ actor: { username: 'eve', groups: [] }, references: [] });
     expect(empty.actor).toStrictEqual({ username: 'eve' });
+    expect(specOf({ actor: { username: 'eve' } }).actor).toStrictEqual({ username: 'eve' });
     expect(Object.hasOwn(empty, 'references')).toBe(false);
   });
 

@@ -73,7 +73,8 @@ export async function startBench(namespaces: readonly string[]): Promise<Bench> 
   for (const name of ['zen-system', 'shop', ...namespaces]) await cluster.namespace(name);
   const { folder, token } = await cluster.serviceAccount('bench', writerRules);
   const options = { server: cluster.server, folder };
-  const quiet = { LOG_LEVEL: 'WARN' };
+  // With more than the default, so that nothing is kept out or deleted for it.
+  const quiet = { LOG_LEVEL: 'WARN', MAX_OBSERVATIONS: '10000000' };
   let count = 0;
   return {
     cluster,

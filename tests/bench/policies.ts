@@ -8,7 +8,7 @@ import { temporaryFolder } from '../host/program.ts';
 import { cpuOf, median, seconds } from './measure.ts';
 
 const runs = 5;
-const requestsPerRun = 4000;
+const requestsPerRun = 2000;
 const inFlight = 16;
 
 const knative = join(import.meta.dirname, '..', '..', 'knative');
@@ -136,7 +136,14 @@ async function startSink() {
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  return { sink, url: `http://127.0.0.1:${port}`, stop: () => server.closeAllConnections() };
+  return {
+    sink,
+    url: `http://127.0.0.1:${port}`,
+    stop: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }
 
 async function prepare(cluster: Cluster): Promise<void> {
@@ -209,7 +216,7 @@ export async function policies(): Promise<void> {
       const { cluster, sink, rates, cpu } = subject;
       if (run === 0) Object.assign(sink, { events: 0, bytes: 0 });
       const before = cpuOf(cluster.apiServerPid());
-      const took = await seconds(() => play(subject, run * requestsPerRun));
+      const took = await seconds(() => play(subject, (run + 1) * requestsPerRun));
       // The first warms up.
       if (run < 0) continue;
       rates.push(requestsPerRun / took);

@@ -103,11 +103,18 @@ export function findBinaries(): Binaries {
   return expectFiles({ etcd: join(folder, 'etcd'), apiServer: join(folder, 'kube-apiserver') });
 }
 
-/** The rest of the control plane, which KUBEBUILDER_ASSETS has not: `undefined` where it can't be built either. */
-export function findControllers(): { readonly controllerManager: string; readonly scheduler: string } | undefined {
-  const isThere = ['kube-controller-manager', 'kube-scheduler'].every((name) => existsSync(join(cacheFolder(), name)));
-  if (!isThere && spawnSync('go', ['version']).status !== 0) return undefined;
-  const folder = buildMissing(['kube-controller-manager', 'kube-scheduler']);
+const controllers = ['kube-controller-manager', 'kube-scheduler'] as const;
+
+/** The same for the rest of the control plane, which KUBEBUILDER_ASSETS doesn't have. */
+export function controllersUnavailable(): string | undefined {
+  if (controllers.every((name) => existsSync(join(cacheFolder(), name)))) return undefined;
+  if (spawnSync('go', ['version']).status === 0) return undefined;
+  return 'no kube-controller-manager here, and no Go toolchain to build it with';
+}
+
+/** The rest of the control plane; builds it once. */
+export function findControllers(): { readonly controllerManager: string; readonly scheduler: string } {
+  const folder = buildMissing(controllers);
   return expectFiles({
     controllerManager: join(folder, 'kube-controller-manager'),
     scheduler: join(folder, 'kube-scheduler'),

@@ -95,7 +95,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
     await cluster.stop();
   });
 
-  it('makes 2 calls for a report that says what is stored, the get of it among them, and 6 besides the creates for a new one', async () => {
+  it('makes 2 calls for a report that says what is stored, the get of it among them, and 7 besides the creates for a new one', async () => {
     for (const count of [300, 1000]) {
       const report = vulnerabilityReport(count === 300 ? 'few' : 'many', 'calls', count);
       await create(report);
@@ -109,8 +109,9 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
       const fresh = await callsOf();
       const known = await callsOf();
       console.log(`API calls: ${fresh.length} for ${count} new findings, ${known.length} for as many known ones`);
-      // The report, what is stored here and in the system namespace, the slot's reports before and after, the controller.
-      expect(fresh).toHaveLength(count + 6);
+      // The report, what is stored here and in the system namespace, the slot's reports before and after, the controller,
+      // and how many Observations there are.
+      expect(fresh).toHaveLength(count + 7);
       expect(known).toHaveLength(2);
     }
     expect(await listed('zen.kube-zen.io/source=trivy')).toHaveLength(1300);

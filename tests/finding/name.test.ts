@@ -222,6 +222,13 @@ describe('canonicalJson', () => {
     [{ b: 1, a: 2, B: 3, '': 4, ä: 5, '10': 6, '9': 7 }, '{"":4,"10":6,"9":7,"B":3,"a":2,"b":1,"ä":5}'],
     [{ a: undefined, b: null, c: undefined }, '{"b":null}'],
     [[undefined, null, [], {}], '[null,null,[],{}]'],
+    [[{ b: 1, a: [undefined, { d: null, c: 'x' }] }], '[{"a":[null,{"c":"x","d":null}],"b":1}]'],
+    [{ y: { b: 1, a: 2 }, z: [] }, '{"y":{"a":2,"b":1},"z":[]}'],
+    [{ b: undefined, a: 1, '"': { c: undefined } }, '{"\\"":{},"a":1}'],
+    [
+      Object.fromEntries([...'tsrqponmlkjihgfedcba'].map((key) => [key, 0])),
+      `{${[...'abcdefghijklmnopqrst'].map((key) => `"${key}":0`).join(',')}}`,
+    ],
     [undefined, 'null'],
     [[true, 1.5, 'x'], '[true,1.5,"x"]'],
     [' !"#[\\]~', '" !\\"#[\\\\]~"'],

@@ -328,7 +328,7 @@ describe('a log that leaves things out', () => {
     expect(event(ref(resource), { by: 'eve', does: 'delete pods -' })?.rule).toBe(rule);
   });
 
-  it.each([
+  it.each<readonly [string, string]>([
     ...['jobs', 'cronjobs', 'daemonsets', 'replicasets'].map((resource) => [resource, 'workload-by-hand'] as const),
     ...['rolebindings', 'clusterroles', 'clusterrolebindings'].map((resource) => [resource, 'rbac-change'] as const),
     ['validatingwebhookconfigurations', 'admission-change'],

@@ -339,6 +339,27 @@ describe('two collections at once', () => {
     expect(lists).toBe(3);
   });
 
+  it('leave the rest alone if another has brought it below nine tenths', async () => {
+    let lists = 0;
+    let isFirst = true;
+    const test = await limited(100, seeds, {
+      wrap: hooked(async (call) => {
+        if (call !== 'names') return;
+        lists += 1;
+        if (lists !== 2 || !isFirst) return;
+        isFirst = false;
+        const { signal } = new AbortController();
+        let left = 60;
+        for await (const { ref } of test.store.names({}, signal)) {
+          if (left > 0) await test.store.delete(ref, signal);
+          left -= 1;
+        }
+      }),
+    });
+    expect(deletedBy([await handled(gc, ping, test.context)])).toBe(0);
+    expect(await rulesIn(test)).toHaveLength(90);
+  });
+
   it('go on when one delete fails', async () => {
     let deletes = 0;
     const test = await limited(100, seeds, {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import gc from '../../functions/gc.ts';
-import { labels } from '../../shared/api/labels.ts';
+import { labels, outboxLabel } from '../../shared/api/labels.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { Store } from '../../shared/function/stores.ts';
 import { handled, ping } from '../pipeline/test-context.ts';
@@ -173,6 +173,17 @@ describe('gc', () => {
       },
     });
     expect(await rulesIn(test)).toEqual([]);
+  });
+
+  it.each([
+    ['keeps for an hour more', 2.5, 1],
+    ['deletes after an hour', 3.5, 0],
+  ])('%s what is to be told', async (_what, ageHours, left) => {
+    const test = context();
+    await seed(test, { rule: 'untold', ageHours, ttlHours: 1, odd: { [outboxLabel]: 'due' } });
+    await seed(test, { rule: 'told', ageHours, ttlHours: 1 });
+    await handled(gc, ping, test.context);
+    expect(await rulesIn(test)).toEqual(left ? ['untold'] : []);
   });
 
   it('keeps what was renewed after it was listed', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import ingest from '../../functions/ingest.ts';
+import { labels } from '../../shared/api/labels.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
-import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { type KubernetesObject, NamespaceRefusal, NotServed } from '../../shared/function/stores.ts';
 import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { createTestContext, eventOf, handled, ping, referenceTo } from '../pipeline/test-context.ts';
@@ -552,6 +553,49 @@ describe('a pass', () => {
     ]);
   });
 
+  it.each(['ObservationMapping', 'Ingester'])('ages nothing while the kind %s is not served', async (kind) => {
+    const { pass, objects, context, store, clock, all } = createWorld(aMapping('m'), aWidget('a'));
+    await pass();
+    all.splice(0, 1);
+    const { list } = objects;
+    const cluster = {
+      ...context.cluster,
+      objects: {
+        ...objects,
+        async *list(...given: Parameters<typeof list>) {
+          if (given[0].kind === kind) throw new NotServed(given[0]);
+          yield* list(...given);
+        },
+      },
+    };
+    clock.now += 60_000;
+    await expect(handled(ingest, ping, { ...context, cluster })).rejects.toMatchObject({ status: 503 });
+    const states = (await store.read({ limit: 9 })).items.map(({ metadata }) => metadata.labels[labels.state]);
+    expect(states).toEqual(['open']);
+  });
+
+  it.each<[string, unknown, object]>([
+    ['lead nowhere', undefined, { a: 'open', b: 'open' }],
+    ['are no list', { moved: [] }, { a: 'open', b: 'open' }],
+    ['have lost what tells them apart', [{ name: 'a' }], { a: 'open', b: 'open' }],
+    ['are fewer', [{ key: 'a' }], { a: 'open', b: 'missing' }],
+    ['are none', [], { a: 'missing', b: 'missing' }],
+    ['are null', null, { a: 'missing', b: 'missing' }],
+  ])('closes of an object what its items say is over: they %s', async (_case, list, expected) => {
+    const rules = { items: '.list', identity: ['.key'], mappings: { ...mappings, message: '.key', severity: 'HIGH' } };
+    const keys = [{ key: 'a' }, { key: 'b' }];
+    const { pass, see, store, clock, all } = createWorld(aMapping('m', rules), aWidget('w', 'shop', { list: keys }));
+    await pass();
+    const changed = aWidget('w', 'shop', { list });
+    all.splice(1, 1, changed);
+    clock.now += 60_000;
+    await see(changed);
+    await pass();
+    const { items } = await store.read({ limit: 9 });
+    const states = items.map(({ metadata, spec }) => [spec.details.message, metadata.labels[labels.state]]);
+    expect(Object.fromEntries(states)).toEqual(expected);
+  });
+
   it('ages findings with the source of a tenant’s mapping outside its namespace, but not inside', async () => {
     const world = createWorld(anIngester('t', { source: 'of-tenant' }, 'pay'));
     for (const namespace of ['pay', 'shop']) {
@@ -677,6 +721,33 @@ describe('a tenant’s mapping', () => {
       ({ metadata }) => `${metadata.namespace} ${metadata.labels['zen.kube-zen.io/state']}`,
     );
     expect(states).toEqual(['pay open', 'shop missing']);
+  });
+
+  it('fails no pass if its namespace refuses what it finds, and keeps no condition from being set', async () => {
+    const { pass, context, conditionsOf, stored, objects } = createWorld(
+      aMapping('m', {}, 'shop'),
+      aMapping('n', {}, 'pay'),
+      aWidget('a'),
+      aWidget('b', 'pay'),
+    );
+    const { create } = context.store;
+    const { setStatus } = objects;
+    Object.assign(context.store, {
+      create: async (object: Parameters<typeof create>[0], signal: AbortSignal) => {
+        if (object.metadata.namespace === 'shop') throw new NamespaceRefusal('denying', 'webhook "w"');
+        return create(object, signal);
+      },
+    });
+    objects.setStatus = async (resource, object, ...rest) => {
+      if (object.metadata.namespace === 'shop') throw new NamespaceRefusal('denying', 'webhook "w"');
+      return setStatus(resource, object, ...rest);
+    };
+    expect((await pass()).warnings).toEqual([
+      'what is mapped in namespace shop: the system namespace denies it: webhook "w"',
+      'namespace shop: the namespace is denying it: webhook "w"',
+    ]);
+    expect(await stored()).toEqual(['pay: widgets HIGH b broke']);
+    expect(conditionsOf('n')).toEqual({ Accepted: 'Valid', Ready: 'Ready' });
   });
 
   it('cannot use a cluster-scoped kind, and has a condition that says so', async () => {

@@ -60,12 +60,19 @@ function createWorld(first: World, context: Overrides = {}, environment: Record<
   let world = first;
   const pinged: string[] = [];
   const writes: string[] = [];
+  /** What was asked about what accounts may watch, and what they may not. */
+  const asked: string[] = [];
+  const forbidden = new Set<string>();
   const discovery: Discovery = {
     async groups() {
       if (world.groups === 'unreachable') throw new Refusal(503, 'discovering API groups failed');
       return world.groups;
     },
     kinds: async (of, version) => world.kinds.get(`${of}/${version}`),
+    mayWatch: async (account, kind) => {
+      asked.push(`${account.namespace}/${account.name} ${kind.plural}`);
+      return !forbidden.has(kind.plural);
+    },
   };
   const test = createTestContext(sources, {
     environment,
@@ -97,6 +104,8 @@ function createWorld(first: World, context: Overrides = {}, environment: Record<
     ...test,
     pinged,
     writes,
+    asked,
+    forbidden,
     reads,
     become: (next: World) => {
       world = next;
@@ -345,6 +354,50 @@ describe('sources', () => {
     expect(test.writes).toEqual([`delete ${made}`]);
   });
 
+  const mapped = (kinds: readonly ServedKind[]): World => ({
+    groups: new Map([['example.com', ['v1']]]),
+    kinds: new Map([['example.com/v1', [...kinds]]]),
+  });
+
+  it('watches what tenants map by a source of its own, unless the system namespace maps it', async () => {
+    const test = createWorld(mapped([widget, gadget]), { functions: [functionInfoOf(ingest, {}, [])] });
+    const [widgets] = mappingsOf('example.com');
+    test.objects.all.push(...mappingsOf('example.com', 'shop'), ...(widgets ? [widgets] : []));
+    await test.run();
+    expect(test.writes).toEqual(['apply ingest-example-com', 'apply ingest-example-com-tenants']);
+    expect(kindsIn(test.made('ingest-example-com'))).toEqual(['Widget']);
+    expect(kindsIn(test.made('ingest-example-com-tenants'))).toEqual(['Gadget']);
+    // A tenant's change leaves the system's alone.
+    const left = test.objects.all.filter(({ metadata }) => metadata.namespace !== 'shop');
+    test.objects.all.splice(0, test.objects.all.length, ...left);
+    await test.run();
+    expect(test.writes).toEqual(['delete ingest-example-com-tenants']);
+  });
+
+  it.each(['zen-system', 'shop'])('of what %s maps, does not watch what its account may not', async (namespace) => {
+    const made = namespace === 'shop' ? 'ingest-example-com-tenants' : 'ingest-example-com';
+    const test = createWorld(mapped([widget, gadget]), { functions: [functionInfoOf(ingest, {}, [])] });
+    test.objects.all.push(...mappingsOf('example.com', namespace));
+    test.forbidden.add('gadgets');
+    await test.run();
+    expect(test.asked.sort()).toEqual(['zen-system/ingest-source gadgets', 'zen-system/ingest-source widgets']);
+    expect(kindsIn(test.made(made))).toEqual(['Widget']);
+    test.forbidden.clear();
+    await test.run();
+    expect(kindsIn(test.made(made)).sort()).toEqual(['Gadget', 'Widget']);
+    test.forbidden.add('gadgets').add('widgets');
+    await test.run();
+    expect(test.writes).toEqual([`delete ${made}`]);
+  });
+
+  it('watches no cluster-scoped kind for a tenant', async () => {
+    const wide = { ...widget, namespaced: false };
+    const test = createWorld(mapped([wide, gadget]), { functions: [functionInfoOf(ingest, {}, [])] });
+    test.objects.all.push(...mappingsOf('example.com', 'shop'));
+    await test.run();
+    expect(kindsIn(test.made('ingest-example-com-tenants'))).toEqual(['Gadget']);
+  });
+
   it('ignores mappings outside its own namespace, for a tenant', async () => {
     const world = {
       groups: new Map([['example.com', ['v1']]]),
@@ -373,6 +426,7 @@ describe('sources', () => {
         asked.push(`${of}/${version}`);
         return kinds;
       },
+      mayWatch: async () => true,
     };
     Object.assign(test.context.cluster, { kinds: discovery });
     await test.run();

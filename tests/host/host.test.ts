@@ -29,7 +29,10 @@ async function start(work: Work, drainMilliseconds = 10_000): Promise<Host> {
     context: { functions: [functionInfoOf(falco, {}, [])], publish: work },
   });
   const host = await startHost({
-    functions: [{ definition: webhook, triggers: [], context }],
+    functions: [
+      { definition: webhook, triggers: [], context },
+      { definition: falco, triggers: [], context },
+    ],
     dispatcher: createDispatcher(log, metrics),
     settings: checkSettings([webhook], {}),
     log,

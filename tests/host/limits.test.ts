@@ -72,5 +72,6 @@ it('answers every request of a long pipeline, in its order', async () => {
   const statuses = (await closed).match(/HTTP\/1\.1 (\d{3})/g) ?? [];
   expect(statuses).toHaveLength(count + 1);
   expect(statuses.at(-1)).toBe('HTTP/1.1 200');
-  expect(new Set(statuses.slice(0, -1))).toEqual(new Set(['HTTP/1.1 204', 'HTTP/1.1 503']));
+  // Those that are too many at once wait for their turn.
+  expect(new Set(statuses.slice(0, -1))).toEqual(new Set(['HTTP/1.1 204']));
 });

@@ -190,6 +190,18 @@ const cases: readonly [string, Case][] = [
     },
   ],
   [
+    'a finding that is kept out',
+    {
+      alert: 'ZenWatcherFindingsKeptOut',
+      series: {
+        'zen_watcher_observations_filtered_total{source="kyverno",reason="limit",pod="a"}': shortLife(3),
+        'zen_watcher_observations_filtered_total{source="trivy",reason="minor",pod="a"}': shortLife(3),
+      },
+      fires: ['3m', '60m'],
+      quiet: ['0m', '80m'],
+    },
+  ],
+  [
     'a filter that cannot be read',
     {
       alert: 'ZenWatcherFiltersUnreadable',

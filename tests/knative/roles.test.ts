@@ -25,6 +25,7 @@ const definitions = await loadFunctions();
 
 /** What each function is for: it answers 204 only if it has all the rights it needs. */
 interface Job {
+  readonly environment?: Readonly<Record<string, string>>;
   readonly name: string;
   /** Whether what no answer waits for was done, too, once the process has ended. */
   isDone?(cluster: Cluster): Promise<boolean>;
@@ -131,7 +132,25 @@ const jobs: readonly Job[] = [
     prepare: async () => undefined,
     requests: [event('x.y', {}, { 'ce-knativeerrorcode': '400', 'ce-knativeerrordest': 'http://x/' })],
   },
-  { name: 'gc', prepare: async () => undefined, requests: [ping] },
+  {
+    name: 'gc',
+    // So that the limit is exceeded, and what there is has to be judged by its spec.
+    environment: { MAX_OBSERVATIONS: '1' },
+    prepare: async () => undefined,
+    requests: [
+      {
+        ...ping,
+        before: async (cluster) => {
+          const spec = { source: 'old', category: 'security', severity: 'HIGH', eventType: 'old' };
+          for (const name of ['old', 'older']) {
+            const metadata = { name, labels: { 'zen.kube-zen.io/expires': 'never' } };
+            const object = { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', metadata, spec };
+            await cluster.request('POST', '/apis/zen.kube-zen.io/v1/namespaces/shop/observations', object);
+          }
+        },
+      },
+    ],
+  },
   {
     name: 'webhook',
     prepare: (cluster) => applyTriggers(cluster, definitions),
@@ -143,7 +162,12 @@ const jobs: readonly Job[] = [
       },
     ],
   },
-  { name: 'sources', prepare: async () => undefined, requests: [ping] },
+  {
+    name: 'sources',
+    // What is mapped is asked about.
+    prepare: (cluster) => cluster.request('POST', `${mappingPath}/observationmappings`, mappingOf('own')),
+    requests: [ping],
+  },
   {
     name: 'filters',
     prepare: (cluster) => cluster.request('POST', '/api/v1/namespaces/zen-system/configmaps', configMapOf('LOW')),
@@ -302,7 +326,7 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
     await cluster.stop();
   });
 
-  describe.each(jobs)('$name', ({ name, prepare, requests, isDone }) => {
+  describe.each(jobs)('$name', ({ name, prepare, requests, isDone, environment }) => {
     const definition = definitions.find((one) => one.name === name);
     const roles = (definition ? rolesOf(definition) : []).filter(({ kind }) => kind.endsWith('Role'));
 
@@ -322,7 +346,7 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
       const program = await startFunction(name, {
         server: cluster.server,
         folder,
-        environment: { LOG_LEVEL: 'FATAL', DEDUP_CACHE_SIZE: '0', K_SINK: sink },
+        environment: { LOG_LEVEL: 'FATAL', DEDUP_CACHE_SIZE: '0', K_SINK: sink, ...environment },
       });
       const statuses: number[] = [];
       for (const { path = '/', headers, body: content, before } of (await isReady(program.url)) ? requests : []) {

@@ -33,8 +33,8 @@ export const rooms: readonly Room[] = [
   {
     name: 'pipeline',
     files: ['shared/pipeline/*.ts'],
-    // What a function asks of it for mappings, Ingesters and filters is tested with that function.
-    tests: ['tests/pipeline/*.test.ts', 'tests/functions/{filters,ingest,sources}.test.ts'],
+    // What a function asks of it for mappings, Ingesters, filters and dead letters is tested with that function.
+    tests: ['tests/pipeline/*.test.ts', 'tests/functions/{deadletter,filters,ingest,sources}.test.ts'],
     least: 90,
   },
   // Most of what these read is tested in child processes.
@@ -81,4 +81,5 @@ export const slowTests = [
   'tests/functions/corpus.test.ts',
   'tests/functions/properties.test.ts',
   'tests/pipeline/large-report.test.ts',
+  'tests/pipeline/rollouts.test.ts',
 ];

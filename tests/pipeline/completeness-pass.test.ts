@@ -3,6 +3,7 @@ import type { KindSelector } from '../../shared/api/kind-selector.ts';
 import { labels } from '../../shared/api/labels.ts';
 import type { Store } from '../../shared/function/stores.ts';
 import { createTally } from '../../shared/function/tally.ts';
+import { createCoalescer } from '../../shared/host/coalesce.ts';
 import { observeEvent } from '../../shared/pipeline/observe.ts';
 import { ageOrphans, reconcilePass } from '../../shared/pipeline/pass.ts';
 import {
@@ -92,6 +93,27 @@ function inPagesOfOne(store: Store): Store['names'] {
     }
   };
 }
+
+describe('pings that come during a pass', () => {
+  it('share the next one, however many they are', async () => {
+    const { signal } = new AbortController();
+    let passes = 0;
+    const { context } = createTestContext(boxes, {
+      context: { coalesce: createCoalescer({ elapsed: () => 0, sleep: async () => undefined, signal }) },
+      wrap: (store) => ({
+        stripped(...args) {
+          passes += 1;
+          return store.stripped(...args);
+        },
+      }),
+    });
+    const summaries = await Promise.all(Array.from({ length: 60 }, () => handled(boxes, ping, context)));
+    expect(passes).toBe(1);
+    expect(summaries.filter(({ skipped }) => skipped.coalesced)).toHaveLength(59);
+    await handled(boxes, ping, context);
+    expect(passes).toBe(2);
+  });
+});
 
 describe('a pass', () => {
   it('makes what is stored match what all objects report, including those without a namespace', async () => {

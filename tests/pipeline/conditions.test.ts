@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { accepted, type Condition, refused } from '../../shared/api/condition.ts';
-import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { Refusal } from '../../shared/function/refusal.ts';
+import { type KubernetesObject, NamespaceRefusal } from '../../shared/function/stores.ts';
 import { setConditions } from '../../shared/pipeline/conditions.ts';
-import { createTestContext, createTestObjects } from './test-context.ts';
+import { createTestContext, createTestObjects, tallied } from './test-context.ts';
 import { anObject, box, boxes } from './test-sources.ts';
 
 const ready: Condition = { type: 'Ready', status: 'True', reason: 'Ready', message: 'everything is fine' };
@@ -136,5 +137,17 @@ describe('setConditions', () => {
     const long = refused('Long', 'x'.repeat(1025));
     expect(await set(long)).toMatchObject({ writes: 1, status: { conditions: [{ message: 'x'.repeat(1024) }] } });
     expect(await set(long)).toMatchObject({ writes: 0 });
+  });
+
+  it('says that the namespace of the object refuses them, and goes on; any other fault it throws', async () => {
+    const set = (fault: Error) => {
+      const objects = { ...createTestObjects(), setStatus: () => Promise.reject(fault) };
+      const { context } = createTestContext(boxes, { context: { objects } });
+      return tallied(context, (own) => setConditions(box, anObject('it'), [accepted], own));
+    };
+    const { warnings } = await set(new NamespaceRefusal('denying', 'webhook "w"'));
+    expect(warnings).toEqual(['namespace shop: the namespace is denying it: webhook "w"']);
+    expect((await set(new NamespaceRefusal('closing'))).warnings).toEqual(['namespace shop: the namespace is closing']);
+    await expect(set(new Refusal(503, 'away'))).rejects.toMatchObject({ status: 503, message: 'away' });
   });
 });

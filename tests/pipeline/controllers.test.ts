@@ -136,10 +136,18 @@ describe('the controller', () => {
     ['a name with a query', inShop('Pod', 'debug?x')],
     ['a name that is too long', inShop('Pod', 'a'.repeat(254))],
     ['a namespace that leads elsewhere', { ...inShop('Pod', 'debug'), namespace: '..' }],
+    ['a namespace that ends elsewhere', { ...inShop('Pod', 'debug'), namespace: 'shop/..' }],
+    ['a namespace that begins elsewhere', { ...inShop('Pod', 'debug'), namespace: '../shop' }],
   ])('is not asked for with %s', async (_case, resource) => {
     const world = createWorld();
     expect(await world.of(resource)).toBeUndefined();
     expect(world.asked).toEqual([]);
+  });
+
+  it('is asked for however short the names are', async () => {
+    const world = createWorld();
+    await world.of({ kind: 'Pod', namespace: 's', name: 'p' });
+    expect(world.asked).toEqual(['pods p']);
   });
 
   it.each<ResourceRef>([
@@ -198,6 +206,16 @@ describe('a look-up', () => {
     await ask('r1999');
     expect(world.asked).toHaveLength(2001);
     await ask('bare');
+    expect(world.asked).toHaveLength(2002);
+  });
+
+  it('that was made again is not the first to be forgotten', async () => {
+    const world = createWorld();
+    const ask = (name: string) => world.of(inShop('ReplicaSet', name));
+    await ask('bare');
+    for (let index = 1; index < 2000; index += 1) await ask(`r${index}`);
+    world.clock.now += 5 * minute;
+    for (const name of ['bare', 'one-more', 'bare']) await ask(name);
     expect(world.asked).toHaveLength(2002);
   });
 

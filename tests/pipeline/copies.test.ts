@@ -174,4 +174,22 @@ describe('an event that is stored twice', () => {
       [left, 'once affected shop', 'once system zen-system', 'of no namespace zen-system'].sort(),
     );
   });
+
+  it('is left to gc by a namespace that denies deletions, which fails no collection', async () => {
+    const deny = (store: Store): Partial<Store> => ({
+      async delete(ref, signal) {
+        if (ref.namespace === 'shop') throw new NamespaceRefusal('denying', 'webhook "w"');
+        return store.delete(ref, signal);
+      },
+    });
+    const { store, context } = createTestContext(gc, { wrap: deny });
+    const short = { environment: { OBSERVATION_TTL_SECONDS: '1' }, context: { store, now: () => 0 } };
+    for (const namespace of ['shop', 'pay']) {
+      await handled(falco, alert('old', namespace), createTestContext(falco, short).context);
+    }
+    const summary = await handled(gc, ping, context);
+    expect(summary.deleted).toEqual([{ source: 'falco', reason: 'ttl', count: 1 }]);
+    expect(summary.warnings).toEqual(['namespace shop: the namespace is denying it: webhook "w"']);
+    expect(summary.collection?.errors).toEqual([]);
+  });
 });

@@ -163,13 +163,13 @@ describe('derive', () => {
   it('makes of equal findings the worst, with all references, and the summary of the one that sorts first', () => {
     const rows = [
       row({ severity: 'LOW', summary: 'b', references: ['https://example.com/2', 'https://example.com/1'] }),
-      row({ severity: 'CRITICAL', summary: 'c', remediation: 'c' }),
+      row({ severity: 'HIGH', summary: 'c', remediation: 'c' }),
       row({ severity: 'UNKNOWN', summary: 'a', remediation: 'a', references: ['https://example.com/2'] }),
     ];
     for (const order of [rows, rows.toReversed()]) {
       expect(derive(order, options).findings.map(({ finding }) => finding)).toEqual([
         row({
-          severity: 'CRITICAL',
+          severity: 'HIGH',
           summary: 'a',
           remediation: 'a',
           references: ['https://example.com/1', 'https://example.com/2'],

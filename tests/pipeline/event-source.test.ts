@@ -112,6 +112,19 @@ describe('an event source', () => {
     expect(outcome).toMatchObject({ status: 422, ...refusal });
   });
 
+  it('answers 422 to an event with bad rows, with the path of the first, once the others are stored', async () => {
+    const badRows = ['data.rows[1].id', 'data.rows[3].id'].map((path) => ({ path, message: 'is missing' }));
+    const { outcome, items } = await handle(found([aFinding('a')], { badRows }));
+    expect(outcome).toMatchObject({
+      status: 422,
+      message: 'the data breaks the schema',
+      path: 'data.rows[1].id',
+      cause: 'is missing',
+      summary: { created: [{ count: 1 }], skipped: {} },
+    });
+    expect(items.map(({ spec }) => spec.details.id)).toEqual(['a']);
+  });
+
   it('gives a finding without a time that of its event', async () => {
     const { items } = await handle(found([aFinding('a', { detectedAt: '' })]));
     expect(items[0]?.spec.detectedAt).toBe('2026-03-01T12:00:00Z');
@@ -248,22 +261,31 @@ describe('an event source', () => {
 describe('defineSource', () => {
   it('defines a function that watches the filters and has no other permissions than its triggers need', () => {
     const { settings } = createTestContext(events).context;
-    expect(events).toMatchObject({ name: 'events', permissions: [] });
+    expect(events).toMatchObject({ kind: 'source', name: 'events', permissions: [] });
     expect(events.watches?.(settings)).toEqual([observationFilters]);
     expect(events.triggers(settings)).toEqual(events.source.triggers(settings));
   });
 });
 
 describe('recordOperations', () => {
+  const report = {
+    eventType: 'undeliverable-event',
+    summary: 'an event could not be delivered',
+    identity: { id: '1', absent: undefined },
+    details: { message: 'lost' },
+    detectedAt: '2026-03-01T12:00:00Z',
+  } as const;
+
+  it('passes on that the store refuses it', async () => {
+    const { context } = createTestContext(events, { wrap: creating(() => new Refusal(422, 'invalid')) });
+    await expect(recordOperations('events', report, context)).rejects.toMatchObject({
+      status: 422,
+      message: 'invalid',
+    });
+  });
+
   it('records a fault that is not about an object in the system namespace', async () => {
     const { context, store } = createTestContext(events);
-    const report = {
-      eventType: 'undeliverable-event',
-      summary: 'an event could not be delivered',
-      identity: { id: '1', absent: undefined },
-      details: { message: 'lost' },
-      detectedAt: '2026-03-01T12:00:00Z',
-    } as const;
     const record = () => tallied(context, (own) => recordOperations('events', report, own));
     expect(await record()).toMatchObject({ created: [{ count: 1 }] });
     expect(await record()).toMatchObject({ created: [], duplicate: 1 });

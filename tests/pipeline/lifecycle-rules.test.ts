@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { expiresLabel, labels } from '../../shared/api/labels.ts';
-import { changeWhenReported, changeWhenUnreported, expiry, type Reported } from '../../shared/pipeline/lifecycle.ts';
+import { historyWith } from '../../shared/pipeline/history.ts';
+import {
+  changeWhenAccepted,
+  changeWhenReported,
+  changeWhenUnreported,
+  expiry,
+  type Reported,
+} from '../../shared/pipeline/lifecycle.ts';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -63,12 +70,18 @@ describe('changeWhenReported', () => {
     },
   );
 
+  it('reopens a finding for three passes at least, however short its TTL is', () => {
+    const change = whenReported(finding('missing', now - day, now), now, short);
+    expect(change?.labels[labels.expires]).toBe(expiresLabel(now + 3 * hour));
+  });
+
   it.each([
     ['half its TTL', week, 3.5 * day, false],
     ['an hour less than half its TTL', week, 3.5 * day - hour, true],
     ['nothing', week, 0, true],
     ['three passes', { ...week, OBSERVATION_TTL_SECONDS: (5 * hour) / 1000 }, 3 * hour, false],
     ['less than three passes', { ...week, OBSERVATION_TTL_SECONDS: (5 * hour) / 1000 }, 2 * hour, true],
+    ['less than three passes, if its TTL is shorter', short, 2 * hour, true],
     ['as much as it would get', short, 3 * hour, false],
   ])('renews an open finding, or not, that has %s left (%j, %i ms)', (_case, settings, left, isRenewed) => {
     const expires = expiresLabel(expiry(now, true, settings));
@@ -94,6 +107,61 @@ describe('changeWhenReported', () => {
     expect(whenReported({ ...unlabelled, [labels.expires]: 'never' }, now, week)).toMatchObject({
       kind: 'renewed',
     });
+  });
+});
+
+describe('changeWhenAccepted', () => {
+  function whenAccepted(stored: Record<string, string>, settings = week) {
+    return changeWhenAccepted({ labels: stored }, 'shop/because', { now, dueAt: now, settings });
+  }
+
+  it.each([
+    ['HIGH', 'HIGH'],
+    [undefined, 'UNKNOWN'],
+  ])('accepts an open finding, with its severity: %s', (severity, said) => {
+    const stored = { ...finding('open', now - day, now), ...(severity && { [labels.severity]: severity }) };
+    expect(whenAccepted(stored)).toEqual({
+      labels: {
+        [labels.accepted]: 'forever',
+        [labels.since]: String(now),
+        [labels.expires]: expiresLabel(now + 7 * day),
+      },
+      history: `[{"time":"2026-03-01T12:00:00.000Z","state":"open","severity":"${said}","reason":"accepted"}]`,
+      exception: 'shop/because',
+      withFacts: false,
+      kind: 'accepted',
+    });
+  });
+
+  it.each(['missing', 'resolved', undefined])('leaves a finding alone whose state is %s', (state) => {
+    expect(whenAccepted(finding(state, now - day, now))).toBeUndefined();
+  });
+
+  it('renews what is accepted, and changes nothing else of it', () => {
+    const accepted = { ...finding('open', now - day, now + 7 * day), [labels.accepted]: 'forever' };
+    expect(whenAccepted(accepted)).toBeUndefined();
+    expect(whenAccepted({ ...accepted, [labels.expires]: expiresLabel(now + hour) }, short)).toEqual({
+      labels: { [labels.expires]: expiresLabel(now + 3 * hour) },
+      withFacts: false,
+      kind: 'renewed',
+    });
+  });
+});
+
+describe('historyWith', () => {
+  const entry = { time: now, state: 'open', severity: 'HIGH', reason: 'reported' } as const;
+
+  it('has the newest ten changes', () => {
+    let history: string | undefined;
+    for (let change = 0; change < 12; change += 1) history = historyWith(history, { ...entry, reason: `${change}` });
+    const reasons = JSON.parse(history ?? '').map(({ reason }: { reason: string }) => reason);
+    expect(reasons).toEqual(['11', '10', '9', '8', '7', '6', '5', '4', '3', '2']);
+  });
+
+  it.each([undefined, '', 'edited', '{}', '7'])('begins anew where it was %j', (before) => {
+    expect(historyWith(before, entry)).toBe(
+      '[{"time":"2026-03-01T12:00:00.000Z","state":"open","severity":"HIGH","reason":"reported"}]',
+    );
   });
 });
 
@@ -126,6 +194,15 @@ describe('changeWhenUnreported', () => {
 
   it.each(['resolved', 'something', undefined])('leaves a finding alone whose state is %s', (state) => {
     expect(whenUnreported(finding(state, now - day, now), now, week)).toBeUndefined();
+  });
+
+  it('says UNKNOWN where no severity is stored', () => {
+    const change = changeWhenUnreported({ labels: finding('open', now, now) }, undefined, {
+      now,
+      dueAt: now,
+      settings: week,
+    });
+    expect(change?.history).toContain('"severity":"UNKNOWN"');
   });
 
   it('resolves at once what a filter drops', () => {
@@ -163,13 +240,39 @@ describe('what a change says', () => {
     expect(changed(open, { digest: 'e', isAuthority: false })).toBeUndefined();
   });
 
+  it('says of a finding that is accepted no longer that it is not, with its facts if they are others', () => {
+    const accepted = { ...open, [labels.accepted]: 'forever' };
+    const unaccepted = { [labels.accepted]: null, [labels.since]: String(now) };
+    const history = '[{"time":"2026-03-01T12:00:00.000Z","state":"open","severity":"HIGH","reason":"unaccepted"}]';
+    expect(changed(accepted, {})).toEqual({ labels: unaccepted, history, withFacts: false, kind: 'unaccepted' });
+    expect(changed(accepted, { digest: 'e' })).toEqual({
+      labels: { ...unaccepted, [labels.digest]: 'e', [labels.severity]: 'HIGH' },
+      history,
+      withFacts: true,
+      kind: 'updated',
+    });
+    // A person's acceptance has an end of its own, and is no report's to take back.
+    expect(changed({ ...open, [labels.accepted]: '1772400000' }, {})).toBeUndefined();
+  });
+
   it('gives a finding the slot that reports it', () => {
     expect(changed({ ...open, [labels.report]: 'a' }, { slot: 'shared' })).toEqual({
       labels: { [labels.report]: 'shared' },
       withFacts: false,
       kind: 'shared',
     });
-    expect(changed({ ...open, [labels.report]: 'a' }, { slot: 'a' })).toBeUndefined();
+    for (const slot of ['a', undefined]) {
+      expect(changed({ ...open, [labels.report]: 'a' }, { ...(slot && { slot }) })).toBeUndefined();
+    }
+  });
+
+  it.each(['a', 'shared', undefined])('renews a finding of its slot, and says nothing else of it: %s', (slot) => {
+    const due = { ...finding('open', now - day, now), [labels.report]: slot ?? 'a' };
+    expect(changed(due, { ...(slot && { slot }) })).toEqual({
+      labels: { [labels.expires]: expiresLabel(now + 7 * day) },
+      withFacts: false,
+      kind: 'renewed',
+    });
   });
 
   it('is always later than the last one, even if the clock of whoever made that was ahead', () => {

@@ -82,6 +82,15 @@ const cases: readonly Case[] = [
     left: ['web'],
   },
   {
+    name: 'what it said of a Pod whose report can not be read, and not of its Deployment, whose report can',
+    stored: [old, { ...old, resource: { kind: 'Pod', namespace: 'shop', name: 'web-7d9c5b6f4d-x2x9z' } }],
+    prepare: ({ put }) => {
+      put('r', rows('a'));
+      put('s', [{ id: 7 }], { about: 'Pod/web-7d9c5b6f4d-x2x9z' });
+    },
+    left: ['web-7d9c5b6f4d-x2x9z'],
+  },
+  {
     name: 'everything while a report about many things can not be read',
     prepare: ({ put }) => void put('r', [{ id: 7 }], wide),
     left: ['api', 'web'],
@@ -128,6 +137,14 @@ describe('a pass over what version 0.1.0 has left', () => {
     world.put('r', rows('a'), wide);
     await world.pass();
     expect(await left(world)).toEqual([]);
+  });
+
+  it('leaves what it keeps as it is, in the system namespace, too', async () => {
+    const world = createWorld();
+    await store(world, { ...old, resource: { kind: 'Node', namespace: undefined, name: 'n' } });
+    world.put('r', [{ id: 7 }], wide);
+    const { relabelled } = await world.pass();
+    expect([relabelled, await left(world)]).toEqual([{}, ['n']]);
   });
 
   it('takes nothing away while a list fails', async () => {

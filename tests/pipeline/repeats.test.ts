@@ -110,10 +110,10 @@ describe('repeats of an event', () => {
     const [stored] = await Array.fromAsync(world.store.names({}, signal));
     for (let passed = 0; passed < minutes; passed += 1) {
       // Most of them without the rest of the pipeline, which has done its work once it has seen the name.
-      for (let sent = 2000; sent < perMinute; sent += 1) {
+      for (let sent = 200; sent < perMinute; sent += 1) {
         world.repeats.note(occurrence({ ...stored?.ref, event: `${passed} ${sent}` }));
       }
-      for (let sent = 0; sent < (passed === 0 ? 1999 : 2000); sent += 1) await world.send();
+      for (let sent = 0; sent < (passed === 0 ? 199 : 200); sent += 1) await world.send();
       await world.minute();
     }
     // The calls of `addSeries` to the API server are counted in tests/stores/kubernetes-store.test.ts: two or three.

@@ -128,10 +128,8 @@ function hookedStore(store: Store, hook: Hook): Store {
       yield* store.names(...given);
     },
     stripped: (...given) => store.stripped(...given),
-    count: async (...given) => {
-      await hook('count');
-      return store.count(...given);
-    },
+    // Events share what was counted, so one must not wait for another there.
+    count: (...given) => store.count(...given),
     events: (...given) => store.events(...given),
     expired: (...given) => store.expired(...given),
     endOf: (...given) => store.endOf(...given),

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { exceptionAnnotation, historyAnnotation, labels } from '../../shared/api/labels.ts';
-import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { type Filter, UnreadableFilter } from '../../shared/function/filter.ts';
+import { Refusal } from '../../shared/function/refusal.ts';
+import { type KubernetesObject, NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
+import { settle } from './passing-time.ts';
 import { createWorld, kinds } from './slot-world.ts';
 
 const row = (id: string, more: object = {}) => ({ id, ...more });
@@ -16,6 +19,7 @@ describe('an event about a report', () => {
     await event(put('r', [row('a'), row('b')]));
     expect(await states()).toEqual({ a: 'open', b: 'open' });
     expect(calls.filter((call) => call.startsWith('metadata'))).toHaveLength(2);
+    expect(calls.filter((call) => call.startsWith('get'))).toEqual(['get Scan']);
   });
 
   it('costs two calls if nothing has changed, its own read among them', async () => {
@@ -74,6 +78,54 @@ describe('an event about a report', () => {
     expect(skipped).toEqual({ gone: 1 });
     expect(await states()).toEqual({ a: 'open' });
     expect(calls).toEqual(['get Scan']);
+  });
+
+  it('reads what is stored in the namespace of a report about one thing, and in all for any other', async () => {
+    const namespaces: (string | undefined)[] = [];
+    const wrap = (store: Store): Partial<Store> => ({
+      names(query, signal) {
+        namespaces.push(query.namespace);
+        return store.names(query, signal);
+      },
+    });
+    const { put, event } = createWorld({ wrap });
+    const inApps = row('a', { namespace: 'apps' });
+    for (const [about, rows, expected] of [
+      ['Deployment/web', [row('a')], 'shop'],
+      ['Deployment/web', [row('a'), inApps], undefined],
+      [undefined, [row('a')], undefined],
+    ] as const) {
+      const object = put('r', rows, { about });
+      await event(object);
+      namespaces.length = 0;
+      const { unchanged, duplicate } = await event(object);
+      expect([namespaces, unchanged, duplicate]).toEqual([[expected], rows.length, 0]);
+    }
+    const node = put('n', [row('n')], { kind: kinds.clusterScans, about: 'Node/n' });
+    await event(node);
+    namespaces.length = 0;
+    await event(node);
+    expect(namespaces).toEqual(['zen-system']);
+  });
+
+  it('makes missing what is elsewhere, of a report about many things', async () => {
+    const { put, event, states } = createWorld();
+    const wide = { about: undefined };
+    await event(put('r', [row('a', { namespace: 'apps' }), row('b')], wide));
+    await event(put('r', [row('b')], wide));
+    expect(await states()).toEqual({ a: 'missing', b: 'open' });
+  });
+
+  it('asks only for kinds that the reports of its slot may have', async () => {
+    const { put, event, calls, states } = createWorld();
+    const asked = () => new Set(calls.splice(0).filter((call) => call.startsWith('metadata')));
+    await event(put('r', [row('a')], { about: undefined }));
+    expect(asked()).toEqual(new Set(['metadata Scan', 'metadata Check', 'metadata Check (old)']));
+    const node = { kind: kinds.clusterScans, about: 'Node/n' };
+    await event(put('n', [row('b'), row('c')], node));
+    await event(put('n', [row('c')], node));
+    expect(asked()).toEqual(new Set(['metadata ClusterScan']));
+    expect(await states()).toEqual({ a: 'open', b: 'missing', c: 'open' });
   });
 
   it('keeps the facts as the report says, with one patch', async () => {
@@ -138,9 +190,9 @@ describe('a slot of many reports', () => {
     return names.map((about, index) => put(`report-${index}`, [row('a'), row('b')], { kind, about }));
   }
 
-  it('takes at most 25 calls an event, one of 15 Pods differing', async () => {
+  it('takes at most 25 calls an event, one of 20 reports differing', async () => {
     const world = createWorld();
-    const [first] = reportsOf(world, 15);
+    const [first] = reportsOf(world, 16);
     await world.event(first ?? world.put('none', []));
     const differing = world.put('report-9', [row('a'), row('b'), row('c')], {
       kind,
@@ -155,16 +207,16 @@ describe('a slot of many reports', () => {
     expect(await world.states()).toEqual({ a: 'open', b: 'open', c: 'missing' });
   });
 
-  it('is left to the pass where there are more, but for what is new', async () => {
+  it('is left to the pass where there are more than 20, but for what is new', async () => {
     const world = createWorld();
-    const [first] = reportsOf(world, 20);
+    const [first] = reportsOf(world, 17);
     await world.event(first ?? world.put('none', []));
     const differing = world.put('report-9', [row('a'), row('c')], { kind, about: 'Pod/web-7d9c5b6f4d-x2xjz' });
     world.calls.length = 0;
     await world.event(differing);
     expect(await world.states()).toEqual({ a: 'open', b: 'open', c: 'open' });
     expect(world.calls.length).toBeLessThanOrEqual(10);
-    for (let index = 0; index < 24; index += 1) world.remove(`report-${index}`, { kind });
+    for (let index = 0; index < 21; index += 1) world.remove(`report-${index}`, { kind });
     world.put('report-1', [row('a')], { kind, about: 'ReplicaSet/web-7d9c5b6f4d' });
     await world.pass();
     expect(await world.states()).toEqual({ a: 'open', b: 'missing', c: 'missing' });
@@ -306,6 +358,18 @@ describe('what the tool itself has accepted', () => {
     expect(reasons).toEqual(['unaccepted', 'accepted']);
   });
 
+  it('stays open in the system namespace, too', async () => {
+    const world = createWorld();
+    const ofNode = { kind: kinds.clusterScans, about: 'Node/n' };
+    world.put('n', [row('a')], ofNode);
+    await world.pass();
+    world.put('n', [accepted], ofNode);
+    for (let pass = 0; pass < 2; pass += 1) {
+      await world.pass();
+      expect(await acceptance(world)).toEqual([['open', 'forever', 'shop/because']]);
+    }
+  });
+
   it('is not created, and not opened', async () => {
     const world = createWorld();
     await world.event(world.put('r', [accepted]));
@@ -362,7 +426,7 @@ describe('the pass', () => {
     ]);
   });
 
-  it('writes nothing if nothing has changed', async () => {
+  it('writes nothing if nothing has changed, and looks at everything once', async () => {
     const { put, pass, calls } = createWorld();
     put('r', [row('a'), row('b')]);
     put('s', [row('a'), row('c')], { about: undefined });
@@ -370,7 +434,13 @@ describe('the pass', () => {
     await pass();
     calls.length = 0;
     await pass();
-    expect(calls.filter((call) => call === 'create' || call === 'patch')).toEqual([]);
+    const kindNames = ['Check', 'Check (old)', 'ClusterScan', 'Scan'];
+    expect(calls.toSorted()).toEqual([
+      ...kindNames.map((kind) => `list ${kind}`),
+      ...kindNames.map((kind) => `metadata ${kind}`),
+      'names',
+      'names',
+    ]);
   });
 
   it.each([
@@ -432,18 +502,284 @@ describe('the pass', () => {
     expect(await states()).toEqual({ a: 'missing' });
   });
 
-  it('gives a shared finding back to the slot that is left', async () => {
-    const { put, event, pass, store } = createWorld();
-    await event(put('r', [row('a', { namespace: 'apps' })], { about: undefined, namespace: 'one' }));
-    const [first] = (await store.read({ limit: 1 })).items;
-    const slot = first?.metadata.labels[labels.report];
-    await event(put('s', [row('a', { namespace: 'apps' })], { about: undefined, namespace: 'two' }));
-    const reportOf = async () => (await store.read({ limit: 1 })).items[0]?.metadata.labels[labels.report];
-    expect(await reportOf()).toBe('shared');
+  it.each([['apps'], [undefined]])(
+    'gives a shared finding back to the slot that is left, in namespace %s',
+    async (own) => {
+      const { put, event, pass, store, seen } = createWorld();
+      const a = row('a', { ...(own && { namespace: own }) });
+      await event(put('r', [a], { about: undefined, namespace: 'one' }));
+      const [first] = (await store.read({ limit: 1 })).items;
+      const slot = first?.metadata.labels[labels.report];
+      await event(put('s', [a], { about: undefined, namespace: 'two' }));
+      const reportOf = async () => (await store.read({ limit: 1 })).items[0]?.metadata.labels[labels.report];
+      expect(await reportOf()).toBe('shared');
+      await pass();
+      expect(await reportOf()).toBe('shared');
+      put('s', [{ ...a, summary: 'new', detectedAt: '2026-03-01T11:00:00Z' }], { about: undefined, namespace: 'two' });
+      await pass();
+      expect(await seen()).toMatchObject([{ namespace: own ?? 'zen-system', state: 'open', summary: 'a: new' }]);
+      await event(put('s', [], { about: undefined, namespace: 'two' }));
+      await pass();
+      expect(await reportOf()).toBe(slot);
+      put('r', [], { about: undefined, namespace: 'one' });
+      await pass();
+      expect(await seen()).toMatchObject([{ state: 'missing' }]);
+    },
+  );
+
+  it('tells what is gone from what another report leaves out', async () => {
+    const filter: Filter = ({ severity }) => (severity === 'LOW' ? 'min_severity' : undefined);
+    const { put, event, pass, states } = createWorld({ context: { filter } });
+    await event(put('r', [row('a', { namespace: 'apps' })]));
+    put('s', [row('a', { namespace: 'apps', severity: 'low' })], { about: undefined });
+    put('r', []);
     await pass();
-    expect(await reportOf()).toBe('shared');
-    await event(put('s', [], { about: undefined, namespace: 'two' }));
+    expect(await states()).toEqual({ a: 'missing' });
+  });
+
+  it.each([
+    ['aaa', false],
+    ['zzz', false],
+    [undefined, false],
+    ['zzz', true],
+  ])(
+    'leaves open what a filter that can not be read keeps from being judged, in namespace %s (full: %s)',
+    async (namespace, isFull) => {
+      let isReadable = true;
+      const wrap = (store: Store): Partial<Store> => ({
+        async create(object, signal) {
+          if (isFull && object.metadata.namespace === namespace) throw new NamespaceRefusal('full');
+          return store.create(object, signal);
+        },
+      });
+      const filter: Filter = () => {
+        if (!isReadable) throw new UnreadableFilter('shop/f', true);
+        return undefined;
+      };
+      const { put, pass, states, later } = createWorld({ context: { filter }, wrap });
+      put('r', [row('a', { ...(namespace && { namespace }) })], { about: undefined });
+      await pass();
+      isReadable = false;
+      for (let passes = 0; passes < 2; passes += 1) {
+        later(61);
+        expect((await pass()).warnings).toEqual(['an ObservationFilter can not be read: shop/f']);
+        expect(await states()).toEqual({ a: 'open' });
+      }
+    },
+  );
+
+  describe('while reports change', () => {
+    /** Does something once, before the call of this name that is the given one of them. */
+    function once({ beforeCalls }: ReturnType<typeof createWorld>, name: string, at: number, does: () => void): void {
+      let calls = 0;
+      beforeCalls(async (call) => {
+        if (call !== name) return;
+        calls += 1;
+        if (calls !== at) return;
+        // Lists that have begun are read first.
+        await settle();
+        does();
+      });
+    }
+
+    it('stores what comes while they are read', async () => {
+      const world = createWorld();
+      world.put('r', [row('a')]);
+      once(world, 'list Scan', 1, () => world.put('r', [row('a'), row('b')]));
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'open', b: 'open' });
+    });
+
+    it('ends well if all reports of a slot go, and says so the next time', async () => {
+      const world = createWorld();
+      world.put('r', [row('a')]);
+      once(world, 'metadata Scan', 2, () => world.remove('r'));
+      await world.pass();
+      world.beforeCalls(undefined);
+      expect(await world.states()).toEqual({ a: 'open' });
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'missing' });
+    });
+
+    it('opens again what comes back while it is marked as missing', async () => {
+      const world = createWorld();
+      await world.event(world.put('r', [row('a')]));
+      world.remove('r');
+      once(world, 'patch', 1, () => world.put('r', [row('a')]));
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'open' });
+    });
+
+    it('leaves open what comes back of a finding that two slots have reported', async () => {
+      const world = createWorld();
+      await world.event(world.put('r', [row('a')]));
+      await world.event(world.put('s', [row('a')], { kind: kinds.checks }));
+      world.put('r', []);
+      world.put('s', [], { kind: kinds.checks });
+      once(world, 'metadata Scan', 2, () => world.put('r', [row('a')]));
+      expect((await world.pass()).relabelled).toEqual({});
+      expect(await world.states()).toEqual({ a: 'open' });
+      world.beforeCalls(undefined);
+      world.put('r', []);
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'missing' });
+    });
+
+    it('leaves to two slots what one of them had no longer when it was read, and has again', async () => {
+      const world = createWorld();
+      const check = { kind: kinds.checks };
+      await world.event(world.put('r', [row('a')]));
+      await world.event(world.put('s', [row('a')], check));
+      world.put('s', [], check);
+      once(world, 'metadata Scan', 2, () => world.put('s', [row('a')], check));
+      await world.pass();
+      world.beforeCalls(undefined);
+      await world.event(world.put('r', []));
+      expect(await world.states()).toEqual({ a: 'open' });
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'open' });
+    });
+
+    it('marks as missing what no report has, whichever others change', async () => {
+      const world = createWorld();
+      world.put('r', [row('a')]);
+      world.put('s', [row('b')], { about: 'Deployment/api' });
+      await world.pass();
+      world.put('r', []);
+      once(world, 'metadata Scan', 2, () => world.put('s', [row('b'), row('c')], { about: 'Deployment/api' }));
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'missing', b: 'open', c: 'open' });
+    });
+
+    it('writes of a finding that two slots report nothing that neither says any more', async () => {
+      const world = createWorld();
+      const say = (name: string, summary: string) =>
+        world.put(name, [row('a', { namespace: 'apps', summary })], { about: `Deployment/${name}` });
+      for (const name of ['web', 'api']) await world.event(say(name, 'one'));
+      await world.pass();
+      for (const name of ['web', 'api']) say(name, 'two');
+      once(world, 'metadata Scan', 2, () => say('api', 'three'));
+      await world.pass();
+      expect((await world.seen())[0]?.summary).toBe('a: one');
+      say('web', 'three');
+      await world.pass();
+      expect((await world.seen())[0]?.summary).toBe('a: three');
+    });
+
+    it.each<[string, Error, object]>([
+      ['that nothing can take', new NamespaceRefusal('full'), { status: 503, message: 'the system namespace is full' }],
+      ['that is invalid', new Refusal(422, 'invalid'), { created: [{ category: 'operations', count: 1 }] }],
+    ])('fails if one comes %s, unless it can be recorded', async (_case, fault, outcome) => {
+      const wrap = (store: Store): Partial<Store> => ({
+        async create(object, signal) {
+          if (object.spec.rule === 'a') throw fault;
+          return store.create(object, signal);
+        },
+      });
+      const world = createWorld({ wrap });
+      world.put('s', [row('b')], { about: 'Deployment/api' });
+      await world.pass();
+      world.put('s', [], { about: 'Deployment/api' });
+      once(world, 'metadata Scan', 2, () => world.put('r', [row('a')]));
+      expect(await world.pass().catch((error: unknown) => error)).toMatchObject(outcome);
+    });
+
+    it('marks nothing as missing if they can not be listed once more', async () => {
+      const world = createWorld();
+      await world.event(world.put('r', [row('a')]));
+      world.remove('r');
+      once(world, 'metadata Scan', 2, () => {
+        throw new Refusal(503, 'away');
+      });
+      await expect(world.pass()).rejects.toMatchObject({ status: 503, message: 'away' });
+      expect(await world.states()).toEqual({ a: 'open' });
+    });
+  });
+
+  describe('over a finding that two slots report', () => {
+    type World = ReturnType<typeof createWorld>;
+    const reportOf = async ({ store }: World) => {
+      const { items } = await store.read({ limit: 9 });
+      return items.find(({ spec }) => spec.rule === 'a')?.metadata.labels[labels.report];
+    };
+    const check = { kind: kinds.checks };
+
+    it.each<[string, string, string, string | undefined]>([
+      ['the later', '2026-03-01T10:00:00Z', '2026-03-01T11:00:00Z', 'a: api'],
+      ['the later', '2026-03-01T11:00:00Z', '2026-03-01T10:00:00Z', 'a: web'],
+      ['always the same', '2026-03-01T10:00:00Z', '2026-03-01T10:00:00Z', undefined],
+    ])('shows what %s one says, in whatever order they came', async (_case, one, other, expected) => {
+      const shown: (string | undefined)[] = [];
+      const reports = [
+        ['web', row('a', { namespace: 'apps', summary: 'web', detectedAt: one })],
+        ['api', row('a', { namespace: 'apps', summary: 'api', detectedAt: other })],
+      ] as const;
+      for (const order of [reports, reports.toReversed()]) {
+        const world = createWorld();
+        for (const [name, said] of order) await world.event(world.put(name, [said], { about: `Deployment/${name}` }));
+        await world.pass();
+        expect(await reportOf(world)).toBe('shared');
+        shown.push((await world.seen())[0]?.summary);
+      }
+      expect(shown).toEqual([expected ?? shown[0], expected ?? shown[0]]);
+    });
+
+    it('leaves it to both while one of them can not be read, and open when the other has it no longer', async () => {
+      const world = createWorld();
+      await world.event(world.put('r', [row('a')]));
+      await world.event(world.put('s', [row('a')], check));
+      world.put('r', [{}]);
+      await world.pass();
+      expect(await reportOf(world)).toBe('shared');
+      await world.event(world.put('s', [], check));
+      for (let pass = 0; pass < 2; pass += 1) {
+        world.later(61);
+        await world.pass();
+        expect(await world.states()).toEqual({ a: 'open', 'unreadable-object': 'open' });
+      }
+      world.put('r', []);
+      await world.pass();
+      expect(await world.states()).toEqual({ a: 'missing', 'unreadable-object': 'missing' });
+    });
+  });
+
+  it('says that a report is mended while another one of its slot is not', async () => {
+    const { put, pass, seen } = createWorld();
+    put('r', [{}]);
+    put('s', [{}]);
     await pass();
-    expect(await reportOf()).toBe(slot);
+    put('r', [row('a')]);
+    await pass();
+    const own = (await seen()).filter(({ id }) => id === 'unreadable-object');
+    const states = own.map(({ summary = '', state }) => [summary.split(' ')[1], state]).sort();
+    expect(states).toEqual([
+      ['r', 'missing'],
+      ['s', 'open'],
+    ]);
+  });
+
+  it('deletes what the system namespace had to take once the namespace of it has it, too', async () => {
+    let isFull = true;
+    const wrap = (store: Store): Partial<Store> => ({
+      async create(object, signal) {
+        if (isFull && object.metadata.namespace === 'shop') throw new NamespaceRefusal('full');
+        return store.create(object, signal);
+      },
+    });
+    const { put, pass, seen, context, store } = createWorld({ wrap });
+    put('r', [row('a'), row('b')]);
+    await pass();
+    isFull = false;
+    const [copied] = (await store.read({ limit: 9 })).items.filter(({ spec }) => spec.rule === 'a');
+    if (!copied) throw new Error('not stored');
+    const metadata = { ...copied.metadata, namespace: 'shop' };
+    await store.create({ ...copied, metadata }, context.event.signal);
+    const { deleted, created, relabelled } = await pass();
+    expect([deleted, created, relabelled]).toEqual([[{ source: 'scanner', reason: 'copy', count: 1 }], [], {}]);
+    expect((await seen()).map(({ id, namespace, state }) => [id, namespace, state])).toEqual([
+      ['a', 'shop', 'open'],
+      ['b', 'zen-system', 'open'],
+    ]);
+    expect((await pass()).deleted).toEqual([]);
   });
 });

@@ -110,15 +110,31 @@ describe('a reference', () => {
     ['of another kind', { ...ref, kind: 'Bag' }],
     ['of another group', { ...ref, apiVersion: 'example.org/v1' }],
     ['of the core group', { ...ref, apiVersion: 'v1' }],
+    ['in another version than those that are watched', { ...ref, apiVersion: 'example.com/v2' }],
   ])('to an object %s is skipped', async (_case, data) => {
     const { handle } = createWorld([anObject('a')]);
     expect(await handle(reference(data))).toMatchObject({ skipped: { not_wanted: 1 }, created: [] });
   });
 
-  it('to an object in any version is accepted', async () => {
-    const { handle, states } = createWorld([anObject('a')]);
-    await handle(reference({ ...ref, apiVersion: 'example.com/v2' }));
-    expect(await states()).toEqual({ a: 'open' });
+  it.each([
+    ['../v1', {}],
+    ['example.com/v1?limit=9999', {}],
+    ['example.com/v1/secrets', {}],
+    ['example.com/v1#', {}],
+    ['example.com/%2e%2e', {}],
+    ['example.com/v1', { kind: 'Box/../Secret' }],
+    ['example.com/v1', { name: '..' }],
+    ['example.com/v1', { name: '.' }],
+    ['example.com/v1', { name: 'a/../b' }],
+    ['example.com/v1', { name: 'a%2fb' }],
+    ['example.com/v1', { name: 'a'.repeat(254) }],
+    ['example.com/v1', { namespace: '../..' }],
+  ])('that would lead elsewhere is refused: %s %j', async (apiVersion, fields) => {
+    const { handle, objects } = createWorld([anObject('a')]);
+    const read: unknown[] = [];
+    objects.get = async (...args) => void read.push(args);
+    expect(await handle(reference({ ...ref, apiVersion, ...fields }))).toMatchObject({ status: 422 });
+    expect(read).toEqual([]);
   });
 
   it.each<[string, object, object]>([

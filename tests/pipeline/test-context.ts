@@ -94,7 +94,9 @@ export interface TestContext {
 
 /** What differs from the default: no other functions, a Broker that takes everything, a clock that stands still. */
 export interface Overrides
-  extends Partial<Pick<Context, 'store' | 'functions' | 'filter' | 'known' | 'repeats' | 'acquire' | 'coalesce'>>,
+  extends Partial<
+      Pick<Context, 'store' | 'functions' | 'filter' | 'known' | 'repeats' | 'limit' | 'acquire' | 'coalesce'>
+    >,
     Partial<Cluster>,
     Partial<Broker>,
     Partial<Clock> {
@@ -145,6 +147,7 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
     filter: overrides.filter ?? allowAll,
     known: overrides.known ?? bound.context.known,
     repeats: overrides.repeats ?? bound.context.repeats,
+    limit: overrides.limit ?? bound.context.limit,
     acquire: overrides.acquire ?? bound.context.acquire,
     coalesce: overrides.coalesce ?? ((_milliseconds, work) => work()),
     event: { signal, correlationId: 'test', tally: createTally() },

@@ -97,6 +97,13 @@ const table: [string, object, Finding, FilterReason | undefined][] = [
     aFinding({ rule: 'KSV-0014' }),
     'exclude_rule',
   ],
+  ['excludeRules, a rule that begins alike', { excludeRules: ['ksv-001'] }, aFinding({ rule: 'KSV-0014' }), undefined],
+  [
+    'excludeRules, a rule of a policy without a name',
+    { excludeRules: ['check-team'] },
+    aFinding({ rule: '/check-team' }),
+    'exclude_rule',
+  ],
   ['excludeRules, letters beyond ASCII', { excludeRules: ['\u212A'] }, aFinding({ rule: 'k' }), undefined],
   ['excludeRules others', { excludeRules: ['check'] }, aFinding(), undefined],
   [
