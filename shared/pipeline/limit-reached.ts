@@ -145,5 +145,5 @@ export async function settleKeptOut(
 ): Promise<void> {
   if (keptOut.isEmpty() && !isTold) return;
   const unreported = await writeReports(source, reportsOf(keptOut, context), () => true, context);
-  for (const one of unreported) await changeUnreported(one, 'mended', source, context);
+  for (const one of unreported) await changeUnreported(one, 'mended', context);
 }
