@@ -328,6 +328,15 @@ describe('a log that leaves things out', () => {
     expect(event(ref(resource), { by: 'eve', does: 'delete pods -' })?.rule).toBe(rule);
   });
 
+  it.each<readonly [string, string]>([
+    ...['jobs', 'cronjobs', 'daemonsets', 'replicasets'].map((resource) => [resource, 'workload-by-hand'] as const),
+    ...['rolebindings', 'clusterroles', 'clusterrolebindings'].map((resource) => [resource, 'rbac-change'] as const),
+    ['validatingwebhookconfigurations', 'admission-change'],
+    ['certificatesigningrequests', 'token-request'],
+  ])('still has the group of %s that are created: %s', (resource, rule) => {
+    expect(event(ref(resource), { by: 'eve', does: 'create pods -' })?.rule).toBe(rule);
+  });
+
   it('does not take a custom resource for a built-in one', () => {
     expect(event(ref('deployments', 'example.org'), { by: 'eve', does: 'delete pods -' })).toBeUndefined();
   });
