@@ -59,7 +59,13 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
   const { environment, ownUsers, store, cluster, broker, clock, functions, metrics, stopping } = ports;
   const { DEDUP_CACHE_SIZE: size } = ports.settings;
   const known = createKnownNames({ size, elapsed: clock.elapsed, onEvict: metrics.countEviction });
-  const repeats = createRepeats({ store, onThere: known.add, onGone: known.delete, now: clock.latest, sleep: idleSleep });
+  const repeats = createRepeats({
+    store,
+    onThere: known.add,
+    onGone: known.delete,
+    now: clock.latest,
+    sleep: idleSleep,
+  });
   const limit = createObservationLimit({
     store,
     limit: ports.settings.MAX_OBSERVATIONS,

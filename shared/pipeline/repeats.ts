@@ -35,7 +35,11 @@ export interface Repeats extends RepeatCounter {
 }
 
 /** Writes what is to be added. Resolves to `false` if another attempt may succeed. */
-async function isSettled(pending: Pending, { store, onThere, onGone }: RepeatsOptions, signal: AbortSignal): Promise<boolean> {
+async function isSettled(
+  pending: Pending,
+  { store, onThere, onGone }: RepeatsOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
   if (signal.aborted) return false;
   const { namespace, name, lastObserved, ...rest } = pending;
   const addition = { ...rest, lastObservedTime: new Date(lastObserved).toISOString() };

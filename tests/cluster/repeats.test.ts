@@ -123,7 +123,12 @@ describe.skipIf(skipWithoutCluster())('repeats on a real API server', { timeout:
         return outcome;
       },
     };
-    const repeats = createRepeats({ store: counting, onThere: context.known.add, onGone: context.known.delete, ...clock });
+    const repeats = createRepeats({
+      store: counting,
+      onThere: context.known.add,
+      onGone: context.known.delete,
+      ...clock,
+    });
     const finding = aFinding('on', { repeat: { isOngoing: true, about: 'shop/p' } });
     const outcomes: unknown[] = [];
     const expiries: unknown[] = [];

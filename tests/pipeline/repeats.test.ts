@@ -177,8 +177,7 @@ describe('repeats of an event', () => {
     const [first, second] = stores.map((store) => {
       const { time: _time, ...clock } = createPassingTime();
       const test = createTestContext(events, { context: { store } });
-      const repeats = createRepeats({ store, onGone: () => undefined,
-    onThere: () => undefined, ...clock });
+      const repeats = createRepeats({ store, onGone: () => undefined, onThere: () => undefined, ...clock });
       return { minute: clock.minute, context: { ...test.context, repeats }, store };
     });
     if (!first || !second) throw new Error('two are needed');
@@ -312,8 +311,11 @@ function createCounter(addSeries?: Store['addSeries']) {
       return outcome;
     },
   };
-  return { ...clock, added, repeats: createRepeats({ store, onGone: () => undefined,
-    onThere: () => undefined, ...clock }) };
+  return {
+    ...clock,
+    added,
+    repeats: createRepeats({ store, onGone: () => undefined, onThere: () => undefined, ...clock }),
+  };
 }
 
 describe('createRepeats', () => {
