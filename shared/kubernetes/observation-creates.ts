@@ -8,9 +8,9 @@ import { observationPath } from './observation-path.ts';
 
 /**
  * After this many taken names in a row the events are being redelivered. From then on each name is looked up first,
- * which costs the API server half as much as a create, after which who has the name would be looked up all the same.
+ * which costs the API server half as much as a create.
  */
-const takenInARow = 2;
+const takenInARow = 8;
 
 /** The answer says that an Observation is, or would become, invalid. */
 export function invalid({ body }: Pick<ApiResponse, 'body'>): Refusal {
@@ -26,12 +26,17 @@ function isOverQuota(status: Status | undefined): boolean {
   return status?.message?.includes('exceeded quota') ?? false;
 }
 
+/** Whether what has the name was deleted, and has it until its finalizers are gone. */
+function isDying(status: Status | undefined): boolean {
+  return status?.message?.startsWith('object is being deleted') ?? false;
+}
+
 /** Why a create was refused. */
-function refusalOf(response: ApiResponse): 'exists' | Refusal | NamespaceRefusal {
+function refusalOf(response: ApiResponse): 'exists' | 'blocked' | Refusal | NamespaceRefusal {
   const status = statusOf(response.body);
   const denier = deniedBy(response);
   if (denier !== undefined) return new NamespaceRefusal('denying', denier);
-  if (response.status === 409 && status?.reason === 'AlreadyExists') return 'exists';
+  if (response.status === 409 && status?.reason === 'AlreadyExists') return isDying(status) ? 'blocked' : 'exists';
   if (response.status === 422 || response.status === 400) return invalid(response);
   if (response.status === 403 && isClosing(status)) return new NamespaceRefusal('closing');
   if (response.status === 403 && isOverQuota(status)) return new NamespaceRefusal('full');
@@ -39,22 +44,20 @@ function refusalOf(response: ApiResponse): 'exists' | Refusal | NamespaceRefusal
   return setUpFault('creating Observations', response);
 }
 
-/** What has the name of an Observation. Something being deleted has it until its finalizers are gone. */
-type Holder = 'stored' | 'deleted' | 'nothing';
-
-async function holderOf(client: ApiClient, { metadata }: Observation, signal: AbortSignal): Promise<Holder> {
+/** Whether an Observation of that name is stored, and not being deleted. */
+async function isStored(client: ApiClient, { metadata }: Observation, signal: AbortSignal): Promise<boolean> {
   const path = observationPath(metadata.namespace, metadata.name);
   const response = await client.request({ method: 'GET', path, accept: metadataOfOne, signal });
-  if (response.status === 404) return 'nothing';
+  if (response.status === 404) return false;
   if (response.status !== 200 || !Buffer.isBuffer(response.body)) throw setUpFault('reading Observations', response);
-  return decodeMetadata(response.body, () => false).deletedAt === undefined ? 'stored' : 'deleted';
+  return decodeMetadata(response.body, () => false).deletedAt === undefined;
 }
 
 async function post(
   client: ApiClient,
   observation: Observation,
   signal: AbortSignal,
-): Promise<'created' | 'exists' | Refusal | NamespaceRefusal> {
+): Promise<'created' | 'exists' | 'blocked' | Refusal | NamespaceRefusal> {
   const response = await client.request({
     method: 'POST',
     path: observationPath(observation.metadata.namespace),
@@ -78,20 +81,16 @@ export interface ObservationCreatesOptions {
 export function createObservationCreates({ client, sleep }: ObservationCreatesOptions): Store['create'] {
   let taken = 0;
 
-  /** Resolves to `blocked` if what has the name is being deleted, or was a moment ago. */
+  /** Resolves to `blocked` if what has the name is being deleted. */
   async function createOnce(observation: Observation, signal: AbortSignal): Promise<'created' | 'exists' | 'blocked'> {
-    if (taken >= takenInARow && (await holderOf(client, observation, signal)) === 'stored') return 'exists';
+    if (taken >= takenInARow && (await isStored(client, observation, signal))) return 'exists';
     const outcome = await post(client, observation, signal);
     taken = outcome === 'exists' ? taken + 1 : 0;
-    if (outcome === 'created') return outcome;
+    if (outcome === 'created' || outcome === 'exists' || outcome === 'blocked') return outcome;
     // The API server checks the quota before the name, so the refusal of a full namespace may hide a duplicate.
     const isFull = outcome instanceof NamespaceRefusal && outcome.reason === 'full';
-    if (outcome !== 'exists' && !isFull) throw outcome;
-    const holder = await holderOf(client, observation, signal);
-    if (holder === 'stored') return 'exists';
-    if (isFull) throw outcome;
-    taken = 0;
-    return 'blocked';
+    if (isFull && (await isStored(client, observation, signal))) return 'exists';
+    throw outcome;
   }
 
   return async (observation, signal) => {

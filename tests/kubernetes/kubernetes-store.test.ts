@@ -31,6 +31,12 @@ function status(code: number, reason: string, message: string): Answer {
 }
 
 const taken = status(409, 'AlreadyExists', 'observations.zen.kube-zen.io "x" already exists');
+/** As the registry says it: https://github.com/kubernetes/apiserver/blob/master/pkg/registry/generic/registry/store.go */
+const takenByDying = status(
+  409,
+  'AlreadyExists',
+  'object is being deleted: observations.zen.kube-zen.io "x" already exists',
+);
 const overQuota = status(403, 'Forbidden', 'observations.zen.kube-zen.io "x" is forbidden: exceeded quota: none');
 const forbidden = status(403, 'Forbidden', 'observations.zen.kube-zen.io is forbidden: User "x" cannot do that');
 const notFound = status(404, 'NotFound', 'observations.zen.kube-zen.io "x" not found');
@@ -105,13 +111,13 @@ describe('what the Kubernetes store takes for a duplicate', () => {
 
 describe('what is being deleted, for the Kubernetes store', () => {
   it('is no duplicate: it is tried again until the name is free', async () => {
-    const answers: Answer[] = [taken, dying, taken, dying, taken, notFound, { status: 201, body: {} }];
+    const answers: Answer[] = [takenByDying, takenByDying, { status: 201, body: {} }];
     const store = await connect(() => answers.shift() ?? byProxy);
     expect(await store.create(object, signal)).toBe('created');
   });
 
   it('is a duplicate once somebody else has stored it again', async () => {
-    const answers: Answer[] = [taken, dying, taken, found];
+    const answers: Answer[] = [takenByDying, taken];
     const store = await connect(() => answers.shift() ?? byProxy);
     expect(await store.create(object, signal)).toBe('exists');
   });
@@ -122,7 +128,7 @@ describe('what is being deleted, for the Kubernetes store', () => {
   ])('keeps others from the name as long as it stays: %s', async (_case, names) => {
     let isDying = false;
     const store = await connect((method) => {
-      if (method === 'POST') return taken;
+      if (method === 'POST') return isDying ? takenByDying : taken;
       return isDying ? dying : found;
     });
     for (let index = 0; index < names; index += 1) expect(await store.create(object, signal)).toBe('exists');
