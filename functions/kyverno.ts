@@ -101,7 +101,7 @@ function kindsOf(group: string, versions: readonly string[], kinds: readonly str
 }
 
 const kinds: readonly KindSelector[] = [
-  ...kindsOf('wgpolicyk8s.io', ['v1beta1', 'v1alpha2'], ['PolicyReport', 'ClusterPolicyReport']),
+  ...kindsOf('wgpolicyk8s.io', ['v1beta1', 'v1alpha2', 'v1alpha1'], ['PolicyReport', 'ClusterPolicyReport']),
   ...kindsOf('openreports.io', ['v1alpha1'], ['Report', 'ClusterReport']),
   ...kindsOf('reports.x-k8s.io', ['v1beta2'], ['PolicyReport', 'ClusterPolicyReport']),
 ];
