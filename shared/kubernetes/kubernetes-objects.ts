@@ -181,12 +181,18 @@ async function* listMetadata(
   throw new NotServed(resource);
 }
 
+/** Whether a text may be a part of a path: no object has another name, and it could lead to another object. */
+function isPathPart(text: string): boolean {
+  return text !== '.' && text !== '..' && !/[/%]/.test(text);
+}
+
 async function get(
   client: ApiClient,
   resource: KindSelector,
   { apiVersion, namespace, name }: ObjectRef,
   signal: AbortSignal,
 ): Promise<KubernetesObject | undefined> {
+  if (!isPathPart(name) || !isPathPart(namespace ?? '')) return undefined;
   const path = objectPath(resource, apiVersion, namespace, name);
   const response = await client.request({ method: 'GET', path, signal });
   if (response.status === 404) return undefined;

@@ -10,14 +10,12 @@ import { reconcileSlot } from './reconcile-slot.ts';
 import { readReport } from './report.ts';
 import { isRelevant, reportKinds, slotOf } from './slot.ts';
 
-/** What may be in the path of a URL as one of its parts: anybody may send an event that names an object. */
-const pathPart = z.string().regex(/^(?!\.\.?$)[^/%]{1,253}$/);
-
+/** Anybody may send an event that names an object. */
 const reference = z.object({
   apiVersion: z.string().regex(/^(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?\/)?v[a-z0-9]{1,62}$/),
   kind: z.string().regex(/^[A-Za-z][A-Za-z0-9]{0,62}$/),
-  namespace: pathPart.or(z.literal('').transform(() => undefined)).optional(),
-  name: pathPart,
+  namespace: z.string().optional(),
+  name: z.string().min(1),
 });
 
 /**
