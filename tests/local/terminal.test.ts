@@ -186,7 +186,7 @@ describe('a browser pointed at the port', () => {
 
   it('is told nothing by a function', async () => {
     const program = await startProgram({ args: ['webhook'], environment: { PORT: '0' } });
-    expect((await fetch(program.url)).status).toBe(405);
+    expect((await fetch(program.url)).status).toBe(404);
     await program.stop();
   });
 });
