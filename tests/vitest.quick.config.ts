@@ -10,6 +10,8 @@ export default mergeConfig(
   defineConfig({
     test: {
       env: { ZEN_WATCHER_TESTS: 'quick' },
+      // A process for each file takes as long as its tests.
+      isolate: false,
       exclude: [
         'tests/cluster/**',
         'tests/knative/{alerts,image}.test.ts',
