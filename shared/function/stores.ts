@@ -181,8 +181,9 @@ export interface NamesQuery {
 /** Stores Observations. There are two implementations, and one contract test for both. */
 export interface Store {
   /**
-   * Resolves once the object is durable, or to `exists` if the name is taken, and not by what is being deleted. Throws a NamespaceRefusal if another
-   * namespace may take the object, a Refusal 422 if it is invalid, or a Refusal 503 for anything that a retry may fix.
+   * Resolves once the object is durable, or to `exists` if the name is taken, and not by what is being deleted. Throws a
+   * NamespaceRefusal if another namespace may take the object, a Refusal 422 if it is invalid, or a Refusal 503 for
+   * anything that a retry may fix.
    */
   create(observation: Observation, signal: AbortSignal): Promise<'created' | 'exists'>;
   /** Lists Observations without their spec, ordered by `<namespace>/`; none that is being deleted. */

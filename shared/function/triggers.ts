@@ -86,7 +86,7 @@ export interface WebhookTrigger extends TokenPlaces {
    * For a path that ends with `/*`: whether a path exists at the moment. Throws a Refusal 503 while that is unknown.
    */
   isServed?(path: string, context: PathContext): boolean;
-  /** How many requests may be in flight; more are answered 503. */
+  /** How many requests are forwarded at a time; further ones wait or, if the sender retries, are answered 503. */
   readonly inFlight: number;
   /**
    * Whether the sender retries what was not acknowledged. While the Broker can't be reached, such a sender is answered

@@ -71,8 +71,10 @@ export function createLocalBroker(options: LocalBrokerOptions): LocalBroker {
         return url === own || url.startsWith(`${own}/`);
       });
       if (!handler) return 404;
-      const limited = AbortSignal.any([signal, AbortSignal.timeout(limit)]);
-      return (await attempt(options, { handler, event, signal: limited }))?.status ?? 204;
+      const deadline = options.clock.deadline(limit, signal);
+      const refusal = await attempt(options, { handler, event, signal: deadline.signal });
+      deadline.clear();
+      return refusal?.status ?? 204;
     },
   };
 }

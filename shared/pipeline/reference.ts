@@ -10,7 +10,7 @@ import { reconcileSlot } from './reconcile-slot.ts';
 import { readReport } from './report.ts';
 import { isRelevant, reportKinds, slotOf } from './slot.ts';
 
-/** Anybody may send an event that names an object. */
+/** What names an object. Anybody may send it, so it must not lead to anything else. */
 const reference = z.object({
   apiVersion: z.string().regex(/^(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?\/)?v[a-z0-9]{1,62}$/),
   kind: z.string().regex(/^[A-Za-z][A-Za-z0-9]{0,62}$/),
