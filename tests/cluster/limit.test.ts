@@ -116,6 +116,8 @@ describe.skipIf(skipWithoutCluster())('MAX_OBSERVATIONS on a real API server', {
     expect(await counts()).not.toHaveProperty('kyverno CRITICAL');
     await send(reportOf('node', 'zen-system', 'critical', 1));
     expect(await counts()).toMatchObject({ 'kyverno CRITICAL': 1 });
+    // The first pass may be the first to find LOW kept out in the whole cluster; it says so.
+    await run(kyverno);
     proxy.calls.length = 0;
     await run(kyverno);
     expect(proxy.calls.filter((call) => call.startsWith('POST'))).toEqual([]);
