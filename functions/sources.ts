@@ -68,6 +68,7 @@ export default defineTask({
     },
   ],
   seesOthers: true,
+  callsFunctions: true,
   async handle(_event, context) {
     const { cluster, event } = context;
     if (!cluster.hasApiServerSources) return event.tally.skipped('no_api_server_sources');

@@ -57,6 +57,8 @@ interface Declaration<Settings> {
   watches?(settings: Settings & CommonSettings): readonly KindSelector[];
   /** Whether `context.functions` holds what the other functions declare. */
   readonly seesOthers?: boolean;
+  /** Whether it sends events to other functions (`context.broker.sendTo`): the network lets no other function do that. */
+  readonly callsFunctions?: boolean;
 }
 
 /**
