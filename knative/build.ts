@@ -1,8 +1,8 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { METHODS } from 'node:http';
-import { basename, join, resolve } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { build, type Plugin } from 'esbuild';
@@ -99,6 +99,8 @@ async function bundle(): Promise<void> {
   await build({
     entryPoints: [join(root, 'knative', 'main.ts')],
     outfile: program,
+    // Names of modules are relative to it.
+    absWorkingDir: root,
     bundle: true,
     platform: 'node',
     format: 'cjs',
@@ -108,16 +110,25 @@ async function bundle(): Promise<void> {
     minifyWhitespace: true,
     legalComments: 'none',
     define: { 'import.meta.dirname': '__dirname' },
+    banner: { js: readFileSync(join(root, 'knative', 'standstill.cjs'), 'utf8') },
     plugins: [listFunctions, leaveOut, lazyBuiltins],
     logLevel: 'warning',
   });
 }
 
-/** Node runs the script to its end and saves its heap. */
+/**
+ * Node runs the script to its end and saves its heap: of the same sources twice the same, wherever they are, since it knows no folder,
+ * environment or random number. (V8 draws those from a seed; a process that starts from the snapshot makes its own.) A second
+ * thread would compile and collect at times of its own.
+ */
 function takeSnapshot(script: string, args: readonly string[]): void {
+  const here = existsSync('/proc/self/cwd') ? '/proc/self/cwd' : dist;
   // Node warns that several of its modules are not verified for snapshots; `tryOut` verifies them.
-  const flags = ['--disable-warning=Warning', '--snapshot-blob', blob, '--build-snapshot'];
-  execFileSync(process.execPath, [...flags, script, ...args], { stdio: 'inherit' });
+  const flags = ['--random-seed=1', '--single-threaded', '--disable-warning=Warning'];
+  const files = ['--snapshot-blob', basename(blob), '--build-snapshot', join(here, basename(script))];
+  const options = { cwd: dist, env: {}, argv0: 'node' };
+  const { status } = spawnSync(process.execPath, [...flags, ...files, ...args], { stdio: 'inherit', ...options });
+  if (status !== 0) throw new Error(`node ended with ${status}`);
 }
 
 /** Throws unless a function started from the snapshot answers. */
@@ -148,7 +159,7 @@ const loader = `
   });`;
 
 async function makeBlob(): Promise<void> {
-  const samples = filesIn(join(root, 'functions', 'samples'), /\.event\.json$/);
+  const samples = filesIn(join(root, 'functions', 'samples'), /\.event\.json$/).map((file) => relative(dist, file));
   try {
     if (values['without-snapshot']) throw new Error('not requested');
     takeSnapshot(program, samples);
