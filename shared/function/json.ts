@@ -1,7 +1,8 @@
 import { getHeapStatistics } from 'node:v8';
 import { Refusal } from './refusal.ts';
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+/** Bytes that are no UTF-8 become U+FFFD, as Go's decoders have it: whoever sends them would be refused each time. */
+const utf8 = new TextDecoder();
 
 const [quote, backslash, comma, openList, openObject] = [0x22, 0x5c, 0x2c, 0x5b, 0x7b];
 
