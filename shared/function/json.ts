@@ -33,14 +33,13 @@ export function countValues(bytes: Uint8Array, max: number): number {
 }
 
 /** Whether JSON may hold more values than may be parsed: a value takes two bytes at least, with what stands behind it. */
-function hasTooMany(bytes: Uint8Array): boolean {
-  const max = maxValues();
+function hasTooMany(bytes: Uint8Array, max: number): boolean {
   return bytes.length / 2 > max && countValues(bytes, max) > max;
 }
 
-/** Throws a Refusal with this path: 413 if there are too many values, else 400. */
-export function parseJson(bytes: Uint8Array, path: string): unknown {
-  if (hasTooMany(bytes)) throw new Refusal(413, 'the JSON holds too many values', { path });
+/** Throws a Refusal with this path: 413 if there are more values than `max`, else 400. */
+export function parseJson(bytes: Uint8Array, path: string, max = maxValues()): unknown {
+  if (hasTooMany(bytes, max)) throw new Refusal(413, 'the JSON holds too many values', { path });
   try {
     return JSON.parse(utf8.decode(bytes));
   } catch (cause) {
