@@ -12,7 +12,7 @@ import type { ApiClient, ApiRequest, ApiResponse } from './api-client.ts';
 import { deniedBy, setUpFault, statusMessage, statusOf } from './api-status.ts';
 import { createPageSize, type List, listPages, readJson } from './list-pages.ts';
 import { decodeMetadataList, type Metadata, metadataOfMany } from './metadata-list.ts';
-import { callOf, pathOf, selectorOf } from './resource-path.ts';
+import { callOf, pathOf, selectorsOf } from './resource-path.ts';
 
 const ownerReference = z.looseObject({
   apiVersion: z.string(),
@@ -86,7 +86,7 @@ async function* pagesOf(
   const size = createPageSize();
   const pages = listPages(client, {
     path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
-    query: { labelSelector: selectorOf(resource) },
+    query: selectorsOf(resource),
     limit: size.next,
     what: callOf('listing', resource),
     emptyStatus: 404,
@@ -163,7 +163,7 @@ async function* listMetadata(
     let isServed = false;
     const pages = listPages(client, {
       path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
-      query: { labelSelector: selectorOf(resource) },
+      query: selectorsOf(resource),
       limit: metadataPerPage,
       what: callOf('listing', resource),
       emptyStatus: 404,
