@@ -209,7 +209,12 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
   return {
     apiVersion: 'serving.knative.dev/v1',
     kind: 'Service',
-    metadata: { ...metadata, labels: { ...metadata.labels, 'networking.knative.dev/visibility': 'cluster-local' } },
+    metadata: {
+      ...metadata,
+      // Serving refuses to lose annotations of its own, and they go with the last one that an apply takes away.
+      annotations: { [`${group}/function`]: name },
+      labels: { ...metadata.labels, 'networking.knative.dev/visibility': 'cluster-local' },
+    },
     spec: {
       template: {
         metadata: { annotations, labels: metadata.labels },

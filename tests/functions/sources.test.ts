@@ -162,6 +162,20 @@ describe('sources', () => {
     expect([writes, pinged]).toEqual([[], []]);
   });
 
+  it('makes the ServiceAccount its owner, so that it goes where the function is uninstalled', async () => {
+    const { run, writes, objects, source } = createWorld(served());
+    await run();
+    expect(source()?.metadata).not.toHaveProperty('ownerReferences');
+    const metadata = { name: 'trivy-source', namespace: 'zen-system', uid: 'u-1' };
+    objects.all.push({ apiVersion: 'v1', kind: 'ServiceAccount', metadata });
+    await run();
+    expect(source()?.metadata).toHaveProperty('ownerReferences', [
+      { apiVersion: 'v1', kind: 'ServiceAccount', name: 'trivy-source', uid: 'u-1' },
+    ]);
+    await run();
+    expect(writes).toEqual([]);
+  });
+
   it('changes the source when a kind is added or removed', async () => {
     const { run, writes, pinged, become, source } = createWorld(served(2));
     await run();
