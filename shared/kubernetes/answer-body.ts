@@ -21,6 +21,30 @@ export function bytesOf(answer: IncomingMessage): Promise<Buffer> {
 }
 
 /**
+ * The body as it arrives, no faster than it is read. Throws an Error if the connection breaks before its end, or nothing
+ * arrives for so many milliseconds. Whoever stops before the end closes the connection.
+ */
+export async function* chunksOf(answer: IncomingMessage, milliseconds: number): AsyncGenerator<Buffer> {
+  const chunks: AsyncIterator<Buffer> = answer[Symbol.asyncIterator]();
+  // While a chunk is used, it is the reader who takes its time.
+  let isWaiting = true;
+  const timer = setTimeout(() => {
+    if (isWaiting) answer.destroy(new Error('no answer in time'));
+  }, milliseconds);
+  try {
+    for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
+      isWaiting = false;
+      yield next.value;
+      isWaiting = true;
+      timer.refresh();
+    }
+  } finally {
+    clearTimeout(timer);
+    answer.destroy();
+  }
+}
+
+/**
  * The body as JSON; `undefined` if it is empty, or is the plain text that comes with some faults. Throws if the body of
  * a success is no JSON: it was cut short, and so is no answer.
  */

@@ -117,15 +117,14 @@ function targetOf({ client, resource, namespace, createSet }: WatchOptions): Tar
 /** Reads all objects into the cache. Resolves to the resourceVersion that a watch continues from. */
 async function list({ client, resource, createSet, version, path, query }: Target, cache: Cache, signal: AbortSignal) {
   const read = createSet();
-  const size = createPageSize();
+  const limit = createPageSize();
   let resourceVersion = '';
   const what = callOf('listing', resource);
-  for await (const page of listPages(client, { path, query, limit: size.next, what, read: readJson, signal })) {
+  for await (const page of listPages(client, { path, query, limit, what, read: readJson, signal })) {
     resourceVersion = page.version;
     for (const item of page.items) {
       read.set(listedObject(resource, version, item));
     }
-    size.note(page);
   }
   cache.replace(read);
   return resourceVersion;
