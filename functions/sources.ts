@@ -7,6 +7,7 @@ import {
   apiServerSources,
   guessedPlural,
   tenantsSourceName,
+  whyPassOnly,
 } from '../shared/api/knative-kinds.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
 import { retry } from '../shared/function/backoff.ts';
@@ -344,8 +345,9 @@ function watchedAs(
   if (presence === 'unknown') return before.filter((kind) => isKind(wanted, kind));
   const { group, labels } = wanted;
   const { version, kind, plural } = presence;
-  if (plural !== guessedPlural(kind)) {
-    tally.warning(`only the completeness pass sees ${plural}.${group}, since Knative guesses another plural`);
+  const why = whyPassOnly({ group, kind, plural });
+  if (why !== undefined) {
+    tally.warning(`only the completeness pass sees ${plural}.${group}: ${why}`);
     return [];
   }
   const apiVersion = group === '' ? version : `${group}/${version}`;

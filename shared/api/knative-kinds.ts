@@ -37,6 +37,20 @@ export function guessedPlural(kind: string): string {
   return singular.endsWith('y') ? `${singular.slice(0, -1)}ies` : `${singular}s`;
 }
 
+/**
+ * Why a kind is not watched by an ApiServerSource, so that only the completeness pass sees it change; `undefined` if it is.
+ * Each Pod of ours that ends writes Events, and what they wake ends again.
+ */
+export function whyPassOnly({
+  group,
+  kind,
+  plural,
+}: Pick<KindSelector, 'group' | 'kind' | 'plural'>): string | undefined {
+  if (plural !== guessedPlural(kind)) return `Knative does not guess the plural ${plural}`;
+  const isEvent = kind === 'Event' && (group === '' || group === 'events.k8s.io');
+  return isEvent ? 'the Events of our own Pods would wake them for ever' : undefined;
+}
+
 /** Delivers a Broker's events to a function: https://knative.dev/docs/eventing/triggers/ */
 export const knativeTriggers: KindSelector = {
   group: 'eventing.knative.dev',

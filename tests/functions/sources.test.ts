@@ -368,6 +368,22 @@ describe('sources', () => {
     expect(test.writes).toEqual([`delete ${made}`]);
   });
 
+  it.each([
+    ['', 'none'],
+    ['events.k8s.io', 'none'],
+    ['example.com', 'one'],
+  ])('makes a source for Events of group "%s": %s', async (of, expected) => {
+    const event: ServedKind = { kind: 'Event', plural: 'events', namespaced: true };
+    const world = { groups: new Map([[of, ['v1']]]), kinds: new Map([[`${of}/v1`, [event]]]) };
+    const test = createWorld(world, { functions: [functionInfoOf(ingest, {}, [])] });
+    const [widgets] = mappingsOf(of);
+    const spec = { sourceName: 'e', group: of, version: 'v1', kind: 'Event' };
+    test.objects.all.push(JSON.parse(JSON.stringify({ ...widgets, spec: { ...Object(widgets).spec, ...spec } })));
+    const { warnings } = await test.run();
+    expect(test.writes).toHaveLength(expected === 'one' ? 1 : 0);
+    expect(warnings).toEqual(expected === 'one' ? [] : [expect.stringContaining('our own Pods')]);
+  });
+
   const mapped = (kinds: readonly ServedKind[]): World => ({
     groups: new Map([['example.com', ['v1']]]),
     kinds: new Map([['example.com/v1', [...kinds]]]),
