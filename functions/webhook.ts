@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { selectIn } from '../shared/api/kind-selector.ts';
-import { knativeTriggers } from '../shared/api/knative-kinds.ts';
+import { knativeTriggers, ownBroker } from '../shared/api/knative-kinds.ts';
 import { isJsonList, type JsonList, readJsonElements, readJsonList } from '../shared/edge/json-list.ts';
 import { isAddressOrCidr, linesOf } from '../shared/function/access-options.ts';
 import { retry } from '../shared/function/backoff.ts';
@@ -52,6 +52,7 @@ export default defineGateway<z.infer<typeof settingsSchema>>({
   permissions: [],
   watches: (settings) => [
     selectIn(knativeTriggers, settings, settings.SYSTEM_NAMESPACE),
+    ...ownBroker(settings),
     ...mappingKinds.map((kind) => selectIn(kind, settings)),
   ],
   seesOthers: true,

@@ -13,7 +13,7 @@ import { deniedBy, setUpFault, statusMessage, statusOf } from './api-status.ts';
 import { listMetadata as listMetadataOf } from './list-metadata.ts';
 import { createPageSize, listPages, readJson } from './list-pages.ts';
 import type { Metadata } from './metadata-list.ts';
-import { callOf, pathOf, selectorOf } from './resource-path.ts';
+import { callOf, pathOf, selectorsOf } from './resource-path.ts';
 
 const ownerReference = z.looseObject({
   apiVersion: z.string(),
@@ -87,7 +87,7 @@ async function* pagesOf(
 ): AsyncGenerator<readonly unknown[]> {
   const pages = listPages(client, {
     path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
-    query: { labelSelector: selectorOf(resource) },
+    query: selectorsOf(resource),
     limit: createPageSize(),
     what: callOf('listing', resource),
     emptyStatus: 404,
@@ -156,7 +156,7 @@ async function* listMetadata(
     let isServed = false;
     const lists = listMetadataOf(client, {
       path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
-      query: { labelSelector: selectorOf(resource) },
+      query: selectorsOf(resource),
       what: callOf('listing', resource),
       emptyStatus: 404,
       isLong: namespace === undefined,

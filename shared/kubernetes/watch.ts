@@ -7,7 +7,7 @@ import type { ApiClient } from './api-client.ts';
 import { setUpFault, statusOf } from './api-status.ts';
 import { listedObject, objectSchema } from './kubernetes-objects.ts';
 import { createPageSize, listPages, readJson } from './list-pages.ts';
-import { callOf, pathOf, selectorOf } from './resource-path.ts';
+import { callOf, pathOf, selectorsOf } from './resource-path.ts';
 
 export interface WatchOptions {
   readonly client: ApiClient;
@@ -110,7 +110,7 @@ function targetOf({ client, resource, namespace, createSet }: WatchOptions): Tar
     createSet,
     version,
     path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
-    query: { labelSelector: selectorOf(resource) },
+    query: selectorsOf(resource),
   };
 }
 
