@@ -56,6 +56,7 @@ export default defineGateway<z.infer<typeof settingsSchema>>({
     ...mappingKinds.map((kind) => selectIn(kind, settings)),
   ],
   seesOthers: true,
+  callsFunctions: true,
   access: (settings) => ({
     tokens: settings.WEBHOOK_AUTH_TOKEN,
     tokenFile: settings.WEBHOOK_AUTH_TOKEN_FILE,

@@ -42,6 +42,7 @@ export interface HostOptions {
   notReady(): string | undefined;
   /** What is left to do when the last event has been handled. */
   finish(signal: AbortSignal): Promise<void>;
+  readonly checkOrigin?: NonNullable<AppOptions['checkOrigin']>;
   readonly about?: string;
   readonly observations?: NonNullable<AppOptions['observations']>;
   /** How long requests in flight may still take once the process is told to stop. */
@@ -121,6 +122,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     async receive(request) {
       if (gateway) await dispatcher.receive(gateway, request, abort.signal);
     },
+    ...(options.checkOrigin && { checkOrigin: options.checkOrigin }),
     ...(options.about !== undefined && { about: options.about }),
     ...(options.observations && { observations: options.observations }),
   });
