@@ -3,6 +3,7 @@ import express, { type Express, type Request, type Response } from 'express';
 import type { BodyReader } from '../edge/body.ts';
 import { decodeRequest } from '../edge/cloud-event-http.ts';
 import type { RequestHead } from '../edge/request-head.ts';
+import { printableJson } from '../finding/printable.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { RawRequest } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -73,6 +74,11 @@ function routeOf(path: string): string {
   return path.replace(/\*$/, '*rest');
 }
 
+/** Whoever asks with curl reads it on a terminal. */
+function showJson(response: Response, value: unknown): void {
+  response.type('json').send(printableJson(JSON.stringify(value)));
+}
+
 /** The pages that tell about the process. Returns their paths. */
 function addPages(app: Express, { isStopping, notReady, metrics, about, observations }: AppOptions): string[] {
   if (about !== undefined) {
@@ -97,10 +103,10 @@ function addPages(app: Express, { isStopping, notReady, metrics, about, observat
   const paths = ['/health', '/ready', '/metrics'];
   if (!observations) return paths;
   app.get('/observations', async (request, response) => {
-    response.json(await observations.list(request.query));
+    showJson(response, await observations.list(request.query));
   });
   app.get('/observations/counts', async (request, response) => {
-    response.json(await observations.counts(request.query));
+    showJson(response, await observations.counts(request.query));
   });
   return [...paths, '/observations', '/observations/counts'];
 }

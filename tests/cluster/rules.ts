@@ -16,5 +16,5 @@ export const writerRules = [
     resources: ['observationfilters', 'observationmappings', 'ingesters'],
     verbs: ['list', 'watch'],
   },
-  { apiGroups: ['eventing.knative.dev'], resources: ['triggers'], verbs: ['list', 'watch'] },
+  { apiGroups: ['eventing.knative.dev'], resources: ['triggers', 'brokers'], verbs: ['list', 'watch'] },
 ];
