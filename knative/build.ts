@@ -5,12 +5,22 @@ import { METHODS } from 'node:http';
 import { basename, join, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { build, type Plugin } from 'esbuild';
+import { build, type Metafile, type Plugin } from 'esbuild';
+import { sbomOf } from './sbom.ts';
 
-/** Builds the image's program: one CommonJS bundle, and a snapshot of Node's heap after loading and rehearsing it. */
+/**
+ * Builds the image's program: one CommonJS bundle, a snapshot of Node's heap after loading and rehearsing it, and the list of what
+ * they hold (SBOM).
+ */
 const root = join(import.meta.dirname, '..');
-/** Both options are for tests. */
-const { values } = parseArgs({ options: { dist: { type: 'string' }, 'without-snapshot': { type: 'boolean' } } });
+/** `debian-packages` is for the image: the folder that describes those of its base. The others are for tests. */
+const { values } = parseArgs({
+  options: {
+    dist: { type: 'string' },
+    'without-snapshot': { type: 'boolean' },
+    'debian-packages': { type: 'string' },
+  },
+});
 const dist = resolve(values.dist ?? join(root, 'dist'));
 const program = join(dist, 'zen-watcher.cjs');
 const blob = join(dist, 'zen-watcher.blob');
@@ -95,8 +105,8 @@ const lazyBuiltins: Plugin = {
   },
 };
 
-async function bundle(): Promise<void> {
-  await build({
+async function bundle(): Promise<Metafile> {
+  const { metafile } = await build({
     entryPoints: [join(root, 'knative', 'main.ts')],
     outfile: program,
     // Names of modules are relative to it.
@@ -113,7 +123,9 @@ async function bundle(): Promise<void> {
     banner: { js: readFileSync(join(root, 'knative', 'standstill.cjs'), 'utf8') },
     plugins: [listFunctions, leaveOut, lazyBuiltins],
     logLevel: 'warning',
+    metafile: true,
   });
+  return metafile;
 }
 
 /**
@@ -178,5 +190,7 @@ async function makeBlob(): Promise<void> {
 
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
-await bundle();
+const metafile = await bundle();
+const sbom = sbomOf({ root, metafile, debian: values['debian-packages'] });
+writeFileSync(join(dist, 'sbom.cdx.json'), `${JSON.stringify(sbom, null, 2)}\n`);
 await makeBlob();
