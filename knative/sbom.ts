@@ -32,13 +32,10 @@ function licensesOf(license: string): Licences {
   return [license.includes(' ') ? { expression: license } : { license: { id: license } }];
 }
 
-/** The folders of the packages of which a bundle has something: what was not needed of them, or of others, was left out. */
+/** The folders of the packages of which a bundle has something: esbuild names no file that it left out. */
 function bundledFolders({ outputs }: Metafile): string[] {
-  const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs));
-  const folders = inputs.flatMap(([file, { bytesInOutput }]) => {
-    const [, folder = ''] = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file) ?? [];
-    return bytesInOutput > 0 && folder !== '' ? [folder] : [];
-  });
+  const files = Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs));
+  const folders = files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(file)?.[0] ?? []);
   return [...new Set(folders)].sort();
 }
 
@@ -95,8 +92,10 @@ function paragraphsIn(text: string): Map<string, string>[] {
  * are none.
  */
 function debianPackages(folder: string): Component[] {
-  const files = readdirSync(folder).filter((file) => !file.endsWith('.md5sums'));
-  const all = files.sort().flatMap((file) => paragraphsIn(readFileSync(join(folder, file), 'utf8')));
+  // Some of the files hold checksums, and no paragraphs.
+  const all = readdirSync(folder)
+    .sort()
+    .flatMap((file) => paragraphsIn(readFileSync(join(folder, file), 'utf8')));
   const packages = all.flatMap((fields) => {
     const [name, version] = [fields.get('Package'), fields.get('Version')];
     return name === undefined || version === undefined ? [] : [{ name, version, fields }];
