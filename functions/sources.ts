@@ -76,6 +76,7 @@ export default defineTask({
     { group: serviceAccounts.group, resources: [serviceAccounts.plural], verbs: ['get'], scope: 'system' },
   ],
   seesOthers: true,
+  callsFunctions: true,
   async handle(_event, context) {
     const { cluster, event } = context;
     if (!cluster.hasApiServerSources) return event.tally.skipped('no_api_server_sources');

@@ -42,7 +42,7 @@ const observationRule = { apiGroups: [group], apiVersions: ['v1'], resources: ['
 const ownNames = '^[a-z0-9-]+-[0-9a-f]{32}$';
 export const ownLabels = { 'app.kubernetes.io/part-of': 'zen-watcher' };
 
-function metadataOf(name: string, namespace: string | undefined = systemNamespace) {
+export function metadataOf(name: string, namespace: string | undefined = systemNamespace) {
   return {
     name,
     ...(namespace !== undefined && { namespace }),
@@ -362,7 +362,7 @@ function namespaceManifest(name: string, more: Readonly<Record<string, string>> 
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { ...ownLabels, ...more } } };
 }
 
-/** What all functions share: the namespace, the Broker with its dead-letter sink, and the policies. */
+/** What all functions share: the namespace, the Broker with its dead-letter sink, and the admission policy. */
 export function sharedManifests(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
   const sink = definitions.find(({ kind }) => kind === 'dead-letter-sink');
   if (!sink) throw new Error('there is no function for dead letters');
@@ -382,33 +382,8 @@ export function sharedManifests(definitions: readonly FunctionDefinition[], reac
         },
       },
     },
-    networkPolicy(),
     ...(reach === 'cluster' ? admissionPolicy() : []),
   ];
-}
-
-/** Queue-proxy's ports for http, https, probes and metrics, and the function's own port, which is scraped directly. */
-const ingressPorts = [8012, 8112, 8022, 9090, 9091, 8080];
-
-/**
- * Only the cluster's pods can reach the functions, through queue-proxy. The functions can reach only the cluster's pods and
- * the API server, which is allowed by port because no selector can name its address. The policy doesn't select the
- * adapters of ApiServerSources, which are Knative's.
- */
-function networkPolicy(): Manifest {
-  const inCluster = [{ namespaceSelector: {} }];
-  const tcp = (port: number) => ({ protocol: 'TCP', port });
-  return {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: metadataOf('zen-watcher-functions'),
-    spec: {
-      podSelector: { matchLabels: ownLabels },
-      policyTypes: ['Ingress', 'Egress'],
-      ingress: [{ from: inCluster, ports: ingressPorts.map(tcp) }],
-      egress: [{ to: inCluster }, { ports: [tcp(443), tcp(6443)] }],
-    },
-  };
 }
 
 /**

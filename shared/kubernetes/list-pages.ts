@@ -80,12 +80,8 @@ function tokenAfterFault(what: string, token: string | undefined, response: ApiR
   return offered;
 }
 
-/** The pages of a list, each asked for when the one before has come. */
-async function* fetchPages<Item>(
-  client: ApiClient,
-  options: ListOptions<Item>,
-  isWanted: () => boolean,
-): AsyncGenerator<Page<Item>> {
+/** The pages of a list, each asked for when it is needed. */
+async function* fetchPages<Item>(client: ApiClient, options: ListOptions<Item>): AsyncGenerator<Page<Item>> {
   let token: string | undefined;
   do {
     const response = await client.request(requestFor(options, token));
@@ -100,7 +96,7 @@ async function* fetchPages<Item>(
     } else {
       token = tokenAfterFault(options.what, token, response);
     }
-  } while (token !== undefined && isWanted());
+  } while (token !== undefined);
 }
 
 /**
@@ -109,21 +105,12 @@ async function* fetchPages<Item>(
  * Throws a Refusal 503; yields no page at all if the answer has the `emptyStatus`.
  */
 export async function* listPages<Item>(client: ApiClient, options: ListOptions<Item>): AsyncGenerator<Page<Item>> {
-  let isWanted = true;
-  const pages = fetchPages(client, options, () => isWanted);
-  const ask = (): ReturnType<typeof pages.next> => {
-    const asked = pages.next();
-    asked.catch(() => undefined);
-    return asked;
-  };
-  try {
-    let next = ask();
-    for (let page = await next; !page.done; page = await next) {
-      // The server prepares the next page while this one is used. If nobody asks for that page, its fault is ignored.
-      next = ask();
-      yield page.value;
-    }
-  } finally {
-    isWanted = false;
+  const pages = fetchPages(client, options);
+  let next = pages.next();
+  for (let page = await next; !page.done; page = await next) {
+    // The server prepares the next page while this one is used. If nobody asks for that page, its fault is ignored.
+    next = pages.next();
+    next.catch(() => undefined);
+    yield page.value;
   }
 }
