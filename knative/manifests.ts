@@ -1,8 +1,11 @@
 import { basename, dirname } from 'node:path';
 import * as z from 'zod';
 import { group } from '../shared/api/group.ts';
+import { ingesters } from '../shared/api/ingester.ts';
 import type { KindSelector } from '../shared/api/kind-selector.ts';
 import { alwaysServed, knativeBrokers } from '../shared/api/knative-kinds.ts';
+import { observationFilters } from '../shared/api/observation-filter.ts';
+import { observationMappings } from '../shared/api/observation-mapping.ts';
 import {
   controllerReads,
   type FunctionDefinition,
@@ -36,6 +39,7 @@ export const systemNamespace = 'zen-system';
 const commonSettings = parseSettings({}, z.object({}), []);
 const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
+const ownKinds = [observationFilters, observationMappings, ingesters];
 const observationRule = { apiGroups: [group], apiVersions: ['v1'], resources: ['observations'] };
 
 /** The names that observationName makes: `<source>-<32 hex digits>`. */
@@ -382,8 +386,25 @@ export function sharedManifests(definitions: readonly FunctionDefinition[], reac
         },
       },
     },
-    ...(reach === 'cluster' ? admissionPolicy() : []),
+    ...(reach === 'cluster' ? [...admissionPolicy(), viewRole()] : []),
   ];
+}
+
+/** Lets whoever may look at a namespace (view, edit, admin) read our kinds there, too. */
+function viewRole(): Manifest {
+  const { name, labels } = metadataOf('zen-watcher-view', undefined);
+  return {
+    apiVersion: `${rbac}/v1`,
+    kind: 'ClusterRole',
+    metadata: { name, labels: { ...labels, [`${rbac}/aggregate-to-view`]: 'true' } },
+    rules: [
+      {
+        apiGroups: [group],
+        resources: ['observations', ...ownKinds.map(({ plural }) => plural)].sort(),
+        verbs: ['get', 'list', 'watch'],
+      },
+    ],
+  };
 }
 
 /**

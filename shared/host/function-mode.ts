@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { knativeBrokers, knativeTriggers } from '../api/knative-kinds.ts';
 import { retry } from '../function/backoff.ts';
@@ -10,6 +11,7 @@ import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
 import { createPublisher, createSender, type Destination } from '../transport/event-sender.ts';
 import { brokerAddressIn } from './broker-address.ts';
 import { type HostClock, processClock } from './clock.ts';
+import { clusterDomainIn } from './cluster-domain.ts';
 import { type BoundFunction, type BoundHandler, bindFunctions, isHandler } from './context.ts';
 import { createDispatcher, type Dispatcher } from './dispatch.ts';
 import { wants } from './event-routing.ts';
@@ -42,7 +44,9 @@ function overridesOf(text: string | undefined): Readonly<Record<string, string>>
 /** Most functions know no others; those that do need the triggers of all of them. */
 async function othersFor({ seesOthers }: FunctionDefinition, environment: Environment): Promise<FunctionInfo[]> {
   if (!seesOthers) return [];
-  return (await loadFunctions()).map((definition) => functionInfoOf(definition, environment, []));
+  const file = '/etc/resolv.conf';
+  const clusterDomain = clusterDomainIn(existsSync(file) ? readFileSync(file, 'utf8') : '');
+  return (await loadFunctions()).map((definition) => functionInfoOf(definition, environment, [], clusterDomain));
 }
 
 type Connection = ReturnType<typeof connectCluster>;
