@@ -372,9 +372,9 @@ export function sharedManifests(definitions: readonly FunctionDefinition[], reac
 const ingressPorts = [8012, 8112, 8022, 9090, 9091, 8080];
 
 /**
- * Only the cluster's pods can reach the functions, through queue-proxy. The functions can reach only the cluster's pods and
- * the API server, which is allowed by port because no selector can name its address. The policy doesn't select the
- * adapters of ApiServerSources, which are Knative's.
+ * Only the cluster's pods can reach the functions, through queue-proxy. The functions can reach only the cluster's pods
+ * (Knative's gateway is one, through which `webhook` wakes a function) and the API server, which is allowed by port because
+ * no selector can name its address. The policy doesn't select the adapters of ApiServerSources, which are Knative's.
  */
 function networkPolicy(): Manifest {
   const inCluster = [{ namespaceSelector: {} }];
