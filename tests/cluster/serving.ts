@@ -35,7 +35,7 @@ export async function startService({ start, containerConcurrency, hasActivator }
   let refused = 0;
   let mostWaiting = 0;
   let pod: string | undefined;
-  let starting: Promise<void> | undefined;
+  let isAsleep = true;
 
   function next(): void {
     while (pod !== undefined && running < containerConcurrency && waiting.length > 0) {
@@ -58,11 +58,14 @@ export async function startService({ start, containerConcurrency, hasActivator }
     incoming.pipe(call);
   }
 
+  async function wake(): Promise<void> {
+    isAsleep = false;
+    pod = (await start()).url;
+    next();
+  }
+
   const server = createServer((incoming, outgoing) => {
-    starting ??= start().then(({ url }) => {
-      pod = url;
-      next();
-    });
+    if (isAsleep) void wake();
     if (waiting.length >= room) {
       refused += 1;
       incoming.resume();
