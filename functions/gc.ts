@@ -36,6 +36,7 @@ export default defineTask({
     { group, resources: [ingesters.plural, observationMappings.plural], verbs: ['list'] },
   ],
   seesOthers: true,
+  collects: true,
   async handle(_event, context) {
     const isDone = await context.coalesce(0, async () => {
       await collect(context);

@@ -72,8 +72,9 @@ export default defineTask({
     const { cluster, event } = context;
     if (!cluster.hasApiServerSources) return event.tally.skipped('no_api_server_sources');
     const changed = await context.coalesce(intervalMilliseconds, () => syncSources(context));
-    if (changed) await pingAll(changed, context);
-    else event.tally.skipped('coalesced');
+    if (!changed) return event.tally.skipped('coalesced');
+    await pingAll(changed, context);
+    if (changed.length > 0) await pingCollector(context);
   },
 });
 
@@ -343,6 +344,14 @@ async function pingAll(changed: readonly FunctionInfo[], context: Context): Prom
       }
     }),
   );
+}
+
+/** Has what the first passes found counted now: until `gc` has run, the gauges of what is stored do not exist. */
+async function pingCollector(context: Context): Promise<void> {
+  const collector = context.functions.find(({ name }) => name === 'gc');
+  if (collector && !(await ping(collector, context))) {
+    context.event.tally.warning('gc did not take its first ping: what is stored is counted at the next interval');
+  }
 }
 
 /** A pass may take as long as Knative lets a request run. */

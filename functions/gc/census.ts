@@ -10,7 +10,7 @@ import type { Collection } from '../../shared/function/tally.ts';
  * Limits for the labels of metrics: whoever writes an Observation chooses its source, and there may be many namespaces.
  */
 const maxSources = 30;
-const maxNamespaces = 30;
+const maxNamespaces = 500;
 
 export type Census = ReturnType<typeof createCensus>;
 
@@ -19,7 +19,7 @@ export type Census = ReturnType<typeof createCensus>;
  */
 export function createCensus({ settings: { MAX_OBSERVATIONS: limit }, event: { tally } }: Context) {
   const deleted = createCounts('source', 'reason');
-  const live = createCounts('source', 'severity');
+  const live = createCounts('source', 'severity', 'namespace');
   const open = createCounts('source', 'severity', 'namespace');
   const errors = createCounts('operation', 'errorType');
   return {
@@ -27,14 +27,14 @@ export function createCensus({ settings: { MAX_OBSERVATIONS: limit }, event: { t
     live({ ref, labels: { [labels.source]: from, [labels.severity]: word, [labels.state]: state } }: Stored): void {
       const source = from ?? 'unknown';
       const severity = severities.find((one) => one === word) ?? 'UNKNOWN';
-      live.add(source, severity);
+      live.add(source, severity, ref.namespace);
       if (state !== 'missing' && state !== 'resolved') open.add(source, severity, ref.namespace);
     },
     fail: (operation: string, error: unknown) =>
       errors.add(operation, error instanceof Refusal ? String(error.status) : 'unexpected'),
     end(): Collection {
       const collection = {
-        live: boundLabel(live.rows(), 'source', maxSources),
+        live: boundLabel(boundLabel(live.rows(), 'source', maxSources), 'namespace', maxNamespaces),
         open: boundLabel(boundLabel(open.rows(), 'source', maxSources), 'namespace', maxNamespaces),
         limit,
         errors: errors.rows(),

@@ -77,6 +77,8 @@ export interface TaskDefinition<Settings = unknown>
     Handler<Settings>,
     Triggered<Settings> {
   readonly kind: 'task';
+  /** Whether it collects the Observations of all sources, and counts what there is. */
+  readonly collects?: true;
 }
 
 /** A source, made into a function by `defineSource`. */

@@ -32,11 +32,9 @@ export interface Summary {
 }
 
 export interface Collection {
-  /** Observations that exist. */
-  readonly live: readonly CountRow<'source' | 'severity'>[];
-  /**
-   * Observations that are neither missing nor resolved. Namespaces with few of them are counted together as `other`.
-   */
+  /** Observations that exist. Namespaces with few of them are counted together as `other`. */
+  readonly live: readonly CountRow<'source' | 'severity' | 'namespace'>[];
+  /** Those that are neither missing nor resolved. */
   readonly open: readonly CountRow<'source' | 'severity' | 'namespace'>[];
   /** How many Observations there may be. */
   readonly limit: number;

@@ -106,7 +106,7 @@ describe.skipIf(skipWithout('prometheus', 'a scrape is'))('a real Prometheus tha
       await event('dev.knative.sources.ping', { 'ce-source': pingSourceOf('gc') }, '');
       await event('dev.knative.sources.ping', { 'ce-source': pingSourceOf('kyverno') }, '');
     };
-    const panels = dashboards({ rate: '10s', recent: '60s', collection: '60s' }).flatMap((one) => one.panels);
+    const panels = dashboards({ rate: 10, recent: '60s', collection: '60s' }).flatMap((one) => one.panels);
     const empty = new Set(panels.map(({ title }) => title));
     const isFilled = async (): Promise<boolean> => {
       for (const { title, targets } of panels) {
