@@ -4,7 +4,7 @@ import { knativeTriggers } from '../shared/api/knative-kinds.ts';
 import { type JsonList, readJsonList } from '../shared/edge/json-list.ts';
 import { isAddressOrCidr, linesOf } from '../shared/function/access-options.ts';
 import { retry } from '../shared/function/backoff.ts';
-import type { CloudEvent } from '../shared/function/cloud-event.ts';
+import { type CloudEvent, signAttribute } from '../shared/function/cloud-event.ts';
 import type { Context } from '../shared/function/context.ts';
 import { defineGateway, type RawRequest } from '../shared/function/definitions.ts';
 import { parseJson } from '../shared/function/json.ts';
@@ -96,6 +96,7 @@ async function forward(
   const { items, refused, unwanted, answer, reasons = { unwanted } } = split(webhook, takeBody());
   const time = new Date(context.clock.now()).toISOString();
   if (items.length > 0) await waitUntilRouted(functionName, webhook, context);
+  else if (unwanted > 0) passSignOn(webhook, source, time, context);
   await forEachConcurrently(items, callsInFlight, ({ id, data }) => {
     const event: CloudEvent = {
       id,
@@ -114,6 +115,20 @@ async function forward(
   for (const [reason, count] of Object.entries(reasons)) if (count > 0) tally.skipped(reason, count);
   tally.dropped(refused.length);
   for (const { path, message } of refused.slice(0, 3)) tally.warning(`refused an item: ${path}: ${message}`);
+}
+
+/** A Broker answers only when the function has the event, which may have to start for it. */
+const signMilliseconds = 60_000;
+
+/**
+ * Tells the function now and then that its source is alive, though all that it says is unwanted. The request does not
+ * wait for that.
+ */
+function passSignOn({ path, eventType }: WebhookTrigger, source: string, time: string, context: Context): void {
+  if (!context.life.isDue(path)) return;
+  const extensions = { [signAttribute]: 'true' };
+  const event = { id: `${path} ${time}`, source, type: eventType, time, extensions, data: {} };
+  context.broker.publish(event, AbortSignal.timeout(signMilliseconds)).catch(() => undefined);
 }
 
 /**

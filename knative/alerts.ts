@@ -1,7 +1,6 @@
 import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
 import { parseSettings } from '../shared/function/settings.ts';
 import type { Trigger } from '../shared/function/triggers.ts';
-import { isSource } from '../shared/host/function-list.ts';
 import type { Manifest } from './manifests.ts';
 import { documentUrl } from './repository.ts';
 
@@ -80,11 +79,6 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
   const five = window(5 * minute);
   const created = counted('zen_watcher_observations_created_total', five, 'source');
   const deduped = counted('zen_watcher_observations_deduped_total', five, 'source');
-  const sent = definitions
-    .filter((one) => isSource(one) && defaultTriggers(one).some(({ type }) => type === 'Broker'))
-    .map(({ name }) => name)
-    .join('|');
-  const arrivals = `zen_watcher_event_processing_duration_seconds_count{source=~"${sent}"}`;
   const collection = window(2 * hour);
 
   return [
@@ -129,8 +123,8 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
     rule(
       'ZenWatcherSourceSilent',
       'warning',
-      `(${counted(arrivals, window(7 * day), 'source')} > 0) unless (${counted(arrivals, window(day), 'source')} > 0)`,
-      ['Nothing arrives from {{ $labels.source }}', 'It sent something this week, but nothing for a day.'],
+      `max by (source) ${atLast('zen_watcher_source_silent', collection)} > 0`,
+      ['Nothing comes from {{ $labels.source }}', 'It has been silent for longer than its SOURCE_SILENT_MINUTES.'],
     ),
     rule(
       'ZenWatcherDeadLetters',

@@ -38,7 +38,16 @@ export interface Collection {
   readonly open: readonly CountRow<'source' | 'severity' | 'namespace'>[];
   /** How many Observations there may be. */
   readonly limit: number;
+  /** When each source was last heard of; a source that never was is not among them. */
+  readonly heard: readonly Heard[];
   readonly errors: readonly CountRow<'operation' | 'errorType'>[];
+}
+
+export interface Heard {
+  readonly source: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly isSilent: boolean;
 }
 
 /**

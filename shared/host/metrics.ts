@@ -68,6 +68,8 @@ const gauges = {
   observations_live: 'Observations that exist, at the last collection.',
   observations_open: 'Observations neither missing nor resolved, at the last collection.',
   observations_limit: 'How many Observations there may be: MAX_OBSERVATIONS.',
+  source_last_heard_timestamp_seconds: 'When a source was last heard of, in seconds since 1970.',
+  source_silent: 'Whether a source has been silent for too long.',
   gc_last_run_timestamp_seconds: 'When the last collection ended, in seconds since 1970.',
   webhook_open: 'Whether the webhooks accept posts from anyone who can reach them.',
 };
@@ -105,12 +107,16 @@ function countSummary(count: CountMetric, source: string, summary: Summary): voi
 function showCollection(
   count: CountMetric,
   show: ShowMetric,
-  { live, open, limit, errors }: Collection,
+  { live, open, limit, heard, errors }: Collection,
   now: number,
 ): void {
   show('observations_live', ['source', 'severity', 'namespace'], live);
   show('observations_open', ['source', 'severity', 'namespace'], open);
   show('observations_limit', [], [{ count: limit }]);
+  const lastHeard = heard.map(({ source, at }) => ({ source, count: Math.round(at / 1000) }));
+  show('source_last_heard_timestamp_seconds', ['source'], lastHeard);
+  const silent = heard.map(({ source, isSilent }) => ({ source, count: isSilent ? 1 : 0 }));
+  show('source_silent', ['source'], silent);
   show('gc_last_run_timestamp_seconds', [], [{ count: Math.round(now / 1000) }]);
   count('gc_runs_total', {}, 1);
   for (const { operation, errorType, count: by } of errors) {

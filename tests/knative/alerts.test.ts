@@ -141,10 +141,15 @@ const cases: readonly [string, Case][] = [
     'a source that fell silent',
     {
       alert: 'ZenWatcherSourceSilent',
-      series: { 'zen_watcher_event_processing_duration_seconds_count{source="falco",pod="a"}': shortLife(4) },
-      step: '5m',
-      fires: ['26h', '6d'],
-      quiet: ['12h', '8d'],
+      series: {
+        'zen_watcher_source_silent{source="audit",pod="a"}': shortLife(1),
+        'zen_watcher_source_silent{source="falco",pod="a"}': shortLife(0),
+        'zen_watcher_source_silent{source="audit",pod="b"}': `_x${minutes(60)} 0x3 stale`,
+        'zen_watcher_gc_last_run_timestamp_seconds{pod="a"}': shortLife(60),
+        'zen_watcher_gc_last_run_timestamp_seconds{pod="b"}': `_x${minutes(60)} 3600x3 stale`,
+      },
+      fires: ['3m', '59m'],
+      quiet: ['0m', '62m'],
     },
   ],
   [
