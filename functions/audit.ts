@@ -46,23 +46,28 @@ export default defineSource<AuditEvent, (typeof auditSettings)['_output']>({
   },
 });
 
+/** How many events of a body are forwarded or refused: what a body unpacks to could hold millions. */
+const maxKept = 25_000;
+
 /** Splits whatever holds events. A bad one among several does not hold up the others. */
 function split(body: unknown, settings: AuditSettings): SplitBody {
   if (isBrokenList(body)) throw new Refusal(422, 'the data breaks the schema', { path: 'body.items' });
-  const shipped = shippedIn(body, 'body');
-  const isWrapped = shipped.length !== 1 || shipped[0]?.path !== 'body';
   const items: SplitBody['items'][number][] = [];
   const refused: RefusedItem[] = [];
   const reasons: Record<string, number> = {};
-  for (const one of shipped) {
+  let unwanted = 0;
+  for (const one of shippedIn(body, 'body')) {
+    if (items.length + refused.length >= maxKept)
+      throw new Refusal(413, 'there are too many events', { path: one.path });
     if ('fault' in one) refused.push({ path: one.path, message: one.fault });
     else {
-      const reason = addItem(one, { settings, isWrapped, items, refused });
-      if (reason !== undefined) reasons[reason] = (reasons[reason] ?? 0) + 1;
+      const reason = addItem(one, { settings, isWrapped: one.path !== 'body', items, refused });
+      if (reason === undefined) continue;
+      reasons[reason] = (reasons[reason] ?? 0) + 1;
+      unwanted += 1;
     }
   }
   const answer = answerTo(body);
-  const unwanted = shipped.length - items.length - refused.length;
   return { items, refused, unwanted, reasons, ...(answer && { answer }) };
 }
 

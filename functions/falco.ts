@@ -6,7 +6,7 @@ import { parseSeverity, type Severity } from '../shared/finding/severity.ts';
 import { detailsOf, identityOf, isPresent, timeOf } from '../shared/finding/values.ts';
 import { firstFault, Refusal } from '../shared/function/refusal.ts';
 import { integer } from '../shared/function/settings.ts';
-import type { RefusedItem, SplitBody } from '../shared/function/triggers.ts';
+import type { SplitBody } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 import { type Facts, factsOf, storedText } from './falco/facts.ts';
 import { type Fields, fieldOf, fieldsHash, flatten } from './falco/fields.ts';
@@ -98,6 +98,8 @@ export default defineSource<Alert, Settings>({
       example: '{"rule":"Mine","priority":"Error"}',
       // Its http_output has no option for headers, but its URL may hold a user and a password.
       takesBasic: true,
+      // Log shippers send them so.
+      takesLists: true,
       split: (body) => split(body, minimum),
       inFlight,
       senderRetries: false,
@@ -130,36 +132,16 @@ export default defineSource<Alert, Settings>({
   },
 });
 
-/** More would not fit into the largest body, if they were alerts. */
-const maxAlerts = 25_000;
-
-/** Splits an alert, or a list of them. Bad ones in a list don't hold up the others. */
-function split(body: unknown, minimum: Priority): SplitBody {
-  const alerts: readonly unknown[] = Array.isArray(body) ? body : [body];
-  if (alerts.length > maxAlerts) throw new Refusal(413, 'there are too many alerts', { path: 'body' });
-  const found = splitAlerts(alerts, (index) => (Array.isArray(body) ? `body[${index}]` : 'body'), minimum);
-  const [first] = found.refused;
-  if (first && found.refused.length === alerts.length)
-    throw new Refusal(422, 'the data breaks the schema', { path: first.path, cause: first.message });
-  return found;
-}
-
-function splitAlerts(alerts: readonly unknown[], pathOf: (index: number) => string, minimum: Priority): SplitBody {
-  const items: SplitBody['items'][number][] = [];
-  const refused: RefusedItem[] = [];
-  const reasons: Record<string, number> = {};
-  for (const [index, alert] of alerts.entries()) {
-    const { data, error } = parseAlert(alert);
-    if (data === undefined) {
-      const path = pathOf(index);
-      refused.push(error ? firstFault(error, path) : { path, message: 'is nested too deeply' });
-      continue;
-    }
-    const reason = skipReason(data, flatten(data.output_fields ?? {}), minimum);
-    if (reason === undefined) items.push({ id: contentHash(alert), data });
-    else reasons[reason] = (reasons[reason] ?? 0) + 1;
+/** Reduces an alert to what is told of it, unless it is not to be told. */
+function split(alert: unknown, minimum: Priority): SplitBody {
+  const { data, error } = parseAlert(alert);
+  if (data === undefined) {
+    const { path, message } = error ? firstFault(error, 'body') : { path: 'body', message: 'is nested too deeply' };
+    throw new Refusal(422, 'the data breaks the schema', { path, cause: message });
   }
-  return { items, refused, unwanted: alerts.length - items.length - refused.length, reasons };
+  const reason = skipReason(data, flatten(data.output_fields ?? {}), minimum);
+  if (reason !== undefined) return { items: [], refused: [], unwanted: 1, reasons: { [reason]: 1 } };
+  return { items: [{ id: contentHash(alert), data }], refused: [], unwanted: 0 };
 }
 
 function parseAlert(alert: unknown): { readonly data?: Alert | undefined; readonly error?: z.ZodError | undefined } {

@@ -7,6 +7,7 @@ import {
   apiServerSources,
   guessedPlural,
   tenantsSourceName,
+  whyPassOnly,
 } from '../shared/api/knative-kinds.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
 import { retry } from '../shared/function/backoff.ts';
@@ -35,6 +36,14 @@ const apiServices: KindSelector = {
   kind: 'APIService',
   plural: 'apiservices',
   namespaced: false,
+};
+
+const serviceAccounts: KindSelector = {
+  group: '',
+  versions: ['v1'],
+  kind: 'ServiceAccount',
+  plural: 'serviceaccounts',
+  namespaced: true,
 };
 
 /** The label of the objects that this function creates. It leaves all others alone. */
@@ -66,8 +75,10 @@ export default defineTask({
       verbs: ['list', 'create', 'patch', 'delete'],
       scope: 'system',
     },
+    { group: serviceAccounts.group, resources: [serviceAccounts.plural], verbs: ['get'], scope: 'system' },
   ],
   seesOthers: true,
+  callsFunctions: true,
   async handle(_event, context) {
     const { cluster, event } = context;
     if (!cluster.hasApiServerSources) return event.tally.skipped('no_api_server_sources');
@@ -195,16 +206,29 @@ async function syncSource(
     if (existing) await objects.delete(apiServerSources, existing, signal);
     return false;
   }
-  const source = sourceFor(name, info, watched, settings);
+  const account = { apiVersion: 'v1', kind: serviceAccounts.kind, name: accountOf(info) };
+  const owner = await objects.get(serviceAccounts, { ...account, namespace: settings.SYSTEM_NAMESPACE }, signal);
+  const source = sourceFor({ name, info, resources: watched, owner }, settings);
   if (existing && includesFields(existing, source)) return false;
   await objects.apply(apiServerSources, source, signal);
   return true;
 }
 
+/** The ServiceAccount of a function's sources. */
+function accountOf({ name }: FunctionInfo): string {
+  return `${name}-source`;
+}
+
+interface SourceParts {
+  readonly name: string;
+  readonly info: FunctionInfo;
+  readonly resources: readonly WatchedKind[];
+  readonly owner: KubernetesObject | undefined;
+}
+
+/** Its ServiceAccount owns it: without that it can't do anything, and it goes where a function is uninstalled. */
 function sourceFor(
-  name: string,
-  info: FunctionInfo,
-  resources: readonly WatchedKind[],
+  { name, info, resources, owner }: SourceParts,
   { SYSTEM_NAMESPACE: namespace, WATCH_NAMESPACE: watchNamespace }: CommonSettings,
 ): KubernetesObject & { readonly spec: object } {
   return {
@@ -214,15 +238,20 @@ function sourceFor(
       name,
       namespace,
       labels: { 'app.kubernetes.io/part-of': 'zen-watcher', [ownLabel]: 'sources' },
+      ...(owner && { ownerReferences: [ownerReference(owner)] }),
     },
     spec: {
       mode: 'Reference',
-      serviceAccountName: `${info.name}-source`,
+      serviceAccountName: accountOf(info),
       ...(watchNamespace === undefined && { namespaceSelector: {} }),
       resources,
       sink: { ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name: info.name, namespace } },
     },
   };
+}
+
+function ownerReference({ apiVersion, kind, metadata: { name, uid } }: KubernetesObject) {
+  return { apiVersion, kind, name, uid };
 }
 
 /** Whether an object has all wanted fields. Others, which Knative has filled in, don't matter. */
@@ -270,10 +299,10 @@ async function createKindLookup({ cluster, settings, event: { signal } }: Contex
    * Of what is mapped, only what the source's ServiceAccount may read: with anything else, Knative would make no adapter for
    * all of the group. A tenant's mapping reads nothing cluster-scoped.
    */
-  async function asPermitted(wanted: WantedKind, found: Presence & object, { name }: FunctionInfo): Promise<Presence> {
+  async function asPermitted(wanted: WantedKind, found: Presence & object, info: FunctionInfo): Promise<Presence> {
     if (!wanted.isMapped || settings.WATCH_NAMESPACE !== undefined) return found;
     if (wanted.isTenants && !found.namespaced) return 'gone';
-    const account = { namespace: settings.SYSTEM_NAMESPACE, name: `${name}-source` };
+    const account = { namespace: settings.SYSTEM_NAMESPACE, name: accountOf(info) };
     const isAllowed = await discovery?.mayWatch(account, { group: wanted.group, plural: found.plural }, signal);
     return isAllowed ? found : 'gone';
   }
@@ -318,8 +347,9 @@ function watchedAs(
   if (presence === 'unknown') return before.filter((kind) => isKind(wanted, kind));
   const { group, labels } = wanted;
   const { version, kind, plural } = presence;
-  if (plural !== guessedPlural(kind)) {
-    tally.warning(`only the completeness pass sees ${plural}.${group}, since Knative guesses another plural`);
+  const why = whyPassOnly({ group, kind, plural });
+  if (why !== undefined) {
+    tally.warning(`only the completeness pass sees ${plural}.${group}: ${why}`);
     return [];
   }
   const apiVersion = group === '' ? version : `${group}/${version}`;

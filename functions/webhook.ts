@@ -1,13 +1,13 @@
 import * as z from 'zod';
 import { selectIn } from '../shared/api/kind-selector.ts';
-import { knativeTriggers } from '../shared/api/knative-kinds.ts';
-import { type JsonList, readJsonList } from '../shared/edge/json-list.ts';
+import { knativeTriggers, ownBroker } from '../shared/api/knative-kinds.ts';
+import { isJsonList, type JsonList, readJsonElements, readJsonList } from '../shared/edge/json-list.ts';
 import { isAddressOrCidr, linesOf } from '../shared/function/access-options.ts';
 import { retry } from '../shared/function/backoff.ts';
 import { type CloudEvent, signAttribute } from '../shared/function/cloud-event.ts';
 import type { Context } from '../shared/function/context.ts';
 import { defineGateway, type RawRequest } from '../shared/function/definitions.ts';
-import { parseJson } from '../shared/function/json.ts';
+import { maxValues, parseJson } from '../shared/function/json.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import { commaList, integer } from '../shared/function/settings.ts';
 import type { RefusedItem, SplitBody, WebhookTrigger } from '../shared/function/triggers.ts';
@@ -52,9 +52,11 @@ export default defineGateway<z.infer<typeof settingsSchema>>({
   permissions: [],
   watches: (settings) => [
     selectIn(knativeTriggers, settings, settings.SYSTEM_NAMESPACE),
+    ...ownBroker(settings),
     ...mappingKinds.map((kind) => selectIn(kind, settings)),
   ],
   seesOthers: true,
+  callsFunctions: true,
   access: (settings) => ({
     tokens: settings.WEBHOOK_AUTH_TOKEN,
     tokenFile: settings.WEBHOOK_AUTH_TOKEN_FILE,
@@ -93,11 +95,12 @@ async function forward(
   { path: source, takeBody, answerWith, traceparent }: RawRequest,
   context: Context,
 ): Promise<void> {
-  const { items, refused, unwanted, answer, reasons = { unwanted } } = split(webhook, takeBody());
+  const found = nothingFound();
   const time = new Date(context.clock.now()).toISOString();
-  if (items.length > 0) await waitUntilRouted(functionName, webhook, context);
-  else if (unwanted > 0) passSignOn(webhook, source, time, context);
-  await forEachConcurrently(items, callsInFlight, ({ id, data }) => {
+  let routed: Promise<void> | undefined;
+  await forEachConcurrently(itemsIn(webhook, takeBody(), found), callsInFlight, async ({ id, data }) => {
+    routed ??= waitUntilRouted(functionName, webhook, context);
+    await routed;
     const event: CloudEvent = {
       id,
       source,
@@ -107,14 +110,47 @@ async function forward(
       extensions: { traceparent },
       data,
     };
-    return publish(event, webhook, context);
+    await publish(event, webhook, context);
   });
-  if (answer) answerWith(answer);
+  if (found.items === 0 && Object.values(found.reasons).some((count) => count > 0))
+    passSignOn(webhook, source, time, context);
+  if (found.answer) answerWith(found.answer);
   const { tally } = context.event;
-  tally.observed(items.length);
-  for (const [reason, count] of Object.entries(reasons)) if (count > 0) tally.skipped(reason, count);
-  tally.dropped(refused.length);
-  for (const { path, message } of refused.slice(0, 3)) tally.warning(`refused an item: ${path}: ${message}`);
+  tally.observed(found.items);
+  for (const [reason, count] of Object.entries(found.reasons)) if (count > 0) tally.skipped(reason, count);
+  tally.dropped(found.refused);
+  for (const { path, message } of found.shown) tally.warning(`refused an item: ${path}: ${message}`);
+}
+
+/** What has been read of a body so far. */
+interface Found {
+  items: number;
+  refused: number;
+  /** Of those that were refused the first, for a warning: a body may have any number of them. */
+  readonly shown: RefusedItem[];
+  readonly reasons: Record<string, number>;
+  answer: SplitBody['answer'];
+}
+
+function nothingFound(): Found {
+  return { items: 0, refused: 0, shown: [], reasons: {}, answer: undefined };
+}
+
+const mostShown = 3;
+
+/** Notes what is in a part of a body; `pathOf` says where in the body something is that is at a path in the part. */
+function note(
+  found: Found,
+  { items, refused, unwanted, answer, reasons = { unwanted } }: SplitBody,
+  pathOf: (path: string) => string = (path) => path,
+): void {
+  found.items += items.length;
+  found.refused += refused.length;
+  for (const { path, message } of refused.slice(0, mostShown - found.shown.length)) {
+    found.shown.push({ path: pathOf(path), message });
+  }
+  for (const [reason, count] of Object.entries(reasons)) found.reasons[reason] = (found.reasons[reason] ?? 0) + count;
+  found.answer ??= answer;
 }
 
 /** A Broker answers only when the function has the event, which may have to start for it. */
@@ -158,57 +194,102 @@ async function waitUntilRouted(
   });
 }
 
-/** Splits a body. Throws a Refusal 4xx if it can't be read at all, since a retry would bring the same body. */
-function split(webhook: WebhookTrigger, body: Uint8Array): SplitBody {
+/**
+ * The items of a body, of whose lists only those are kept that are being published. Throws a Refusal 4xx if it can't be read,
+ * since a retry would bring the same body.
+ */
+async function* itemsIn(webhook: WebhookTrigger, bytes: Uint8Array, found: Found): AsyncGenerator<Item> {
   try {
-    return splitWholeOrByItem(webhook, body);
+    const long = longListIn(bytes, webhook.list);
+    if (long) yield* itemsInMember(webhook, long, found);
+    else if (webhook.takesLists && isJsonList(bytes)) yield* itemsInList(webhook, bytes, found);
+    else yield* itemsInPart(webhook, parseJson(bytes, 'body'), found);
   } catch (error) {
     throw Refusal.from(error, 422, 'the body could not be read', 'body');
   }
 }
 
-function splitWhole(webhook: WebhookTrigger, body: unknown): SplitBody {
-  const { list } = webhook;
+type Item = SplitBody['items'][number];
+
+function itemsInPart({ list, split }: WebhookTrigger, body: unknown, found: Found): SplitBody['items'] {
   const items: unknown = typeof body === 'object' && body && list !== undefined ? Reflect.get(body, list) : undefined;
-  if (Array.isArray(items)) checkLength(items.length, list);
-  return webhook.split(body);
+  if (Array.isArray(items)) checkLength(items.length, `body.${list}`);
+  const parts = split(body);
+  note(found, parts);
+  return parts.items;
 }
 
-function checkLength(length: number, list: string | undefined): void {
-  if (length > maxItems) throw new Refusal(413, 'the list is too long', { path: `body.${list}` });
+function checkLength(length: number, path: string): void {
+  if (length > maxItems) throw new Refusal(413, 'the list is too long', { path });
 }
 
-/** Splits a long list item by item, and anything else as a whole. */
-function splitWholeOrByItem(webhook: WebhookTrigger, bytes: Uint8Array): SplitBody {
-  const long = longListIn(bytes, webhook.list);
-  if (!long) return splitWhole(webhook, parseJson(bytes, 'body'));
-  const { list, rest, elements } = long;
-  const whole = webhook.split(rest);
+/** After so many elements others have their turn. */
+const elementsPerTurn = 100;
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
+/** What is in a list that a member of the body is. */
+async function* itemsInMember(
+  { split }: WebhookTrigger,
+  { list, rest, elements }: JsonList & { readonly list: string },
+  found: Found,
+): AsyncGenerator<Item> {
+  const whole = split(rest);
+  note(found, whole);
+  yield* whole.items;
   // The list may also be a field of a single item, which must not be split.
-  if (whole.items.length + whole.refused.length > 0) return whole;
-  const items: SplitBody['items'][number][] = [];
-  const refused: RefusedItem[] = [];
-  const reasons: Record<string, number> = {};
-  let unwanted = whole.unwanted;
+  if (whole.items.length + whole.refused.length > 0) return;
   let index = 0;
   // One body for all, since the rest of it may have any number of members.
   const body: Record<string, unknown> = { ...rest };
   for (const item of elements) {
-    checkLength(index + 1, list);
     const itemPath = `${list}[${index}]`;
-    body[list] = [item];
-    const parts = webhook.split(body);
-    items.push(...parts.items);
-    refused.push(
-      ...parts.refused.map(({ path, message }) => ({ path: path.replace(`${list}[0]`, itemPath), message })),
-    );
-    unwanted += parts.unwanted;
-    for (const [reason, count] of Object.entries(parts.reasons ?? { unwanted: parts.unwanted })) {
-      reasons[reason] = (reasons[reason] ?? 0) + count;
-    }
     index += 1;
+    checkLength(index, `body.${list}`);
+    if (index % elementsPerTurn === 0) await nextTurn();
+    body[list] = [item];
+    const parts = split(body);
+    note(found, parts, (path) => path.replace(`${list}[0]`, itemPath));
+    yield* parts.items;
   }
-  return { items, refused, unwanted, reasons };
+}
+
+/** What is in a body that is a list itself. Throws the first refusal if no element could be read. */
+async function* itemsInList(webhook: WebhookTrigger, bytes: Uint8Array, found: Found): AsyncGenerator<Item> {
+  let index = 0;
+  let first: Refusal | undefined;
+  for (const item of readJsonElements(bytes, maxValues() / callsInFlight)) {
+    const itemPath = `body[${index}]`;
+    index += 1;
+    checkLength(index, 'body');
+    if (index % elementsPerTurn === 0) await nextTurn();
+    const parts = splitOrRefuse(webhook, item, itemPath);
+    if (parts instanceof Refusal) {
+      first ??= parts;
+      note(found, {
+        items: [],
+        refused: [{ path: parts.path ?? itemPath, message: String(parts.cause) }],
+        unwanted: 0,
+      });
+    } else {
+      note(found, parts);
+      yield* parts.items;
+    }
+  }
+  if (first && found.refused === index) throw first;
+}
+
+/** What is in an element of a list, or why it can't be read. */
+function splitOrRefuse({ split }: WebhookTrigger, item: unknown, itemPath: string): SplitBody | Refusal {
+  try {
+    return split(item);
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.status !== 422) throw error;
+    const { status, message, path = 'body', cause } = error;
+    return new Refusal(status, message, { path: path.replace(/^body/, itemPath), cause });
+  }
 }
 
 /** Reads the list of a body that must not be parsed as a whole; `undefined` for any other body. */

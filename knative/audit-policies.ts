@@ -25,7 +25,11 @@ interface PolicyRule {
 /** The control plane's own users, as far as a Policy can name them: it knows no wildcards. */
 const systemUsers = controlPlane.filter((user) => !user.endsWith('*'));
 
-const ourNamespaces = [systemNamespace, ...knativeNamespaces].map((namespace) => `system:serviceaccounts:${namespace}`);
+function accountsOf(namespaces: readonly string[]): string[] {
+  return namespaces.map((namespace) => `system:serviceaccounts:${namespace}`);
+}
+
+const ourAccounts = accountsOf([systemNamespace, ...knativeNamespaces]);
 
 /** What no detection is told of, whoever does it. */
 const silent: readonly PolicyRule[] = [
@@ -36,7 +40,15 @@ const silent: readonly PolicyRule[] = [
     resources: [{ group: 'zen.kube-zen.io' }],
   },
   // Nothing of ours may be what wakes us.
-  { level: 'None', userGroups: ourNamespaces, namespaces: [systemNamespace] },
+  { level: 'None', userGroups: ourAccounts, namespaces: [systemNamespace] },
+  // Knative watches its own Secrets, its gateway those of all namespaces, and each watch is opened again every few minutes.
+  {
+    level: 'None',
+    userGroups: accountsOf(knativeNamespaces),
+    verbs: ['get', 'list', 'watch'],
+    namespaces: [...knativeNamespaces, ''],
+    resources: [{ group: '', resources: ['secrets'] }],
+  },
   {
     level: 'None',
     resources: [

@@ -1,6 +1,8 @@
+import { basename, dirname } from 'node:path';
+import * as z from 'zod';
 import { group } from '../shared/api/group.ts';
 import type { KindSelector } from '../shared/api/kind-selector.ts';
-import { alwaysServed } from '../shared/api/knative-kinds.ts';
+import { alwaysServed, knativeBrokers } from '../shared/api/knative-kinds.ts';
 import {
   controllerReads,
   type FunctionDefinition,
@@ -27,11 +29,12 @@ export interface Manifest {
 interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
   readonly verbs: readonly string[];
 }
 
 export const systemNamespace = 'zen-system';
-export const brokerName = 'zen-watcher';
+const commonSettings = parseSettings({}, z.object({}), []);
 const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
 const observationRule = { apiGroups: [group], apiVersions: ['v1'], resources: ['observations'] };
@@ -40,7 +43,7 @@ const observationRule = { apiGroups: [group], apiVersions: ['v1'], resources: ['
 const ownNames = '^[a-z0-9-]+-[0-9a-f]{32}$';
 export const ownLabels = { 'app.kubernetes.io/part-of': 'zen-watcher' };
 
-function metadataOf(name: string, namespace: string | undefined = systemNamespace) {
+export function metadataOf(name: string, namespace: string | undefined = systemNamespace) {
   return {
     name,
     ...(namespace !== undefined && { namespace }),
@@ -86,10 +89,11 @@ function ruleOf({ group, resources, verbs }: Permission): Rule {
 
 /** Reading the objects of a source with state: one of them for an event, all of them for a pass. */
 function readRules(resources: readonly KindSelector[], verbs: readonly string[]): Rule[] {
-  const byGroup = Map.groupBy(resources, ({ group }) => group);
-  return [...byGroup].map(([group, kinds]) => ({
-    apiGroups: [group],
+  const byGroupAndName = Map.groupBy(resources, ({ group, name = '' }) => `${group}/${name}`);
+  return [...byGroupAndName.values()].map((kinds) => ({
+    apiGroups: [...new Set(kinds.map(({ group }) => group))],
     resources: [...new Set(kinds.map(({ plural }) => plural))].sort(),
+    ...(kinds[0]?.name !== undefined && { resourceNames: [kinds[0].name] }),
     verbs,
   }));
 }
@@ -115,6 +119,10 @@ function accountOf(name: string, namespace = systemNamespace): Manifest {
   return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadataOf(name, namespace) };
 }
 
+function watchedKinds(definition: FunctionDefinition, settings: CommonSettings): readonly KindSelector[] {
+  return definition.watches?.(Object.assign({}, settings)) ?? [];
+}
+
 /** The fewest rules that let a function do what it declares, limited to one namespace where that is enough. */
 export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'): Manifest[] {
   const { name, permissions } = definition;
@@ -123,8 +131,8 @@ export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'
   const byNamespace = new Map<string | undefined, Rule[]>();
   const add = (namespace: string | undefined, rules: readonly Rule[]): void =>
     void byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), ...rules]);
-  const watched = definition.watches?.(Object.assign({}, settings)) ?? [];
-  for (const [namespace, kinds] of Map.groupBy(watched, (kind) => kind.namespace)) {
+  const watched = Map.groupBy(watchedKinds(definition, settings), (kind) => kind.namespace);
+  for (const [namespace, kinds] of watched) {
     add(namespace, readRules(kinds, ['list', 'watch']));
   }
   for (const permission of [...sourceRules(definition), ...permissions]) {
@@ -152,6 +160,22 @@ function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[]
     .map(([name, value]) => ({ name, value: environmentText(value) }));
 }
 
+/**
+ * For a function that posts to the Broker, a token that the Broker takes where Knative's authentication is on. The kubelet
+ * renews it. https://knative.dev/docs/eventing/features/sender-identity/
+ */
+function brokerToken(definition: FunctionDefinition, settings: CommonSettings) {
+  const broker = watchedKinds(definition, settings).find(({ plural }) => plural === knativeBrokers.plural);
+  if (broker === undefined) return undefined;
+  const name = 'broker-token';
+  const audience = `${broker.group}/broker/${systemNamespace}/${broker.name}`;
+  const serviceAccountToken = { audience, expirationSeconds: 3600, path: basename(settings.BROKER_TOKEN_FILE) };
+  return {
+    volumeMounts: [{ name, mountPath: dirname(settings.BROKER_TOKEN_FILE), readOnly: true }],
+    volumes: [{ name, projected: { sources: [{ serviceAccountToken }] } }],
+  };
+}
+
 /** Requests come through queue-proxy, which is in the same pod, so the client address it reports can be trusted. */
 const queueProxy = { name: 'WEBHOOK_TRUSTED_PROXIES', value: '127.0.0.1/32,::1/128' };
 
@@ -162,7 +186,9 @@ interface Variable {
 
 function service(definition: FunctionDefinition, others: readonly FunctionDefinition[], reach: Reach): Manifest {
   const { name } = definition;
-  const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition, settingsOf(definition, reach));
+  const settings = settingsOf(definition, reach);
+  const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition, settings);
+  const token = brokerToken(definition, settings);
   const container = {
     image,
     args: [name],
@@ -179,12 +205,18 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
       capabilities: { drop: ['ALL'] },
       seccompProfile: { type: 'RuntimeDefault' },
     },
+    ...(token && { volumeMounts: token.volumeMounts }),
   };
   const metadata = metadataOf(name);
   return {
     apiVersion: 'serving.knative.dev/v1',
     kind: 'Service',
-    metadata: { ...metadata, labels: { ...metadata.labels, 'networking.knative.dev/visibility': 'cluster-local' } },
+    metadata: {
+      ...metadata,
+      // Serving refuses to lose annotations of its own, and they go with the last one that an apply takes away.
+      annotations: { [`${group}/function`]: name },
+      labels: { ...metadata.labels, 'networking.knative.dev/visibility': 'cluster-local' },
+    },
     spec: {
       template: {
         metadata: { annotations, labels: metadata.labels },
@@ -193,6 +225,7 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
           ...(containerConcurrency !== undefined && { containerConcurrency }),
           ...{ timeoutSeconds, responseStartTimeoutSeconds: timeoutSeconds },
           containers: [container],
+          ...(token && { volumes: token.volumes }),
         },
       },
     },
@@ -208,7 +241,7 @@ function triggerOf(name: string, { eventType: type }: BrokerTrigger): Manifest {
     apiVersion: 'eventing.knative.dev/v1',
     kind: 'Trigger',
     metadata: metadataOf(name),
-    spec: { broker: brokerName, filter: { attributes: { type } }, subscriber: sinkOf(name) },
+    spec: { broker: commonSettings.BROKER_NAME, filter: { attributes: { type } }, subscriber: sinkOf(name) },
   };
 }
 
@@ -302,7 +335,6 @@ export function manifestsOf(
     if (trigger.type === 'PingSource') manifests.push(pingSource(name, trigger));
     if (trigger.type === 'Broker') manifests.push(triggerOf(name, trigger));
   }
-  if (definition.kind === 'gateway') manifests.push(sinkBinding(name));
   return [...manifests, ...apiServerSources(definition, reach)];
 }
 
@@ -332,20 +364,7 @@ function namespaceManifest(name: string, more: Readonly<Record<string, string>> 
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { ...ownLabels, ...more } } };
 }
 
-/** Gives the Broker's address to the function that publishes to it. */
-function sinkBinding(name: string): Manifest {
-  return {
-    apiVersion: 'sources.knative.dev/v1',
-    kind: 'SinkBinding',
-    metadata: metadataOf(name),
-    spec: {
-      subject: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name },
-      sink: { ref: { apiVersion: 'eventing.knative.dev/v1', kind: 'Broker', name: brokerName } },
-    },
-  };
-}
-
-/** What all functions share: the namespace, the Broker with its dead-letter sink, and the policies. */
+/** What all functions share: the namespace, the Broker with its dead-letter sink, and the admission policy. */
 export function sharedManifests(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
   const sink = definitions.find(({ kind }) => kind === 'dead-letter-sink');
   if (!sink) throw new Error('there is no function for dead letters');
@@ -355,7 +374,7 @@ export function sharedManifests(definitions: readonly FunctionDefinition[], reac
     {
       apiVersion: 'eventing.knative.dev/v1',
       kind: 'Broker',
-      metadata: metadataOf(brokerName),
+      metadata: metadataOf(commonSettings.BROKER_NAME),
       spec: {
         delivery: {
           retry: 10,
@@ -365,33 +384,8 @@ export function sharedManifests(definitions: readonly FunctionDefinition[], reac
         },
       },
     },
-    networkPolicy(),
     ...(reach === 'cluster' ? admissionPolicy() : []),
   ];
-}
-
-/** Queue-proxy's ports for http, https, probes and metrics, and the function's own port, which is scraped directly. */
-const ingressPorts = [8012, 8112, 8022, 9090, 9091, 8080];
-
-/**
- * Only the cluster's pods can reach the functions, through queue-proxy. The functions can reach only the cluster's pods
- * (Knative's gateway is one, through which `webhook` wakes a function) and the API server, which is allowed by port because
- * no selector can name its address. The policy doesn't select the adapters of ApiServerSources, which are Knative's.
- */
-function networkPolicy(): Manifest {
-  const inCluster = [{ namespaceSelector: {} }];
-  const tcp = (port: number) => ({ protocol: 'TCP', port });
-  return {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: metadataOf('zen-watcher-functions'),
-    spec: {
-      podSelector: { matchLabels: ownLabels },
-      policyTypes: ['Ingress', 'Egress'],
-      ingress: [{ from: inCluster, ports: ingressPorts.map(tcp) }],
-      egress: [{ to: inCluster }, { ports: [tcp(443), tcp(6443)] }],
-    },
-  };
 }
 
 /**

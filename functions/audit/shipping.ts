@@ -34,35 +34,40 @@ interface Reading {
   readonly unpacked: { bytes: number };
 }
 
-function parsed(path: string, bytes: Uint8Array, reading: Reading): Shipped[] {
+function* parsed(path: string, bytes: Uint8Array, reading: Reading): Generator<Shipped> {
+  let value: unknown;
   try {
-    return shippedIn(parseJson(bytes, path), path, reading);
+    value = parseJson(bytes, path);
   } catch (error) {
-    if (error instanceof Refusal && error.status === 413) return [{ path, fault: 'holds too many values' }];
-    return linesIn(path, Buffer.from(bytes).toString(), reading);
+    if (error instanceof Refusal && error.status === 413) yield { path, fault: 'holds too many values' };
+    else yield* linesIn(path, Buffer.from(bytes).toString(), reading);
+    return;
   }
+  yield* shippedIn(value, path, reading);
 }
 
-function parsedText(path: string, text: string, reading: Reading): Shipped[] {
+function parsedText(path: string, text: string, reading: Reading): Generator<Shipped> {
   return parsed(path, Buffer.from(text), reading);
 }
 
 /** Several documents, one a line. */
-function linesIn(path: string, text: string, reading: Reading): Shipped[] {
+function* linesIn(path: string, text: string, reading: Reading): Generator<Shipped> {
   const all = text.split('\n', maxLines + 1);
-  if (all.length > maxLines) return [{ path, fault: 'has too many lines' }];
+  if (all.length > maxLines) return yield { path, fault: 'has too many lines' };
   const lines = all.filter((line) => line.trim() !== '');
-  if (lines.length < 2) return [{ path, fault: 'is not valid JSON' }];
-  return lines.flatMap((line, index): Shipped[] => {
-    try {
-      return shippedIn(parseJson(Buffer.from(line), path), `${path}:${index + 1}`, reading);
-    } catch {
-      return [{ path: `${path}:${index + 1}`, fault: 'is not valid JSON' }];
-    }
-  });
+  if (lines.length < 2) return yield { path, fault: 'is not valid JSON' };
+  for (const [index, line] of lines.entries()) yield* lineIn(`${path}:${index + 1}`, line, reading);
 }
 
-function decoded(path: string, base64: string, reading: Reading): Shipped[] {
+function lineIn(path: string, line: string, reading: Reading): Iterable<Shipped> {
+  try {
+    return shippedIn(parseJson(Buffer.from(line), path), path, reading);
+  } catch {
+    return [{ path, fault: 'is not valid JSON' }];
+  }
+}
+
+function decoded(path: string, base64: string, reading: Reading): Iterable<Shipped> {
   const { unpacked } = reading;
   let bytes: Buffer;
   try {
@@ -76,29 +81,34 @@ function decoded(path: string, base64: string, reading: Reading): Shipped[] {
   return parsed(path, bytes, reading);
 }
 
-function each(path: string, list: readonly unknown[], reading: Reading): Shipped[] {
-  return list.flatMap((item, index) => shippedIn(item, `${path}[${index}]`, reading));
+function* each(path: string, list: readonly unknown[], reading: Reading): Generator<Shipped> {
+  for (const [index, item] of list.entries()) yield* shippedIn(item, `${path}[${index}]`, reading);
 }
 
 /** A record of a list: Firehose's has base64 in `data`. */
-function recordIn(record: unknown, path: string, reading: Reading): Shipped[] {
+function recordIn(record: unknown, path: string, reading: Reading): Iterable<Shipped> {
   const data = textAt(record, 'data');
   return data === undefined ? shippedIn(record, path, reading) : decoded(`${path}.data`, data, reading);
 }
 
-function fromCloudWatch(body: Readonly<Record<string, unknown>>, path: string, reading: Reading): Shipped[] {
+function* fromCloudWatch(body: Readonly<Record<string, unknown>>, path: string, reading: Reading): Generator<Shipped> {
   // The log group of a cluster has other streams, too: of the authenticator, the scheduler, the controllers.
   const stream = textAt(body, 'logStream') ?? 'kube-apiserver-audit';
   const isAudit = body.messageType !== 'CONTROL_MESSAGE' && stream.startsWith('kube-apiserver-audit');
-  if (!isAudit || !Array.isArray(body.logEvents)) return [{ path, isOther: true }];
-  return body.logEvents.flatMap((entry, index): Shipped[] => {
+  if (!isAudit || !Array.isArray(body.logEvents)) return yield { path, isOther: true };
+  for (const [index, entry] of body.logEvents.entries()) {
     const place = `${path}.logEvents[${index}].message`;
     const message = textAt(entry, 'message');
-    return message === undefined ? [{ path: place, fault: 'is no text' }] : parsedText(place, message, reading);
-  });
+    if (message === undefined) yield { path: place, fault: 'is no text' };
+    else yield* parsedText(place, message, reading);
+  }
 }
 
-function fromAzure(body: Readonly<Record<string, unknown>>, path: string, reading: Reading): Shipped[] | undefined {
+function fromAzure(
+  body: Readonly<Record<string, unknown>>,
+  path: string,
+  reading: Reading,
+): Iterable<Shipped> | undefined {
   const row = aksEventOf(body);
   if (row !== undefined) return [{ path, event: row }];
   const category = textAt(body, 'category') ?? textAt(body, 'Category');
@@ -110,7 +120,11 @@ function fromAzure(body: Readonly<Record<string, unknown>>, path: string, readin
   return typeof log === 'string' ? parsedText(place, log, reading) : shippedIn(log, place, reading);
 }
 
-function fromGoogle(body: Readonly<Record<string, unknown>>, path: string, reading: Reading): Shipped[] | undefined {
+function fromGoogle(
+  body: Readonly<Record<string, unknown>>,
+  path: string,
+  reading: Reading,
+): Iterable<Shipped> | undefined {
   const data = textAt(body, 'message', 'data');
   if (data !== undefined) return decoded(`${path}.message.data`, data, reading);
   const payload = body.protoPayload ?? body.proto_payload;
@@ -119,26 +133,27 @@ function fromGoogle(body: Readonly<Record<string, unknown>>, path: string, readi
   return [event === undefined ? { path, isOther: true } : { path, event }];
 }
 
-/** The events in a body, in whatever they are wrapped; anything else is taken for an event. */
-export function shippedIn(
+/**
+ * The events in a body, in whatever they are wrapped; anything else is taken for an event. What is unpacked is not kept: of 12
+ * MiB it may be many times as much.
+ */
+export function* shippedIn(
   body: unknown,
   path: string,
   reading: Reading = { depth: 0, unpacked: { bytes: 0 } },
-): Shipped[] {
-  if (reading.depth > maxDepth) return [{ path, fault: 'is nested too deeply' }];
+): Generator<Shipped> {
+  if (reading.depth > maxDepth) return yield { path, fault: 'is nested too deeply' };
   const deeper = { ...reading, depth: reading.depth + 1 };
   // A list is a batch if its first member may be an event; anything else is no batch of ours.
-  if (Array.isArray(body) && isRecord(body[0])) return each(path, body, deeper);
-  if (!isRecord(body)) return [{ path, event: body }];
+  if (Array.isArray(body) && isRecord(body[0])) return yield* each(path, body, deeper);
+  if (!isRecord(body)) return yield { path, event: body };
   const prefix = path === 'body' ? '' : `${path}.`;
   if (body.kind === 'EventList' && Array.isArray(body.items)) {
-    return body.items.map((event, index) => ({ path: `${prefix}items[${index}]`, event }));
-  }
-  if (Array.isArray(body.records)) {
-    return body.records.flatMap((record, index) => recordIn(record, `${prefix}records[${index}]`, deeper));
-  }
-  if (Array.isArray(body.logEvents)) return fromCloudWatch(body, path, deeper);
-  return fromAzure(body, path, deeper) ?? fromGoogle(body, path, deeper) ?? [{ path, event: body }];
+    for (const [index, event] of body.items.entries()) yield { path: `${prefix}items[${index}]`, event };
+  } else if (Array.isArray(body.records)) {
+    for (const [index, record] of body.records.entries()) yield* recordIn(record, `${prefix}records[${index}]`, deeper);
+  } else if (Array.isArray(body.logEvents)) yield* fromCloudWatch(body, path, deeper);
+  else yield* fromAzure(body, path, deeper) ?? fromGoogle(body, path, deeper) ?? [{ path, event: body }];
 }
 
 /** Whether a body says that it is a list and has none. */

@@ -16,6 +16,8 @@ export interface KindSelector {
   readonly labelSelector?: string;
   /** Only objects in this namespace; `undefined` for all namespaces. */
   readonly namespace?: string;
+  /** Only the object with this name. */
+  readonly name?: string;
 }
 
 /**

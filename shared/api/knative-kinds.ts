@@ -1,5 +1,5 @@
 import { group } from './group.ts';
-import type { KindSelector } from './kind-selector.ts';
+import { type KindSelector, selectIn } from './kind-selector.ts';
 
 /**
  * The API groups that every cluster serves, and our own. Their ApiServerSources can be part of the generated manifests.
@@ -37,6 +37,20 @@ export function guessedPlural(kind: string): string {
   return singular.endsWith('y') ? `${singular.slice(0, -1)}ies` : `${singular}s`;
 }
 
+/**
+ * Why a kind is not watched by an ApiServerSource, so that only the completeness pass sees it change; `undefined` if it is.
+ * Each Pod of ours that ends writes Events, and what they wake ends again.
+ */
+export function whyPassOnly({
+  group,
+  kind,
+  plural,
+}: Pick<KindSelector, 'group' | 'kind' | 'plural'>): string | undefined {
+  if (plural !== guessedPlural(kind)) return `Knative does not guess the plural ${plural}`;
+  const isEvent = kind === 'Event' && (group === '' || group === 'events.k8s.io');
+  return isEvent ? 'the Events of our own Pods would wake them for ever' : undefined;
+}
+
 /** Delivers a Broker's events to a function: https://knative.dev/docs/eventing/triggers/ */
 export const knativeTriggers: KindSelector = {
   group: 'eventing.knative.dev',
@@ -45,3 +59,23 @@ export const knativeTriggers: KindSelector = {
   plural: 'triggers',
   namespaced: true,
 };
+
+/** Takes events and hands them to Triggers: https://knative.dev/docs/eventing/brokers/ */
+export const knativeBrokers: KindSelector = {
+  group: 'eventing.knative.dev',
+  versions: ['v1'],
+  kind: 'Broker',
+  plural: 'brokers',
+  namespaced: true,
+};
+
+/** What a function watches that posts to the Broker: the Broker, which knows its own address, unless K_SINK is set. */
+export function ownBroker(settings: {
+  readonly K_SINK?: string | undefined;
+  readonly BROKER_NAME: string;
+  readonly SYSTEM_NAMESPACE: string;
+  readonly WATCH_NAMESPACE?: string | undefined;
+}): KindSelector[] {
+  if (settings.K_SINK !== undefined) return [];
+  return [{ ...selectIn(knativeBrokers, settings, settings.SYSTEM_NAMESPACE), name: settings.BROKER_NAME }];
+}

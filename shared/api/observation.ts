@@ -1,6 +1,7 @@
 import type { Actor, Finding, ResourceRef } from '../finding/finding.ts';
 import { actorHash, workloadHash } from '../finding/name.ts';
 import { oneLine } from '../finding/one-line.ts';
+import { escapeUnprintable } from '../finding/printable.ts';
 import type { Severity } from '../finding/severity.ts';
 import { cutText, fitDetails } from '../finding/size-limits.ts';
 import { detailsOf } from '../finding/values.ts';
@@ -86,13 +87,18 @@ function line(text: string, maxBytes: number): string {
   return cutText(oneLine(text, maxBytes), maxBytes);
 }
 
+/** A name as it is: white space may be part of it. */
+function nameText(text: string, maxBytes: number): string {
+  return cutText(escapeUnprintable(text), maxBytes);
+}
+
 function boundedResource(resource: ResourceRef): ResourceRef {
   const { apiVersion, kind, name, namespace } = resource;
   return {
-    ...(apiVersion !== undefined && { apiVersion: cutText(apiVersion, 253) }),
-    kind: cutText(kind, 253),
-    ...(name !== undefined && { name: cutText(name, 512) }),
-    ...(namespace !== undefined && { namespace: cutText(namespace, 253) }),
+    ...(apiVersion !== undefined && { apiVersion: nameText(apiVersion, 253) }),
+    kind: nameText(kind, 253),
+    ...(name !== undefined && { name: nameText(name, 512) }),
+    ...(namespace !== undefined && { namespace: nameText(namespace, 253) }),
   };
 }
 
@@ -180,7 +186,7 @@ export function observationOf(finding: Finding, options: ObservationOptions): Ne
       ...stateLabels(options),
     },
     annotations: {
-      [correlationAnnotation]: cutText(options.correlationId, 256),
+      [correlationAnnotation]: nameText(options.correlationId, 256),
       ...(options.state?.reportedBy !== undefined && { [reportedByAnnotation]: options.state.reportedBy }),
     },
   };

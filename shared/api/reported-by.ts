@@ -1,3 +1,5 @@
+import { escapeUnprintable } from '../finding/printable.ts';
+
 /** Which kind of report a finding comes from, and where those are. */
 export interface ReportedBy {
   /** Empty for cluster-scoped reports. */
@@ -8,7 +10,7 @@ export interface ReportedBy {
 
 /** As the annotation `reported-by` has it: `<namespace>/<Kind>.<group>`. */
 export function formatReportedBy({ namespace, group, kind }: ReportedBy): string {
-  return `${namespace}/${kind}${group === '' ? '' : `.${group}`}`;
+  return escapeUnprintable(`${namespace}/${kind}${group === '' ? '' : `.${group}`}`);
 }
 
 export function parseReportedBy(text: string): ReportedBy | undefined {

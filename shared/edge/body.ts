@@ -9,8 +9,11 @@ export interface BodyLimits {
   readonly maxBytes: number;
   /** For all bodies together that are being read or handled. */
   readonly maxBytesInFlight: number;
-  /** Whether the bodies are lists that are parsed element by element; else what they take once parsed counts, too. */
-  readonly areLists?: boolean;
+  /**
+   * How a body is parsed: `whole`, so that what it takes then counts, too; `elements`, of a list, of which no more are kept
+   * than a whole body may have; `reduced`, of which only what is wanted is kept, and counts for nothing.
+   */
+  parsing?(body: Buffer): 'whole' | 'elements' | 'reduced';
 }
 
 export interface BodyReader {
@@ -112,11 +115,11 @@ async function readAll(
 }
 
 /** Counts what the values of a body will take when they are parsed. */
-function reserveValues(body: Buffer, reservation: Reservation): void {
+function reserveValues(body: Buffer, reservation: Reservation, parsing: 'whole' | 'elements'): void {
   const max = maxValues();
   const values = countValues(body, max);
-  if (values > max) throw new Refusal(413, 'the body holds too many values');
-  reservation.add(values * bytesPerValue);
+  if (values > max && parsing === 'whole') throw new Refusal(413, 'the body holds too many values');
+  reservation.add(Math.min(values, max) * bytesPerValue);
 }
 
 /** Reads past the rest of a refused body: a connection that is broken off carries no answer. */
@@ -144,7 +147,8 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
       }
       return {
         take() {
-          if (!limits.areLists) reserveValues(whole, reservation);
+          const parsing = limits.parsing?.(whole) ?? 'whole';
+          if (parsing !== 'reduced') reserveValues(whole, reservation, parsing);
           const taken = whole;
           whole = Buffer.alloc(0);
           return taken;

@@ -58,12 +58,12 @@ function skipValue(bytes: Uint8Array, from: number): number {
   return at;
 }
 
-function* elementsOf(bytes: Uint8Array, list: number): Generator<unknown> {
+function* elementsOf(bytes: Uint8Array, list: number, max?: number): Generator<unknown> {
   let at = skipSpace(bytes, list + 1);
   if (bytes[at] === closeList) return;
   for (;;) {
     const end = skipValue(bytes, at);
-    yield parseJson(bytes.subarray(at, end), 'body');
+    yield parseJson(bytes.subarray(at, end), 'body', max);
     at = skipSpace(bytes, end);
     if (bytes[at] === closeList) return;
     if (bytes[at] !== comma) throw malformed();
@@ -86,6 +86,21 @@ function membersNamed(bytes: Uint8Array, key: string): number[] {
     if (bytes[at] === comma) at = skipSpace(bytes, at + 1);
   }
   return found;
+}
+
+/** Whether JSON, if it is any, is a list. */
+export function isJsonList(bytes: Uint8Array): boolean {
+  return bytes[skipSpace(bytes, 0)] === openList;
+}
+
+/**
+ * The elements of a JSON list, parsed one at a time. Throws a Refusal: 400 if the list is malformed, 413 at an element that
+ * has more values than `max`.
+ */
+export function readJsonElements(bytes: Uint8Array, max: number): Iterable<unknown> {
+  const list = skipSpace(bytes, 0);
+  if (skipSpace(bytes, skipNested(bytes, list)) < bytes.length) throw malformed();
+  return { [Symbol.iterator]: () => elementsOf(bytes, list, max) };
 }
 
 /**

@@ -1,3 +1,5 @@
+import { printableLines, printableValue } from './printable.ts';
+
 /** One less than the CRD allows, to leave room for `truncated`. */
 const maxListItems = 63;
 const maxDepth = 8;
@@ -10,9 +12,9 @@ function bytesOf(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value) ?? '');
 }
 
-/** Cuts a string, between characters, to at most `max` bytes of JSON. A cut string ends with a mark. */
+/** A string made printable and cut, between characters, to at most `max` bytes of JSON. A cut one ends with a mark. */
 export function cutText(value: string, max: number): string {
-  const text = value.toWellFormed();
+  const text = printableLines(value);
   // A UTF-16 code unit takes at most six bytes of JSON.
   if (text.length * 6 <= max) return text;
   if (bytesOf(text) - 2 <= max) return text;
@@ -38,9 +40,8 @@ function cutValue(value: unknown, max: number, depth: number): unknown {
   );
 }
 
-/** Whether `cutValue` would leave a value unchanged, provided that its JSON is short enough. */
+/** Whether `cutValue` would leave a printable value unchanged, provided that its JSON is short enough. */
 function needsNoCut(value: unknown, depth: number): boolean {
-  if (typeof value === 'string') return value.isWellFormed();
   if (typeof value !== 'object' || value === null) return true;
   if (depth === 0) return false;
   const items: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
@@ -50,10 +51,11 @@ function needsNoCut(value: unknown, depth: number): boolean {
 }
 
 /**
- * Makes details fit into this many bytes of JSON: cuts long strings, long lists and deep values, to half as many bytes at each attempt, until all of
+ * Makes details printable and fit into this many bytes of JSON: cuts long strings, long lists and deep values, to half as many bytes at each attempt, until all of
  * them fit, and adds `truncated: true`. The result depends on the argument alone.
  */
-export function fitDetails(details: Readonly<Record<string, unknown>>, maxBytes: number): Record<string, unknown> {
+export function fitDetails(given: Readonly<Record<string, unknown>>, maxBytes: number): Record<string, unknown> {
+  const details: Readonly<Record<string, unknown>> = Object.assign({}, printableValue(given));
   if (needsNoCut(details, maxDepth) && bytesOf(details) <= maxBytes) return { ...details };
   for (let max = maxBytes / 2; max >= 8; max /= 2) {
     const cut = cutValue(details, max, maxDepth);

@@ -64,6 +64,11 @@ interface Declaration<Settings> {
   watches?(settings: Settings & CommonSettings): readonly KindSelector[];
   /** Whether `context.functions` holds what the other functions declare. */
   readonly seesOthers?: boolean;
+  /**
+   * Whether it sends requests to other functions: events (`context.broker.sendTo`), or, a gateway, what wakes those that its
+   * events go to. The network lets no other function do that.
+   */
+  readonly callsFunctions?: boolean;
 }
 
 /**

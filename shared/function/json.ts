@@ -1,7 +1,8 @@
 import { getHeapStatistics } from 'node:v8';
 import { Refusal } from './refusal.ts';
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+/** Bytes that are no UTF-8 become U+FFFD, as Go's decoders have it: whoever sends them would be refused each time. */
+const utf8 = new TextDecoder();
 
 const [quote, backslash, comma, openList, openObject] = [0x22, 0x5c, 0x2c, 0x5b, 0x7b];
 
@@ -32,14 +33,13 @@ export function countValues(bytes: Uint8Array, max: number): number {
 }
 
 /** Whether JSON may hold more values than may be parsed: a value takes two bytes at least, with what stands behind it. */
-function hasTooMany(bytes: Uint8Array): boolean {
-  const max = maxValues();
+function hasTooMany(bytes: Uint8Array, max: number): boolean {
   return bytes.length / 2 > max && countValues(bytes, max) > max;
 }
 
-/** Throws a Refusal with this path: 413 if there are too many values, else 400. */
-export function parseJson(bytes: Uint8Array, path: string): unknown {
-  if (hasTooMany(bytes)) throw new Refusal(413, 'the JSON holds too many values', { path });
+/** Throws a Refusal with this path: 413 if there are more values than `max`, else 400. */
+export function parseJson(bytes: Uint8Array, path: string, max = maxValues()): unknown {
+  if (hasTooMany(bytes, max)) throw new Refusal(413, 'the JSON holds too many values', { path });
   try {
     return JSON.parse(utf8.decode(bytes));
   } catch (cause) {

@@ -1,10 +1,14 @@
 import type * as z from 'zod';
 import { formatPath } from '../finding/format-path.ts';
+import { oneLine } from '../finding/one-line.ts';
 
 /**
  * The statuses that refuse a request. 429 and 503 ask the sender to try again; after any other, a retry would not help.
  */
 export type RefusalStatus = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429 | 503;
+
+/** Names of members are the sender's, and of any length. */
+const maxPathLength = 256;
 
 export interface RefusalOptions {
   /** Where in the input the fault is, such as `data.items[3].verb`. */
@@ -27,7 +31,7 @@ export class Refusal extends Error {
     super(message, { cause: options.cause });
     this.name = 'Refusal';
     this.status = status;
-    this.path = options.path;
+    this.path = options.path === undefined ? undefined : oneLine(options.path, maxPathLength);
     this.retryAfter = options.retryAfter ?? (status === 503 || status === 429 ? 1 : undefined);
   }
 

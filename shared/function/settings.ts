@@ -49,6 +49,11 @@ export const commonSchema = z
     RESYNC_INTERVAL_MINUTES: integer(1, 1440).default(60),
     SOURCE_SILENT_MINUTES: integer(1, 525_600).optional(),
     MAX_REQUEST_BYTES: integer(1024, 1_073_741_824).default(12_582_912),
+    BROKER_NAME: z
+      .string()
+      .regex(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, { error: 'must be the name of a Broker' })
+      .default('zen-watcher'),
+    BROKER_TOKEN_FILE: z.string().default('/var/run/secrets/zen-watcher/broker/token'),
     K_SINK: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
     MASK_SECRETS: trueOrFalse.default(true),
     TENANTS_FILTER_EVENTS: trueOrFalse.default(false),

@@ -78,6 +78,11 @@ export interface WebhookTrigger extends TokenPlaces {
    */
   readonly list?: string;
   /**
+   * Whether a body may also be a list of what it is else. Then it is parsed element by element, and each is split by itself:
+   * one that is refused with 422 doesn't hold up the others.
+   */
+  readonly takesLists?: boolean;
+  /**
    * Splits a body into items, and leaves out those that no rule can match. Pure. Throws a Refusal if the body is
    * unreadable.
    */

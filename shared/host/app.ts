@@ -1,8 +1,9 @@
-import type { IncomingMessage, RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import express, { type Express, type Request, type Response } from 'express';
 import type { BodyReader } from '../edge/body.ts';
 import { decodeRequest } from '../edge/cloud-event-http.ts';
 import type { RequestHead } from '../edge/request-head.ts';
+import { printableJson } from '../finding/printable.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { RawRequest } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -26,6 +27,8 @@ export interface AppOptions extends DoorOptions {
   /** Who may use them. Throws a Refusal 401, 403 or 429. */
   checkAccess(head: RequestHead, endpoint: string): void;
   receive(request: RawRequest): Promise<void>;
+  /** Local mode only: throws a Refusal 403 before anything else is done with a request. */
+  checkOrigin?(request: IncomingMessage): void;
   /** Local mode only: the answer to `GET /`, for whoever points a browser here. */
   readonly about?: string;
   /** Local mode only: the answers to `GET /observations` and what is below it. */
@@ -71,6 +74,11 @@ function routeOf(path: string): string {
   return path.replace(/\*$/, '*rest');
 }
 
+/** Whoever asks with curl reads it on a terminal. */
+function showJson(response: Response, value: unknown): void {
+  response.type('json').send(printableJson(JSON.stringify(value)));
+}
+
 /** The pages that tell about the process. Returns their paths. */
 function addPages(app: Express, { isStopping, notReady, metrics, about, observations }: AppOptions): string[] {
   if (about !== undefined) {
@@ -95,10 +103,10 @@ function addPages(app: Express, { isStopping, notReady, metrics, about, observat
   const paths = ['/health', '/ready', '/metrics'];
   if (!observations) return paths;
   app.get('/observations', async (request, response) => {
-    response.json(await observations.list(request.query));
+    showJson(response, await observations.list(request.query));
   });
   app.get('/observations/counts', async (request, response) => {
-    response.json(await observations.counts(request.query));
+    showJson(response, await observations.counts(request.query));
   });
   return [...paths, '/observations', '/observations/counts'];
 }
@@ -115,9 +123,27 @@ function addFaults(app: Express, paths: readonly string[]): void {
   });
 }
 
+/** Answers what comes from elsewhere than it may. One warning tells who wonders; a page can ask as often as it likes. */
+function createOriginGuard({ checkOrigin, log }: AppOptions) {
+  let hasWarned = false;
+  return (request: IncomingMessage, response: ServerResponse): boolean => {
+    try {
+      checkOrigin?.(request);
+      return true;
+    } catch (error) {
+      const refusal = Refusal.from(error);
+      if (!hasWarned) log.warn({ operation: 'origin', status: refusal.status }, refusal.message);
+      hasWarned = true;
+      answerRefusal(response, refusal);
+      return false;
+    }
+  };
+}
+
 export function createApp(options: AppOptions): RequestListener {
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
+  const isFromHere = createOriginGuard(options);
   const pages = addPages(app, options);
   const events = options.takesEvents ? eventDoor(options) : undefined;
   if (events) app.post(eventPath, (request, response) => serveDoor(options, events, request, response));
@@ -129,6 +155,7 @@ export function createApp(options: AppOptions): RequestListener {
   });
   addFaults(app, [...(events || options.about !== undefined ? [eventPath] : []), ...pages, ...webhooks]);
   return (request, response) => {
+    if (!isFromHere(request, response)) return;
     // Nearly all requests are events, and finding their route costs as much as reading one.
     if (events && request.method === 'POST' && request.url === eventPath) {
       void serveDoor(options, events, request, response);

@@ -16,9 +16,12 @@ export interface Dispatcher {
   receive(gateway: BoundFunction<GatewayDefinition>, request: RawRequest, signal: AbortSignal): Promise<void>;
 }
 
+/** Of an id, which may be as long as an event. */
+const maxCorrelationId = 256;
+
 /** The sender's trace id if there is one, else the event's id. */
 function correlationIdOf({ id, extensions }: CloudEvent): string {
-  return traceIdOf(extensions.traceparent) ?? id;
+  return traceIdOf(extensions.traceparent) ?? oneLine(id, maxCorrelationId);
 }
 
 function total(counts: Readonly<Record<string, number>>): number {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Body, BodyReader } from '../edge/body.ts';
 import type { RequestHead } from '../edge/request-head.ts';
+import { printableJson } from '../finding/printable.ts';
 import { Refusal } from '../function/refusal.ts';
 import { continueTrace } from '../function/trace-context.ts';
 import type { Log } from './log.ts';
@@ -37,7 +38,7 @@ function traceparentOf({ headers }: IncomingMessage): string | undefined {
 }
 
 function answerJson(response: ServerResponse, status: number, json: Answer, headers: OutgoingHttpHeaders = {}): void {
-  const text = JSON.stringify(json);
+  const text = printableJson(JSON.stringify(json));
   response
     .writeHead(status, {
       'Content-Type': 'application/json; charset=utf-8',

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { knativeTriggers } from '../api/knative-kinds.ts';
+import { knativeBrokers, knativeTriggers } from '../api/knative-kinds.ts';
 import { retry } from '../function/backoff.ts';
 import { pingOf } from '../function/cloud-event.ts';
 import type { Broker, FunctionInfo } from '../function/context.ts';
@@ -7,8 +7,9 @@ import type { FunctionDefinition } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
 import { connectCluster } from '../kubernetes/cluster.ts';
 import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
-import { createPublisher, createSender } from '../transport/event-sender.ts';
+import { createPublisher, createSender, type Destination } from '../transport/event-sender.ts';
 import { wake } from '../transport/wake.ts';
+import { brokerAddressIn } from './broker-address.ts';
 import { type HostClock, processClock } from './clock.ts';
 import { type BoundFunction, type BoundHandler, bindFunctions, isHandler } from './context.ts';
 import { createDispatcher, type Dispatcher } from './dispatch.ts';
@@ -76,20 +77,30 @@ function connect(settings: CommonSettings, { elapsed, noteServerTime }: HostCloc
   });
 }
 
-/** The Broker at the address that Knative puts into the environment. */
-function brokerOf(settings: CommonSettings, { watched, unread }: Watches): Broker {
-  const sender = createSender(settings.K_CA_CERTS);
+/** Where the Broker is now: where K_SINK says, if that is set, otherwise where its status says. */
+function destinationOf(settings: CommonSettings, { watched }: Watches): () => Destination | undefined {
+  const { K_SINK: url, K_CA_CERTS: caCerts, OIDC_TOKEN_FILE: tokenFile, BROKER_TOKEN_FILE: brokerTokenFile } = settings;
+  const extensions = overridesOf(settings.K_CE_OVERRIDES);
+  if (url !== undefined) return () => ({ url, caCerts, tokenFile, extensions });
+  return () => {
+    const address = brokerAddressIn(watched(knativeBrokers));
+    if (!address) return undefined;
+    const { audience, ...where } = address;
+    return { ...where, tokenFile: audience === undefined ? undefined : brokerTokenFile, extensions };
+  };
+}
+
+function brokerOf(settings: CommonSettings, watches: Watches): Broker {
+  const { watched, unread } = watches;
+  const sender = createSender();
+  // Where K_SINK is set, which Broker that is can't be told.
+  const brokerName = settings.K_SINK === undefined ? settings.BROKER_NAME : undefined;
   return {
-    publish: createPublisher({
-      sender,
-      sink: settings.K_SINK,
-      extensions: overridesOf(settings.K_CE_OVERRIDES),
-      tokenFile: settings.OIDC_TOKEN_FILE,
-    }),
+    publish: createPublisher(sender, destinationOf(settings, watches)),
     sendTo: (url, event, signal, limit) => sender.sendTo(url, event, { signal, limit }),
     isRouted(functionName, eventType) {
       if (unread().length > 0) return undefined;
-      return isRoutedBy(watched(knativeTriggers), functionName, eventType);
+      return isRoutedBy(watched(knativeTriggers), { functionName, eventType, brokerName });
     },
   };
 }

@@ -1,11 +1,12 @@
 import * as z from 'zod';
 import { createAccess } from '../edge/access.ts';
-import { createBodyReader } from '../edge/body.ts';
+import { type BodyLimits, createBodyReader } from '../edge/body.ts';
+import { isJsonList } from '../edge/json-list.ts';
 import { type CloudEvent, isPing } from '../function/cloud-event.ts';
 import type { Clock } from '../function/context.ts';
 import type { FunctionDefinition, GatewayDefinition } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings, SettingsError } from '../function/settings.ts';
-import type { TokenPlaces } from '../function/triggers.ts';
+import type { TokenPlaces, WebhookTrigger } from '../function/triggers.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { type BoundFunction, isHandler } from './context.ts';
 import { countingOf } from './counting.ts';
@@ -42,6 +43,7 @@ export interface HostOptions {
   notReady(): string | undefined;
   /** What is left to do when the last event has been handled. */
   finish(signal: AbortSignal): Promise<void>;
+  readonly checkOrigin?: NonNullable<AppOptions['checkOrigin']>;
   readonly about?: string;
   readonly observations?: NonNullable<AppOptions['observations']>;
   /** How long requests in flight may still take once the process is told to stop. */
@@ -68,6 +70,14 @@ function createDeadline(milliseconds: number, end: AbortSignal): () => AbortSign
     }
     return signal;
   };
+}
+
+/** How the bodies at a door are parsed. */
+function parsingAt(
+  webhook: Pick<WebhookTrigger, 'list' | 'takesLists'> | undefined,
+): NonNullable<BodyLimits['parsing']> {
+  if (webhook?.list !== undefined) return () => 'reduced';
+  return (body) => (webhook?.takesLists && isJsonList(body) ? 'elements' : 'whole');
 }
 
 function isGateway(bound: BoundFunction): bound is BoundFunction<GatewayDefinition> {
@@ -101,7 +111,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
       createBodyReader({
         maxBytes: settings.MAX_REQUEST_BYTES,
         maxBytesInFlight: memoryLimit() / 4 / (webhooks.length + (takesEvents ? 1 : 0)),
-        areLists: webhooks.some(({ path, list }) => path === endpoint && list !== undefined),
+        parsing: parsingAt(webhooks.find(({ path }) => path === endpoint)),
       }),
     metrics,
     log,
@@ -114,6 +124,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     async receive(request) {
       if (gateway) await dispatcher.receive(gateway, request, abort.signal);
     },
+    ...(options.checkOrigin && { checkOrigin: options.checkOrigin }),
     ...(options.about !== undefined && { about: options.about }),
     ...(options.observations && { observations: options.observations }),
   });

@@ -1,4 +1,5 @@
 import pino from 'pino';
+import { oneLine } from '../finding/one-line.ts';
 import { createLineWriter, type LineWriter } from './line-writer.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -45,6 +46,21 @@ function createTimestamp(): () => string {
 
 const levels: ReadonlySet<string> = new Set(['debug', 'info', 'warn', 'error', 'fatal']);
 
+/** What is logged of a text: events, objects and answers may hold texts of any length. */
+const maxTextLength = 1024;
+
+function bounded(value: unknown): unknown {
+  if (typeof value === 'string') return oneLine(value, maxTextLength);
+  if (typeof value !== 'object' || value === null) return value;
+  const text = JSON.stringify(value);
+  const line = oneLine(text, maxTextLength);
+  return line === text ? value : line;
+}
+
+function boundedFields(fields: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, bounded(value)]));
+}
+
 /**
  * `level` is the value of LOG_LEVEL. A bad value means INFO here, and is reported when the settings are checked. Lines
  * go to `destination`, by default standard output.
@@ -58,7 +74,12 @@ export function createLog(
     level: levels.has(level.toLowerCase()) ? level.toLowerCase() : 'info',
     base: { component },
     timestamp: createTimestamp(),
-    formatters: { level: (label) => ({ level: label.toUpperCase() }) },
+    formatters: { level: (label) => ({ level: label.toUpperCase() }), log: boundedFields },
+    hooks: {
+      logMethod([fields, message], method) {
+        method.call(this, fields, oneLine(String(message), maxTextLength));
+      },
+    },
   };
   const log = pino(options, destination);
   const always = log.child({}, { level: 'info' });

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type OpenMetricsContentType, Registry } from 'prom-client';
+import { oneLine } from '../finding/one-line.ts';
 import type { CountRow } from '../function/count-rows.ts';
 
 /** The help text of each metric, by its name without `zen_watcher_`. */
@@ -35,6 +36,9 @@ export async function renderMetrics(
   return { contentType: registry.contentType, text: await registry.metrics() };
 }
 
+/** A value of a label, as a terminal may show it. */
+const maxLabelLength = 128;
+
 /** How many values a label may have. What is counted of a source takes nothing from the others. */
 const mostValues = 50;
 
@@ -42,7 +46,8 @@ const mostValues = 50;
 function createBound() {
   const seen = new Map<string, Set<string>>();
 
-  function bounded(key: string, value: string): string {
+  function bounded(key: string, given: string): string {
+    const value = oneLine(given, maxLabelLength);
     const values = seen.get(key) ?? new Set<string>();
     if (values.has(value)) return value;
     if (values.size >= mostValues) return 'other';
@@ -124,9 +129,15 @@ interface ShownGauge {
   readonly series: Map<string, LabelValues>;
 }
 
+function labelsOf<Label extends string>({ count: _, ...labels }: CountRow<Label>): LabelValues {
+  return Object.fromEntries(
+    Object.entries(labels).map(([name, value]) => [name, oneLine(String(value), maxLabelLength)]),
+  );
+}
+
 /** Sets the gauge to these rows, and every series that it has shown before and that is not among them to 0. */
 function showRows<Label extends string>({ gauge, series }: ShownGauge, rows: readonly CountRow<Label>[]): void {
-  for (const { count: _, ...labels } of rows) {
+  for (const labels of rows.map(labelsOf)) {
     const key = JSON.stringify(labels);
     series.delete(key);
     series.set(key, labels);
@@ -135,7 +146,7 @@ function showRows<Label extends string>({ gauge, series }: ShownGauge, rows: rea
   for (const key of [...forgotten]) series.delete(key);
   gauge.reset();
   for (const labels of series.values()) gauge.set(labels, 0);
-  for (const { count: value, ...labels } of rows) gauge.set(labels, value);
+  for (const row of rows) gauge.set(labelsOf(row), row.count);
 }
 
 export type Show<Name extends string> = <Label extends string>(

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 
 /** The content type of Kubernetes' protobuf messages. */
 export const protobuf = 'application/vnd.kubernetes.protobuf';
@@ -18,6 +19,30 @@ export function bytesOf(answer: IncomingMessage): Promise<Buffer> {
     .on('end', () => resolve(Buffer.concat(chunks)))
     .on('error', reject);
   return promise;
+}
+
+/**
+ * The body as it arrives, no faster than it is read. Throws an Error if the connection breaks before its end, or nothing
+ * arrives for so many milliseconds. Whoever stops before the end closes the connection.
+ */
+export async function* chunksOf(answer: Readable, milliseconds: number): AsyncGenerator<Buffer> {
+  const chunks: AsyncIterator<Buffer> = answer[Symbol.asyncIterator]();
+  // While a chunk is used, it is the reader who takes its time.
+  let isWaiting = true;
+  const timer = setTimeout(() => {
+    if (isWaiting) answer.destroy(new Error('no answer in time'));
+  }, milliseconds);
+  try {
+    for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
+      isWaiting = false;
+      yield next.value;
+      isWaiting = true;
+      timer.refresh();
+    }
+  } finally {
+    clearTimeout(timer);
+    answer.destroy();
+  }
 }
 
 /**

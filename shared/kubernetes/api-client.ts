@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { retry } from '../function/backoff.ts';
 import { Refusal } from '../function/refusal.ts';
 import { createHttpClient, type HttpClient } from '../transport/http-client.ts';
-import { bytesOf, isProtobuf, parseBody, valuesOf } from './answer-body.ts';
+import { bytesOf, chunksOf, isProtobuf, parseBody, valuesOf } from './answer-body.ts';
 import { deniedBy, isFinal } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
 
@@ -27,9 +27,20 @@ export interface ApiResponse {
   readonly bytes: number;
 }
 
+/** A success whose body is read as it arrives, or the whole of any other answer. */
+export interface OpenResponse extends ApiResponse {
+  /**
+   * The body of a success in protobuf. Throws an Error if the connection breaks before its end, or is silent for as long
+   * as one attempt may take.
+   */
+  readonly chunks?: AsyncIterable<Buffer>;
+}
+
 export interface ApiClient {
   /** Retries what a retry may mend until the deadline; throws a Refusal 503 when it has passed. */
   request(request: ApiRequest): Promise<ApiResponse>;
+  /** The same until the head of the answer has arrived, which may take so many milliseconds, if they are given. */
+  open(request: ApiRequest, headMilliseconds?: number): Promise<OpenResponse>;
   /**
    * One attempt at an answer that comes bit by bit (a watch): its JSON values line by line until the server ends it, or
    * the ApiResponse if its status is not 200. Throws an Error if the connection can't be made, breaks, or is still open
@@ -93,12 +104,19 @@ function queryOf(query: ApiRequest['query']): string {
   return given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
 }
 
+/** How long an attempt may take, in milliseconds. */
+interface AttemptTime {
+  readonly timeout: number;
+  /** If given, `timeout` is for the head of the answer, and this for what arrives next of its body. */
+  readonly silence?: number;
+}
+
 /** Resolves when the head of the answer has arrived. `fresh` reads the token anew. */
 async function send(
   { http, credentials, root, noteDate }: Server,
   request: ApiRequest,
   fresh: boolean,
-  timeout: number,
+  { timeout, silence }: AttemptTime,
 ): Promise<IncomingMessage> {
   const { method, path, query, body, signal } = request;
   const { accept = 'application/json', contentType = 'application/json' } = request;
@@ -113,6 +131,7 @@ async function send(
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
     timeout,
+    isHeadOnly: silence !== undefined,
     signal,
   });
   noteDate(answer.headers.date);
@@ -124,12 +143,15 @@ async function exchange(
   server: Server,
   request: ApiRequest,
   fresh: boolean,
-  timeout: number,
-): Promise<ApiResponse & { readonly retryAfter: string | undefined }> {
+  time: AttemptTime,
+): Promise<OpenResponse & { readonly retryAfter: string | undefined }> {
   try {
-    const answer = await send(server, request, fresh, timeout);
-    const bytes = await bytesOf(answer);
+    const answer = await send(server, request, fresh, time);
     const { statusCode: status = 0, headers } = answer;
+    if (time.silence !== undefined && status === 200 && isProtobuf(headers['content-type'])) {
+      return { status, body: undefined, bytes: 0, chunks: chunksOf(answer, time.silence), retryAfter: undefined };
+    }
+    const bytes = await bytesOf(answer);
     const body = isProtobuf(headers['content-type']) ? bytes : parseBody(bytes.toString(), status);
     return { status, body, bytes: bytes.length, retryAfter: headers['retry-after'] };
   } catch (cause) {
@@ -142,15 +164,16 @@ function isUnauthorized(answer: ApiResponse): boolean {
 }
 
 /** The last word. Throws an Unanswered if there is none yet, and a Refusal if no retry can help. */
-async function attempt(server: Server, request: ApiRequest, timeout: number): Promise<ApiResponse> {
-  let answer = await exchange(server, request, false, timeout);
+async function attempt(server: Server, request: ApiRequest, time: AttemptTime): Promise<OpenResponse> {
+  let answer = await exchange(server, request, false, time);
   if (isUnauthorized(answer) && !request.signal.aborted) {
     // The token may have been replaced. If the one read now is refused as well, somebody must mend it.
-    answer = await exchange(server, request, true, timeout);
+    answer = await exchange(server, request, true, time);
     if (isUnauthorized(answer)) throw new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
   }
-  const { status, body, bytes, retryAfter } = answer;
-  if (isFinal(status, body)) return { status, body, bytes };
+  const { retryAfter, ...response } = answer;
+  const { status, body } = response;
+  if (isFinal(status, body)) return response;
   const seconds = Number(retryAfter);
   throw new Unanswered(`the API server answered ${status}`, Number.isFinite(seconds) ? seconds * 1000 : 0);
 }
@@ -170,20 +193,25 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     return asked + random() * pause;
   }
 
+  function lastWord(request: ApiRequest, time: AttemptTime): Promise<OpenResponse> {
+    return retry(() => attempt(server, request, time), {
+      first: firstPauseMilliseconds,
+      longest: longestPauseMilliseconds,
+      sleep,
+      signal: request.signal,
+      isRetried: isUnanswered,
+      pauseAfter,
+    });
+  }
+
   return {
-    request(request) {
-      return retry(() => attempt(server, request, attemptMilliseconds), {
-        first: firstPauseMilliseconds,
-        longest: longestPauseMilliseconds,
-        sleep,
-        signal: request.signal,
-        isRetried: isUnanswered,
-        pauseAfter,
-      });
-    },
+    request: (request) => lastWord(request, { timeout: attemptMilliseconds }),
+
+    open: (request, headMilliseconds = attemptMilliseconds) =>
+      lastWord(request, { timeout: headMilliseconds, silence: attemptMilliseconds }),
 
     async stream(request, milliseconds) {
-      const answer = await send(server, request, refused, milliseconds);
+      const answer = await send(server, request, refused, { timeout: milliseconds });
       const { statusCode: status = 0 } = answer;
       refused = status === 401;
       if (status === 200) return valuesOf(answer);

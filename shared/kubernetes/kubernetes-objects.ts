@@ -10,9 +10,10 @@ import {
 } from '../function/stores.ts';
 import type { ApiClient, ApiRequest, ApiResponse } from './api-client.ts';
 import { deniedBy, setUpFault, statusMessage, statusOf } from './api-status.ts';
-import { createPageSize, type List, listPages, readJson } from './list-pages.ts';
-import { decodeMetadataList, type Metadata, metadataOfMany } from './metadata-list.ts';
-import { callOf, pathOf, selectorOf } from './resource-path.ts';
+import { listMetadata as listMetadataOf } from './list-metadata.ts';
+import { createPageSize, listPages, readJson } from './list-pages.ts';
+import type { Metadata } from './metadata-list.ts';
+import { callOf, pathOf, selectorsOf } from './resource-path.ts';
 
 const ownerReference = z.looseObject({
   apiVersion: z.string(),
@@ -48,7 +49,8 @@ export const objectSchema = z.looseObject({
   }),
 });
 
-const metadataPerPage = 500;
+/** Made once: a schema is compiled for its first object. */
+const itemSchema = objectSchema.omit({ apiVersion: true, kind: true });
 
 /** The owner of the fields that we apply. */
 const fieldManager = 'zen-watcher';
@@ -56,7 +58,7 @@ const fieldManager = 'zen-watcher';
 /** An item of a list, which carries neither apiVersion nor kind, as an object. */
 export function listedObject({ group, kind }: KindSelector, version: string, item: unknown): KubernetesObject {
   const apiVersion = group === '' ? version : `${group}/${version}`;
-  return { ...objectSchema.omit({ apiVersion: true, kind: true }).parse(item), apiVersion, kind };
+  return { ...itemSchema.parse(item), apiVersion, kind };
 }
 
 function objectPath(resource: KindSelector, apiVersion: string, namespace: string | undefined, name: string): string {
@@ -83,20 +85,16 @@ async function* pagesOf(
   namespace: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<readonly unknown[]> {
-  const size = createPageSize();
   const pages = listPages(client, {
     path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
-    query: { labelSelector: selectorOf(resource) },
-    limit: size.next,
+    query: selectorsOf(resource),
+    limit: createPageSize(),
     what: callOf('listing', resource),
     emptyStatus: 404,
     read: readJson,
     signal,
   });
-  for await (const page of pages) {
-    yield page.items;
-    size.note(page);
-  }
+  for await (const { items } of pages) yield items;
 }
 
 /** The objects of a kind, in the first of its versions that is served. */
@@ -120,11 +118,6 @@ async function* list(
 /** What `kubectl apply` leaves behind is as large as the object itself. */
 function isUseful(annotation: string): boolean {
   return annotation !== 'kubectl.kubernetes.io/last-applied-configuration';
-}
-
-function readMetadata(body: unknown): List<Metadata> {
-  if (Buffer.isBuffer(body)) return decodeMetadataList(body, isUseful);
-  throw new Refusal(503, 'the API server lists no metadata in protobuf', { retryAfter: 5 });
 }
 
 function timeOf(milliseconds: number | undefined): string | undefined {
@@ -161,17 +154,16 @@ async function* listMetadata(
     const since = performance.now() - (unserved.get(key) ?? Number.NEGATIVE_INFINITY);
     if (namespace !== undefined && since < unservedMilliseconds) continue;
     let isServed = false;
-    const pages = listPages(client, {
+    const lists = listMetadataOf(client, {
       path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
-      query: { labelSelector: selectorOf(resource) },
-      limit: metadataPerPage,
+      query: selectorsOf(resource),
       what: callOf('listing', resource),
       emptyStatus: 404,
-      accept: metadataOfMany,
-      read: readMetadata,
+      isLong: namespace === undefined,
+      isWanted: isUseful,
       signal,
     });
-    for await (const { items } of pages) {
+    for await (const items of lists) {
       isServed = true;
       for (const item of items) yield objectOf(resource, version, item);
     }

@@ -5,8 +5,8 @@ import { setUpFault, statusOf } from './api-status.ts';
 export interface ListOptions<Item> extends Pick<ApiRequest, 'path' | 'query' | 'accept' | 'signal'> {
   /** Reads the body of a page. Throws an Error. */
   readonly read: (body: unknown) => List<Item>;
-  /** Items per page; `undefined` asks for all at once. A function is called before each page. */
-  readonly limit: number | undefined | (() => number);
+  /** Items per page; `undefined` asks for all at once. */
+  readonly limit: number | PageSize | undefined;
   /** What the call does, in an operator's words: the fault's message begins with it. */
   readonly what: string;
   /** The status that stands for no list at all, as the first answer: 404 where the kind need not be served. */
@@ -46,10 +46,12 @@ const firstPage = 20;
 const longestPage = 500;
 
 /** How many items to ask for, by how large the ones before were. */
-export function createPageSize(): {
+export interface PageSize {
   next(): number;
   note(page: Pick<Page<unknown>, 'items' | 'bytes'>): void;
-} {
+}
+
+export function createPageSize(): PageSize {
   let size = firstPage;
   return {
     next: () => size,
@@ -62,7 +64,7 @@ export function createPageSize(): {
 
 function requestFor(options: ListOptions<unknown>, token: string | undefined): ApiRequest {
   const { path, query, limit, accept, signal } = options;
-  const size = typeof limit === 'function' ? limit() : limit;
+  const size = typeof limit === 'object' ? limit.next() : limit;
   const paging = { limit: size === undefined ? undefined : String(size), continue: token };
   return { method: 'GET', path, query: { ...query, ...paging }, ...(accept !== undefined && { accept }), signal };
 }
@@ -78,28 +80,37 @@ function tokenAfterFault(what: string, token: string | undefined, response: ApiR
   return offered;
 }
 
+/** The pages of a list, each asked for when it is needed. */
+async function* fetchPages<Item>(client: ApiClient, options: ListOptions<Item>): AsyncGenerator<Page<Item>> {
+  let token: string | undefined;
+  do {
+    const response = await client.request(requestFor(options, token));
+    // Of a list that has begun, a part is missing.
+    if (response.status === options.emptyStatus && token === undefined) return;
+    if (response.status === 200) {
+      const list = options.read(response.body);
+      token = list.continue || undefined;
+      const page = { items: list.items, bytes: response.bytes, version: list.resourceVersion };
+      if (typeof options.limit === 'object') options.limit.note(page);
+      yield page;
+    } else {
+      token = tokenAfterFault(options.what, token, response);
+    }
+  } while (token !== undefined);
+}
+
 /**
  * A list, page by page. If the API server no longer has the state that the list began with (410), the list continues
  * after the last key with the present state: https://kubernetes.io/docs/reference/using-api/api-concepts/
  * Throws a Refusal 503; yields no page at all if the answer has the `emptyStatus`.
  */
 export async function* listPages<Item>(client: ApiClient, options: ListOptions<Item>): AsyncGenerator<Page<Item>> {
-  let token: string | undefined;
-  let next = client.request(requestFor(options, token));
-  do {
-    const response = await next;
-    // Of a list that has begun, a part is missing.
-    if (response.status === options.emptyStatus && token === undefined) return;
-    if (response.status === 200) {
-      const list = options.read(response.body);
-      token = list.continue || undefined;
-      // The server prepares the next page while this one is used. If nobody asks for that page, its fault is ignored.
-      if (token !== undefined) next = client.request(requestFor(options, token));
-      next.catch(() => undefined);
-      yield { items: list.items, bytes: response.bytes, version: list.resourceVersion };
-    } else {
-      token = tokenAfterFault(options.what, token, response);
-      next = client.request(requestFor(options, token));
-    }
-  } while (token !== undefined);
+  const pages = fetchPages(client, options);
+  let next = pages.next();
+  for (let page = await next; !page.done; page = await next) {
+    // The server prepares the next page while this one is used. If nobody asks for that page, its fault is ignored.
+    next = pages.next();
+    next.catch(() => undefined);
+    yield page.value;
+  }
 }

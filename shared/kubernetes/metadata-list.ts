@@ -1,7 +1,6 @@
 import { PbfReader } from 'pbf';
 import type { OwnerReference } from '../function/stores.ts';
 import { protobuf } from './answer-body.ts';
-import type { List } from './list-pages.ts';
 
 function metadataAs(kind: string): string {
   return `${protobuf};as=${kind};g=meta.k8s.io;v=v1`;
@@ -50,11 +49,10 @@ interface Label {
 
 /** What has been read so far. */
 interface Decoding {
-  readonly bytes: Buffer;
+  bytes: Buffer;
   readonly isWanted: (annotation: string) => boolean;
-  readonly items: Item[];
+  items: Item[];
   continue: string;
-  resourceVersion: string;
   remaining: number | undefined;
   item: Item;
   /** The labels of the item before, in order: most of the next item's are the same, and are not decoded again. */
@@ -188,22 +186,8 @@ function readItem(tag: number, decoding: Decoding, reader: PbfReader): void {
 }
 
 function readListMetadata(tag: number, decoding: Decoding, reader: PbfReader): void {
-  if (tag === 2) decoding.resourceVersion = readText(decoding.bytes, reader);
-  else if (tag === 3) decoding.continue = readText(decoding.bytes, reader);
+  if (tag === 3) decoding.continue = readText(decoding.bytes, reader);
   else if (tag === 4) decoding.remaining = reader.readVarint();
-}
-
-function readList(tag: number, decoding: Decoding, reader: PbfReader): void {
-  if (tag === 1) reader.readMessage(readListMetadata, decoding);
-  else if (tag === 2) {
-    decoding.item = emptyItem();
-    decoding.items.push(decoding.item);
-    reader.readMessage(readItem, decoding);
-  }
-}
-
-function readUnknown(tag: number, decoding: Decoding, reader: PbfReader): void {
-  if (tag === 2) reader.readMessage(readList, decoding);
 }
 
 function readUnknownItem(tag: number, decoding: Decoding, reader: PbfReader): void {
@@ -211,42 +195,153 @@ function readUnknownItem(tag: number, decoding: Decoding, reader: PbfReader): vo
 }
 
 /** The magic number of Kubernetes' protobuf. */
-const magic = 'k8s\0';
+const magic = Buffer.from('k8s\0');
+
+function notProtobuf(): Error {
+  return new Error("not Kubernetes' protobuf");
+}
+
+/** The number that begins at an index, and the index just past it; `undefined` if it does not end. */
+function numberAt(bytes: Buffer, index: number): { readonly value: number; readonly end: number } | undefined {
+  let value = 0;
+  let factor = 1;
+  for (let end = index; end < bytes.length; factor *= 128) {
+    const byte = bytes.readUInt8(end);
+    end += 1;
+    value += (byte & 0x7f) * factor;
+    if (byte < 0x80) return { value, end };
+  }
+  return undefined;
+}
+
+/** A field with a length. Its contents begin at `start`. */
+interface Field {
+  readonly tag: number;
+  readonly start: number;
+  readonly length: number;
+}
+
+/** The field that begins at an index; `undefined` if its length is not there yet. */
+function fieldAt(bytes: Buffer, index: number): Field | undefined {
+  const type = numberAt(bytes, index);
+  const length = type && numberAt(bytes, type.end);
+  if (!length) return undefined;
+  if ((type.value & 7) !== 2) throw notProtobuf();
+  return { tag: type.value >> 3, start: length.end, length: length.value };
+}
+
+/** Reads a list whose bytes arrive bit by bit. */
+export interface MetadataReader {
+  /** The items that are complete now. Throws an Error if the bytes are anything else. */
+  read(chunk: Buffer): readonly Metadata[];
+  /** Whether all of the list has been read. */
+  isComplete(): boolean;
+  continue(): string;
+  remaining(): number | undefined;
+}
 
 /**
  * Reads a PartialObjectMetadataList in protobuf, with those annotations that are wanted. The field numbers are those of
  * https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/generated.proto and, for the message
- * `Unknown` around it, https://github.com/kubernetes/apimachinery/blob/master/pkg/runtime/generated.proto. Throws an
- * Error if the bytes are anything else.
+ * `Unknown` around it, https://github.com/kubernetes/apimachinery/blob/master/pkg/runtime/generated.proto.
  */
-export function decodeMetadataList(bytes: Buffer, isWanted: (annotation: string) => boolean): List<Metadata> {
-  const { reader, decoding } = decodingOf(bytes, isWanted);
-  reader.readFields(readUnknown, decoding);
-  const { items, resourceVersion, remaining } = decoding;
-  return { items, continue: decoding.continue, resourceVersion, remaining };
+export function createMetadataReader(isWanted: (annotation: string) => boolean): MetadataReader {
+  const decoding = decodingOf(isWanted);
+  let rest: Buffer = Buffer.alloc(0);
+  let isStarted = false;
+  /** How many bytes of the list are left; `undefined` before it begins. */
+  let left: number | undefined;
+
+  /** Index just past the magic number, if it is there. */
+  function start(bytes: Buffer): number {
+    if (isStarted || bytes.length < magic.length) return 0;
+    if (!bytes.subarray(0, magic.length).equals(magic)) throw notProtobuf();
+    isStarted = true;
+    return magic.length;
+  }
+
+  /** Index of the list's first field, once that is known, or of the first field around it that is not complete. */
+  function findList(bytes: Buffer, from: number): number {
+    let index = from;
+    for (let field = fieldAt(bytes, index); field; field = fieldAt(bytes, index)) {
+      if (field.tag === 2) {
+        left = field.length;
+        return field.start;
+      }
+      if (field.start + field.length > bytes.length) break;
+      index = field.start + field.length;
+    }
+    return index;
+  }
+
+  /** Reads the list's fields that are complete. Returns the index just past them. */
+  function readFields(bytes: Buffer, from: number, length: number): number {
+    const reader = new PbfReader(bytes);
+    const last = Math.min(bytes.length, from + length);
+    let index = from;
+    for (let field = fieldAt(bytes, index); field && index < last; field = fieldAt(bytes, index)) {
+      const end = field.start + field.length;
+      if (end > last) break;
+      reader.pos = field.start;
+      if (field.tag === 1) reader.readFields(readListMetadata, decoding, end);
+      else if (field.tag === 2) {
+        decoding.item = emptyItem();
+        decoding.items.push(decoding.item);
+        reader.readFields(readItem, decoding, end);
+      }
+      index = end;
+    }
+    return index;
+  }
+
+  return {
+    read(chunk) {
+      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      decoding.bytes = bytes;
+      decoding.items = [];
+      let index = start(bytes);
+      if (isStarted && left === undefined) index = findList(bytes, index);
+      if (left !== undefined) {
+        const end = readFields(bytes, index, left);
+        left -= end - index;
+        index = end;
+      }
+      rest = bytes.subarray(index);
+      return decoding.items;
+    },
+    isComplete: () => left === 0,
+    continue: () => decoding.continue,
+    remaining: () => decoding.remaining,
+  };
 }
 
-/** Reads a PartialObjectMetadata, as above. */
+/** Reads a whole PartialObjectMetadataList, as above. Throws an Error if it is cut short, too. */
+export function decodeMetadataList(bytes: Buffer, isWanted: (annotation: string) => boolean) {
+  const reader = createMetadataReader(isWanted);
+  const items = reader.read(bytes);
+  if (!reader.isComplete()) throw notProtobuf();
+  return { items, continue: reader.continue(), remaining: reader.remaining() };
+}
+
+/** Reads a PartialObjectMetadata in protobuf. Throws an Error if the bytes are anything else. */
 export function decodeMetadata(bytes: Buffer, isWanted: (annotation: string) => boolean): Metadata {
-  const { reader, decoding } = decodingOf(bytes, isWanted);
+  if (!bytes.subarray(0, magic.length).equals(magic)) throw notProtobuf();
+  const decoding = { ...decodingOf(isWanted), bytes };
+  const reader = new PbfReader(bytes);
+  reader.pos = magic.length;
   reader.readFields(readUnknownItem, decoding);
   return decoding.item;
 }
 
-function decodingOf(bytes: Buffer, isWanted: (annotation: string) => boolean) {
-  if (bytes.toString('latin1', 0, magic.length) !== magic) throw new Error("not Kubernetes' protobuf");
-  const reader = new PbfReader(bytes);
-  reader.pos = magic.length;
-  const decoding: Decoding = {
-    bytes,
+function decodingOf(isWanted: (annotation: string) => boolean): Decoding {
+  return {
+    bytes: Buffer.alloc(0),
     isWanted,
     items: [],
     continue: '',
-    resourceVersion: '',
     remaining: undefined,
     item: emptyItem(),
     labelsBefore: [],
     labelsRead: 0,
   };
-  return { reader, decoding };
 }

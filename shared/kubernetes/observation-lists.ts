@@ -4,7 +4,8 @@ import { Refusal } from '../function/refusal.ts';
 import type { Expired, NamesQuery, SpecEnd, Stored, StoredEvent, StoredRef } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
-import { type List, type ListOptions, listPages, type Page, readJson } from './list-pages.ts';
+import { listMetadata } from './list-metadata.ts';
+import { listPages, type Page, readJson } from './list-pages.ts';
 import { decodeMetadata, decodeMetadataList, type Metadata, metadataOfMany, metadataOfOne } from './metadata-list.ts';
 import { observationPath } from './observation-path.ts';
 
@@ -53,11 +54,6 @@ function isRead(annotation: string): boolean {
   return annotation === historyAnnotation || annotation === reportedByAnnotation;
 }
 
-function readMetadata(body: unknown): List<Metadata> {
-  if (Buffer.isBuffer(body)) return decodeMetadataList(body, isRead);
-  throw new Refusal(503, 'the API server lists no metadata in protobuf', { retryAfter: 5 });
-}
-
 type ListedMetadata = Pick<
   Metadata,
   | 'namespace'
@@ -99,33 +95,42 @@ export async function findStored(
   return stored.isBeingDeleted ? undefined : stored;
 }
 
-type Query = Pick<ListOptions<unknown>, 'path' | 'limit' | 'signal'> & {
+interface Selectors {
   readonly labelSelector: string | undefined;
   readonly fieldSelector?: string;
   readonly emptyStatus?: number;
-};
-
-function metadataPages(
-  client: ApiClient,
-  { labelSelector, fieldSelector, emptyStatus, path, limit, signal }: Query,
-): AsyncGenerator<Page<Metadata>> {
-  return listPages(client, {
-    path,
-    query: { labelSelector, fieldSelector },
-    ...(emptyStatus !== undefined && { emptyStatus }),
-    limit,
-    what: 'listing Observations',
-    accept: metadataOfMany,
-    read: readMetadata,
-    signal,
-  });
+  /** Whether there are few. */
+  readonly isShort?: boolean;
 }
 
-function objectPages(client: ApiClient, { labelSelector, path, limit, signal }: Query): AsyncGenerator<Page<unknown>> {
+/** What Observations of a namespace, or of all, are selected, without their specs. */
+async function* metadata(
+  { client, watchNamespace }: ObservationListsOptions,
+  namespace: string | undefined,
+  { labelSelector, fieldSelector, emptyStatus, isShort = false }: Selectors,
+  signal: AbortSignal,
+): AsyncGenerator<Metadata> {
+  const lists = listMetadata(client, {
+    path: observationPath(namespace ?? watchNamespace),
+    query: { labelSelector, fieldSelector },
+    ...(emptyStatus !== undefined && { emptyStatus }),
+    what: 'listing Observations',
+    isLong: !isShort,
+    isWanted: isRead,
+    signal,
+  });
+  for await (const items of lists) yield* items;
+}
+
+function objectPages(
+  { client, watchNamespace }: ObservationListsOptions,
+  labelSelector: string,
+  signal: AbortSignal,
+): AsyncGenerator<Page<unknown>> {
   return listPages(client, {
-    path,
+    path: observationPath(watchNamespace),
     query: { labelSelector },
-    limit,
+    limit: itemsPerPage,
     what: 'listing Observations',
     read: readJson,
     signal,
@@ -143,54 +148,40 @@ function selectorOf({ source, slots, affected }: NamesQuery): string | undefined
 
 /** The Observations that a query selects, without their specs. */
 export async function* listNames(
-  { client, watchNamespace }: ObservationListsOptions,
+  options: ObservationListsOptions,
   query: NamesQuery,
   signal: AbortSignal,
 ): AsyncGenerator<Stored> {
-  const pages = metadataPages(client, {
-    path: observationPath(query.namespace ?? watchNamespace),
-    labelSelector: selectorOf(query),
-    // A slot has few Observations, so one call is enough; a whole source may have any number.
-    limit: query.slots ? undefined : itemsPerPage,
-    signal,
-  });
-  for await (const { items } of pages) {
-    for (const item of items) if (item.deletedAt === undefined) yield storedOf(item);
+  const selectors = { labelSelector: selectorOf(query), isShort: query.slots !== undefined };
+  for await (const item of metadata(options, query.namespace, selectors, signal)) {
+    if (item.deletedAt === undefined) yield storedOf(item);
   }
 }
 
 /** The open findings of a source, without their specs, that have lost their rule. */
 export async function* listStripped(
-  { client, watchNamespace }: ObservationListsOptions,
+  options: ObservationListsOptions,
   source: string,
   namespace: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Stored> {
-  const pages = metadataPages(client, {
-    path: observationPath(namespace ?? watchNamespace),
+  const selectors = {
     labelSelector: `${labelNames.source}=${source},${labelNames.state}=open,${labelNames.report}`,
     fieldSelector: 'spec.rule=',
     // An older CRD knows no rule to select by, and would take it away again.
     emptyStatus: 400,
-    limit: itemsPerPage,
-    signal,
-  });
-  for await (const { items } of pages) for (const item of items) yield storedOf(item);
+  };
+  for await (const item of metadata(options, namespace, selectors, signal)) yield storedOf(item);
 }
 
 async function* expiredByLabel(
-  { client, watchNamespace }: ObservationListsOptions,
+  options: ObservationListsOptions,
   now: number,
   signal: AbortSignal,
 ): AsyncGenerator<Expired> {
-  const pages = metadataPages(client, {
-    path: observationPath(watchNamespace),
-    labelSelector: `${labelNames.expires}<${Math.ceil(now / hour)}`,
-    limit: itemsPerPage,
-    signal,
-  });
-  for await (const { items } of pages) {
-    for (const item of items) yield { ...storedOf(item), source: item.labels[labelNames.source] ?? 'unknown' };
+  const selectors = { labelSelector: `${labelNames.expires}<${Math.ceil(now / hour)}` };
+  for await (const item of metadata(options, undefined, selectors, signal)) {
+    yield { ...storedOf(item), source: item.labels[labelNames.source] ?? 'unknown' };
   }
 }
 
@@ -200,20 +191,14 @@ function endBySpec({ metadata, spec }: z.infer<typeof objectSchema>, defaultTtl:
 }
 
 async function* expiredBySpec(
-  { client, watchNamespace, defaultTtl }: ObservationListsOptions,
+  options: ObservationListsOptions,
   now: number,
   signal: AbortSignal,
 ): AsyncGenerator<Expired> {
-  const pages = objectPages(client, {
-    path: observationPath(watchNamespace),
-    labelSelector: `!${labelNames.expires}`,
-    limit: itemsPerPage,
-    signal,
-  });
-  for await (const { items } of pages) {
+  for await (const { items } of objectPages(options, `!${labelNames.expires}`, signal)) {
     for (const item of items) {
       const object = objectSchema.parse(item);
-      const { source, endsAt } = endBySpec(object, defaultTtl);
+      const { source, endsAt } = endBySpec(object, options.defaultTtl);
       if (endsAt < now) yield { ...storedOf(object.metadata), source };
     }
   }
@@ -232,17 +217,8 @@ export async function findEnd(
 }
 
 /** The Observations that have no state. Whole, since only the spec has the rule. */
-export async function* listEvents(
-  { client, watchNamespace }: ObservationListsOptions,
-  signal: AbortSignal,
-): AsyncGenerator<StoredEvent> {
-  const pages = objectPages(client, {
-    path: observationPath(watchNamespace),
-    labelSelector: `!${labelNames.state}`,
-    limit: itemsPerPage,
-    signal,
-  });
-  for await (const { items } of pages) {
+export async function* listEvents(options: ObservationListsOptions, signal: AbortSignal): AsyncGenerator<StoredEvent> {
+  for await (const { items } of objectPages(options, `!${labelNames.state}`, signal)) {
     for (const item of items) {
       const { metadata, spec } = objectSchema.parse(item);
       yield { ...storedOf(metadata), rule: spec.rule };
@@ -266,8 +242,8 @@ export async function countObservations(
     accept: metadataOfMany,
     signal,
   });
-  if (response.status !== 200) throw setUpFault('counting Observations', response);
-  const list = readMetadata(response.body);
+  if (response.status !== 200 || !Buffer.isBuffer(response.body)) throw setUpFault('counting Observations', response);
+  const list = decodeMetadataList(response.body, isRead);
   if (list.continue === '') return list.items.length;
   if (list.remaining === undefined)
     throw new Refusal(503, 'the API server does not say how many Observations there are');

@@ -12,13 +12,19 @@ export function pathOf(
   return `${root}${scope}/${plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
 }
 
-/** The label selector of a kind's objects, `undefined` for all. */
-export function selectorOf({ labels = {}, labelSelector }: KindSelector): string | undefined {
+/** What selects a kind's objects in a list or a watch. A Role that names objects allows both by the name alone. */
+export function selectorsOf({ labels = {}, labelSelector, name }: KindSelector): {
+  readonly labelSelector: string | undefined;
+  readonly fieldSelector: string | undefined;
+} {
   const parts = [
     ...Object.entries(labels).map(([key, value]) => `${key}=${value}`),
     ...(labelSelector ? [labelSelector] : []),
   ];
-  return parts.join(',') || undefined;
+  return {
+    labelSelector: parts.join(',') || undefined,
+    fieldSelector: name === undefined ? undefined : `metadata.name=${name}`,
+  };
 }
 
 /** What a call does, in an operator's words: `listing pods`. */

@@ -7,7 +7,7 @@ import type { ApiClient } from './api-client.ts';
 import { setUpFault, statusOf } from './api-status.ts';
 import { listedObject, objectSchema } from './kubernetes-objects.ts';
 import { createPageSize, listPages, readJson } from './list-pages.ts';
-import { callOf, pathOf, selectorOf } from './resource-path.ts';
+import { callOf, pathOf, selectorsOf } from './resource-path.ts';
 
 export interface WatchOptions {
   readonly client: ApiClient;
@@ -110,22 +110,21 @@ function targetOf({ client, resource, namespace, createSet }: WatchOptions): Tar
     createSet,
     version,
     path: pathOf(resource, version, resource.namespaced ? namespace : undefined),
-    query: { labelSelector: selectorOf(resource) },
+    query: selectorsOf(resource),
   };
 }
 
 /** Reads all objects into the cache. Resolves to the resourceVersion that a watch continues from. */
 async function list({ client, resource, createSet, version, path, query }: Target, cache: Cache, signal: AbortSignal) {
   const read = createSet();
-  const size = createPageSize();
+  const limit = createPageSize();
   let resourceVersion = '';
   const what = callOf('listing', resource);
-  for await (const page of listPages(client, { path, query, limit: size.next, what, read: readJson, signal })) {
+  for await (const page of listPages(client, { path, query, limit, what, read: readJson, signal })) {
     resourceVersion = page.version;
     for (const item of page.items) {
       read.set(listedObject(resource, version, item));
     }
-    size.note(page);
   }
   cache.replace(read);
   return resourceVersion;

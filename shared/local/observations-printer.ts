@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import { labels } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
+import { printableJson, printableValue } from '../finding/printable.ts';
 import { type Count, type Grouping, totalOf } from '../view/counts.ts';
 import { csvOf } from '../view/csv.ts';
 import { describeFinding } from '../view/one-finding.ts';
@@ -19,8 +20,12 @@ function write(lines: readonly string[], lineEnd = '\n'): void {
   if (lines.length > 0) process.stdout.write(lines.join(lineEnd) + lineEnd);
 }
 
+function yamlOf(value: unknown): string {
+  return stringify(printableValue(value)).trimEnd();
+}
+
 function writeValue(value: unknown, output: 'json' | 'yaml'): void {
-  write([output === 'json' ? JSON.stringify(value, null, 2) : stringify(value).trimEnd()]);
+  write([output === 'json' ? printableJson(JSON.stringify(value, null, 2)) : yamlOf(value)]);
 }
 
 function tableFor(objects: readonly Observation[], output: Output): string[] {
@@ -90,8 +95,8 @@ export function createChangePrinter(output: Output, hidesSettled: boolean): Prin
   }
 
   function linesOf(objects: readonly Observation[]): string[] {
-    if (output === 'json') return objects.map((object) => JSON.stringify(object));
-    if (output === 'yaml') return objects.map((object) => `---\n${stringify(object).trimEnd()}`);
+    if (output === 'json') return objects.map((object) => printableJson(JSON.stringify(object)));
+    if (output === 'yaml') return objects.map((object) => `---\n${yamlOf(object)}`);
     return tableLines(objects);
   }
 

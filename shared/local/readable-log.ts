@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { replaceUnprintable } from '../finding/printable.ts';
 import type { LineWriter } from '../host/line-writer.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -93,7 +94,7 @@ export function readableLine(line: string): string | undefined {
   const colour = colours[textOf(level)];
   const mark = colour === undefined ? '' : `${styleText(colour, textOf(level), { stream: process.stdout })} `;
   // A tool's output must neither control the terminal nor break the line in two.
-  return `${time}  ${word} ${mark}${messageOf(fields).replaceAll(/\p{Cc}|\p{Cf}/gu, '?')}`;
+  return `${time}  ${word} ${mark}${replaceUnprintable(messageOf(fields), '?')}`;
 }
 
 /** Writes the lines of the log in a form for people. */

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Condition } from '../api/condition.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
+import { oneLine } from '../finding/one-line.ts';
 import type { Context } from '../function/context.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { unlessRefused } from './write.ts';
@@ -35,7 +36,7 @@ export async function setConditions(
   const before = statusSchema.safeParse(object).data?.status.conditions ?? [];
   const { generation } = object.metadata;
   const after = conditions.map((condition) => {
-    const message = condition.message.slice(0, maxMessageLength);
+    const message = oneLine(condition.message, maxMessageLength);
     const old = before.find(({ type }) => type === condition.type);
     const isSame = old?.status === condition.status && old.reason === condition.reason && old.message === message;
     if (isSame && old.observedGeneration === generation) return old;

@@ -1,4 +1,5 @@
 import { expiresAt, expiresLabel, labels, sharedSlot } from '../api/labels.ts';
+import { oneLine } from '../finding/one-line.ts';
 import type { Severity } from '../finding/severity.ts';
 import type { Context } from '../function/context.ts';
 import type { CommonSettings } from '../function/settings.ts';
@@ -68,6 +69,9 @@ function needsRenewal(stored: Labels, now: number, settings: LifecycleSettings):
   return left < Math.max((settings.OBSERVATION_TTL_SECONDS * 1000) / 2, 3 * passInterval(settings));
 }
 
+/** What is kept of the name of an exception. */
+const maxException = 253;
+
 /** The value of the label `accepted` of what the tool itself has accepted. */
 const forever = 'forever';
 
@@ -89,7 +93,7 @@ export function changeWhenAccepted(
   return {
     labels: { ...expires, [labels.accepted]: forever, [labels.since]: sinceLabel(stored.labels, now) },
     history: historyWith(stored.history, { time: now, state: 'open', severity, reason: 'accepted' }),
-    exception,
+    exception: oneLine(exception, maxException),
     withFacts: false,
     kind: 'accepted',
   };

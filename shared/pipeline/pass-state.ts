@@ -98,33 +98,23 @@ function createStoredSet(): StoredSet {
 }
 
 /** What leaves out the digest of a finding that lacks facts: it tells what the finding said once. */
-async function createAsStored<Data, Settings>(
-  { name }: SourceDefinition<Data, Settings>,
-  { store, settings, event }: Context<Settings>,
-): Promise<(stored: Stored) => Stored> {
-  const stripped = new Set<string>();
-  for await (const { ref } of store.stripped(name, settings.WATCH_NAMESPACE, event.signal)) stripped.add(ref.uid);
+function createAsStored(stripped: readonly Stored[]): (stored: Stored) => Stored {
+  const uids = new Set(stripped.map(({ ref }) => ref.uid));
   return (stored) => {
-    if (!stripped.has(stored.ref.uid)) return stored;
+    if (!uids.has(stored.ref.uid)) return stored;
     const { [labels.digest]: _digest, ...kept } = stored.labels;
     return { ...stored, labels: kept };
   };
 }
 
-/** Lists what the system namespace has. */
-async function listSystem<Data, Settings>(
-  { name }: SourceDefinition<Data, Settings>,
-  asStored: (stored: Stored) => Stored,
-  context: Context<Settings>,
-) {
-  const { SYSTEM_NAMESPACE: namespace } = context.settings;
+/** Files what the system namespace has. */
+function fileSystem<Data, Settings>({ name }: SourceDefinition<Data, Settings>, all: readonly Stored[]) {
   const inSystem = new Map<string, Map<string, Stored>>();
   const inSystemByName = new Map<string, Stored>();
   const sharedStored = new Map<string, Stored>();
   const unreported = createStoredSet();
   let toldKeptOut = false;
-  for await (const listed of context.store.names({ source: name, namespace }, context.event.signal)) {
-    const stored = asStored(listed);
+  for (const stored of all) {
     const label = stored.labels[labels.report];
     if (label === undefined) continue;
     if (label === limitSlot(name)) {
@@ -137,6 +127,18 @@ async function listSystem<Data, Settings>(
     else inSystem.set(label, (inSystem.get(label) ?? new Map<string, Stored>()).set(stored.ref.name, stored));
   }
   return { inSystem, inSystemByName, sharedStored, unreported, toldKeptOut };
+}
+
+/** Lists what the system namespace has, and what lacks facts anywhere. */
+async function listSystem<Data, Settings>(source: SourceDefinition<Data, Settings>, context: Context<Settings>) {
+  const { store, event, settings } = context;
+  const query = { source: source.name, namespace: settings.SYSTEM_NAMESPACE };
+  const [stripped, inSystem] = await Promise.all([
+    Array.fromAsync(store.stripped(source.name, settings.WATCH_NAMESPACE, event.signal)),
+    Array.fromAsync(store.names(query, event.signal)),
+  ]);
+  const asStored = createAsStored(stripped);
+  return { asStored, ...fileSystem(source, inSystem.map(asStored)) };
 }
 
 /** The value that version 0.1.0 gave the label `subject` of findings about what a report is about. */
@@ -186,8 +188,7 @@ export async function createPass<Data, Settings>(
   context: Context<Settings>,
 ): Promise<Pass<Data, Settings>> {
   const held = new Set<string>();
-  const asStored = await createAsStored(source, context);
-  const { inSystemByName, ...system } = await listSystem(source, asStored, context);
+  const { asStored, inSystemByName, ...system } = await listSystem(source, context);
   const keptSubjects = new Set<string | undefined>();
   const keepOld = (report: KubernetesObject): void => void keptSubjects.add(oldSubjectOf(source, report));
   const pass: Pass<Data, Settings> = {

@@ -1,7 +1,13 @@
 import * as z from 'zod';
 import type { Condition } from '../api/condition.ts';
 import { type KindSelector, selectIn } from '../api/kind-selector.ts';
-import { apiServerSourceName, apiServerSources, guessedPlural, tenantsSourceName } from '../api/knative-kinds.ts';
+import {
+  apiServerSourceName,
+  apiServerSources,
+  guessedPlural,
+  tenantsSourceName,
+  whyPassOnly,
+} from '../api/knative-kinds.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
 import { NotServed, type ServedKind } from '../function/stores.ts';
@@ -103,18 +109,14 @@ async function sourceOf(
 /** The condition Ready of a mapping by its ApiServerSource, without which only the completeness pass sees changes. */
 export async function apiServerSourceCondition(
   mapping: AcceptedMapping,
-  { plural, kind: servedAs }: KindSelector,
+  served: KindSelector,
   context: Context,
 ): Promise<Condition> {
   const { kind } = mapping;
   if (!context.cluster.hasApiServerSources || !kind) return readyCondition('True', 'Ready', '');
-  if (plural !== guessedPlural(servedAs))
-    return readyCondition(
-      'True',
-      'PassOnly',
-      `Knative does not guess the plural ${plural}: only the completeness pass sees changes`,
-    );
-  const { name, source } = await sourceOf({ ...mapping, kind }, servedAs, context);
+  const why = whyPassOnly(served);
+  if (why !== undefined) return readyCondition('True', 'PassOnly', `only the completeness pass sees changes: ${why}`);
+  const { name, source } = await sourceOf({ ...mapping, kind }, served.kind, context);
   const condition = source?.status.conditions.find(({ type }) => type === 'Ready');
   if (condition?.status === 'True') return readyCondition('True', 'Ready', '');
   return readyCondition(

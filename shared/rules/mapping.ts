@@ -19,10 +19,22 @@ export type MapData = (data: unknown, options: MapOptions) => Normalized;
 /** Reads a value from the data, or returns a literal. */
 type ReadValue = (whole: unknown, item: unknown) => unknown;
 
+/** Reads something from an item. What comes from the whole data is made once for all items, which may be many. */
+function reader<Value>(path: Path, make: (value: unknown) => Value) {
+  const read = (whole: unknown, item: unknown): Value => make(valueAt(path, whole, item));
+  if (!path.isWhole) return read;
+  const found = new WeakMap<object, { readonly value: Value }>();
+  return (whole: unknown, item: unknown): Value => {
+    if (typeof whole !== 'object' || whole === null) return read(whole, item);
+    const made = found.get(whole) ?? { value: read(whole, item) };
+    found.set(whole, made);
+    return made.value;
+  };
+}
+
 function compileValue(text: string): ReadValue {
   const path = isPath(text) ? parsePath(text) : undefined;
-  if (!path) return () => text;
-  return (whole, item) => valueAt(path, whole, item);
+  return path ? reader(path, (value) => value) : () => text;
 }
 
 function compilePath(text: string): Path {
@@ -84,12 +96,11 @@ function compileResource(resource: MappingRules['mappings']['resource']) {
 
 function compileWhen(conditions: MappingRules['when']): (whole: unknown, item: unknown) => boolean {
   const compiled = conditions.map(({ path, in: allowed, notIn }) => ({
-    path: compilePath(path),
+    read: reader(compilePath(path), (value) => scalarText(value) ?? ''),
     isIn: allowed !== undefined,
     words: new Set(allowed ?? notIn),
   }));
-  return (whole, item) =>
-    compiled.every(({ path, isIn, words }) => words.has(scalarText(valueAt(path, whole, item)) ?? '') === isIn);
+  return (whole, item) => compiled.every(({ read, isIn, words }) => words.has(read(whole, item)) === isIn);
 }
 
 /** Any value as text, so that different values make different identities. */
@@ -114,13 +125,13 @@ type ReadIdentity = (whole: unknown, item: unknown, options: MapOptions) => Reco
 
 /** Reads what tells an item apart; `undefined` if the paths that should lead to it lead nowhere. */
 function compileIdentity({ identity = [], items }: MappingRules): ReadIdentity {
-  const paths = identity.map((text) => ({ text, path: compilePath(text) }));
+  const paths = identity.map((text) => ({ text, read: reader(compilePath(text), identityText) }));
   return (whole, item, { about }) => {
     // An object is told apart by its name; what it lists, or what is posted, by everything in it.
     if (paths.length === 0) return items !== undefined || !about ? { content: contentText(item) } : {};
     const parts: Record<string, string> = {};
-    for (const { text, path } of paths) {
-      const part = identityText(valueAt(path, whole, item));
+    for (const { text, read } of paths) {
+      const part = read(whole, item);
       if (part !== undefined) parts[text] = part;
     }
     return Object.keys(parts).length > 0 ? parts : undefined;

@@ -13,6 +13,8 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
   /** Milliseconds until the last byte of the answer. A connection may die without a word, and no signal tells that. */
   readonly timeout: number;
+  /** Whether the time ends with the head of the answer: whoever reads its body sees to it that it goes on. */
+  readonly isHeadOnly?: boolean | undefined;
 }
 
 export interface HttpClient {
@@ -103,7 +105,7 @@ class StaleConnection extends Error {}
  * that lie idle probably are, too: none of them is used again.
  */
 function exchange(server: URL, agent: PlainAgent, request: HttpRequest): Promise<IncomingMessage> {
-  const { method, path, headers, body, signal, timeout } = request;
+  const { method, path, headers, body, signal, timeout, isHeadOnly = false } = request;
   const isTls = server.protocol === 'https:';
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   if (signal.aborted) throw new Error('deadline exceeded');
@@ -139,7 +141,10 @@ function exchange(server: URL, agent: PlainAgent, request: HttpRequest): Promise
   };
   signal.addEventListener('abort', onAbort);
   sent
-    .on('response', resolve)
+    .on('response', (answer) => {
+      if (isHeadOnly) clearTimeout(timer);
+      resolve(answer);
+    })
     .on('error', (cause: NodeJS.ErrnoException) => {
       const isStale = sent.reusedSocket && cause.code === 'ECONNRESET' && !signal.aborted;
       reject(isStale ? new StaleConnection('a connection was closed while idle', { cause }) : cause);

@@ -24,11 +24,10 @@ export function ageOf(time: number, now: number): string {
 }
 
 const maxCell = 1024;
-const printableLine = /^[!-~]+(?: [!-~]+)*$/;
 
 /** Text as one line without control characters: a tool's text must not give orders to the terminal. */
 export function printable(text: string): string {
-  return text.length <= maxCell && printableLine.test(text) ? text : oneLine(text, maxCell);
+  return oneLine(text, maxCell);
 }
 
 /** As kubectl prints them with `-o wide`: see the printer columns in crds/observations.yaml. */

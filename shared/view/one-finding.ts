@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { historyAnnotation, labels } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import type { Actor, ResourceRef } from '../finding/finding.ts';
-import { escapeUnprintable } from '../finding/one-line.ts';
+import { escapeUnprintable } from '../finding/printable.ts';
 import { wrapLine } from './cells.ts';
 import { ageOf, printable } from './columns.ts';
 

@@ -10,36 +10,53 @@ export interface Binaries {
   readonly apiServer: string;
 }
 
-const module = import.meta.dirname;
-const packages = {
-  etcd: 'go.etcd.io/etcd/server/v3',
-  'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
-  'kube-controller-manager': 'k8s.io/kubernetes/cmd/kube-controller-manager',
-  'kube-scheduler': 'k8s.io/kubernetes/cmd/kube-scheduler',
-};
+/** A program that is built from a Go module: the folder of its go.mod, and its package. */
+interface Source {
+  readonly module: string;
+  readonly package: string;
+}
+
+const kubernetes = import.meta.dirname;
+/** Apart, since it is made for older libraries of Kubernetes. */
+const knative = join(kubernetes, 'knative');
+
+const programs = {
+  etcd: { module: kubernetes, package: 'go.etcd.io/etcd/server/v3' },
+  'kube-apiserver': { module: kubernetes, package: 'k8s.io/kubernetes/cmd/kube-apiserver' },
+  'kube-controller-manager': { module: kubernetes, package: 'k8s.io/kubernetes/cmd/kube-controller-manager' },
+  'kube-scheduler': { module: kubernetes, package: 'k8s.io/kubernetes/cmd/kube-scheduler' },
+  'eventing-webhook': { module: knative, package: 'knative.dev/eventing/cmd/webhook' },
+  'serving-webhook': { module: knative, package: 'knative.dev/serving/cmd/webhook' },
+} as const satisfies Record<string, Source>;
+
+type ProgramName = keyof typeof programs;
 
 /** Flags that set the API server's version, which clients read. A build outside its own repository has none. */
 function versionFlags(): string {
   const [, major = '1', minor = '0', patch = '0'] =
-    /k8s\.io\/kubernetes v(\d+)\.(\d+)\.(\d+)/.exec(readFileSync(join(module, 'go.mod'), 'utf8')) ?? [];
+    /k8s\.io\/kubernetes v(\d+)\.(\d+)\.(\d+)/.exec(readFileSync(join(kubernetes, 'go.mod'), 'utf8')) ?? [];
   const values = { gitVersion: `v${major}.${minor}.${patch}`, gitMajor: major, gitMinor: minor, gitTreeState: 'clean' };
   const flags = Object.entries(values).map(([key, value]) => `-X k8s.io/component-base/version.${key}=${value}`);
   return ['-s', '-w', ...flags].join(' ');
 }
 
 /** The folder for what this go.mod builds, shared by all checkouts. */
-function cacheFolder(): string {
+function cacheFolder(module: string): string {
   const hash = createHash('sha256');
   for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(module, file)));
   const key = `${process.platform}-${process.arch}-${hash.digest('hex').slice(0, 16)}`;
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'zen-watcher', 'test-cluster', key);
 }
 
+function isBuilt(name: ProgramName): boolean {
+  return existsSync(join(cacheFolder(programs[name].module), name));
+}
+
 /** One line that says why no cluster can run here; `undefined` if one can. */
 export function clusterUnavailable(): string | undefined {
   if (process.env.ZEN_WATCHER_TESTS === 'quick') return 'no real API server in a quick run: npm test has it';
   if (process.env.KUBEBUILDER_ASSETS) return undefined;
-  if (existsSync(join(cacheFolder(), 'kube-apiserver'))) return undefined;
+  if (isBuilt('kube-apiserver')) return undefined;
   const go = spawnSync('go', ['version'], { encoding: 'utf8' });
   if (go.status === 0) return undefined;
   return 'no real API server here: neither KUBEBUILDER_ASSETS nor a Go toolchain to build kube-apiserver with';
@@ -66,14 +83,14 @@ function withLock(folder: string, work: () => void): void {
   }
 }
 
-function build(name: keyof typeof packages, folder: string): void {
+function build(name: ProgramName, folder: string): void {
   const target = join(folder, name);
   if (existsSync(target)) return;
-  console.log(`building ${name} once, into the user's cache (kube-apiserver takes some minutes)`);
+  console.log(`building ${name} once, into the user's cache (some take minutes)`);
   const temporary = mkdtempSync(join(folder, 'build-'));
   const output = join(temporary, name);
-  execFileSync('go', ['build', '-trimpath', '-ldflags', versionFlags(), '-o', output, packages[name]], {
-    cwd: module,
+  execFileSync('go', ['build', '-trimpath', '-ldflags', versionFlags(), '-o', output, programs[name].package], {
+    cwd: programs[name].module,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '-mod=readonly' },
   });
@@ -81,9 +98,9 @@ function build(name: keyof typeof packages, folder: string): void {
   rmSync(temporary, { recursive: true });
 }
 
-/** Builds in the user's cache what isn't there yet. Returns the folder. */
-function buildMissing(names: readonly (keyof typeof packages)[]): string {
-  const folder = cacheFolder();
+/** Builds in the user's cache what isn't there yet; all of one module. Returns the folder. */
+function buildMissing(names: readonly [ProgramName, ...ProgramName[]]): string {
+  const folder = cacheFolder(programs[names[0]].module);
   mkdirSync(folder, { recursive: true });
   const missing = names.filter((name) => !existsSync(join(folder, name)));
   if (missing.length > 0) withLock(folder, () => missing.forEach((name) => void build(name, folder)));
@@ -107,7 +124,7 @@ const controllers = ['kube-controller-manager', 'kube-scheduler'] as const;
 
 /** The same for the rest of the control plane, which KUBEBUILDER_ASSETS doesn't have. */
 export function controllersUnavailable(): string | undefined {
-  if (controllers.every((name) => existsSync(join(cacheFolder(), name)))) return undefined;
+  if (controllers.every(isBuilt)) return undefined;
   if (spawnSync('go', ['version']).status === 0) return undefined;
   return 'no kube-controller-manager here, and no Go toolchain to build it with';
 }
@@ -119,4 +136,25 @@ export function findControllers(): { readonly controllerManager: string; readonl
     controllerManager: join(folder, 'kube-controller-manager'),
     scheduler: join(folder, 'kube-scheduler'),
   });
+}
+
+/** Why Knative's webhooks can't run here; `undefined` if they can. */
+export function knativeUnavailable(): string | undefined {
+  if (spawnSync('go', ['version']).status === 0) return undefined;
+  return "no Go toolchain here to build Knative's webhooks with, and to find their manifests";
+}
+
+/** Knative's webhooks, built once, and where the source of each is: its manifests are part of it. */
+export function findKnative() {
+  const folder = buildMissing(['eventing-webhook', 'serving-webhook']);
+  const sourceOf = (path: string): string =>
+    JSON.parse(execFileSync('go', ['mod', 'download', '-json', path], { cwd: knative, encoding: 'utf8' })).Dir;
+  return {
+    ...expectFiles({
+      eventingWebhook: join(folder, 'eventing-webhook'),
+      servingWebhook: join(folder, 'serving-webhook'),
+    }),
+    eventing: sourceOf('knative.dev/eventing'),
+    serving: sourceOf('knative.dev/serving'),
+  };
 }

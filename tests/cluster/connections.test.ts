@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import falco from '../../functions/falco.ts';
 import gc from '../../functions/gc.ts';
@@ -9,13 +11,13 @@ import { sleep } from '../../shared/host/sleep.ts';
 import { connectCluster } from '../../shared/kubernetes/cluster.ts';
 import { serviceAccountCredentials } from '../../shared/kubernetes/credentials.ts';
 import { atEnd } from '../host/at-end.ts';
-import { type Program, until, within } from '../host/program.ts';
+import { type Program, temporaryFolder, until, within } from '../host/program.ts';
 import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
 import { startSwallowingProxy } from '../transport/swallowing-proxy.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
 import { eventHeaders, startReadyFunction } from './functions.ts';
 import { postTo } from './proxy.ts';
-import { applyTriggers, crd, pingHeaders, policyReport } from './report-crds.ts';
+import { applyTriggers, broker, crd, pingHeaders, policyReport } from './report-crds.ts';
 import { writerRules } from './rules.ts';
 
 const day = 86_400_000;
@@ -121,6 +123,44 @@ describe.skipIf(skipWithoutCluster())('between functions and a real API server',
     await program.stop();
     broker.close();
     broker.closeAllConnections();
+  });
+
+  it('webhook is ready while there is no Broker, and posts to where the Broker is at the moment, with its token', async () => {
+    const brokers = '/apis/eventing.knative.dev/v1/namespaces/zen-system/brokers';
+    const seen: string[] = [];
+    const server = createServer(async (request, response) => {
+      const event: { data?: { rule?: string } } = JSON.parse((await request.toArray()).join(''));
+      seen.push([request.url, event.data?.rule, request.headers.authorization ?? 'no token'].join(' '));
+      response.writeHead(202).end();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const at = (path: string) => `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`;
+    const token = join(temporaryFolder(), 'token');
+    writeFileSync(token, 'for-the-broker');
+    const program = await start('webhook', cluster.server, { BROKER_TOKEN_FILE: token });
+    const post = (rule: string): Promise<number> =>
+      postTo(`${program.url}/falco/webhook`, { 'content-type': 'application/json' }, alert(rule));
+    const move = (address: object) =>
+      cluster.request('PATCH', `${brokers}/zen-watcher`, broker(address), {
+        contentType: 'application/merge-patch+json',
+      });
+    const held = post('held');
+    const { status } = await cluster.request('POST', brokers, { ...broker({}), status: {} });
+    expect(status).toBe(201);
+    await cluster.request('POST', brokers, { ...broker({ url: at('/other') }), metadata: { name: 'other' } });
+    await move({ url: at('/first') });
+    expect(await held).toBe(204);
+    await move({ url: at('/second'), audience: 'zen-watcher' });
+    await within('the Broker has moved', 5, async () => {
+      expect(await post('moved')).toBe(204);
+      return seen.at(-1)?.startsWith('/second') || undefined;
+    });
+    expect(seen[0]).toBe('/first held no token');
+    expect(seen.at(-1)).toBe('/second moved Bearer for-the-broker');
+    await program.stop();
+    server.close();
+    server.closeAllConnections();
   });
 
   it('what a finalizer keeps after it was deleted counts neither as stored nor as a duplicate', async () => {

@@ -33,7 +33,17 @@ export const reportCrds = [
 export const knativeCrds = [
   crd('sources.knative.dev', 'v1', 'ApiServerSource'),
   crd('eventing.knative.dev', 'v1', 'Trigger'),
+  crd('eventing.knative.dev', 'v1', 'Broker'),
 ].join('---\n');
+
+/** A Broker to which Knative has given this address. */
+export function broker(address: object) {
+  return {
+    ...{ apiVersion: 'eventing.knative.dev/v1', kind: 'Broker' },
+    metadata: { name: 'zen-watcher', namespace: 'zen-system' },
+    status: { address },
+  };
+}
 
 /** A Trigger that Knative has marked as ready. */
 export function readyTrigger(functionName: string, type: string, isReady = true) {
@@ -48,8 +58,11 @@ export function readyTrigger(functionName: string, type: string, isReady = true)
 /** Makes a ready Trigger for each Broker trigger of these functions. The cluster must have none yet. */
 export async function applyTriggers(cluster: Cluster, definitions: readonly FunctionDefinition[]): Promise<void> {
   await cluster.apply(knativeCrds);
-  const path = '/apis/eventing.knative.dev/v1/namespaces/zen-system/triggers';
-  await until('Triggers are served', async () => (await cluster.request('GET', path)).status === 200);
+  const eventing = '/apis/eventing.knative.dev/v1/namespaces/zen-system';
+  const path = `${eventing}/triggers`;
+  for (const one of [path, `${eventing}/brokers`]) {
+    await until(`${one} is served`, async () => (await cluster.request('GET', one)).status === 200);
+  }
   for (const definition of definitions) {
     const { name } = definition;
     for (const trigger of triggersOf(definition, parseSettings({}, definition.settings, []))) {

@@ -17,5 +17,5 @@ export const writerRules = [
     verbs: ['list', 'watch'],
   },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'list', 'create', 'patch'] },
-  { apiGroups: ['eventing.knative.dev'], resources: ['triggers'], verbs: ['list', 'watch'] },
+  { apiGroups: ['eventing.knative.dev'], resources: ['triggers', 'brokers'], verbs: ['list', 'watch'] },
 ];

@@ -1,16 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import deadletter from '../../functions/deadletter.ts';
-import type { CloudEvent } from '../../shared/function/cloud-event.ts';
-import type { HandlerDefinition } from '../../shared/function/definitions.ts';
-import { Refusal } from '../../shared/function/refusal.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
-import { createDispatcher } from '../../shared/host/dispatch.ts';
 import { isSource, loadFunctions } from '../../shared/host/function-list.ts';
-import { createLog } from '../../shared/host/log.ts';
-import { createMetrics } from '../../shared/host/metrics.ts';
 import { forms } from '../finding/secret-forms.ts';
-import { createTestContext } from '../pipeline/test-context.ts';
-import { type Fixture, loadFixtures } from './fixtures.ts';
+import { loadFixtures } from './fixtures.ts';
+import { dataOf, type Path, planted, tracesOf } from './traces.ts';
 
 const sources = (await loadFunctions()).filter(isSource);
 
@@ -24,53 +18,10 @@ const planting = Object.values(forms)
 const nameOfObject =
   /^(?:name|namespace|kind|apiVersion|apiGroup|username|hostname|plural|uid)$|^k8s|^ka\.target|^ka\.resp|^container\.name$|resource$/;
 
-type Path = readonly string[];
-
 function textsIn(value: unknown, path: Path = []): Path[] {
   if (typeof value === 'string') return nameOfObject.test(path.at(-1) ?? '') || path[0] === 'metadata' ? [] : [path];
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, member]) => textsIn(member, [...path, key]));
-}
-
-function planted(value: unknown, [key, ...rest]: Path, text: string): unknown {
-  if (key === undefined) return `${value} ${text}`;
-  if (Array.isArray(value))
-    return value.map((item, index) => (String(index) === key ? planted(item, rest, text) : item));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => [name, name === key ? planted(member, rest, text) : member]),
-  );
-}
-
-/** The texts of an event's data; those of a ConfigMap are in the JSON that it holds. */
-function dataOf({ event }: Fixture) {
-  const data = event.data as { readonly data?: { readonly 'results.json'?: string } };
-  const text = data?.data?.['results.json'];
-  if (text === undefined) return { payload: event.data, wrap: (payload: unknown) => payload };
-  try {
-    const payload: unknown = JSON.parse(text);
-    return { payload, wrap: (changed: unknown) => ({ ...data, data: { 'results.json': JSON.stringify(changed) } }) };
-  } catch {
-    return { payload: {}, wrap: () => data };
-  }
-}
-
-/** Everything that a process leaves: what is stored, what is logged at any level, what is counted. */
-async function tracesOf(definition: HandlerDefinition, event: CloudEvent, objects: readonly KubernetesObject[]) {
-  const lines: string[] = [];
-  const metrics = createMetrics();
-  const dispatcher = createDispatcher(createLog('DEBUG', 'test', { write: (line) => void lines.push(line) }), metrics);
-  const test = createTestContext(definition);
-  test.objects.all.push(...objects);
-  const { signal } = test.context.event;
-  const handling = dispatcher.handle({ definition, triggers: [], context: test.context }, event, signal);
-  const error = await handling.catch((refusal) => refusal);
-  const { items } = await test.store.read({ limit: 1000 });
-  const said = error instanceof Refusal ? [error.message, error.path, String(error.cause)] : [];
-  return {
-    stored: JSON.stringify(items),
-    told: [...lines, ...said, (await metrics.render('text/plain')).text].join('\n'),
-  };
 }
 
 describe('a secret that a tool shows', () => {
@@ -85,7 +36,7 @@ describe('a secret that a tool shows', () => {
         count += 1;
         const secret = `PLANTED${count}x9Q`;
         const text = planting[count % planting.length]?.replace('§', secret) ?? '';
-        const data = wrap(planted(payload, path, text));
+        const data = wrap(planted(payload, path, (value) => `${value} ${text}`));
         const isObject = fixture.event.type.startsWith('dev.knative.apiserver.');
         const event = { ...fixture.event, extensions: {}, data };
         const traces = await tracesOf(definition, event, isObject ? [data as KubernetesObject] : []);

@@ -179,6 +179,20 @@ describe('sources', () => {
     expect(order).toEqual([peer.url, collector.url].flatMap((url) => [`${url} begins`, `${url} ends`]));
   });
 
+  it('makes the ServiceAccount its owner, so that it goes where the function is uninstalled', async () => {
+    const { run, writes, objects, source } = createWorld(served());
+    await run();
+    expect(source()?.metadata).not.toHaveProperty('ownerReferences');
+    const metadata = { name: 'trivy-source', namespace: 'zen-system', uid: 'u-1' };
+    objects.all.push({ apiVersion: 'v1', kind: 'ServiceAccount', metadata });
+    await run();
+    expect(source()?.metadata).toHaveProperty('ownerReferences', [
+      { apiVersion: 'v1', kind: 'ServiceAccount', name: 'trivy-source', uid: 'u-1' },
+    ]);
+    await run();
+    expect(writes).toEqual([]);
+  });
+
   it('changes the source when a kind is added or removed', async () => {
     const { run, writes, pinged, become, source } = createWorld(served(2));
     await run();
@@ -369,6 +383,22 @@ describe('sources', () => {
     gone('Ingester');
     await test.run();
     expect(test.writes).toEqual([`delete ${made}`]);
+  });
+
+  it.each([
+    ['', 'none'],
+    ['events.k8s.io', 'none'],
+    ['example.com', 'one'],
+  ])('makes a source for Events of group "%s": %s', async (of, expected) => {
+    const event: ServedKind = { kind: 'Event', plural: 'events', namespaced: true };
+    const world = { groups: new Map([[of, ['v1']]]), kinds: new Map([[`${of}/v1`, [event]]]) };
+    const test = createWorld(world, { functions: [functionInfoOf(ingest, {}, [])] });
+    const [widgets] = mappingsOf(of);
+    const spec = { sourceName: 'e', group: of, version: 'v1', kind: 'Event' };
+    test.objects.all.push(JSON.parse(JSON.stringify({ ...widgets, spec: { ...Object(widgets).spec, ...spec } })));
+    const { warnings } = await test.run();
+    expect(test.writes).toHaveLength(expected === 'one' ? 1 : 0);
+    expect(warnings).toEqual(expected === 'one' ? [] : [expect.stringContaining('our own Pods')]);
   });
 
   const mapped = (kinds: readonly ServedKind[]): World => ({

@@ -184,6 +184,39 @@ describe('what a webhook sends to the Broker', () => {
     expect(summary.warnings).toEqual([expect.stringContaining('body[1].priority: must be one of')]);
   });
 
+  it.each<[string, unknown, number, string]>([
+    ['a list without an alert', [[], 7], 422, 'body[0]'],
+    ['more than could be alerts', Array(25_001).fill(null), 413, 'body'],
+  ])('is nothing of %s', async (_case, list, status, path) => {
+    await expect(receive(list, '/falco/webhook')).rejects.toMatchObject({ status, path });
+  });
+
+  it.each(['[]', ' [ ] ', '[{"rule":"r","priority":"Error"}]\n'])('is what is in the list %s', async (text) => {
+    const { published, summary } = await receive(new TextEncoder().encode(text), '/falco/webhook');
+    expect(published).toHaveLength(text.includes('rule') ? 1 : 0);
+    expect(summary).toMatchObject({ observed: published.length, dropped: 0, skipped: {} });
+  });
+
+  it.each(['[{}', '[{}]]', '[{},]', '[{"rule":"r"}] x'])('is nothing of a list that is malformed: %s', async (text) => {
+    const received = receive(new TextEncoder().encode(text), '/falco/webhook');
+    await expect(received).rejects.toMatchObject({ status: 400, path: 'body' });
+  });
+
+  it('is published while a list is read, so that few of its alerts are in memory', async () => {
+    let inFlight = 0;
+    let most = 0;
+    const list = Array.from({ length: 500 }, (_, index) => ({ rule: `r ${index}`, priority: 'Error' }));
+    const publish = async (): Promise<void> => {
+      inFlight += 1;
+      most = Math.max(most, inFlight);
+      await new Promise((resolve) => setImmediate(resolve));
+      inFlight -= 1;
+    };
+    const { summary } = await receive(list, '/falco/webhook', { publish });
+    expect(summary.observed).toBe(500);
+    expect(most).toBe(8);
+  });
+
   it.each<[string, Record<string, unknown>, 'no_rule' | 'refused']>([
     ['a get', { verb: 'get' }, 'no_rule'],
     ['a list', { verb: 'list' }, 'no_rule'],

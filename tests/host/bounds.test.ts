@@ -31,6 +31,10 @@ const list = (item: string, count: number): string => `[${`${item},`.repeat(coun
 const auditList = (items: string, rest = ''): string => `{"kind":"EventList",${rest}"items":${items}}`;
 const event = (data: string): string =>
   `{"specversion":"1.0","id":"1","source":"/x","type":"falco.rule.output.v1","data":${data}}`;
+const wanted = {
+  ...{ kind: 'Event', auditID: 'a', stage: 'ResponseComplete', verb: 'delete', user: { username: 'eve' } },
+  objectRef: { resource: 'roles', apiGroup: 'rbac.authorization.k8s.io', namespace: 'shop', name: 'r' },
+};
 const members = Array.from({ length: 20_000 }, (_, index) => `"member-${index}":0`).join(',');
 const base64 = (text: string): string => gzipSync(text).toString('base64');
 const records = (text: string, count: number): string =>
@@ -74,6 +78,12 @@ describe('a small request that would take much', () => {
     ['many lists in a list', { path: '/audit/webhook', text: list('[]', 3_000_000) }, [413]],
     ['text in text', { path: '/audit/webhook', text: records(list('[{}]', 2_000_000), 1) }, [204, 200, 413, 422]],
     ['much text in text', { path: '/audit/webhook', text: records(' '.repeat(11_000_000), 400) }, [204, 200, 413, 422]],
+    ['many lines in many records', { path: '/audit/webhook', text: records('1\n'.repeat(24_000), 1300) }, [413]],
+    [
+      'many events that are wanted in many records',
+      { path: '/audit/webhook', text: records(`${JSON.stringify(wanted)}\n`.repeat(8000), 40) },
+      [413],
+    ],
     [
       'a large object for a path that is not there',
       { path: '/ingest/none', text: list('[{}]', 2_000_000) },

@@ -248,6 +248,24 @@ describe('the doors', () => {
     await expectGoodEvent();
   });
 
+  it.each<[string, (text: string) => Post]>([
+    ['a raw alert', (rule) => ({ path: '/falco/webhook', headers: json, body: JSON.stringify(alert({ rule })) })],
+    [
+      'a list of alerts',
+      (rule) => ({ path: '/falco/webhook', headers: json, body: JSON.stringify([alert({ rule })]) }),
+    ],
+    ['an audit event', (name) => ({ path: '/audit/webhook', headers: json, body: JSON.stringify(deletion(name)) })],
+    ['a structured event', (rule) => ({ headers: structured, body: JSON.stringify(event({ data: alert({ rule }) })) })],
+    ['a binary event', (rule) => ({ headers: binary, body: JSON.stringify(alert({ rule })) })],
+    ['a batch', (rule) => ({ headers: batch, body: JSON.stringify([event({ data: alert({ rule }) })]) })],
+  ])('replace bytes that are no UTF-8 in %s, which nobody would send again', async (name, request) => {
+    const { body = '', ...rest } = request(`no UTF-8 in ${name}: ?!`);
+    const bytes = Uint8Array.from(Buffer.from(body), (byte) => (byte === 0x3f ? 0xff : byte));
+    expect((await post({ ...rest, body: bytes })).status).toBe(204);
+    const stored = await observationsOf(program.url);
+    expect(JSON.stringify(stored)).toContain(`no UTF-8 in ${name}: \ufffd!`);
+  });
+
   it('write the good items of an EventList and count the bad one', async () => {
     const audits = await observationsOf(program.url, '&source=audit');
     expect(audits.map(({ spec }) => z.object({ name: z.string() }).parse(spec.resource).name)).toEqual(

@@ -57,6 +57,23 @@ describe('what senders choose', () => {
     expect(series.size).toBe(51);
     expect(total(series)).toBe(400);
   });
+
+  it('is short in a label, and gives no orders to whoever reads it on a terminal', async () => {
+    const metrics = createMetrics();
+    const word = '\u001b[2J\u009b\u202e\n'.repeat(1000);
+    const tally = createTally();
+    tally.created(word, 'LOW', word);
+    tally.deadLetter(word, word);
+    const row = { source: word, severity: word, namespace: word, count: 1 };
+    const heard = [{ source: word, at: 0, isSilent: true }];
+    tally.collected({ live: [row], open: [row], limit: 1, heard, errors: [] });
+    metrics.countSummary(word, tally.read());
+    for (const accept of ['', 'application/openmetrics-text']) {
+      const { text } = await metrics.render(accept);
+      expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+      expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThan(600);
+    }
+  });
 });
 
 /** Nothing is there to answer: whatever a function counts, it has not counted yet. */

@@ -32,6 +32,13 @@ describe('whether a Broker passes events on', () => {
     ],
     ['with what is no Trigger', [{ ...ready, spec: 1 }], false],
   ])('%s', (_case, triggers, expected) => {
-    expect(isRoutedBy(triggers as never, 'falco', type)).toBe(expected);
+    expect(isRoutedBy(triggers as never, { functionName: 'falco', eventType: type })).toBe(expected);
+  });
+
+  it.each([
+    ['the Broker that the Trigger is for', 'zen-watcher', true],
+    ['another one', 'zen-watcher-kafka', false],
+  ])('that is %s', (_which, brokerName, expected) => {
+    expect(isRoutedBy([ready], { functionName: 'falco', eventType: type, brokerName })).toBe(expected);
   });
 });

@@ -88,6 +88,13 @@ describe('the examples', () => {
     ]);
   });
 
+  it.skipIf(corpusMissing)('find nothing in the Events of our own Pods that come and go', async () => {
+    const [events] = corpusFiles('cluster').filter(({ file }) => file.endsWith('events-scale-from-zero.json'));
+    const { items } = JSON.parse(events?.text ?? '');
+    expect(items.filter(({ type }: { type: string }) => type === 'Warning').length).toBeGreaterThan(0);
+    expect(await observe('kubernetes-events.yaml', items)).toEqual([]);
+  });
+
   it('find each firing alert, by its fingerprint', async () => {
     const alert = (status: string, fingerprint: string) => ({
       status,

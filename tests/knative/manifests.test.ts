@@ -122,11 +122,36 @@ describe.skipIf(built.size === 0)('the overlays', () => {
     const names = before.filter(({ kind }) => kind === 'Trigger').map(({ metadata }) => `${metadata.name}-kafka`);
     expect(triggers.map(({ metadata }) => metadata.name)).toEqual(names);
     for (const { spec } of triggers) expect(spec).toMatchObject({ broker: 'zen-watcher-kafka' });
-    const bindings = manifests.filter(({ kind }) => kind === 'SinkBinding');
-    expect(bindings.map(({ spec }) => spec)).toMatchObject([
-      { sink: { ref: { kind: 'Broker', name: 'zen-watcher-kafka' } } },
-    ]);
+    const webhook = servicesOf(manifests).find(({ metadata }) => metadata.name === 'webhook');
+    expect(webhook?.spec.template.spec.containers[0]?.env).toContainEqual({
+      name: 'BROKER_NAME',
+      value: 'zen-watcher-kafka',
+    });
+    const [role] = manifests.filter(({ kind, metadata }) => kind === 'Role' && metadata.name === 'webhook');
+    expect(role?.rules).toContainEqual({
+      ...{ apiGroups: ['eventing.knative.dev'], resources: ['brokers'] },
+      ...{ resourceNames: ['zen-watcher-kafka'], verbs: ['list', 'watch'] },
+    });
     expect(manifests).toHaveLength(before.length);
+  });
+
+  it("give webhook a token for its Broker, by the Broker's own namespace and name", () => {
+    const audiences = [...built].map(([overlay, manifests]) => [
+      overlay,
+      /"audience":"([^"]*)"/.exec(JSON.stringify(manifests))?.[1],
+    ]);
+    expect(Object.fromEntries(audiences)).toEqual({
+      default: 'eventing.knative.dev/broker/zen-system/zen-watcher',
+      production: 'eventing.knative.dev/broker/zen-system/zen-watcher',
+      constrained: 'eventing.knative.dev/broker/zen-system/zen-watcher',
+      kafka: 'eventing.knative.dev/broker/zen-system/zen-watcher-kafka',
+      namespaced: 'eventing.knative.dev/broker/tenant-a/zen-watcher',
+    });
+  });
+
+  it('set nothing that Knative sets or takes away: no K_SINK, and no SinkBinding', () => {
+    expect(all.map(({ kind }) => kind)).not.toContain('SinkBinding');
+    expect(JSON.stringify(all)).not.toContain('"K_');
   });
 
   it('give each function the least resources where every core counts', () => {

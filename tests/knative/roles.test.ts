@@ -10,6 +10,7 @@ import { eventHeaders, startFunction, startReadyFunction } from '../cluster/func
 import { postTo } from '../cluster/proxy.ts';
 import {
   applyTriggers,
+  broker,
   knativeCrds,
   pingHeaders,
   policyReport,
@@ -114,6 +115,17 @@ const hooks = {
   },
 };
 
+const brokers = '/apis/eventing.knative.dev/v1/namespaces/zen-system/brokers';
+const brokerServer = createServer((request, response) => {
+  request.resume();
+  request.on('end', () => response.writeHead(202).end());
+});
+
+function brokerUrl(): string {
+  const { port } = brokerServer.address() as AddressInfo;
+  return `http://127.0.0.1:${port}/zen-system/zen-watcher`;
+}
+
 const jobs: readonly Job[] = [
   {
     name: 'falco',
@@ -153,7 +165,10 @@ const jobs: readonly Job[] = [
   },
   {
     name: 'webhook',
-    prepare: (cluster) => applyTriggers(cluster, definitions),
+    async prepare(cluster) {
+      await applyTriggers(cluster, definitions);
+      await cluster.request('POST', brokers, broker({ url: brokerUrl() }));
+    },
     requests: [
       {
         path: '/falco/webhook',
@@ -253,6 +268,8 @@ function bestEffort(name: string): ReadonlySet<string> {
 const core = '/api/v1/namespaces/zen-system';
 const own = '/apis/zen.kube-zen.io/v1/namespaces/zen-system/observations';
 const deeds: readonly Deed[] = [
+  { what: 'read other Brokers', method: 'GET', path: `${brokers}?fieldSelector=metadata.name%3Dother` },
+  { what: 'read all Brokers', method: 'GET', path: brokers },
   { what: 'read Secrets', method: 'GET', path: `${core}/secrets` },
   { what: 'read Secrets anywhere', method: 'GET', path: '/api/v1/secrets' },
   {
@@ -324,13 +341,9 @@ async function tokenOf(cluster: Cluster, name: string, namespace = 'zen-system')
 
 describe.skipIf(skipWithoutCluster())('the generated roles on a real API server', { timeout: 120_000 }, () => {
   let cluster: Cluster;
-  const broker = createServer((request, response) => {
-    request.resume();
-    request.on('end', () => response.writeHead(202).end());
-  });
 
   beforeAll(async () => {
-    await new Promise<void>((resolve) => broker.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => brokerServer.listen(0, '127.0.0.1', resolve));
     cluster = await startCluster();
     await applyCrds(cluster);
     await cluster.apply(reportCrds);
@@ -343,7 +356,7 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
   }, 900_000);
 
   afterAll(async () => {
-    broker.close();
+    brokerServer.close();
     await cluster.stop();
   });
 
@@ -362,12 +375,10 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
 
     async function doesItsJob(): Promise<boolean> {
       const folder = cluster.mount(name, await tokenOf(cluster, name));
-      const { port } = broker.address() as AddressInfo;
-      const sink = `http://127.0.0.1:${port}/zen-system/zen-watcher`;
       const program = await startFunction(name, {
         server: cluster.server,
         folder,
-        environment: { LOG_LEVEL: 'FATAL', DEDUP_CACHE_SIZE: '0', K_SINK: sink, ...environment },
+        environment: { LOG_LEVEL: 'FATAL', DEDUP_CACHE_SIZE: '0', ...environment },
       });
       const statuses: number[] = [];
       for (const { path = '/', headers, body: content, before } of (await isReady(program.url)) ? requests : []) {

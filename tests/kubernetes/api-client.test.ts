@@ -214,6 +214,55 @@ describe('the client of the API server', () => {
     await closed;
   });
 
+  /** An answer in protobuf that begins, and goes on when told to. */
+  const begun =
+    (held: ServerResponse[]): Answer =>
+    (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/vnd.kubernetes.protobuf' }).write('one');
+      held.push(response);
+    };
+
+  async function open(answers: readonly Answer[], attemptMilliseconds = 10_000) {
+    const connected = await connect(answers, attemptMilliseconds);
+    const request = { method: 'GET', path: '/x', signal: AbortSignal.timeout(20_000) } as const;
+    return { ...connected, response: await connected.client.open(request) };
+  }
+
+  it.each([['429', json(429, {})] as const, ['no answer in time', () => undefined] as const])(
+    'tries again to open an answer after %s, and gives it as it arrives',
+    async (_case, fault: Answer) => {
+      const held: ServerResponse[] = [];
+      const { response, asked } = await open([fault, begun(held)], 300);
+      expect(asked()).toBe(2);
+      if (!response.chunks) throw new Error(`answered ${response.status}`);
+      const chunks = response.chunks[Symbol.asyncIterator]();
+      expect(String((await chunks.next()).value)).toBe('one');
+      held[0]?.end('two');
+      expect(String((await chunks.next()).value)).toBe('two');
+      expect((await chunks.next()).done).toBe(true);
+    },
+  );
+
+  it('gives the whole of an answer that is no success, or no protobuf', async () => {
+    expect((await open([json(403, { kind: 'Status' })])).response).toMatchObject({
+      status: 403,
+      body: { kind: 'Status' },
+    });
+    const { response } = await open([json(200, { items: [] })]);
+    expect(response).toMatchObject({ status: 200, body: { items: [] } });
+    expect(response.chunks).toBeUndefined();
+  });
+
+  it('gives up an answer that was opened and falls silent, or breaks off', async () => {
+    const { response } = await open([begun([])], 300);
+    await expect(Array.fromAsync(response.chunks ?? [])).rejects.toThrow('no answer in time');
+    const held: ServerResponse[] = [];
+    const { response: other } = await open([begun(held)]);
+    const read = expect(Array.fromAsync(other.chunks ?? [])).rejects.toThrow();
+    held[0]?.destroy();
+    await read;
+  });
+
   /** So many calls at a server that answers none that one between them waits for a connection. */
   async function crowd() {
     const seen: (string | undefined)[] = [];

@@ -21,6 +21,7 @@ describe('an object that an event names', () => {
         return { status: 404, body: undefined, bytes: 0 };
       },
       stream: () => Promise.reject(new Error('no stream')),
+      open: () => Promise.reject(new Error('no stream')),
       close: () => undefined,
     };
     const { get } = createKubernetesObjects(client);

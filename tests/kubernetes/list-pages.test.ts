@@ -15,6 +15,7 @@ function serving(answers: Readonly<Record<string, Answer>>): ApiClient {
       if (!answer) throw new Error(`nothing is left at ${place}`);
       return { ...answer, bytes: 1 };
     },
+    open: async () => ({ status: 404, body: undefined, bytes: 0 }),
     stream: async () => ({ status: 404, body: undefined, bytes: 0 }),
     close: () => undefined,
   };

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { PbfWriter } from 'pbf';
 import { describe, expect, it } from 'vitest';
 import { actorHash, workloadHash } from '../../shared/finding/name.ts';
@@ -63,6 +64,7 @@ function readsOf(items: readonly object[], watchNamespace?: string) {
       return { status: 200, bytes: 0, body: { items: items.slice(start, end), metadata: next } };
     },
     stream: () => Promise.reject(new Error('no stream is read')),
+    open: () => Promise.reject(new Error('no stream is read')),
     close: () => undefined,
   };
   return { requests, reads: createObservationReads({ client, watchNamespace, defaultTtl: 0 }) };
@@ -88,12 +90,12 @@ function metadataOf(names: readonly string[]): Buffer {
 function finderOf(names: readonly string[], answer: (name: string) => { status: number; body?: unknown }) {
   const gets: string[] = [];
   const client = {
-    async request({ path, accept }: ApiRequest) {
-      if (accept?.includes('PartialObjectMetadataList')) return { status: 200, bytes: 0, body: metadataOf(names) };
+    async request({ path }: ApiRequest) {
       gets.push(path);
       return { bytes: 0, body: undefined, ...answer(path.slice(path.lastIndexOf('/') + 1)) };
     },
     stream: () => Promise.reject(new Error('no stream is read')),
+    open: async () => ({ status: 200, bytes: 0, body: undefined, chunks: Readable.from([metadataOf(names)]) }),
     close: () => undefined,
   };
   return { gets, reads: createObservationReads({ client, watchNamespace: undefined, defaultTtl: 0 }) };
@@ -103,6 +105,7 @@ function answering(status: number, body: unknown = {}) {
   const client = {
     request: async () => ({ status, bytes: 0, body }),
     stream: () => Promise.reject(new Error('no stream is read')),
+    open: async () => ({ status, bytes: 0, body }),
     close: () => undefined,
   };
   return createObservationReads({ client, watchNamespace: undefined, defaultTtl: 0 });

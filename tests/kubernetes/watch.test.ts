@@ -96,6 +96,7 @@ function scripted(
       seen = answer?.body?.metadata.resourceVersion;
       return answer ? { ...answer, bytes: 1 } : finish();
     },
+    open: () => Promise.reject(new Error('nothing is opened')),
     async stream({ query, signal }: ApiRequest, milliseconds: number) {
       calls += 1;
       limits.push(milliseconds);

@@ -315,3 +315,44 @@ describe('--help', () => {
     },
   );
 });
+
+describe('npm run observations, of what orders a terminal about', () => {
+  const own = join(folder, 'orders');
+  const orders = 'a\u001b[2J\u009b31m\u202eb\u200b\u{e0041}\r\nc\u0007';
+
+  beforeAll(async () => {
+    const store = createEmbeddedStore({ data: own, now: Date.now });
+    const spec = {
+      ...{ rule: orders, summary: orders, remediation: orders, actor: { username: orders } },
+      ...{ resource: { kind: orders, name: orders }, references: [orders], details: { [orders]: [orders] } },
+    };
+    const observation = anObservation({ metadata: { name: 'falco-orders' }, spec });
+    await store.create(observation, AbortSignal.timeout(60_000));
+    store.close();
+  });
+
+  it.each([
+    ['-o', 'table'],
+    ['-o', 'wide'],
+    ['-o', 'json'],
+    ['-o', 'yaml'],
+    ['-o', 'csv'],
+    ['-o', 'counts', '--by', 'rule'],
+    ['falco-orders'],
+    ['falco-orders', '-o', 'yaml'],
+  ])('shows it, with %j, as escapes', async (...args) => {
+    const { code, stdout } = await runCommand('observations', ['--data', own, ...args]);
+    expect(code).toBe(0);
+    expect(stdout.split('\n').length).toBeGreaterThan(1);
+    const text = args[1] === 'csv' ? stdout.replaceAll('\r\n', '\n') : stdout;
+    expect(text.replaceAll(/[\n\t]/g, '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+  });
+
+  it('answers it as JSON that means the same', async () => {
+    const program = await startProgram({ args: ['--port', '0', '--data', own] });
+    const text = await (await fetch(`${program.url}/observations`)).text();
+    expect(text).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+    expect(JSON.stringify(JSON.parse(text))).toContain(JSON.stringify(orders));
+    await program.stop();
+  });
+});

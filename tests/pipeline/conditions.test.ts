@@ -135,7 +135,7 @@ describe('setConditions', () => {
   it('truncates a message to 1024 characters, and recognizes it afterwards', async () => {
     const { set } = createWorld();
     const long = refused('Long', 'x'.repeat(1025));
-    expect(await set(long)).toMatchObject({ writes: 1, status: { conditions: [{ message: 'x'.repeat(1024) }] } });
+    expect(await set(long)).toMatchObject({ writes: 1, status: { conditions: [{ message: `${'x'.repeat(1023)}…` }] } });
     expect(await set(long)).toMatchObject({ writes: 0 });
   });
 

@@ -137,6 +137,25 @@ describe('a mapping', () => {
     expect([findings.length, skipped]).toEqual([count, count === 1 ? {} : { when: 1 }]);
   });
 
+  it('looks for what it reads from the whole object once, however many items there are', () => {
+    let reads = 0;
+    const list = Array.from({ length: 1000 }, () => ({}));
+    const far = new Proxy([{ type: 'other' }], {
+      get(target, key) {
+        if (key === 'find') reads += 1;
+        return Reflect.get(target, key);
+      },
+    });
+    const rules = {
+      items: '.list',
+      when: [{ path: '$.far[type=none].x', notIn: ['y'] }],
+      identity: ['$.far[type=none].y', '.id'],
+    };
+    const { skipped } = map({ ...rules, ...withMappings({ category: '$.far[type=none].x' }) }, { list, far });
+    expect(skipped).toEqual({ no_category: 1000 });
+    expect(reads).toBeLessThan(10);
+  });
+
   it('counts items without a category or event type', () => {
     expect(map(withMappings({ eventType: '.none' }), {}).skipped).toEqual({ no_event_type: 1 });
     expect(map(withMappings({ eventType: '.odd' }), { odd: '!!' }).skipped).toEqual({ no_event_type: 1 });

@@ -41,17 +41,17 @@ afterEach(() => {
 
 describe('publishing to the Broker', () => {
   const folder = temporaryFolder();
-  const publisherTo = (sink: string | undefined, caCerts?: string, tokenFile = join(folder, 'none')) =>
-    createPublisher({ sender: createSender(caCerts), sink, extensions: { team: 'a' }, tokenFile });
+  const publisherTo = (url: string, caCerts?: string, tokenFile = join(folder, 'none')) =>
+    createPublisher(createSender(), () => ({ url, caCerts, tokenFile, extensions: { team: 'a' } }));
 
-  it('adds what the SinkBinding says', async () => {
+  it('shows no token where there is none', async () => {
     const sink = await listen(createHttpServer(answerWith(202)), 'http');
     await publisherTo(sink)(event, signal);
     expect(seen).toHaveLength(1);
     expect(seen[0]).not.toHaveProperty('authorization');
   });
 
-  it('shows the token that the SinkBinding mounts, as it is now', async () => {
+  it('shows the token that is mounted, as it is now', async () => {
     const sink = await listen(createHttpServer(answerWith(202)), 'http');
     const tokenFile = join(folder, 'token');
     const publish = publisherTo(sink, undefined, tokenFile);
@@ -73,16 +73,36 @@ describe('publishing to the Broker', () => {
   });
 
   it('fails while there is no Broker, and where nobody listens', async () => {
-    await expect(publisherTo(undefined)(event, signal)).rejects.toMatchObject({ status: 503 });
+    const nowhere = createPublisher(createSender(), () => undefined);
+    await expect(nowhere(event, signal)).rejects.toMatchObject({ status: 503, retryAfter: 5 });
     await expect(publisherTo('http://127.0.0.1:1')(event, signal)).rejects.toMatchObject({ status: 503 });
   });
 
-  it('trusts the CA that the SinkBinding gives, and no other', async () => {
-    const tls = selfSigned(folder);
-    const sink = await listen(createHttpsServer(tls, answerWith(202)), 'https');
-    await expect(publisherTo(sink)(event, signal)).rejects.toMatchObject({ status: 503 });
-    await publisherTo(sink, tls.cert)(event, signal);
+  it('trusts the CA that the Broker has now, and no other', async () => {
+    const [tls, other] = [selfSigned(folder), selfSigned(folder)];
+    const url = await listen(createHttpsServer(tls, answerWith(202)), 'https');
+    let caCerts: string | undefined;
+    const publish = createPublisher(createSender(), () => ({ url, caCerts, tokenFile: undefined, extensions: {} }));
+    await expect(publish(event, signal)).rejects.toMatchObject({ status: 503 });
+    caCerts = other.cert;
+    await expect(publish(event, signal)).rejects.toMatchObject({ status: 503 });
+    caCerts = tls.cert;
+    await publish(event, signal);
+    caCerts = other.cert;
+    await expect(publish(event, signal)).rejects.toMatchObject({ status: 503 });
     expect(seen).toHaveLength(1);
+  });
+
+  it('follows the Broker to another address', async () => {
+    const urls = [await listen(createHttpServer(answerWith(202)), 'http'), 'http://127.0.0.1:1'];
+    const publish = createPublisher(createSender(), () => ({
+      url: urls.shift() ?? '',
+      caCerts: undefined,
+      tokenFile: undefined,
+      extensions: {},
+    }));
+    await publish(event, signal);
+    await expect(publish(event, signal)).rejects.toMatchObject({ status: 503 });
   });
 });
 
