@@ -153,7 +153,7 @@ async function tryOut(): Promise<void> {
   for await (const line of createInterface(child.stdout)) {
     const url = /listening on (http:\/\/[\d.:]+)/.exec(line)?.[1];
     if (url === undefined) continue;
-    const { ok } = await fetch(`${url}/health`);
+    const { ok } = await fetch(`${url.replace('0.0.0.0', '127.0.0.1')}/health`);
     child.kill(ok ? 'SIGTERM' : 'SIGKILL');
   }
   const [code] = await exited;

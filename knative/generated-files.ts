@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import type { FunctionDefinition } from '../shared/function/definitions.ts';
 import { loadFunctions } from '../shared/host/function-list.ts';
-import { alertRules, monitoringManifests, ruleGroups } from './alerts.ts';
+import { alertRules, monitoringManifests, prometheusStack, ruleGroups } from './alerts.ts';
 import { auditPolicies, auditTable } from './audit-policies.ts';
 import { dashboards, dashboardsManifest } from './dashboards.ts';
 import { eventPolicy } from './event-policy.ts';
@@ -51,6 +51,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
       [`components/${definition.name}/${definition.name}.yaml`, text(manifestsOf(definition, all))],
     ]),
     ['components/monitoring/kustomization.yaml', kustomization(['prometheus-operator', 'dashboards'], 'Component')],
+    ['components/kube-prometheus-stack/kustomization.yaml', note + stringify(prometheusStack)],
     ['components/monitoring/dashboards.yaml', text([dashboardsManifest(systemNamespace, ownLabels)])],
     ...dashboards().map((dashboard): [string, string] => [
       `components/monitoring/${dashboard.uid}.json`,

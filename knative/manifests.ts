@@ -9,6 +9,7 @@ import { observationMappings } from '../shared/api/observation-mapping.ts';
 import {
   controllerReads,
   type FunctionDefinition,
+  leaseWrites,
   observationWrites,
   type Permission,
   seriesWrites,
@@ -80,9 +81,10 @@ function kindsOf(definition: FunctionDefinition, reach: Reach): KindSelector[] {
 function sourceRules(definition: FunctionDefinition): readonly Permission[] {
   if (!isSource(definition)) return [];
   const { looksIntoPods = true, hasOngoingFindings = false } = definition.source;
-  if (kindsOf(definition, 'cluster').length > 0) return [stateWrites, ...(looksIntoPods ? controllerReads : [])];
+  if (kindsOf(definition, 'cluster').length > 0)
+    return [stateWrites, ...(looksIntoPods ? controllerReads : []), leaseWrites];
   const renewal = hasOngoingFindings ? ['patch'] : [];
-  return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...renewal] }, seriesWrites];
+  return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...renewal] }, seriesWrites, leaseWrites];
 }
 
 function ruleOf({ group, resources, verbs }: Permission): Rule {

@@ -9,6 +9,7 @@ import { type CommonSettings, type Environment, parseSettings, SettingsError } f
 import type { TokenPlaces, WebhookTrigger } from '../function/triggers.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { type BoundFunction, isHandler } from './context.ts';
+import { countingOf } from './counting.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { type Served, serve } from './listen.ts';
 import type { Log } from './log.ts';
@@ -94,6 +95,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const gateway = functions.find(isGateway);
   const webhooks = gateway ? gateway.context.functions.flatMap((info) => info.webhooks) : [];
   const takesEvents = functions.some(isHandler);
+  for (const bound of functions) metrics.begin(countingOf(bound));
   const access = gateway?.definition.access(gateway.context.settings);
   const checked = access && createAccess(access, clock.elapsed);
   if (checked) metrics.showAccess(checked.isOpen);

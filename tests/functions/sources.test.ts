@@ -168,6 +168,23 @@ describe('sources', () => {
     expect([writes, pinged]).toEqual([[], []]);
   });
 
+  it('has what the first passes found counted once they are over, and no sooner', async () => {
+    const collector = { ...peer, name: 'gc', url: 'http://gc.zen-system.svc.cluster.local', kinds: [] };
+    const order: string[] = [];
+    const sendTo = async (url: string): Promise<number> => {
+      order.push(`${url} begins`);
+      await Promise.resolve();
+      order.push(`${url} ends`);
+      return 204;
+    };
+    const { run, become } = createWorld(nothing, { functions: [collector, peer], sendTo });
+    await run();
+    expect(order).toEqual([]);
+    become(served());
+    await run();
+    expect(order).toEqual([peer.url, collector.url].flatMap((url) => [`${url} begins`, `${url} ends`]));
+  });
+
   it('makes the ServiceAccount its owner, so that it goes where the function is uninstalled', async () => {
     const { run, writes, objects, source } = createWorld(served());
     await run();

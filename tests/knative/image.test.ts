@@ -58,7 +58,7 @@ async function contain(folder: string, name: string, group: ControlGroup | undef
     createInterface(program.stdout).on('line', (line) => {
       log.push(line);
       const found = /listening on (http:\/\/[\d.:]+)/.exec(line)?.[1];
-      if (found !== undefined) resolve(found);
+      if (found !== undefined) resolve(found.replace('0.0.0.0', '127.0.0.1'));
     });
     void exited.then((code) => reject(new Error(`ended with ${code}: ${log.join('\n')}`)));
   });
