@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { createAccess } from '../edge/access.ts';
 import { type BodyLimits, createBodyReader } from '../edge/body.ts';
+import { createBudget } from '../edge/budget.ts';
+import { createInflate } from '../edge/inflate.ts';
 import { isJsonList } from '../edge/json-list.ts';
 import { type CloudEvent, isPing } from '../function/cloud-event.ts';
 import type { Clock } from '../function/context.ts';
@@ -102,11 +104,15 @@ export async function startHost(options: HostOptions): Promise<Host> {
     log.warn({ operation: 'start' }, `the webhooks accept posts from anyone who can reach them: ${advice}`);
   }
   const places = new Map<string, TokenPlaces>(webhooks.map((webhook) => [webhook.path, webhook]));
+  const inflate = createInflate(settings.MAX_REQUEST_BYTES);
+  const parsed = createBudget(memoryLimit() / 8);
   const app = createApp({
     takesEvents,
     createBodies: (endpoint) =>
       createBodyReader({
         maxBytes: settings.MAX_REQUEST_BYTES,
+        inflate,
+        parsed,
         maxBytesInFlight: memoryLimit() / 4 / (webhooks.length + (takesEvents ? 1 : 0)),
         parsing: parsingAt(webhooks.find(({ path }) => path === endpoint)),
       }),

@@ -13,6 +13,9 @@ const limits = {
   connectionsCheckingInterval: 2000,
 };
 
+/** How many connections may wait to be accepted: with Node's 511, a burst costs others seconds. */
+const backlog = 4096;
+
 export interface Served {
   readonly url: string;
   /** Stops accepting connections and waits for requests in flight; after `drainMilliseconds`, `abort` ends the rest. */
@@ -44,7 +47,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ port, ...(hostname !== undefined && { host: hostname }) }, resolve);
+    server.listen({ port, backlog, ...(hostname !== undefined && { host: hostname }) }, resolve);
   });
   const address = server.address();
   const actualPort = typeof address === 'object' && address !== null ? address.port : port;
