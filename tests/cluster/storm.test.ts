@@ -54,7 +54,9 @@ function send(url: string, body: string): Promise<number> {
     authorization: `Bearer ${token}`,
   };
   return new Promise((resolve) => {
-    const call = request(url, { method: 'POST', agent, headers }, (response) => {
+    // Much longer than is promised: where a function is gone, nothing answers.
+    const signal = AbortSignal.timeout(30_000);
+    const call = request(url, { method: 'POST', agent, headers, signal }, (response) => {
       response.on('error', () => resolve(0));
       response.on('end', () => resolve(response.statusCode ?? 0));
       response.resume();
@@ -232,6 +234,7 @@ async function withstand(title: string, attackNames: readonly string[], duration
     `| ${title} | ${(bytes / 1_048_576).toFixed(1)} MiB | ${memory} MiB | ${p99.toFixed(2)} s | ${health.toFixed(2)} s | ` +
       `${sight.sent.length - lost.length} of ${sight.sent.length} |`,
   );
+  for (const name of ended()) console.log(`${name} ended: ${running.get(name)?.program.log.slice(-8).join('\n')}`);
   expect(ended()).toEqual([]);
   expect(sight.refused).toEqual([]);
   expect(lost).toEqual([]);
