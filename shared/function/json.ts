@@ -9,9 +9,9 @@ const [quote, backslash, comma, openList, openObject] = [0x22, 0x5c, 0x2c, 0x5b,
 /** What a value takes of the heap once it is parsed, checked and copied, if there are many of them. */
 export const bytesPerValue = 256;
 
-/** How many values may be parsed at once: what they take is a quarter of the heap. Not yet known when the image is built. */
+/** How many values may be parsed at once: what they take is an eighth of the heap. Not yet known when the image is built. */
 export function maxValues(): number {
-  return Math.floor(getHeapStatistics().heap_size_limit / 4 / bytesPerValue);
+  return Math.floor(getHeapStatistics().heap_size_limit / 8 / bytesPerValue);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import { createConnectionLimit } from '../edge/connections.ts';
 import type { Log } from './log.ts';
+import { memoryLimit } from './memory.ts';
 
 /**
  * Knative's activator keeps idle connections for 60 s. They are kept longer here, or it would use one that was just
@@ -39,7 +40,7 @@ export interface ServeOptions {
 export async function serve(options: ServeOptions): Promise<Served> {
   const { listener, port, hostname, log, abort, drainMilliseconds, trustedProxies } = options;
   const server = createServer(limits, listener);
-  const admit = createConnectionLimit(trustedProxies);
+  const admit = createConnectionLimit(trustedProxies, memoryLimit());
   server.on('connection', (socket) => {
     const close = admit(socket.remoteAddress);
     if (close) socket.once('close', close);
