@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { createBodyReader } from '../shared/edge/body.ts';
+import { createBudget } from '../shared/edge/budget.ts';
 import { decodeRequest } from '../shared/edge/cloud-event-http.ts';
+import { createInflate } from '../shared/edge/inflate.ts';
 import { parseSettings } from '../shared/function/settings.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import { createApp } from '../shared/host/app.ts';
@@ -84,7 +86,8 @@ export async function rehearse(files: readonly string[]): Promise<void> {
   await metrics.render('');
   createApp({
     takesEvents: true,
-    createBodies: () => createBodyReader({ maxBytes: 1, maxBytesInFlight: 1 }),
+    createBodies: () =>
+      createBodyReader({ maxBytes: 1, maxBytesInFlight: 1, inflate: createInflate(1), parsed: createBudget(1) }),
     metrics,
     log,
     now: Date.now,

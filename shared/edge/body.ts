@@ -1,14 +1,17 @@
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
-import { createGunzip, createInflate } from 'node:zlib';
 import { bytesPerValue, countValues, maxValues } from '../function/json.ts';
 import { Refusal } from '../function/refusal.ts';
+import { createBudget, type Share } from './budget.ts';
+import type { Compression, Inflate } from './inflate.ts';
 
 export interface BodyLimits {
   /** For one body. */
   readonly maxBytes: number;
-  /** For all bodies together that are being read or handled. */
+  /** For all bodies of a door together that are being read or handled. */
   readonly maxBytesInFlight: number;
+  readonly inflate: Inflate;
+  /** Makes the share of one body in what all doors together may have parsed of large bodies. */
+  readonly parsed: () => Share;
   /**
    * How a body is parsed: `whole`, so that what it takes then counts, too; `elements`, of a list, of which no more are kept
    * than a whole body may have; `reduced`, of which only what is wanted is kept, and counts for nothing.
@@ -23,11 +26,11 @@ export interface BodyReader {
 
 export interface Body {
   /**
-   * The bytes, once: afterwards only the caller holds them. Throws a Refusal 413 or 503 if they hold more values than may
+   * The bytes, once, until they are released. Throws a Refusal 413 or 503 if they hold more values than may
    * be parsed now.
    */
   take(): Buffer;
-  /** Must be called when the request has been answered: until then the bytes count as in flight. */
+  /** Must be called when the request has been answered: until then the bytes count as in flight. Afterwards they are gone. */
   release(): void;
 }
 
@@ -35,125 +38,163 @@ function declaredLength(request: IncomingMessage): number {
   return Number(request.headers['content-length'] ?? 0);
 }
 
+/** Larger ones are given back as soon as nobody needs them: until garbage is collected, they could fill the memory. */
+const smallBytes = 65_536;
+
+/** Gives the memory of a buffer back. Nobody may read it afterwards. */
+function free({ buffer, length }: Buffer): void {
+  // Small ones may share theirs with others.
+  if (buffer instanceof ArrayBuffer && length > smallBytes) buffer.transfer(0);
+}
+
+interface Joiner {
+  add(chunk: Buffer): void;
+  join(): Buffer;
+  free(): void;
+}
+
 /**
- * Joins the chunks of a body. A body of known length is copied as it arrives, so that it is never held twice; its
- * buffer takes no memory before it is written to.
+ * Joins the chunks of a body. They are copied as they arrive, so that none is held twice: into a buffer of the length that the
+ * sender has said, or of the longest that there may be. It takes no memory before it is written to.
  */
-function createJoiner(length: number): { add(chunk: Buffer): void; join(): Buffer } {
-  const whole = Buffer.allocUnsafeSlow(length);
-  const rest: Buffer[] = [];
+function createJoiner(said: number, maxBytes: number): Joiner {
+  let whole = Buffer.allocUnsafeSlow(said > 0 ? said : smallBytes);
   let at = 0;
   return {
     add(chunk) {
-      const taken = chunk.copy(whole, at);
-      at += taken;
-      if (taken < chunk.length) rest.push(chunk.subarray(taken));
+      if (at + chunk.length > whole.length) {
+        const before = whole;
+        whole = Buffer.allocUnsafeSlow(maxBytes);
+        before.copy(whole, 0, 0, at);
+        free(before);
+      }
+      at += chunk.copy(whole, at);
     },
-    join: () => (rest.length === 0 ? whole.subarray(0, at) : Buffer.concat([whole.subarray(0, at), ...rest])),
+    join: () => whole.subarray(0, at),
+    free: () => free(whole),
   };
 }
 
-/** The body as it was before the sender compressed it, since that is what the limits are for. */
-function decode(request: IncomingMessage): Readable {
-  const encoding = request.headers['content-encoding']?.trim().toLowerCase();
-  if (encoding === undefined || encoding === '' || encoding === 'identity') return request;
-  const decoder =
-    encoding === 'gzip' || encoding === 'x-gzip'
-      ? createGunzip()
-      : encoding === 'deflate'
-        ? createInflate()
-        : undefined;
-  if (!decoder) throw new Refusal(415, 'the content encoding is not supported', { path: 'content-encoding' });
-  request.on('error', (error) => decoder.destroy(error));
-  return request.pipe(decoder);
+const compressions: Readonly<Record<string, Compression>> = { gzip: 'gzip', 'x-gzip': 'gzip', deflate: 'deflate' };
+
+/** How a body is compressed, if it is. Throws a Refusal 415. */
+function compressionOf({ headers }: IncomingMessage): Compression | undefined {
+  const encoding = headers['content-encoding']?.trim().toLowerCase();
+  if (encoding === undefined || encoding === '' || encoding === 'identity') return undefined;
+  const compression = Object.hasOwn(compressions, encoding) ? compressions[encoding] : undefined;
+  if (!compression) throw new Refusal(415, 'the content encoding is not supported', { path: 'content-encoding' });
+  return compression;
 }
 
-/** The bytes that one body takes of the limits. */
+/** Of so few, in a small body, each takes this much once it is parsed. */
+const fewValues = 4096;
+const bytesPerFewValues = 64;
+
+/**
+ * What a body takes of the budgets of its door while it is read and handled. Half is for small bodies, so that large ones never
+ * take their place.
+ */
 interface Reservation {
   /** Throws a Refusal 503. */
   add(bytes: number): void;
+  /** The same for what its values will take when they are parsed. Throws a Refusal 413 or 503. */
+  addValues(body: Buffer, parsing: 'whole' | 'elements'): void;
   release(): void;
 }
 
-/** Makes the reservations of bodies that share their limits. */
-function createReservations({ maxBytesInFlight }: BodyLimits): () => Reservation {
-  let inFlight = 0;
+function createReservations({ maxBytesInFlight, parsed }: BodyLimits): () => Reservation {
+  const [small, large] = [createBudget(maxBytesInFlight / 2), createBudget(maxBytesInFlight / 2)];
   return () => {
-    let reserved = 0;
+    let share = small();
+    let length = 0;
+    const values = parsed();
     return {
       add(bytes) {
-        // A body that is alone always fits, however little memory there is: otherwise it would never get through.
-        const isAlone = inFlight === reserved;
-        if (!isAlone && inFlight + bytes > maxBytesInFlight) throw new Refusal(503, 'too much is in flight');
-        reserved += bytes;
-        inFlight += bytes;
+        const before = length;
+        length += bytes;
+        if (length <= smallBytes || before > smallBytes) return share.add(bytes);
+        share.release();
+        share = large();
+        share.add(length);
+      },
+      addValues(body, parsing) {
+        const max = maxValues();
+        const count = countValues(body, max);
+        if (count > max && parsing === 'whole') throw new Refusal(413, 'the body holds too many values');
+        if (body.length <= smallBytes && count <= fewValues) share.add(count * bytesPerFewValues);
+        // As text and as what is parsed from it a body is there twice more.
+        else values.add(Math.min(count, max) * bytesPerValue + (parsing === 'whole' ? 2 * body.length : 0));
       },
       release() {
-        inFlight -= reserved;
-        reserved = 0;
+        share.release();
+        values.release();
+        length = 0;
+        share = small();
       },
     };
   };
 }
 
-async function readAll(
-  request: IncomingMessage,
-  decoded: Readable,
-  reservation: Reservation,
-  { maxBytes }: BodyLimits,
-): Promise<Buffer> {
-  const joiner = createJoiner(decoded === request ? declaredLength(request) : 0);
+async function readAll(request: IncomingMessage, reservation: Reservation, maxBytes: number): Promise<Buffer> {
+  const joiner = createJoiner(declaredLength(request), maxBytes);
   let length = 0;
-  for await (const chunk of decoded.iterator({ destroyOnReturn: false })) {
-    if (!Buffer.isBuffer(chunk)) continue;
-    length += chunk.length;
-    if (length > maxBytes) throw new Refusal(413, 'the body is too large');
-    reservation.add(chunk.length);
-    joiner.add(chunk);
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      if (!Buffer.isBuffer(chunk)) continue;
+      length += chunk.length;
+      if (length > maxBytes) throw new Refusal(413, 'the body is too large');
+      reservation.add(chunk.length);
+      joiner.add(chunk);
+    }
+  } catch (error) {
+    joiner.free();
+    throw error;
   }
   return joiner.join();
 }
 
-/** Counts what the values of a body will take when they are parsed. */
-function reserveValues(body: Buffer, reservation: Reservation, parsing: 'whole' | 'elements'): void {
-  const max = maxValues();
-  const values = countValues(body, max);
-  if (values > max && parsing === 'whole') throw new Refusal(413, 'the body holds too many values');
-  reservation.add(Math.min(values, max) * bytesPerValue);
-}
-
-/** Reads past the rest of a refused body: a connection that is broken off carries no answer. */
-function discard(request: IncomingMessage, decoded: Readable): void {
-  request.unpipe();
-  if (decoded !== request) decoded.destroy();
-  request.resume();
-}
-
 export function createBodyReader(limits: BodyLimits): BodyReader {
+  const { maxBytes, inflate } = limits;
   const createReservation = createReservations(limits);
+
+  /** The body as it was before the sender compressed it, since that is what the limits are for. */
+  async function readInflated(request: IncomingMessage, reservation: Reservation): Promise<Buffer> {
+    const compression = compressionOf(request);
+    if (declaredLength(request) > maxBytes) throw new Refusal(413, 'the body is too large');
+    const sent = await readAll(request, reservation, maxBytes);
+    if (!compression) return sent;
+    const whole = await inflate(sent, compression);
+    free(sent);
+    reservation.release();
+    reservation.add(whole.length);
+    return whole;
+  }
 
   return {
     async read(request) {
-      const decoded = decode(request);
-      if (declaredLength(request) > limits.maxBytes) throw new Refusal(413, 'the body is too large');
       const reservation = createReservation();
       let whole: Buffer;
       try {
-        whole = await readAll(request, decoded, reservation, limits);
+        whole = await readInflated(request, reservation);
       } catch (error) {
         reservation.release();
-        discard(request, decoded);
+        // Reads past the rest: a connection that is broken off carries no answer.
+        request.resume();
         throw Refusal.from(error, 400, 'the body was cut off');
       }
+      const large = whole.length > smallBytes ? whole : undefined;
       return {
         take() {
           const parsing = limits.parsing?.(whole) ?? 'whole';
-          if (parsing !== 'reduced') reserveValues(whole, reservation, parsing);
+          if (parsing !== 'reduced') reservation.addValues(whole, parsing);
           const taken = whole;
           whole = Buffer.alloc(0);
           return taken;
         },
-        release: reservation.release,
+        release() {
+          if (large) free(large);
+          reservation.release();
+        },
       };
     },
   };

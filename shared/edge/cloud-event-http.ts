@@ -28,6 +28,18 @@ function isJson(type: string): boolean {
 
 const attributeName = /^[a-z0-9]{1,64}$/;
 
+/** CloudEvents are expected to have 64 KiB altogether; an id is kept for a while, hashed and compared. */
+const longestAttribute = 65_536;
+
+function checkLengths(attributes: Readonly<Record<string, unknown>>, at: string): void {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === 'data' || name === 'data_base64') continue;
+    if (typeof value === 'string' && value.length > longestAttribute) {
+      throw new Refusal(400, 'not a CloudEvent: an attribute is too long', { path: `${at}${name}` });
+    }
+  }
+}
+
 function required(attributes: Readonly<Record<string, unknown>>, name: string, at: string): string {
   const value = attributes[name];
   if (typeof value === 'string' && value !== '') return value;
@@ -83,6 +95,7 @@ function fromAttributes(
   if (attributes.specversion !== '1.0') {
     throw new Refusal(400, 'not a CloudEvent: specversion must be "1.0"', { path: `${at}specversion` });
   }
+  checkLengths(attributes, at);
   const extensions = extensionsOf(attributes, at);
   const given = optional(attributes, 'time', at);
   const sent = given === undefined ? undefined : readTime(given);

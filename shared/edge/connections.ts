@@ -1,7 +1,8 @@
 import { createAddressList, networkOf, plainAddress } from './client-address.ts';
 
-/** An idle connection takes about 20 KiB. */
+/** An idle connection takes about 20 KiB: all of these together may take less than a tenth of the memory. */
 const maxConnections = 1000;
+const memoryPerConnection = 262_144;
 
 /** Of one client: a browser opens six, and whoever posts to a webhook needs one for each request in flight. */
 const maxPerClient = 200;
@@ -20,8 +21,10 @@ interface Share {
  */
 export function createConnectionLimit(
   trustedProxies: readonly string[],
+  memoryLimit: number,
 ): (remoteAddress: string | undefined) => (() => void) | undefined {
   const isProxy = createAddressList([...loopback, ...trustedProxies]);
+  const maxOthers = Math.min(maxConnections, Math.floor(memoryLimit / memoryPerConnection));
   const open = new Map<string, number>();
   const countOf = (key: string): number => open.get(key) ?? 0;
 
@@ -29,7 +32,7 @@ export function createConnectionLimit(
     if (address !== undefined && isProxy(address)) return [{ key: 'proxies', max: maxConnections }];
     const client = address === undefined ? 'unknown' : networkOf(address);
     return [
-      { key: 'others', max: maxConnections },
+      { key: 'others', max: maxOthers },
       { key: `client ${client}`, max: maxPerClient },
     ];
   }

@@ -6,8 +6,8 @@ const utf8 = new TextDecoder();
 
 const [quote, backslash, comma, openList, openObject] = [0x22, 0x5c, 0x2c, 0x5b, 0x7b];
 
-/** About what a small value takes in memory once it is parsed. */
-export const bytesPerValue = 64;
+/** What a value takes of the heap once it is parsed, checked and copied, if there are many of them. */
+export const bytesPerValue = 256;
 
 /** How many values may be parsed at once: what they take is an eighth of the heap. Not yet known when the image is built. */
 export function maxValues(): number {

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import { createConnectionLimit } from '../edge/connections.ts';
 import type { Log } from './log.ts';
+import { memoryLimit } from './memory.ts';
 
 /**
  * Knative's activator keeps idle connections for 60 s. They are kept longer here, or it would use one that was just
@@ -12,6 +13,9 @@ const limits = {
   requestTimeout: 60_000,
   connectionsCheckingInterval: 2000,
 };
+
+/** How many connections may wait to be accepted: with Node's 511, a burst costs others seconds. */
+const backlog = 4096;
 
 export interface Served {
   /** With the address that it listens on: 0.0.0.0 stands for every address. */
@@ -37,7 +41,7 @@ export interface ServeOptions {
 export async function serve(options: ServeOptions): Promise<Served> {
   const { listener, port, hostname, log, abort, drainMilliseconds, trustedProxies } = options;
   const server = createServer(limits, listener);
-  const admit = createConnectionLimit(trustedProxies);
+  const admit = createConnectionLimit(trustedProxies, memoryLimit());
   server.on('connection', (socket) => {
     const close = admit(socket.remoteAddress);
     if (close) socket.once('close', close);
@@ -45,7 +49,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ port, ...(hostname !== undefined && { host: hostname }) }, resolve);
+    server.listen({ port, backlog, ...(hostname !== undefined && { host: hostname }) }, resolve);
   });
   const address = server.address();
   const actualPort = typeof address === 'object' && address !== null ? address.port : port;

@@ -107,6 +107,13 @@ const cases: [name: string, request: () => Post, status: number, path?: string][
     'specversion',
   ],
   ['no id, structured', () => ({ headers: structured, body: JSON.stringify(event({ id: undefined })) }), 400, 'id'],
+  [
+    'an id without an end',
+    () => ({ headers: structured, body: JSON.stringify(event({ id: 'i'.repeat(65_537) })) }),
+    400,
+    'id',
+  ],
+  ['a long id', () => ({ headers: structured, body: JSON.stringify(event({ id: 'i'.repeat(65_536) })) }), 204],
   ['an id that is a number', () => ({ headers: structured, body: JSON.stringify(event({ id: 7 })) }), 400, 'id'],
   ['a time that is none', () => ({ headers: structured, body: JSON.stringify(event({ time: 'now' })) }), 400, 'time'],
   [
