@@ -82,15 +82,15 @@ function parsingAt(
   return (body) => (webhook?.takesLists && isJsonList(body) ? 'elements' : 'whole');
 }
 
-/** Makes the readers of the doors. Together they may take a quarter of the memory. */
+/** Makes the readers of the doors. Together they may take a quarter of the memory, and one an eighth. */
 function bodiesOf(
   { MAX_REQUEST_BYTES: maxBytes }: CommonSettings,
   webhooks: readonly WebhookTrigger[],
   takesEvents: boolean,
 ): AppOptions['createBodies'] {
   const inflate = createInflate(maxBytes);
-  const parsed = createBudget(memoryLimit() / 8);
-  const doors = webhooks.length + (takesEvents ? 1 : 0);
+  const parsed = createBudget(memoryLimit() / 16);
+  const doors = Math.max(2, webhooks.length + (takesEvents ? 1 : 0));
   return (endpoint) =>
     createBodyReader({
       maxBytes,

@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { setPriority } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 
@@ -213,6 +214,8 @@ export const attacks: Readonly<Record<string, Attack>> = {
 };
 
 if (process.argv[1] === import.meta.filename) {
+  // Attackers have machines of their own.
+  setPriority(19);
   const options: AttackOptions = JSON.parse(process.argv[2] ?? '{}');
   for (const name of options.attacks) attacks[name]?.(options);
   process.once('SIGTERM', () => {
