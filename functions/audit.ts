@@ -21,6 +21,8 @@ const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 export default defineSource<AuditEvent, (typeof auditSettings)['_output']>({
   name: 'audit',
   hasOngoingFindings: true,
+  // The API server has something to say all the time.
+  silentMinutes: 15,
   triggers: (settings) => [
     { type: 'Broker', eventType },
     {

@@ -19,6 +19,7 @@ export default defineDeadLetterSink({
   settings: z.object({}),
   permissions: [observationWrites],
   seesOthers: true,
+  callsFunctions: true,
   async handle(event, context) {
     const owner = context.functions.find((candidate) => hasAddress(event.extensions.knativeerrordest, candidate));
     const source = owner?.name ?? 'other';

@@ -2,9 +2,10 @@ import * as z from 'zod';
 import { group } from '../shared/api/group.ts';
 import { ingesters } from '../shared/api/ingester.ts';
 import { expiresAt, labels, outboxLabel } from '../shared/api/labels.ts';
+import { leases } from '../shared/api/lease.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
 import type { Context } from '../shared/function/context.ts';
-import { defineTask } from '../shared/function/definitions.ts';
+import { defineTask, stateWrites } from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import type { Stored, StoredRef } from '../shared/function/stores.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
@@ -13,6 +14,7 @@ import { unlessRefused } from '../shared/pipeline/write.ts';
 import { mappingKinds, namedSource } from '../shared/rules/accepted-mappings.ts';
 import { type Census, createCensus } from './gc/census.ts';
 import { createSpares, inRemovalOrder, type Spare } from './gc/removal-order.ts';
+import { collector, judgeSilence } from './gc/silence.ts';
 
 /** Measured: deletes are fastest with this many in flight on a real API server. */
 const deletesInFlight = 16;
@@ -25,17 +27,19 @@ const hour = 3_600_000;
 /**
  * Deletes expired Observations. Above nine tenths of MAX_OBSERVATIONS it deletes down to four fifths, what matters least
  * first (`removal-order.ts`); but never open findings that are more than LOW, which the next pass would only write again.
- * Counts what is left.
+ * Counts what is left, and tells which sources have fallen silent.
  */
 export default defineTask({
-  name: 'gc',
+  name: collector,
   triggers: ({ GC_INTERVAL_MINUTES: minutes }) => [{ type: 'PingSource', minutes }],
   settings: z.object({}),
   permissions: [
-    { group, resources: ['observations'], verbs: ['list', 'get', 'delete'] },
+    stateWrites,
+    { group: leases.group, resources: [leases.plural], verbs: ['list'], scope: 'system' },
     { group, resources: [ingesters.plural, observationMappings.plural], verbs: ['list'] },
   ],
   seesOthers: true,
+  collects: true,
   async handle(_event, context) {
     const isDone = await context.coalesce(0, async () => {
       await collect(context);
@@ -56,10 +60,11 @@ async function collect(context: Context): Promise<void> {
     const [counted, removed] = await Promise.allSettled([countLive(census, context), removal]);
     if (removed.status === 'rejected') throw removed.reason;
     if (counted.status === 'rejected') throw counted.reason;
-    const { count, unlabelled } = counted.value;
+    const { count, unlabelled, told } = counted.value;
     await forEachConcurrently(unlabelled, callsInFlight, (ref) => removeBySpec(ref, census, context));
     await forEachConcurrently(copies(context), deletesInFlight, (one) => remove(one, 'copy', census, context));
     if (isTooMany(count, context)) await enforceLimit(census, context);
+    census.judged(await judgeSilence((slot) => told.has(slot), context));
   } catch (error) {
     census.fail('list', error);
   }
@@ -115,6 +120,8 @@ async function removeBySpec(ref: StoredRef, census: Census, context: Context): P
 /** Counts all Observations by source and severity. Those whose label is no number can't be selected by it. */
 async function countLive(census: Census, context: Context) {
   const unlabelled: StoredRef[] = [];
+  /** The slots of what was said here and is still open. */
+  const told = new Set<string>();
   let count = 0;
   const now = context.clock.earliest();
   for await (const stored of all(context)) {
@@ -122,10 +129,11 @@ async function countLive(census: Census, context: Context) {
     const endsAt = expiresAt(label);
     if (endsAt !== undefined && endsAt < now) continue;
     if (label !== undefined && endsAt === undefined) unlabelled.push(stored.ref);
+    if (stored.labels[labels.source] === collector) told.add(String(stored.labels[labels.report]));
     census.live(stored);
     count += 1;
   }
-  return { count, unlabelled };
+  return { count, unlabelled, told };
 }
 
 function all({ store, settings: { WATCH_NAMESPACE: namespace }, event: { signal } }: Context): AsyncIterable<Stored> {

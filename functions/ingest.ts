@@ -11,7 +11,7 @@ import type { Counts, Normalized } from '../shared/finding/finding.ts';
 import { type CloudEvent, isPing, isReference } from '../shared/function/cloud-event.ts';
 import type { Context } from '../shared/function/context.ts';
 import type { SourceDefinition } from '../shared/function/definitions.ts';
-import { controllerReads, defineTask, seriesWrites, stateWrites } from '../shared/function/definitions.ts';
+import { controllerReads, defineTask, leaseWrites, seriesWrites, stateWrites } from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import type { KubernetesObject, Stored } from '../shared/function/stores.ts';
 import { objects, type PathContext } from '../shared/function/triggers.ts';
@@ -81,6 +81,7 @@ export default defineTask({
       verbs: ['patch'],
     },
     { group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'], scope: 'system' },
+    leaseWrites,
   ],
   watches: (settings) => [observationFilters, ...mappingKinds].map((kind) => selectIn(kind, settings)),
   seesOthers: true,

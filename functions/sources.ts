@@ -10,17 +10,15 @@ import {
   whyPassOnly,
 } from '../shared/api/knative-kinds.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
-import { retry } from '../shared/function/backoff.ts';
-import { pingOf } from '../shared/function/cloud-event.ts';
 import type { Context, FunctionInfo } from '../shared/function/context.ts';
 import { defineTask } from '../shared/function/definitions.ts';
-import { Refusal } from '../shared/function/refusal.ts';
 import type { CommonSettings } from '../shared/function/settings.ts';
 import type { KubernetesObject, ServedKind } from '../shared/function/stores.ts';
 import type { Tally } from '../shared/function/tally.ts';
 import { objects } from '../shared/function/triggers.ts';
 import { listConfiguration } from '../shared/pipeline/list-configuration.ts';
 import { judgeMappings, mappingKinds } from '../shared/rules/accepted-mappings.ts';
+import { type ChangedSource, findFirst } from './sources/first-findings.ts';
 
 const crds: KindSelector = {
   group: 'apiextensions.k8s.io',
@@ -78,11 +76,12 @@ export default defineTask({
     { group: serviceAccounts.group, resources: [serviceAccounts.plural], verbs: ['get'], scope: 'system' },
   ],
   seesOthers: true,
+  callsFunctions: true,
   async handle(_event, context) {
     const { cluster, event } = context;
     if (!cluster.hasApiServerSources) return event.tally.skipped('no_api_server_sources');
     const changed = await context.coalesce(intervalMilliseconds, () => syncSources(context));
-    if (changed) await pingAll(changed, context);
+    if (changed) await findFirst(changed, context);
     else event.tally.skipped('coalesced');
   },
 });
@@ -104,24 +103,24 @@ interface WantedSource {
   readonly kinds: readonly WantedKind[];
 }
 
-/** Creates, changes and deletes ApiServerSources; resolves to the functions whose sources were created or changed. */
-async function syncSources(context: Context): Promise<readonly FunctionInfo[]> {
+/** Creates, changes and deletes ApiServerSources; resolves to those that were created or changed. */
+async function syncSources(context: Context): Promise<readonly ChangedSource[]> {
   const { cluster, settings, event } = context;
   const remaining = new Map<string, KubernetesObject>();
   for await (const source of cluster.objects.list(apiServerSources, settings.SYSTEM_NAMESPACE, event.signal)) {
     remaining.set(source.metadata.name, source);
   }
   const lookUp = await createKindLookup(context);
-  const changed = new Set<FunctionInfo>();
+  const changed: ChangedSource[] = [];
   for (const wanted of wantedSources(await mappedKinds(context), context)) {
     const existing = remaining.get(wanted.name);
     remaining.delete(wanted.name);
-    if (await syncSource(wanted, existing, lookUp, context)) changed.add(wanted.info);
+    if (await syncSource(wanted, existing, lookUp, context)) changed.push(wanted);
   }
   for (const source of remaining.values()) {
     if (isOwn(source)) await cluster.objects.delete(apiServerSources, source, event.signal);
   }
-  return [...changed];
+  return changed;
 }
 
 function wantedSources(mapped: readonly WantedKind[], context: Context): WantedSource[] {
@@ -356,41 +355,4 @@ function watchedAs(
 
 function isKind({ kind, plural }: WantedKind, watched: WatchedKind): boolean {
   return kind === undefined ? guessedPlural(watched.kind) === plural : watched.kind === kind;
-}
-
-/**
- * An ApiServerSource does not report objects that existed before it. A ping makes the function's pass find them now,
- * and not only at the next interval.
- */
-async function pingAll(changed: readonly FunctionInfo[], context: Context): Promise<void> {
-  const { tally } = context.event;
-  tally.observed(changed.length);
-  await Promise.all(
-    changed.map(async (info) => {
-      if (!(await ping(info, context))) {
-        tally.warning(`${info.name} did not take its first ping: its pass runs at the next interval`);
-      }
-    }),
-  );
-}
-
-/** A pass may take as long as Knative lets a request run. */
-const pingMilliseconds = 590_000;
-
-/**
- * Pings a function, with a few attempts, since it may take seconds to start; resolves to whether it has taken the ping.
- */
-async function ping({ name, url }: FunctionInfo, { broker, clock, settings, event }: Context): Promise<boolean> {
-  const attempt = async (): Promise<void> => {
-    const sent = pingOf(name, settings.SYSTEM_NAMESPACE, clock.now());
-    const status = await broker.sendTo(url, sent, event.signal, pingMilliseconds);
-    if (status < 200 || status >= 300) {
-      throw new Refusal(503, 'the function did not take the ping', { cause: `status ${status}` });
-    }
-  };
-  const options = { first: 1000, longest: 8000, attempts: 5, sleep: clock.sleep, signal: event.signal };
-  return retry(attempt, options).then(
-    () => true,
-    () => false,
-  );
 }

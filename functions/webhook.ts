@@ -4,7 +4,7 @@ import { knativeTriggers, ownBroker } from '../shared/api/knative-kinds.ts';
 import { isJsonList, type JsonList, readJsonElements, readJsonList } from '../shared/edge/json-list.ts';
 import { isAddressOrCidr, linesOf } from '../shared/function/access-options.ts';
 import { retry } from '../shared/function/backoff.ts';
-import type { CloudEvent } from '../shared/function/cloud-event.ts';
+import { type CloudEvent, signAttribute } from '../shared/function/cloud-event.ts';
 import type { Context } from '../shared/function/context.ts';
 import { defineGateway, type RawRequest } from '../shared/function/definitions.ts';
 import { maxValues, parseJson } from '../shared/function/json.ts';
@@ -56,6 +56,7 @@ export default defineGateway<z.infer<typeof settingsSchema>>({
     ...mappingKinds.map((kind) => selectIn(kind, settings)),
   ],
   seesOthers: true,
+  callsFunctions: true,
   access: (settings) => ({
     tokens: settings.WEBHOOK_AUTH_TOKEN,
     tokenFile: settings.WEBHOOK_AUTH_TOKEN_FILE,
@@ -111,6 +112,8 @@ async function forward(
     };
     await publish(event, webhook, context);
   });
+  if (found.items === 0 && Object.values(found.reasons).some((count) => count > 0))
+    passSignOn(webhook, source, time, context);
   if (found.answer) answerWith(found.answer);
   const { tally } = context.event;
   tally.observed(found.items);
@@ -148,6 +151,20 @@ function note(
   }
   for (const [reason, count] of Object.entries(reasons)) found.reasons[reason] = (found.reasons[reason] ?? 0) + count;
   found.answer ??= answer;
+}
+
+/** A Broker answers only when the function has the event, which may have to start for it. */
+const signMilliseconds = 60_000;
+
+/**
+ * Tells the function now and then that its source is alive, though all that it says is unwanted. The request does not
+ * wait for that.
+ */
+function passSignOn({ path, eventType }: WebhookTrigger, source: string, time: string, context: Context): void {
+  if (!context.life.isDue(path)) return;
+  const extensions = { [signAttribute]: 'true' };
+  const event = { id: `${path} ${time}`, source, type: eventType, time, extensions, data: {} };
+  context.broker.publish(event, AbortSignal.timeout(signMilliseconds)).catch(() => undefined);
 }
 
 /**

@@ -1,8 +1,8 @@
 import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
 import { parseSettings } from '../shared/function/settings.ts';
 import type { Trigger } from '../shared/function/triggers.ts';
-import { isSource } from '../shared/host/function-list.ts';
 import type { Manifest } from './manifests.ts';
+import { documentUrl } from './repository.ts';
 
 /** https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/ */
 export interface AlertRule {
@@ -10,7 +10,7 @@ export interface AlertRule {
   readonly expr: string;
   readonly for?: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: { readonly summary: string; readonly description: string; readonly runbook: string };
+  readonly annotations: { readonly summary: string; readonly description: string; readonly runbook_url: string };
 }
 
 export interface AlertOptions {
@@ -41,9 +41,18 @@ export function counted(metric: string, window: string, by: string): string {
   return `sum by (${by}) ((max_over_time(${metric}[${window}]) unless ${metric} offset ${window}) or increase(${metric}[${window}]))`;
 }
 
-/** The value at the last collection: gc's gauges exist only as long as its pod, some 40 s every hour. */
-export function atLast(metric: string, window: string, by: string): string {
-  return `max by (${by}) (last_over_time(${metric}[${window}]))`;
+/** The rate of that in a second. */
+export function ratePerSecond(metric: string, seconds: number, by: string): string {
+  return `${counted(metric, durationOf(seconds), by)} / ${seconds}`;
+}
+
+/**
+ * The values at the last collection: gc's gauges exist only as long as its pod, some 40 s every hour. Of the pods in the
+ * window, the one counts that collected last.
+ */
+export function atLast(metric: string, window: string): string {
+  const ends = `last_over_time(zen_watcher_gc_last_run_timestamp_seconds[${window}])`;
+  return `(last_over_time(${metric}[${window}]) and on (instance, pod) (${ends} == scalar(max(${ends}))))`;
 }
 
 function defaultTriggers(definition: FunctionDefinition): readonly Trigger[] {
@@ -52,7 +61,8 @@ function defaultTriggers(definition: FunctionDefinition): readonly Trigger[] {
 
 /** The alerts. The runbook in MONITORING.md has a paragraph for each, under the alert's name. */
 export function alertRules(definitions: readonly FunctionDefinition[], { scale = 1 }: AlertOptions = {}): AlertRule[] {
-  const window = (seconds: number): string => durationOf(Math.max(1, Math.round(seconds * scale)));
+  const scaled = (seconds: number): number => Math.max(1, Math.round(seconds * scale));
+  const window = (seconds: number): string => durationOf(scaled(seconds));
   const rule = (
     alert: string,
     severity: 'critical' | 'warning' | 'info',
@@ -64,29 +74,24 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
     expr,
     ...(more.for !== undefined && { for: more.for }),
     labels: { severity, ...more.labels },
-    annotations: { summary, description, runbook: `knative/MONITORING.md#${alert.toLowerCase()}` },
+    annotations: { summary, description, runbook_url: documentUrl('knative/MONITORING.md', alert.toLowerCase()) },
   });
   const five = window(5 * minute);
   const created = counted('zen_watcher_observations_created_total', five, 'source');
   const deduped = counted('zen_watcher_observations_deduped_total', five, 'source');
-  const sent = definitions
-    .filter((one) => isSource(one) && defaultTriggers(one).some(({ type }) => type === 'Broker'))
-    .map(({ name }) => name)
-    .join('|');
-  const arrivals = `zen_watcher_event_processing_duration_seconds_count{source=~"${sent}"}`;
-  const collection = window(70 * minute);
+  const collection = window(2 * hour);
 
   return [
     rule(
       'ZenWatcherWebhookDrops',
       'critical',
-      `sum by (endpoint) (rate(zen_watcher_webhook_events_dropped_total[${five}])) > 10`,
+      `${ratePerSecond('zen_watcher_webhook_events_dropped_total', scaled(5 * minute), 'endpoint')} > 10`,
       ['Events are refused at {{ $labels.endpoint }}', '{{ $value | humanize }} events a second are refused.'],
     ),
     rule(
       'ZenWatcherCreateErrors',
       'critical',
-      `sum by (source) (rate(zen_watcher_observations_create_errors_total[${five}])) > 1`,
+      `${ratePerSecond('zen_watcher_observations_create_errors_total', scaled(5 * minute), 'source')} > 1`,
       ['{{ $labels.source }} fails to store findings', '{{ $value | humanize }} events a second fail.'],
     ),
     rule(
@@ -98,7 +103,7 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
     rule(
       'ZenWatcherInformerNotSynced',
       'critical',
-      'min by (resource) (zen_watcher_informer_cache_synced) < 1',
+      `min by (resource) (last_over_time(zen_watcher_informer_cache_synced[${five}])) < 1`,
       ['The watch of {{ $labels.resource }} is broken', 'Changes to {{ $labels.resource }} have no effect.'],
       { for: window(minute) },
     ),
@@ -107,10 +112,19 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
       '{{ $value | humanize }} duplicates for each new Observation.',
     ]),
     rule(
+      'ZenWatcherCriticalFindings',
+      'critical',
+      `${counted('zen_watcher_events_total{severity="CRITICAL"}', window(10 * minute), 'source, category')} > 0`,
+      [
+        '{{ $labels.source }} has found something CRITICAL',
+        '{{ $value | humanize }} new findings of category {{ $labels.category }}, of severity CRITICAL, in ten minutes.',
+      ],
+    ),
+    rule(
       'ZenWatcherSourceSilent',
       'warning',
-      `(${counted(arrivals, window(7 * day), 'source')} > 0) unless (${counted(arrivals, window(day), 'source')} > 0)`,
-      ['Nothing arrives from {{ $labels.source }}', 'It sent something this week, but nothing for a day.'],
+      `max by (source) ${atLast('zen_watcher_source_silent', collection)} > 0`,
+      ['Nothing comes from {{ $labels.source }}', 'It has been silent for longer than its SOURCE_SILENT_MINUTES.'],
     ),
     rule(
       'ZenWatcherDeadLetters',
@@ -140,7 +154,7 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
     rule(
       'ZenWatcherObservationsLimit',
       'warning',
-      `sum(${atLast('zen_watcher_observations_live', collection, 'source, severity')}) > 0.9 * max(last_over_time(zen_watcher_observations_limit[${collection}]))`,
+      `sum(${atLast('zen_watcher_observations_live', collection)}) > 0.9 * max(${atLast('zen_watcher_observations_limit', collection)})`,
       [
         'Nine tenths of MAX_OBSERVATIONS are reached',
         'There are {{ $value | humanize }} Observations; those that can best be spared are deleted early.',
@@ -164,7 +178,7 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
     rule(
       'ZenWatcherWebhookOpen',
       'warning',
-      'max(zen_watcher_webhook_open) > 0',
+      `max(last_over_time(zen_watcher_webhook_open[${window(10 * minute)}])) > 0`,
       ['Anyone who can reach the webhooks may post to them', 'Neither a token nor an address is required.'],
       { for: five },
     ),
@@ -195,3 +209,19 @@ export function monitoringManifests(rules: readonly AlertRule[], namespace: stri
     { apiVersion: 'monitoring.coreos.com/v1', kind: 'PrometheusRule', metadata, spec: ruleGroups(rules) },
   ];
 }
+
+/**
+ * A component: the component `monitoring`, with the label by which kube-prometheus-stack picks what it reads, the name of
+ * its Helm release.
+ */
+export const prometheusStack = {
+  apiVersion: 'kustomize.config.k8s.io/v1alpha1',
+  kind: 'Component',
+  components: ['../monitoring'],
+  patches: [
+    {
+      target: { group: 'monitoring.coreos.com' },
+      patch: '- { op: add, path: /metadata/labels/release, value: kube-prometheus-stack }',
+    },
+  ],
+};

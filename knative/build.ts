@@ -1,16 +1,26 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { METHODS } from 'node:http';
-import { basename, join, resolve } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { build, type Plugin } from 'esbuild';
+import { build, type Metafile, type Plugin } from 'esbuild';
+import { sbomOf } from './sbom.ts';
 
-/** Builds the image's program: one CommonJS bundle, and a snapshot of Node's heap after loading and rehearsing it. */
+/**
+ * Builds the image's program: one CommonJS bundle, a snapshot of Node's heap after loading and rehearsing it, and the list of what
+ * they hold (SBOM).
+ */
 const root = join(import.meta.dirname, '..');
-/** Both options are for tests. */
-const { values } = parseArgs({ options: { dist: { type: 'string' }, 'without-snapshot': { type: 'boolean' } } });
+/** `debian-packages` is for the image: the folder that describes those of its base. The others are for tests. */
+const { values } = parseArgs({
+  options: {
+    dist: { type: 'string' },
+    'without-snapshot': { type: 'boolean' },
+    'debian-packages': { type: 'string' },
+  },
+});
 const dist = resolve(values.dist ?? join(root, 'dist'));
 const program = join(dist, 'zen-watcher.cjs');
 const blob = join(dist, 'zen-watcher.blob');
@@ -95,10 +105,12 @@ const lazyBuiltins: Plugin = {
   },
 };
 
-async function bundle(): Promise<void> {
-  await build({
+async function bundle(): Promise<Metafile> {
+  const { metafile } = await build({
     entryPoints: [join(root, 'knative', 'main.ts')],
     outfile: program,
+    // Names of modules are relative to it.
+    absWorkingDir: root,
     bundle: true,
     platform: 'node',
     format: 'cjs',
@@ -108,16 +120,27 @@ async function bundle(): Promise<void> {
     minifyWhitespace: true,
     legalComments: 'none',
     define: { 'import.meta.dirname': '__dirname' },
+    banner: { js: readFileSync(join(root, 'knative', 'standstill.cjs'), 'utf8') },
     plugins: [listFunctions, leaveOut, lazyBuiltins],
     logLevel: 'warning',
+    metafile: true,
   });
+  return metafile;
 }
 
-/** Node runs the script to its end and saves its heap. */
+/**
+ * Node runs the script to its end and saves its heap: of the same sources twice the same, wherever they are, since it knows no folder,
+ * environment or random number. (V8 draws those from a seed; a process that starts from the snapshot makes its own.) A second
+ * thread would compile and collect at times of its own.
+ */
 function takeSnapshot(script: string, args: readonly string[]): void {
+  const here = existsSync('/proc/self/cwd') ? '/proc/self/cwd' : dist;
   // Node warns that several of its modules are not verified for snapshots; `tryOut` verifies them.
-  const flags = ['--disable-warning=Warning', '--snapshot-blob', blob, '--build-snapshot'];
-  execFileSync(process.execPath, [...flags, script, ...args], { stdio: 'inherit' });
+  const flags = ['--random-seed=1', '--single-threaded', '--disable-warning=Warning'];
+  const files = ['--snapshot-blob', basename(blob), '--build-snapshot', join(here, basename(script))];
+  const options = { cwd: dist, env: {}, argv0: 'node' };
+  const { status } = spawnSync(process.execPath, [...flags, ...files, ...args], { stdio: 'inherit', ...options });
+  if (status !== 0) throw new Error(`node ended with ${status}`);
 }
 
 /** Throws unless a function started from the snapshot answers. */
@@ -130,7 +153,7 @@ async function tryOut(): Promise<void> {
   for await (const line of createInterface(child.stdout)) {
     const url = /listening on (http:\/\/[\d.:]+)/.exec(line)?.[1];
     if (url === undefined) continue;
-    const { ok } = await fetch(`${url}/health`);
+    const { ok } = await fetch(`${url.replace('0.0.0.0', '127.0.0.1')}/health`);
     child.kill(ok ? 'SIGTERM' : 'SIGKILL');
   }
   const [code] = await exited;
@@ -148,7 +171,7 @@ const loader = `
   });`;
 
 async function makeBlob(): Promise<void> {
-  const samples = filesIn(join(root, 'functions', 'samples'), /\.event\.json$/);
+  const samples = filesIn(join(root, 'functions', 'samples'), /\.event\.json$/).map((file) => relative(dist, file));
   try {
     if (values['without-snapshot']) throw new Error('not requested');
     takeSnapshot(program, samples);
@@ -167,5 +190,7 @@ async function makeBlob(): Promise<void> {
 
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
-await bundle();
+const metafile = await bundle();
+const sbom = sbomOf({ root, metafile, debian: values['debian-packages'] });
+writeFileSync(join(dist, 'sbom.cdx.json'), `${JSON.stringify(sbom, null, 2)}\n`);
 await makeBlob();

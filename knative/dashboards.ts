@@ -1,4 +1,4 @@
-import { atLast, counted } from './alerts.ts';
+import { atLast, counted, durationOf, ratePerSecond } from './alerts.ts';
 import type { Manifest } from './manifests.ts';
 
 /** https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/ */
@@ -17,15 +17,15 @@ export interface Panel {
 
 /** The windows of the queries; tests make them shorter. */
 export interface Windows {
-  /** For rates. */
-  readonly rate: string;
+  /** For rates, in seconds. */
+  readonly rate: number;
   /** For counts of what is new. */
   readonly recent: string;
   /** Long enough to include the last garbage collection. */
   readonly collection: string;
 }
 
-const windows: Windows = { rate: '5m', recent: '1h', collection: '70m' };
+const windows: Windows = { rate: 300, recent: '1h', collection: '2h' };
 
 type Kind = 'stat' | 'timeseries' | 'bargauge';
 type Row = readonly [title: string, kind: Kind, expr: string, legend: string, unit?: string];
@@ -56,12 +56,10 @@ function dashboard(uid: string, title: string, rows: readonly Row[]): Dashboard 
 
 /** The two dashboards: what is wrong in the cluster, and how zen-watcher itself is doing. */
 export function dashboards({ rate, recent, collection }: Windows = windows): Dashboard[] {
-  const open = (by: string): string =>
-    `sum by (${by}) (${atLast('zen_watcher_observations_open', collection, 'source, severity, namespace')})`;
-  const perMinute = (metric: string, by: string): string =>
-    `sum by (${by}) (rate(zen_watcher_${metric}[${rate}])) * 60`;
+  const open = (by: string): string => `sum by (${by}) ${atLast('zen_watcher_observations_open', collection)}`;
+  const perMinute = (metric: string, by: string): string => `${ratePerSecond(`zen_watcher_${metric}`, rate, by)} * 60`;
   const quantile = (share: number): string =>
-    `histogram_quantile(${share}, sum by (le, source) (rate(zen_watcher_event_processing_duration_seconds_bucket[${rate}])))`;
+    `histogram_quantile(${share}, sum by (le, source) (rate(zen_watcher_event_processing_duration_seconds_bucket[${durationOf(rate)}])))`;
   const handled = 'zen_watcher_event_processing_duration_seconds_count';
   const recently = (metric: string, by: string): string => counted(`zen_watcher_${metric}`, recent, by);
   return [
@@ -132,15 +130,16 @@ export function dashboards({ rate, recent, collection }: Windows = windows): Das
       [
         'Stored Observations',
         'timeseries',
-        `sum(${atLast('zen_watcher_observations_live', collection, 'source, severity')})`,
-        'live',
+        `sum by (source) ${atLast('zen_watcher_observations_live', collection)}`,
+        '{{source}}',
       ],
       [
-        'Limit of stored Observations',
-        'stat',
-        `max(last_over_time(zen_watcher_observations_limit[${collection}]))`,
-        'limit',
+        'Namespaces with the most stored Observations',
+        'bargauge',
+        `topk(10, sum by (namespace) ${atLast('zen_watcher_observations_live', collection)})`,
+        '{{namespace}}',
       ],
+      ['Limit of stored Observations', 'stat', `max(${atLast('zen_watcher_observations_limit', collection)})`, 'limit'],
       [
         'Names in the deduplication cache',
         'timeseries',
@@ -152,8 +151,7 @@ export function dashboards({ rate, recent, collection }: Windows = windows): Das
 }
 
 function critical(collection: string): string {
-  const open = atLast('zen_watcher_observations_open{severity="CRITICAL"}', collection, 'source, namespace');
-  return `sum by (namespace) (${open})`;
+  return `sum by (namespace) ${atLast('zen_watcher_observations_open{severity="CRITICAL"}', collection)}`;
 }
 
 /** Counts new series, because a process that starts begins one. */

@@ -1,11 +1,15 @@
 import { basename, dirname } from 'node:path';
 import * as z from 'zod';
 import { group } from '../shared/api/group.ts';
+import { ingesters } from '../shared/api/ingester.ts';
 import type { KindSelector } from '../shared/api/kind-selector.ts';
 import { alwaysServed, knativeBrokers } from '../shared/api/knative-kinds.ts';
+import { observationFilters } from '../shared/api/observation-filter.ts';
+import { observationMappings } from '../shared/api/observation-mapping.ts';
 import {
   controllerReads,
   type FunctionDefinition,
+  leaseWrites,
   observationWrites,
   type Permission,
   seriesWrites,
@@ -36,13 +40,14 @@ export const systemNamespace = 'zen-system';
 const commonSettings = parseSettings({}, z.object({}), []);
 const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
+const ownKinds = [observationFilters, observationMappings, ingesters];
 const observationRule = { apiGroups: [group], apiVersions: ['v1'], resources: ['observations'] };
 
 /** The names that observationName makes: `<source>-<32 hex digits>`. */
 const ownNames = '^[a-z0-9-]+-[0-9a-f]{32}$';
 export const ownLabels = { 'app.kubernetes.io/part-of': 'zen-watcher' };
 
-function metadataOf(name: string, namespace: string | undefined = systemNamespace) {
+export function metadataOf(name: string, namespace: string | undefined = systemNamespace) {
   return {
     name,
     ...(namespace !== undefined && { namespace }),
@@ -76,9 +81,10 @@ function kindsOf(definition: FunctionDefinition, reach: Reach): KindSelector[] {
 function sourceRules(definition: FunctionDefinition): readonly Permission[] {
   if (!isSource(definition)) return [];
   const { looksIntoPods = true, hasOngoingFindings = false } = definition.source;
-  if (kindsOf(definition, 'cluster').length > 0) return [stateWrites, ...(looksIntoPods ? controllerReads : [])];
+  if (kindsOf(definition, 'cluster').length > 0)
+    return [stateWrites, ...(looksIntoPods ? controllerReads : []), leaseWrites];
   const renewal = hasOngoingFindings ? ['patch'] : [];
-  return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...renewal] }, seriesWrites];
+  return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...renewal] }, seriesWrites, leaseWrites];
 }
 
 function ruleOf({ group, resources, verbs }: Permission): Rule {
@@ -362,7 +368,7 @@ function namespaceManifest(name: string, more: Readonly<Record<string, string>> 
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { ...ownLabels, ...more } } };
 }
 
-/** What all functions share: the namespace, the Broker with its dead-letter sink, and the policies. */
+/** What all functions share: the namespace, the Broker with its dead-letter sink, and the admission policy. */
 export function sharedManifests(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
   const sink = definitions.find(({ kind }) => kind === 'dead-letter-sink');
   if (!sink) throw new Error('there is no function for dead letters');
@@ -382,32 +388,24 @@ export function sharedManifests(definitions: readonly FunctionDefinition[], reac
         },
       },
     },
-    networkPolicy(),
-    ...(reach === 'cluster' ? admissionPolicy() : []),
+    ...(reach === 'cluster' ? [...admissionPolicy(), viewRole()] : []),
   ];
 }
 
-/** Queue-proxy's ports for http, https, probes and metrics, and the function's own port, which is scraped directly. */
-const ingressPorts = [8012, 8112, 8022, 9090, 9091, 8080];
-
-/**
- * Only the cluster's pods can reach the functions, through queue-proxy. The functions can reach only the cluster's pods and
- * the API server, which is allowed by port because no selector can name its address. The policy doesn't select the
- * adapters of ApiServerSources, which are Knative's.
- */
-function networkPolicy(): Manifest {
-  const inCluster = [{ namespaceSelector: {} }];
-  const tcp = (port: number) => ({ protocol: 'TCP', port });
+/** Lets whoever may look at a namespace (view, edit, admin) read our kinds there, too. */
+function viewRole(): Manifest {
+  const { name, labels } = metadataOf('zen-watcher-view', undefined);
   return {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata: metadataOf('zen-watcher-functions'),
-    spec: {
-      podSelector: { matchLabels: ownLabels },
-      policyTypes: ['Ingress', 'Egress'],
-      ingress: [{ from: inCluster, ports: ingressPorts.map(tcp) }],
-      egress: [{ to: inCluster }, { ports: [tcp(443), tcp(6443)] }],
-    },
+    apiVersion: `${rbac}/v1`,
+    kind: 'ClusterRole',
+    metadata: { name, labels: { ...labels, [`${rbac}/aggregate-to-view`]: 'true' } },
+    rules: [
+      {
+        apiGroups: [group],
+        resources: ['observations', ...ownKinds.map(({ plural }) => plural)].sort(),
+        verbs: ['get', 'list', 'watch'],
+      },
+    ],
   };
 }
 

@@ -75,7 +75,9 @@ export async function rehearse(files: readonly string[]): Promise<void> {
   const headers = { 'content-type': 'application/cloudevents+json' };
   const sources = (await loadFunctions()).filter(isSource);
   for (const file of files) {
-    const event = decodeRequest({ headers, body: readFileSync(file) }, new Date(0).toISOString());
+    // Read as text, because reading bytes leaves what the file system says of the file in the snapshot.
+    const body = Buffer.from(readFileSync(file, 'utf8'));
+    const event = decodeRequest({ headers, body }, new Date(0).toISOString());
     if ('length' in event) continue;
     const object = objectSchema.safeParse(event.data).data;
     const bound = bindFunctions(sources, portsFor(object, createMetrics())).functions.filter(isHandler);

@@ -17,7 +17,9 @@ const prefix = 'autoscaling.knative.dev';
  * - A function that only a schedule wakes, or that keeps objects in step from its start on, needs no second pod: two
  *   would do the same work twice, which does no harm.
  * - containerConcurrency 20: to handle a reference, a pod holds a report of at most 1.5 MiB, and 20 of those fit in memory.
- * - The gateway has no containerConcurrency: queue-proxy would answer 503 by itself, which no metric would count.
+ * - The gateway takes 100 at once. With a limit, Knative holds what is more: its activators 10,000 each, queue-proxy 1,000.
+ *   Without one it passes on everything at once, more than the gateway can hold, and Falco does not send again what is
+ *   refused. target-burst-capacity -1 keeps the activator in front, however many pods there are.
  * - window and retention are short, because a start takes only a second. An idle function is gone after about 40 s.
  * - timeoutSeconds is 600 where requests are held (a webhook whose sender does not try again, a pass over a large
  *   cluster), otherwise 300.
@@ -33,6 +35,9 @@ export function scaling(definition: FunctionDefinition, settings: CommonSettings
     [`${prefix}/window`]: '10s',
     [`${prefix}/scale-to-zero-pod-retention-period`]: '0s',
   };
-  if (isGateway) return { annotations, timeoutSeconds: 600 };
+  if (isGateway) {
+    const burst = { [`${prefix}/target-burst-capacity`]: '-1' };
+    return { annotations: { ...annotations, ...burst }, containerConcurrency: 100, timeoutSeconds: 600 };
+  }
   return { annotations, containerConcurrency: 20, timeoutSeconds: types.includes('PingSource') ? 600 : 300 };
 }

@@ -4,13 +4,13 @@ import type { Context } from '../../shared/function/context.ts';
 import { boundLabel, createCounts } from '../../shared/function/count-rows.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { Stored } from '../../shared/function/stores.ts';
-import type { Collection } from '../../shared/function/tally.ts';
+import type { Collection, Heard } from '../../shared/function/tally.ts';
 
 /**
  * Limits for the labels of metrics: whoever writes an Observation chooses its source, and there may be many namespaces.
  */
 const maxSources = 30;
-const maxNamespaces = 30;
+const maxNamespaces = 500;
 
 export type Census = ReturnType<typeof createCensus>;
 
@@ -19,24 +19,29 @@ export type Census = ReturnType<typeof createCensus>;
  */
 export function createCensus({ settings: { MAX_OBSERVATIONS: limit }, event: { tally } }: Context) {
   const deleted = createCounts('source', 'reason');
-  const live = createCounts('source', 'severity');
+  const live = createCounts('source', 'severity', 'namespace');
   const open = createCounts('source', 'severity', 'namespace');
   const errors = createCounts('operation', 'errorType');
+  let heard: readonly Heard[] = [];
   return {
     deleted: (source: string, reason: 'ttl' | 'limit' | 'copy') => deleted.add(source, reason),
     live({ ref, labels: { [labels.source]: from, [labels.severity]: word, [labels.state]: state } }: Stored): void {
       const source = from ?? 'unknown';
       const severity = severities.find((one) => one === word) ?? 'UNKNOWN';
-      live.add(source, severity);
+      live.add(source, severity, ref.namespace);
       if (state !== 'missing' && state !== 'resolved') open.add(source, severity, ref.namespace);
     },
     fail: (operation: string, error: unknown) =>
       errors.add(operation, error instanceof Refusal ? String(error.status) : 'unexpected'),
+    judged(sources: readonly Heard[]): void {
+      heard = sources;
+    },
     end(): Collection {
       const collection = {
-        live: boundLabel(live.rows(), 'source', maxSources),
+        live: boundLabel(boundLabel(live.rows(), 'source', maxSources), 'namespace', maxNamespaces),
         open: boundLabel(boundLabel(open.rows(), 'source', maxSources), 'namespace', maxNamespaces),
         limit,
+        heard,
         errors: errors.rows(),
       };
       for (const { source, reason, count } of boundLabel(deleted.rows(), 'source', maxSources)) {

@@ -47,3 +47,6 @@ export function isReference(event: CloudEvent): boolean {
 export function isMalformed({ fault }: CloudEvent): boolean {
   return fault?.path === 'data';
 }
+
+/** The attribute of an event that says nothing but that its source is alive. */
+export const signAttribute = 'signoflife';

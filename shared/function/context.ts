@@ -75,6 +75,16 @@ export interface ObservationLimit {
   mayTell(key: string): boolean;
 }
 
+/** Shows that a source is alive, even if all that it says is known, or nobody wants it. */
+export interface SignsOfLife {
+  /** Notes that the source has just said something. Best effort, and nothing waits for it. */
+  note(): void;
+  /** Notes when the newest of its reports was made, in milliseconds since 1970; 0 if it has none. */
+  noteReport(at: number, signal: AbortSignal): Promise<void>;
+  /** For whoever passes such signs on: whether it is time for another one, by the key. */
+  isDue(key: string): boolean;
+}
+
 /** The controllers that people know resources by: the Deployment of a Pod. Best effort, and within a time limit. */
 export interface Controllers {
   /**
@@ -140,6 +150,7 @@ export interface Context<Settings = unknown> {
   readonly repeats: RepeatCounter;
   readonly limit: ObservationLimit;
   readonly controllers: Controllers;
+  readonly life: SignsOfLife;
   readonly clock: Clock;
   /**
    * Takes one of `limit` places for requests in flight under `key`. Resolves to the function that releases it. If all are

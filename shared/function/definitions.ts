@@ -2,6 +2,7 @@ import type * as z from 'zod';
 import { controlledKinds } from '../api/controllers.ts';
 import { group } from '../api/group.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
+import { leases } from '../api/lease.ts';
 import type { Finding, Normalized, ResourceRef } from '../finding/finding.ts';
 import type { ObjectMetadata } from '../finding/object-schema.ts';
 import type { AccessOptions } from './access-options.ts';
@@ -42,6 +43,12 @@ export const stateWrites: Permission = {
   verbs: [...observationWrites.verbs, 'list', 'patch', 'delete'],
 };
 
+/** What it takes to show that a source is alive. */
+export const leaseWrites: Permission = {
+  ...{ group: leases.group, resources: [leases.plural], scope: 'system' },
+  verbs: ['get', 'create', 'patch'],
+};
+
 /** What it takes to ask who controls Pods, and who controls that: what is shown of them is the controller. */
 export const controllerReads: readonly Permission[] = [...Map.groupBy(controlledKinds, ({ group }) => group)].map(
   ([group, kinds]) => ({ group, resources: kinds.map(({ plural }) => plural).sort(), verbs: ['get'] }),
@@ -57,6 +64,11 @@ interface Declaration<Settings> {
   watches?(settings: Settings & CommonSettings): readonly KindSelector[];
   /** Whether `context.functions` holds what the other functions declare. */
   readonly seesOthers?: boolean;
+  /**
+   * Whether it sends requests to other functions: events (`context.broker.sendTo`), or, a gateway, what wakes those that its
+   * events go to. The network lets no other function do that.
+   */
+  readonly callsFunctions?: boolean;
 }
 
 /**
@@ -77,6 +89,8 @@ export interface TaskDefinition<Settings = unknown>
     Handler<Settings>,
     Triggered<Settings> {
   readonly kind: 'task';
+  /** Whether it collects the Observations of all sources, and counts what there is. */
+  readonly collects?: true;
 }
 
 /** A source, made into a function by `defineSource`. */
@@ -169,6 +183,8 @@ export interface SourceDefinition<Data, Settings> extends Triggered<Settings> {
   readonly settings: z.ZodType<Settings>;
   /** Whether its findings may be about Pods, or what makes them, as most are. If not, it asks for no controllers. */
   readonly looksIntoPods?: false;
+  /** How long it may be silent before that is told, in minutes: 26 hours unless it says otherwise. */
+  readonly silentMinutes?: number;
   /** Whether events may go on without a time in their identity, so that their Observations are renewed (`isOngoing`). */
   readonly hasOngoingFindings?: true;
   /** The schema of what the tool sends. Unknown fields are ignored. */

@@ -47,6 +47,7 @@ export const commonSchema = z
     MAX_OBSERVATIONS: integer(1, 100_000_000).default(100_000),
     GC_INTERVAL_MINUTES: integer(1, 1440).default(60),
     RESYNC_INTERVAL_MINUTES: integer(1, 1440).default(60),
+    SOURCE_SILENT_MINUTES: integer(1, 525_600).optional(),
     MAX_REQUEST_BYTES: integer(1024, 1_073_741_824).default(12_582_912),
     BROKER_NAME: z
       .string()

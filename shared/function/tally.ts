@@ -32,15 +32,22 @@ export interface Summary {
 }
 
 export interface Collection {
-  /** Observations that exist. */
-  readonly live: readonly CountRow<'source' | 'severity'>[];
-  /**
-   * Observations that are neither missing nor resolved. Namespaces with few of them are counted together as `other`.
-   */
+  /** Observations that exist. Namespaces with few of them are counted together as `other`. */
+  readonly live: readonly CountRow<'source' | 'severity' | 'namespace'>[];
+  /** Those that are neither missing nor resolved. */
   readonly open: readonly CountRow<'source' | 'severity' | 'namespace'>[];
   /** How many Observations there may be. */
   readonly limit: number;
+  /** When each source was last heard of; a source that never was is not among them. */
+  readonly heard: readonly Heard[];
   readonly errors: readonly CountRow<'operation' | 'errorType'>[];
+}
+
+export interface Heard {
+  readonly source: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly isSilent: boolean;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { IncomingMessage, RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import express, { type Express, type Request, type Response } from 'express';
 import type { BodyReader } from '../edge/body.ts';
 import { decodeRequest } from '../edge/cloud-event-http.ts';
@@ -27,6 +27,8 @@ export interface AppOptions extends DoorOptions {
   /** Who may use them. Throws a Refusal 401, 403 or 429. */
   checkAccess(head: RequestHead, endpoint: string): void;
   receive(request: RawRequest): Promise<void>;
+  /** Local mode only: throws a Refusal 403 before anything else is done with a request. */
+  checkOrigin?(request: IncomingMessage): void;
   /** Local mode only: the answer to `GET /`, for whoever points a browser here. */
   readonly about?: string;
   /** Local mode only: the answers to `GET /observations` and what is below it. */
@@ -121,9 +123,27 @@ function addFaults(app: Express, paths: readonly string[]): void {
   });
 }
 
+/** Answers what comes from elsewhere than it may. One warning tells who wonders; a page can ask as often as it likes. */
+function createOriginGuard({ checkOrigin, log }: AppOptions) {
+  let hasWarned = false;
+  return (request: IncomingMessage, response: ServerResponse): boolean => {
+    try {
+      checkOrigin?.(request);
+      return true;
+    } catch (error) {
+      const refusal = Refusal.from(error);
+      if (!hasWarned) log.warn({ operation: 'origin', status: refusal.status }, refusal.message);
+      hasWarned = true;
+      answerRefusal(response, refusal);
+      return false;
+    }
+  };
+}
+
 export function createApp(options: AppOptions): RequestListener {
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
+  const isFromHere = createOriginGuard(options);
   const pages = addPages(app, options);
   const events = options.takesEvents ? eventDoor(options) : undefined;
   if (events) app.post(eventPath, (request, response) => serveDoor(options, events, request, response));
@@ -135,6 +155,7 @@ export function createApp(options: AppOptions): RequestListener {
   });
   addFaults(app, [...(events || options.about !== undefined ? [eventPath] : []), ...pages, ...webhooks]);
   return (request, response) => {
+    if (!isFromHere(request, response)) return;
     // Nearly all requests are events, and finding their route costs as much as reading one.
     if (events && request.method === 'POST' && request.url === eventPath) {
       void serveDoor(options, events, request, response);

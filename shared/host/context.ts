@@ -1,5 +1,5 @@
 import { createInFlight } from '../edge/in-flight.ts';
-import type { Broker, Clock, FunctionContext, FunctionInfo } from '../function/context.ts';
+import type { Broker, Clock, FunctionContext, FunctionInfo, SignsOfLife } from '../function/context.ts';
 import { type FunctionDefinition, type HandlerDefinition, triggersOf } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
 import type { Cluster, Store } from '../function/stores.ts';
@@ -8,6 +8,7 @@ import { createControllers } from '../pipeline/controllers.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
 import { createObservationLimit } from '../pipeline/observation-limit.ts';
 import { createRepeats, type Repeats } from '../pipeline/repeats.ts';
+import { createSignsOfLife } from '../pipeline/signs-of-life.ts';
 import { createCoalescer } from './coalesce.ts';
 import { createLiveFilter } from './live-filter.ts';
 import type { Metrics } from './metrics.ts';
@@ -54,6 +55,25 @@ export interface Bindings extends Pick<Repeats, 'finish'> {
   readonly functions: readonly BoundFunction[];
 }
 
+/** A scanner runs once a day, and may be two hours late. */
+const usualSilence = 26 * 60;
+
+/** How long a source may be silent; of what other functions read, nobody knows. */
+function silentMinutes(definition: FunctionDefinition): number | undefined {
+  return definition.kind === 'source' ? (definition.source.silentMinutes ?? usualSilence) : undefined;
+}
+
+function lifeOf(definition: FunctionDefinition, settings: CommonSettings, { cluster, clock }: Ports): SignsOfLife {
+  return createSignsOfLife({
+    source: definition.name,
+    minutes: settings.SOURCE_SILENT_MINUTES ?? silentMinutes(definition),
+    objects: cluster.kinds && cluster.objects,
+    systemNamespace: settings.SYSTEM_NAMESPACE,
+    elapsed: clock.elapsed,
+    now: clock.earliest,
+  });
+}
+
 /** Makes the contexts of all functions of a process; nothing else makes one. Throws a SettingsError. */
 export function bindFunctions(definitions: readonly FunctionDefinition[], ports: Ports): Bindings {
   const { environment, ownUsers, store, cluster, broker, clock, functions, metrics, stopping } = ports;
@@ -96,6 +116,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
         repeats,
         limit,
         controllers,
+        life: lifeOf(definition, settings, ports),
         clock,
         acquire,
         coalesce: createCoalescer({ elapsed: clock.elapsed, sleep: clock.sleep, signal: stopping }),

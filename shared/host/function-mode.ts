@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { knativeBrokers, knativeTriggers } from '../api/knative-kinds.ts';
 import { retry } from '../function/backoff.ts';
@@ -8,8 +9,10 @@ import { type CommonSettings, type Environment, parseSettings } from '../functio
 import { connectCluster } from '../kubernetes/cluster.ts';
 import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
 import { createPublisher, createSender, type Destination } from '../transport/event-sender.ts';
+import { wake } from '../transport/wake.ts';
 import { brokerAddressIn } from './broker-address.ts';
 import { type HostClock, processClock } from './clock.ts';
+import { clusterDomainIn } from './cluster-domain.ts';
 import { type BoundFunction, type BoundHandler, bindFunctions, isHandler } from './context.ts';
 import { createDispatcher, type Dispatcher } from './dispatch.ts';
 import { wants } from './event-routing.ts';
@@ -31,6 +34,8 @@ export interface FunctionModeOptions {
   readonly name: string;
   readonly environment: Environment;
   readonly log: Log;
+  /** Has the functions at these addresses start. Never throws. */
+  readonly wake?: (addresses: readonly string[], signal: AbortSignal) => Promise<void>;
 }
 
 const overridesSchema = z.object({ extensions: z.record(z.string(), z.string()).optional() });
@@ -42,7 +47,19 @@ function overridesOf(text: string | undefined): Readonly<Record<string, string>>
 /** Most functions know no others; those that do need the triggers of all of them. */
 async function othersFor({ seesOthers }: FunctionDefinition, environment: Environment): Promise<FunctionInfo[]> {
   if (!seesOthers) return [];
-  return (await loadFunctions()).map((definition) => functionInfoOf(definition, environment, []));
+  const file = '/etc/resolv.conf';
+  const clusterDomain = clusterDomainIn(existsSync(file) ? readFileSync(file, 'utf8') : '');
+  return (await loadFunctions()).map((definition) => functionInfoOf(definition, environment, [], clusterDomain));
+}
+
+/**
+ * The functions that a gateway's events go to next, and whose senders send nothing again: such a sender waits for two
+ * starts in a row, unless both start at once.
+ */
+function nextAfter({ kind }: FunctionDefinition, others: readonly FunctionInfo[]): string[] {
+  if (kind !== 'gateway') return [];
+  const isUrgent = ({ webhooks }: FunctionInfo): boolean => webhooks.some(({ senderRetries }) => !senderRetries);
+  return others.filter(isUrgent).map(({ url }) => url);
 }
 
 type Connection = ReturnType<typeof connectCluster>;
@@ -113,12 +130,13 @@ function watchesFor(
   return startWatches({ cluster, kinds: definition.watches?.(settings) ?? [], log, metrics, signal });
 }
 
-async function bind(
+function bind(
   definition: FunctionDefinition,
   connection: Connection,
   watches: Watches,
   shared: Shared,
-): Promise<{ readonly bound: BoundFunction; readonly finish: HostOptions['finish'] }> {
+  others: readonly FunctionInfo[],
+): { readonly bound: BoundFunction; readonly finish: HostOptions['finish'] } {
   const { functions, finish } = bindFunctions([definition], {
     ...shared,
     ownUsers: [],
@@ -131,7 +149,7 @@ async function bind(
       hasApiServerSources: true,
     },
     broker: brokerOf(shared.settings, watches),
-    functions: await othersFor(definition, shared.environment),
+    functions: others,
   });
   const [bound] = functions;
   if (!bound) throw new Error(`${definition.name} was not bound`);
@@ -168,19 +186,22 @@ function routeTo(handler: BoundHandler | undefined, dispatcher: Dispatcher, metr
 }
 
 /** Serves one function, as a container of a Knative Service. Throws a SettingsError. */
-export async function startFunctionMode({ name, environment, log }: FunctionModeOptions): Promise<FunctionMode> {
+export async function startFunctionMode(options: FunctionModeOptions): Promise<FunctionMode> {
+  const { name, environment, log, wake: wakeAll = wake } = options;
   const definition = await loadFunction(name);
   const settings = checkSettings([definition], environment);
+  const stopping = new AbortController();
+  const others = await othersFor(definition, environment);
+  void wakeAll(nextAfter(definition, others), stopping.signal);
   const clock = processClock(log);
   const metrics = createMetrics();
   const dispatcher = createDispatcher(log, metrics);
   const connection = connect(settings, clock);
   metrics.watchClockOffset(clock.offset);
-  const stopping = new AbortController();
   const shared = { environment, settings, clock, log, metrics, stopping: stopping.signal };
   const watches = watchesFor(definition, connection, shared);
   const timed = knowingTime(definition, connection, clock);
-  const { bound, finish } = await bind(timed, connection, watches, shared);
+  const { bound, finish } = bind(timed, connection, watches, shared, others);
   const handler = isHandler(bound) ? bound : undefined;
   const host = await startHost({
     functions: [bound],

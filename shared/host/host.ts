@@ -11,6 +11,7 @@ import { type CommonSettings, type Environment, parseSettings, SettingsError } f
 import type { TokenPlaces, WebhookTrigger } from '../function/triggers.ts';
 import { type AppOptions, createApp } from './app.ts';
 import { type BoundFunction, isHandler } from './context.ts';
+import { countingOf } from './counting.ts';
 import type { Dispatcher } from './dispatch.ts';
 import { type Served, serve } from './listen.ts';
 import type { Log } from './log.ts';
@@ -44,6 +45,7 @@ export interface HostOptions {
   notReady(): string | undefined;
   /** What is left to do when the last event has been handled. */
   finish(signal: AbortSignal): Promise<void>;
+  readonly checkOrigin?: NonNullable<AppOptions['checkOrigin']>;
   readonly about?: string;
   readonly observations?: NonNullable<AppOptions['observations']>;
   /** How long requests in flight may still take once the process is told to stop. */
@@ -114,6 +116,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const gateway = functions.find(isGateway);
   const webhooks = gateway ? gateway.context.functions.flatMap((info) => info.webhooks) : [];
   const takesEvents = functions.some(isHandler);
+  for (const bound of functions) metrics.begin(countingOf(bound));
   const access = gateway?.definition.access(gateway.context.settings);
   const checked = access && createAccess(access, clock.elapsed);
   if (checked) metrics.showAccess(checked.isOpen);
@@ -137,6 +140,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     async receive(request) {
       if (gateway) await dispatcher.receive(gateway, request, abort.signal);
     },
+    ...(options.checkOrigin && { checkOrigin: options.checkOrigin }),
     ...(options.about !== undefined && { about: options.about }),
     ...(options.observations && { observations: options.observations }),
   });

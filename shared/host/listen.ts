@@ -18,6 +18,7 @@ const limits = {
 const backlog = 4096;
 
 export interface Served {
+  /** With the address that it listens on: 0.0.0.0 stands for every address. */
   readonly url: string;
   /** Stops accepting connections and waits for requests in flight; after `drainMilliseconds`, `abort` ends the rest. */
   stop(): Promise<void>;
@@ -53,7 +54,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const address = server.address();
   const actualPort = typeof address === 'object' && address !== null ? address.port : port;
   return {
-    url: `http://${hostname ?? '127.0.0.1'}:${actualPort}`,
+    url: `http://${hostname ?? '0.0.0.0'}:${actualPort}`,
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       const timer = setTimeout(() => {

@@ -12,8 +12,8 @@ const prefix = 'zen_watcher_';
 /** Buckets of the histograms, in seconds. */
 const durations = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
-/** How many series a gauge remembers: more than one collection ever shows, so only those long gone are forgotten. */
-const mostSeries = 5000;
+/** How many series a gauge remembers: more than one collection shows in most clusters, so that those long gone are forgotten. */
+const mostSeries = 20_000;
 
 /** One registry for each format, since a counter is named differently in OpenMetrics. */
 interface Registries {
@@ -90,11 +90,12 @@ export function createCounters<Name extends string>({ plain, open }: Registries,
 
   return (name, labels, by) => {
     const counter = counters.get(name) ?? register(name, labels);
-    if (by > 0) counter.inc(bound(name, labels), by);
+    counter.inc(bound(name, labels), by);
   };
 }
 
-type Observe<Name extends string> = (name: Name, labels: LabelValues, seconds: number) => void;
+/** Without seconds, the series begins with nothing observed. */
+type Observe<Name extends string> = (name: Name, labels: LabelValues, seconds?: number) => void;
 
 /** Histograms of durations. Each is registered when it first observes one. */
 export function createHistograms<Name extends string>(
@@ -117,7 +118,8 @@ export function createHistograms<Name extends string>(
 
   return (name, labels, seconds) => {
     const histogram = histograms.get(name) ?? register(name, labels);
-    histogram.observe(labels, seconds);
+    if (seconds === undefined) histogram.zero(labels);
+    else histogram.observe(labels, seconds);
   };
 }
 

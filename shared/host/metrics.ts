@@ -10,8 +10,11 @@ import {
   renderMetrics,
   type Show,
 } from './metric-kinds.ts';
+import { beginAtZero, type Counting } from './metric-zeros.ts';
 
 export interface Metrics {
+  /** Shows the series of a function that has counted nothing yet. */
+  begin(counting: Counting): void;
   countSummary(source: string, summary: Summary): void;
   /** A create that failed, or an event that could not be handled; `errorType` is a short constant. */
   countError(source: string, errorType: string): void;
@@ -65,6 +68,9 @@ const gauges = {
   observations_live: 'Observations that exist, at the last collection.',
   observations_open: 'Observations neither missing nor resolved, at the last collection.',
   observations_limit: 'How many Observations there may be: MAX_OBSERVATIONS.',
+  source_last_heard_timestamp_seconds: 'When a source was last heard of, in seconds since 1970.',
+  source_silent: 'Whether a source has been silent for too long.',
+  gc_last_run_timestamp_seconds: 'When the last collection ended, in seconds since 1970.',
   webhook_open: 'Whether the webhooks accept posts from anyone who can reach them.',
 };
 
@@ -86,8 +92,8 @@ function countSummary(count: CountMetric, source: string, summary: Summary): voi
     count('events_total', { source, category, severity }, by);
     count('observations_created_total', { source }, by);
   }
-  count('observations_deduped_total', { source }, summary.duplicate);
-  count('observations_unchanged_total', { source }, summary.unchanged);
+  if (summary.duplicate > 0) count('observations_deduped_total', { source }, summary.duplicate);
+  if (summary.unchanged > 0) count('observations_unchanged_total', { source }, summary.unchanged);
   countReasons(count, source, summary.skipped);
   countReasons(count, source, summary.filtered);
   for (const { source: of, reason, count: by } of summary.deleted) {
@@ -98,26 +104,38 @@ function countSummary(count: CountMetric, source: string, summary: Summary): voi
   }
 }
 
-function showCollection(count: CountMetric, show: ShowMetric, { live, open, limit, errors }: Collection): void {
-  show('observations_live', ['source', 'severity'], live);
+function showCollection(
+  count: CountMetric,
+  show: ShowMetric,
+  { live, open, limit, heard, errors }: Collection,
+  now: number,
+): void {
+  show('observations_live', ['source', 'severity', 'namespace'], live);
   show('observations_open', ['source', 'severity', 'namespace'], open);
   show('observations_limit', [], [{ count: limit }]);
+  const lastHeard = heard.map(({ source, at }) => ({ source, count: Math.round(at / 1000) }));
+  show('source_last_heard_timestamp_seconds', ['source'], lastHeard);
+  const silent = heard.map(({ source, isSilent }) => ({ source, count: isSilent ? 1 : 0 }));
+  show('source_silent', ['source'], silent);
+  show('gc_last_run_timestamp_seconds', [], [{ count: Math.round(now / 1000) }]);
   count('gc_runs_total', {}, 1);
   for (const { operation, errorType, count: by } of errors) {
     count('gc_errors_total', { operation, error_type: errorType }, by);
   }
 }
 
-export function createMetrics(): Metrics {
+/** `now` gives milliseconds since 1970. */
+export function createMetrics(now = Date.now): Metrics {
   const registries = createRegistries();
   const count = createCounters(registries, counters);
   const observe = createHistograms(registries, histograms);
   const show = createGauges(registries, gauges);
   const watch = createWatchedGauges(registries, watchedGauges);
   return {
+    begin: (counting) => beginAtZero(counting, { zero: (name, labels) => count(name, labels, 0), observe }),
     countSummary(source, summary) {
       countSummary(count, source, summary);
-      if (summary.collection) showCollection(count, show, summary.collection);
+      if (summary.collection) showCollection(count, show, summary.collection, now());
     },
     countError(source, errorType) {
       count('observations_create_errors_total', { source, error_type: errorType }, 1);
@@ -133,7 +151,10 @@ export function createMetrics(): Metrics {
     countEviction: () => count('dedup_evictions_total', {}, 1),
     countFilterReload: (isReadable) => count('filter_reload_total', { result: isReadable ? 'success' : 'error' }, 1),
     showAccess: (isOpen) => show('webhook_open', [], [{ count: isOpen ? 1 : 0 }]),
-    watchKnownNames: (read) => watch('dedup_cache_size', {}, read),
+    watchKnownNames(read) {
+      watch('dedup_cache_size', {}, read);
+      count('dedup_evictions_total', {}, 0);
+    },
     watchClockOffset: (offset) => watch('clock_offset_seconds', {}, () => Math.round((offset() ?? 0) / 1000)),
     watchSynced: (resource, isSynced) => watch('informer_cache_synced', { resource }, () => (isSynced() ? 1 : 0)),
     render: (accept) => renderMetrics(registries, accept),

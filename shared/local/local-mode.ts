@@ -1,5 +1,6 @@
 import type { KindSelector } from '../api/kind-selector.ts';
 import { knativeTriggers } from '../api/knative-kinds.ts';
+import { checkOwnAddress } from '../edge/own-address.ts';
 import { type CloudEvent, pingOf } from '../function/cloud-event.ts';
 import type { FunctionInfo } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
@@ -196,6 +197,7 @@ function listen(shared: Shared, { broker, health, bindings, infos }: ListenOptio
     clock,
     hostname: '127.0.0.1',
     port: args.port ?? settings.PORT,
+    checkOrigin: checkOwnAddress,
     notReady: () => health?.reason(),
     about: aboutPage(infos),
     observations: createObservationAnswers(stores.store, clock.now),

@@ -1,5 +1,5 @@
 import { expiresLabel } from '../api/labels.ts';
-import type { CloudEvent } from '../function/cloud-event.ts';
+import { type CloudEvent, signAttribute } from '../function/cloud-event.ts';
 import type { Context, Occurrence } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
 import { deriveFindings, type NamedFinding } from './derive.ts';
@@ -35,6 +35,8 @@ export async function observeEvent<Data, Settings>(
   event: CloudEvent,
   context: Context<Settings>,
 ): Promise<void> {
+  context.life.note();
+  if (event.extensions[signAttribute] !== undefined) return context.event.tally.skipped('sign_of_life');
   const normalized = normalizeData(source, event.data, event.time, context.settings);
   const { findings, held } = deriveFindings(source, normalized, { hasState: false }, context);
   const onStored = (named: NamedFinding, stored: Created): void =>

@@ -11,7 +11,12 @@ export const operationsCategory = 'operations';
 
 /** A finding about zen-watcher itself. */
 export interface OperationsReport {
-  readonly eventType: 'undeliverable-event' | 'unreadable-object' | 'invalid-configuration' | 'limit-reached';
+  readonly eventType:
+    | 'undeliverable-event'
+    | 'unreadable-object'
+    | 'invalid-configuration'
+    | 'limit-reached'
+    | 'source-silent';
   readonly summary: string;
   readonly resource?: ResourceRef | undefined;
   readonly identity: Readonly<Record<string, string | undefined>>;

@@ -49,15 +49,32 @@ export async function reconcilePass<Data, Settings>(
 ): Promise<void> {
   const { event, settings, store } = context;
   const kinds = reportKinds(source, context);
-  const noting = notingKeptOut(context);
-  const pass = await createPass(source, kinds, unseen, noting.context);
-  const metadata = kinds.map((kind) => marked(listReports([kind], undefined, pass.unseen, context), true));
+  const { context: limited, keptOut } = notingKeptOut(context);
+  const pass = await createPass(source, kinds, unseen, limited);
+  const newest = { madeAt: 0 };
+  const metadata = kinds.map((kind) =>
+    marked(noting(listReports([kind], undefined, pass.unseen, context), newest), true),
+  );
   const objects = kinds.map((kind) => marked(relevantObjects(kind, pass.unseen, context), false));
   const query = { source: source.name, namespace: settings.WATCH_NAMESPACE };
   const merged = mergeByNamespace(store.names(query, event.signal), [...metadata, ...objects]);
   for await (const group of merged) await reconcileNamespace(group, pass);
   await finishPass(pass);
-  await settleKeptOut(source.name, noting.keptOut, pass.toldKeptOut, context);
+  await settleKeptOut(source.name, keptOut, pass.toldKeptOut, context);
+  await context.life
+    .noteReport(newest.madeAt, event.signal)
+    .catch(() => event.tally.warning('that this source is alive could not be noted in its Lease'));
+}
+
+/** Notes when the newest of the objects was made: whoever makes them was alive then. */
+async function* noting(
+  objects: AsyncIterable<KubernetesObject>,
+  newest: { madeAt: number },
+): AsyncGenerator<KubernetesObject> {
+  for await (const object of objects) {
+    newest.madeAt = Math.max(newest.madeAt, Date.parse(object.metadata.creationTimestamp ?? '') || 0);
+    yield object;
+  }
 }
 
 async function* marked(objects: AsyncIterable<KubernetesObject>, isMetadata: boolean): AsyncGenerator<Listed> {

@@ -59,6 +59,7 @@ export async function reconcileReference<Data, Settings>(
   // That a report is gone changes nothing by itself: tools delete theirs and make them anew. The pass sees it.
   if (!object || object.metadata.deletionTimestamp) return tally.skipped('gone');
   if (!isRelevant(kind, object)) return tally.skipped('not_wanted');
+  context.life.note();
   const report = readReport(source, object, event.time, context);
   const slot = slotOf(source, object, kinds);
   const home = slot.namespace ?? context.settings.SYSTEM_NAMESPACE;

@@ -10,11 +10,8 @@ import { type Fault, type FaultProxy, postTo, startProxy } from './proxy.ts';
 import { pingHeaders } from './report-crds.ts';
 import { writerRules } from './rules.ts';
 
-const day = 86_400;
-
 /** How much each alert's windows are shortened for the test: windows of hours or days more than the others. */
 const scales: Readonly<Record<string, number>> = {
-  ZenWatcherSourceSilent: 10 / day,
   ZenWatcherPassOverdue: 1 / 720,
   ZenWatcherGCErrors: 1 / 720,
 };
@@ -156,8 +153,22 @@ describe.skipIf(skipWithoutCluster() || skipWithout('prometheus', 'the alerts ar
     });
 
     it('a source falls silent', async () => {
+      const lease = '/apis/coordination.k8s.io/v1/namespaces/zen-system/leases/zen-watcher-falco';
+      const options = { contentType: 'application/merge-patch+json' };
+      const heardAt = async (renewTime: string): Promise<void> => {
+        const { status } = await cluster.request('PATCH', lease, { spec: { renewTime } }, options);
+        expect(status).toBe(200);
+        await collect();
+      };
       expect(await sendNew()).toBe(204);
-      await expectAlert('ZenWatcherSourceSilent', { fault: nothing, mended: sendNew });
+      await repeatUntil(
+        'falco is heard of',
+        5,
+        nothing,
+        async () => (await cluster.request('GET', lease)).status === 200,
+      );
+      const [longAgo, soon] = ['2020-01-01T00:00:00.000000Z', '2099-01-01T00:00:00.000000Z'];
+      await expectAlert('ZenWatcherSourceSilent', { fault: () => heardAt(longAgo), mended: () => heardAt(soon) });
     });
 
     it('gc is no longer woken by its schedule', async () => {

@@ -149,6 +149,27 @@ describe.skipIf(isSkipped)("with Knative's webhooks", { timeout: 300_000 }, () =
     }
   });
 
+  it('whoever may view a namespace may read our kinds there, and change none', async () => {
+    await run('create', 'rolebinding', 'viewer', '-n', 'tenant-a', '--clusterrole=view', '--user=viewer');
+    const may = async (verb: string, plural: string): Promise<boolean> => {
+      const review = {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SubjectAccessReview',
+        spec: {
+          user: 'viewer',
+          resourceAttributes: { namespace: 'tenant-a', verb, group: 'zen.kube-zen.io', resource: plural },
+        },
+      };
+      const path = '/apis/authorization.k8s.io/v1/subjectaccessreviews';
+      return (await cluster.request('POST', path, review)).body.status.allowed;
+    };
+    for (const plural of ['observations', 'observationfilters', 'observationmappings', 'ingesters']) {
+      await until(`view covers ${plural}`, async () => may('list', plural));
+      expect([await may('get', plural), await may('delete', plural)]).toEqual([true, false]);
+    }
+    await run('delete', 'rolebinding', 'viewer', '-n', 'tenant-a');
+  });
+
   it('what an overlay leaves behind is found by its label', async () => {
     await apply('production');
     await apply('default');

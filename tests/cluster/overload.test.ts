@@ -3,6 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
+import webhookFunction from '../../functions/webhook.ts';
+import { scaling } from '../../knative/scaling.ts';
+import type { FunctionDefinition } from '../../shared/function/definitions.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
 import { type ControlGroup, createControlGroup, memoryMiB } from '../host/container.ts';
 import { memoryOf, type Program, planted } from '../host/program.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
@@ -10,6 +14,7 @@ import { startReadyFunction } from './functions.ts';
 import { applyTriggers } from './report-crds.ts';
 import { writerRules } from './rules.ts';
 import { startBroker } from './senders.ts';
+import { startService } from './serving.ts';
 
 const connections = 200;
 const auditConnections = 20;
@@ -41,13 +46,13 @@ const running: Running[] = [];
 const agent = new Agent({ keepAlive: true, maxSockets: connections });
 
 /** Resolves to the status, or 0 if there was no answer. */
-function post(url: string, body: string): Promise<{ status: number; retryAfter: string | undefined }> {
+function post(url: string, body: string, by = agent): Promise<{ status: number; retryAfter: string | undefined }> {
   const headers = {
     ...{ 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
     authorization: `Bearer ${planted}`,
   };
   return new Promise((resolve) => {
-    const call = request(url, { method: 'POST', agent, headers }, (response) => {
+    const call = request(url, { method: 'POST', agent: by, headers }, (response) => {
       response.on('error', () => resolve({ status: 0, retryAfter: undefined }));
       response.on('end', () =>
         resolve({ status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] }),
@@ -98,6 +103,51 @@ describe.skipIf(skipWithoutCluster())('a flood', () => {
     await Promise.all(running.map(({ program }) => program.kill()));
     for (const group of groups) group.remove();
     await cluster.stop();
+  });
+
+  it('of alerts that 3,000 Falcos post at once, while everything is asleep, is stored whole', {
+    timeout: 300_000,
+  }, async () => {
+    const serve = async (definition: FunctionDefinition, environment = {}) => {
+      const { containerConcurrency = 0 } = scaling(definition, parseSettings({}, definition.settings, []));
+      const contained = createControlGroup(`burst-${definition.name}`, { memoryMiB });
+      if (contained) groups.push(contained);
+      const start = async (): Promise<Program> => {
+        const pod = { server: cluster.server, folder, environment, contained };
+        const program = await startReadyFunction(definition.name, pod);
+        running.push({ name: definition.name, program, contained, anonymousMiB: 0 });
+        return program;
+      };
+      return startService({ start, containerConcurrency, hasActivator: true });
+    };
+    const falcoService = await serve(falco);
+    const subscribers = new Map([['falco.rule.output.v1', falcoService.url]]);
+    const broker = await startBroker({ subscribers, deadLetterSink: '' });
+    const webhook = await serve(webhookFunction, { K_SINK: broker.url, WEBHOOK_AUTH_TOKEN: planted });
+
+    const falcos = new Agent({ keepAlive: true });
+    const started = performance.now();
+    const names = Array.from({ length: 3000 }, (_, index) => `burst-${index}`);
+    const answers = new Map<number, number>();
+    await Promise.all(
+      names.map(async (name) => {
+        const { status } = await post(`${webhook.url}/falco/webhook`, alertOf(name), falcos);
+        answers.set(status, (answers.get(status) ?? 0) + 1);
+      }),
+    );
+    falcos.destroy();
+    const took = ((performance.now() - started) / 1000).toFixed(1);
+    const { stored, duplicates } = await storedNames();
+    const memory = running.map(({ name, program }) => `${name} ${memoryOf(program.pid).anonymous.toFixed(0)}`);
+    console.log(
+      `${names.length} at once: ${took} s, answers ${JSON.stringify(Object.fromEntries(answers))}, ` +
+        `waiting ${JSON.stringify(webhook.read())}, MiB: ${memory.join(', ')}`,
+    );
+    expect([...answers]).toEqual([[204, names.length]]);
+    expect(names.filter((name) => !stored.has(name))).toEqual([]);
+    expect(duplicates).toEqual([]);
+    for (const { program } of running.splice(0)) expect(await program.stop()).toBe(0);
+    for (const service of [webhook, falcoService, broker]) service.stop();
   });
 
   it('of Falco is held, one of audit batches refused as far as it is too much, and nothing that was answered 2xx is lost', {

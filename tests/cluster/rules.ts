@@ -16,5 +16,6 @@ export const writerRules = [
     resources: ['observationfilters', 'observationmappings', 'ingesters'],
     verbs: ['list', 'watch'],
   },
+  { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'list', 'create', 'patch'] },
   { apiGroups: ['eventing.knative.dev'], resources: ['triggers', 'brokers'], verbs: ['list', 'watch'] },
 ];

@@ -74,9 +74,10 @@ const everything: Required<Summary> = {
   dropped: 1,
   deadLetters: [one],
   collection: {
-    live: [{ source: 'falco', severity: 'HIGH', count: 1 }],
+    live: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
     open: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
     limit: 1,
+    heard: [{ source: 'falco', at: 0, isSilent: true }],
     errors: [{ operation: 'list', errorType: '503', count: 1 }],
   },
   warnings: [],
@@ -84,6 +85,11 @@ const everything: Required<Summary> = {
 
 /** Metrics appear when they first count something, so each gets something to count. */
 const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics) => void>> = {
+  begin: (metrics) =>
+    metrics.begin({
+      ...{ name: 'falco', endpoints: ['/falco/webhook'], categories: ['security'], deadLettersOf: [], collects: [] },
+      ...{ isGateway: true, hasState: true, usesFilters: true, isScheduled: true },
+    }),
   countSummary: (metrics) => metrics.countSummary('falco', everything),
   countError: (metrics) => metrics.countError('falco', '503'),
   observeDuration: (metrics) => metrics.observeDuration('falco', 1),

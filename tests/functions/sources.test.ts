@@ -33,6 +33,9 @@ function mappingsOf(of: string, namespace = 'zen-system'): KubernetesObject[] {
   ];
 }
 
+/** What Knative says of a source whose adapter runs. */
+const readyAtOnce = { conditions: [{ type: 'Ready', status: 'True' }] };
+
 /** What a cluster serves, as far as it can be discovered. */
 interface World {
   groups: Map<string, string[]> | 'unreachable';
@@ -95,6 +98,8 @@ function createWorld(first: World, context: Overrides = {}, environment: Record<
   test.objects.apply = async (resource, object, signal) => {
     writes.push(`apply ${object.metadata.name}`);
     await apply(resource, object, signal);
+    const made = test.objects.all.find(({ metadata }) => metadata.name === object.metadata.name);
+    if (made) Object.assign(made, { status: readyAtOnce });
   };
   test.objects.delete = async (resource, object, signal) => {
     if (!object.metadata.name.includes('.')) writes.push(`delete ${object.metadata.name}`);
@@ -133,13 +138,13 @@ describe('sources', () => {
     expect([writes, pinged]).toEqual([[], []]);
   });
 
-  it('creates one source per function and group, pings the function once, and then leaves both alone', async () => {
+  it('creates one source per function and group, pings the function twice, and then leaves both alone', async () => {
     const { run, writes, pinged, become, source } = createWorld(nothing);
     await run();
     become(served());
     await run();
     expect(writes).toEqual([`apply ${name}`]);
-    expect(pinged).toEqual([peer.url]);
+    expect(pinged).toEqual([peer.url, peer.url]);
     expect(source()).toEqual({
       apiVersion: 'sources.knative.dev/v1',
       kind: 'ApiServerSource',
@@ -157,9 +162,27 @@ describe('sources', () => {
           ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name: 'trivy', namespace: 'zen-system' },
         },
       },
+      status: readyAtOnce,
     });
     await run();
     expect([writes, pinged]).toEqual([[], []]);
+  });
+
+  it('has what the first passes found counted once they are over, and no sooner', async () => {
+    const collector = { ...peer, name: 'gc', url: 'http://gc.zen-system.svc.cluster.local', kinds: [] };
+    const order: string[] = [];
+    const sendTo = async (url: string): Promise<number> => {
+      order.push(`${url} begins`);
+      await Promise.resolve();
+      order.push(`${url} ends`);
+      return 204;
+    };
+    const { run, become } = createWorld(nothing, { functions: [collector, peer], sendTo });
+    await run();
+    expect(order).toEqual([]);
+    become(served());
+    await run();
+    expect(order).toEqual([peer.url, collector.url].flatMap((url) => [`${url} begins`, `${url} ends`]));
   });
 
   it('makes the ServiceAccount its owner, so that it goes where the function is uninstalled', async () => {
@@ -183,7 +206,7 @@ describe('sources', () => {
     await run();
     expect([writes, pinged, kindsIn(source())]).toEqual([
       [`apply ${name}`],
-      [peer.url],
+      [peer.url, peer.url],
       kinds.slice(0, 3).map(({ kind }) => kind),
     ]);
     become(served(1));
@@ -520,7 +543,7 @@ describe('sources', () => {
   });
 
   it('pings a function again that does not take its first ping, and warns in the end', async () => {
-    const statuses = [503, 199, 300, 204];
+    const statuses = [503, 199, 300, 204, 204];
     const events: string[] = [];
     const first = createWorld(served(), {
       sendTo: async (_url, { type, source }) => {
@@ -535,7 +558,58 @@ describe('sources', () => {
     const never = createWorld(served(), { sendTo: async () => 503 });
     expect(await never.run()).toMatchObject({
       observed: 1,
-      warnings: [expect.stringContaining('trivy did not take its first ping')],
+      warnings: [1, 2].map(() => expect.stringContaining('trivy did not take its first ping')),
+    });
+  });
+
+  describe('pings again what it has made a source for', () => {
+    const gc = { ...peer, name: 'gc', url: 'http://gc', kinds: [], webhooks: [] };
+    const ready = { type: 'Ready', status: 'True' };
+
+    /** What happens in which order, until the source's status is the last of these. */
+    async function played(statuses: readonly object[]) {
+      const seen: string[] = [];
+      const left = [...statuses];
+      const world = createWorld(served(), {
+        functions: [peer, gc],
+        async sendTo(url) {
+          seen.push(`ping ${url}`);
+          if (seen.length === 1) Object.assign(world.source() ?? {}, { status: left.shift() });
+          return 204;
+        },
+        async sleep() {
+          if (left.length > 0) seen.push('wait');
+          Object.assign(world.source() ?? {}, { status: left.shift() ?? statuses.at(-1) });
+        },
+      });
+      const { warnings } = await world.run();
+      return { seen, warnings };
+    }
+
+    it('once it is ready, and then what collects garbage', async () => {
+      const statuses = [{}, { conditions: [{ ...ready, status: 'False' }] }, { conditions: [ready] }];
+      const { seen, warnings } = await played(statuses);
+      expect(seen).toEqual([`ping ${peer.url}`, 'wait', 'wait', `ping ${peer.url}`, 'ping http://gc']);
+      expect(warnings).toEqual([]);
+    });
+
+    it('not by what Knative said before it changed', async () => {
+      const { seen } = await played([{ observedGeneration: 7, conditions: [ready] }, { conditions: [ready] }]);
+      expect(seen).toEqual([`ping ${peer.url}`, 'wait', `ping ${peer.url}`, 'ping http://gc']);
+    });
+
+    it('not at all if it is not ready within two minutes, and warns', async () => {
+      const { seen, warnings } = await played([{ conditions: [] }]);
+      expect(seen).toEqual([`ping ${peer.url}`, 'ping http://gc']);
+      expect(warnings).toEqual([expect.stringContaining(`${name}: not ready yet`)]);
+    });
+
+    it('and leaves the collector alone when nothing has changed', async () => {
+      const { run, pinged } = createWorld(served(), { functions: [peer, gc] });
+      await run();
+      expect(pinged).toEqual([peer.url, peer.url, gc.url]);
+      await run();
+      expect(pinged).toEqual([]);
     });
   });
 
@@ -546,14 +620,14 @@ describe('sources', () => {
       return status;
     };
     expect((await createWorld(served(), { sendTo }).run()).warnings).toEqual([]);
-    expect(pings).toBe(1);
+    expect(pings).toBe(2);
   });
 
   it('pings for a quarter of a minute, since a function may take that long to start', async () => {
     const pauses: number[] = [];
     const sleep = async (milliseconds: number): Promise<void> => void pauses.push(milliseconds);
     await createWorld(served(), { sendTo: async () => 503, sleep }).run();
-    expect(pauses.reduce((sum, pause) => sum + pause, 0)).toBe(15_000);
+    expect(pauses.reduce((sum, pause) => sum + pause, 0)).toBe(2 * 15_000);
   });
 
   it('watches only namespaced kinds, and only in its own namespace, for a tenant', async () => {

@@ -73,6 +73,36 @@ describe('what a webhook sends to the Broker', () => {
     expect((await receive(body)).published.map(({ id }) => id)).toEqual(published.map(({ id }) => id));
   });
 
+  it('is a sign of life, now and then, if nothing is wanted', async () => {
+    const published: CloudEvent[] = [];
+    const due: string[] = [];
+    const life = {
+      note: () => undefined,
+      noteReport: async () => undefined,
+      isDue: (key: string) => due.push(key) < 2,
+    };
+    const context = { life, publish: async (event: CloudEvent) => void published.push(event) };
+    const plain = { kind: 'EventList', items: [audited({ verb: 'get' })] };
+    await receive({ kind: 'EventList', items: [audited()] }, '/audit/webhook', context);
+    await receive({ kind: 'EventList', items: [] }, '/audit/webhook', context);
+    expect([published.length, due]).toEqual([1, []]);
+    for (let count = 0; count < 2; count += 1) await receive(plain, '/audit/webhook', context);
+    expect(due).toEqual(['/audit/webhook', '/audit/webhook']);
+    expect(published.slice(1)).toEqual([
+      expect.objectContaining({
+        ...{ type: 'io.kube-zen.audit.v1', source: '/audit/webhook', data: {} },
+        extensions: { signoflife: 'true' },
+      }),
+    ]);
+  });
+
+  it('does not wait for a sign of life, nor need it', async () => {
+    const life = { note: () => undefined, noteReport: async () => undefined, isDue: () => true };
+    const publish = () => Promise.reject(new Error('no Broker'));
+    const { summary } = await receive(audited({ verb: 'get' }), '/audit/webhook', { life, publish });
+    expect(summary.skipped).toEqual({ no_rule: 1 });
+  });
+
   it('contains nothing of the bodies of requests, except names and rights', async () => {
     const spec = {
       containers: [

@@ -160,8 +160,8 @@ describe.each(doors)('at the door for $name', ({ path, headers, strange: expecte
 
 /** Sends these bytes and resolves to the status lines that come back before the connection ends or is silent. */
 async function raw(text: string): Promise<string> {
-  const { socket, closed } = await openConnection(program.url);
-  socket.write(text);
+  const { socket, send, closed } = await openConnection(program.url);
+  send(text);
   socket.end();
   const answer = await closed;
   return (answer.match(/HTTP\/1\.1 (\d{3})/g) ?? []).map((line) => line.slice(9)).join(' ');

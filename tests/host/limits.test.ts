@@ -32,9 +32,9 @@ describe('whoever is slow', () => {
     ['sends a body without an end', head(1_000_000), 'x'],
   ])('and %s is told so and closed', { timeout: 120_000 }, async (_case, first, more) => {
     const connections = await Promise.all(Array.from({ length: 50 }, open));
-    for (const { socket } of connections) socket.write(first);
+    for (const { send } of connections) send(first);
     const trickle = setInterval(() => {
-      for (const { socket } of connections) if (socket.writable && first !== '') socket.write(more);
+      for (const { socket, send } of connections) if (socket.writable && first !== '') send(more);
     }, 500);
     await expectGoodEvent('while others are slow');
     const answers = await Promise.all(connections.map(({ closed }) => closed));
@@ -50,9 +50,9 @@ describe('whoever is slow', () => {
     console.log(`3,000 connections: ${taken.toFixed(0)} MiB`);
     expect(taken).toBeLessThan(64);
     // Kept open by those that are answered, so that nobody else gets their place.
-    const answers = connections.map(async ({ socket, closed }) => {
+    const answers = connections.map(async ({ socket, send, closed }) => {
       const answered = new Promise<boolean>((resolve) => socket.once('data', () => resolve(true)));
-      socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n');
+      send('GET /health HTTP/1.1\r\nHost: x\r\n\r\n');
       return Promise.race([answered, closed.then(() => false)]);
     });
     const held = (await Promise.all(answers)).filter((isAnswered) => isAnswered).length;
@@ -64,11 +64,11 @@ describe('whoever is slow', () => {
 });
 
 it('answers every request of a long pipeline, in its order', async () => {
-  const { socket, closed } = await open();
+  const { send, closed } = await open();
   const count = 500;
   const requests = Array.from({ length: count }, () => head(alert.length) + alert);
   const last = `GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
-  socket.write(requests.join('') + last);
+  send(requests.join('') + last);
   const statuses = (await closed).match(/HTTP\/1\.1 (\d{3})/g) ?? [];
   expect(statuses).toHaveLength(count + 1);
   expect(statuses.at(-1)).toBe('HTTP/1.1 200');

@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
 import { createTally, type Tally } from '../../shared/function/tally.ts';
 import { createMetrics } from '../../shared/host/metrics.ts';
+import { type Program, startProgram } from './program.ts';
 
 /** The series of a counter, with what they count, after some sources have counted something. */
 async function seriesOf(name: string, work: (count: (source: string, does: (tally: Tally) => void) => void) => void) {
@@ -62,13 +64,90 @@ describe('what senders choose', () => {
     const tally = createTally();
     tally.created(word, 'LOW', word);
     tally.deadLetter(word, word);
-    const row = { source: word, severity: word, count: 1 };
-    tally.collected({ live: [row], open: [{ ...row, namespace: word }], limit: 1, errors: [] });
+    const row = { source: word, severity: word, namespace: word, count: 1 };
+    const heard = [{ source: word, at: 0, isSilent: true }];
+    tally.collected({ live: [row], open: [row], limit: 1, heard, errors: [] });
     metrics.countSummary(word, tally.read());
     for (const accept of ['', 'application/openmetrics-text']) {
       const { text } = await metrics.render(accept);
       expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
       expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThan(600);
     }
+  });
+});
+
+/** Nothing is there to answer: whatever a function counts, it has not counted yet. */
+const unreachable = {
+  PORT: '0',
+  KUBERNETES_SERVICE_HOST: '127.0.0.1',
+  KUBERNETES_SERVICE_PORT: '9',
+  LOG_LEVEL: 'FATAL',
+};
+
+/** Series that each function, or each of a sort, begins with. */
+const beginnings: Readonly<Record<string, readonly string[]>> = {
+  audit: [
+    'events_total{source="audit",category="security",severity="CRITICAL"}',
+    'events_total{source="audit",category="operations",severity="HIGH"}',
+    'observations_created_total{source="audit"}',
+    'observations_deduped_total{source="audit"}',
+    'observations_create_errors_total{error_type="503",source="audit"}',
+    'observations_filtered_total{source="audit",reason="min_severity"}',
+    'event_processing_duration_seconds_count{source="audit"}',
+    'webhook_requests_total{endpoint="/",status="204"}',
+    'filter_reload_total{result="error"}',
+    'dedup_evictions_total',
+  ],
+  trivy: ['observations_unchanged_total{source="trivy"}', 'passes_total{source="trivy"}'],
+  ingest: ['observations_unchanged_total{source="ingest"}', 'passes_total{source="ingest"}'],
+  gc: [
+    'gc_runs_total',
+    'gc_errors_total{operation="delete",error_type="503"}',
+    'gc_duration_seconds_count',
+    'observations_deleted_total{source="trivy",reason="limit"}',
+    'passes_total{source="gc"}',
+  ],
+  deadletter: [
+    'deadletters_total{source="falco",reason="recorded"}',
+    'deadletters_total{source="other",reason="redelivered"}',
+    'events_total{source="deadletter",category="operations",severity="HIGH"}',
+  ],
+  webhook: [
+    'webhook_requests_total{endpoint="/falco/webhook",status="503"}',
+    'webhook_requests_total{endpoint="/audit/webhook",status="401"}',
+    'webhook_events_dropped_total{endpoint="/falco/webhook"}',
+    'event_processing_duration_seconds_count{source="webhook"}',
+  ],
+};
+
+/** Labels in one order. */
+const canonical = (series: string): string => {
+  const [, name, labels = ''] = /^([a-z_]+)(?:\{(.*)\})?$/.exec(series) ?? [];
+  return `${name} ${labels.split(',').sort().join(',')}`;
+};
+
+describe('a function that has just started', { timeout: 120_000 }, () => {
+  const programs = new Map<string, Program>();
+
+  beforeAll(async () => {
+    for (const name of Object.keys(beginnings)) {
+      programs.set(name, await startProgram({ args: [name], environment: unreachable }));
+    }
+  });
+
+  afterAll(async () => void (await Promise.all([...programs.values()].map((program) => program.stop()))));
+
+  it.each(Object.entries(beginnings))('shows at 0 what %s may count', async (name, series) => {
+    const text = await (await fetch(`${programs.get(name)?.url}/metrics`)).text();
+    const lines = [...text.matchAll(/^zen_watcher_(\S+) (\S+)$/gm)];
+    const shown = new Map(lines.map(([, one = '', value]) => [canonical(one), Number(value)]));
+    expect(series.filter((one) => shown.get(canonical(one)) !== 0)).toEqual([]);
+    const counted = [...shown].filter(([one, value]) => /_total |_count /.test(one) && value !== 0);
+    expect(counted).toEqual([]);
+  });
+
+  it('shows nothing that it never counts', async () => {
+    const text = await (await fetch(`${programs.get('webhook')?.url}/metrics`)).text();
+    expect(text).not.toMatch(/^zen_watcher_(observations_created|gc_runs|passes|deadletters)_total/m);
   });
 });

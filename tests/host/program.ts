@@ -79,7 +79,8 @@ export async function startProgram(options: StartOptions): Promise<Program> {
     createInterface(stdout).on('line', (line) => {
       note(line);
       const url = /listening on (http:\/\/[\d.:]+)/.exec(line)?.[1];
-      if (url !== undefined) resolve(url);
+      // A function listens on every address; this is the one that is asked here.
+      if (url !== undefined) resolve(url.replace('0.0.0.0', '127.0.0.1'));
     });
   });
   const url = await Promise.race([listening, exited]);

@@ -86,7 +86,8 @@ describe.skipIf(skipWithout('prometheus', 'a scrape is'))('a real Prometheus tha
     });
     await event('falco.rule.output.v1', deadLetter, '{}', shortLived.url);
     // Its first value is its last: a rate would say that nothing has happened.
-    await within('a scrape', 10, async () => (await query('zen_watcher_deadletters_total', 'job')).size || undefined);
+    const counted = 'zen_watcher_deadletters_total{job="short-lived"} > 0';
+    await within('a scrape', 10, async () => (await query(counted, 'job')).size || undefined);
     await shortLived.stop();
     await within('the alert', 15, () => fires('ZenWatcherDeadLetters'));
     await within('its end', 30, () => isSilent('ZenWatcherDeadLetters'));
@@ -106,7 +107,7 @@ describe.skipIf(skipWithout('prometheus', 'a scrape is'))('a real Prometheus tha
       await event('dev.knative.sources.ping', { 'ce-source': pingSourceOf('gc') }, '');
       await event('dev.knative.sources.ping', { 'ce-source': pingSourceOf('kyverno') }, '');
     };
-    const panels = dashboards({ rate: '10s', recent: '60s', collection: '60s' }).flatMap((one) => one.panels);
+    const panels = dashboards({ rate: 10, recent: '60s', collection: '60s' }).flatMap((one) => one.panels);
     const empty = new Set(panels.map(({ title }) => title));
     const isFilled = async (): Promise<boolean> => {
       for (const { title, targets } of panels) {

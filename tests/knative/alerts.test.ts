@@ -141,10 +141,15 @@ const cases: readonly [string, Case][] = [
     'a source that fell silent',
     {
       alert: 'ZenWatcherSourceSilent',
-      series: { 'zen_watcher_event_processing_duration_seconds_count{source="falco",pod="a"}': shortLife(4) },
-      step: '5m',
-      fires: ['26h', '6d'],
-      quiet: ['12h', '8d'],
+      series: {
+        'zen_watcher_source_silent{source="audit",pod="a"}': shortLife(1),
+        'zen_watcher_source_silent{source="falco",pod="a"}': shortLife(0),
+        'zen_watcher_source_silent{source="audit",pod="b"}': `_x${minutes(60)} 0x3 stale`,
+        'zen_watcher_gc_last_run_timestamp_seconds{pod="a"}': shortLife(60),
+        'zen_watcher_gc_last_run_timestamp_seconds{pod="b"}': `_x${minutes(60)} 3600x3 stale`,
+      },
+      fires: ['3m', '59m'],
+      quiet: ['0m', '62m'],
     },
   ],
   [
@@ -181,12 +186,50 @@ const cases: readonly [string, Case][] = [
     {
       alert: 'ZenWatcherObservationsLimit',
       series: {
-        'zen_watcher_observations_live{source="trivy",severity="HIGH",pod="a"}': shortLife(5),
-        'zen_watcher_observations_live{source="falco",severity="HIGH",pod="a"}': shortLife(5),
+        'zen_watcher_observations_live{source="trivy",severity="HIGH",namespace="shop",pod="a"}': shortLife(5),
+        'zen_watcher_observations_live{source="falco",severity="HIGH",namespace="shop",pod="a"}': shortLife(5),
         'zen_watcher_observations_limit{pod="a"}': shortLife(10),
+        'zen_watcher_gc_last_run_timestamp_seconds{pod="a"}': shortLife(60),
       },
-      fires: ['3m', '60m'],
-      quiet: ['0m', '80m'],
+      fires: ['3m', '60m', '110m'],
+      quiet: ['0m', '130m'],
+    },
+  ],
+  [
+    'too many Observations, until the next collection counts fewer',
+    {
+      alert: 'ZenWatcherObservationsLimit',
+      series: {
+        'zen_watcher_observations_live{source="trivy",severity="HIGH",namespace="shop",pod="a"}': shortLife(10),
+        'zen_watcher_observations_live{source="trivy",severity="HIGH",namespace="shop",pod="b"}': `_x${minutes(60)} 5x3 stale`,
+        'zen_watcher_observations_limit{pod="a"}': shortLife(10),
+        'zen_watcher_observations_limit{pod="b"}': `_x${minutes(60)} 10x3 stale`,
+        'zen_watcher_gc_last_run_timestamp_seconds{pod="a"}': shortLife(60),
+        'zen_watcher_gc_last_run_timestamp_seconds{pod="b"}': `_x${minutes(60)} 3600x3 stale`,
+      },
+      fires: ['3m', '59m'],
+      quiet: ['0m', '62m'],
+    },
+  ],
+  [
+    'a new CRITICAL finding',
+    {
+      alert: 'ZenWatcherCriticalFindings',
+      series: {
+        'zen_watcher_events_total{source="falco",category="security",severity="CRITICAL",pod="a"}': shortLife(1),
+        'zen_watcher_events_total{source="falco",category="security",severity="HIGH",pod="b"}': '0+1x300',
+      },
+      fires: ['3m', '10m'],
+      quiet: ['0m', '13m'],
+    },
+  ],
+  [
+    'no finding that is CRITICAL',
+    {
+      alert: 'ZenWatcherCriticalFindings',
+      series: { 'zen_watcher_events_total{source="falco",category="security",severity="CRITICAL",pod="a"}': '0x100' },
+      fires: [],
+      quiet: ['1m', '12m'],
     },
   ],
   [
@@ -217,6 +260,35 @@ const cases: readonly [string, Case][] = [
       series: { 'zen_watcher_webhook_open{pod="a"}': `1x${minutes(10)} 0x60` },
       fires: ['8m'],
       quiet: ['0m', '12m'],
+    },
+  ],
+  [
+    'an open webhook that sleeps nearly all the time',
+    {
+      alert: 'ZenWatcherWebhookOpen',
+      series: { 'zen_watcher_webhook_open{pod="a"}': shortLife(1) },
+      fires: ['8m'],
+      quiet: ['3m', '15m'],
+    },
+  ],
+  [
+    'a flood of drops in a pod that lives for 40 s, and began with them',
+    {
+      alert: 'ZenWatcherWebhookDrops',
+      series: { 'zen_watcher_webhook_events_dropped_total{endpoint="/falco/webhook",pod="a"}': shortLife(4000) },
+      fires: ['3m'],
+      quiet: ['0m', '10m'],
+    },
+  ],
+  [
+    'events that can not be stored, in a pod that lives for 40 s',
+    {
+      alert: 'ZenWatcherCreateErrors',
+      series: {
+        'zen_watcher_observations_create_errors_total{source="falco",error_type="503",pod="a"}': `_x5 0 200 400x2 stale`,
+      },
+      fires: ['3m'],
+      quiet: ['0m', '10m'],
     },
   ],
 ];
@@ -253,7 +325,9 @@ describe.skipIf(skipWithout('promtool', 'the alerts are'))('the alerts', { timeo
     const runbook = readFileSync(join(import.meta.dirname, '..', '..', 'knative', 'MONITORING.md'), 'utf8');
     for (const { alert, annotations } of alertRules(await loadFunctions())) {
       expect(runbook).toContain(`### ${alert}\n`);
-      expect(annotations.runbook).toBe(`knative/MONITORING.md#${alert.toLowerCase()}`);
+      const { repository } = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'));
+      expect(annotations.runbook_url).toBe(`${repository}/blob/main/knative/MONITORING.md#${alert.toLowerCase()}`);
+      expect(URL.parse(annotations.runbook_url)?.protocol).toBe('https:');
     }
   });
 

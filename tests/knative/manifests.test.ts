@@ -69,7 +69,7 @@ describe.skipIf(built.size === 0)('the overlays', () => {
     }
   });
 
-  it('grant no Secrets, no wildcards, and writes only to our own kinds and to ApiServerSources', () => {
+  it('grant no Secrets, no wildcards, and writes only to our own kinds, to ApiServerSources and to Leases', () => {
     const asking = ['subjectaccessreviews'];
     const roles = all.filter((one): one is Rules => one.kind === 'Role' || one.kind === 'ClusterRole');
     expect(roles.length).toBeGreaterThan(0);
@@ -80,7 +80,9 @@ describe.skipIf(built.size === 0)('the overlays', () => {
         const writes = verbs.filter((verb) => !['get', 'list', 'watch', 'record'].includes(verb));
         // What is asked by a create is stored nowhere.
         if (writes.length === 0 || resources.every((plural) => asking.includes(plural))) continue;
-        expect(apiGroups).toEqual([expect.stringMatching(/^(zen\.kube-zen\.io|sources\.knative\.dev)$/)]);
+        expect(apiGroups).toEqual([
+          expect.stringMatching(/^(zen\.kube-zen\.io|sources\.knative\.dev|coordination\.k8s\.io)$/),
+        ]);
         if (apiGroups[0] === 'sources.knative.dev') expect(resources).toEqual(['apiserversources']);
       }
     }

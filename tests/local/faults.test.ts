@@ -146,7 +146,7 @@ describe('Ctrl-C', () => {
     const socket = connect(Number(port), hostname);
     socket.on('error', () => undefined);
     // Half a request, which is waited for.
-    socket.write('POST /falco/webhook HTTP/1.1\r\nHost: it\r\nContent-Length: 100\r\n\r\n{');
+    socket.write(`POST /falco/webhook HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Length: 100\r\n\r\n{`);
     await within('the request has arrived', 1, async () => (await ready(program.url)).status === 200 || undefined);
     process.kill(program.pid, first);
     await within('it is stopping', 1, async () => {

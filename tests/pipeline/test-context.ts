@@ -95,7 +95,7 @@ export interface TestContext {
 /** What differs from the default: no other functions, a Broker that takes everything, a clock that stands still. */
 export interface Overrides
   extends Partial<
-      Pick<Context, 'store' | 'functions' | 'filter' | 'known' | 'repeats' | 'limit' | 'acquire' | 'coalesce'>
+      Pick<Context, 'store' | 'functions' | 'filter' | 'known' | 'repeats' | 'limit' | 'life' | 'acquire' | 'coalesce'>
     >,
     Partial<Cluster>,
     Partial<Broker>,
@@ -148,6 +148,7 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
     known: overrides.known ?? bound.context.known,
     repeats: overrides.repeats ?? bound.context.repeats,
     limit: overrides.limit ?? bound.context.limit,
+    life: overrides.life ?? bound.context.life,
     acquire: overrides.acquire ?? bound.context.acquire,
     coalesce: overrides.coalesce ?? ((_milliseconds, work) => work()),
     event: { signal, correlationId: 'test', tally: createTally() },

@@ -1,0 +1,39 @@
+import { observationFilters } from '../api/observation-filter.ts';
+import type { FunctionDefinition } from '../function/definitions.ts';
+import { kindsIn, type Trigger } from '../function/triggers.ts';
+import type { BoundFunction } from './context.ts';
+import { isSource } from './function-list.ts';
+import type { Counting } from './metric-zeros.ts';
+
+/** The categories of the tools' findings; a mapping may give others, whose series begin when they are first counted. */
+const toolCategories = ['security', 'compliance'];
+const ownCategory = 'operations';
+
+function categoriesOf(definition: FunctionDefinition, takesMappedKinds: boolean): readonly string[] {
+  if (isSource(definition) || takesMappedKinds) return [...toolCategories, ownCategory];
+  const writes = definition.permissions.some(
+    ({ resources, verbs }) => resources.includes('observations') && verbs.includes('create'),
+  );
+  return writes ? [ownCategory] : [];
+}
+
+/** What a function will count, by what it declares. */
+export function countingOf({ definition, triggers, context }: BoundFunction): Counting {
+  const isGateway = definition.kind === 'gateway';
+  const names = context.functions.map(({ name }) => name);
+  const paths = context.functions.flatMap(({ webhooks }) => webhooks.map(({ path }) => path));
+  const watched = definition.watches?.(Object.assign({}, context.settings)) ?? [];
+  const has = (type: Trigger['type']): boolean => triggers.some((trigger) => trigger.type === type);
+  const isCollector = definition.kind === 'task' && definition.collects === true;
+  return {
+    name: definition.name,
+    endpoints: isGateway ? paths : ['/'],
+    isGateway,
+    categories: categoriesOf(definition, has('MappedKinds')),
+    hasState: has('MappedKinds') || (isSource(definition) && kindsIn(triggers).length > 0),
+    usesFilters: watched.some(({ plural }) => plural === observationFilters.plural),
+    isScheduled: has('PingSource'),
+    deadLettersOf: definition.kind === 'dead-letter-sink' ? [...names, 'other'] : [],
+    collects: isCollector ? names : [],
+  };
+}
