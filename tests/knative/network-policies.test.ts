@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -122,8 +122,11 @@ describe('networkPolicies', () => {
   });
 
   it('know who calls whom, as the code does', () => {
-    const using = (call: string): FunctionDefinition[] =>
-      functions.filter(({ name }) => readFileSync(join(root, 'functions', `${name}.ts`), 'utf8').includes(call));
+    const code = (name: string): string =>
+      globSync(`{${name}.ts,${name}/**/*.ts}`, { cwd: join(root, 'functions') })
+        .map((file) => readFileSync(join(root, 'functions', file), 'utf8'))
+        .join('');
+    const using = (call: string): FunctionDefinition[] => functions.filter(({ name }) => code(name).includes(call));
     const calling = new Set([...using('broker.sendTo('), ...functions.filter(({ kind }) => kind === 'gateway')]);
     expect(calling.size).toBe(3);
     expect(new Set(functions.filter(({ callsFunctions }) => callsFunctions))).toEqual(calling);
