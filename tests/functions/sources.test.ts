@@ -182,7 +182,7 @@ describe('sources', () => {
     expect(order).toEqual([]);
     become(served());
     await run();
-    expect(order).toEqual([peer.url, collector.url].flatMap((url) => [`${url} begins`, `${url} ends`]));
+    expect(order).toEqual([peer.url, peer.url, collector.url].flatMap((url) => [`${url} begins`, `${url} ends`]));
   });
 
   it('makes the ServiceAccount its owner, so that it goes where the function is uninstalled', async () => {
