@@ -122,12 +122,11 @@ describe('networkPolicies', () => {
   });
 
   it('know who calls whom, as the code does', () => {
-    // A function is a file, and what is in the folder of its name.
-    const files = globSync(join(root, 'functions', '**', '*.ts'));
-    const filesOf = (name: string): string[] =>
-      files.filter((file) => /\/functions\/([^/.]+)/.exec(file)?.[1] === name);
-    const using = (call: string): FunctionDefinition[] =>
-      functions.filter(({ name }) => filesOf(name).some((file) => readFileSync(file, 'utf8').includes(call)));
+    const code = (name: string): string =>
+      globSync(`{${name}.ts,${name}/**/*.ts}`, { cwd: join(root, 'functions') })
+        .map((file) => readFileSync(join(root, 'functions', file), 'utf8'))
+        .join('');
+    const using = (call: string): FunctionDefinition[] => functions.filter(({ name }) => code(name).includes(call));
     const calling = new Set([...using('broker.sendTo('), ...functions.filter(({ kind }) => kind === 'gateway')]);
     expect(calling.size).toBe(3);
     expect(new Set(functions.filter(({ callsFunctions }) => callsFunctions))).toEqual(calling);
