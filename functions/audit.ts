@@ -5,6 +5,7 @@ import { defineSource } from '../shared/pipeline/source.ts';
 import { deedOf } from './audit/deed.ts';
 import { judge } from './audit/detections.ts';
 import { type AuditEvent, auditEvent } from './audit/event.ts';
+import { tooLong } from './audit/facts.ts';
 import { findingOf } from './audit/finding.ts';
 import { type AuditSettings, auditSettings, scopeOf } from './audit/settings.ts';
 import { answerTo, isBrokenList, type Shipped, shippedIn } from './audit/shipping.ts';
@@ -30,6 +31,8 @@ export default defineSource<AuditEvent, (typeof auditSettings)['_output']>({
       path: '/audit/webhook',
       eventType,
       list: 'items',
+      // Who did what is told all the same, and that the body could not be read.
+      shortens: { members: ['requestObject', 'responseObject'], text: tooLong },
       tokenHeader: 'x-amz-firehose-access-key',
       split: (body) => split(body, settings),
       inFlight: settings.AUDIT_BUFFER_SIZE,

@@ -55,7 +55,11 @@ const protobufTime = z
   .refine((date) => !Number.isNaN(date.getTime()))
   .transform((date) => date.toISOString());
 
-const schema = z.object({
+/** Falco has about 300, of which a rule shows some. Each is read, compared and searched for secrets. */
+const maxFields = 1000;
+const maxTags = 64;
+
+const alertSchema = z.object({
   rule: z.string().refine((rule) => rule.trim() !== '', { error: 'must not be empty' }),
   priority: z.union([z.string(), z.number()]).transform(parsePriority),
   output: descriptiveText,
@@ -63,8 +67,17 @@ const schema = z.object({
   source: descriptiveText,
   hostname: descriptiveText,
   time: z.union([z.string(), protobufTime]).nullish().catch(undefined),
-  tags: z.array(z.string()).nullish().catch(undefined),
+  tags: z
+    .array(z.string())
+    .transform((tags) => tags.slice(0, maxTags))
+    .nullish()
+    .catch(undefined),
   output_fields: z.record(z.string(), z.unknown()).nullish().catch(undefined),
+});
+
+const schema = alertSchema.refine(({ output_fields: fields }) => flatten(fields ?? {}).size <= maxFields, {
+  path: ['output_fields'],
+  error: `must have at most ${maxFields} fields`,
 });
 
 type Alert = z.infer<typeof schema>;

@@ -7,7 +7,7 @@ import { retry } from '../shared/function/backoff.ts';
 import { type CloudEvent, signAttribute } from '../shared/function/cloud-event.ts';
 import type { Context } from '../shared/function/context.ts';
 import { defineGateway, type RawRequest } from '../shared/function/definitions.ts';
-import { maxValues, parseJson } from '../shared/function/json.ts';
+import { hasTooMany, maxValues, parseJson } from '../shared/function/json.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import { commaList, integer } from '../shared/function/settings.ts';
 import type { RefusedItem, SplitBody, WebhookTrigger } from '../shared/function/triggers.ts';
@@ -200,7 +200,7 @@ async function waitUntilRouted(
  */
 async function* itemsIn(webhook: WebhookTrigger, bytes: Uint8Array, found: Found): AsyncGenerator<Item> {
   try {
-    const long = longListIn(bytes, webhook.list);
+    const long = longListIn(bytes, webhook);
     if (long) yield* itemsInMember(webhook, long, found);
     else if (webhook.takesLists && isJsonList(bytes)) yield* itemsInList(webhook, bytes, found);
     else yield* itemsInPart(webhook, parseJson(bytes, 'body'), found);
@@ -293,19 +293,24 @@ function splitOrRefuse({ split }: WebhookTrigger, item: unknown, itemPath: strin
 }
 
 /** Reads the list of a body that must not be parsed as a whole; `undefined` for any other body. */
-function longListIn(bytes: Uint8Array, list: string | undefined): (JsonList & { readonly list: string }) | undefined {
+function longListIn(
+  bytes: Uint8Array,
+  { list, shortens }: WebhookTrigger,
+): (JsonList & { readonly list: string }) | undefined {
   if (list === undefined || isShort(bytes, list)) return undefined;
-  const found = readJsonList(bytes, list);
+  const found = readJsonList(bytes, list, shortens);
   return found && { ...found, list };
 }
 
 /**
- * Whether a body may be parsed as a whole: it is short, and has its list only once, as JSON.parse would drop the first.
+ * Whether a body may be parsed as a whole: it is short, holds few values, and has its list only once, as JSON.parse would drop
+ * the first.
  */
 function isShort(bytes: Uint8Array, list: string): boolean {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const key = `"${list}"`;
-  return bytes.length <= maxWholeBytes && text.indexOf(key, text.indexOf(key) + 1) === -1;
+  const isOnce = text.indexOf(key, text.indexOf(key) + 1) === -1;
+  return isOnce && bytes.length <= maxWholeBytes && !hasTooMany(bytes, maxValues());
 }
 
 /**

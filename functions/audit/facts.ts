@@ -126,8 +126,11 @@ function reviewOf(object: unknown): Facts['review'] {
   return { user, about: subresource === undefined ? resource : `${resource}/${subresource}` };
 }
 
-/** https://learn.microsoft.com/azure/azure-monitor/reference/tables/aksaudit */
-const tooLong = 'skipped-too-big-size-object';
+/**
+ * What stands for a body that was too long, in AKS's log and where we can't read it:
+ * https://learn.microsoft.com/azure/azure-monitor/reference/tables/aksaudit
+ */
+export const tooLong = 'skipped-too-big-size-object';
 
 type FactsOf = (object: unknown, bodies: Bodies) => Partial<Facts>;
 

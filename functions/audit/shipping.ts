@@ -1,3 +1,4 @@
+import { free, smallBytes } from '../../shared/edge/free.ts';
 import { bytesOfBase64 } from '../../shared/edge/gunzip.ts';
 import { parseJson } from '../../shared/function/json.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
@@ -34,7 +35,17 @@ interface Reading {
   readonly unpacked: { bytes: number };
 }
 
+const [openList, openObject, byteOrderMark] = [0x5b, 0x7b, 0xef];
+
+/** Whether bytes may be JSON with events in it. What is long is not copied to find that there are none. */
+function mayHoldEvents(bytes: Uint8Array): boolean {
+  if (bytes.length <= smallBytes) return true;
+  const first = bytes.find((byte) => byte > 0x20);
+  return first === openObject || first === openList || first === byteOrderMark;
+}
+
 function* parsed(path: string, bytes: Uint8Array, reading: Reading): Generator<Shipped> {
+  if (!mayHoldEvents(bytes)) return yield { path, fault: 'holds no events' };
   let value: unknown;
   try {
     value = parseJson(bytes, path);
@@ -67,7 +78,7 @@ function lineIn(path: string, line: string, reading: Reading): Iterable<Shipped>
   }
 }
 
-function decoded(path: string, base64: string, reading: Reading): Iterable<Shipped> {
+function* decoded(path: string, base64: string, reading: Reading): Generator<Shipped> {
   const { unpacked } = reading;
   let bytes: Buffer;
   try {
@@ -75,10 +86,14 @@ function decoded(path: string, base64: string, reading: Reading): Iterable<Shipp
   } catch {
     // What was unpacked in vain took its time, too.
     unpacked.bytes += maxRecordBytes;
-    return [{ path, fault: 'is not base64 of gzip, or too long' }];
+    return yield { path, fault: 'is not base64 of gzip, or too long' };
   }
   unpacked.bytes += bytes.length;
-  return parsed(path, bytes, reading);
+  try {
+    yield* parsed(path, bytes, reading);
+  } finally {
+    free(bytes);
+  }
 }
 
 function* each(path: string, list: readonly unknown[], reading: Reading): Generator<Shipped> {

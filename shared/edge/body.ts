@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { bytesPerValue, countValues, maxValues } from '../function/json.ts';
 import { Refusal } from '../function/refusal.ts';
 import { createBudget, type Share } from './budget.ts';
+import { free, smallBytes } from './free.ts';
 import type { Compression, Inflate } from './inflate.ts';
 
 export interface BodyLimits {
@@ -36,15 +37,6 @@ export interface Body {
 
 function declaredLength(request: IncomingMessage): number {
   return Number(request.headers['content-length'] ?? 0);
-}
-
-/** Larger ones are given back as soon as nobody needs them: until garbage is collected, they could fill the memory. */
-const smallBytes = 65_536;
-
-/** Gives the memory of a buffer back. Nobody may read it afterwards. */
-function free({ buffer, length }: Buffer): void {
-  // Small ones may share theirs with others.
-  if (buffer instanceof ArrayBuffer && length > smallBytes) buffer.transfer(0);
 }
 
 interface Joiner {

@@ -1,11 +1,37 @@
 import { gunzipSync } from 'node:zlib';
+import { free } from './free.ts';
 
 function isGzip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
 
-/** What is in base64, decompressed if it is gzip. Throws if that is longer than `maxBytes`, or broken. */
+/** How long gzip says, at its end, that it is when it is decompressed. */
+export function saidLength(bytes: Buffer): number {
+  return bytes.length < 4 ? 0 : bytes.readUInt32LE(bytes.length - 4);
+}
+
+/** Into one buffer: of many small ones, garbage could fill the memory long before anybody collects it. */
+function decode(bytes: Buffer, maxBytes: number): Buffer {
+  return gunzipSync(bytes, { chunkSize: maxBytes + 64, maxOutputLength: maxBytes });
+}
+
+/**
+ * What is in base64, decompressed if it is gzip. Whoever has read it frees it. Throws if it is longer than `maxBytes`, or
+ * broken.
+ */
 export function bytesOfBase64(base64: string, maxBytes: number): Buffer {
   const bytes = Buffer.from(base64, 'base64');
-  return isGzip(bytes) ? gunzipSync(bytes, { maxOutputLength: maxBytes }) : bytes;
+  if (!isGzip(bytes)) return bytes;
+  const said = saidLength(bytes);
+  try {
+    if (said > maxBytes) return decode(bytes, maxBytes);
+    try {
+      return decode(bytes, Math.max(said, 1));
+    } catch {
+      // It may be several files in one, of which only the last has said its length.
+      return decode(bytes, maxBytes);
+    }
+  } finally {
+    free(bytes);
+  }
 }

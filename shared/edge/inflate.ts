@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { gunzip, inflate } from 'node:zlib';
 import { Refusal } from '../function/refusal.ts';
+import { saidLength } from './gunzip.ts';
 
 /** How a sender may compress a body. */
 export type Compression = 'gzip' | 'deflate';
@@ -12,11 +13,6 @@ const decoders = { gzip: promisify(gunzip), deflate: promisify(inflate) };
 
 function isTooLarge(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
-}
-
-/** How long gzip says, at its end, that it is when it is decompressed. */
-function saidLength(bytes: Buffer): number {
-  return bytes.length < 4 ? 0 : bytes.readUInt32LE(bytes.length - 4);
 }
 
 /** Into one buffer: of many small ones, garbage could fill the memory long before anybody collects it. */

@@ -1,5 +1,6 @@
-import { parseJson } from '../function/json.ts';
+import { hasTooMany, maxValues, parseJson } from '../function/json.ts';
 import { Refusal } from '../function/refusal.ts';
+import type { Shortening } from '../function/triggers.ts';
 
 /** A JSON object with a long list in it: the object with the list emptied, and the list's elements, one at a time. */
 export interface JsonList {
@@ -58,12 +59,37 @@ function skipValue(bytes: Uint8Array, from: number): number {
   return at;
 }
 
-function* elementsOf(bytes: Uint8Array, list: number, max?: number): Generator<unknown> {
+interface ElementOptions {
+  /** How many values an element may have. */
+  readonly max?: number;
+  readonly shortens?: Shortening | undefined;
+}
+
+/** An object without the values of these members, which may be anything. */
+function shorten(bytes: Uint8Array, { members, text }: Shortening): Uint8Array {
+  const found = membersOf(bytes).filter(({ name }) => typeof name === 'string' && members.includes(name));
+  const replacement = Buffer.from(JSON.stringify(text));
+  const parts: Uint8Array[] = [];
+  let from = 0;
+  for (const { value } of found) {
+    parts.push(bytes.subarray(from, value), replacement);
+    from = skipValue(bytes, value);
+  }
+  return Buffer.concat([...parts, bytes.subarray(from)]);
+}
+
+function* elementsOf(
+  bytes: Uint8Array,
+  list: number,
+  { max = maxValues(), shortens }: ElementOptions = {},
+): Generator<unknown> {
   let at = skipSpace(bytes, list + 1);
   if (bytes[at] === closeList) return;
   for (;;) {
     const end = skipValue(bytes, at);
-    yield parseJson(bytes.subarray(at, end), 'body', max);
+    const element = bytes.subarray(at, end);
+    const isShortened = shortens && element[0] === openObject && hasTooMany(element, max);
+    yield parseJson(isShortened ? shorten(element, shortens) : element, 'body', max);
     at = skipSpace(bytes, end);
     if (bytes[at] === closeList) return;
     if (bytes[at] !== comma) throw malformed();
@@ -71,9 +97,9 @@ function* elementsOf(bytes: Uint8Array, list: number, max?: number): Generator<u
   }
 }
 
-/** The indexes at which the values of the object's members of this name start. */
-function membersNamed(bytes: Uint8Array, key: string): number[] {
-  const found: number[] = [];
+/** The members of an object: their names, and the indexes at which their values start. */
+function membersOf(bytes: Uint8Array): { readonly name: unknown; readonly value: number }[] {
+  const found: { readonly name: unknown; readonly value: number }[] = [];
   let at = skipSpace(bytes, skipSpace(bytes, 0) + 1);
   while (bytes[at] === quote) {
     const end = skipString(bytes, at);
@@ -81,7 +107,7 @@ function membersNamed(bytes: Uint8Array, key: string): number[] {
     const separator = skipSpace(bytes, end);
     if (bytes[separator] !== colon) throw malformed();
     const value = skipSpace(bytes, separator + 1);
-    if (name === key) found.push(value);
+    found.push({ name, value });
     at = skipSpace(bytes, skipValue(bytes, value));
     if (bytes[at] === comma) at = skipSpace(bytes, at + 1);
   }
@@ -100,22 +126,23 @@ export function isJsonList(bytes: Uint8Array): boolean {
 export function readJsonElements(bytes: Uint8Array, max: number): Iterable<unknown> {
   const list = skipSpace(bytes, 0);
   if (skipSpace(bytes, skipNested(bytes, list)) < bytes.length) throw malformed();
-  return { [Symbol.iterator]: () => elementsOf(bytes, list, max) };
+  return { [Symbol.iterator]: () => elementsOf(bytes, list, { max }) };
 }
 
 /**
  * Reads a JSON object whose member `key` is a list, without ever holding all its elements: once parsed, a batch of 10
- * MiB is many times as large. `undefined` if the text is anything else. Throws a Refusal 400 if it is malformed.
+ * MiB is many times as large. Elements that have too many values are shortened, if that is allowed. `undefined` if the text is anything else. Throws a Refusal 400 if it is malformed.
  */
-export function readJsonList(bytes: Uint8Array, key: string): JsonList | undefined {
+export function readJsonList(bytes: Uint8Array, key: string, shortens?: Shortening): JsonList | undefined {
   if (bytes[skipSpace(bytes, 0)] !== openObject) return undefined;
-  const [list, again] = membersNamed(bytes, key);
+  const [first, again] = membersOf(bytes).filter(({ name }) => name === key);
+  const list = first?.value;
   if (list === undefined || bytes[list] !== openList) return undefined;
   if (again !== undefined) throw new Refusal(400, 'a member occurs twice', { path: `body.${key}` });
   const end = skipNested(bytes, list);
   const around = Buffer.concat([bytes.subarray(0, list), Buffer.from('[]'), bytes.subarray(end)]);
   return {
     rest: Object.assign({}, parseJson(around, 'body')),
-    elements: { [Symbol.iterator]: () => elementsOf(bytes, list) },
+    elements: { [Symbol.iterator]: () => elementsOf(bytes, list, { shortens }) },
   };
 }

@@ -32,8 +32,8 @@ export function countValues(bytes: Uint8Array, max: number): number {
   return count;
 }
 
-/** Whether JSON may hold more values than may be parsed: a value takes two bytes at least, with what stands behind it. */
-function hasTooMany(bytes: Uint8Array, max: number): boolean {
+/** Whether JSON holds more values than may be parsed: a value takes two bytes at least, with what stands behind it. */
+export function hasTooMany(bytes: Uint8Array, max: number): boolean {
   return bytes.length / 2 > max && countValues(bytes, max) > max;
 }
 

@@ -67,6 +67,13 @@ export interface TokenPlaces {
 }
 
 /** Raw HTTP from a tool that does not speak CloudEvents; the gateway turns it into events of `eventType`. */
+/** How JSON that holds too many values is shortened. */
+export interface Shortening {
+  readonly members: readonly string[];
+  /** What stands in their place. */
+  readonly text: string;
+}
+
 export interface WebhookTrigger extends TokenPlaces {
   readonly type: 'Webhook';
   readonly path: `/${string}`;
@@ -77,6 +84,10 @@ export interface WebhookTrigger extends TokenPlaces {
    * The member of a body that lists its items, if it may hold many. A long list is split item by item to save memory.
    */
   readonly list?: string;
+  /**
+   * What an item of the list does without where it holds more values than may be parsed: these members are replaced by a text.
+   */
+  readonly shortens?: Shortening;
   /**
    * Whether a body may also be a list of what it is else. Then it is parsed element by element, and each is split by itself:
    * one that is refused with 422 doesn't hold up the others.

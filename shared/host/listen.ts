@@ -1,5 +1,6 @@
 import { createServer, type RequestListener } from 'node:http';
 import { createConnectionLimit } from '../edge/connections.ts';
+import { limitPipelining } from '../edge/pipelining.ts';
 import type { Log } from './log.ts';
 import { memoryLimit } from './memory.ts';
 
@@ -40,7 +41,7 @@ export interface ServeOptions {
 /** Listens, and resolves once it does. Throws an Error if it can't. */
 export async function serve(options: ServeOptions): Promise<Served> {
   const { listener, port, hostname, log, abort, drainMilliseconds, trustedProxies } = options;
-  const server = createServer(limits, listener);
+  const server = createServer(limits, limitPipelining(listener));
   const admit = createConnectionLimit(trustedProxies, memoryLimit());
   server.on('connection', (socket) => {
     const close = admit(socket.remoteAddress);

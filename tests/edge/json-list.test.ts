@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readJsonList } from '../../shared/edge/json-list.ts';
+import { maxValues } from '../../shared/function/json.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 
 function read(text: string) {
@@ -47,6 +48,28 @@ describe('a JSON object that holds a list', () => {
     ...['{"items":[1],"items":[2]}', '{"items":[[1}]}'],
   ])('refuses %s', (text) => {
     expect(() => read(text)).toThrow(expect.objectContaining({ status: 400 }));
+  });
+
+  describe('with too many values in an element', () => {
+    const many = `[${'"",'.repeat(maxValues())}""]`;
+    const shortens = { members: ['body', 'answer'], text: 'too long' };
+    const shortened = (...elements: readonly string[]): readonly unknown[] => [
+      ...(readJsonList(Buffer.from(`{"items":[${elements.join()}]}`), 'items', shortens)?.elements ?? []),
+    ];
+
+    it('reads that without what it can do without, and the others whole', () => {
+      const one = `{"who":"eve","body":{"args":${many}},"answer": {"a":[1]} ,"body2":[1]}`;
+      const other = '{"who":"bob","body":{"args":[""]}}';
+      expect(shortened(other, one, other)).toEqual([
+        JSON.parse(other),
+        { who: 'eve', body: 'too long', answer: 'too long', body2: [1] },
+        JSON.parse(other),
+      ]);
+    });
+
+    it.each([`{"who":${many},"body":1}`, many])('refuses what has too many all the same', (element) => {
+      expect(() => shortened(element)).toThrow(expect.objectContaining({ status: 413 }));
+    });
   });
 
   it('reads every object as JSON.parse does', () => {

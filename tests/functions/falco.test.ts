@@ -530,6 +530,12 @@ describe('the webhook of Falco', () => {
     ['null', null, 'body', 'Invalid input'],
     ['a list in a list', [alert], 'body', 'Invalid input'],
     [
+      'more fields than Falco has',
+      withFields(Object.fromEntries(Array.from({ length: 1001 }, (_, index) => [`a.f${index}`, 'token=abcdef123456']))),
+      'body.output_fields',
+      'must have at most 1000 fields',
+    ],
+    [
       'what is nested too deeply',
       withFields({ 'a.b': JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`) }),
       'body',
@@ -554,6 +560,11 @@ describe('the webhook of Falco', () => {
   it('passes on everything that the finding is made of', () => {
     for (const base of [...Object.values(bases), { ...alert, output: undefined, message: 'Sensitive file opened' }])
       for (const { data } of split(base)?.items ?? []) expect(findingsOf(data)).toEqual(findingsOf(base));
+  });
+
+  it('keeps the first of many tags', () => {
+    const tags = Array.from({ length: 90_000 }, (_, index) => `t${index}`);
+    expect(split({ ...alert, tags })?.items).toMatchObject([{ data: { tags: tags.slice(0, 64) } }]);
   });
 
   it('is the only webhook of falco', () => {

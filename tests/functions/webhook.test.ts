@@ -6,6 +6,7 @@ import webhook from '../../functions/webhook.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { Clock, Context } from '../../shared/function/context.ts';
 import { triggersOf } from '../../shared/function/definitions.ts';
+import { maxValues } from '../../shared/function/json.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import { createTally } from '../../shared/function/tally.ts';
@@ -71,6 +72,26 @@ describe('what a webhook sends to the Broker', () => {
     expect(published.every(({ type }) => type === 'io.kube-zen.audit.v1')).toBe(true);
     expect(summary).toMatchObject({ skipped: { no_rule: 1 }, dropped: 0 });
     expect((await receive(body)).published.map(({ id }) => id)).toEqual(published.map(({ id }) => id));
+  });
+
+  it('is what a Pod is hidden among, too, and that a Pod could not be read', async () => {
+    const objectRef = { resource: 'pods', namespace: 'shop', name: 'padded' };
+    const padded = `{"spec":{"containers":[{"name":"c","securityContext":{"privileged":true},"args":[${'"",'.repeat(maxValues())}""]}]}}`;
+    const creation = JSON.stringify(audited({ verb: 'create', objectRef })).replace(
+      /}$/,
+      `,"requestObject":${padded}}`,
+    );
+    const items = [JSON.stringify(audited()), creation, JSON.stringify(audited({ auditID: 'other' }))];
+    const { published, summary } = await receive(Buffer.from(`{"kind":"EventList","items":[${items.join()}]}`));
+    expect(published).toHaveLength(3);
+    expect(summary.dropped).toBe(0);
+    const { findings } = normalizeData(
+      audit.source,
+      published[1]?.data,
+      '2026-03-01T10:00:00Z',
+      parseSettings({}, audit.settings, []),
+    );
+    expect(findings).toMatchObject([{ severity: 'MEDIUM', details: { isTruncated: true } }]);
   });
 
   it('is a sign of life, now and then, if nothing is wanted', async () => {
