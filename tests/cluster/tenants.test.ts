@@ -60,7 +60,8 @@ describe.skipIf(skipWithoutCluster())('what a tenant may write on a real API ser
     for (const name of ['zen-system', 'shop', 'pay']) await cluster.namespace(name);
     const rule = { apiGroups: ['sources.knative.dev'], resources: ['*'], verbs: ['*'] };
     const reviews = { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] };
-    ({ folder } = await cluster.serviceAccount('functions', [...writerRules, rule, reviews]));
+    const accounts = { apiGroups: [''], resources: ['serviceaccounts'], verbs: ['get'] };
+    ({ folder } = await cluster.serviceAccount('functions', [...writerRules, rule, reviews, accounts]));
     for (const namespace of ['shop', 'pay']) {
       const reports = `/apis/wgpolicyk8s.io/v1alpha2/namespaces/${namespace}/policyreports`;
       await until('reports are served', async () => (await cluster.request('GET', reports)).status === 200);
