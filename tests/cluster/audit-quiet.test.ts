@@ -49,7 +49,7 @@ async function deploy(method: string, path: string, body?: unknown): Promise<voi
 
 /** Waits long: the CronJob's minute may just have begun. */
 async function becomes(what: string, path: string, isSo: (body: never, status: number) => boolean): Promise<void> {
-  const deadline = Date.now() + 240_000;
+  const deadline = Date.now() + 400_000;
   for (;;) {
     const { body, status } = await pipeline.cluster.request('GET', path);
     if (isSo(body as never, status)) return;
