@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 
 /** Hardly any client sends a request before the one before is answered, and Go's and Node's never do. */
-const maxUnanswered = 16;
+const maxUnanswered = 100;
 
 /**
  * Closes a connection that has more requests unanswered than that: of those that arrive in one piece, thousands would

@@ -38,27 +38,27 @@ describe('limitPipelining', () => {
   it('answers some that are sent at once, and as many again', async () => {
     const { waiting, send, answers, turn } = await start();
     for (const round of [1, 2, 3]) {
-      send(16);
-      while (waiting.length < 16) await turn();
+      send(100);
+      while (waiting.length < 100) await turn();
       for (const response of waiting.splice(0)) response.end('x');
-      while (answers() < 16 * round) await turn();
+      while (answers() < 100 * round) await turn();
     }
-    expect(answers()).toBe(48);
+    expect(answers()).toBe(300);
   });
 
   it('closes the connection of whoever sends many at once', async () => {
     const { waiting, closed, send } = await start();
     send(1000);
     await closed;
-    expect(waiting).toHaveLength(16);
+    expect(waiting).toHaveLength(100);
   });
 
   it('counts what is still unanswered', async () => {
     const { waiting, closed, send, turn } = await start();
-    send(16);
-    while (waiting.length < 16) await turn();
+    send(100);
+    while (waiting.length < 100) await turn();
     send(1);
     await closed;
-    expect(waiting).toHaveLength(16);
+    expect(waiting).toHaveLength(100);
   });
 });

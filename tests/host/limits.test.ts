@@ -65,7 +65,8 @@ describe('whoever is slow', () => {
 
 it('answers every request of a long pipeline, in its order', async () => {
   const { send, closed } = await open();
-  const count = 500;
+  // With the last one, as many as a connection may have unanswered.
+  const count = 99;
   const requests = Array.from({ length: count }, () => head(alert.length) + alert);
   const last = `GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
   send(requests.join('') + last);
