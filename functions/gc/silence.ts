@@ -1,4 +1,4 @@
-import { leaseName, leases, type SignOfLife, signIn } from '../../shared/api/lease.ts';
+import { leaseRef, leases, type SignOfLife, signIn } from '../../shared/api/lease.ts';
 import type { Context } from '../../shared/function/context.ts';
 import type { Heard } from '../../shared/function/tally.ts';
 import type { OperationsReport } from '../../shared/pipeline/operations.ts';
@@ -7,14 +7,13 @@ import { operationsSlot, settleOperations } from '../../shared/pipeline/settle-o
 export const collector = 'gc';
 
 /** What the Observation about a silent source is about: the Lease that says when it was last heard of. */
-function leaseRef(source: string, { settings }: Context) {
-  const namespace = settings.SYSTEM_NAMESPACE;
-  return { apiVersion: 'coordination.k8s.io/v1', kind: leases.kind, namespace, name: leaseName(source) };
+function aboutOf(source: string, { settings }: Context) {
+  return leaseRef(settings.SYSTEM_NAMESPACE, source);
 }
 
 /** The slot of what is said about a source's silence. */
 function silenceSlot(source: string, context: Context): string {
-  return operationsSlot(collector, leaseRef(source, context));
+  return operationsSlot(collector, aboutOf(source, context));
 }
 
 function silence({ source, at, minutes }: SignOfLife, context: Context): OperationsReport {
@@ -22,7 +21,7 @@ function silence({ source, at, minutes }: SignOfLife, context: Context): Operati
   return {
     eventType: 'source-silent',
     summary: `nothing has come from ${source} since ${lastHeard}: is it still running, and does it reach zen-watcher?`,
-    resource: leaseRef(source, context),
+    resource: aboutOf(source, context),
     identity: { source },
     details: { source, lastHeard, silentMinutes: minutes },
     detectedAt: new Date(context.clock.now()).toISOString(),
@@ -55,7 +54,7 @@ export async function judgeSilence(isTold: (slot: string) => boolean, context: C
   for (const { name } of context.functions) {
     const sign = silent.has(name) ? signs.get(name) : undefined;
     if (sign || isTold(silenceSlot(name, context)))
-      await settleOperations(collector, leaseRef(name, context), sign ? [silence(sign, context)] : [], context);
+      await settleOperations(collector, aboutOf(name, context), sign ? [silence(sign, context)] : [], context);
   }
   return heard;
 }

@@ -14,8 +14,11 @@ export const leases: KindSelector = {
   labels: ownLabels,
 };
 
-export function leaseName(source: string): string {
-  return `zen-watcher-${source}`;
+const apiVersion = 'coordination.k8s.io/v1';
+
+/** The Lease of a source. */
+export function leaseRef(namespace: string, source: string) {
+  return { apiVersion, kind: leases.kind, namespace, name: `zen-watcher-${source}` };
 }
 
 /** When a source was last heard of, and for how long it may be silent. */
@@ -27,10 +30,11 @@ export interface SignOfLife {
 }
 
 export function leaseOf(namespace: string, { source, at, minutes }: SignOfLife) {
+  const { kind, name } = leaseRef(namespace, source);
   return {
-    apiVersion: 'coordination.k8s.io/v1',
-    kind: 'Lease',
-    metadata: { name: leaseName(source), namespace, labels: ownLabels },
+    apiVersion,
+    kind,
+    metadata: { name, namespace, labels: ownLabels },
     spec: {
       holderIdentity: source,
       leaseDurationSeconds: minutes * 60,

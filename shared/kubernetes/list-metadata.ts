@@ -56,7 +56,7 @@ async function* readAnswer(
 }
 
 /** The body of an answer; `undefined` if it stands for no list. Throws a Refusal 503 if it is anything else. */
-function chunksOf(
+function bodyOf(
   { chunks, ...response }: OpenResponse,
   emptyStatus: number | undefined,
   what: string,
@@ -83,7 +83,7 @@ export async function* listMetadata(
   for (let hasBegun = false; ; hasBegun = true) {
     const response = await client.open(request, isLong ? longestMilliseconds : undefined);
     // Of a list that has begun, a part is missing.
-    const chunks = chunksOf(response, hasBegun ? undefined : emptyStatus, what);
+    const chunks = bodyOf(response, hasBegun ? undefined : emptyStatus, what);
     if (!chunks) return;
     progress.idle += 1;
     try {

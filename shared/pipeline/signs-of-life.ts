@@ -1,4 +1,4 @@
-import { leaseName, leaseOf, leases, signIn } from '../api/lease.ts';
+import { leaseOf, leaseRef, leases, signIn } from '../api/lease.ts';
 import type { SignsOfLife } from '../function/context.ts';
 import type { Objects } from '../function/stores.ts';
 
@@ -51,8 +51,7 @@ export function createSignsOfLife(options: SignsOfLifeOptions): SignsOfLife {
 
     async noteReport(at, signal) {
       if (!objects || minutes === undefined || at <= 0) return;
-      const ref = { apiVersion: 'coordination.k8s.io/v1', kind: leases.kind, namespace: systemNamespace };
-      const known = signIn(await objects.get(leases, { ...ref, name: leaseName(source) }, signal));
+      const known = signIn(await objects.get(leases, leaseRef(systemNamespace, source), signal));
       if (known === undefined || known.at < at || known.minutes !== minutes)
         await write(Math.max(at, known?.at ?? 0), signal);
     },
