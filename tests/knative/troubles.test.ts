@@ -94,7 +94,9 @@ describe('"What is wrong?"', () => {
 
   it('names the functions that become ready without the API server', async () => {
     const definitions = await loadFunctions();
-    const named = rows.flat().flatMap((cell) => /\(([^()]*) watch nothing/.exec(cell)?.[1]?.match(/[\w-]+(?=`)/g) ?? []);
+    const named = rows
+      .flat()
+      .flatMap((cell) => /\(([^()]*) watch nothing/.exec(cell)?.[1]?.match(/[\w-]+(?=`)/g) ?? []);
     const watchNothing = definitions.filter(({ watches }) => watches === undefined).map(({ name }) => name);
     expect(named.toSorted()).toEqual(watchNothing.toSorted());
   });
