@@ -3,6 +3,7 @@ import type { FunctionDefinition } from '../shared/function/definitions.ts';
 import { loadFunctions } from '../shared/host/function-list.ts';
 import { alertRules, monitoringManifests, prometheusStack, ruleGroups } from './alerts.ts';
 import { auditPolicies, auditTable } from './audit-policies.ts';
+import { chartFiles } from './chart.ts';
 import { dashboards, dashboardsManifest } from './dashboards.ts';
 import { eventPolicy } from './event-policy.ts';
 import {
@@ -61,6 +62,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
     ['components/monitoring/rules.yaml', note + stringify(ruleGroups(rules), { lineWidth: 0 })],
     ['event-policy/event-policy.yaml', text([eventPolicy(all)])],
     ...auditPolicies(),
+    ...chartFiles(all),
     ['AUDIT-DETECTIONS.md', auditTable()],
     ['namespaced/kustomization.yaml', kustomization(names(all), 'Kustomization')],
     ['namespaced/shared.yaml', text(sharedManifests(all, 'namespace'))],
