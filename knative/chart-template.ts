@@ -4,6 +4,11 @@ import type { Manifest } from './manifests.ts';
 /** The namespace that the manifests are generated for. In a template it is the release's. */
 const namespaceExpression = '{{ include "zen-watcher.namespace" . }}';
 
+/** What a template must write so that YAML has this: braces of Prometheus' own templates among it. */
+function yamlOf(content: unknown): string {
+  return stringify(content, { lineWidth: 0, aliasDuplicateObjects: false }).replaceAll('{{', '{{ "{{" }}');
+}
+
 /**
  * Makes templates of manifests. What depends on values stands in a manifest as a word that YAML leaves as it is, and is
  * replaced in the text.
@@ -29,9 +34,8 @@ export function createTemplates(systemNamespace: string) {
     return { [placeholder]: null };
   }
 
-  /** Members that are there under a condition. */
-  function when(condition: string, members: object): Readonly<Record<string, null>> {
-    const lines = stringify(members, { lineWidth: 0 }).trimEnd().split('\n');
+  function conditional(condition: string, content: unknown): Readonly<Record<string, null>> {
+    const lines = yamlOf(content).trimEnd().split('\n');
     return block((indent) => [
       `${indent}{{- if ${condition} }}`,
       ...lines.map((line) => indent + line),
@@ -39,20 +43,19 @@ export function createTemplates(systemNamespace: string) {
     ]);
   }
 
-  /** What a named template makes, in the place of members or of a list's items. */
-  function included(expression: string): Readonly<Record<string, null>> {
-    return block((indent) => [`${indent}{{- ${expression} | nindent ${indent.length} }}`]);
+  /** Members that are there under a condition. */
+  function when(condition: string, members: object): Readonly<Record<string, null>> {
+    return conditional(condition, members);
   }
 
   /** An item of a list that is there under a condition. */
-  function itemWhen(condition: string, item: string): string {
-    const placeholder = word('block');
-    blocks.set(placeholder, (indent) => [
-      `${indent}{{- if ${condition} }}`,
-      `${indent}- ${item}`,
-      `${indent}{{- end }}`,
-    ]);
-    return placeholder;
+  function itemWhen(condition: string, item: unknown): Readonly<Record<string, null>> {
+    return conditional(condition, [item]);
+  }
+
+  /** What a named template makes, in the place of members or of a list's items. */
+  function included(expression: string): Readonly<Record<string, null>> {
+    return block((indent) => [`${indent}{{- ${expression} | nindent ${indent.length} }}`]);
   }
 
   function expanded(line: string): readonly string[] {
@@ -65,8 +68,7 @@ export function createTemplates(systemNamespace: string) {
     const marked = JSON.parse(JSON.stringify(manifest), (_key, member) =>
       typeof member === 'string' ? member.replaceAll(systemNamespace, namespace) : member,
     );
-    return stringify(marked, { lineWidth: 0, aliasDuplicateObjects: false })
-      .replaceAll('{{', '{{ "{{" }}')
+    return yamlOf(marked)
       .split('\n')
       .flatMap(expanded)
       .join('\n')

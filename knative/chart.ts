@@ -404,8 +404,13 @@ function monitoringTemplate(all: readonly FunctionDefinition[]): string {
       ...manifest,
       metadata: { ...metadata, labels: { ...Object.assign({}, metadata.labels), ...labels } },
     };
-    if (manifest.kind !== 'PodMonitor') return { manifest: labelled };
-    const edited = JSON.parse(JSON.stringify(labelled), (key, value) => (key === 'interval' ? interval : value));
+    const isMonitor = manifest.kind === 'PodMonitor';
+    const edited = JSON.parse(JSON.stringify(labelled), (key, value) => {
+      if (key === 'interval' && isMonitor) return interval;
+      // What is off has no scheduled work to be late with.
+      const { alert, labels: { source } = {} } = Object.assign({}, value);
+      return alert !== undefined && source !== undefined ? templates.itemWhen(isOn(source), value) : value;
+    });
     return { manifest: edited };
   });
   const dashboards = { manifest: dashboardsManifest(systemNamespace, ownLabels) };

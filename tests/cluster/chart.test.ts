@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parse, stringify } from 'yaml';
-import { temporaryFolder, until } from '../host/program.ts';
+import { parse, parseAllDocuments, stringify } from 'yaml';
+import { startProgram, temporaryFolder, until } from '../host/program.ts';
 import { findControllers, findKnative } from './binaries.ts';
 import { type Cluster, hasKubectl, startCluster } from './cluster.ts';
 import { controlPlaneUsers, skipWithoutControlPlane, startControlPlane } from './control-plane.ts';
@@ -110,6 +110,15 @@ describe.skipIf(isSkipped)('a release', { timeout: 300_000 }, () => {
     return 'rule' in body.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties;
   }
 
+  /** The control plane notes in its status that it has checked the types in the policy. */
+  async function policyChecked(): Promise<void> {
+    const path = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/zen-watcher-record';
+    await until('the policy is checked', async () => {
+      const { metadata, status } = (await cluster.request('GET', path)).body;
+      return status?.observedGeneration === metadata.generation;
+    });
+  }
+
   async function expectFindingKept(): Promise<void> {
     await until(
       'the Observation can be read',
@@ -162,6 +171,7 @@ describe.skipIf(isSkipped)('a release', { timeout: 300_000 }, () => {
   });
 
   it('a second upgrade with nothing changed changes nothing', async () => {
+    await policyChecked();
     const before = [...(await ours()), ...(await crdVersions())];
     await run('upgrade', 'zen-watcher', chart, '--reuse-values');
     expect([...(await ours()), ...(await crdVersions())]).toEqual(before);
@@ -174,6 +184,45 @@ describe.skipIf(isSkipped)('a release', { timeout: 300_000 }, () => {
     await run('rollback', 'zen-watcher');
     expect(await knowsRules()).toBe(true);
     await expectFindingKept();
+  });
+
+  it('is tried by what the Pod of `helm test` runs, with the rights that it has', async () => {
+    const test = 'templates/tests/test-alert.yaml';
+    const text = await helm('template', 'zen-watcher', chart, '-n', 'zen-system', '--show-only', test, ...production);
+    const objects = parseAllDocuments(text).map((document) => document.toJS());
+    // No kubelet would run the Pod, so what it runs is started here. Whether it is admitted, the API server says.
+    await kubectl(['apply', '--server-side', '--validate=strict', '--dry-run=server', '-f', '-'], text);
+    const others = objects.filter(({ kind }) => kind !== 'Pod').map((object) => stringify(object));
+    await kubectl(['apply', '--server-side', '-f', '-'], others.join('---\n'));
+    const account = '/api/v1/namespaces/zen-system/serviceaccounts/zen-watcher-test/token';
+    const { body } = await cluster.request('POST', account, { spec: { expirationSeconds: 3600 } });
+    const tokenFile = join(temporaryFolder(), 'token');
+    const program = await startProgram({
+      args: ['--port', '0', '--kubeconfig', kubeconfig],
+      environment: { WEBHOOK_AUTH_TOKEN: 'the-token' },
+    });
+    const { args } = objects.find(({ kind }) => kind === 'Pod').spec.containers[0];
+    const runPod = async (): Promise<{ readonly code: number; readonly output: string }> => {
+      const { promise, resolve } = Promise.withResolvers<{ readonly code: number; readonly output: string }>();
+      const env = {
+        ...{ WEBHOOK_URL: program.url, TOKEN_FILE: tokenFile, API_SERVER: `https://${cluster.server}` },
+        ...{ ACCOUNT_FOLDER: cluster.mount('test', body.status.token), NODE_EXTRA_CA_CERTS: cluster.caFile },
+        NAMESPACE: 'zen-system',
+      };
+      const child = execFile(
+        process.execPath,
+        ['--input-type=module', '--eval', ...args],
+        { env },
+        (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, output: stdout + stderr }),
+      );
+      return promise;
+    };
+    expect(await runPod()).toMatchObject({ code: 1, output: expect.stringContaining('the webhook answered 401') });
+    writeFileSync(tokenFile, 'the-token\nthe-next-token\n');
+    const found = expect.stringMatching(/its Observation is zen-system\/falco-[0-9a-f]{32}: A test alert/);
+    expect(await runPod()).toMatchObject({ code: 0, output: found });
+    await program.stop();
+    await kubectl(['delete', '-f', '-'], others.join('---\n'));
   });
 
   it('becomes production, and what it had besides goes again', async () => {
@@ -239,16 +288,27 @@ describe.skipIf(isSkipped)('a release', { timeout: 300_000 }, () => {
     const text = await templateOf('--set', 'createNamespace=true');
     const apply = ['apply', '--server-side', '-f', '-'];
     await kubectl(apply, text);
+    await policyChecked();
     const before = await ours();
     await kubectl(apply, text);
     expect(await ours()).toEqual(before);
   });
 
+  it('a namespace of a tenant needs no more than Roles', async () => {
+    const flags = ['--set', 'namespaceOverride=tenant-a', '-f', join(chart, 'values-namespaced.yaml')];
+    const applied = await kubectl(
+      ['apply', '--server-side', '--validate=strict', '-f', '-'],
+      await templateOf(...flags),
+    );
+    expect(applied).toContain('service.serving.knative.dev/webhook serverside-applied');
+    expect(applied).not.toMatch(/clusterrole|customresourcedefinition|namespace/);
+  });
+
+  // What is applied above has the ServiceAccounts that Knative's webhook asks for.
   it.each([
     ['production', production],
     ['constrained', ['-f', join(chart, 'values-constrained.yaml')]],
     ['kafka', ['-f', join(chart, 'values-kafka.yaml')]],
-    ['namespaced', ['--set', 'namespaceOverride=tenant-a', '-f', join(chart, 'values-namespaced.yaml')]],
     [
       'more values',
       ['--set', 'podAnnotations.a=b,podLabels.c=d,ttl=3d,image.pullPolicy=Always,filters.trivy.minSeverity=HIGH'],
