@@ -34,6 +34,11 @@ export function createTemplates(systemNamespace: string) {
     return { [placeholder]: null };
   }
 
+  /** Lines that stand in a template as they are, indented like what they are among. */
+  function literally(...lines: string[]): Readonly<Record<string, null>> {
+    return block((indent) => lines.map((line) => indent + line));
+  }
+
   function conditional(condition: string, content: unknown): Readonly<Record<string, null>> {
     const lines = yamlOf(content).trimEnd().split('\n');
     return block((indent) => [
@@ -77,7 +82,7 @@ export function createTemplates(systemNamespace: string) {
       .replace(/zzvalue\d+zz/g, (placeholder) => expressions.get(placeholder) ?? placeholder);
   }
 
-  return { value, block, when, included, itemWhen, text };
+  return { value, literally, when, included, itemWhen, text };
 }
 
 export type Templates = ReturnType<typeof createTemplates>;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 interface Release {
   readonly version: string;
   readonly description: string;
+  readonly license: string;
   readonly repository: string;
 }
 

@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import type { Manifest } from '../../knative/manifests.ts';
 import { functionNames } from '../../shared/host/function-list.ts';
 import { hasKubectl } from '../cluster/cluster.ts';
 import { chart, helm, prepareHelm, rendered, skipWithoutHelm } from '../cluster/helm.ts';
+import { temporaryFolder } from '../host/program.ts';
 
 const overlays = join(chart, '..', 'overlays');
 const keep = 'helm.sh/resource-policy';
@@ -53,6 +54,12 @@ function expectSame(actual: readonly Manifest[], expected: readonly Manifest[]):
   const theirs = byId(expected);
   expect([...ours.keys()].sort()).toEqual([...theirs.keys()].sort());
   for (const [id, manifest] of theirs) expect(ours.get(id), id).toEqual(manifest);
+}
+
+/** What kustomize makes of a folder. */
+function kustomized(folder: string): Manifest[] {
+  const text = execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8', maxBuffer: 67_108_864 });
+  return parseAllDocuments(text).map((document) => document.toJS());
 }
 
 /** What a committed file holds. */
@@ -113,12 +120,26 @@ describe.skipIf(isSkipped)('the chart', () => {
   beforeAll(prepareHelm, 1_800_000);
 
   it.each(patterns)('makes the objects of the overlay %s', async (overlay, flags) => {
-    const text = execFileSync('kubectl', ['kustomize', join(overlays, overlay)], { encoding: 'utf8' });
-    expectSame(
-      await rendered(...flags),
-      parseAllDocuments(text).map((document) => document.toJS()),
-    );
+    expectSame(await rendered(...flags), kustomized(join(overlays, overlay)));
   });
+
+  it.each(patterns.filter(([overlay]) => overlay !== 'namespaced'))(
+    'in another namespace makes the objects of %s with the component namespace',
+    async (overlay, flags) => {
+      const folder = temporaryFolder();
+      const from = (...path: string[]): string => relative(folder, join(chart, '..', ...path));
+      const local = { disableNameSuffixHash: true, annotations: { 'config.kubernetes.io/local-config': 'true' } };
+      const kustomization = {
+        ...{ apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization' },
+        resources: [from('overlays', overlay)],
+        components: [from('components', 'monitoring'), from('event-policy'), from('components', 'namespace')],
+        configMapGenerator: [{ name: 'zen-watcher-namespace', literals: ['namespace=elsewhere'], options: local }],
+      };
+      writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
+      const more = 'namespaceOverride=elsewhere,monitoring.enabled=true,eventPolicy.enabled=true';
+      expectSame(await rendered(...flags, '--set', more), kustomized(folder));
+    },
+  );
 
   it.each(patterns)('passes helm lint as %s', async (_overlay, flags) => {
     expect(await helm('lint', '--strict', chart, ...flags)).toContain('1 chart(s) linted, 0 chart(s) failed');
