@@ -205,8 +205,14 @@ function valuesOf(definitions: readonly FunctionDefinition[]): Readonly<Record<s
         ...{ type: 'string', pattern: emptyOr('[A-Za-z][A-Za-z0-9]{0,40}'), default: '' },
       },
       config: object('The ConfigMap with the config of that class.', {
-        name: { type: 'string', pattern: emptyOr(dnsName), default: '' },
-        namespace: { type: 'string', pattern: emptyOr(dnsName), default: 'knative-eventing' },
+        name: {
+          description: 'Without one, the default of that class.',
+          ...{ type: 'string', pattern: emptyOr(dnsName), default: '' },
+        },
+        namespace: {
+          description: 'Where it is.',
+          ...{ type: 'string', pattern: emptyOr(dnsName), default: 'knative-eventing' },
+        },
       }),
     }),
     clusterDomain: {
@@ -214,10 +220,10 @@ function valuesOf(definitions: readonly FunctionDefinition[]): Readonly<Record<s
       ...{ type: 'string', pattern: `^${dnsName}(\\.${dnsName})*$`, default: 'cluster.local' },
     },
     networkPolicy: object('What may reach the functions, and what they may reach.', {
-      enabled: { type: 'boolean', default: true },
+      enabled: { description: 'Whether the chart makes NetworkPolicies.', ...{ type: 'boolean', default: true } },
     }),
     eventPolicy: object("Only functions may post to the Broker, where Knative's authentication (OIDC) is on.", {
-      enabled: { type: 'boolean', default: false },
+      enabled: { description: 'Whether the chart makes an EventPolicy.', ...{ type: 'boolean', default: false } },
     }),
     podDisruptionBudget: object('For the functions that senders wait for.', {
       minAvailable: {
@@ -227,7 +233,7 @@ function valuesOf(definitions: readonly FunctionDefinition[]): Readonly<Record<s
       },
     }),
     apiPriority: object('A share of the API server for the functions (a FlowSchema).', {
-      enabled: { type: 'boolean', default: false },
+      enabled: { description: 'Whether the chart makes it.', ...{ type: 'boolean', default: false } },
     }),
     priorityClassName: {
       description:
@@ -241,7 +247,10 @@ function valuesOf(definitions: readonly FunctionDefinition[]): Readonly<Record<s
       default: {},
     },
     monitoring: object('For the Prometheus operator: a PodMonitor, the alerts, and dashboards for Grafana.', {
-      enabled: { type: 'boolean', default: false },
+      enabled: {
+        description: 'Whether the chart makes them. Their kinds must be there.',
+        ...{ type: 'boolean', default: false },
+      },
       interval: {
         description: 'How often Pods are scraped.',
         ...{ type: 'string', pattern: '^[1-9][0-9]*[smh]$', default: '10s' },
@@ -292,15 +301,20 @@ export function valuesYaml(definitions: readonly FunctionDefinition[]): string {
   return `${valueLines(valuesOf(definitions), '').join('\n')}\n`;
 }
 
+/** Whether it is a group of values, rather than one. */
+function isGroup({ default: value, properties }: Schema): boolean {
+  return (
+    value === undefined && Object.values(properties ?? {}).some((one) => one.default !== undefined || isGroup(one))
+  );
+}
+
 function rowsOf(properties: Readonly<Record<string, Schema>>, prefix: string): string[] {
   return Object.entries(properties).flatMap(([name, schema]) => {
     const path = `${prefix}${name}`;
-    if (path === 'functions') return [`| \`functions\` | all on | ${schema.description} |`];
-    if (schema.default === undefined && schema.properties && prefix === '')
-      return [`| \`${path}\` | | ${schema.description} |`, ...rowsOf(schema.properties, `${path}.`)];
-    if (schema.default === undefined && schema.properties) return rowsOf(schema.properties, `${path}.`);
-    const value = schema.default === undefined ? '' : `\`${JSON.stringify(schema.default)}\``;
-    return [`| \`${path}\` | ${value} | ${schema.description ?? ''} |`];
+    const { description = '', default: value } = schema;
+    if (path === 'functions') return [`| \`functions\` | all on | ${description} |`];
+    if (isGroup(schema)) return [`| \`${path}\` | | ${description} |`, ...rowsOf(schema.properties ?? {}, `${path}.`)];
+    return [`| \`${path}\` | ${value === undefined ? '' : `\`${JSON.stringify(value)}\``} | ${description} |`];
   });
 }
 
