@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
@@ -181,6 +181,13 @@ describe.skipIf(isSkipped)('the chart', () => {
     expect(made.length).toBeGreaterThan(50);
   });
 
+  it('has no Broker when nobody uses one', async () => {
+    const off = ['webhook', 'falco', 'audit', 'ingest'].map((name) => `functions.${name}.enabled=false`).join(',');
+    const made = await rendered('--set', off);
+    expect(made.filter(({ kind }) => ['Broker', 'Trigger'].includes(kind))).toEqual([]);
+    expect(made.filter(isService).length).toBeGreaterThan(5);
+  });
+
   it.each(['networkPolicy.enabled', 'crd.install'])('leaves nothing when %s is false', async (value) => {
     const kind = value === 'crd.install' ? 'CustomResourceDefinition' : 'NetworkPolicy';
     const withIt = await rendered();
@@ -196,15 +203,16 @@ describe.skipIf(isSkipped)('the chart', () => {
     const kept = (await rendered(...everything)).filter(
       ({ metadata }) => keep in Object.assign({}, metadata.annotations),
     );
+    const crds = readdirSync(join(chart, '..', '..', 'crds'))
+      .filter((file) => file.endsWith('.yaml'))
+      .map((file) => file.replace('.yaml', '.zen.kube-zen.io'));
     expect(kept.map(idOf).sort()).toEqual([
-      'CustomResourceDefinition /ingesters.zen.kube-zen.io',
-      'CustomResourceDefinition /observationfilters.zen.kube-zen.io',
-      'CustomResourceDefinition /observationmappings.zen.kube-zen.io',
-      'CustomResourceDefinition /observations.zen.kube-zen.io',
-      'Namespace /checkov',
-      'Namespace /kube-bench',
-      'Namespace /zen-system',
+      ...crds.map((name) => `CustomResourceDefinition /${name}`),
+      ...['Namespace /checkov', 'Namespace /kube-bench', 'Namespace /zen-system'],
     ]);
+    // How to delete them, it says.
+    const [, said = ''] = /kubectl delete crd (.*)/.exec(readFileSync(join(chart, 'README.md'), 'utf8')) ?? [];
+    expect(said.split(' ').sort()).toEqual(crds.sort());
   });
 
   it.each(['-f values.yaml', '-f values-namespaced.yaml'])('works in another namespace, with %s', async (values) => {
