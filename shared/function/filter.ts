@@ -40,6 +40,9 @@ export interface Filtered {
   readonly hasState: boolean;
 }
 
+/** The field of `details` that has the severity that a filter has changed. */
+export const reportedSeverity = 'reportedSeverity';
+
 /** Why a finding is dropped, or the finding as it is kept: with the severity that it has here. */
 export type Filtering = FilterReason | Finding;
 

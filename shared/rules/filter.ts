@@ -2,12 +2,15 @@ import { type FilterRules, filterObject } from '../api/observation-filter.ts';
 import type { Finding } from '../finding/finding.ts';
 import { globTest } from '../finding/glob.ts';
 import { type Severity, severities } from '../finding/severity.ts';
-import { type Filter, type Filtering, type FilterReason, UnreadableFilter } from '../function/filter.ts';
+import {
+  type Filter,
+  type Filtering,
+  type FilterReason,
+  reportedSeverity,
+  UnreadableFilter,
+} from '../function/filter.ts';
 import type { CommonSettings } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
-
-/** The field of `details` that has the severity that a filter has changed. */
-const reportedSeverity = 'reportedSeverity';
 
 /** One filter's decision about a finding. */
 export type FilterCheck = (finding: Finding) => Filtering;
