@@ -45,26 +45,36 @@ interface Joiner {
   free(): void;
 }
 
+const firstBytes = 16_384;
+
+/** How many times larger a body's buffer becomes when it is full. With four, a copy takes no more than the body will. */
+const growth = 4;
+
 /**
- * Joins the chunks of a body. They are copied as they arrive, and are gone then, so that none is held twice: into a buffer of the
- * length that the sender has said, or of the longest that there may be. It takes no memory before it is written to.
+ * Joins the chunks of a body. They are copied as they arrive, and are gone then, so that none is held twice. The buffer grows with what
+ * has arrived, up to the length that the sender has said: V8 believes that all of a buffer is used, so those of slow senders
+ * would have it collect garbage all the time.
  */
 function createJoiner(said: number, maxBytes: number): Joiner {
-  let whole = Buffer.allocUnsafeSlow(said > 0 ? said : smallBytes);
+  let whole = Buffer.allocUnsafeSlow(said > 0 ? Math.min(said, firstBytes) : firstBytes);
   let at = 0;
+
+  function grow(needed: number): void {
+    const before = whole;
+    const most = needed <= said ? said : maxBytes;
+    whole = Buffer.allocUnsafeSlow(Math.min(Math.max(before.length * growth, needed), most));
+    before.copy(whole, 0, 0, at);
+    freeChunk(before);
+  }
+
   return {
     add(chunk) {
-      if (at + chunk.length > whole.length) {
-        const before = whole;
-        whole = Buffer.allocUnsafeSlow(maxBytes);
-        before.copy(whole, 0, 0, at);
-        free(before);
-      }
+      if (at + chunk.length > whole.length) grow(at + chunk.length);
       at += chunk.copy(whole, at);
       freeChunk(chunk);
     },
     join: () => whole.subarray(0, at),
-    free: () => free(whole),
+    free: () => freeChunk(whole),
   };
 }
 
@@ -181,7 +191,7 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
         reservation.release();
         throw Refusal.from(error, 400, 'the body was cut off');
       }
-      const large = whole.length > smallBytes ? whole : undefined;
+      const read = whole;
       return {
         take() {
           const parsing = limits.parsing?.(whole) ?? 'whole';
@@ -191,7 +201,7 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
           return taken;
         },
         release() {
-          if (large) free(large);
+          free(read);
           reservation.release();
         },
       };

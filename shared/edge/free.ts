@@ -1,12 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Larger buffers are given back as soon as nobody needs them: until garbage is collected, they could fill the memory. */
+/** Of bodies, and what is in them, the larger ones are counted apart, and not copied. */
 export const smallBytes = 65_536;
 
-/** Gives the memory of a buffer back. Nobody may read it afterwards. */
+/**
+ * Gives the memory of a buffer back, as soon as nobody needs it: until garbage is collected, it could fill the memory. Nobody may read
+ * it afterwards.
+ */
 export function free({ buffer }: Buffer): void {
   // Small ones may share theirs with others.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > smallBytes) buffer.transfer(0);
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
 }
 
 /** Of less, Node would take more time to give it back than it is worth. */
