@@ -204,13 +204,23 @@ async function* itemsIn(webhook: WebhookTrigger, bytes: Uint8Array, found: Found
     const long = longListIn(bytes, webhook);
     if (long) yield* itemsInMember(webhook, long, found);
     else if (webhook.takesLists && isJsonList(bytes)) yield* itemsInList(webhook, bytes, found);
-    else yield* itemsInPart(webhook, parseJson(bytes, 'body'), found);
+    else
+      yield* itemsInPart(
+        webhook,
+        parseJson(bytes, 'body', webhook.takesLists ? maxElementValues() : maxValues()),
+        found,
+      );
   } catch (error) {
     throw Refusal.from(error, 422, 'the body could not be read', 'body');
   }
 }
 
 type Item = SplitBody['items'][number];
+
+/** How many values an element of a list may have, and what could be one but stands alone. So many elements are there at a time. */
+function maxElementValues(): number {
+  return maxValues() / callsInFlight;
+}
 
 function itemsInPart({ list, split }: WebhookTrigger, body: unknown, found: Found): SplitBody['items'] {
   const items: unknown = typeof body === 'object' && body && list !== undefined ? Reflect.get(body, list) : undefined;
@@ -261,7 +271,7 @@ async function* itemsInMember(
 async function* itemsInList(webhook: WebhookTrigger, bytes: Uint8Array, found: Found): AsyncGenerator<Item> {
   let index = 0;
   let first: Refusal | undefined;
-  for (const item of readJsonElements(bytes, maxValues() / callsInFlight)) {
+  for (const item of readJsonElements(bytes, maxElementValues())) {
     const itemPath = `body[${index}]`;
     index += 1;
     checkLength(index, 'body');

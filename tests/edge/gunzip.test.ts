@@ -1,6 +1,5 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { free } from '../../shared/edge/free.ts';
 import { bytesOfBase64 } from '../../shared/edge/gunzip.ts';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
@@ -34,17 +33,5 @@ describe('bytesOfBase64', () => {
     ['what is cut off', gzipSync(Buffer.alloc(100_000, 'x')).subarray(0, -20)],
   ])('throws for %s', (_case, bytes) => {
     expect(() => bytesOfBase64(base64(bytes), max)).toThrow();
-  });
-});
-
-describe('free', () => {
-  it('gives back what is large, and leaves alone what may be shared', () => {
-    const large = Buffer.alloc(100_000);
-    const part = large.subarray(5, 10);
-    free(part);
-    expect([large.length, part.length]).toEqual([0, 0]);
-    const small = Buffer.from('small');
-    free(small);
-    expect(small.toString()).toBe('small');
   });
 });

@@ -208,6 +208,13 @@ describe('what a webhook sends to the Broker', () => {
   it.each<[string, unknown, number, string]>([
     ['a list without an alert', [[], 7], 422, 'body[0]'],
     ['more than could be alerts', Array(25_001).fill(null), 413, 'body'],
+    [
+      'an alert of more values than its list may have',
+      { rule: 'r', tags: Array(maxValues() / 8).fill(0) },
+      413,
+      'body',
+    ],
+    ['an alert of as many values', { rule: 'r', tags: Array(maxValues() / 8 - 4).fill(0) }, 422, 'body.priority'],
   ])('is nothing of %s', async (_case, list, status, path) => {
     await expect(receive(list, '/falco/webhook')).rejects.toMatchObject({ status, path });
   });
