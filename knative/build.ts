@@ -56,15 +56,24 @@ const listFunctions: Plugin = {
   },
 };
 
+/** The types of what a function answers, of the thousands that Express knows. */
+const mediaTypes = ['application/json', 'application/octet-stream', 'text/html', 'text/plain'];
+
 /**
  * Leaves out what a function never runs: Express's body parsers with their tables of all character sets, because
- * edge/body.ts reads bodies; and local mode with client-node, because local mode runs from the sources.
+ * edge/body.ts reads bodies; nearly all of its table of media types, and its parser of nested queries; the traces to which
+ * prom-client can link what it counts; and local mode with client-node, because local mode runs from the sources.
  */
 const leaveOut: Plugin = {
   name: 'leave-out',
   setup({ onLoad, onResolve }) {
-    onResolve({ filter: /^body-parser$/ }, () => ({ path: 'body-parser', namespace: 'left-out' }));
+    onResolve({ filter: /^(body-parser|qs|@opentelemetry\/api)$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
     onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: '', loader: 'js' }));
+    onLoad({ filter: /mime-db[/\\]db\.json$/ }, ({ path }) => {
+      const all: Record<string, unknown> = JSON.parse(readFileSync(path, 'utf8'));
+      const kept = Object.fromEntries(mediaTypes.map((type) => [type, all[type]]));
+      return { contents: JSON.stringify(kept), loader: 'json' };
+    });
     onLoad({ filter: /local[/\\]local-mode\.ts$/ }, () => ({
       contents: `export function startLocalMode() { throw new Error('local mode runs from the repository, not from the image'); }`,
       loader: 'js',
