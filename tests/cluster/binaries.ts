@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { isQuick } from '../quick.ts';
 
 /** Where the real etcd and kube-apiserver are. */
 export interface Binaries {
@@ -56,7 +57,7 @@ function isBuilt(name: ProgramName): boolean {
 
 /** One line that says why no cluster can run here; `undefined` if one can. */
 export function clusterUnavailable(): string | undefined {
-  if (process.env.ZEN_WATCHER_TESTS === 'quick') return 'no real API server in a quick run: npm test has it';
+  if (isQuick) return 'no real API server in a quick run: npm test has it';
   if (process.env.KUBEBUILDER_ASSETS) return undefined;
   if (isBuilt('kube-apiserver')) return undefined;
   const go = spawnSync('go', ['version'], { encoding: 'utf8' });

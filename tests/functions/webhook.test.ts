@@ -15,6 +15,7 @@ import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
 import { corpusFiles } from '../corpus/corpus.ts';
 import { createTestContext, type Overrides } from '../pipeline/test-context.ts';
+import { isQuick } from '../quick.ts';
 
 const peers = [functionInfoOf(falco, {}, []), functionInfoOf(audit, {}, [])];
 
@@ -429,7 +430,7 @@ describe('what a webhook sends to the Broker', () => {
         const listed = auditWebhook.split({ kind: 'EventList', items: [JSON.parse(JSON.stringify(one))] });
         expect([listed.items.length, listed.unwanted]).toEqual(isWanted ? [1, 0] : [0, 1]);
       }),
-      { numRuns: 5000 },
+      { numRuns: isQuick ? 1000 : 5000 },
     );
   });
 

@@ -47,11 +47,16 @@ describe('writing', () => {
     expect(warnings).toEqual(["namespace shop: the namespace is denying it: policy 'p', so zen-system has it"]);
   });
 
-  it('answers 503 if the system namespace cannot take it either', async () => {
-    const { context } = createTestContext(falco, { wrap: refusing(() => new NamespaceRefusal('full')) });
+  it.each([
+    ['full', 'the system namespace is full'],
+    ['denying', 'the system namespace denies it'],
+  ] as const)('answers 503 if the system namespace cannot take it either: it is %s', async (reason, message) => {
+    const cause = new Error('by a webhook');
+    const { context } = createTestContext(falco, { wrap: refusing(() => new NamespaceRefusal(reason, cause)) });
     await expect(handled(falco, alert(), context)).rejects.toMatchObject({
-      status: 503,
-      message: 'the system namespace is full',
+      ...{ status: 503, message, cause },
+      // Nobody mends it within a second.
+      retryAfter: 5,
     });
   });
 
