@@ -182,7 +182,8 @@ async function waitUntilRouted(
   const check = async (): Promise<void> => {
     const isRouted = broker.isRouted(functionName, eventType);
     if (isRouted) return;
-    if (isRouted === false) deadline = Math.min(deadline, clock.elapsed() + deadlineMilliseconds);
+    if (isRouted === undefined) throw new Refusal(503, 'the Triggers have not been read yet');
+    deadline = Math.min(deadline, clock.elapsed() + deadlineMilliseconds);
     throw new Refusal(503, 'no Trigger is ready for it');
   };
   await retry(check, {
@@ -324,7 +325,8 @@ function isShort(bytes: Uint8Array, list: string): boolean {
 }
 
 /**
- * Publishes until the Broker has the event. For a sender that retries, gives up early if the fault is not temporary.
+ * Publishes until the Broker has the event. For a sender that retries, gives up early if the fault is not temporary. When the
+ * time is over, the last fault says more than that: whether there is a Broker at all.
  */
 async function publish(
   event: CloudEvent,
@@ -341,7 +343,7 @@ async function publish(
       isRetried: (error) => !senderRetries || isTemporary(error),
     });
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!signal.aborted || isTemporary(error)) throw error;
     throw new Refusal(503, 'the Broker did not take the event in time', { cause: error });
   }
 }

@@ -48,6 +48,7 @@ export default function setup(): () => void {
   buildOnce();
   const [logs, temporary] = [folderOfRun('logs'), folderOfRun('run')];
   process.env.ZEN_WATCHER_TEST_LOGS = logs;
+  process.env.ZEN_WATCHER_TEST_CACHE = folderOfRun('cache');
   process.env.TMPDIR = temporary;
   return () => {
     searchLogs(logs);

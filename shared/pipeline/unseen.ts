@@ -17,7 +17,7 @@ export interface Unseen {
   fault(): Refusal | undefined;
 }
 
-function isOf({ group, kind }: UnseenKind, reportedBy: ReportedBy): boolean {
+function isOf({ group, kind }: UnseenKind, reportedBy: Pick<ReportedBy, 'group' | 'kind'>): boolean {
   return group === reportedBy.group && (kind === undefined || kind === '' || kind === reportedBy.kind);
 }
 
@@ -29,8 +29,7 @@ export function createUnseen<Settings>(
 ): Unseen {
   const noted = [...from];
   let first: Refusal | undefined;
-  const isNoted = ({ group, kind }: KindSelector): boolean =>
-    noted.some((one) => isOf(one, { namespace: '', group, kind }));
+  const isNoted = (wanted: KindSelector): boolean => noted.some((one) => isOf(one, wanted));
   return {
     note(kind, fault) {
       noted.push(kind);
@@ -38,7 +37,7 @@ export function createUnseen<Settings>(
     },
     mayReport({ reportedBy }) {
       if (first) return true;
-      const reporter = reportedBy === undefined ? undefined : parseReportedBy(reportedBy);
+      const reporter = reportedBy && parseReportedBy(reportedBy);
       // Not all say by what they were reported. If any kind is there, it may have been that.
       if (!reporter) return noted.length > 0 && kinds.every(isNoted);
       // Another zen-watcher, which sees the whole cluster, may have written it.

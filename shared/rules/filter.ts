@@ -51,9 +51,9 @@ function rulesOf({ rule }: Finding): readonly string[] {
 }
 
 /** Of the entries that fit a finding, the first decides. */
-function compileGrades({ setSeverity = [] }: FilterRules): CompiledRules['gradeOf'] {
-  const entries = setSeverity.map(({ rules, severity }) => ({ isRule: membershipIn(rules), severity }));
-  return (finding) => entries.find(({ isRule }) => isRule === undefined || rulesOf(finding).some(isRule))?.severity;
+function compileGrades({ setSeverity }: FilterRules): CompiledRules['gradeOf'] {
+  const entries = setSeverity?.map(({ rules, severity }) => ({ isRule: membershipIn(rules), severity }));
+  return (finding) => entries?.find(({ isRule }) => isRule === undefined || rulesOf(finding).some(isRule))?.severity;
 }
 
 /** The severities that pass; `undefined` if all do. */
@@ -119,17 +119,11 @@ function graded(finding: Finding, severity: Severity | undefined): Finding {
   return { ...finding, severity, details: { ...finding.details, [reportedSeverity]: finding.severity } };
 }
 
-/** The worst of two; `undefined` is none. */
-function worstOf(one: Severity | undefined, other: Severity | undefined): Severity | undefined {
-  if (one === undefined || other === undefined) return one ?? other;
-  return severities.indexOf(one) < severities.indexOf(other) ? one : other;
-}
-
 /** What several filters together decide. */
 function decide(all: readonly CompiledRules[], given: Finding): Filtering {
-  let severity: Severity | undefined;
-  for (const { gradeOf } of all) severity = worstOf(severity, gradeOf(given));
-  const finding = graded(given, severity);
+  const grades = all.map(({ gradeOf }) => gradeOf(given));
+  const worst = severities.find((severity) => grades.includes(severity));
+  const finding = graded(given, worst);
   for (const { reasonFor } of all) {
     const reason = reasonFor(finding);
     if (reason !== undefined) return reason;

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { isQuick } from '../quick.ts';
 
 /** Where the real etcd and kube-apiserver are. */
 export interface Binaries {
@@ -19,6 +20,7 @@ interface Source {
 const kubernetes = import.meta.dirname;
 /** Apart, since it is made for older libraries of Kubernetes. */
 const knative = join(kubernetes, 'knative');
+const helm = join(kubernetes, 'helm');
 
 const programs = {
   etcd: { module: kubernetes, package: 'go.etcd.io/etcd/server/v3' },
@@ -27,6 +29,7 @@ const programs = {
   'kube-scheduler': { module: kubernetes, package: 'k8s.io/kubernetes/cmd/kube-scheduler' },
   'eventing-webhook': { module: knative, package: 'knative.dev/eventing/cmd/webhook' },
   'serving-webhook': { module: knative, package: 'knative.dev/serving/cmd/webhook' },
+  helm: { module: helm, package: 'helm.sh/helm/v4/cmd/helm' },
 } as const satisfies Record<string, Source>;
 
 type ProgramName = keyof typeof programs;
@@ -54,7 +57,7 @@ function isBuilt(name: ProgramName): boolean {
 
 /** One line that says why no cluster can run here; `undefined` if one can. */
 export function clusterUnavailable(): string | undefined {
-  if (process.env.ZEN_WATCHER_TESTS === 'quick') return 'no real API server in a quick run: npm test has it';
+  if (isQuick) return 'no real API server in a quick run: npm test has it';
   if (process.env.KUBEBUILDER_ASSETS) return undefined;
   if (isBuilt('kube-apiserver')) return undefined;
   const go = spawnSync('go', ['version'], { encoding: 'utf8' });
@@ -157,4 +160,16 @@ export function findKnative() {
     eventing: sourceOf('knative.dev/eventing'),
     serving: sourceOf('knative.dev/serving'),
   };
+}
+
+/** Why helm can't run here; `undefined` if it can. */
+export function helmUnavailable(): string | undefined {
+  if (isBuilt('helm')) return undefined;
+  if (spawnSync('go', ['version']).status === 0) return undefined;
+  return 'no Go toolchain here to build helm with';
+}
+
+/** The real helm; builds it once. */
+export function findHelm(): string {
+  return expectFiles({ helm: join(buildMissing(['helm']), 'helm') }).helm;
 }

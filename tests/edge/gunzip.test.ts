@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { bytesOfBase64 } from '../../shared/edge/gunzip.ts';
+import { bytesOfBase64, saidLength } from '../../shared/edge/gunzip.ts';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const max = 1_000_000;
@@ -19,6 +19,11 @@ describe('bytesOfBase64', () => {
     expect(bytesOfBase64(base64(bytes), max).equals(bytes)).toBe(true);
   });
 
+  it.each([['1f20'], ['208b'], ['1f'], ['']])('takes %j for no gzip', (hex) => {
+    const bytes = Buffer.from(hex, 'hex');
+    expect(bytesOfBase64(base64(bytes), max)).toEqual(bytes);
+  });
+
   it('gives several files in one, of which only the last says its length', () => {
     const parts = [Buffer.alloc(300_000, 'a'), Buffer.alloc(10, 'b')];
     const whole = bytesOfBase64(base64(Buffer.concat(parts.map((part) => gzipSync(part)))), max);
@@ -33,5 +38,17 @@ describe('bytesOfBase64', () => {
     ['what is cut off', gzipSync(Buffer.alloc(100_000, 'x')).subarray(0, -20)],
   ])('throws for %s', (_case, bytes) => {
     expect(() => bytesOfBase64(base64(bytes), max)).toThrow();
+  });
+});
+
+describe('saidLength', () => {
+  it.each([
+    ['', 0],
+    ['ffffff', 0],
+    ['2a000000', 42],
+    ['ffff01020000', 513],
+    ['ffffffff', 4_294_967_295],
+  ])('of %j is %i', (hex, length) => {
+    expect(saidLength(Buffer.from(hex, 'hex'))).toBe(length);
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { readJsonList } from '../../shared/edge/json-list.ts';
 import { maxValues } from '../../shared/function/json.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
+import { isQuick } from '../quick.ts';
 
 function read(text: string) {
   const list = readJsonList(new TextEncoder().encode(text), 'items');
@@ -121,7 +122,7 @@ describe('a JSON object that holds a list', () => {
           }
         },
       ),
-      { numRuns: 20_000 },
+      { numRuns: isQuick ? 4000 : 20_000 },
     );
   });
 });

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { limitPipelining } from '../../shared/edge/pipelining.ts';
@@ -10,9 +10,13 @@ afterEach(() => {
 });
 
 /** A server that answers when told to, and a connection to it. */
-async function start() {
+async function start(onRequest?: (response: ServerResponse) => void) {
   const waiting: ServerResponse[] = [];
-  const server = createServer(limitPipelining((_request, response) => void waiting.push(response)));
+  const listener: RequestListener = (_request, response) => {
+    waiting.push(response);
+    onRequest?.(response);
+  };
+  const server = createServer(limitPipelining(listener));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -51,6 +55,13 @@ describe('limitPipelining', () => {
     send(1000);
     await closed;
     expect(waiting).toHaveLength(100);
+  });
+
+  it('takes nothing more of a connection that is closed, though it came in the same piece', async () => {
+    const { waiting, closed, send } = await start((response) => response.socket?.destroy());
+    send(3);
+    await closed;
+    expect(waiting).toHaveLength(1);
   });
 
   it('counts what is still unanswered', async () => {

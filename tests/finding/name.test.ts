@@ -5,6 +5,7 @@ import type { Finding } from '../../shared/finding/finding.ts';
 import { actorHash, findingDigest, observationName, workloadHash } from '../../shared/finding/name.ts';
 import { severities } from '../../shared/finding/severity.ts';
 import { workloadKey } from '../../shared/finding/workload.ts';
+import { anyCharacter } from './any-character.ts';
 
 const base: Finding = {
   category: 'security',
@@ -64,7 +65,7 @@ const resources = fc.option(
   { nil: undefined },
 );
 
-const identities = fc.dictionary(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), { maxKeys: 6 });
+const identities = fc.dictionary(fc.string({ unit: anyCharacter }), fc.string({ unit: anyCharacter }), { maxKeys: 6 });
 
 describe('observationName', () => {
   it('has 20 that must never change', () => {

@@ -5,6 +5,7 @@ import type { SourceFunction } from '../../shared/function/definitions.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import { isSource, loadFunctions } from '../../shared/host/function-list.ts';
+import { anyCharacter } from '../finding/any-character.ts';
 import { createRandom } from '../host/random.ts';
 import { createTestContext, eventOf, handled } from '../pipeline/test-context.ts';
 import { loadFixtures } from './fixtures.ts';
@@ -46,7 +47,7 @@ const odd = fc.oneof(
     [],
     {},
   ),
-  fc.string({ unit: 'binary', maxLength: 300 }),
+  fc.string({ unit: anyCharacter, maxLength: 300 }),
   fc.constant(JSON.parse('{"__proto__":{"x":1},"constructor":{"prototype":1}}')),
 );
 

@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isQuick } from '../quick.ts';
 import { openConnection } from './connection.ts';
 import { type Program, planted, startProgram, temporaryFolder } from './program.ts';
 
@@ -335,7 +336,7 @@ describe('fuzzing', () => {
       fc.constantFrom('/', '/falco/webhook', '/audit/webhook', '/ingest/x', '/ready', '/observations'),
       fc.stringMatching(/^\/[a-z%./]{0,12}$/),
     );
-    const runs = process.env.CI ? 10_000 : 2000;
+    const runs = process.env.CI ? 10_000 : isQuick ? 500 : 2000;
     const seen = new Map<number, number>();
     const result = await fc.check(
       fc.asyncProperty(

@@ -103,6 +103,26 @@ describe('a small request that would take much', () => {
     expect((await observationsOf(program.url)).length).toBeGreaterThan(0);
   });
 
+  it('has a short audit batch told all the same, but for what one object in it holds', async () => {
+    const padded = {
+      ...{ ...wanted, auditID: 'padded', verb: 'create' },
+      objectRef: { resource: 'pods', namespace: 'shop', name: 'padded' },
+      requestObject: {
+        spec: { containers: [{ securityContext: { privileged: true }, args: Array(300_000).fill('') }] },
+      },
+    };
+    const others = ['first', 'last'].map((name) => ({
+      ...wanted,
+      auditID: name,
+      objectRef: { ...wanted.objectRef, name },
+    }));
+    const text = auditList(JSON.stringify([others[0], padded, others[1]]));
+    expect(text.length).toBeLessThan(1_048_576);
+    expect(await post({ path: '/audit/webhook', text })).toBe(204);
+    const told = JSON.stringify(await observationsOf(program.url, '&source=audit'));
+    for (const name of ['first', 'padded', 'last']) expect(told).toContain(`"name":"${name}"`);
+  });
+
   it('differs from an audit batch of 400 events and 10 MiB, which passes', async () => {
     const body = 'x'.repeat(25_000);
     const events = Array.from({ length: 400 }, (_, index) =>

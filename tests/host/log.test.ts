@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../bench/measure.ts';
 import { atEnd } from './at-end.ts';
-import { observationsOf, sources, startProgram, temporaryFolder, within } from './program.ts';
+import { observationsOf, type Program, sources, startProgram, temporaryFolder, within } from './program.ts';
 
 const correlation = 'zen.kube-zen.io/correlation-id';
 const headers = { 'content-type': 'application/json' };
@@ -17,8 +17,15 @@ interface Line {
 }
 
 describe('the log', () => {
+  let program: Program;
+
+  beforeAll(async () => {
+    program = await startProgram({ args: ['--port', '0', '--data', temporaryFolder()] });
+  });
+
+  afterAll(() => program.stop());
+
   it('says the same correlation id from the request to the Observation', async () => {
-    const program = await startProgram({ args: ['--port', '0', '--data', temporaryFolder()] });
     const post = (rule: string, more: Record<string, string> = {}) =>
       fetch(`${program.url}/falco/webhook`, { method: 'POST', headers: { ...headers, ...more }, body: body(rule) });
     const traceId = '0af7651916cd43dd8448eb211c80319c';
@@ -39,18 +46,15 @@ describe('the log', () => {
       const of = lines.filter(({ correlation_id }) => correlation_id === idOf(rule)).map(({ source }) => source);
       expect(of.sort(), rule).toEqual(['falco', 'webhook']);
     }
-    await program.stop();
   });
 
   it('has the correlation id that a refusal tells its sender', async () => {
-    const program = await startProgram({ args: ['--port', '0', '--data', temporaryFolder()] });
     const response = await fetch(`${program.url}/falco/webhook`, { method: 'POST', headers, body: '{"rule":' });
     const { correlationId }: { correlationId: string } = JSON.parse(await response.text());
     const refused = await within('the log is written', 1, () =>
       program.log.map((line): Line => JSON.parse(line)).find(({ msg }) => msg === 'refused'),
     );
     expect(refused.correlation_id).toBe(correlationId);
-    await program.stop();
   });
 
   it('may be full, and events are handled all the same', async () => {

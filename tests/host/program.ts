@@ -38,6 +38,9 @@ export interface StartOptions {
   readonly contained?: ControlGroup | undefined;
 }
 
+/** What a start has compiled is kept for the next: a process costs half as much. */
+const compiled = process.env.ZEN_WATCHER_TEST_CACHE && { NODE_COMPILE_CACHE: process.env.ZEN_WATCHER_TEST_CACHE };
+
 /** A function as the image starts it, local mode as `npm start` does. */
 function commandOf({ args, environment = {} }: StartOptions) {
   const isFunction = args[0] !== undefined && !args[0].startsWith('-');
@@ -46,7 +49,7 @@ function commandOf({ args, environment = {} }: StartOptions) {
     env: {
       PATH: process.env.PATH,
       TMPDIR: process.env.TMPDIR,
-      ...(isFunction && image.environment),
+      ...(isFunction ? image.environment : compiled),
       ...environment,
     },
   };

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMetadataReader, decodeMetadataList } from '../../shared/kubernetes/metadata-list.ts';
+import { anyCharacter } from '../finding/any-character.ts';
 import { encode, type List } from './metadata-bytes.ts';
 
-const text = fc.string({ unit: 'binary', maxLength: 40 });
+const text = fc.string({ unit: anyCharacter, maxLength: 40 });
 const lists: fc.Arbitrary<List> = fc.record({
   remaining: fc.option(fc.nat(), { nil: undefined }),
   resourceVersion: text,

@@ -33,8 +33,8 @@ export const rooms: readonly Room[] = [
   {
     name: 'pipeline',
     files: ['shared/pipeline/*.ts'],
-    // What a function asks of it for mappings, Ingesters, filters and dead letters is tested with that function.
-    tests: ['tests/pipeline/*.test.ts', 'tests/functions/{deadletter,filters,ingest,sources}.test.ts'],
+    // What a function asks of it for mappings, Ingesters, filters, dead letters and silence is tested with that function.
+    tests: ['tests/pipeline/*.test.ts', 'tests/functions/{deadletter,filters,gc-silence,ingest,sources}.test.ts'],
     least: 90,
   },
   // Most of what these read is tested in child processes.

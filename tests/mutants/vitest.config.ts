@@ -19,9 +19,9 @@ export default defineConfig({
   test: {
     include: (process.env.MUTANTS_TESTS ?? 'tests/**/*.test.ts').split(' '),
     exclude: (process.env.MUTANTS_EXCLUDE ?? '').split(' '),
-    testTimeout: 20_000,
-    // Always the same few histories: each mutant that lives goes through all of them.
-    env: { HISTORIES: '40', SEED: '1' },
+    testTimeout: 60_000,
+    // Always the same few histories and few cases of a property: each mutant that lives goes through all of them.
+    env: { HISTORIES: '40', SEED: '1', ZEN_WATCHER_TESTS: 'quick' },
     sequence: { sequencer: QuickFirst },
   },
 });
