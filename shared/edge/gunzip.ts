@@ -10,6 +10,10 @@ export function saidLength(bytes: Buffer): number {
   return bytes.length < 4 ? 0 : bytes.readUInt32LE(bytes.length - 4);
 }
 
+function isTooLong(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
+}
+
 /** Into one buffer: of many small ones, garbage could fill the memory long before anybody collects it. */
 function decode(bytes: Buffer, maxBytes: number): Buffer {
   return gunzipSync(bytes, { chunkSize: maxBytes + 64, maxOutputLength: maxBytes });
@@ -24,10 +28,11 @@ export function bytesOfBase64(base64: string, maxBytes: number): Buffer {
   if (!isGzip(bytes)) return bytes;
   const said = saidLength(bytes);
   try {
-    if (said > maxBytes) return decode(bytes, maxBytes);
+    if (said > maxBytes) throw new Error('too long');
     try {
       return decode(bytes, Math.max(said, 1));
-    } catch {
+    } catch (error) {
+      if (!isTooLong(error)) throw error;
       // It may be several files in one, of which only the last has said its length.
       return decode(bytes, maxBytes);
     }

@@ -134,4 +134,13 @@ describe('a small request that would take much', () => {
     );
     expect(await post({ path: '/audit/webhook', text: auditList(`[${events.join(',')}]`) })).toBe(204);
   });
+
+  it('differs from an audit batch that is short but holds many values, which passes', async () => {
+    const events = Array.from({ length: 2000 }, (_, index) =>
+      JSON.stringify({ ...wanted, auditID: `many-${index}`, verb: 'get', requestObject: { list: Array(60).fill(0) } }),
+    );
+    const text = auditList(`[${events.join(',')}]`);
+    expect(text.length).toBeLessThan(1_048_576);
+    expect(await post({ path: '/audit/webhook', text })).toBe(204);
+  });
 });
