@@ -555,12 +555,15 @@ describe('sources', () => {
     expect(statuses).toEqual([]);
     const ofTrivy = 'dev.knative.sources.ping /apis/v1/namespaces/zen-system/pingsources/trivy';
     expect(new Set(events)).toEqual(new Set([ofTrivy]));
-    const never = createWorld(served(), { sendTo: async () => 503 });
+    const functions = [peer, { ...peer, name: 'gc', kinds: [] }];
+    const never = createWorld(served(), { functions, sendTo: async () => 503 });
     expect(await never.run()).toMatchObject({
       observed: 1,
-      warnings: ['its pass runs at the next interval', 'what came meanwhile is found by its pass'].map(
-        (otherwise) => `trivy did not take its first ping: ${otherwise}`,
-      ),
+      warnings: [
+        'trivy did not take its first ping: its pass runs at the next interval',
+        'trivy did not take its first ping: what came meanwhile is found by its pass',
+        'gc did not take its first ping: it runs at the next interval',
+      ],
     });
   });
 
@@ -569,14 +572,16 @@ describe('sources', () => {
     const ready = { type: 'Ready', status: 'True' };
 
     /** What happens in which order, until the source's status is the last of these. */
-    async function played(statuses: readonly object[]) {
+    async function played(statuses: readonly object[], generation?: number) {
       const seen: string[] = [];
       const left = [...statuses];
       const world = createWorld(served(), {
         functions: [peer, gc],
         async sendTo(url) {
           seen.push(`ping ${url}`);
-          if (seen.length === 1) Object.assign(world.source() ?? {}, { status: left.shift() });
+          if (seen.length > 1) return 204;
+          Object.assign(world.source() ?? {}, { status: left.shift() });
+          Object.assign(world.source()?.metadata ?? {}, { generation });
           return 204;
         },
         async sleep() {
@@ -601,7 +606,8 @@ describe('sources', () => {
     });
 
     it('not by what Knative said before it changed', async () => {
-      const { seen } = await played([{ observedGeneration: 7, conditions: [ready] }, { conditions: [ready] }]);
+      const statuses = [7, 8].map((observedGeneration) => ({ observedGeneration, conditions: [ready] }));
+      const { seen } = await played(statuses, 8);
       expect(seen).toEqual([`ping ${peer.url}`, 'wait', `ping ${peer.url}`, 'ping http://gc']);
     });
 
