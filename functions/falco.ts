@@ -9,7 +9,7 @@ import { integer } from '../shared/function/settings.ts';
 import type { SplitBody } from '../shared/function/triggers.ts';
 import { defineSource } from '../shared/pipeline/source.ts';
 import { type Facts, factsOf, storedText } from './falco/facts.ts';
-import { type Fields, fieldOf, fieldsHash, flatten } from './falco/fields.ts';
+import { type Fields, fieldOf, fieldsHash, flatten, hasMoreFields } from './falco/fields.ts';
 import { summaryOf } from './falco/summary.ts';
 import { type Priority, priorities, ruleSeverities } from './falco/tables.ts';
 
@@ -59,7 +59,7 @@ const protobufTime = z
 const maxFields = 1000;
 const maxTags = 64;
 
-const alertSchema = z.object({
+const schema = z.object({
   rule: z.string().refine((rule) => rule.trim() !== '', { error: 'must not be empty' }),
   priority: z.union([z.string(), z.number()]).transform(parsePriority),
   output: descriptiveText,
@@ -72,12 +72,15 @@ const alertSchema = z.object({
     .transform((tags) => tags.slice(0, maxTags))
     .nullish()
     .catch(undefined),
-  output_fields: z.record(z.string(), z.unknown()).nullish().catch(undefined),
-});
-
-const schema = alertSchema.refine(({ output_fields: fields }) => flatten(fields ?? {}).size <= maxFields, {
-  path: ['output_fields'],
-  error: `must have at most ${maxFields} fields`,
+  // Counted before they are looked at: of 30,000 that takes a tenth of a second, in which nobody else is served.
+  output_fields: z
+    .unknown()
+    .refine((fields) => !hasMoreFields(fields, maxFields), {
+      error: `must have at most ${maxFields} fields`,
+      abort: true,
+    })
+    .pipe(z.record(z.string(), z.unknown()).nullish().catch(undefined))
+    .optional(),
 });
 
 type Alert = z.infer<typeof schema>;

@@ -183,10 +183,10 @@ function applyFilter(
   { findings, skipped, isPartial = false }: Normalized,
   filter: AcceptedMapping['filter'],
 ): Normalized {
-  const judged = findings.map((finding) => ({ finding, reason: filter(finding) }));
-  const dropped = judged.flatMap(({ reason }) => (reason === undefined ? [] : [{ [reason]: 1 }]));
+  const judged = findings.map(filter);
+  const dropped = judged.filter((one) => typeof one === 'string').map((reason) => ({ [reason]: 1 }));
   return {
-    findings: judged.filter(({ reason }) => reason === undefined).map(({ finding }) => finding),
+    findings: judged.filter((one) => typeof one !== 'string'),
     skipped: sumOf([skipped, ...dropped]),
     isPartial,
   };

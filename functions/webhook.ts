@@ -182,7 +182,8 @@ async function waitUntilRouted(
   const check = async (): Promise<void> => {
     const isRouted = broker.isRouted(functionName, eventType);
     if (isRouted) return;
-    if (isRouted === false) deadline = Math.min(deadline, clock.elapsed() + deadlineMilliseconds);
+    if (isRouted === undefined) throw new Refusal(503, 'the Triggers have not been read yet');
+    deadline = Math.min(deadline, clock.elapsed() + deadlineMilliseconds);
     throw new Refusal(503, 'no Trigger is ready for it');
   };
   await retry(check, {
@@ -203,13 +204,23 @@ async function* itemsIn(webhook: WebhookTrigger, bytes: Uint8Array, found: Found
     const long = longListIn(bytes, webhook);
     if (long) yield* itemsInMember(webhook, long, found);
     else if (webhook.takesLists && isJsonList(bytes)) yield* itemsInList(webhook, bytes, found);
-    else yield* itemsInPart(webhook, parseJson(bytes, 'body'), found);
+    else
+      yield* itemsInPart(
+        webhook,
+        parseJson(bytes, 'body', webhook.takesLists ? maxElementValues() : maxValues()),
+        found,
+      );
   } catch (error) {
     throw Refusal.from(error, 422, 'the body could not be read', 'body');
   }
 }
 
 type Item = SplitBody['items'][number];
+
+/** How many values an element of a list may have, and what could be one but stands alone. So many elements are there at a time. */
+function maxElementValues(): number {
+  return maxValues() / callsInFlight;
+}
 
 function itemsInPart({ list, split }: WebhookTrigger, body: unknown, found: Found): SplitBody['items'] {
   const items: unknown = typeof body === 'object' && body && list !== undefined ? Reflect.get(body, list) : undefined;
@@ -260,7 +271,7 @@ async function* itemsInMember(
 async function* itemsInList(webhook: WebhookTrigger, bytes: Uint8Array, found: Found): AsyncGenerator<Item> {
   let index = 0;
   let first: Refusal | undefined;
-  for (const item of readJsonElements(bytes, maxValues() / callsInFlight)) {
+  for (const item of readJsonElements(bytes, maxElementValues())) {
     const itemPath = `body[${index}]`;
     index += 1;
     checkLength(index, 'body');
@@ -314,7 +325,8 @@ function isShort(bytes: Uint8Array, list: string): boolean {
 }
 
 /**
- * Publishes until the Broker has the event. For a sender that retries, gives up early if the fault is not temporary.
+ * Publishes until the Broker has the event. For a sender that retries, gives up early if the fault is not temporary. When the
+ * time is over, the last fault says more than that: whether there is a Broker at all.
  */
 async function publish(
   event: CloudEvent,
@@ -331,7 +343,7 @@ async function publish(
       isRetried: (error) => !senderRetries || isTemporary(error),
     });
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!signal.aborted || isTemporary(error)) throw error;
     throw new Refusal(503, 'the Broker did not take the event in time', { cause: error });
   }
 }

@@ -4,17 +4,22 @@ import { generatedFiles } from './generated-files.ts';
 
 /**
  * Writes the manifests: base/ for a cluster, components/ for functions that need a namespace of their own, namespaced/ for a
- * tenant. With --check it writes nothing, and fails if a file is out of date.
+ * tenant, chart/ for Helm. With --check it writes nothing, and fails if a file is out of date.
  */
 const root = import.meta.dirname;
-const generated = ['base', 'components', 'namespaced'];
+const templates = join('chart', 'templates');
+const generated = [
+  ...['base', 'components', 'namespaced'],
+  ...['functions', 'shared', 'crds'].map((folder) => join(templates, folder)),
+];
+
 function present(): string[] {
   return generated
     .filter((folder) => existsSync(join(root, folder)))
     .flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((file) => join(folder, file)),
     )
-    .filter((file) => file.endsWith('.yaml') || file.endsWith('.json'));
+    .filter((file) => /\.(yaml|json|tpl)$/.test(file));
 }
 
 function differences(expected: ReadonlyMap<string, string>): string[] {

@@ -87,7 +87,7 @@ export async function rehearse(files: readonly string[]): Promise<void> {
   createApp({
     takesEvents: true,
     createBodies: () =>
-      createBodyReader({ maxBytes: 1, maxBytesInFlight: 1, inflate: createInflate(1), parsed: createBudget(1) }),
+      createBodyReader({ maxBytes: 1, maxBytesInFlight: 1, inflate: createInflate(), parsed: createBudget(1) }),
     metrics,
     log,
     now: Date.now,

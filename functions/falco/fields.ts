@@ -16,11 +16,29 @@ export function flatten(value: object, prefix = '', depth = maxFieldDepth): Map<
   const fields = new Map<string, unknown>();
   for (const [key, member] of Object.entries(value)) {
     const name = prefix + key;
-    if (typeof member === 'object' && member !== null && !Array.isArray(member) && depth > 1) {
+    if (isNested(member) && depth > 1) {
       for (const [inner, leaf] of flatten(member, `${name}.`, depth - 1)) fields.set(inner, leaf);
     } else if (!Number.isInteger(member) || Number.isSafeInteger(member)) fields.set(name, member);
   }
   return fields;
+}
+
+function isNested(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** How many fields there are when the nesting is undone. Stops counting after `max`. */
+function countFields(value: object, max: number, depth: number): number {
+  let count = 0;
+  for (const member of Object.values(value)) {
+    count += isNested(member) && depth > 1 ? countFields(member, max - count, depth - 1) : 1;
+    if (count > max) break;
+  }
+  return count;
+}
+
+export function hasMoreFields(value: unknown, max: number): boolean {
+  return isNested(value) && countFields(value, max, maxFieldDepth) > max;
 }
 
 /** falcosidekick cuts texts of more bytes in long alerts to 507, and marks them. */

@@ -34,6 +34,13 @@ export const exactNamespace = word.regex(rfc1123Label, {
   error: 'must be the name of a namespace: patterns are not known',
 });
 
+/** The name of a namespace, or a pattern of names. */
+const namespacePattern = word.regex(/^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/, {
+  error: 'must be the name of a namespace, in which * stands for any text',
+});
+
+const rule = text(1, 253);
+
 /**
  * Which findings of a source pass, with the same limits as in the CRD. Unknown fields are refused: one could be a newer
  * version's restriction, which must not be ignored.
@@ -43,26 +50,28 @@ const rules = z.strictObject({
   includeSeverity: listOf(severity, 5),
   includeEventTypes: listOf(word, 64),
   excludeEventTypes: listOf(word, 64),
-  includeNamespaces: listOf(exactNamespace, 256),
-  excludeNamespaces: listOf(exactNamespace, 256),
+  includeNamespaces: listOf(namespacePattern, 256),
+  excludeNamespaces: listOf(namespacePattern, 256),
   includeKinds: listOf(word, 64),
   excludeKinds: listOf(word, 64),
   ignoreKinds: listOf(word, 64),
   includeCategories: listOf(word, 64),
   excludeCategories: listOf(word, 64),
-  excludeRules: listOf(text(1, 253), 256),
+  excludeRules: listOf(rule, 256),
+  unknownSeverity: severity.optional(),
+  setSeverity: listOf(z.strictObject({ rules: listOf(rule, 64), severity }), 16),
   enabled: z.boolean().default(true),
 });
 
 /** How many characters the lists of a filter may have together: filters are held in memory, and anybody may have many. */
 export const maxFilterLength = 32_768;
 
-function lengthOf(given: Readonly<Record<string, unknown>>): number {
-  const words = Object.values(given).flatMap((list) => (Array.isArray(list) ? list : []));
-  return words.reduce((sum: number, one) => sum + [...String(one)].length, 0);
+function lengthOf({ setSeverity = [], ...lists }: FilterRules): number {
+  const words = [...Object.values(lists), ...setSeverity.map(({ rules }) => rules)].filter(Array.isArray).flat();
+  return words.reduce((sum, one) => sum + [...String(one)].length, 0);
 }
 
-const isShort = (given: Readonly<Record<string, unknown>>): boolean => lengthOf(given) <= maxFilterLength;
+const isShort = (given: FilterRules): boolean => lengthOf(given) <= maxFilterLength;
 const tooLong = { error: `the lists have more than ${maxFilterLength} characters` };
 
 export const filterRules = rules.refine(isShort, tooLong);

@@ -9,6 +9,9 @@ import { group } from './group.ts';
 import { correlationAnnotation, expiresLabel, labels, labelValue, reportedByAnnotation } from './labels.ts';
 import type { Series } from './series.ts';
 
+/** The category of findings about zen-watcher itself. They are never filtered. */
+export const operationsCategory = 'operations';
+
 /** What may change while a finding stays the same: it is kept as the latest report says. */
 export interface Facts {
   readonly severity: Severity;

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { bytesPerValue, countValues, maxValues } from '../function/json.ts';
 import { Refusal } from '../function/refusal.ts';
 import { createBudget, type Share } from './budget.ts';
-import { free, smallBytes } from './free.ts';
+import { free, freeChunk, smallBytes } from './free.ts';
 import type { Compression, Inflate } from './inflate.ts';
 
 export interface BodyLimits {
@@ -45,25 +45,36 @@ interface Joiner {
   free(): void;
 }
 
+const firstBytes = 16_384;
+
+/** How many times larger a body's buffer becomes when it is full. With four, a copy takes no more than the body will. */
+const growth = 4;
+
 /**
- * Joins the chunks of a body. They are copied as they arrive, so that none is held twice: into a buffer of the length that the
- * sender has said, or of the longest that there may be. It takes no memory before it is written to.
+ * Joins the chunks of a body. They are copied as they arrive, and are gone then, so that none is held twice. The buffer grows with what
+ * has arrived, up to the length that the sender has said: V8 believes that all of a buffer is used, so those of slow senders
+ * would have it collect garbage all the time.
  */
 function createJoiner(said: number, maxBytes: number): Joiner {
-  let whole = Buffer.allocUnsafeSlow(said > 0 ? said : smallBytes);
+  let whole = Buffer.allocUnsafeSlow(said > 0 ? Math.min(said, firstBytes) : firstBytes);
   let at = 0;
+
+  function grow(needed: number): void {
+    const before = whole;
+    const most = needed <= said ? said : maxBytes;
+    whole = Buffer.allocUnsafeSlow(Math.min(Math.max(before.length * growth, needed), most));
+    before.copy(whole, 0, 0, at);
+    freeChunk(before);
+  }
+
   return {
     add(chunk) {
-      if (at + chunk.length > whole.length) {
-        const before = whole;
-        whole = Buffer.allocUnsafeSlow(maxBytes);
-        before.copy(whole, 0, 0, at);
-        free(before);
-      }
+      if (at + chunk.length > whole.length) grow(at + chunk.length);
       at += chunk.copy(whole, at);
+      freeChunk(chunk);
     },
     join: () => whole.subarray(0, at),
-    free: () => free(whole),
+    free: () => freeChunk(whole),
   };
 }
 
@@ -127,11 +138,17 @@ function createReservations({ maxBytesInFlight, parsed }: BodyLimits): () => Res
   };
 }
 
-async function readAll(request: IncomingMessage, reservation: Reservation, maxBytes: number): Promise<Buffer> {
-  const joiner = createJoiner(declaredLength(request), maxBytes);
+/** Throws a Refusal 413 or 503, or what the chunks break off with. */
+async function readAll(
+  chunks: AsyncIterable<unknown>,
+  said: number,
+  reservation: Reservation,
+  maxBytes: number,
+): Promise<Buffer> {
+  const joiner = createJoiner(Math.min(said, maxBytes), maxBytes);
   let length = 0;
   try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+    for await (const chunk of chunks) {
       if (!Buffer.isBuffer(chunk)) continue;
       length += chunk.length;
       if (length > maxBytes) throw new Refusal(413, 'the body is too large');
@@ -152,14 +169,16 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
   /** The body as it was before the sender compressed it, since that is what the limits are for. */
   async function readInflated(request: IncomingMessage, reservation: Reservation): Promise<Buffer> {
     const compression = compressionOf(request);
-    if (declaredLength(request) > maxBytes) throw new Refusal(413, 'the body is too large');
-    const sent = await readAll(request, reservation, maxBytes);
+    const declared = declaredLength(request);
+    if (declared > maxBytes) throw new Refusal(413, 'the body is too large');
+    const sent = await readAll(request.iterator({ destroyOnReturn: false }), declared, reservation, maxBytes);
     if (!compression) return sent;
-    const whole = await inflate(sent, compression);
-    free(sent);
-    reservation.release();
-    reservation.add(whole.length);
-    return whole;
+    try {
+      // What it becomes counts as it does, as if it had been sent so.
+      return await inflate(sent, compression, ({ chunks, said }) => readAll(chunks, said, reservation, maxBytes));
+    } finally {
+      free(sent);
+    }
   }
 
   return {
@@ -170,11 +189,9 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
         whole = await readInflated(request, reservation);
       } catch (error) {
         reservation.release();
-        // Reads past the rest: a connection that is broken off carries no answer.
-        request.resume();
         throw Refusal.from(error, 400, 'the body was cut off');
       }
-      const large = whole.length > smallBytes ? whole : undefined;
+      const read = whole;
       return {
         take() {
           const parsing = limits.parsing?.(whole) ?? 'whole';
@@ -184,7 +201,7 @@ export function createBodyReader(limits: BodyLimits): BodyReader {
           return taken;
         },
         release() {
-          if (large) free(large);
+          free(read);
           reservation.release();
         },
       };

@@ -40,8 +40,14 @@ export interface Filtered {
   readonly hasState: boolean;
 }
 
+/** The field of `details` that has the severity that a filter has changed. */
+export const reportedSeverity = 'reportedSeverity';
+
+/** Why a finding is dropped, or the finding as it is kept: with the severity that it has here. */
+export type Filtering = FilterReason | Finding;
+
 /**
- * Decides about a source's finding: returns the reason to drop it, or `undefined` to keep it. Throws an UnreadableFilter
- * if a filter that applies can't be read, or a Refusal 503 if filters have not been read yet.
+ * Decides about a source's finding. Throws an UnreadableFilter if a filter that applies can't be read, or a Refusal 503 if
+ * filters have not been read yet.
  */
-export type Filter = (finding: Finding, about: Filtered) => FilterReason | undefined;
+export type Filter = (finding: Finding, about: Filtered) => Filtering;

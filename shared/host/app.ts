@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import express, { type Express, type Request, type Response } from 'express';
 import type { BodyReader } from '../edge/body.ts';
 import { decodeRequest } from '../edge/cloud-event-http.ts';
+import { discard } from '../edge/free.ts';
 import type { RequestHead } from '../edge/request-head.ts';
 import { printableJson } from '../finding/printable.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
@@ -81,6 +82,10 @@ function showJson(response: Response, value: unknown): void {
 
 /** The pages that tell about the process. Returns their paths. */
 function addPages(app: Express, { isStopping, notReady, metrics, about, observations }: AppOptions): string[] {
+  app.use((request, _response, next) => {
+    discard(request);
+    next();
+  });
   if (about !== undefined) {
     app.get('/', (_request, response) => {
       response.type('text/plain').send(about);
@@ -144,7 +149,6 @@ export function createApp(options: AppOptions): RequestListener {
   const app = express();
   app.disable('x-powered-by').disable('etag').enable('case sensitive routing').enable('strict routing');
   const isFromHere = createOriginGuard(options);
-  const pages = addPages(app, options);
   const events = options.takesEvents ? eventDoor(options) : undefined;
   if (events) app.post(eventPath, (request, response) => serveDoor(options, events, request, response));
   const webhooks = [...options.webhookPaths].map((path) => {
@@ -153,6 +157,7 @@ export function createApp(options: AppOptions): RequestListener {
     app.post(route, (request, response) => serveDoor(options, webhook, request, response));
     return route;
   });
+  const pages = addPages(app, options);
   addFaults(app, [...(events || options.about !== undefined ? [eventPath] : []), ...pages, ...webhooks]);
   return (request, response) => {
     if (!isFromHere(request, response)) return;

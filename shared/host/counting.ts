@@ -1,3 +1,4 @@
+import { operationsCategory } from '../api/observation.ts';
 import { observationFilters } from '../api/observation-filter.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
 import { kindsIn, type Trigger } from '../function/triggers.ts';
@@ -7,14 +8,13 @@ import type { Counting } from './metric-zeros.ts';
 
 /** The categories of the tools' findings; a mapping may give others, whose series begin when they are first counted. */
 const toolCategories = ['security', 'compliance'];
-const ownCategory = 'operations';
 
 function categoriesOf(definition: FunctionDefinition, takesMappedKinds: boolean): readonly string[] {
-  if (isSource(definition) || takesMappedKinds) return [...toolCategories, ownCategory];
+  if (isSource(definition) || takesMappedKinds) return [...toolCategories, operationsCategory];
   const writes = definition.permissions.some(
     ({ resources, verbs }) => resources.includes('observations') && verbs.includes('create'),
   );
-  return writes ? [ownCategory] : [];
+  return writes ? [operationsCategory] : [];
 }
 
 /** What a function will count, by what it declares. */

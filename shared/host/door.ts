@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Body, BodyReader } from '../edge/body.ts';
+import { discard } from '../edge/free.ts';
 import type { RequestHead } from '../edge/request-head.ts';
 import { printableJson } from '../finding/printable.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -50,6 +51,8 @@ function answerJson(response: ServerResponse, status: number, json: Answer, head
 
 export function answerRefusal(response: ServerResponse, refusal: Refusal, correlationId?: string): void {
   const { status, message, path, retryAfter } = refusal;
+  // A connection that is broken off carries no answer.
+  discard(response.req);
   if (response.headersSent) return;
   answerJson(
     response,

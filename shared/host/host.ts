@@ -88,7 +88,7 @@ function bodiesOf(
   webhooks: readonly WebhookTrigger[],
   takesEvents: boolean,
 ): AppOptions['createBodies'] {
-  const inflate = createInflate(maxBytes);
+  const inflate = createInflate();
   const parsed = createBudget(memoryLimit() / 16);
   const doors = Math.max(2, webhooks.length + (takesEvents ? 1 : 0));
   return (endpoint) =>

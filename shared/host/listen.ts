@@ -1,4 +1,5 @@
 import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTcpServer, type ListenOptions, type Server } from 'node:net';
 import { createConnectionLimit } from '../edge/connections.ts';
 import { limitPipelining } from '../edge/pipelining.ts';
 import type { Log } from './log.ts';
@@ -16,7 +17,13 @@ const limits = {
 };
 
 /** How many connections may wait to be accepted: with Node's 511, a burst costs others seconds. */
-const backlog = 4096;
+const maxWaiting = 4096;
+
+/**
+ * A listening socket gives Node one connection a turn of its event loop, and a turn of a busy process takes long: with one, whoever
+ * connects while others do so by the thousand would wait for seconds. Linux spreads connections over all that share a port.
+ */
+const listeningSockets = 32;
 
 export interface Served {
   /** With the address that it listens on: 0.0.0.0 stands for every address. */
@@ -38,6 +45,34 @@ export interface ServeOptions {
   readonly trustedProxies: readonly string[];
 }
 
+/** Resolves to the port, once it listens. Throws an Error if it can't. */
+async function listenAt(server: Server, options: ListenOptions): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options, resolve);
+  });
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+/** Resolves to the port, and to all that listen there; what the others get is given to `server`. */
+async function listen(server: Server, port: number, host: string | undefined) {
+  if (host !== undefined || process.platform !== 'linux') {
+    return { port: await listenAt(server, { port, host, backlog: maxWaiting }), servers: [server] };
+  }
+  const options = { backlog: maxWaiting / listeningSockets, reusePort: true };
+  const actualPort = await listenAt(server, { ...options, port });
+  const others = Array.from({ length: listeningSockets - 1 }, () =>
+    createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => server.emit('connection', socket)),
+  );
+  await Promise.all(others.map((other) => listenAt(other, { ...options, port: actualPort })));
+  return { port: actualPort, servers: [server, ...others] };
+}
+
 /** Listens, and resolves once it does. Throws an Error if it can't. */
 export async function serve(options: ServeOptions): Promise<Served> {
   const { listener, port, hostname, log, abort, drainMilliseconds, trustedProxies } = options;
@@ -48,16 +83,11 @@ export async function serve(options: ServeOptions): Promise<Served> {
     if (close) socket.once('close', close);
     else socket.destroy();
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ port, backlog, ...(hostname !== undefined && { host: hostname }) }, resolve);
-  });
-  const address = server.address();
-  const actualPort = typeof address === 'object' && address !== null ? address.port : port;
+  const { port: actualPort, servers } = await listen(server, port, hostname);
   return {
     url: `http://${hostname ?? '0.0.0.0'}:${actualPort}`,
     async stop() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const allClosed = Promise.all(servers.map(closed));
       const timer = setTimeout(() => {
         log.warn({ operation: 'stop' }, 'the requests still in flight are ended');
         abort.abort();
@@ -66,7 +96,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
       server.closeIdleConnections();
       // A connection becomes idle when its last request has been answered. There is no event for that, so poll.
       const sweep = setInterval(() => server.closeIdleConnections(), 50);
-      await closed;
+      await allClosed;
       clearTimeout(timer);
       clearInterval(sweep);
     },

@@ -16,6 +16,8 @@ export interface ApiRequest {
   readonly accept?: string;
   /** The deadline of the work that this call is part of. */
   readonly signal: AbortSignal;
+  /** Called before each retry, with the reason: without a deadline, nothing else would tell that there is no answer. */
+  readonly onRetry?: ((reason: string) => void) | undefined;
 }
 
 /** An answer that is the API server's last word: 401, 429 or 5xx only if admission has denied the request. */
@@ -74,8 +76,10 @@ class Unanswered extends Refusal {
   }
 }
 
-function isUnanswered(error: unknown): boolean {
-  return error instanceof Unanswered;
+/** In an operator's words. Node's own text may hold anything, its code may not. */
+function reasonOf({ message, cause }: Unanswered): string {
+  if (!(cause instanceof Error)) return message;
+  return `${message}: ${'code' in cause ? cause.code : cause.message}`;
 }
 
 /** Where requests go, and as whom. */
@@ -199,7 +203,11 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       longest: longestPauseMilliseconds,
       sleep,
       signal: request.signal,
-      isRetried: isUnanswered,
+      isRetried(error) {
+        if (!(error instanceof Unanswered)) return false;
+        request.onRetry?.(reasonOf(error));
+        return true;
+      },
       pauseAfter,
     });
   }

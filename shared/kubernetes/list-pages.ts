@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { ApiClient, ApiRequest, ApiResponse } from './api-client.ts';
 import { setUpFault, statusOf } from './api-status.ts';
 
-export interface ListOptions<Item> extends Pick<ApiRequest, 'path' | 'query' | 'accept' | 'signal'> {
+export interface ListOptions<Item> extends Pick<ApiRequest, 'path' | 'query' | 'accept' | 'signal' | 'onRetry'> {
   /** Reads the body of a page. Throws an Error. */
   readonly read: (body: unknown) => List<Item>;
   /** Items per page; `undefined` asks for all at once. */
@@ -63,10 +63,13 @@ export function createPageSize(): PageSize {
 }
 
 function requestFor(options: ListOptions<unknown>, token: string | undefined): ApiRequest {
-  const { path, query, limit, accept, signal } = options;
+  const { path, query, limit, accept, signal, onRetry } = options;
   const size = typeof limit === 'object' ? limit.next() : limit;
   const paging = { limit: size === undefined ? undefined : String(size), continue: token };
-  return { method: 'GET', path, query: { ...query, ...paging }, ...(accept !== undefined && { accept }), signal };
+  return {
+    ...{ method: 'GET', path, query: { ...query, ...paging }, signal, onRetry },
+    ...(accept !== undefined && { accept }),
+  };
 }
 
 /**

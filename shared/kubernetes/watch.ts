@@ -114,13 +114,25 @@ function targetOf({ client, resource, namespace, createSet }: WatchOptions): Tar
   };
 }
 
-/** Reads all objects into the cache. Resolves to the resourceVersion that a watch continues from. */
-async function list({ client, resource, createSet, version, path, query }: Target, cache: Cache, signal: AbortSignal) {
+/**
+ * Reads all objects into the cache. Resolves to the resourceVersion that a watch continues from. While there is no answer it
+ * goes on, and says so once.
+ */
+async function list(
+  { client, resource, createSet, version, path, query }: Target,
+  cache: Cache,
+  { signal, onFault }: Pick<WatchOptions, 'onFault'> & { readonly signal: AbortSignal },
+): Promise<string> {
   const read = createSet();
   const limit = createPageSize();
   let resourceVersion = '';
   const what = callOf('listing', resource);
-  for await (const page of listPages(client, { path, query, limit, what, read: readJson, signal })) {
+  let isSaid = false;
+  const onRetry = (reason: string): void => {
+    if (!isSaid) onFault(`${what} has to wait: ${reason}`);
+    isSaid = true;
+  };
+  for await (const page of listPages(client, { path, query, limit, what, read: readJson, signal, onRetry })) {
     resourceVersion = page.version;
     for (const item of page.items) {
       read.set(listedObject(resource, version, item));
@@ -205,7 +217,7 @@ export function startWatch(options: WatchOptions, signal: AbortSignal): Watch {
   async function startOf(): Promise<string> {
     if (version !== undefined && elapsed() - listedAt < listMilliseconds) return version;
     listedAt = elapsed();
-    return list(target, cache, signal);
+    return list(target, cache, { signal, onFault });
   }
 
   /** Resolves to how long to wait before the next attempt. */

@@ -4,7 +4,7 @@ import { faultyField } from '../function/refusal.ts';
 import type { Environment } from '../function/settings.ts';
 import { type Grouping, groupings } from '../view/counts.ts';
 import { type Sort, sorts } from '../view/order.ts';
-import { oneOf, selectionParameters, upTo } from '../view/parameters.ts';
+import { oneOf, selectionParameters, upTo, word } from '../view/parameters.ts';
 import { type Selection, states } from '../view/selection.ts';
 import { defaultData, parseCommand, UsageError } from './arguments.ts';
 import { takenByNpm } from './npm-flags.ts';
@@ -28,6 +28,7 @@ Options:
   --sort S                ${sorts.join(', ')}
   --by B                  count by ${groupings.slice(0, 5).join(', ')},
                           ${groupings.slice(5).join(', ')}
+  --would-drop FILE       what the filters in this file would drop or grade anew
   --limit N               print no more than N
   -o, --output FORMAT     ${outputs.join(', ')}
   -w, --watch             keep printing what is new or has changed
@@ -47,6 +48,7 @@ const options = {
   since: { type: 'string' },
   sort: { type: 'string' },
   by: { type: 'string' },
+  'would-drop': { type: 'string' },
   limit: { type: 'string' },
   output: { type: 'string', short: 'o' },
   watch: { type: 'boolean', short: 'w' },
@@ -63,6 +65,7 @@ const schema = z.object({
   state: oneOf([...states, 'all']).optional(),
   sort: oneOf(sorts).default('severity'),
   by: oneOf(groupings).optional(),
+  'would-drop': word.optional(),
   limit: upTo(Number.MAX_SAFE_INTEGER).optional(),
   output: oneOf(outputs).default('table'),
   watch: z.boolean().default(false),
@@ -99,6 +102,8 @@ export type ObservationsArguments =
       readonly limit: number | undefined;
       readonly output: Output;
       readonly isWatching: boolean;
+      /** The file of filters whose effect is to be shown instead. */
+      readonly filterFile: string | undefined;
     };
 
 /** Which options may be given with a name. */
@@ -115,11 +120,23 @@ function conflictIn(given: Given, isNamed: boolean): string | undefined {
   const stray = Object.keys(options).find((name) => name in given && !withName.some((one) => one === name));
   if (isNamed && stray !== undefined) return `--${stray} can't be used with a NAME`;
   if (given.context !== undefined && given.kubeconfig === undefined) return '--context needs --kubeconfig';
-  return together('data', 'kubeconfig') ?? together('watch', 'limit');
+  return (
+    together('data', 'kubeconfig') ??
+    together('watch', 'limit') ??
+    together('would-drop', 'watch') ??
+    together('would-drop', 'by') ??
+    together('would-drop', 'sort')
+  );
 }
 
-function conflictOfOutput(output: Output, by: Grouping | undefined, isNamed: boolean): string | undefined {
+function conflictOfOutput(
+  output: Output,
+  { by, 'would-drop': filterFile }: { readonly by?: Grouping | undefined; readonly 'would-drop'?: string | undefined },
+  isNamed: boolean,
+): string | undefined {
   const isTabular = output === 'wide' || output === 'csv';
+  if (filterFile !== undefined && (isTabular || output === 'counts'))
+    return `--would-drop can't be used with -o ${output}`;
   if (by !== undefined && isTabular) return `--by can't be used with -o ${output}`;
   return isNamed && (isTabular || output === 'counts') ? `-o ${output} can't be used with a NAME` : undefined;
 }
@@ -140,8 +157,9 @@ export function parseObservationsArguments(args: readonly string[], environment:
     const { field, message } = faultyField(parsed.error);
     return wrong(`--${field} ${message}`);
   }
-  const { data, kubeconfig, context, state, since, sort, by, limit, output, watch, ...selection } = parsed.data;
-  const conflict = conflictIn(values, name !== undefined) ?? conflictOfOutput(output, by, name !== undefined);
+  const { data, kubeconfig, context, state, since, sort, by, limit, output, watch, ...rest } = parsed.data;
+  const { 'would-drop': filterFile, ...selection } = rest;
+  const conflict = conflictIn(values, name !== undefined) ?? conflictOfOutput(output, parsed.data, name !== undefined);
   if (conflict !== undefined) wrong(conflict);
   const place = { data, kubeconfig, context };
   if (name !== undefined) return { mode: 'one', place, name, namespace: selection.namespace, output };
@@ -160,6 +178,7 @@ export function parseObservationsArguments(args: readonly string[], environment:
     limit,
     output,
     isWatching: watch,
+    filterFile,
   };
 }
 

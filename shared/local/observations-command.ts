@@ -1,16 +1,21 @@
+import { readFileSync } from 'node:fs';
 import type { Observation } from '../api/observation.ts';
+import type { Filter } from '../function/filter.ts';
 import { sleep } from '../host/sleep.ts';
 import { totalOf } from '../view/counts.ts';
+import { createEffects } from '../view/effects.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
-import { sortObservations } from '../view/order.ts';
+import { type Sort, sortObservations } from '../view/order.ts';
 import type { Selection } from '../view/selection.ts';
 import { UsageError } from './arguments.ts';
+import { decodeText } from './decode-text.ts';
 import { type ObservationsArguments, type Place, parseObservationsArguments, usage } from './observations-arguments.ts';
 import {
   candidateLines,
   createChangePrinter,
   createCountsPrinter,
   printCounts,
+  printEffects,
   printList,
   printOne,
 } from './observations-printer.ts';
@@ -55,24 +60,35 @@ async function showOne(reader: ObservationReader, { name, namespace, output }: O
   throw new Error([`${many} Observations have ${text} in their names:`, ...candidateLines(shown)].join('\n'));
 }
 
-async function readSelected(
+/** What is selected, in the order in which the store has it, or sorted by it; no more than so many. */
+async function* readPages(
   reader: ObservationReader,
   selection: Selection,
-  { sort, limit = Number.POSITIVE_INFINITY }: Many,
-): Promise<Observation[]> {
-  const isOrdered = reader.sortsAcrossPages;
-  const all: Observation[] = [];
+  { sort, limit = Number.POSITIVE_INFINITY }: { readonly sort?: Sort; readonly limit?: number | undefined },
+): AsyncGenerator<readonly Observation[]> {
+  let count = 0;
   let token: string | undefined;
   do {
     const page = await reader.read({
       ...selection,
-      ...(isOrdered && { sort }),
-      limit: Math.min(pageSize, isOrdered ? limit - all.length : pageSize),
+      ...(sort !== undefined && { sort }),
+      limit: Math.min(pageSize, limit - count),
       continue: token,
     });
-    all.push(...page.items);
+    count += page.items.length;
+    yield page.items;
     token = page.continue;
-  } while (token !== undefined && !(isOrdered && all.length >= limit));
+  } while (token !== undefined && count < limit);
+}
+
+async function readSelected(
+  reader: ObservationReader,
+  selection: Selection,
+  { sort, limit }: Many,
+): Promise<Observation[]> {
+  const isOrdered = reader.sortsAcrossPages;
+  const pages = readPages(reader, selection, isOrdered ? { sort, limit } : {});
+  const all = (await Array.fromAsync(pages)).flat();
   return isOrdered ? all : sortObservations(all, sort).slice(0, limit);
 }
 
@@ -128,6 +144,38 @@ async function showList(reader: ObservationReader, request: Many): Promise<void>
   });
 }
 
+/** The ObservationFilters in a file, as one. Throws an Error that names the field if one is invalid. */
+async function readFilters(file: string): Promise<Filter> {
+  const { commonSchema } = await import('../function/settings.ts');
+  const { observationFilters } = await import('../api/observation-filter.ts');
+  const { compileFilters } = await import('../rules/filter.ts');
+  const { checkConfiguration } = await import('./check-configuration.ts');
+  const { parseObjects } = await import('./object-files.ts');
+  const settings = commonSchema.parse(process.env);
+  const objects = blaming(`--would-drop ${file}`, () => {
+    const found = parseObjects(decodeText(readFileSync(file)), file);
+    if (found.length === 0) throw new Error('has no ObservationFilter');
+    return found.map(({ metadata, ...object }) => {
+      const placed = {
+        ...object,
+        metadata: { ...metadata, namespace: metadata.namespace ?? settings.SYSTEM_NAMESPACE },
+      };
+      if (object.kind !== observationFilters.kind) throw new Error(`kind: ${object.kind} is no ObservationFilter`);
+      checkConfiguration(placed);
+      return placed;
+    });
+  });
+  return compileFilters(objects, settings);
+}
+
+async function showEffects(reader: ObservationReader, request: Many, file: string): Promise<void> {
+  const effects = createEffects(await readFilters(file));
+  for await (const page of readPages(reader, request.selectionAt(Date.now()), {})) {
+    for (const observation of page) effects.add(observation);
+  }
+  printEffects(effects.all(), request);
+}
+
 async function main(): Promise<void> {
   endWithReader('observations');
   const request = parseObservationsArguments(process.argv.slice(2), process.env);
@@ -137,6 +185,7 @@ async function main(): Promise<void> {
   }
   const reader = await openReader(request.place);
   if (request.mode === 'one') await showOne(reader, request);
+  else if (request.filterFile !== undefined) await showEffects(reader, request, request.filterFile);
   else if (request.mode === 'counts') await showCounts(reader, request);
   else await showList(reader, request);
 }

@@ -4,9 +4,10 @@ import type { Observation } from '../api/observation.ts';
 import { printableJson, printableValue } from '../finding/printable.ts';
 import { type Count, type Grouping, totalOf } from '../view/counts.ts';
 import { csvOf } from '../view/csv.ts';
+import type { Effects } from '../view/effects.ts';
 import { describeFinding } from '../view/one-finding.ts';
 import { stateOf } from '../view/selection.ts';
-import { countsTableOf, tableOf } from '../view/table.ts';
+import { countsTableOf, effectsTableOf, tableOf } from '../view/table.ts';
 import type { Output } from './observations-arguments.ts';
 
 const leastColumns = 80;
@@ -60,6 +61,21 @@ export function printCounts(counts: readonly Count[], { by, limit, output }: Cou
   if (output === 'json' || output === 'yaml') writeValue({ by, total: totalOf(counts), items }, output);
   else if (counts.length > 0) write(countsTableOf(counts, { by, limit, width: screenWidth() }));
   else process.stderr.write('No observations found\n');
+}
+
+export interface EffectsOptions {
+  readonly limit: number | undefined;
+  readonly output: Output;
+}
+
+export function printEffects({ total, dropped, graded, items }: Effects, { limit, output }: EffectsOptions): void {
+  const shown = items.slice(0, limit);
+  if (output === 'json' || output === 'yaml') {
+    writeValue({ total, dropped, graded, items: shown }, output);
+    return;
+  }
+  if (shown.length > 0) write(effectsTableOf(shown, screenWidth()));
+  process.stderr.write(`of ${total}, ${dropped} would be dropped and ${graded} have another severity\n`);
 }
 
 /** The part of an object that can change, with its identity. */

@@ -54,17 +54,18 @@ function namespaceFor(finding: Finding, systemNamespace: string): string {
   return namespace !== undefined && namespacePattern.test(namespace) ? namespace : systemNamespace;
 }
 
-function dropReason(finding: Finding, options: DeriveOptions): string | undefined {
+/** Why a finding is dropped, or the finding as it is kept. */
+function keptOrReason(finding: Finding, options: DeriveOptions): string | Finding {
   if (options.hasState && finding.resource?.apiVersion?.startsWith(`${group}/`)) return 'self';
   const namespace = namespaceFor(finding, options.systemNamespace);
   if (options.watchNamespace !== undefined && namespace !== options.watchNamespace) return 'outside_namespace';
   return options.filter(finding, { source: options.source, namespace, hasState: options.hasState });
 }
 
-/** The reason to drop a finding, if there is one; an UnreadableFilter if that can't be told. */
-function judge(finding: Finding, options: DeriveOptions): string | UnreadableFilter | undefined {
+/** The same; an UnreadableFilter if it can't be told. */
+function judge(finding: Finding, options: DeriveOptions): string | Finding | UnreadableFilter {
   try {
-    return dropReason(finding, options);
+    return keptOrReason(finding, options);
   } catch (error) {
     if (error instanceof UnreadableFilter) return error;
     throw error;
@@ -111,21 +112,20 @@ export function derive(findings: readonly Finding[], options: DeriveOptions): De
   const held: HeldFinding[] = [];
   const byName = new Map<string, [Finding, ...Finding[]]>();
   for (const finding of findings) {
-    const reason = judge(finding, options);
-    if (reason instanceof UnreadableFilter) {
-      const name = observationName(options.source, finding);
-      held.push({ named: namedFinding(name, finding, options), refusal: reason });
-      continue;
-    }
-    if (reason !== undefined) {
-      filtered[reason] = (filtered[reason] ?? 0) + 1;
+    const kept = judge(finding, options);
+    if (typeof kept === 'string') {
+      filtered[kept] = (filtered[kept] ?? 0) + 1;
       dropped.push(finding);
       continue;
     }
     const name = observationName(options.source, finding);
+    if (kept instanceof UnreadableFilter) {
+      held.push({ named: namedFinding(name, finding, options), refusal: kept });
+      continue;
+    }
     const rows = byName.get(name);
-    if (rows) rows.push(finding);
-    else byName.set(name, [finding]);
+    if (rows) rows.push(kept);
+    else byName.set(name, [kept]);
   }
   const named = [...byName].map(([name, rows]) => namedFinding(name, options.merge(rows), options));
   return { findings: named, filtered, dropped, held };

@@ -1,13 +1,11 @@
 import { groupVersionOf } from '../api/kind-selector.ts';
+import { operationsCategory } from '../api/observation.ts';
 import type { BadRow, Finding, ResourceRef } from '../finding/finding.ts';
 import { observationName } from '../finding/name.ts';
 import { identityOf } from '../finding/values.ts';
 import type { Context } from '../function/context.ts';
 import { type NamedFinding, namedFinding } from './derive.ts';
 import { faultOf, writeFindings } from './write.ts';
-
-/** The category of findings about zen-watcher itself. They are never filtered. */
-export const operationsCategory = 'operations';
 
 /** A finding about zen-watcher itself. */
 export interface OperationsReport {

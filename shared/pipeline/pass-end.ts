@@ -1,9 +1,9 @@
 import { labels, sharedSlot } from '../api/labels.ts';
+import { operationsCategory } from '../api/observation.ts';
 import type { KubernetesObject, Stored, StoredRef } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
 import { changeWhenUnreported, lifecycleOptions } from './lifecycle.ts';
-import { operationsCategory } from './operations.ts';
 import type { Pass } from './pass-state.ts';
 import { reconcileSlot } from './reconcile-slot.ts';
 import { fingerprintOf, keyOf, listReports, slotLabelOf, slotOf, versionOf } from './slot.ts';

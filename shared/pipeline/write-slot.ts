@@ -1,4 +1,5 @@
 import { labels, sharedSlot } from '../api/labels.ts';
+import { operationsCategory } from '../api/observation.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { NamespaceRefusal, ObservationPatch, Stored } from '../function/stores.ts';
@@ -11,7 +12,7 @@ import {
   changeWhenUnreported,
   lifecycleOptions,
 } from './lifecycle.ts';
-import { operationsCategory, unreadableFinding } from './operations.ts';
+import { unreadableFinding } from './operations.ts';
 import { type Report, reportedByOf, resourceRefOf } from './report.ts';
 import {
   concernsOne,

@@ -104,9 +104,12 @@ export async function unlessRefused(
     await work();
   } catch (error) {
     if (!concernsOne(error)) throw error;
-    const { message, cause } = error;
-    event.tally.warning(`namespace ${namespace}: ${typeof cause === 'string' ? `${message}: ${cause}` : message}`);
+    event.tally.warning(refusedBy(namespace, error));
   }
+}
+
+function refusedBy(namespace: string | undefined, { message, cause }: NamespaceRefusal | Refusal): string {
+  return `namespace ${namespace}: ${typeof cause === 'string' ? `${message}: ${cause}` : message}`;
 }
 
 /**
@@ -121,7 +124,10 @@ async function create(named: NamedFinding, writer: Writer, context: Context): Pr
     return await createIn(place, named, writer, context);
   } catch (error) {
     if (!concernsOne(error)) throw error;
-    return createIn(systemNamespace, named, writer, context);
+    const created = await createIn(systemNamespace, named, writer, context);
+    // Who looks for it where it belongs must learn why it is not there.
+    context.event.tally.warning(`${refusedBy(place, error)}, so ${systemNamespace} has it`);
+    return created;
   }
 }
 

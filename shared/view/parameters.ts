@@ -14,7 +14,7 @@ export function upTo(max: number) {
   return z.coerce.number({ error }).int({ error }).min(1, { error }).max(max, { error });
 }
 
-const word = z.string({ error: 'takes one value' }).min(1, { error: 'takes a value' });
+export const word = z.string({ error: 'takes one value' }).min(1, { error: 'takes a value' });
 
 const duration = word.transform((text, context) => {
   const seconds = parseDuration(text);

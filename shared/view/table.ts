@@ -4,6 +4,7 @@ import { severities } from '../finding/severity.ts';
 import { cutToWidth, padToWidth, widthOf } from './cells.ts';
 import { columns, printable } from './columns.ts';
 import { type Count, type Grouping, totalOf } from './counts.ts';
+import type { Effect } from './effects.ts';
 
 type Row = readonly string[];
 
@@ -132,4 +133,22 @@ export function countsTableOf(counts: readonly Count[], { by, limit, width }: Co
   const [first = 0, ...others] = naturalWidths(rows);
   const room = width === undefined ? first : width - totalWidth(others) - gap.length;
   return aligned(rows, [Math.min(first, Math.max(leastValueWidth, room)), ...others]);
+}
+
+/** The lines of a table of what filters would do, header first. The examples are cut to fit. */
+export function effectsTableOf(effects: readonly Effect[], width: number | undefined): string[] {
+  const rows = [
+    ['SOURCE', 'RULE', 'EFFECT', 'COUNT', 'EXAMPLE'],
+    ...effects.map(({ source, rule, effect, count, example: { metadata, spec } }) => [
+      printable(source),
+      rule === '' ? '<none>' : printable(rule),
+      effect,
+      String(count),
+      printable(`${metadata.namespace}: ${spec.summary ?? metadata.name}`),
+    ]),
+  ];
+  const natural = naturalWidths(rows);
+  const others = natural.slice(0, -1);
+  const room = width === undefined ? Number.POSITIVE_INFINITY : width - totalWidth(others) - gap.length;
+  return aligned(rows, [...others, Math.min(natural.at(-1) ?? 0, Math.max(leastValueWidth, room))]);
 }

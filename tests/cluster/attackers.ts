@@ -200,6 +200,7 @@ export const attacks: Readonly<Record<string, Attack>> = {
       count += 1;
       return post(urls.webhook, { path: '/falco/webhook', headers, body: body() });
     });
+    flood(2, 100, () => post(urls.falco, { headers: structured, body: event('many', body()) }));
   },
   'clients that hang up'({ urls }) {
     const { hostname, port } = new URL(urls.falco);

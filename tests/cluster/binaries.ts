@@ -20,6 +20,7 @@ interface Source {
 const kubernetes = import.meta.dirname;
 /** Apart, since it is made for older libraries of Kubernetes. */
 const knative = join(kubernetes, 'knative');
+const helm = join(kubernetes, 'helm');
 
 const programs = {
   etcd: { module: kubernetes, package: 'go.etcd.io/etcd/server/v3' },
@@ -28,6 +29,7 @@ const programs = {
   'kube-scheduler': { module: kubernetes, package: 'k8s.io/kubernetes/cmd/kube-scheduler' },
   'eventing-webhook': { module: knative, package: 'knative.dev/eventing/cmd/webhook' },
   'serving-webhook': { module: knative, package: 'knative.dev/serving/cmd/webhook' },
+  helm: { module: helm, package: 'helm.sh/helm/v4/cmd/helm' },
 } as const satisfies Record<string, Source>;
 
 type ProgramName = keyof typeof programs;
@@ -158,4 +160,16 @@ export function findKnative() {
     eventing: sourceOf('knative.dev/eventing'),
     serving: sourceOf('knative.dev/serving'),
   };
+}
+
+/** Why helm can't run here; `undefined` if it can. */
+export function helmUnavailable(): string | undefined {
+  if (isBuilt('helm')) return undefined;
+  if (spawnSync('go', ['version']).status === 0) return undefined;
+  return 'no Go toolchain here to build helm with';
+}
+
+/** The real helm; builds it once. */
+export function findHelm(): string {
+  return expectFiles({ helm: join(buildMissing(['helm']), 'helm') }).helm;
 }

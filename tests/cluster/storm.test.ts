@@ -15,8 +15,8 @@ import { applyTriggers, policyReport, reportCrds } from './report-crds.ts';
 import { writerRules } from './rules.ts';
 import { startBroker } from './senders.ts';
 
-/** How long all attacks at once last; each alone takes a fifth of it. Nothing is played unless it is given. */
-const seconds = Number(process.env.SECONDS ?? 0);
+/** How long all attacks at once last; each alone takes a fifth of it. */
+const seconds = Number(process.env.SECONDS ?? 15);
 
 /** What honest senders are promised: the 99th percentile of an alert, and of /health. */
 const promisedAlert = 2;
@@ -243,8 +243,7 @@ async function withstand(title: string, attackNames: readonly string[], duration
   for (const [name, { group }] of running) if (group) expect(sight.memory.get(name), name).toBeLessThan(memoryMiB);
 }
 
-// Not all of it is withstood each time, so it is played by hand.
-describe.skipIf(seconds === 0 || skipWithoutCluster())('honest senders', { timeout: 600_000 }, () => {
+describe.skipIf(skipWithoutCluster())('honest senders', { timeout: 600_000 }, () => {
   beforeAll(async () => {
     cluster = await startCluster();
     await applyCrds(cluster);

@@ -1,6 +1,5 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { free } from '../../shared/edge/free.ts';
 import { bytesOfBase64, saidLength } from '../../shared/edge/gunzip.ts';
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
@@ -51,17 +50,5 @@ describe('saidLength', () => {
     ['ffffffff', 4_294_967_295],
   ])('of %j is %i', (hex, length) => {
     expect(saidLength(Buffer.from(hex, 'hex'))).toBe(length);
-  });
-});
-
-describe('free', () => {
-  it('gives back what is large, and leaves alone what may be shared', () => {
-    const large = Buffer.alloc(100_000);
-    const part = large.subarray(5, 10);
-    free(part);
-    expect([large.length, part.length]).toEqual([0, 0]);
-    const small = Buffer.from('small');
-    free(small);
-    expect(small.toString()).toBe('small');
   });
 });

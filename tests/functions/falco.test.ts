@@ -536,6 +536,15 @@ describe('the webhook of Falco', () => {
       'must have at most 1000 fields',
     ],
     [
+      'more fields than Falco has, one in the other',
+      withFields({
+        a: Object.fromEntries(Array.from({ length: 501 }, (_, index) => [`f${index}`, 0])),
+        b: { c: Object.fromEntries(Array.from({ length: 501 }, (_, index) => [`f${index}`, 0])) },
+      }),
+      'body.output_fields',
+      'must have at most 1000 fields',
+    ],
+    [
       'what is nested too deeply',
       withFields({ 'a.b': JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`) }),
       'body',

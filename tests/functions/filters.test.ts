@@ -353,7 +353,7 @@ describe('every ObservationFilter', () => {
 
   it.each<[string, object, string]>([
     ['a severity', { minSeverity: 'hgih' }, 'critical, high, medium, low or unknown'],
-    ['a namespace', { excludeNamespaces: ['kube-*'] }, 'the name of a namespace'],
+    ['a namespace', { excludeNamespaces: ['kube-?'] }, 'the name of a namespace'],
     ['a source', { targetSource: 'Falco' }, 'lower-case letters, digits and hyphens'],
   ])('gets a message that says what %s may be, if it is invalid', async (_case, spec, hint) => {
     const { run, all } = createWorld();

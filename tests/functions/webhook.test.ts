@@ -209,6 +209,13 @@ describe('what a webhook sends to the Broker', () => {
   it.each<[string, unknown, number, string]>([
     ['a list without an alert', [[], 7], 422, 'body[0]'],
     ['more than could be alerts', Array(25_001).fill(null), 413, 'body'],
+    [
+      'an alert of more values than its list may have',
+      { rule: 'r', tags: Array(maxValues() / 8).fill(0) },
+      413,
+      'body',
+    ],
+    ['an alert of as many values', { rule: 'r', tags: Array(maxValues() / 8 - 4).fill(0) }, 422, 'body.priority'],
   ])('is nothing of %s', async (_case, list, status, path) => {
     await expect(receive(list, '/falco/webhook')).rejects.toMatchObject({ status, path });
   });
@@ -585,19 +592,21 @@ describe('a webhook whose Broker is away', () => {
   });
 
   it.each([
-    ['/audit/webhook', audited()],
-    ['/falco/webhook', { rule: 'r', priority: 'Error' }],
-  ])('tells the sender of %s in the end that the Broker did not take the event', async (path, body) => {
-    const { pauses, context } = sleeper();
-    await expect(receive(body, path, { ...context, publish: away })).rejects.toMatchObject({
-      status: 503,
-      message: 'the Broker did not take the event in time',
-      cause: { message: 'no Broker' },
-    });
-    // Often enough to notice soon that the Broker is back, but less and less often, so that it can recover.
-    expect(Math.max(...pauses)).toBeLessThanOrEqual(5000);
-    expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
-  });
+    ['/audit/webhook', audited(), new Refusal(503, 'there is no Broker yet'), 'there is no Broker yet'],
+    ['/falco/webhook', alert, new Refusal(503, 'there is no Broker yet'), 'there is no Broker yet'],
+    ['/falco/webhook', alert, new Refusal(413, 'too large'), 'the Broker did not take the event in time'],
+    ['/falco/webhook', alert, new TypeError('a bug'), 'the Broker did not take the event in time'],
+  ])(
+    'tells the sender of %s in the end why the Broker did not take the event (%#)',
+    async (path, body, fault, message) => {
+      const { pauses, context } = sleeper();
+      const publish = async (): Promise<void> => Promise.reject(fault);
+      await expect(receive(body, path, { ...context, publish })).rejects.toMatchObject({ status: 503, message });
+      // Often enough to notice soon that the Broker is back, but less and less often, so that it can recover.
+      expect(Math.max(...pauses)).toBeLessThanOrEqual(5000);
+      expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
+    },
+  );
 
   it.each([
     ['/audit/webhook', audited(), new Refusal(503, 'no Broker'), true],
@@ -696,7 +705,7 @@ describe('a webhook whose Trigger is not ready', () => {
     const stopping = new AbortController();
     const sleep = async (): Promise<void> => stopping.abort();
     const received = receive(alert, '/falco/webhook', { sleep, signal: stopping.signal, isRouted: () => undefined });
-    await expect(received).rejects.toMatchObject({ status: 503, message: 'no Trigger is ready for it' });
+    await expect(received).rejects.toMatchObject({ status: 503, message: 'the Triggers have not been read yet' });
   });
 
   it('publishes what arrived earlier, once the Trigger is ready', async () => {

@@ -1,11 +1,15 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { manifestsOf } from '../../knative/manifests.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
+import { startFunction } from '../cluster/functions.ts';
 import { expectNone } from '../facts/faults.ts';
 import { root, tablesOf } from '../facts/markdown.ts';
-import { runProgram } from '../host/program.ts';
+import { runProgram, temporaryFolder, until } from '../host/program.ts';
 
 const page = 'knative/README.md';
 const rows = tablesOf(page).find(({ header }) => header[0] === 'what you see')?.rows ?? [];
@@ -60,6 +64,41 @@ describe('"What is wrong?"', () => {
     for (const variable of Object.keys(wrong)) expect(lines[0]).toContain(variable);
     // Kubernetes keeps no more of it: https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
     expect(output.length).toBeLessThan(2048);
+  });
+
+  it.each([
+    ['is cut off', () => undefined, 'no answer in time'],
+    ['is another', (socket: { destroy(): unknown }) => void socket.destroy(), 'ECONNRESET'],
+  ])('is answered by the log and by /ready if the port of the API server %s', async (_case, onConnection, reason) => {
+    const silent = createServer(onConnection).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const address = silent.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'token'), 't');
+    writeFileSync(join(folder, 'ca.crt'), rootCertificates[0] ?? '');
+    const program = await startFunction('falco', {
+      ...{ server: `127.0.0.1:${port}`, folder },
+      environment: { API_TIMEOUT_SECONDS: '1' },
+    });
+    const words = `has to wait: the API server can not be reached: ${reason}`;
+    await until('it is said', () => program.log.some((line) => line.includes(words)));
+    const ready = await fetch(`${program.url}/ready`);
+    expect([ready.status, await ready.text()]).toEqual([503, expect.stringContaining(words)]);
+    // Without a deadline it goes on trying, and must not fill the log meanwhile.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(program.log.filter((line) => line.includes(words))).toHaveLength(1);
+    await program.kill();
+    silent.close();
+  });
+
+  it('names the functions that become ready without the API server', async () => {
+    const definitions = await loadFunctions();
+    const named = rows
+      .flat()
+      .flatMap((cell) => /\(([^()]*) watch nothing/.exec(cell)?.[1]?.match(/[\w-]+(?=`)/g) ?? []);
+    const watchNothing = definitions.filter(({ watches }) => watches === undefined).map(({ name }) => name);
+    expect(named.toSorted()).toEqual(watchNothing.toSorted());
   });
 
   it('says truly what an upgrade needs', async () => {

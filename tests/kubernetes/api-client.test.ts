@@ -143,6 +143,18 @@ describe('the client of the API server', () => {
     await expect(failed).rejects.toMatchObject({ status: 503 });
   });
 
+  it('says before each retry why there has to be one', async () => {
+    const { client } = await connect([cut, () => undefined, json(429, {}), json(200, {})], 100);
+    const reasons: string[] = [];
+    const onRetry = (reason: string): void => void reasons.push(reason);
+    await client.request({ method: 'GET', path: '/x', signal: AbortSignal.timeout(20_000), onRetry });
+    expect(reasons).toEqual([
+      'the API server can not be reached: ECONNRESET',
+      'the API server can not be reached: no answer in time',
+      'the API server answered 429',
+    ]);
+  });
+
   it('keeps its connections', async () => {
     const { get, connections } = await connect([json(200, {})]);
     for (let index = 0; index < 50; index += 1) await get();

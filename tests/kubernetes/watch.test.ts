@@ -50,6 +50,7 @@ interface Session {
 function scripted(
   lists: (ReturnType<typeof listOf> | { readonly status: number; readonly body: undefined })[],
   sessions: (Session | Omit<ApiResponse, 'bytes'>)[],
+  retries: string[] = [],
 ) {
   let calls = 0;
   let elapsed = 0;
@@ -90,8 +91,9 @@ function scripted(
   }
 
   const client: ApiClient = {
-    async request() {
+    async request({ onRetry }: ApiRequest) {
       calls += 1;
+      for (const reason of retries.splice(0)) onRetry?.(reason);
       const answer = lists.shift();
       seen = answer?.body?.metadata.resourceVersion;
       return answer ? { ...answer, bytes: 1 } : finish();
@@ -218,6 +220,12 @@ describe('a watch', () => {
     await finished;
     expect(watch.objects()).toBeUndefined();
     expect(faults).toEqual(['listing things.example.com is not served: is its CRD installed?']);
+  });
+
+  it('says once for each list that it gets no answer', async () => {
+    const { faults, finished } = scripted([listOf('5')], [], ['it is away', 'it is still away']);
+    await finished;
+    expect(faults).toEqual(['listing things.example.com has to wait: it is away']);
   });
 
   it('asks nothing more when it is told to stop', async () => {

@@ -30,6 +30,7 @@ describe('parseObservationsArguments', () => {
       limit: undefined,
       output: 'table',
       isWatching: false,
+      filterFile: undefined,
     });
   });
 
@@ -65,6 +66,8 @@ describe('parseObservationsArguments', () => {
     ['-o counts --by rule', { mode: 'counts', by: 'rule' }],
     ['--by rule', { mode: 'counts', by: 'rule', output: 'table' }],
     ['--by rule -o json', { mode: 'counts', by: 'rule', output: 'json' }],
+    ['--would-drop F', { mode: 'list', filterFile: 'F' }],
+    ['--would-drop F -o yaml --limit 3', { filterFile: 'F', output: 'yaml', limit: 3 }],
     ['--data D', { place: { ...place, data: 'D' } }],
     ['--kubeconfig F', { place: { ...place, kubeconfig: 'F' } }],
     ['--kubeconfig F -c C', { place: { ...place, kubeconfig: 'F', context: 'C' } }],
@@ -111,6 +114,14 @@ describe('parseObservationsArguments', () => {
     ['--by rule -o wide', "--by can't be used with -o wide"],
     ['--data D --kubeconfig F', "--data and --kubeconfig can't be used together"],
     ['--watch --limit 3', "--watch and --limit can't be used together"],
+    ['--would-drop F --watch', "--would-drop and --watch can't be used together"],
+    ['--would-drop F --by rule', "--would-drop and --by can't be used together"],
+    ['--would-drop F --sort age', "--would-drop and --sort can't be used together"],
+    ['--would-drop F -o csv', "--would-drop can't be used with -o csv"],
+    ['--would-drop F -o wide', "--would-drop can't be used with -o wide"],
+    ['--would-drop F -o counts', "--would-drop can't be used with -o counts"],
+    ['one --would-drop F', "--would-drop can't be used with a NAME"],
+    ['--would-drop=', '--would-drop takes a value'],
     ['-c C', '--context needs --kubeconfig'],
     ['--nonsense', "Unknown option '--nonsense'"],
   ])('refuses %s', (args, message) => {

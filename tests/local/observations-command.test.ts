@@ -210,6 +210,74 @@ describe('npm run observations of a store', () => {
   });
 });
 
+describe('npm run observations -- --would-drop', () => {
+  const own = join(folder, 'would-drop');
+  const run = (...args: readonly string[]) => runCommand('observations', ['--data', own, ...args]);
+
+  function fileOf(text: string): string {
+    const file = join(temporaryFolder(), 'filter.yaml');
+    writeFileSync(file, text);
+    return file;
+  }
+
+  function filterOf(spec: string, kind = 'ObservationFilter'): string {
+    return `apiVersion: zen.kube-zen.io/v1alpha1\nkind: ${kind}\nmetadata: { name: f }\nspec: ${spec}\n`;
+  }
+
+  beforeAll(async () => {
+    const store = createEmbeddedStore({ data: own, now: Date.now });
+    for (const [index, severity] of (['LOW', 'HIGH', 'MEDIUM'] as const).entries()) {
+      const metadata = { name: `trivy-${index}`, labels: { 'zen.kube-zen.io/state': 'open' } };
+      const spec = { severity, rule: `CVE-${index}`, summary: `number ${index}` };
+      await store.create(anObservation({ metadata, spec }), AbortSignal.timeout(60_000));
+    }
+    store.close();
+  });
+
+  it('says what the filters in a file would drop and grade, and applies nothing', async () => {
+    const file = fileOf(
+      filterOf('{ targetSource: trivy, minSeverity: MEDIUM, setSeverity: [{ rules: [CVE-1], severity: LOW }] }') +
+        `---\n${filterOf('{ targetSource: trivy, setSeverity: [{ rules: [CVE-2], severity: CRITICAL }] }')}`,
+    );
+    const { code, stdout, stderr } = await run('--would-drop', file);
+    expect([code, stderr]).toEqual([0, 'of 3, 2 would be dropped and 1 have another severity\n']);
+    expect(stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+      ['SOURCE', 'RULE', 'EFFECT', 'COUNT', 'EXAMPLE'],
+      ['trivy', 'CVE-0', 'min_severity', '1', 'shop: number 0'],
+      ['trivy', 'CVE-1', 'min_severity', '1', 'shop: number 1'],
+      ['trivy', 'CVE-2', 'CRITICAL', '1', 'shop: number 2'],
+      [''],
+    ]);
+    const { stdout: stored } = await run('-o', 'json');
+    expect(JSON.parse(stored).items).toHaveLength(3);
+  });
+
+  it('looks at what is selected, and prints it in other forms', async () => {
+    const file = fileOf(filterOf('{ targetSource: trivy, enabled: false }'));
+    const { stdout } = await run('--would-drop', file, '--severity', 'HIGH', '-o', 'json');
+    expect(JSON.parse(stdout)).toMatchObject({ total: 1, dropped: 1, items: [{ rule: 'CVE-1', count: 1 }] });
+    const { stdout: yaml } = await run('--would-drop', file, '-o', 'yaml', '--limit', '1');
+    expect(yaml).toMatch(/^total: 3\ndropped: 3\ngraded: 0\nitems:\n {2}- source: trivy\n/);
+    expect(yaml.match(/effect:/g)).toHaveLength(1);
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['a wrong field', filterOf('{ targetSource: trivy, minSeverity: hgih }'), /spec\.minSeverity: must be critical/],
+    ['another kind', filterOf('{}', 'Ingester'), /kind: Ingester is no ObservationFilter/],
+    ['nothing in it', '', /has no ObservationFilter/],
+  ])('refuses a file with %s, in one line', async (_case, text, message) => {
+    const { code, stdout, stderr } = await run('--would-drop', fileOf(text));
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(message);
+    expect(stderr).toMatch(/^observations: --would-drop [^\n]*\n$/);
+  });
+
+  it('says that a file is not there', async () => {
+    const { code, stderr } = await run('--would-drop', join(folder, 'none.yaml'));
+    expect([code, stderr]).toMatchObject([1, expect.stringMatching(/--would-drop .*no such file/)]);
+  });
+});
+
 describe('npm run observations with a wrong --kubeconfig', () => {
   const kubeconfig = join(folder, 'kubeconfig');
   writeFileSync(

@@ -105,8 +105,8 @@ describe('derive', () => {
   });
 
   it('passes the filter the namespace that a finding will be stored in', () => {
-    const filter: DeriveOptions['filter'] = (_finding, { namespace }) =>
-      namespace === 'zen-system' ? 'exclude_namespace' : undefined;
+    const filter: DeriveOptions['filter'] = (finding, { namespace }) =>
+      namespace === 'zen-system' ? 'exclude_namespace' : finding;
     const node = row({ resource: { kind: 'Node', name: 'n' } });
     const { findings: derived, filtered } = derive([row({}), node], { ...options, filter });
     expect(derived.map(({ namespace }) => namespace)).toEqual(['shop']);
@@ -195,8 +195,8 @@ describe('derive', () => {
   });
 
   it("counts what the filter drops, by the filter's reason", () => {
-    const filter: DeriveOptions['filter'] = ({ severity }, { source }) =>
-      source === 'tool' && severity === 'LOW' ? 'min_severity' : undefined;
+    const filter: DeriveOptions['filter'] = (finding, { source }) =>
+      source === 'tool' && finding.severity === 'LOW' ? 'min_severity' : finding;
     const result = derive([row({}), row({ severity: 'LOW' }), row({ severity: 'LOW', identity: { id: '2' } })], {
       ...options,
       filter,

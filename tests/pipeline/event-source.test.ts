@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { labels } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
 import { observationFilters } from '../../shared/api/observation-filter.ts';
+import type { Filter } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
 import { recordOperations } from '../../shared/pipeline/operations.ts';
@@ -66,8 +67,8 @@ describe('an event source', () => {
   });
 
   it('drops what the filter drops, and findings outside the watched namespace', async () => {
-    const filter = ({ severity }: { severity: string }, { source }: { source: string }) =>
-      source === 'events' && severity === 'LOW' ? ('min_severity' as const) : undefined;
+    const filter: Filter = (finding, { source }) =>
+      source === 'events' && finding.severity === 'LOW' ? 'min_severity' : finding;
     const elsewhere = { resource: { kind: 'Pod', namespace: 'pay', name: 'p' } };
     const findings = [
       aFinding('a'),

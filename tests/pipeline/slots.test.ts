@@ -33,7 +33,7 @@ describe('an event about a report', () => {
 
   it('costs two calls, too, if a filter has come that drops some of it', async () => {
     let drops = false;
-    const filter = () => (drops ? 'exclude_rule' : undefined);
+    const filter: Filter = (finding) => (drops ? 'exclude_rule' : finding);
     const { put, event, calls, states } = createWorld({ context: { filter } });
     const object = put('r', [row('a')]);
     await event(object);
@@ -449,7 +449,7 @@ describe('the pass', () => {
   ])('resolves what a filter now drops: %i', async (dropped, state) => {
     let drops = false;
     const { put, event, states, pass, store } = createWorld({
-      context: { filter: ({ rule }) => (drops && rule === 'a' ? 'exclude_rule' : undefined) },
+      context: { filter: (finding) => (drops && finding.rule === 'a' ? 'exclude_rule' : finding) },
     });
     await event(put('r', [row('a'), row('b')]));
     drops = dropped === 1;
@@ -466,7 +466,7 @@ describe('the pass', () => {
   ])('resolves what a filter now drops %s', async (_case, namespaces) => {
     let drops = false;
     const { put, event, states, pass } = createWorld({
-      context: { filter: () => (drops ? 'exclude_rule' : undefined) },
+      context: { filter: (finding) => (drops ? 'exclude_rule' : finding) },
     });
     for (const namespace of namespaces)
       await event(put('r', [row('a', { namespace: 'shop' })], { about: undefined, namespace }));
@@ -528,7 +528,7 @@ describe('the pass', () => {
   );
 
   it('tells what is gone from what another report leaves out', async () => {
-    const filter: Filter = ({ severity }) => (severity === 'LOW' ? 'min_severity' : undefined);
+    const filter: Filter = (finding) => (finding.severity === 'LOW' ? 'min_severity' : finding);
     const { put, event, pass, states } = createWorld({ context: { filter } });
     await event(put('r', [row('a', { namespace: 'apps' })]));
     put('s', [row('a', { namespace: 'apps', severity: 'low' })], { about: undefined });
@@ -552,9 +552,9 @@ describe('the pass', () => {
           return store.create(object, signal);
         },
       });
-      const filter: Filter = () => {
+      const filter: Filter = (finding) => {
         if (!isReadable) throw new UnreadableFilter('shop/f', true);
-        return undefined;
+        return finding;
       };
       const { put, pass, states, later } = createWorld({ context: { filter }, wrap });
       put('r', [row('a', { ...(namespace && { namespace }) })], { about: undefined });

@@ -3,6 +3,7 @@ import { labels } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
 import { contentHash } from '../../shared/finding/canonical-json.ts';
 import { findingDigest, observationName } from '../../shared/finding/name.ts';
+import type { Filter } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { KubernetesObject, NamesQuery, Store } from '../../shared/function/stores.ts';
 import { createTestContext, eventOf, handled, ping, referenceTo, type TestContextOptions } from './test-context.ts';
@@ -165,7 +166,7 @@ describe('a reference', () => {
 
   it('drops findings about zen-watcher itself, and what the filter drops', async () => {
     const own = { resource: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', namespace: 'shop', name: 'o' } };
-    const filter = ({ severity }: { severity: string }) => (severity === 'LOW' ? ('min_severity' as const) : undefined);
+    const filter: Filter = (finding) => (finding.severity === 'LOW' ? 'min_severity' : finding);
     const object = anObject('a', { findings: [aFinding('a', own), aFinding('b', { severity: 'LOW' }), aFinding('c')] });
     const { handle, states } = createWorld([object], { context: { filter } });
     expect(await handle(referenceTo(object))).toMatchObject({ observed: 3, filtered: { self: 1, min_severity: 1 } });

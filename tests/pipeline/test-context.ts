@@ -15,7 +15,7 @@ import { deadline as realDeadline } from '../../shared/host/sleep.ts';
 import { createEmbeddedStore, type EmbeddedStore } from '../../shared/local/embedded-store.ts';
 
 /** A filter that keeps everything. */
-export const allowAll: Filter = () => undefined;
+export const allowAll: Filter = (finding) => finding;
 
 /** Objects in memory, and a switch that makes lists fail. */
 export interface TestObjects extends Objects, Owners {

@@ -141,7 +141,7 @@ function asPossible(stored: ReadonlyMap<string, ModelStored>): Possible {
 export function createTwins() {
   const model = createModel(Date.parse('2026-03-01T12:00:00Z'));
   const world = createWorld({
-    context: { filter: ({ rule = '' }) => (model.dropped.has(rule) ? 'exclude_rule' : undefined) },
+    context: { filter: (finding) => (model.dropped.has(finding.rule) ? 'exclude_rule' : finding) },
   });
   const names = new Map<number, string>();
   const slotNames = createSlotNames();

@@ -30,10 +30,21 @@ describe('writing', () => {
   it.each(['missing', 'closing', 'full'] as const)('goes to the system namespace if its own is %s', async (reason) => {
     const wrap = refusing(({ metadata }) => (metadata.namespace === 'shop' ? new NamespaceRefusal(reason) : undefined));
     const { context, store } = createTestContext(falco, { wrap });
-    expect(await handled(falco, alert(), context)).toMatchObject({ created: [{ count: 1 }] });
+    expect(await handled(falco, alert(), context)).toMatchObject({
+      created: [{ count: 1 }],
+      warnings: [`namespace shop: the namespace is ${reason}, so zen-system has it`],
+    });
     const [object] = (await store.read({ limit: 2 })).items;
     expect(object?.metadata.namespace).toBe('zen-system');
     expect(object?.spec.resource).toEqual({ apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'p' });
+  });
+
+  it('says what denies it where it belongs', async () => {
+    const wrap = refusing(({ metadata }) =>
+      metadata.namespace === 'shop' ? new NamespaceRefusal('denying', "policy 'p'") : undefined,
+    );
+    const { warnings } = await handled(falco, alert(), createTestContext(falco, { wrap }).context);
+    expect(warnings).toEqual(["namespace shop: the namespace is denying it: policy 'p', so zen-system has it"]);
   });
 
   it.each([

@@ -7,7 +7,7 @@ import * as z from 'zod';
 import { filterObject, filterRules, filterSpec, observationFilters } from '../../shared/api/observation-filter.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
 import { severities } from '../../shared/finding/severity.ts';
-import { type FilterReason, filterReasons } from '../../shared/function/filter.ts';
+import { type Filtering, type FilterReason, filterReasons } from '../../shared/function/filter.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { compileFilters, compileRules, isReadable } from '../../shared/rules/filter.ts';
 import { expectNone } from '../facts/faults.ts';
@@ -36,10 +36,16 @@ function aFilter(spec: object, name = 'f', namespace = 'zen-system'): Kubernetes
 const settings = { SYSTEM_NAMESPACE: 'zen-system', TENANTS_FILTER_EVENTS: false };
 
 function decide(filters: readonly KubernetesObject[], finding = aFinding(), source = 'kyverno', namespace = 'shop') {
-  return compileFilters(filters, settings)(finding, { source, namespace, hasState: true });
+  return reasonIn(compileFilters(filters, settings)(finding, { source, namespace, hasState: true }));
+}
+
+/** The reason to drop a finding; `undefined` if it is kept. */
+function reasonIn(filtering: Filtering): FilterReason | undefined {
+  return typeof filtering === 'string' ? filtering : undefined;
 }
 
 const clusterScoped = aFinding({ resource: { kind: 'Namespace', name: 'shop' } });
+const unknown = aFinding({ severity: 'UNKNOWN' });
 const withoutResource = aFinding({ resource: undefined });
 
 /** Every reason, with cases on both sides of its boundary. */
@@ -123,6 +129,27 @@ const table: [string, object, Finding, FilterReason | undefined][] = [
   ['includeKinds empty', { includeKinds: [] }, withoutResource, undefined],
   ['excludeNamespaces, no resource', { excludeNamespaces: ['shop'] }, withoutResource, undefined],
   ['includeNamespaces, no resource', { includeNamespaces: ['shop'] }, withoutResource, 'include_namespace'],
+  ['excludeNamespaces, a pattern', { excludeNamespaces: ['pay', 'sh*'] }, aFinding(), 'exclude_namespace'],
+  ['excludeNamespaces, another pattern', { excludeNamespaces: ['*-shop'] }, aFinding(), undefined],
+  ['includeNamespaces, a pattern', { includeNamespaces: ['s*p'] }, aFinding(), undefined],
+  ['includeNamespaces, any, cluster-scoped', { includeNamespaces: ['*'] }, clusterScoped, 'include_namespace'],
+  ['excludeRules, a pattern', { excludeRules: ['REQUIRE-*'] }, aFinding(), 'exclude_rule'],
+  ['excludeRules, another pattern', { excludeRules: ['*-labels'] }, aFinding({ rule: 'labels' }), undefined],
+  ['unknownSeverity', { minSeverity: 'LOW', unknownSeverity: 'low' }, unknown, undefined],
+  ['unknownSeverity below', { minSeverity: 'MEDIUM', unknownSeverity: 'low' }, unknown, 'min_severity'],
+  ['unknownSeverity of a known one', { minSeverity: 'MEDIUM', unknownSeverity: 'low' }, aFinding(), undefined],
+  ['unknownSeverity UNKNOWN', { minSeverity: 'CRITICAL', unknownSeverity: 'unknown' }, unknown, undefined],
+  ['unknownSeverity included', { includeSeverity: ['HIGH'], unknownSeverity: 'HIGH' }, unknown, undefined],
+  [
+    'unknownSeverity not included',
+    { includeSeverity: ['UNKNOWN'], unknownSeverity: 'HIGH' },
+    unknown,
+    'include_severity',
+  ],
+  ['unknownSeverity alone', { unknownSeverity: 'low' }, unknown, undefined],
+  ['setSeverity to less', { setSeverity: [{ severity: 'low' }], minSeverity: 'MEDIUM' }, aFinding(), 'min_severity'],
+  ['setSeverity to more', { setSeverity: [{ severity: 'HIGH' }], minSeverity: 'HIGH' }, aFinding(), undefined],
+  ['setSeverity of UNKNOWN', { setSeverity: [{ severity: 'LOW' }], minSeverity: 'HIGH' }, unknown, 'min_severity'],
   ...severities.flatMap((minSeverity, least): typeof table =>
     severities.map((severity, given) => [
       `minSeverity ${minSeverity} of ${severity}`,
@@ -169,6 +196,66 @@ describe('a filter', () => {
   });
 });
 
+describe('setSeverity', () => {
+  type Entries = { readonly rules?: readonly string[]; readonly severity: string }[];
+
+  function grade(filters: readonly KubernetesObject[], finding = aFinding(), namespace = 'shop') {
+    return compileFilters(filters, settings)(finding, { source: 'kyverno', namespace, hasState: true });
+  }
+
+  it.each<[string, Entries, string]>([
+    ['of a rule', [{ rules: ['Require-Labels/Check-Team'], severity: 'low' }], 'LOW'],
+    ['of a policy', [{ rules: ['require-labels'], severity: 'HIGH' }], 'HIGH'],
+    ['of rules by a pattern', [{ rules: ['x', 'require-*'], severity: 'HIGH' }], 'HIGH'],
+    ['of other rules', [{ rules: ['require'], severity: 'HIGH' }], 'MEDIUM'],
+    ['of all', [{ severity: 'critical' }], 'CRITICAL'],
+    ['of all, by an empty list', [{ rules: [], severity: 'HIGH' }], 'HIGH'],
+    [
+      'of the first that fits',
+      [{ rules: ['x'], severity: 'CRITICAL' }, { severity: 'LOW' }, { severity: 'HIGH' }],
+      'LOW',
+    ],
+    ['of none', [], 'MEDIUM'],
+  ])('sets the severity %s', (_case, setSeverity, severity) => {
+    expect(grade([aFilter({ setSeverity })])).toMatchObject({ severity });
+  });
+
+  it('keeps what the tool said in the details, and changes nothing else', () => {
+    const finding = aFinding({ details: { message: 'no team' } });
+    expect(grade([aFilter({ setSeverity: [{ severity: 'LOW' }] })], finding)).toEqual({
+      ...finding,
+      severity: 'LOW',
+      details: { message: 'no team', reportedSeverity: 'MEDIUM' },
+    });
+    expect(grade([aFilter({ setSeverity: [{ severity: 'MEDIUM' }] })], finding)).toEqual(finding);
+  });
+
+  it('of several filters gives the worst, and that is what all of them judge', () => {
+    const filters = ['LOW', 'HIGH', 'MEDIUM'].map((severity) => aFilter({ setSeverity: [{ severity }] }, severity));
+    expect(grade(filters)).toMatchObject({ severity: 'HIGH' });
+    expect(grade([...filters, aFilter({ minSeverity: 'HIGH' }, 'a')])).toMatchObject({ severity: 'HIGH' });
+    expect(grade([...filters, aFilter({ minSeverity: 'CRITICAL' }, 'z')])).toBe('min_severity');
+  });
+
+  it('of a tenant sets the severity in its namespace, and of no events', () => {
+    const filter = aFilter({ setSeverity: [{ severity: 'LOW' }] }, 'f', 'shop');
+    expect(grade([filter])).toMatchObject({ severity: 'LOW' });
+    expect(grade([filter], aFinding(), 'pay')).toMatchObject({ severity: 'MEDIUM' });
+    const about = { source: 'kyverno', namespace: 'shop', hasState: false };
+    expect(compileFilters([filter], settings)(aFinding(), about)).toMatchObject({ severity: 'MEDIUM' });
+  });
+
+  it('of a filter that has disabled its source sets nothing', () => {
+    const filters = [aFilter({ setSeverity: [{ severity: 'LOW' }], enabled: false })];
+    expect(grade(filters)).toBe('source_disabled');
+  });
+
+  it('in an Ingester sets the severity, too', () => {
+    const check = compileRules(filterRules.parse({ setSeverity: [{ severity: 'low' }] }));
+    expect(check(aFinding())).toMatchObject({ severity: 'LOW', details: { reportedSeverity: 'MEDIUM' } });
+  });
+});
+
 describe('filterSpec', () => {
   const whole = [...Array.from({ length: 129 }, () => 'x'.repeat(253)), 'x'.repeat(131)];
   const lists = { excludeRules: whole, minSeverity: 'LOW', enabled: true };
@@ -189,9 +276,19 @@ describe('filterSpec', () => {
       'must be the name of a source: lower-case letters, digits and hyphens',
     ],
     [
-      'a pattern for namespaces',
-      { excludeNamespaces: ['kube-*'] },
-      'must be the name of a namespace: patterns are not known',
+      'an impossible pattern for namespaces',
+      { excludeNamespaces: ['kube-?'] },
+      'must be the name of a namespace, in which * stands for any text',
+    ],
+    [
+      'a severity to set that is none',
+      { setSeverity: [{ severity: 'x' }] },
+      'must be critical, high, medium, low or unknown',
+    ],
+    [
+      'one more in the rules whose severity is set',
+      { ...lists, setSeverity: [{ rules: ['x'], severity: 'LOW' }] },
+      'the lists have more than 32768 characters',
     ],
   ])('refuses %s, and says why', (_case, given, message) => {
     const { error } = filterSpec.safeParse({ targetSource: 'kyverno', ...given });
@@ -233,13 +330,13 @@ describe('several filters', () => {
       ...settings,
       TENANTS_FILTER_EVENTS: allowed,
     });
-    expect(filter(aFinding(), { source: 'kyverno', namespace: 'shop', hasState: false })).toBe(reason);
+    expect(reasonIn(filter(aFinding(), { source: 'kyverno', namespace: 'shop', hasState: false }))).toBe(reason);
   });
 
   it('of a tenant that can not be read hold no events', () => {
     const filter = compileFilters([aFilter({ minSeverity: 'hgih' }, 'f', 'shop')], settings);
     const about = { source: 'kyverno', namespace: 'shop' };
-    expect(filter(aFinding(), { ...about, hasState: false })).toBeUndefined();
+    expect(filter(aFinding(), { ...about, hasState: false })).toEqual(aFinding());
     expect(() => filter(aFinding(), { ...about, hasState: true })).toThrow(
       expect.objectContaining({ status: 503, cause: 'shop/f', isTenants: true }),
     );
@@ -268,7 +365,7 @@ describe('several filters', () => {
     ['a word that is not a severity', { minSeverity: 'hgih' }],
     ['a field of a newer version', { onlyOnTuesdays: true }],
     ['text instead of a list', { excludeKinds: 'Pod' }],
-    ['a pattern for namespaces', { excludeNamespaces: ['kube-*'] }],
+    ['an impossible pattern for namespaces', { excludeNamespaces: ['kube-?'] }],
     ['text for enabled', { enabled: 'false' }],
   ])('stop their source, and no other, if one of them has %s', (_case, spec) => {
     const filters = [aFilter(spec)];
@@ -308,7 +405,7 @@ describe('several filters', () => {
 
   it('keep everything if there are none', () => {
     expect(decide([])).toBeUndefined();
-    expect(allowAll(aFinding(), { source: 'kyverno', namespace: 'shop', hasState: true })).toBeUndefined();
+    expect(allowAll(aFinding(), { source: 'kyverno', namespace: 'shop', hasState: true })).toEqual(aFinding());
   });
 
   const words = fc.constantFrom(
@@ -381,7 +478,7 @@ describe('several filters', () => {
   it('let everything pass if no field is set', () => {
     fc.assert(
       fc.property(findings, (fields) => {
-        expect(compileRules({ enabled: true })(aFinding(fields))).toBeUndefined();
+        expect(compileRules({ enabled: true })(aFinding(fields))).toEqual(aFinding(fields));
       }),
     );
   });
@@ -392,6 +489,13 @@ const text = z.object({
   maxLength: z.number(),
   minLength: z.number(),
   pattern: z.string().optional(),
+});
+const list = z.object({ type: z.literal('array'), maxItems: z.number(), items: text });
+/** An entry of a list of objects: some text, and lists of text. */
+const entry = z.object({
+  type: z.literal('object'),
+  required: z.array(z.string()),
+  properties: z.record(z.string(), z.union([text, list])),
 });
 const crd = z
   .object({
@@ -410,8 +514,9 @@ const crd = z
                     z.string(),
                     z.union([
                       text,
-                      z.object({ type: z.literal('array'), maxItems: z.number(), items: text }),
+                      list,
                       z.object({ type: z.literal('boolean') }),
+                      z.object({ type: z.literal('array'), maxItems: z.number(), items: entry }),
                     ]),
                   ),
                 }),
@@ -441,14 +546,43 @@ describe('the CRD of filters', () => {
   const wordFor = (bounds: z.infer<typeof text>, length: number): string =>
     isSeverity(bounds) ? 'CRITICAL' : 'x'.repeat(length);
 
-  const texts = fields.flatMap(([field, schema]): [string, z.infer<typeof text>, (word: unknown) => boolean][] => {
-    if (schema.type === 'string') return [[field, schema, (word) => takes(field, word)]];
-    return schema.type === 'array' ? [[field, schema.items, (word) => takes(field, [word])]] : [];
+  /** A field of text or a list, and how a value is put there. */
+  interface Place {
+    readonly place: string;
+    readonly schema: z.infer<typeof text> | z.infer<typeof list>;
+    readonly takesValue: (value: unknown) => boolean;
+  }
+  const places = fields.flatMap(([field, schema]): Place[] => {
+    if (schema.type === 'boolean') return [];
+    if (schema.type === 'string' || schema.items.type === 'string') {
+      const ofText = schema.type === 'string' ? schema : list.parse(schema);
+      return [{ place: field, schema: ofText, takesValue: (value) => takes(field, value) }];
+    }
+    const { required, properties } = schema.items;
+    const given = Object.fromEntries(required.map((name) => [name, 'LOW']));
+    return Object.entries(properties).map(([name, ofEntry]) => ({
+      ...{ place: `${field}.${name}`, schema: ofEntry },
+      takesValue: (value) => takes(field, [{ ...given, [name]: value }]),
+    }));
+  });
+  const texts = places.map(({ place, schema, takesValue }): [string, z.infer<typeof text>, Place['takesValue']] =>
+    schema.type === 'string' ? [place, schema, takesValue] : [place, schema.items, (word) => takesValue([word])],
+  );
+
+  it('has text, a list of text or a list of entries in every field but one', () => {
+    expect(new Set(places.map(({ place }) => place.split('.')[0])).size).toBe(fields.length - 1);
+    expect(fields.map(([field]) => field).sort()).toEqual(Object.keys(filterObject.shape.spec.shape).sort());
+    const { setSeverity } = filterObject.shape.spec.shape;
+    const entryFields = Object.keys(setSeverity.unwrap().element.shape).map((field) => `setSeverity.${field}`);
+    expect(places.map(({ place }) => place).filter((place) => place.includes('.'))).toEqual(entryFields);
   });
 
-  it('has text or a list in every field but one', () => {
-    expect(texts.length).toBe(fields.length - 1);
-    expect(fields.map(([field]) => field).sort()).toEqual(Object.keys(filterObject.shape.spec.shape).sort());
+  it('and its reader agree what an entry must have, and how many there may be', () => {
+    const all = Array.from({ length: 17 }, () => ({ severity: 'LOW' }));
+    expect([takes('setSeverity', all.slice(1)), takes('setSeverity', all)]).toEqual([true, false]);
+    expect([takes('setSeverity', [{}]), takes('setSeverity', [{ severity: 'LOW', kinds: ['Pod'] }])]).toEqual([
+      ...[false, false],
+    ]);
   });
 
   it.each(texts)('and its reader agree how long a word in %s may be', (_field, bounds, takesWord) => {
@@ -470,16 +604,17 @@ describe('the CRD of filters', () => {
     },
   );
 
-  it.each(fields.filter(([, { type }]) => type === 'array'))(
-    'and its reader agree how long %s may be',
-    (field, schema) => {
-      const { maxItems, items } = z.object({ maxItems: z.number(), items: text }).parse(schema);
-      const some = Array.from({ length: maxItems + 1 }, (_, index) =>
-        isSeverity(items) ? severities[index % severities.length] : `w${index}`,
-      );
-      expect(takes(field, some.slice(1))).toBe(true);
-      expect(takes(field, some)).toBe(false);
-      expect(takes(field, some[0])).toBe(false);
-    },
+  const lists = places.flatMap(
+    ({ place, schema, takesValue }): [string, z.infer<typeof list>, Place['takesValue']][] =>
+      schema.type === 'array' ? [[place, schema, takesValue]] : [],
   );
+
+  it.each(lists)('and its reader agree how long %s may be', (_place, { maxItems, items }, takesValue) => {
+    const some = Array.from({ length: maxItems + 1 }, (_, index) =>
+      isSeverity(items) ? severities[index % severities.length] : `w${index}`,
+    );
+    expect(takesValue(some.slice(1))).toBe(true);
+    expect(takesValue(some)).toBe(false);
+    expect(takesValue(some[0])).toBe(false);
+  });
 });
