@@ -192,6 +192,7 @@ describe('an event that is stored twice', () => {
     ],
     ['is of no namespace', {}, [inShop, inSystem && { ...inSystem, odd: {} }]],
     ['is of another namespace than its copy', {}, [inPay, inSystem]],
+    ['is no copy in the system namespace', {}, [inPay, inShop && { ...inShop, odd: { [labels.namespace]: 'pay' } }]],
     ['is its own copy', {}, [inSystem && { ...inSystem, odd: { [labels.namespace]: 'zen-system' } }]],
     ['is where nobody looks', { EVENT_NAMESPACE: 'system', WATCH_NAMESPACE: 'shop' }, [inPay, inSystem]],
   ])('is left alone by gc if it %s', async (_what, environment, seeds) => {
