@@ -264,7 +264,10 @@ function valuesOf(definitions: readonly FunctionDefinition[]): Readonly<Record<s
   };
 }
 
-/** values.schema.json: strict, so that a value with a typing error is named and not ignored. */
+/**
+ * values.schema.json: strict, so that a value with a typing error is named and not ignored. A value that has been released must stay in
+ * it: `helm upgrade --reuse-values` brings all values of the release before, and would be refused.
+ */
 export function valuesSchema(definitions: readonly FunctionDefinition[]): Schema {
   const root = object('The values of the Helm chart zen-watcher.', {
     ...valuesOf(definitions),
