@@ -87,9 +87,7 @@ async function ping({ name, url }: FunctionInfo, { broker, clock, settings, even
   const attempt = async (): Promise<void> => {
     const sent = pingOf(name, settings.SYSTEM_NAMESPACE, clock.now());
     const status = await broker.sendTo(url, sent, event.signal, pingMilliseconds);
-    if (status < 200 || status >= 300) {
-      throw new Refusal(503, 'the function did not take the ping', { cause: `status ${status}` });
-    }
+    if (status < 200 || status >= 300) throw new Refusal(503, 'the function did not take the ping');
   };
   const options = { first: 1000, longest: 8000, attempts: 5, sleep: clock.sleep, signal: event.signal };
   return retry(attempt, options).then(

@@ -8,8 +8,8 @@ function isMisplaced(
   { EVENT_NAMESPACE, SYSTEM_NAMESPACE }: Context['settings'],
 ): boolean {
   if (found[labels.source] === undefined || found[labels.state] !== undefined) return false;
-  const isInSystem = ref.namespace === SYSTEM_NAMESPACE;
-  return EVENT_NAMESPACE === 'system' ? !isInSystem : isInSystem && found[labels.namespace] !== undefined;
+  // With the other setting only the system namespace is looked at.
+  return EVENT_NAMESPACE === 'system' ? ref.namespace !== SYSTEM_NAMESPACE : found[labels.namespace] !== undefined;
 }
 
 /**

@@ -35,25 +35,25 @@ export function createSignsOfLife(options: SignsOfLifeOptions): SignsOfLife {
     return true;
   }
 
-  async function write(at: number, signal: AbortSignal): Promise<void> {
-    if (objects && minutes !== undefined)
-      await objects.apply(leases, leaseOf(systemNamespace, { source, at, minutes }), signal);
-  }
+  const kept = objects && minutes !== undefined ? { objects, minutes } : undefined;
 
   return {
     isDue,
 
     note() {
-      if (minutes === undefined || !isDue(source)) return;
+      if (!kept || !isDue(source)) return;
+      const lease = leaseOf(systemNamespace, { source, at: now(), minutes: kept.minutes });
       // The next event tries again.
-      write(now(), AbortSignal.timeout(writeMilliseconds)).catch(() => said.delete(source));
+      kept.objects.apply(leases, lease, AbortSignal.timeout(writeMilliseconds)).catch(() => said.delete(source));
     },
 
     async noteReport(at, signal) {
-      if (!objects || minutes === undefined || at <= 0) return;
-      const known = signIn(await objects.get(leases, leaseRef(systemNamespace, source), signal));
-      if (known === undefined || known.at < at || known.minutes !== minutes)
-        await write(Math.max(at, known?.at ?? 0), signal);
+      if (!kept || at <= 0) return;
+      const known = signIn(await kept.objects.get(leases, leaseRef(systemNamespace, source), signal));
+      const latest = Math.max(at, known?.at ?? 0);
+      if (known?.at === latest && known.minutes === kept.minutes) return;
+      const lease = leaseOf(systemNamespace, { source, at: latest, minutes: kept.minutes });
+      await kept.objects.apply(leases, lease, signal);
     },
   };
 }

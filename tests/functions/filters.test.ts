@@ -19,7 +19,7 @@ function createWorld(environment: Record<string, string> = {}) {
       const text = typeof configuration === 'string' ? configuration : JSON.stringify(configuration);
       const at = all.findIndex(({ kind }) => kind === 'ConfigMap');
       if (at >= 0) all.splice(at, 1);
-      const metadata = { name, namespace: 'zen-system' };
+      const metadata = { name, namespace: environment.FILTER_CONFIGMAP_NAMESPACE ?? 'zen-system' };
       all.push({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { [key]: text } } as KubernetesObject);
     },
     unset: () =>
@@ -219,8 +219,12 @@ describe('the filter ConfigMap', () => {
     ]);
   });
 
-  it.each(['is mended', 'is gone'])('is over once it %s, and comes back under the same name', async (how) => {
-    const { set, unset, run, reports, store } = createWorld();
+  it.each([
+    ['is mended', 'zen-system'],
+    ['is mended', 'config'],
+    ['is gone', 'zen-system'],
+  ])('is over once it %s, and comes back under the same name: in %s', async (how, namespace) => {
+    const { set, unset, run, reports, store } = createWorld({ FILTER_CONFIGMAP_NAMESPACE: namespace });
     const statesOf = async () => (await reports()).map(({ field, state }) => [field, state]);
     const bad = { sources: { falco: { enabled: 1 } } };
     set(bad);

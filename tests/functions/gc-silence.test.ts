@@ -60,6 +60,25 @@ describe('gc, of a source that fell silent,', () => {
     expect(await said(test)).toEqual([{ of: 'falco', state: 'open' }]);
   });
 
+  it('counts a source as silent after its minutes, and not before', async () => {
+    const test = gcContext({ context: { kinds } });
+    heardOf(test, 'falco', 60 * minute);
+    expect((await handled(gc, ping, test.context)).collection?.heard).toMatchObject([{ isSilent: false }]);
+  });
+
+  it('takes back what it said of one, and of no other', async () => {
+    const test = gcContext({ context: { kinds } });
+    heardOf(test, 'falco', 2 * hour);
+    heardOf(test, 'audit', 2 * hour);
+    await handled(gc, ping, test.context);
+    heardOf(test, 'falco', 0);
+    await handled(gc, ping, test.context);
+    expect((await said(test)).map(({ of, state }) => `${of} ${state}`).sort()).toEqual([
+      'audit open',
+      'falco resolved',
+    ]);
+  });
+
   it('says what an operator needs to know', async () => {
     const test = gcContext({ context: { kinds } });
     heardOf(test, 'audit', hour, 15);

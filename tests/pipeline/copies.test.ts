@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import falco from '../../functions/falco.ts';
 import gc from '../../functions/gc.ts';
+import { labels } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
+import type { Environment } from '../../shared/function/settings.ts';
 import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
+import { gcContext, rulesIn, type Seed, seed } from '../functions/gc-seeds.ts';
 import { createWorld, kinds, type ReportOptions } from './slot-world.ts';
 import { createTestContext, eventOf, handled, ping } from './test-context.ts';
 
@@ -173,6 +176,30 @@ describe('an event that is stored twice', () => {
     expect(items.map(({ metadata, spec }) => `${spec.rule} ${metadata.namespace}`).sort()).toEqual(
       [left, 'once affected shop', 'once system zen-system', 'of no namespace zen-system'].sort(),
     );
+  });
+
+  const [inShop, inPay, inSystem] = ['shop', 'pay', 'zen-system'].map((namespace) => ({
+    ...{ rule: 'r', name: 'same', namespace },
+    odd: { [labels.namespace]: namespace === 'zen-system' ? 'shop' : undefined },
+  }));
+
+  it.each<[string, Environment, readonly (Seed | undefined)[]]>([
+    ['has a state', {}, [inShop, inSystem].map((one) => one && { ...one, state: 'open' })],
+    [
+      'no source has made',
+      {},
+      [inShop, inSystem].map((one) => one && { ...one, odd: { ...one.odd, [labels.source]: undefined } }),
+    ],
+    ['is of no namespace', {}, [inShop, inSystem && { ...inSystem, odd: {} }]],
+    ['is of another namespace than its copy', {}, [inPay, inSystem]],
+    ['is no copy in the system namespace', {}, [inPay, inShop && { ...inShop, odd: { [labels.namespace]: 'pay' } }]],
+    ['is its own copy', {}, [inSystem && { ...inSystem, odd: { [labels.namespace]: 'zen-system' } }]],
+    ['is where nobody looks', { EVENT_NAMESPACE: 'system', WATCH_NAMESPACE: 'shop' }, [inPay, inSystem]],
+  ])('is left alone by gc if it %s', async (_what, environment, seeds) => {
+    const test = gcContext({ environment });
+    for (const one of seeds) if (one) await seed(test, one);
+    expect((await handled(gc, ping, test.context)).deleted).toEqual([]);
+    expect(await rulesIn(test)).toHaveLength(seeds.length);
   });
 
   it('is left to gc by a namespace that denies deletions, which fails no collection', async () => {
