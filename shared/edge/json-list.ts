@@ -1,4 +1,4 @@
-import { hasTooMany, maxValues, parseJson } from '../function/json.ts';
+import { hasTooMany, maxValues, parseJson, tooManyValues } from '../function/json.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { Shortening } from '../function/triggers.ts';
 
@@ -66,8 +66,8 @@ interface ElementOptions {
 }
 
 /** An object without the values of these members, which may be anything. */
-function shorten(bytes: Uint8Array, { members, text }: Shortening): Uint8Array {
-  const found = membersOf(bytes).filter(({ name }) => typeof name === 'string' && members.includes(name));
+function shorten(bytes: Uint8Array, { members, text }: Shortening, max: number): Uint8Array {
+  const found = membersOf(bytes, max).filter(({ name }) => typeof name === 'string' && members.includes(name));
   const replacement = Buffer.from(JSON.stringify(text));
   const parts: Uint8Array[] = [];
   let from = 0;
@@ -89,7 +89,7 @@ function* elementsOf(
     const end = skipValue(bytes, at);
     const element = bytes.subarray(at, end);
     const isShortened = shortens && element[0] === openObject && hasTooMany(element, max);
-    yield parseJson(isShortened ? shorten(element, shortens) : element, 'body', max);
+    yield parseJson(isShortened ? shorten(element, shortens, max) : element, 'body', max);
     at = skipSpace(bytes, end);
     if (bytes[at] === closeList) return;
     if (bytes[at] !== comma) throw malformed();
@@ -97,8 +97,11 @@ function* elementsOf(
   }
 }
 
-/** The members of an object: their names, and the indexes at which their values start. */
-function membersOf(bytes: Uint8Array): { readonly name: unknown; readonly value: number }[] {
+/**
+ * The members of an object: their names, and the indexes at which their values start. Throws a Refusal 413 if there are more than `max`:
+ * of a million, none could be parsed, and looking at them takes seconds.
+ */
+function membersOf(bytes: Uint8Array, max: number): { readonly name: unknown; readonly value: number }[] {
   const found: { readonly name: unknown; readonly value: number }[] = [];
   let at = skipSpace(bytes, skipSpace(bytes, 0) + 1);
   while (bytes[at] === quote) {
@@ -108,6 +111,7 @@ function membersOf(bytes: Uint8Array): { readonly name: unknown; readonly value:
     if (bytes[separator] !== colon) throw malformed();
     const value = skipSpace(bytes, separator + 1);
     found.push({ name, value });
+    if (found.length > max) throw tooManyValues('body');
     at = skipSpace(bytes, skipValue(bytes, value));
     if (bytes[at] === comma) at = skipSpace(bytes, at + 1);
   }
@@ -131,11 +135,12 @@ export function readJsonElements(bytes: Uint8Array, max: number): Iterable<unkno
 
 /**
  * Reads a JSON object whose member `key` is a list, without ever holding all its elements: once parsed, a batch of 10
- * MiB is many times as large. Elements that have too many values are shortened, if that is allowed. `undefined` if the text is anything else. Throws a Refusal 400 if it is malformed.
+ * MiB is many times as large. Elements that have too many values are shortened, if that is allowed. `undefined` if the
+ * text is anything else. Throws a Refusal: 400 if it is malformed, 413 if it has too many members.
  */
 export function readJsonList(bytes: Uint8Array, key: string, shortens?: Shortening): JsonList | undefined {
   if (bytes[skipSpace(bytes, 0)] !== openObject) return undefined;
-  const [first, again] = membersOf(bytes).filter(({ name }) => name === key);
+  const [first, again] = membersOf(bytes, maxValues()).filter(({ name }) => name === key);
   const list = first?.value;
   if (list === undefined || bytes[list] !== openList) return undefined;
   if (again !== undefined) throw new Refusal(400, 'a member occurs twice', { path: `body.${key}` });

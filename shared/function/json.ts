@@ -37,9 +37,13 @@ export function hasTooMany(bytes: Uint8Array, max: number): boolean {
   return bytes.length / 2 > max && countValues(bytes, max) > max;
 }
 
+export function tooManyValues(path: string): Refusal {
+  return new Refusal(413, 'the JSON holds too many values', { path });
+}
+
 /** Throws a Refusal with this path: 413 if there are more values than `max`, else 400. */
 export function parseJson(bytes: Uint8Array, path: string, max = maxValues()): unknown {
-  if (hasTooMany(bytes, max)) throw new Refusal(413, 'the JSON holds too many values', { path });
+  if (hasTooMany(bytes, max)) throw tooManyValues(path);
   try {
     return JSON.parse(utf8.decode(bytes));
   } catch (cause) {

@@ -51,6 +51,10 @@ describe('a JSON object that holds a list', () => {
     expect(() => read(text)).toThrow(expect.objectContaining({ status: 400 }));
   });
 
+  it.skipIf(isQuick)('refuses more members than may be parsed, whether or not there is a list behind them', () => {
+    expect(() => read(`{${'"":0,'.repeat(maxValues() + 1)}}`)).toThrow(expect.objectContaining({ status: 413 }));
+  });
+
   describe('with too many values in an element', () => {
     const many = `[${'"",'.repeat(maxValues())}""]`;
     const shortens = { members: ['body', 'answer'], text: 'too long' };
