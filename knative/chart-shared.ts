@@ -134,6 +134,6 @@ export function priorityTemplate(): string {
 }
 
 export function eventPolicyTemplate(all: readonly FunctionDefinition[]): string {
-  const condition = `and .Values.eventPolicy.enabled ${all.filter(postsToBroker).map(({ name }) => isOn(name))}`;
+  const condition = `and .Values.eventPolicy.enabled (${isOneOn(all.filter(postsToBroker))})`;
   return plainTemplate(condition, createTemplates(systemNamespace), [{ manifest: eventPolicy(all) }]);
 }

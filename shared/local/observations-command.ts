@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs';
 import type { Observation } from '../api/observation.ts';
-import type { Filter } from '../function/filter.ts';
 import { sleep } from '../host/sleep.ts';
 import { totalOf } from '../view/counts.ts';
 import { createEffects } from '../view/effects.ts';
@@ -8,7 +6,6 @@ import type { ObservationReader } from '../view/observation-reader.ts';
 import { type Sort, sortObservations } from '../view/order.ts';
 import type { Selection } from '../view/selection.ts';
 import { UsageError } from './arguments.ts';
-import { decodeText } from './decode-text.ts';
 import { type ObservationsArguments, type Place, parseObservationsArguments, usage } from './observations-arguments.ts';
 import {
   candidateLines,
@@ -144,32 +141,9 @@ async function showList(reader: ObservationReader, request: Many): Promise<void>
   });
 }
 
-/** The ObservationFilters in a file, as one. Throws an Error that names the field if one is invalid. */
-async function readFilters(file: string): Promise<Filter> {
-  const { commonSchema } = await import('../function/settings.ts');
-  const { observationFilters } = await import('../api/observation-filter.ts');
-  const { compileFilters } = await import('../rules/filter.ts');
-  const { checkConfiguration } = await import('./check-configuration.ts');
-  const { parseObjects } = await import('./object-files.ts');
-  const settings = commonSchema.parse(process.env);
-  const objects = blaming(`--would-drop ${file}`, () => {
-    const found = parseObjects(decodeText(readFileSync(file)), file);
-    if (found.length === 0) throw new Error('has no ObservationFilter');
-    return found.map(({ metadata, ...object }) => {
-      const placed = {
-        ...object,
-        metadata: { ...metadata, namespace: metadata.namespace ?? settings.SYSTEM_NAMESPACE },
-      };
-      if (object.kind !== observationFilters.kind) throw new Error(`kind: ${object.kind} is no ObservationFilter`);
-      checkConfiguration(placed);
-      return placed;
-    });
-  });
-  return compileFilters(objects, settings);
-}
-
 async function showEffects(reader: ObservationReader, request: Many, file: string): Promise<void> {
-  const effects = createEffects(await readFilters(file));
+  const { readFilterFile } = await import('./filter-file.ts');
+  const effects = createEffects(blaming(`--would-drop ${file}`, () => readFilterFile(file)));
   for await (const page of readPages(reader, request.selectionAt(Date.now()), {})) {
     for (const observation of page) effects.add(observation);
   }

@@ -192,11 +192,10 @@ export type FilterSettings = Pick<CommonSettings, 'SYSTEM_NAMESPACE' | 'TENANTS_
 
 /**
  * Combines all ObservationFilters into one. Of the severities that they give a finding, it has the worst; that is what they
- * then judge. A finding passes if every filter that applies to it lets it pass; otherwise
- * it is dropped for the reason of the first one, by namespace and name, that doesn't. A filter in the system namespace
- * applies everywhere, any other to findings in its own namespace and, unless `TENANTS_FILTER_EVENTS` says otherwise, not
- * to events: whoever holds a namespace must not silence what is seen in it. One that can't be read stops everything that
- * it applies to.
+ * then judge. A finding passes if every filter that applies to it lets it pass; otherwise it is dropped for the reason of
+ * the first one, by namespace and name, that doesn't. A filter in the system namespace applies everywhere, any other to
+ * findings in its own namespace and, unless `TENANTS_FILTER_EVENTS` says otherwise, not to events: whoever holds a
+ * namespace must not silence what is seen in it. One that can't be read stops everything that it applies to.
  */
 export function compileFilters(
   objects: readonly KubernetesObject[],
