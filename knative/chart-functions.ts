@@ -3,9 +3,9 @@ import * as z from 'zod';
 import type { FunctionDefinition } from '../shared/function/definitions.ts';
 import { isOn, keep, merged, note, own, tenant, triggerTypes } from './chart-conditions.ts';
 import { createTemplates, type Part, type Templates, templateText } from './chart-template.ts';
-import { type Manifest, manifestsOf, type Reach, systemNamespace } from './manifests.ts';
+import { commonSettings, type Manifest, manifestsOf, type Reach, systemNamespace } from './manifests.ts';
 
-const broker = 'zen-watcher';
+const { BROKER_NAME: broker } = commonSettings;
 const prefix = 'autoscaling.knative.dev';
 
 /** Senders wait for their answer, so they are those that `replicas` keeps up. */

@@ -37,7 +37,7 @@ interface Rule {
 }
 
 export const systemNamespace = 'zen-system';
-const commonSettings = parseSettings({}, z.object({}), []);
+export const commonSettings = parseSettings({}, z.object({}), []);
 const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
 const ownKinds = [observationFilters, observationMappings, ingesters];
