@@ -194,6 +194,14 @@ describe('derive', () => {
     expect(derived.map(({ finding }) => finding.summary)).toEqual(['and 1 more', 'and 0 more']);
   });
 
+  it('keeps a finding as the filter gives it back, under the same name', () => {
+    const filter: DeriveOptions['filter'] = (finding) => ({ ...finding, severity: 'LOW' });
+    const [before] = derive([row({ severity: 'HIGH' })], options).findings;
+    const [after] = derive([row({ severity: 'HIGH' })], { ...options, filter }).findings;
+    expect([before?.finding.severity, after?.finding.severity]).toEqual(['HIGH', 'LOW']);
+    expect(after?.name).toBe(before?.name);
+  });
+
   it("counts what the filter drops, by the filter's reason", () => {
     const filter: DeriveOptions['filter'] = (finding, { source }) =>
       source === 'tool' && finding.severity === 'LOW' ? 'min_severity' : finding;
