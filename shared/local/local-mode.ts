@@ -13,13 +13,13 @@ import { checkSettings, type Host, startHost } from '../host/host.ts';
 import type { LineWriter } from '../host/line-writer.ts';
 import type { ProcessLog } from '../host/log.ts';
 import { createMetrics, type Metrics } from '../host/metrics.ts';
+import { createProcessBroker, type ProcessBroker } from '../standalone/broker.ts';
+import { createPassRequests } from '../standalone/pass-requests.ts';
+import { startTimers } from '../standalone/timers.ts';
 import { createObservationAnswers } from '../view/list.ts';
 import type { LocalArguments } from './arguments.ts';
-import { createLocalBroker, type LocalBroker } from './broker.ts';
 import { createChangeObserver } from './change-observer.ts';
-import { startTimers } from './clock.ts';
 import { aboutPage, firstScreen } from './first-screen.ts';
-import { createPassRequests } from './pass-requests.ts';
 import { playSamples } from './samples.ts';
 import { createStoreHealth, type StoreHealth } from './store-health.ts';
 import { type LocalStores, openLocalStores } from './stores.ts';
@@ -53,7 +53,7 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
   const health = createHealth(shared, () => handlers.forEach(passes.request));
   // The Broker delivers to the functions, and they publish to it, so its list is filled once they exist.
   const handlers: BoundHandler[] = [];
-  const broker = createLocalBroker({ functions: handlers, dispatcher, systemNamespace, clock });
+  const broker = createProcessBroker({ functions: handlers, dispatcher, systemNamespace, clock });
   const infos = definitions.map((definition) => functionInfoOf(definition, environment, stores.ownUsers));
   const bindings = bind(shared, { broker, health, infos });
   handlers.push(...bindings.functions.filter(isHandler));
@@ -155,7 +155,7 @@ function createHealth({ args, log, stores }: Shared, onRecovery: () => void): He
 }
 
 interface BindOptions {
-  readonly broker: LocalBroker;
+  readonly broker: ProcessBroker;
   readonly health: Health | undefined;
   readonly infos: readonly FunctionInfo[];
 }
@@ -180,7 +180,7 @@ function bind(shared: Shared, { broker, health, infos }: BindOptions): Bindings 
 }
 
 interface ListenOptions {
-  readonly broker: LocalBroker;
+  readonly broker: ProcessBroker;
   readonly health: Health | undefined;
   readonly bindings: Bindings;
   readonly infos: readonly FunctionInfo[];

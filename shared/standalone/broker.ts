@@ -14,8 +14,8 @@ const backoffMilliseconds = 200;
 /** The statuses after which a Broker delivers again; with any other, the event goes to the dead-letter sink at once. */
 const retried: ReadonlySet<RefusalStatus> = new Set([404, 429, 503]);
 
-/** Stands in for the Broker in local mode: routes by the functions' own triggers, retries and dead-letters, in process. */
-export interface LocalBroker extends Broker {
+/** Stands in for the Broker: routes by the functions' own triggers, retries and dead-letters, in process. */
+export interface ProcessBroker extends Broker {
   /**
    * Gives an event that came over HTTP to each function that wants it, once, and dead-letters it where a Broker would.
    * Throws the first Refusal. Resolves to the number of functions that wanted it.
@@ -25,7 +25,7 @@ export interface LocalBroker extends Broker {
   send(handler: BoundHandler, event: CloudEvent, signal: AbortSignal): Promise<void>;
 }
 
-export interface LocalBrokerOptions {
+export interface ProcessBrokerOptions {
   readonly functions: readonly BoundHandler[];
   readonly dispatcher: Dispatcher;
   readonly systemNamespace: string;
@@ -39,7 +39,7 @@ interface Delivery {
   readonly signal: AbortSignal;
 }
 
-export function createLocalBroker(options: LocalBrokerOptions): LocalBroker {
+export function createProcessBroker(options: ProcessBrokerOptions): ProcessBroker {
   const { functions } = options;
   return {
     isRouted: () => true,
@@ -79,7 +79,7 @@ export function createLocalBroker(options: LocalBrokerOptions): LocalBroker {
   };
 }
 
-function urlOf({ definition }: BoundHandler, { systemNamespace }: LocalBrokerOptions): string {
+function urlOf({ definition }: BoundHandler, { systemNamespace }: ProcessBrokerOptions): string {
   return functionUrl(definition.name, systemNamespace);
 }
 
@@ -98,7 +98,7 @@ function isFor(name: string, event: CloudEvent): boolean {
 
 /** Delivers once. Resolves to the refusal, if there was one. */
 async function attempt(
-  { dispatcher }: LocalBrokerOptions,
+  { dispatcher }: ProcessBrokerOptions,
   { handler, event, signal }: Delivery,
 ): Promise<Refusal | undefined> {
   try {
@@ -110,7 +110,7 @@ async function attempt(
 }
 
 /** Delivers with retries; throws what the last attempt threw. */
-function send({ dispatcher, clock }: LocalBrokerOptions, { handler, event, signal }: Delivery): Promise<void> {
+function send({ dispatcher, clock }: ProcessBrokerOptions, { handler, event, signal }: Delivery): Promise<void> {
   return retry(() => dispatcher.handle(handler, event, signal), {
     first: backoffMilliseconds,
     longest: Number.POSITIVE_INFINITY,
@@ -122,7 +122,7 @@ function send({ dispatcher, clock }: LocalBrokerOptions, { handler, event, signa
 }
 
 /** Delivers with retries, then dead-letters. */
-async function publishTo(options: LocalBrokerOptions, delivery: Delivery): Promise<void> {
+async function publishTo(options: ProcessBrokerOptions, delivery: Delivery): Promise<void> {
   try {
     await send(options, delivery);
   } catch (error) {
@@ -137,7 +137,7 @@ async function publishTo(options: LocalBrokerOptions, delivery: Delivery): Promi
  * no sink.
  */
 async function deadLetter(
-  options: LocalBrokerOptions,
+  options: ProcessBrokerOptions,
   { handler, event, signal }: Delivery,
   refusal: Refusal,
 ): Promise<void> {
