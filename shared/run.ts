@@ -39,6 +39,16 @@ async function start(args: StartArguments, log: ProcessLog, screen: LineWriter |
     log.announce({ operation: 'start' }, `listening on ${url}`);
     return;
   }
+  if (args.mode === 'standalone') {
+    const { startStandaloneMode } = await import('./standalone/standalone-mode.ts');
+    const started = loadFunctions().then((definitions) =>
+      startStandaloneMode({ definitions, environment: process.env, log }),
+    );
+    stopOnSignal(started, log);
+    const { url } = await started;
+    log.announce({ operation: 'start' }, `listening on ${url}`);
+    return;
+  }
   const { startLocalMode } = await import('./local/local-mode.ts');
   const definitions = await loadFunctions();
   const started = startLocalMode({ args, definitions, environment: process.env, log, screen });
@@ -56,7 +66,7 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     const args = parseStartArguments(commandLine, process.env);
     const output = standardOutput();
     const isPerson = args.mode === 'local' && process.stdout.isTTY;
-    const component = args.mode === 'function' ? args.name : 'local';
+    const component = args.mode === 'function' ? args.name : args.mode;
     log = createLog(process.env.LOG_LEVEL || 'INFO', component, isPerson ? readable(output) : output);
     await start(args, log, isPerson ? output : undefined);
   } catch (error) {

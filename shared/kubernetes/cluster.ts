@@ -8,10 +8,11 @@ import { createApiClient } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
 import { createDiscovery } from './discovery.ts';
+import { type Following, type FollowOptions, followChanges } from './follow-changes.ts';
 import { createKubernetesObjects } from './kubernetes-objects.ts';
 import { createKubernetesOwners } from './kubernetes-owners.ts';
 import { createKubernetesStore } from './kubernetes-store.ts';
-import { startWatch, type Watch } from './watch.ts';
+import { startWatch, type Watch, type WatchOptions } from './watch.ts';
 
 export interface ClusterOptions {
   readonly credentials: Credentials;
@@ -25,6 +26,8 @@ export interface ClusterOptions {
   readonly attemptSeconds: number;
   /** Called with the API server's time, in milliseconds since 1970, whenever an answer says another one. */
   readonly onTime?: (time: number) => void;
+  /** How many watches there may be, where that may be many. */
+  readonly watches?: number;
 }
 
 const reviewSchema = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });
@@ -36,6 +39,7 @@ export function connectCluster({
   attemptSeconds,
   systemNamespace,
   onTime,
+  watches,
   ...options
 }: ClusterOptions): {
   readonly store: Store & ObservationReader;
@@ -46,9 +50,15 @@ export function connectCluster({
   watch(
     resource: KindSelector,
     namespace: string | undefined,
-    onFault: (reason: string) => void,
+    listeners: Pick<WatchOptions, 'onFault' | 'onChange'>,
     signal: AbortSignal,
   ): Watch;
+  /** Tells of each change of a kind's objects until `signal` aborts, and holds none of them. */
+  follow(
+    resource: KindSelector,
+    listeners: Pick<FollowOptions, 'onStart' | 'onChange' | 'onFault'>,
+    signal: AbortSignal,
+  ): Following;
   /** Asks the API server for something that it need not look for. Throws a Refusal 503 if there is no answer. */
   touch(signal: AbortSignal): Promise<void>;
   /** The user name that the API server knows us by. Throws a Refusal 503. */
@@ -61,6 +71,7 @@ export function connectCluster({
     random: Math.random,
     attemptMilliseconds: attemptSeconds * 1000,
     ...(onTime && { onTime }),
+    ...(watches !== undefined && { streams: watches }),
   });
   const elapsed = (): number => performance.now();
   const store = createKubernetesStore({ client, sleep, ...options });
@@ -69,15 +80,17 @@ export function connectCluster({
     objects: createKubernetesObjects(client),
     owners: createKubernetesOwners(client),
     discovery: createDiscovery(client),
-    watch: (resource, namespace, onFault, signal) =>
+    watch: (resource, namespace, listeners, signal) =>
       startWatch(
         {
-          ...{ client, resource, namespace, sleep, random: Math.random, elapsed, onFault },
+          ...{ client, resource, namespace, sleep, random: Math.random, elapsed, ...listeners },
           // Whoever has a namespace may write our kinds.
           createSet: resource.group === group ? () => createBoundedObjects(systemNamespace) : createObjectSet,
         },
         signal,
       ),
+    follow: (resource, listeners, signal) =>
+      followChanges({ client, resource, sleep, random: Math.random, ...listeners }, signal),
     async touch(signal) {
       await client.request({ method: 'GET', path: '/version', signal });
     },

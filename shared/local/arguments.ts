@@ -25,6 +25,7 @@ export function parseCommand<Config extends ParseArgsConfig>(config: Config, usa
 const usage = `Usage:
   npm start -- [options]     host every function in one process
   npm start -- <function>    serve one function, as in the image
+  npm start -- standalone    host every function in a cluster without Knative, as in the image
 
 Options:
   --port N           listen on this port (8080; 0 picks a free one)
@@ -48,6 +49,7 @@ export interface LocalArguments {
 export type StartArguments =
   | LocalArguments
   | { readonly mode: 'function'; readonly name: string }
+  | { readonly mode: 'standalone' }
   | { readonly mode: 'help'; readonly usage: string };
 
 const options = {
@@ -83,7 +85,7 @@ export function parseStartArguments(args: readonly string[], environment: Enviro
     if (more.length > 0) throw new UsageError('name one function at most', usage);
     if (given.length > 0)
       throw new UsageError(`--${given[0]} is for local mode only: it can't be used with a function's name`, usage);
-    return { mode: 'function', name };
+    return name === 'standalone' ? { mode: 'standalone' } : { mode: 'function', name };
   }
   if (values.kubeconfig !== undefined) {
     const local = (['data', 'objects', 'config', 'samples'] as const).find((option) => values[option] !== undefined);

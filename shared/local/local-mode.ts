@@ -1,10 +1,8 @@
-import type { KindSelector } from '../api/kind-selector.ts';
-import { knativeTriggers } from '../api/knative-kinds.ts';
 import { checkOwnAddress } from '../edge/own-address.ts';
 import { type CloudEvent, pingOf } from '../function/cloud-event.ts';
 import type { FunctionInfo } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
-import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
+import type { CommonSettings, Environment } from '../function/settings.ts';
 import { type HostClock, processClock } from '../host/clock.ts';
 import { type Bindings, type BoundHandler, bindFunctions, isHandler } from '../host/context.ts';
 import { createDispatcher, type Dispatcher } from '../host/dispatch.ts';
@@ -16,6 +14,7 @@ import { createMetrics, type Metrics } from '../host/metrics.ts';
 import { createProcessBroker, type ProcessBroker } from '../standalone/broker.ts';
 import { createPassRequests } from '../standalone/pass-requests.ts';
 import { startTimers } from '../standalone/timers.ts';
+import { watchedKinds } from '../standalone/watched-kinds.ts';
 import { createObservationAnswers } from '../view/list.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createChangeObserver } from './change-observer.ts';
@@ -129,13 +128,6 @@ async function prepare(options: LocalModeOptions, stopping: AbortSignal): Promis
     stores: await openLocalStores(args, settings, { log, metrics, clock, kinds, toolFiles }),
     stopping,
   };
-}
-
-/** The kinds that the functions watch. Local mode stands in for the Broker, so there are no Triggers to watch. */
-function watchedKinds(definitions: readonly FunctionDefinition[], environment: Environment): KindSelector[] {
-  return definitions
-    .flatMap(({ watches, settings }) => watches?.(Object.assign({}, parseSettings(environment, settings, []))) ?? [])
-    .filter(({ group }) => group !== knativeTriggers.group);
 }
 
 type Health = StoreHealth<LocalStores['store']>;

@@ -1,3 +1,4 @@
+import { createInFlight } from '../edge/in-flight.ts';
 import { retry } from '../function/backoff.ts';
 import { type CloudEvent, isMalformed, isPing, isReference } from '../function/cloud-event.ts';
 import type { Broker, Clock } from '../function/context.ts';
@@ -10,6 +11,9 @@ import { functionUrl } from '../host/function-info.ts';
 /** Knative's default delivery: https://knative.dev/docs/eventing/event-delivery/ */
 const retries = 10;
 const backoffMilliseconds = 200;
+
+/** How many events a function handles at a time; the others wait, and with them their senders, whose number is bounded. */
+const deliveriesInFlight = 50;
 
 /** The statuses after which a Broker delivers again; with any other, the event goes to the dead-letter sink at once. */
 const retried: ReadonlySet<RefusalStatus> = new Set([404, 429, 503]);
@@ -39,7 +43,13 @@ interface Delivery {
   readonly signal: AbortSignal;
 }
 
-export function createProcessBroker(options: ProcessBrokerOptions): ProcessBroker {
+/** What the parts of a Broker share. */
+interface Shared extends ProcessBrokerOptions {
+  readonly acquire: ReturnType<typeof createInFlight>;
+}
+
+export function createProcessBroker(given: ProcessBrokerOptions): ProcessBroker {
+  const options: Shared = { ...given, acquire: createInFlight() };
   const { functions } = options;
   return {
     isRouted: () => true,
@@ -96,13 +106,21 @@ function isFor(name: string, event: CloudEvent): boolean {
   return !isPing(event) || event.source.endsWith(`/pingsources/${name}`);
 }
 
-/** Delivers once. Resolves to the refusal, if there was one. */
-async function attempt(
-  { dispatcher }: ProcessBrokerOptions,
-  { handler, event, signal }: Delivery,
-): Promise<Refusal | undefined> {
+/** Delivers once, in its turn. Throws a Refusal. */
+async function handle({ dispatcher, acquire }: Shared, { handler, event, signal }: Delivery): Promise<void> {
+  const release = await acquire(handler.definition.name, deliveriesInFlight, signal);
+  if (!release) throw new Refusal(503, 'the function had too much to do');
   try {
     await dispatcher.handle(handler, event, signal);
+  } finally {
+    release();
+  }
+}
+
+/** Delivers once. Resolves to the refusal, if there was one. */
+async function attempt(options: Shared, delivery: Delivery): Promise<Refusal | undefined> {
+  try {
+    await handle(options, delivery);
     return undefined;
   } catch (error) {
     return Refusal.from(error);
@@ -110,8 +128,10 @@ async function attempt(
 }
 
 /** Delivers with retries; throws what the last attempt threw. */
-function send({ dispatcher, clock }: ProcessBrokerOptions, { handler, event, signal }: Delivery): Promise<void> {
-  return retry(() => dispatcher.handle(handler, event, signal), {
+function send(options: Shared, delivery: Delivery): Promise<void> {
+  const { clock } = options;
+  const { signal } = delivery;
+  return retry(() => handle(options, delivery), {
     first: backoffMilliseconds,
     longest: Number.POSITIVE_INFINITY,
     attempts: retries + 1,
@@ -122,7 +142,7 @@ function send({ dispatcher, clock }: ProcessBrokerOptions, { handler, event, sig
 }
 
 /** Delivers with retries, then dead-letters. */
-async function publishTo(options: ProcessBrokerOptions, delivery: Delivery): Promise<void> {
+async function publishTo(options: Shared, delivery: Delivery): Promise<void> {
   try {
     await send(options, delivery);
   } catch (error) {
@@ -136,11 +156,7 @@ async function publishTo(options: ProcessBrokerOptions, delivery: Delivery): Pro
  * Sends a refused event to the dead-letter sinks, with the extensions that a Broker adds. Throws the refusal if there is
  * no sink.
  */
-async function deadLetter(
-  options: ProcessBrokerOptions,
-  { handler, event, signal }: Delivery,
-  refusal: Refusal,
-): Promise<void> {
+async function deadLetter(options: Shared, { handler, event, signal }: Delivery, refusal: Refusal): Promise<void> {
   const { functions, clock } = options;
   const sinks = functions.filter(({ definition }) => definition.kind === 'dead-letter-sink');
   if (sinks.length === 0) throw refusal;

@@ -1,14 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CloudEvent } from '../function/cloud-event.ts';
-import type { ObjectRef } from '../function/stores.ts';
-
-/** That an object was added, changed or deleted. */
-export interface Change {
-  readonly type: 'add' | 'update' | 'delete';
-  readonly ref: ObjectRef;
-  /** The object's path in the API, where that is known. */
-  readonly path?: string;
-}
+import type { Change } from '../function/stores.ts';
 
 /** The event that an ApiServerSource sends: a reference in place of the object. */
 export function referenceEvent({ type, ref, path }: Change, now: number): CloudEvent {
