@@ -80,7 +80,10 @@ export default defineTask({
       resources: [`${ingesters.plural}/status`, `${observationMappings.plural}/status`],
       verbs: ['patch'],
     },
-    { group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'], scope: 'system' },
+    {
+      ...{ group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'] },
+      ...{ scope: 'system', isForKnative: true },
+    },
     leaseWrites,
   ],
   watches: (settings) => [observationFilters, ...mappingKinds].map((kind) => selectIn(kind, settings)),
