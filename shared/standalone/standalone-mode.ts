@@ -51,6 +51,9 @@ const referenceMilliseconds = 60_000;
 /** Passes hold what they compare, so no more than these run at a time. */
 const passesInFlight = 2;
 
+/** How often to see whether it has been read what the functions need. */
+const readPollMilliseconds = 50;
+
 /** A scheduled run that fails is tried again after these pauses, and then at its next time. */
 const scheduledRetries = { first: 1000, longest: 60_000, attempts: 8 };
 
@@ -229,6 +232,11 @@ function startWatching(shared: Shared, { watches, handlers, broker, requestPass 
   return { begun: kindWatches.begun, onKeptChange };
 }
 
+/** Resolves when the functions know what they need: which kinds are mapped is part of it. */
+async function untilRead({ clock, stopping }: Shared, { unread }: Watches): Promise<void> {
+  while (unread().length > 0 && !stopping.aborted) await clock.sleep(readPollMilliseconds, stopping);
+}
+
 /**
  * Hosts every function in one process of a cluster, and stands in for Knative: the Broker, the PingSources and the
  * ApiServerSources. Several such processes may run side by side. Throws a SettingsError.
@@ -256,12 +264,14 @@ export async function startStandaloneMode(options: StandaloneOptions): Promise<S
   const host = await listen(shared, broker, bindings, watches);
   const { ping } = createRuns(shared, host);
   const passes = createPassRequests(ping);
-  const watching = startWatching(shared, { watches, handlers, broker, requestPass: passes.request });
-  onChange = watching.onKeptChange;
-  // What changes while a pass reads is seen, so that nothing is missed between the two.
-  void watching.begun.then(() =>
-    startTimers({ functions: handlers, systemNamespace, clock, ping, signal: stopping.signal }),
-  );
+  void untilRead(shared, watches).then(async () => {
+    const watching = startWatching(shared, { watches, handlers, broker, requestPass: passes.request });
+    onChange = watching.onKeptChange;
+    // What changes while a pass reads is seen, so that nothing is missed between the two.
+    await watching.begun;
+    if (!stopping.signal.aborted)
+      await startTimers({ functions: handlers, systemNamespace, clock, ping, signal: stopping.signal });
+  });
   return {
     url: host.url,
     async stop() {
