@@ -39,14 +39,18 @@ const namespaceNote = `# For an overlay in another namespace than ${systemNamesp
 #       options: { disableNameSuffixHash: true, annotations: { config.kubernetes.io/local-config: 'true' } }
 `;
 
-/** All that is made for a whole cluster, wherever it stands. */
+/** All that is made for a whole cluster, wherever it stands, each once. */
 function allManifests(all: readonly FunctionDefinition[]): Manifest[] {
-  return [
+  const manifests = [
+    ...standaloneManifests(all),
     ...[...sharedManifests(all), ...networkPolicies(all), ...all.flatMap((definition) => manifestsOf(definition, all))],
     ...[...production('disruption-budgets.yaml'), ...production('api-priority.yaml'), eventPolicy(all)],
     ...monitoringManifests(alertRules(all), systemNamespace, ownLabels),
     dashboardsManifest(systemNamespace, ownLabels),
   ];
+  const idOf = ({ apiVersion, kind, metadata }: Manifest): string =>
+    [apiVersion.replace(/\/.*/, ''), kind, metadata.namespace, metadata.name].join(' ');
+  return [...new Map(manifests.map((manifest) => [idOf(manifest), manifest])).values()];
 }
 
 /** What `npm run generate` writes: the content of each file, by its path in this folder. */

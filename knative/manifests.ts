@@ -106,7 +106,7 @@ function readRules(resources: readonly KindSelector[], verbs: readonly string[])
 export function bound(
   account: Manifest,
   name: string,
-  rules: readonly Rule[],
+  rules: readonly object[],
   namespace: string | undefined,
 ): Manifest[] {
   if (rules.length === 0) return [];
@@ -374,8 +374,12 @@ export function manifestsOf(
 }
 
 /** Users decide which kinds mappings may read: this role collects the rules of all ClusterRoles with the label. */
-export function mappedKindsRole(name: string, accounts: readonly string[] = [name, `${name}-source`]): Manifest[] {
-  const metadata = { ...metadataOf(`zen-watcher-${name}-kinds`, undefined) };
+export function mappedKindsRole(
+  name: string,
+  holder = name,
+  accounts: readonly string[] = [name, `${name}-source`],
+): Manifest[] {
+  const metadata = { ...metadataOf(`zen-watcher-${holder}-kinds`, undefined) };
   const scoped = { name: metadata.name, labels: metadata.labels };
   return [
     {

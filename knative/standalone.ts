@@ -24,6 +24,7 @@ import { standalonePolicies } from './network-policies.ts';
  * ServiceAccount and a Role for each function; here one process has them all.
  */
 const standaloneName = 'zen-watcher';
+export const standaloneAccount = accountOf(standaloneName);
 
 const tokenFile = '/etc/zen-watcher/token';
 const port = commonSettings.PORT;
@@ -35,17 +36,20 @@ const tokenSecret = 'zen-watcher-webhook';
  * Measured: CAPACITY.md, "Without Knative". What it asks for is what it takes when nothing happens; the limit has room for two
  * passes over large reports beside a burst of events.
  */
-const resources = { requests: { cpu: '100m', memory: '256Mi' }, limits: { cpu: '1000m', memory: '1Gi' } };
+export const standaloneResources = {
+  requests: { cpu: '100m', memory: '256Mi' },
+  limits: { cpu: '1000m', memory: '1Gi' },
+};
 
 /** Two, since Falco sends nothing twice, and a node may go at any time. */
-const replicas = 2;
+export const standaloneReplicas = 2;
 
 /** Until no Service sends it anything new; then what is in flight has its time, and what is left to be written. */
 const preStopSeconds = 5;
 const graceSeconds = 55;
 
 /** The same rights once, by what they are for. */
-function united(rules: readonly Rule[]): Rule[] {
+export function united(rules: readonly Rule[]): Rule[] {
   const verbs = new Map<string, { readonly about: Omit<Rule, 'verbs'>; readonly verbs: Set<string> }>();
   for (const { apiGroups, resources, resourceNames, verbs: given } of rules) {
     for (const apiGroup of apiGroups) {
@@ -72,7 +76,7 @@ export function standaloneRoles(definitions: readonly FunctionDefinition[], reac
   const byPlace = Map.groupBy(all, ([namespace]) => namespace);
   return [...byPlace].flatMap(([namespace, places]) => {
     const rules = united(places.flatMap(([, some]) => some));
-    return bound(accountOf(standaloneName), 'standalone', rules, namespace);
+    return bound(standaloneAccount, 'standalone', rules, namespace);
   });
 }
 
@@ -91,7 +95,7 @@ function deployment(reach: Reach): Manifest {
     readinessProbe: { ...probe('/ready'), periodSeconds: 2, timeoutSeconds: 2 },
     livenessProbe: { ...probe('/health'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
     lifecycle: { preStop: { sleep: { seconds: preStopSeconds } } },
-    resources,
+    resources: standaloneResources,
     securityContext: restricted,
     volumeMounts: [{ name: 'token', mountPath: dirname(tokenFile), readOnly: true }],
   };
@@ -102,7 +106,7 @@ function deployment(reach: Reach): Manifest {
   return {
     ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata },
     spec: {
-      replicas,
+      replicas: standaloneReplicas,
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
       selector: { matchLabels: metadata.labels },
       template: {
@@ -131,18 +135,27 @@ function disruptionBudget(): Manifest {
   return { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', metadata, spec };
 }
 
+/** What there is of shared manifests without Knative. */
+function withoutBroker(manifests: readonly Manifest[]): Manifest[] {
+  return manifests.filter(({ kind }) => kind !== 'Broker');
+}
+
 /** Everything that is needed besides the CRDs, in the order to apply it. */
 export function standaloneManifests(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
+  return [...withoutBroker(sharedManifests(definitions, reach)), ...ownManifests(definitions, reach)];
+}
+
+/** What nothing else has. */
+export function ownManifests(definitions: readonly FunctionDefinition[], reach: Reach): Manifest[] {
   const mapped = definitions.filter((one) =>
     triggersOf(one, commonSettings).some(({ type }) => type === 'MappedKinds'),
   );
   const inCluster = reach === 'cluster';
   return [
-    ...sharedManifests(definitions, reach).filter(({ kind }) => kind !== 'Broker'),
     ...(inCluster ? definitions.flatMap(foreignNamespaces).map((namespace) => namespaceManifest(namespace)) : []),
-    accountOf(standaloneName),
+    standaloneAccount,
     ...standaloneRoles(definitions, reach),
-    ...(inCluster ? mapped.flatMap(({ name }) => mappedKindsRole(name, [standaloneName])) : []),
+    ...(inCluster ? mapped.flatMap(({ name }) => mappedKindsRole(name, 'standalone', [standaloneName])) : []),
     ...standalonePolicies(),
     service(),
     disruptionBudget(),

@@ -92,6 +92,37 @@ functions behind its webhooks don't want, so it also gets theirs of what it has 
 {{- end }}
 {{- end }}
 
+{{- /* What the Deployment of `standalone` runs: every function that is on. */ -}}
+{{- define "zen-watcher.standaloneArgs" -}}
+{{- $off := list }}
+{{- range $name, $function := .Values.functions }}
+{{- if not $function.enabled }}
+{{- $off = append $off $name }}
+{{- end }}
+{{- end }}
+- standalone
+{{- with $off }}
+- --without={{ join "," . }}
+{{- end }}
+{{- end }}
+
+{{- /* Its environment: what is generated, then `env`, then those of the functions, which all have the same one. */ -}}
+{{- define "zen-watcher.standaloneEnv" -}}
+{{- $all := concat (include "zen-watcher.standaloneEnv.generated" . | fromYamlArray) .Values.env }}
+{{- range .Values.functions }}
+{{- $all = concat $all (.env | default list) }}
+{{- end }}
+{{- $byName := dict }}
+{{- $names := list }}
+{{- range $all }}
+{{- $names = append $names .name }}
+{{- $_ := set $byName .name . }}
+{{- end }}
+{{- range uniq $names }}
+- {{ get $byName . | toYaml | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+
 {{- /* Those of the functions that are on; a selector must have one. */ -}}
 {{- define "zen-watcher.namesOn" -}}
 {{- $functions := (index . 0).Values.functions }}
