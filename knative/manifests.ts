@@ -15,9 +15,16 @@ import {
   seriesWrites,
   stateWrites,
   triggersOf,
+  watchesOf,
 } from '../shared/function/definitions.ts';
 import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
-import { type BrokerTrigger, kindsIn, type PingSourceTrigger, type Trigger } from '../shared/function/triggers.ts';
+import {
+  type BrokerPrefixTrigger,
+  type BrokerTrigger,
+  kindsIn,
+  type PingSourceTrigger,
+  type Trigger,
+} from '../shared/function/triggers.ts';
 import { isSource } from '../shared/host/function-list.ts';
 import { scaling } from './scaling.ts';
 
@@ -123,10 +130,6 @@ function accountOf(name: string, namespace = systemNamespace): Manifest {
   return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadataOf(name, namespace) };
 }
 
-function watchedKinds(definition: FunctionDefinition, settings: CommonSettings): readonly KindSelector[] {
-  return definition.watches?.(Object.assign({}, settings)) ?? [];
-}
-
 /** The fewest rules that let a function do what it declares, limited to one namespace where that is enough. */
 export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'): Manifest[] {
   const { name, permissions } = definition;
@@ -135,7 +138,7 @@ export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'
   const byNamespace = new Map<string | undefined, Rule[]>();
   const add = (namespace: string | undefined, rules: readonly Rule[]): void =>
     void byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), ...rules]);
-  const watched = Map.groupBy(watchedKinds(definition, settings), (kind) => kind.namespace);
+  const watched = Map.groupBy(watchesOf(definition, settings), (kind) => kind.namespace);
   for (const [namespace, kinds] of watched) {
     add(namespace, readRules(kinds, ['list', 'watch']));
   }
@@ -164,13 +167,31 @@ function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[]
     .map(([name, value]) => ({ name, value: environmentText(value) }));
 }
 
+interface Mounted {
+  readonly volumeMounts: readonly object[];
+  readonly volumes: readonly object[];
+}
+
+/**
+ * For a sink, the Secret with its name: what its receiver asks for, and nothing else of it, is in files. Without a Secret
+ * there are none.
+ */
+function sinkSecret({ kind, name }: FunctionDefinition): Mounted {
+  if (kind !== 'sink') return { volumeMounts: [], volumes: [] };
+  const secret = { secretName: `zen-watcher-${name}`, optional: true };
+  return {
+    volumeMounts: [{ name: 'secret', mountPath: '/etc/zen-watcher/secret', readOnly: true }],
+    volumes: [{ name: 'secret', secret }],
+  };
+}
+
 /**
  * For a function that posts to the Broker, a token that the Broker takes where Knative's authentication is on. The kubelet
  * renews it. https://knative.dev/docs/eventing/features/sender-identity/
  */
-function brokerToken(definition: FunctionDefinition, settings: CommonSettings) {
-  const broker = watchedKinds(definition, settings).find(({ plural }) => plural === knativeBrokers.plural);
-  if (broker === undefined) return undefined;
+export function brokerToken(definition: FunctionDefinition, settings: CommonSettings): Mounted {
+  const broker = watchesOf(definition, settings).find(({ plural }) => plural === knativeBrokers.plural);
+  if (broker === undefined) return { volumeMounts: [], volumes: [] };
   const name = 'broker-token';
   const audience = `${broker.group}/broker/${systemNamespace}/${broker.name}`;
   const serviceAccountToken = { audience, expirationSeconds: 3600, path: basename(settings.BROKER_TOKEN_FILE) };
@@ -192,7 +213,9 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
   const { name } = definition;
   const settings = settingsOf(definition, reach);
   const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition, settings);
-  const token = brokerToken(definition, settings);
+  const mounted = [brokerToken(definition, settings), sinkSecret(definition)];
+  const volumeMounts = mounted.flatMap((one) => one.volumeMounts);
+  const volumes = mounted.flatMap((one) => one.volumes);
   const container = {
     image,
     args: [name],
@@ -209,7 +232,7 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
       capabilities: { drop: ['ALL'] },
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    ...(token && { volumeMounts: token.volumeMounts }),
+    ...(volumeMounts.length > 0 && { volumeMounts }),
   };
   const metadata = metadataOf(name);
   return {
@@ -229,7 +252,7 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
           ...(containerConcurrency !== undefined && { containerConcurrency }),
           ...{ timeoutSeconds, responseStartTimeoutSeconds: timeoutSeconds },
           containers: [container],
-          ...(token && { volumes: token.volumes }),
+          ...(volumes.length > 0 && { volumes }),
         },
       },
     },
@@ -240,12 +263,16 @@ function sinkOf(name: string) {
   return { ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name } };
 }
 
-function triggerOf(name: string, { eventType: type }: BrokerTrigger): Manifest {
+function triggerOf(name: string, trigger: BrokerTrigger | BrokerPrefixTrigger): Manifest {
+  const selected =
+    trigger.type === 'Broker'
+      ? { filter: { attributes: { type: trigger.eventType } } }
+      : { filters: [{ prefix: { type: trigger.prefix } }] };
   return {
     apiVersion: 'eventing.knative.dev/v1',
     kind: 'Trigger',
     metadata: metadataOf(name),
-    spec: { broker: commonSettings.BROKER_NAME, filter: { attributes: { type } }, subscriber: sinkOf(name) },
+    spec: { broker: commonSettings.BROKER_NAME, ...selected, subscriber: sinkOf(name) },
   };
 }
 
@@ -337,7 +364,7 @@ export function manifestsOf(
     manifests.push(...mappedKindsRole(name));
   for (const trigger of triggers) {
     if (trigger.type === 'PingSource') manifests.push(pingSource(name, trigger));
-    if (trigger.type === 'Broker') manifests.push(triggerOf(name, trigger));
+    if (trigger.type === 'Broker' || trigger.type === 'BrokerPrefix') manifests.push(triggerOf(name, trigger));
   }
   return [...manifests, ...apiServerSources(definition, reach)];
 }

@@ -1,7 +1,11 @@
 import { createInFlight } from '../edge/in-flight.ts';
-import type { Severity } from '../finding/severity.ts';
-import type { Broker, Clock, FunctionContext, FunctionInfo, SignsOfLife } from '../function/context.ts';
-import { type FunctionDefinition, type HandlerDefinition, triggersOf } from '../function/definitions.ts';
+import type { Broker, Clock, FunctionContext, FunctionInfo, Outside, SignsOfLife } from '../function/context.ts';
+import {
+  announcementFloor,
+  type FunctionDefinition,
+  type HandlerDefinition,
+  triggersOf,
+} from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
 import type { Cluster, Store } from '../function/stores.ts';
 import type { Trigger } from '../function/triggers.ts';
@@ -11,6 +15,7 @@ import { createObservationLimit } from '../pipeline/observation-limit.ts';
 import { createRepeats, type Repeats } from '../pipeline/repeats.ts';
 import { createSignsOfLife } from '../pipeline/signs-of-life.ts';
 import { createCoalescer } from './coalesce.ts';
+import { createHints } from './hints.ts';
 import { createLiveFilter } from './live-filter.ts';
 import type { Metrics } from './metrics.ts';
 import { idleSleep } from './sleep.ts';
@@ -29,6 +34,7 @@ export interface Ports {
   readonly store: Store;
   readonly cluster: Cluster;
   readonly broker: Broker;
+  readonly outside: Outside;
   readonly clock: Clock;
   readonly functions: readonly FunctionInfo[];
   readonly metrics: Metrics;
@@ -42,6 +48,8 @@ export interface BoundFunction<Definition extends FunctionDefinition = FunctionD
   /** According to its settings. */
   readonly triggers: readonly Trigger[];
   readonly context: FunctionContext;
+  /** Tells, as far as that works out, that what it has written is to be told to others. */
+  readonly hint: () => void;
 }
 
 export type BoundHandler = BoundFunction<HandlerDefinition>;
@@ -64,12 +72,6 @@ function silentMinutes(definition: FunctionDefinition): number | undefined {
   return definition.kind === 'source' ? (definition.source.silentMinutes ?? usualSilence) : undefined;
 }
 
-/** From which severity on others are told of what a function writes. */
-function announcedFrom(definition: FunctionDefinition, { ANNOUNCE_MIN_SEVERITY: own }: CommonSettings): Severity {
-  const declared = definition.kind === 'source' ? definition.source.announcedFrom : undefined;
-  return own ?? declared ?? 'MEDIUM';
-}
-
 function lifeOf(definition: FunctionDefinition, settings: CommonSettings, { cluster, clock }: Ports): SignsOfLife {
   return createSignsOfLife({
     source: definition.name,
@@ -83,7 +85,7 @@ function lifeOf(definition: FunctionDefinition, settings: CommonSettings, { clus
 
 /** Makes the contexts of all functions of a process; nothing else makes one. Throws a SettingsError. */
 export function bindFunctions(definitions: readonly FunctionDefinition[], ports: Ports): Bindings {
-  const { environment, ownUsers, store, cluster, broker, clock, functions, metrics, stopping } = ports;
+  const { environment, ownUsers, store, cluster, broker, outside, clock, functions, metrics, stopping } = ports;
   const { DEDUP_CACHE_SIZE: size } = ports.settings;
   const known = createKnownNames({ size, elapsed: clock.elapsed, onEvict: metrics.countEviction });
   const repeats = createRepeats({
@@ -107,23 +109,26 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
   });
   const filter = createLiveFilter(cluster.watched, ports.settings, metrics.countFilterReload);
   const acquire = createInFlight();
+  const hints = createHints({ broker, clock, systemNamespace: ports.settings.SYSTEM_NAMESPACE });
   const bound = definitions.map((definition) => {
     const settings = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
     return {
       definition,
       triggers: triggersOf(definition, settings),
+      hint: hints.hint,
       context: {
         settings,
         store,
         cluster,
         broker,
+        outside,
         functions: definition.seesOthers ? functions : [],
         filter,
         known,
         repeats,
         limit,
         controllers,
-        announcedFrom: settings.ANNOUNCE ? announcedFrom(definition, settings) : undefined,
+        announcedFrom: settings.ANNOUNCE ? announcementFloor(definition, settings) : undefined,
         life: lifeOf(definition, settings, ports),
         clock,
         acquire,
@@ -135,5 +140,8 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
   if (bound.some(({ triggers }) => triggers.some(({ type }) => type === 'Broker'))) {
     metrics.watchKnownNames(() => known.count());
   }
-  return { functions: bound, finish: repeats.finish };
+  const finish = async (signal: AbortSignal): Promise<void> => {
+    await Promise.all([repeats.finish(signal), hints.finish()]);
+  };
+  return { functions: bound, finish };
 }

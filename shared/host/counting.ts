@@ -1,6 +1,7 @@
 import { operationsCategory } from '../api/observation.ts';
 import { observationFilters } from '../api/observation-filter.ts';
-import type { FunctionDefinition } from '../function/definitions.ts';
+import { type FunctionDefinition, writesObservations } from '../function/definitions.ts';
+import { announcementOutcomes } from '../function/tally.ts';
 import { kindsIn, type Trigger } from '../function/triggers.ts';
 import type { BoundFunction } from './context.ts';
 import { isSource } from './function-list.ts';
@@ -11,10 +12,12 @@ const toolCategories = ['security', 'compliance'];
 
 function categoriesOf(definition: FunctionDefinition, takesMappedKinds: boolean): readonly string[] {
   if (isSource(definition) || takesMappedKinds) return [...toolCategories, operationsCategory];
-  const writes = definition.permissions.some(
-    ({ resources, verbs }) => resources.includes('observations') && verbs.includes('create'),
-  );
-  return writes ? [operationsCategory] : [];
+  return writesObservations(definition) ? [operationsCategory] : [];
+}
+
+/** Whether it tells others what has changed. */
+function isTelling(definition: FunctionDefinition): boolean {
+  return definition.kind === 'sink' || (definition.kind === 'task' && definition.announces === true);
 }
 
 /** What a function will count, by what it declares. */
@@ -34,6 +37,7 @@ export function countingOf({ definition, triggers, context }: BoundFunction): Co
     usesFilters: watched.some(({ plural }) => plural === observationFilters.plural),
     isScheduled: has('PingSource'),
     deadLettersOf: definition.kind === 'dead-letter-sink' ? [...names, 'other'] : [],
+    announces: isTelling(definition) ? announcementOutcomes : [],
     collects: isCollector ? names : [],
   };
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Observation } from '../api/observation.ts';
+import { readObservation, readObservationList } from '../api/read-observation.ts';
 import { Refusal } from '../function/refusal.ts';
 import { createCountTally, groupValueOf } from '../view/counts.ts';
 import type { ObservationList, ObservationReader, ReadQuery } from '../view/observation-reader.ts';
@@ -8,7 +9,6 @@ import { partsOf, type Selection } from '../view/selection.ts';
 import { setUpFault } from './api-status.ts';
 import { listNames, type ObservationListsOptions } from './observation-lists.ts';
 import { observationPath } from './observation-path.ts';
-import { readObservation, readObservationList } from './observation-schema.ts';
 import { selectorsOf } from './observation-selectors.ts';
 
 const readMilliseconds = 30_000;

@@ -17,8 +17,11 @@ import {
   eventRows,
   expiredRows,
   findRow,
+  findWholeRow,
   guarded,
   nullable,
+  openRows,
+  outboxIndex,
   patchRow,
   placeOf,
   storageFault,
@@ -89,6 +92,7 @@ function open(data: string): DatabaseSync {
   database.exec(schema);
   for (const column of missingColumns(database)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
   database.exec(reportIndex);
+  database.exec(outboxIndex);
   database.exec(severityIndex);
   return database;
 }
@@ -218,6 +222,14 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
 
     async find(namespace, name) {
       return guarded(() => findRow(database, namespace, name));
+    },
+
+    async findWhole(namespace, name) {
+      return guarded(() => findWholeRow(database, namespace, name));
+    },
+
+    async *openOnes(severities) {
+      for (const observation of openRows(database, severities)) yield observation;
     },
 
     async patch(stored, patch) {

@@ -1,4 +1,5 @@
 import type { MappingRules } from '../api/mapping-rules.ts';
+import { bearsOwnMark } from '../api/own-mark.ts';
 import { isPath, type Path, parsePath, scalarText, valueAt } from '../api/path.ts';
 import { canonicalJson, contentHash } from '../finding/canonical-json.ts';
 import type { Finding, Normalized, ResourceRef } from '../finding/finding.ts';
@@ -161,6 +162,11 @@ function summaryOf(eventType: string, about: ResourceRef | undefined, message: u
   return typeof message === 'string' ? `${what}: ${message}` : what;
 }
 
+/** Whether it is what we have told somebody ourselves, as no object of the cluster is. */
+function isOwn(whole: unknown, item: unknown, { about }: MapOptions): boolean {
+  return about === undefined && (bearsOwnMark(whole) || bearsOwnMark(item));
+}
+
 /** Compiles a mapping. */
 export function compileMapping(rules: MappingRules): MapData {
   const { mappings } = rules;
@@ -174,6 +180,7 @@ export function compileMapping(rules: MappingRules): MapData {
 
   /** The finding in an item, or the reason why there is none. */
   function findingOf(whole: unknown, item: unknown, options: MapOptions): Finding | string {
+    if (isOwn(whole, item, options)) return 'self';
     if (!isFinding(whole, item)) return 'when';
     const [foundCategory, foundType] = [slug(category?.(whole, item)), slug(eventType?.(whole, item))];
     if (!foundCategory) return 'no_category';
@@ -209,7 +216,8 @@ export function compileMapping(rules: MappingRules): MapData {
       if (typeof result === 'string') skipped[result] = (skipped[result] ?? 0) + 1;
       else findings.push(result);
     }
-    const isUnnamed = findings.length === 0 && Object.keys(skipped).some((reason) => reason !== 'when');
+    const isUnnamed =
+      findings.length === 0 && Object.keys(skipped).some((reason) => reason !== 'when' && reason !== 'self');
     return { findings, skipped, isPartial: isUnnamed };
   };
 }

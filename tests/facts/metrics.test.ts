@@ -74,6 +74,7 @@ const everything: Required<Summary> = {
   dropped: 1,
   due: 1,
   deadLetters: [one],
+  announced: { told: 1 },
   collection: {
     live: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
     open: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
@@ -88,7 +89,14 @@ const everything: Required<Summary> = {
 const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics) => void>> = {
   begin: (metrics) =>
     metrics.begin({
-      ...{ name: 'falco', endpoints: ['/falco/webhook'], categories: ['security'], deadLettersOf: [], collects: [] },
+      ...{
+        name: 'falco',
+        endpoints: ['/falco/webhook'],
+        categories: ['security'],
+        deadLettersOf: [],
+        collects: [],
+        announces: [],
+      },
       ...{ isGateway: true, hasState: true, usesFilters: true, isScheduled: true },
     }),
   countSummary: (metrics) => metrics.countSummary('falco', everything),

@@ -32,6 +32,10 @@ webhook:
   trustedProxies: []
   rateLimit: 0
 functions:
+  alertmanager:
+    enabled: false
+  announce:
+    enabled: false
   audit:
     enabled: true
   checkov:
@@ -40,6 +44,8 @@ functions:
     enabled: true
   falco:
     enabled: true
+  falcosidekick:
+    enabled: false
   filters:
     enabled: true
   gc:
@@ -50,6 +56,8 @@ functions:
     enabled: true
   kyverno:
     enabled: true
+  sender:
+    enabled: false
   sources:
     enabled: true
   trivy:
