@@ -1,3 +1,4 @@
+import { observationFilters } from '../api/observation-filter.ts';
 import { createInFlight } from '../edge/in-flight.ts';
 import type { Broker, Clock, FunctionContext, FunctionInfo, SignsOfLife } from '../function/context.ts';
 import { type FunctionDefinition, type HandlerDefinition, triggersOf } from '../function/definitions.ts';
@@ -5,6 +6,7 @@ import { type CommonSettings, type Environment, parseSettings } from '../functio
 import type { Cluster, Store } from '../function/stores.ts';
 import type { Trigger } from '../function/triggers.ts';
 import { createControllers } from '../pipeline/controllers.ts';
+import { createExpressionErrors } from '../pipeline/expression-errors.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
 import { createObservationLimit } from '../pipeline/observation-limit.ts';
 import { createRepeats, type Repeats } from '../pipeline/repeats.ts';
@@ -98,7 +100,11 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
     elapsed: clock.elapsed,
     limited: (work) => withTimeLimit(controllerMilliseconds, work),
   });
-  const filter = createLiveFilter(cluster.watched, ports.settings, metrics.countFilterReload);
+  const expressionErrors = createExpressionErrors(metrics.countExpressionError);
+  const filter = createLiveFilter(cluster.watched, ports.settings, {
+    onReload: metrics.countFilterReload,
+    onFailure: (object, message) => expressionErrors.note(observationFilters, object, message),
+  });
   const acquire = createInFlight();
   const bound = definitions.map((definition) => {
     const settings = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
@@ -112,6 +118,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
         broker,
         functions: definition.seesOthers ? functions : [],
         filter,
+        expressionErrors,
         known,
         repeats,
         limit,

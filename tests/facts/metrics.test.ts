@@ -88,6 +88,7 @@ const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics)
   begin: (metrics) =>
     metrics.begin({
       ...{ name: 'falco', endpoints: ['/falco/webhook'], categories: ['security'], deadLettersOf: [], collects: [] },
+      expressionKinds: ['ObservationFilter'],
       ...{ isGateway: true, hasState: true, usesFilters: true, isScheduled: true },
     }),
   countSummary: (metrics) => metrics.countSummary('falco', everything),
@@ -101,6 +102,7 @@ const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics)
   showAccess: (metrics) => metrics.showAccess(true),
   countFilterReload: (metrics) => metrics.countFilterReload(true),
   watchKnownNames: (metrics) => metrics.watchKnownNames(() => 1),
+  countExpressionError: (metrics) => metrics.countExpressionError('ObservationFilter'),
   countEviction: (metrics) => metrics.countEviction(),
   watchClockOffset: (metrics) => metrics.watchClockOffset(() => 1000),
   watchSynced: (metrics) => metrics.watchSynced('observationfilters.zen.kube-zen.io', () => true),
