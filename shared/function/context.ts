@@ -162,6 +162,8 @@ export interface Context<Settings = unknown> {
   readonly repeats: RepeatCounter;
   readonly limit: ObservationLimit;
   readonly controllers: Controllers;
+  /** From which severity on others are told of what it writes; `undefined` where nobody is. */
+  readonly announcedFrom: Severity | undefined;
   readonly life: SignsOfLife;
   readonly clock: Clock;
   /**

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { severities } from '../finding/severity.ts';
 
 /** A whole number in an environment variable. The message names the range, since a user reads it at start. */
 export function integer(min: number, max: number): z.ZodType<number, string> {
@@ -58,6 +59,8 @@ export const commonSchema = z
     MASK_SECRETS: trueOrFalse.default(true),
     TENANTS_FILTER_EVENTS: trueOrFalse.default(false),
     EVENT_NAMESPACE: z.enum(['affected', 'system'], { error: 'must be affected or system' }).default('affected'),
+    ANNOUNCE: trueOrFalse.default(false),
+    ANNOUNCE_MIN_SEVERITY: z.enum(severities, { error: `must be one of ${severities.join(', ')}` }).optional(),
     K_CE_OVERRIDES: z.string().optional(),
     K_CA_CERTS: z.string().optional(),
     OIDC_TOKEN_FILE: z.string().default('/oidc/token'),

@@ -120,6 +120,8 @@ export interface Stored {
   readonly history?: string | undefined;
   /** The value of the annotation `reported-by`. */
   readonly reportedBy?: string | undefined;
+  /** The value of the annotation `told`. */
+  readonly told?: string | undefined;
   readonly hasAnnotations: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
@@ -137,6 +139,8 @@ export interface ObservationPatch {
   readonly exception?: string | undefined;
   /** The new value of the annotation `reported-by`. */
   readonly reportedBy?: string | undefined;
+  /** The new value of the annotation `told`. */
+  readonly told?: string | undefined;
   /**
    * Replaces all that may change of the spec, except a resource that is not given, and sets `rule`. Without it, the spec
    * stays as it is.

@@ -1,5 +1,6 @@
 import { observationFilters } from '../api/observation-filter.ts';
 import { createInFlight } from '../edge/in-flight.ts';
+import type { Severity } from '../finding/severity.ts';
 import type { Broker, Clock, FunctionContext, FunctionInfo, SignsOfLife } from '../function/context.ts';
 import { type FunctionDefinition, type HandlerDefinition, triggersOf } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
@@ -65,6 +66,12 @@ function silentMinutes(definition: FunctionDefinition): number | undefined {
   return definition.kind === 'source' ? (definition.source.silentMinutes ?? usualSilence) : undefined;
 }
 
+/** From which severity on others are told of what a function writes. */
+function announcedFrom(definition: FunctionDefinition, { ANNOUNCE_MIN_SEVERITY: own }: CommonSettings): Severity {
+  const declared = definition.kind === 'source' ? definition.source.announcedFrom : undefined;
+  return own ?? declared ?? 'MEDIUM';
+}
+
 function lifeOf(definition: FunctionDefinition, settings: CommonSettings, { cluster, clock }: Ports): SignsOfLife {
   return createSignsOfLife({
     source: definition.name,
@@ -123,6 +130,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
         repeats,
         limit,
         controllers,
+        announcedFrom: settings.ANNOUNCE ? announcedFrom(definition, settings) : undefined,
         life: lifeOf(definition, settings, ports),
         clock,
         acquire,

@@ -39,6 +39,7 @@ function fieldsOf(summary: Summary): LogFields {
     filtered: total(summary.filtered),
     skipped: total(summary.skipped),
     dropped: summary.dropped,
+    due: summary.due,
     deleted: summary.deleted.reduce((sum, { count }) => sum + count, 0),
     ...summary.relabelled,
   };

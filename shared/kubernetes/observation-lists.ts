@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { historyAnnotation, labels as labelNames, reportedByAnnotation } from '../api/labels.ts';
+import { historyAnnotation, labels as labelNames, reportedByAnnotation, toldAnnotation } from '../api/labels.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { Expired, NamesQuery, SpecEnd, Stored, StoredEvent, StoredRef } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
@@ -50,8 +50,10 @@ const objectSchema = z.object({
     .catch({ source: 'unknown', rule: '', ttlSecondsAfterCreation: undefined }),
 });
 
+const readAnnotations = new Set([historyAnnotation, reportedByAnnotation, toldAnnotation]);
+
 function isRead(annotation: string): boolean {
-  return annotation === historyAnnotation || annotation === reportedByAnnotation;
+  return readAnnotations.has(annotation);
 }
 
 type ListedMetadata = Pick<
@@ -74,6 +76,7 @@ function storedOf({ namespace, name, uid, resourceVersion, ...rest }: ListedMeta
     labels,
     history: annotations[historyAnnotation],
     reportedBy: annotations[reportedByAnnotation],
+    told: annotations[toldAnnotation],
     hasAnnotations,
     createdAt,
     isBeingDeleted: deletedAt !== undefined,

@@ -72,6 +72,7 @@ const everything: Required<Summary> = {
   relabelled: { missing: 1 },
   deleted: [one],
   dropped: 1,
+  due: 1,
   deadLetters: [one],
   collection: {
     live: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
