@@ -1,3 +1,4 @@
+import { forever } from '../api/acceptance.ts';
 import { expiresAt, expiresLabel, labels, sharedSlot } from '../api/labels.ts';
 import { oneLine } from '../finding/one-line.ts';
 import type { Severity } from '../finding/severity.ts';
@@ -71,9 +72,6 @@ function needsRenewal(stored: Labels, now: number, settings: LifecycleSettings):
 
 /** What is kept of the name of an exception. */
 const maxException = 253;
-
-/** The value of the label `accepted` of what the tool itself has accepted. */
-const forever = 'forever';
 
 /** How to change a finding that the tool has accepted: what is open stays open. `undefined` if it is right as it is. */
 export function changeWhenAccepted(
