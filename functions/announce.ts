@@ -12,6 +12,7 @@ import { Refusal } from '../shared/function/refusal.ts';
 import type { Stored, StoredRef, WholeObservation } from '../shared/function/stores.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 import { unlessRefused } from '../shared/pipeline/write.ts';
+import { compileExpression, type Expression } from '../shared/rules/expression.ts';
 import { hasBegun, noteBeginning } from './announce/beginning.ts';
 import { announcementOf } from './announce/event.ts';
 import { createPace } from './announce/pace.ts';
@@ -21,6 +22,15 @@ const settingsSchema = z.object({
     .enum(['true', 'false'], { error: 'must be true or false' })
     .transform((word) => word === 'true')
     .default(false),
+  ANNOUNCE_EXPRESSION: z
+    .string()
+    .transform((text, context): Expression => {
+      const compiled = compileExpression(text);
+      if (typeof compiled === 'function') return compiled;
+      context.addIssue(compiled.refusal);
+      return z.NEVER;
+    })
+    .optional(),
 });
 
 type Settings = z.infer<typeof settingsSchema>;
@@ -163,10 +173,24 @@ async function isAnnounced({ namespace, name }: StoredRef, context: Context<Sett
     if (whole?.stored.labels[outboxLabel] !== due) return true;
     const now = toldOf(whole.stored.labels, whole.stored.createdAt);
     const before = toldNow ?? parseTold(whole.stored.told);
-    if (!(await isPublished(whole, before, context))) return false;
-    if (await isSettled(whole.stored, now, context)) return true;
-    toldNow = now;
+    // What was told once is told to its end.
+    const isToTell = before !== undefined || isWanted(whole, context);
+    if (!isToTell) event.tally.announced('unwanted');
+    else if (!(await isPublished(whole, before, context))) return false;
+    if (await isSettled(whole.stored, now, isToTell, context)) return true;
+    toldNow = isToTell ? now : undefined;
   }
+  return true;
+}
+
+/** Whether the user's expression wants it told. One that fails keeps nothing from being told. */
+function isWanted({ observation: { spec } }: WholeObservation, { settings, event }: Context<Settings>): boolean {
+  const { ANNOUNCE_EXPRESSION: expression } = settings;
+  if (!expression) return true;
+  const { rule = '', summary = '' } = spec;
+  const answer = expression({ ...spec, rule, summary });
+  if (typeof answer === 'boolean') return answer;
+  event.tally.warning(`ANNOUNCE_EXPRESSION can't be answered, so it leaves nothing out: ${answer.failure}`);
   return true;
 }
 
@@ -199,9 +223,9 @@ async function isPublished(
  * Takes the mark off and keeps what was told, in one write; unless something else is to be told by now. Its version may
  * have moved for other reasons: what counts is what was told.
  */
-async function isSettled(stored: Stored, told: Told, context: Context<Settings>): Promise<boolean> {
+async function isSettled(stored: Stored, told: Told, isTold: boolean, context: Context<Settings>): Promise<boolean> {
   const { store, event } = context;
-  const patch = { labels: { [outboxLabel]: null }, told: formatTold(told) };
+  const patch = { labels: { [outboxLabel]: null }, ...(isTold && { told: formatTold(told) }) };
   let current: Stored | undefined = stored;
   let isDone = false;
   await unlessRefused(stored.ref.namespace, context, async () => {

@@ -47,6 +47,9 @@ export const stateWrites: Permission = {
   verbs: [...observationWrites.verbs, 'list', 'patch', 'delete'],
 };
 
+/** What it takes to show on a filter that its expression can't be answered. */
+export const failureWrites: Permission = { group, resources: ['observationfilters/status'], verbs: ['patch'] };
+
 /** What it takes to show that a source is alive. */
 export const leaseWrites: Permission = {
   ...{ group: leases.group, resources: [leases.plural], scope: 'system' },

@@ -1,5 +1,14 @@
+import { observationFilters } from '../api/observation-filter.ts';
 import { createInFlight } from '../edge/in-flight.ts';
-import type { Broker, Clock, FunctionContext, FunctionInfo, Outside, SignsOfLife } from '../function/context.ts';
+import type {
+  Broker,
+  Clock,
+  FunctionContext,
+  FunctionInfo,
+  ObservationLimit,
+  Outside,
+  SignsOfLife,
+} from '../function/context.ts';
 import {
   announcementFloor,
   type FunctionDefinition,
@@ -10,6 +19,7 @@ import { type CommonSettings, type Environment, parseSettings } from '../functio
 import type { Cluster, Store } from '../function/stores.ts';
 import type { Trigger } from '../function/triggers.ts';
 import { createControllers } from '../pipeline/controllers.ts';
+import { createExpressionErrors } from '../pipeline/expression-errors.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
 import { createObservationLimit } from '../pipeline/observation-limit.ts';
 import { createRepeats, type Repeats } from '../pipeline/repeats.ts';
@@ -83,6 +93,16 @@ function lifeOf(definition: FunctionDefinition, settings: CommonSettings, { clus
   });
 }
 
+function limitOf({ settings, store, clock }: Ports): ObservationLimit {
+  return createObservationLimit({
+    store,
+    limit: settings.MAX_OBSERVATIONS,
+    systemNamespace: settings.SYSTEM_NAMESPACE,
+    watchNamespace: settings.WATCH_NAMESPACE,
+    elapsed: clock.elapsed,
+  });
+}
+
 /** Makes the contexts of all functions of a process; nothing else makes one. Throws a SettingsError. */
 export function bindFunctions(definitions: readonly FunctionDefinition[], ports: Ports): Bindings {
   const { environment, ownUsers, store, cluster, broker, outside, clock, functions, metrics, stopping } = ports;
@@ -95,19 +115,17 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
     now: clock.latest,
     sleep: idleSleep,
   });
-  const limit = createObservationLimit({
-    store,
-    limit: ports.settings.MAX_OBSERVATIONS,
-    systemNamespace: ports.settings.SYSTEM_NAMESPACE,
-    watchNamespace: ports.settings.WATCH_NAMESPACE,
-    elapsed: clock.elapsed,
-  });
+  const limit = limitOf(ports);
   const controllers = createControllers({
     owners: cluster.owners,
     elapsed: clock.elapsed,
     limited: (work) => withTimeLimit(controllerMilliseconds, work),
   });
-  const filter = createLiveFilter(cluster.watched, ports.settings, metrics.countFilterReload);
+  const expressionErrors = createExpressionErrors(metrics.countExpressionError);
+  const filter = createLiveFilter(cluster.watched, ports.settings, {
+    onReload: metrics.countFilterReload,
+    onFailure: (object, message) => expressionErrors.note(observationFilters, object, message),
+  });
   const acquire = createInFlight();
   const hints = createHints({ broker, clock, systemNamespace: ports.settings.SYSTEM_NAMESPACE });
   const bound = definitions.map((definition) => {
@@ -124,6 +142,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
         outside,
         functions: definition.seesOthers ? functions : [],
         filter,
+        expressionErrors,
         known,
         repeats,
         limit,

@@ -128,9 +128,11 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
       await run(job, async (eventContext) => {
         // Only a dead-letter sink takes unreadable events: that nobody could read them is what it reports.
         if (event.fault && definition.kind !== 'dead-letter-sink' && !isPing(event)) throw event.fault;
+        const whole = { ...context, event: eventContext };
         try {
-          await definition.handle(event, { ...context, event: eventContext });
+          await definition.handle(event, whole);
         } finally {
+          await context.expressionErrors.settle(whole);
           // Whatever else failed, this much is stored.
           if (eventContext.tally.read().due > 0) hint();
         }

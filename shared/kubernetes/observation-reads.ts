@@ -5,7 +5,7 @@ import { Refusal } from '../function/refusal.ts';
 import { createCountTally, groupValueOf } from '../view/counts.ts';
 import type { ObservationList, ObservationReader, ReadQuery } from '../view/observation-reader.ts';
 import { sortObservations } from '../view/order.ts';
-import { partsOf, type Selection } from '../view/selection.ts';
+import { comparableOf, partsOf, type Selection } from '../view/selection.ts';
 import { setUpFault } from './api-status.ts';
 import { listNames, type ObservationListsOptions } from './observation-lists.ts';
 import { observationPath } from './observation-path.ts';
@@ -79,7 +79,7 @@ async function readPage(options: ObservationListsOptions, query: ReadQuery): Pro
     const list = await listPage(options, query, size, page);
     const begin = after;
     const rest = begin === undefined ? list.items : list.items.filter((item) => keyOf(item) > begin);
-    const selected = test ? rest.filter(({ spec }) => test(spec)) : rest;
+    const selected = test ? rest.filter((item) => test(comparableOf(item))) : rest;
     const fitting = selected.slice(0, limit - items.length);
     items.push(...fitting);
     const last = fitting.at(-1);

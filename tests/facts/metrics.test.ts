@@ -89,14 +89,9 @@ const everything: Required<Summary> = {
 const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics) => void>> = {
   begin: (metrics) =>
     metrics.begin({
-      ...{
-        name: 'falco',
-        endpoints: ['/falco/webhook'],
-        categories: ['security'],
-        deadLettersOf: [],
-        collects: [],
-        announces: [],
-      },
+      ...{ name: 'falco', endpoints: ['/falco/webhook'], categories: ['security'], deadLettersOf: [], collects: [] },
+      expressionKinds: ['ObservationFilter'],
+      announces: [],
       ...{ isGateway: true, hasState: true, usesFilters: true, isScheduled: true },
     }),
   countSummary: (metrics) => metrics.countSummary('falco', everything),
@@ -110,6 +105,7 @@ const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics)
   showAccess: (metrics) => metrics.showAccess(true),
   countFilterReload: (metrics) => metrics.countFilterReload(true),
   watchKnownNames: (metrics) => metrics.watchKnownNames(() => 1),
+  countExpressionError: (metrics) => metrics.countExpressionError('ObservationFilter'),
   countEviction: (metrics) => metrics.countEviction(),
   watchClockOffset: (metrics) => metrics.watchClockOffset(() => 1000),
   watchSynced: (metrics) => metrics.watchSynced('observationfilters.zen.kube-zen.io', () => true),

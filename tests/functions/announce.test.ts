@@ -264,6 +264,38 @@ describe('announce', () => {
   });
 });
 
+describe('ANNOUNCE_EXPRESSION', () => {
+  it('leaves out what it is not true of, without a mark, until something of it was told', async () => {
+    const world = createWorld({ environment: { ANNOUNCE_EXPRESSION: "rule == 'wanted' && namespace == 'shop'" } });
+    const name = await world.put('unwanted');
+    await world.put('wanted');
+    const summary = await world.run();
+    expect(summary.announced).toEqual({ told: 1, unwanted: 1 });
+    expect(world.told.map(({ extensions }) => extensions.rule)).toEqual(['wanted']);
+    expect(await world.isDue(name)).toBe(false);
+    expect((await world.store.find('shop', name, signal))?.told).toBeUndefined();
+    await world.change(name, later(1), { told: '{"state":"open","accepted":"","since":"1","severity":"HIGH"}' });
+    await world.run();
+    expect(world.told.at(-1)?.extensions.rule).toBe('unwanted');
+  });
+
+  it('leaves nothing out where it fails, and says so', async () => {
+    const world = createWorld({ environment: { ANNOUNCE_EXPRESSION: 'details.missing > 1' } });
+    await world.put('a');
+    const summary = await world.run();
+    expect(summary).toMatchObject({
+      announced: { told: 1 },
+      warnings: [expect.stringContaining('leaves nothing out')],
+    });
+  });
+
+  it('stops the start if it is wrong, and says where', () => {
+    expect(() => createWorld({ environment: { ANNOUNCE_EXPRESSION: 'severity ==' } })).toThrow(
+      /bad settings: ANNOUNCE_EXPRESSION at 1:10/,
+    );
+  });
+});
+
 describe('the first start', () => {
   const untold = { [outboxLabel]: null };
 
