@@ -544,6 +544,14 @@ describe('results that are one finding', () => {
     expect(merge(...rows.toReversed())).toEqual(merge(...rows));
   });
 
+  it('are as the first counts them, which is the newest, if they count slight vulnerabilities', () => {
+    const count = (name: string) => flaw({ severity: 'low', properties: { pkgName: name }, timestamp: { seconds: 1 } });
+    expect(merge({ ...count('b'), timestamp: { seconds: 2 } }, count('a'))).toMatchObject({
+      eventType: 'minor-vulnerabilities',
+      detectedAt: '1970-01-01T00:00:02.000Z',
+    });
+  });
+
   it('have all versions of a package', () => {
     const of = (installedVersion: string, fixedVersion?: string) =>
       flaw({ source: 'x', properties: { pkgName: 'curl', installedVersion, fixedVersion } });
@@ -788,6 +796,9 @@ describe('one line of a result', () => {
     ['p: fails at /a, /b (Deployment web)', 'rule r failed at path /a rule s failed at path /b'],
     ['p (Deployment web): Limits', 'Limits, rule r failed at path /'],
     ['p: fails for Deployment shop/web', ' rule r failed at path / '],
+    ['p: fails at /a (Deployment web)', 'rule r failed at path / rule s failed at path /a'],
+    ['p (Deployment web): Limits', '  validation error: Limits'],
+    ['p (Deployment web): Limits are low Set them', 'Limits are low. rule r failed at path / Set them'],
     ['p: web. has none', 'web. has none'],
     ['p: (web) has none', '(web) has none'],
     ['p (Deployment web): webs have none', 'webs have none'],
