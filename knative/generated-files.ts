@@ -12,6 +12,7 @@ import {
   type Manifest,
   manifestsOf,
   ownLabels,
+  type Reach,
   sharedManifests,
   systemNamespace,
 } from './manifests.ts';
@@ -49,11 +50,27 @@ function allManifests(all: readonly FunctionDefinition[]): Manifest[] {
   ];
 }
 
+/** The files of a component: what it adds, and the kustomization. */
+function optionalFiles(
+  definition: FunctionDefinition,
+  all: readonly FunctionDefinition[],
+  reach: Reach,
+): [string, string][] {
+  const { name } = definition;
+  const folder = `components/${name}${reach === 'namespace' ? '-namespaced' : ''}`;
+  return [
+    [`${folder}/kustomization.yaml`, kustomization([name], 'Component')],
+    [`${folder}/${name}.yaml`, text(manifestsOf(definition, all, reach))],
+  ];
+}
+
 /** What `npm run generate` writes: the content of each file, by its path in this folder. */
 export async function generatedFiles(): Promise<Map<string, string>> {
   const all = await loadFunctions();
+  const optional = all.filter(({ isOptional }) => isOptional);
+  const usual = all.filter(({ isOptional }) => !isOptional);
   const isComponent = (definition: FunctionDefinition): boolean => foreignNamespaces(definition).length > 0;
-  const always = all.filter((definition) => !isComponent(definition));
+  const always = usual.filter((definition) => !isComponent(definition));
   const rules = alertRules(all);
   const names = (definitions: readonly FunctionDefinition[]) => [
     ...['shared', 'network-policies'],
@@ -67,10 +84,11 @@ export async function generatedFiles(): Promise<Map<string, string>> {
       `base/${definition.name}.yaml`,
       text(manifestsOf(definition, all)),
     ]),
-    ...all.filter(isComponent).flatMap((definition): [string, string][] => [
+    ...usual.filter(isComponent).flatMap((definition): [string, string][] => [
       [`components/${definition.name}/kustomization.yaml`, kustomization([definition.name], 'Component')],
       [`components/${definition.name}/${definition.name}.yaml`, text(manifestsOf(definition, all))],
     ]),
+    ...optional.flatMap((one) => [...optionalFiles(one, all, 'cluster'), ...optionalFiles(one, all, 'namespace')]),
     ['components/monitoring/kustomization.yaml', kustomization(['prometheus-operator', 'dashboards'], 'Component')],
     ['components/kube-prometheus-stack/kustomization.yaml', note + stringify(prometheusStack)],
     ['components/monitoring/dashboards.yaml', text([dashboardsManifest(systemNamespace, ownLabels)])],
@@ -89,10 +107,10 @@ export async function generatedFiles(): Promise<Map<string, string>> {
     ...chartFiles(all),
     ['AUDIT-DETECTIONS.md', auditTable()],
     ['../shared/view/page-file.ts', await pageFile()],
-    ['namespaced/kustomization.yaml', kustomization(names(all), 'Kustomization')],
+    ['namespaced/kustomization.yaml', kustomization(names(usual), 'Kustomization')],
     ['namespaced/shared.yaml', text(sharedManifests(all, 'namespace'))],
     ['namespaced/network-policies.yaml', text(networkPolicies(all, 'namespace'))],
-    ...all.map((definition): [string, string] => [
+    ...usual.map((definition): [string, string] => [
       `namespaced/${definition.name}.yaml`,
       text(manifestsOf(definition, all, 'namespace')),
     ]),

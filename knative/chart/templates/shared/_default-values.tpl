@@ -50,6 +50,8 @@ functions:
     enabled: true
   kyverno:
     enabled: true
+  page:
+    enabled: false
   sources:
     enabled: true
   trivy:
