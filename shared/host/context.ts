@@ -64,9 +64,9 @@ export interface BoundFunction<Definition extends FunctionDefinition = FunctionD
 
 export type BoundHandler = BoundFunction<HandlerDefinition>;
 
-/** Whether it takes events, as all functions but the gateway do. */
+/** Whether it takes events, as all functions but the gateway and the page do. */
 export function isHandler(bound: BoundFunction): bound is BoundHandler {
-  return bound.definition.kind !== 'gateway';
+  return bound.definition.kind !== 'gateway' && bound.definition.kind !== 'page';
 }
 
 /** The functions of a process, and what they leave to be done when the last event has been handled. */

@@ -8,7 +8,8 @@ import type { Refusal } from '../function/refusal.ts';
 import type { Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { countRows } from './embedded-counts.ts';
-import { findRows, readPage } from './embedded-reads.ts';
+import { type ViewRows, viewRowsOf } from './embedded-feed.ts';
+import { findRows, getRow, readPage } from './embedded-reads.ts';
 import {
   addSeriesToRow,
   countIn,
@@ -71,7 +72,7 @@ export interface EmbeddedStoreOptions {
   readonly now: () => number;
 }
 
-export type EmbeddedStore = Store & ObservationReader & { close(): void };
+export type EmbeddedStore = Store & ObservationReader & ViewRows & { close(): void };
 
 /** The columns that a database of an earlier version lacks. */
 function missingColumns(database: DatabaseSync): string[] {
@@ -167,6 +168,10 @@ function createReads(database: DatabaseSync): ObservationReader {
       return guarded(() => readPage(database, query));
     },
 
+    async get(namespace, name) {
+      return guarded(() => getRow(database, namespace, name));
+    },
+
     async counts(selection, by) {
       return guarded(() => countRows(database, selection, by));
     },
@@ -245,6 +250,7 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
     },
 
     ...createReads(database),
+    ...viewRowsOf(database),
 
     close() {
       batches.finish();

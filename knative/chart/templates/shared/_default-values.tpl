@@ -56,6 +56,8 @@ functions:
     enabled: true
   kyverno:
     enabled: true
+  page:
+    enabled: false
   sender:
     enabled: false
   sources:
