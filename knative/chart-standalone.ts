@@ -11,7 +11,7 @@ import {
   rulesWithoutKnative,
   systemNamespace,
 } from './manifests.ts';
-import { ownManifests, standaloneAccount, united } from './standalone.ts';
+import { hostedIn, ownManifests, standaloneAccount, united } from './standalone.ts';
 
 const deploymentShape = z.looseObject({
   spec: z.looseObject({
@@ -31,7 +31,7 @@ const isRole = ({ kind, metadata }: Manifest): boolean =>
 function roleParts(templates: Templates, all: readonly FunctionDefinition[], reach: Reach): Manifest[] {
   const holders = new Map(all.flatMap((one) => foreignNamespaces(one).map((namespace) => [namespace, one.name])));
   const byPlace = Map.groupBy(
-    all.flatMap((one) =>
+    hostedIn(all).flatMap((one) =>
       [...rulesWithoutKnative(one, reach)].map(([place, rules]) => ({ place, rules, name: one.name })),
     ),
     ({ place }) => place,
@@ -108,6 +108,9 @@ const environment = `{{- define "zen-watcher.standaloneEnv.generated" }}
 {{- end }}
 {{- with .Values.webhook.rateLimit }}
 - { name: WEBHOOK_RATE_LIMIT, value: {{ int . | quote }} }
+{{- end }}
+{{- if .Values.functions.announce.enabled }}
+- { name: ANNOUNCE, value: 'true' }
 {{- end }}
 {{- with .Values.ttl }}
 - { name: OBSERVATION_TTL_SECONDS, value: {{ include "zen-watcher.seconds" . | quote }} }

@@ -9,15 +9,23 @@ import { observationMappings } from '../shared/api/observation-mapping.ts';
 import {
   controllerReads,
   type FunctionDefinition,
+  failureWrites,
   leaseWrites,
   observationWrites,
   type Permission,
   seriesWrites,
   stateWrites,
   triggersOf,
+  watchesOf,
 } from '../shared/function/definitions.ts';
 import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
-import { type BrokerTrigger, kindsIn, type PingSourceTrigger, type Trigger } from '../shared/function/triggers.ts';
+import {
+  type BrokerPrefixTrigger,
+  type BrokerTrigger,
+  kindsIn,
+  type PingSourceTrigger,
+  type Trigger,
+} from '../shared/function/triggers.ts';
 import { isSource } from '../shared/host/function-list.ts';
 import { scaling } from './scaling.ts';
 
@@ -82,9 +90,14 @@ function sourceRules(definition: FunctionDefinition): readonly Permission[] {
   if (!isSource(definition)) return [];
   const { looksIntoPods = true, hasOngoingFindings = false } = definition.source;
   if (kindsOf(definition, 'cluster').length > 0)
-    return [stateWrites, ...(looksIntoPods ? controllerReads : []), leaseWrites];
+    return [stateWrites, ...(looksIntoPods ? controllerReads : []), failureWrites, leaseWrites];
   const renewal = hasOngoingFindings ? ['patch'] : [];
-  return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...renewal] }, seriesWrites, leaseWrites];
+  return [
+    { ...observationWrites, verbs: [...observationWrites.verbs, ...renewal] },
+    seriesWrites,
+    failureWrites,
+    leaseWrites,
+  ];
 }
 
 function ruleOf({ group, resources, verbs }: Permission): Rule {
@@ -128,10 +141,6 @@ export function accountOf(name: string, namespace = systemNamespace): Manifest {
   return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadataOf(name, namespace) };
 }
 
-function watchedKinds(definition: FunctionDefinition, settings: CommonSettings): readonly KindSelector[] {
-  return definition.watches?.(Object.assign({}, settings)) ?? [];
-}
-
 /** By namespace, those of a ClusterRole by `undefined`. */
 type Rules = ReadonlyMap<string | undefined, readonly Rule[]>;
 
@@ -144,7 +153,7 @@ function rulesOf(definition: FunctionDefinition, reach: Reach, without: 'nothing
   const add = (namespace: string | undefined, rules: readonly Rule[]): void =>
     void byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), ...rules]);
   const isLeftOut = (isForKnative: boolean): boolean => isForKnative && without === 'Knative';
-  const kinds = watchedKinds(definition, settings).filter(({ group }) => !isLeftOut(group === knativeBrokers.group));
+  const kinds = watchesOf(definition, settings).filter(({ group }) => !isLeftOut(group === knativeBrokers.group));
   const watched = Map.groupBy(kinds, (kind) => kind.namespace);
   for (const [namespace, kinds] of watched) {
     add(namespace, readRules(kinds, ['list', 'watch']));
@@ -192,13 +201,31 @@ function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[]
     .map(([name, value]) => ({ name, value: environmentText(value) }));
 }
 
+interface Mounted {
+  readonly volumeMounts: readonly object[];
+  readonly volumes: readonly object[];
+}
+
+/**
+ * For a sink, the Secret with its name: what its receiver asks for, and nothing else of it, is in files. Without a Secret
+ * there are none.
+ */
+function sinkSecret({ kind, name }: FunctionDefinition): Mounted {
+  if (kind !== 'sink') return { volumeMounts: [], volumes: [] };
+  const secret = { secretName: `zen-watcher-${name}`, optional: true };
+  return {
+    volumeMounts: [{ name: 'secret', mountPath: '/etc/zen-watcher/secret', readOnly: true }],
+    volumes: [{ name: 'secret', secret }],
+  };
+}
+
 /**
  * For a function that posts to the Broker, a token that the Broker takes where Knative's authentication is on. The kubelet
  * renews it. https://knative.dev/docs/eventing/features/sender-identity/
  */
-function brokerToken(definition: FunctionDefinition, settings: CommonSettings) {
-  const broker = watchedKinds(definition, settings).find(({ plural }) => plural === knativeBrokers.plural);
-  if (broker === undefined) return undefined;
+export function brokerToken(definition: FunctionDefinition, settings: CommonSettings): Mounted {
+  const broker = watchesOf(definition, settings).find(({ plural }) => plural === knativeBrokers.plural);
+  if (broker === undefined) return { volumeMounts: [], volumes: [] };
   const name = 'broker-token';
   const audience = `${broker.group}/broker/${systemNamespace}/${broker.name}`;
   const serviceAccountToken = { audience, expirationSeconds: 3600, path: basename(settings.BROKER_TOKEN_FILE) };
@@ -227,7 +254,9 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
   const { name } = definition;
   const settings = settingsOf(definition, reach);
   const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition, settings);
-  const token = brokerToken(definition, settings);
+  const mounted = [brokerToken(definition, settings), sinkSecret(definition)];
+  const volumeMounts = mounted.flatMap((one) => one.volumeMounts);
+  const volumes = mounted.flatMap((one) => one.volumes);
   const container = {
     image,
     args: [name],
@@ -240,7 +269,7 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
     livenessProbe: { httpGet: { path: '/health' } },
     resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { cpu: '500m', memory: '512Mi' } },
     securityContext: restricted,
-    ...(token && { volumeMounts: token.volumeMounts }),
+    ...(volumeMounts.length > 0 && { volumeMounts }),
   };
   const metadata = metadataOf(name);
   return {
@@ -260,7 +289,7 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
           ...(containerConcurrency !== undefined && { containerConcurrency }),
           ...{ timeoutSeconds, responseStartTimeoutSeconds: timeoutSeconds },
           containers: [container],
-          ...(token && { volumes: token.volumes }),
+          ...(volumes.length > 0 && { volumes }),
         },
       },
     },
@@ -271,12 +300,16 @@ function sinkOf(name: string) {
   return { ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name } };
 }
 
-function triggerOf(name: string, { eventType: type }: BrokerTrigger): Manifest {
+function triggerOf(name: string, trigger: BrokerTrigger | BrokerPrefixTrigger): Manifest {
+  const selected =
+    trigger.type === 'Broker'
+      ? { filter: { attributes: { type: trigger.eventType } } }
+      : { filters: [{ prefix: { type: trigger.prefix } }] };
   return {
     apiVersion: 'eventing.knative.dev/v1',
     kind: 'Trigger',
     metadata: metadataOf(name),
-    spec: { broker: commonSettings.BROKER_NAME, filter: { attributes: { type } }, subscriber: sinkOf(name) },
+    spec: { broker: commonSettings.BROKER_NAME, ...selected, subscriber: sinkOf(name) },
   };
 }
 
@@ -368,7 +401,7 @@ export function manifestsOf(
     manifests.push(...mappedKindsRole(name));
   for (const trigger of triggers) {
     if (trigger.type === 'PingSource') manifests.push(pingSource(name, trigger));
-    if (trigger.type === 'Broker') manifests.push(triggerOf(name, trigger));
+    if (trigger.type === 'Broker' || trigger.type === 'BrokerPrefix') manifests.push(triggerOf(name, trigger));
   }
   return [...manifests, ...apiServerSources(definition, reach)];
 }

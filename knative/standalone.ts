@@ -41,6 +41,11 @@ export const standaloneResources = {
   limits: { cpu: '1000m', memory: '1Gi' },
 };
 
+/** Everything but the page, which asks the API server as who looks. */
+export function hostedIn(definitions: readonly FunctionDefinition[]): FunctionDefinition[] {
+  return definitions.filter(({ kind }) => kind !== 'page');
+}
+
 /** Two, since Falco sends nothing twice, and a node may go at any time. */
 export const standaloneReplicas = 2;
 
@@ -72,7 +77,7 @@ export function united(rules: readonly Rule[]): Rule[] {
 
 /** The rights of all these functions, in the places where they need them. */
 export function standaloneRoles(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
-  const all = definitions.flatMap((definition) => [...rulesWithoutKnative(definition, reach)]);
+  const all = hostedIn(definitions).flatMap((definition) => [...rulesWithoutKnative(definition, reach)]);
   const byPlace = Map.groupBy(all, ([namespace]) => namespace);
   return [...byPlace].flatMap(([namespace, places]) => {
     const rules = united(places.flatMap(([, some]) => some));

@@ -1,6 +1,7 @@
 import type { KindSelector } from '../api/kind-selector.ts';
 import type { Facts, Observation } from '../api/observation.ts';
 import type { Repeats } from '../api/series.ts';
+import type { Severity } from '../finding/severity.ts';
 import { Refusal } from './refusal.ts';
 
 export interface OwnerReference {
@@ -128,6 +129,8 @@ export interface Stored {
   readonly history?: string | undefined;
   /** The value of the annotation `reported-by`. */
   readonly reportedBy?: string | undefined;
+  /** The value of the annotation `told`. */
+  readonly told?: string | undefined;
   readonly hasAnnotations: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
@@ -145,6 +148,8 @@ export interface ObservationPatch {
   readonly exception?: string | undefined;
   /** The new value of the annotation `reported-by`. */
   readonly reportedBy?: string | undefined;
+  /** The new value of the annotation `told`. */
+  readonly told?: string | undefined;
   /**
    * Replaces all that may change of the spec, except a resource that is not given, and sets `rule`. Without it, the spec
    * stays as it is.
@@ -184,6 +189,14 @@ export interface NamesQuery {
   readonly namespace?: string | undefined;
   /** Those that are about something in this namespace, and are kept in another one. */
   readonly affected?: string;
+  /** Those of which something is to be told. */
+  readonly isDue?: true;
+}
+
+/** An Observation with what it takes to change it. */
+export interface WholeObservation {
+  readonly stored: Stored;
+  readonly observation: Observation;
 }
 
 /** Stores Observations. There are two implementations, and one contract test for both. */
@@ -213,6 +226,10 @@ export interface Store {
   endOf(ref: StoredRef, signal: AbortSignal): Promise<SpecEnd | undefined>;
   /** One Observation without its spec; `undefined` if there is none of that name, or it is being deleted. */
   find(namespace: string, name: string, signal: AbortSignal): Promise<Stored | undefined>;
+  /** The same, whole. */
+  findWhole(namespace: string, name: string, signal: AbortSignal): Promise<WholeObservation | undefined>;
+  /** Lists Observations of these severities, whole, that are open or have no state, whether they are accepted or not. */
+  openOnes(severities: readonly Severity[], signal: AbortSignal): AsyncIterable<Observation>;
   /**
    * Changes an Observation in one write. Resolves to `false` if it is gone, or has changed since it was read. Throws a
    * NamespaceRefusal if its namespace denies that, or a Refusal 422 if it would be invalid.

@@ -19,10 +19,14 @@ export interface Summary {
   readonly unchanged: number;
   /** Observations whose labels were changed, by change: renewed, reopened, missing or resolved. */
   readonly relabelled: Counts;
+  /** Observations that were written so that others are to be told. */
+  readonly due: number;
   /** Observations that gc deleted. */
   readonly deleted: readonly CountRow<'source' | 'reason'>[];
   /** Items that were refused, of a body that was accepted. */
   readonly dropped: number;
+  /** What became of what others are told, by outcome. */
+  readonly announced: Counts;
   /** What became of dead letters; `source` is the function that they were meant for. */
   readonly deadLetters: readonly CountRow<'source' | 'reason'>[];
   /** The result of a garbage collection, if the event started one. */
@@ -30,6 +34,11 @@ export interface Summary {
   /** What an operator should know even if the event itself was handled; each thing once. */
   readonly warnings: readonly string[];
 }
+
+/** `unwanted`: an expression or a floor leaves it out. `refused`: not even a retry would help. */
+export const announcementOutcomes = ['told', 'unwanted', 'refused', 'failed'] as const;
+
+export type AnnouncementOutcome = (typeof announcementOutcomes)[number];
 
 export interface Collection {
   /** Observations that exist. Namespaces with few of them are counted together as `other`. */
@@ -62,8 +71,10 @@ export interface Tally {
   duplicate(): void;
   unchanged(count: number): void;
   relabelled(change: string): void;
+  due(): void;
   deleted(source: string, reason: string, count: number): void;
   dropped(count: number): void;
+  announced(outcome: AnnouncementOutcome): void;
   deadLetter(source: string, reason: string): void;
   collected(collection: Collection): void;
   warning(text: string): void;
@@ -74,12 +85,13 @@ export interface Tally {
 const maxRules = 5;
 
 export function createTally(): Tally {
-  const numbers = { observed: 0, duplicate: 0, unchanged: 0, dropped: 0 };
+  const numbers = { observed: 0, duplicate: 0, unchanged: 0, dropped: 0, due: 0 };
   const skipped: Record<string, number> = {};
   const filtered: Record<string, number> = {};
   const relabelled: Record<string, number> = {};
   const created = createCounts('category', 'severity');
   const deletedRows: Summary['deleted'][number][] = [];
+  const announced: Record<string, number> = {};
   const deadLetters = createCounts('source', 'reason');
   const rules = new Set<string>();
   const warnings = new Set<string>();
@@ -101,10 +113,14 @@ export function createTally(): Tally {
       numbers.unchanged += count;
     },
     relabelled: (change) => addTo(relabelled, change, 1),
+    due() {
+      numbers.due += 1;
+    },
     deleted: (source, reason, count) => void deletedRows.push({ source, reason, count }),
     dropped(count) {
       numbers.dropped += count;
     },
+    announced: (outcome) => addTo(announced, outcome, 1),
     deadLetter: (source, reason) => deadLetters.add(source, reason),
     collected(found) {
       collection = found;
@@ -118,6 +134,7 @@ export function createTally(): Tally {
       created: created.rows(),
       rules: [...rules],
       deleted: deletedRows,
+      announced,
       deadLetters: deadLetters.rows(),
       collection,
       warnings: [...warnings],

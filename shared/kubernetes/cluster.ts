@@ -3,15 +3,18 @@ import { group } from '../api/group.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
 import { createBoundedObjects, createObjectSet } from '../function/bounded-objects.ts';
 import type { Discovery, Objects, Owners, Store } from '../function/stores.ts';
+import type { ObservationFeed } from '../view/live-view.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { createApiClient } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
 import { createDiscovery } from './discovery.ts';
+import { createExceptions, type Exceptions } from './exceptions.ts';
 import { type Following, type FollowOptions, followChanges } from './follow-changes.ts';
 import { createKubernetesObjects } from './kubernetes-objects.ts';
 import { createKubernetesOwners } from './kubernetes-owners.ts';
 import { createKubernetesStore } from './kubernetes-store.ts';
+import { createObservationFeed } from './observation-feed.ts';
 import { startWatch, type Watch, type WatchOptions } from './watch.ts';
 
 export interface ClusterOptions {
@@ -61,6 +64,9 @@ export function connectCluster({
   ): Following;
   /** Asks the API server for something that it need not look for. Throws a Refusal 503 if there is no answer. */
   touch(signal: AbortSignal): Promise<void>;
+  /** Observations and their changes, in one namespace or in all. */
+  feed(namespace: string | undefined): ObservationFeed;
+  readonly exceptions: Exceptions;
   /** The user name that the API server knows us by. Throws a Refusal 503. */
   whoAmI(signal: AbortSignal): Promise<string>;
   close(): void;
@@ -91,6 +97,8 @@ export function connectCluster({
       ),
     follow: (resource, listeners, signal) =>
       followChanges({ client, resource, sleep, random: Math.random, ...listeners }, signal),
+    feed: (namespace) => createObservationFeed({ client, namespace, sleep }),
+    exceptions: createExceptions(client),
     async touch(signal) {
       await client.request({ method: 'GET', path: '/version', signal });
     },

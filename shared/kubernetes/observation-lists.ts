@@ -1,7 +1,25 @@
 import * as z from 'zod';
-import { historyAnnotation, labels as labelNames, reportedByAnnotation } from '../api/labels.ts';
+import {
+  due,
+  historyAnnotation,
+  labels as labelNames,
+  outboxLabel,
+  reportedByAnnotation,
+  toldAnnotation,
+} from '../api/labels.ts';
+import type { Observation } from '../api/observation.ts';
+import { readObservation } from '../api/read-observation.ts';
+import type { Severity } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { Expired, NamesQuery, SpecEnd, Stored, StoredEvent, StoredRef } from '../function/stores.ts';
+import type {
+  Expired,
+  NamesQuery,
+  SpecEnd,
+  Stored,
+  StoredEvent,
+  StoredRef,
+  WholeObservation,
+} from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
 import { listMetadata } from './list-metadata.ts';
@@ -50,8 +68,10 @@ const objectSchema = z.object({
     .catch({ source: 'unknown', rule: '', ttlSecondsAfterCreation: undefined }),
 });
 
+const readAnnotations = new Set([historyAnnotation, reportedByAnnotation, toldAnnotation]);
+
 function isRead(annotation: string): boolean {
-  return annotation === historyAnnotation || annotation === reportedByAnnotation;
+  return readAnnotations.has(annotation);
 }
 
 type ListedMetadata = Pick<
@@ -74,6 +94,7 @@ function storedOf({ namespace, name, uid, resourceVersion, ...rest }: ListedMeta
     labels,
     history: annotations[historyAnnotation],
     reportedBy: annotations[reportedByAnnotation],
+    told: annotations[toldAnnotation],
     hasAnnotations,
     createdAt,
     isBeingDeleted: deletedAt !== undefined,
@@ -93,6 +114,20 @@ export async function findStored(
   if (response.status !== 200 || !Buffer.isBuffer(response.body)) throw setUpFault('reading Observations', response);
   const stored = storedOf(decodeMetadata(response.body, isRead));
   return stored.isBeingDeleted ? undefined : stored;
+}
+
+/** The same, whole. */
+export async function findWhole(
+  client: ApiClient,
+  namespace: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<WholeObservation | undefined> {
+  const response = await client.request({ method: 'GET', path: observationPath(namespace, name), signal });
+  if (response.status === 404) return undefined;
+  if (response.status !== 200) throw setUpFault('reading Observations', response);
+  const stored = storedOf(objectSchema.parse(response.body).metadata);
+  return stored.isBeingDeleted ? undefined : { stored, observation: readObservation(response.body) };
 }
 
 interface Selectors {
@@ -137,10 +172,11 @@ function objectPages(
   });
 }
 
-function selectorOf({ source, slots, affected }: NamesQuery): string | undefined {
+function selectorOf({ source, slots, affected, isDue }: NamesQuery): string | undefined {
   const selectors = [
     ...(affected === undefined ? [] : [`${labelNames.namespace}=${affected}`]),
     ...(source === undefined ? [] : [`${labelNames.source}=${source}`]),
+    ...(isDue ? [`${outboxLabel}=${due}`] : []),
     ...(slots ? [`${labelNames.report} in (${slots.join(',')})`] : []),
   ];
   return selectors.join(',') || undefined;
@@ -222,6 +258,20 @@ export async function* listEvents(options: ObservationListsOptions, signal: Abor
     for (const item of items) {
       const { metadata, spec } = objectSchema.parse(item);
       yield { ...storedOf(metadata), rule: spec.rule };
+    }
+  }
+}
+
+/** The Observations of these severities that are neither missing nor resolved, whole. */
+export async function* listOpen(
+  options: ObservationListsOptions,
+  severities: readonly Severity[],
+  signal: AbortSignal,
+): AsyncGenerator<Observation> {
+  const selector = `${labelNames.severity} in (${severities.join(',')}),${labelNames.state} notin (missing,resolved)`;
+  for await (const { items } of objectPages(options, selector, signal)) {
+    for (const item of items) {
+      if (objectSchema.parse(item).metadata.deletedAt === undefined) yield readObservation(item);
     }
   }
 }

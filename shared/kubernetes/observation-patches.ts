@@ -1,4 +1,4 @@
-import { exceptionAnnotation, historyAnnotation, reportedByAnnotation } from '../api/labels.ts';
+import { exceptionAnnotation, historyAnnotation, reportedByAnnotation, toldAnnotation } from '../api/labels.ts';
 import { NamespaceRefusal, type ObservationPatch, type Stored } from '../function/stores.ts';
 import type { ApiClient, ApiResponse } from './api-client.ts';
 import { deniedBy, setUpFault } from './api-status.ts';
@@ -24,11 +24,12 @@ function mergePatchOf({ ref }: Stored, patch: ObservationPatch): object {
   return { metadata: { resourceVersion: ref.version, labels: patch.labels, annotations: annotationsOf(patch) } };
 }
 
-function annotationsOf({ history, exception, reportedBy }: ObservationPatch): Record<string, string> {
+function annotationsOf({ history, exception, reportedBy, told }: ObservationPatch): Record<string, string> {
   return {
     ...(history !== undefined && { [historyAnnotation]: history }),
     ...(exception !== undefined && { [exceptionAnnotation]: exception }),
     ...(reportedBy !== undefined && { [reportedByAnnotation]: reportedBy }),
+    ...(told !== undefined && { [toldAnnotation]: told }),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
 import { group } from '../api/group.ts';
-import { historyAnnotation, reportedByAnnotation } from '../api/labels.ts';
+import { historyAnnotation, reportedByAnnotation, toldAnnotation } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import { statusSchema } from '../api/series.ts';
 import { severities } from '../finding/severity.ts';
@@ -18,12 +18,13 @@ export const rowSchema = z.object({
   source: z.string(),
   history: z.string().nullable(),
   reported_by: z.string().nullable(),
+  told: z.string().nullable(),
   labels: z.string().transform((text) => stringMap.parse(JSON.parse(text))),
 });
 
 export type StoredRow = z.infer<typeof rowSchema>;
 
-export const rowColumns = 'place, name, uid, version, created_at, source, history, reported_by, labels';
+export const rowColumns = 'place, name, uid, version, created_at, source, history, reported_by, told, labels';
 
 export const actorSchema = z.object({
   username: z.string(),
@@ -90,7 +91,7 @@ export type ObjectRow = z.infer<typeof objectRowSchema>;
 const objectColumns = `rowid, ${rowColumns}, severity, series, object`;
 
 export function observationIn(row: ObjectRow): Observation {
-  const { uid, created_at: createdAt, labels, history, reported_by: reportedBy, series, version, object } = row;
+  const { uid, created_at: createdAt, labels, history, reported_by: reportedBy, told, series, version, object } = row;
   const { apiVersion, kind, metadata, spec } = objectSchema.parse(JSON.parse(object));
   const stored = {
     ...metadata,
@@ -99,6 +100,7 @@ export function observationIn(row: ObjectRow): Observation {
       ...metadata.annotations,
       ...(history !== null && { [historyAnnotation]: history }),
       ...(reportedBy !== null && { [reportedByAnnotation]: reportedBy }),
+      ...(told !== null && { [toldAnnotation]: told }),
     },
     uid,
     resourceVersion: String(version),

@@ -8,7 +8,8 @@ import type { Refusal } from '../function/refusal.ts';
 import type { Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { countRows } from './embedded-counts.ts';
-import { findRows, readPage } from './embedded-reads.ts';
+import { type ViewRows, viewRowsOf } from './embedded-feed.ts';
+import { findRows, getRow, readPage } from './embedded-reads.ts';
 import {
   addSeriesToRow,
   countIn,
@@ -17,8 +18,11 @@ import {
   eventRows,
   expiredRows,
   findRow,
+  findWholeRow,
   guarded,
   nullable,
+  openRows,
+  outboxIndex,
   patchRow,
   placeOf,
   storageFault,
@@ -42,6 +46,7 @@ const schema = `
     report TEXT,
     history TEXT,
     reported_by TEXT,
+    told TEXT,
     series TEXT, -- JSON: status.series
     expires_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
@@ -67,7 +72,7 @@ export interface EmbeddedStoreOptions {
   readonly now: () => number;
 }
 
-export type EmbeddedStore = Store & ObservationReader & { close(): void };
+export type EmbeddedStore = Store & ObservationReader & ViewRows & { close(): void };
 
 /** The columns that a database of an earlier version lacks. */
 function missingColumns(database: DatabaseSync): string[] {
@@ -77,7 +82,7 @@ function missingColumns(database: DatabaseSync): string[] {
       .all()
       .map(({ name }) => name),
   );
-  return ['report', 'history', 'reported_by', 'series'].filter((column) => !columns.has(column));
+  return ['report', 'history', 'reported_by', 'told', 'series'].filter((column) => !columns.has(column));
 }
 
 function open(data: string): DatabaseSync {
@@ -88,6 +93,7 @@ function open(data: string): DatabaseSync {
   database.exec(schema);
   for (const column of missingColumns(database)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
   database.exec(reportIndex);
+  database.exec(outboxIndex);
   database.exec(severityIndex);
   return database;
 }
@@ -162,6 +168,10 @@ function createReads(database: DatabaseSync): ObservationReader {
       return guarded(() => readPage(database, query));
     },
 
+    async get(namespace, name) {
+      return guarded(() => getRow(database, namespace, name));
+    },
+
     async counts(selection, by) {
       return guarded(() => countRows(database, selection, by));
     },
@@ -219,6 +229,14 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
       return guarded(() => findRow(database, namespace, name));
     },
 
+    async findWhole(namespace, name) {
+      return guarded(() => findWholeRow(database, namespace, name));
+    },
+
+    async *openOnes(severities) {
+      for (const observation of openRows(database, severities)) yield observation;
+    },
+
     async patch(stored, patch) {
       return guarded(() => patchRow(database, stored, patch));
     },
@@ -232,6 +250,7 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
     },
 
     ...createReads(database),
+    ...viewRowsOf(database),
 
     close() {
       batches.finish();

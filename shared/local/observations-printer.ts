@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { labels } from '../api/labels.ts';
+import { isAccepted } from '../api/acceptance.ts';
 import type { Observation } from '../api/observation.ts';
 import { printableJson, printableValue } from '../finding/printable.ts';
 import { type Count, type Grouping, totalOf } from '../view/counts.ts';
@@ -89,7 +89,7 @@ interface Printer {
 }
 
 function isSettled(object: Observation): boolean {
-  return stateOf(object) === 'resolved' || object.metadata.labels[labels.accepted] !== undefined;
+  return stateOf(object) === 'resolved' || isAccepted(object.metadata.labels, Date.now());
 }
 
 /**

@@ -23,6 +23,30 @@ const statusSchema = z.object({
   }),
 });
 
+/** That an expression of an object can't be answered. The message is the first failure's. */
+export function failing(message: string): Condition {
+  return { type: 'Failing', status: 'True', reason: 'ExpressionFailed', message };
+}
+
+function conditionsOf(object: KubernetesObject) {
+  return statusSchema.safeParse(object).data?.status.conditions ?? [];
+}
+
+/** Whether it is shown on an object, as it is now, that its expression fails. */
+export function hasFailed(object: KubernetesObject): boolean {
+  return conditionsOf(object).some(
+    ({ type, status, observedGeneration }) =>
+      type === 'Failing' && status === 'True' && observedGeneration === object.metadata.generation,
+  );
+}
+
+/** What to set if an object has changed since its expression failed: nobody knows yet whether it still does. */
+export function changedSinceFailing(object: KubernetesObject): readonly Condition[] {
+  const wasFailing = conditionsOf(object).some(({ type, status }) => type === 'Failing' && status === 'True');
+  if (!wasFailing || hasFailed(object)) return [];
+  return [{ type: 'Failing', status: 'False', reason: 'Changed', message: '' }];
+}
+
 /**
  * Sets these conditions of an object and leaves its others alone. Writes nothing if the object has them already. If its
  * namespace refuses that, that stops nothing else.
@@ -33,7 +57,7 @@ export async function setConditions(
   conditions: readonly Condition[],
   { cluster, clock, event }: Pick<Context, 'cluster' | 'clock' | 'event'>,
 ): Promise<void> {
-  const before = statusSchema.safeParse(object).data?.status.conditions ?? [];
+  const before = conditionsOf(object);
   const { generation } = object.metadata;
   const after = conditions.map((condition) => {
     const message = oneLine(condition.message, maxMessageLength);

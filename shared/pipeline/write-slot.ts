@@ -1,4 +1,4 @@
-import { labels, sharedSlot } from '../api/labels.ts';
+import { due, labels, outboxLabel, sharedSlot } from '../api/labels.ts';
 import { operationsCategory } from '../api/observation.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -11,6 +11,7 @@ import {
   changeWhenReported,
   changeWhenUnreported,
   lifecycleOptions,
+  withOutbox,
 } from './lifecycle.ts';
 import { unreadableFinding } from './operations.ts';
 import { type Report, reportedByOf, resourceRefOf } from './report.ts';
@@ -101,14 +102,16 @@ async function change(
   context: Context,
   said?: Said,
 ): Promise<'changed' | 'unchanged' | 'gone'> {
-  const { store, event } = context;
+  const { store, event, announcedFrom } = context;
   let current = stored;
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
-    const wanted = decide(current);
-    if (wanted === undefined) return attempt === 0 ? 'unchanged' : 'changed';
+    const decided = decide(current);
+    if (decided === undefined) return attempt === 0 ? 'unchanged' : 'changed';
+    const wanted = withOutbox(decided, current, announcedFrom);
     const patch = await patchOf(current, wanted, said, context);
     if (await store.patch(current, patch, event.signal)) {
       event.tally.relabelled(wanted.kind);
+      if (wanted.labels[outboxLabel] === due) event.tally.due();
       return 'changed';
     }
     const found = await store.find(current.ref.namespace, current.ref.name, event.signal);

@@ -20,10 +20,12 @@ import { startWatches, type Watches } from '../host/watches.ts';
 import { connectCluster } from '../kubernetes/cluster.ts';
 import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
 import { mappingIndex, mappingKinds } from '../rules/accepted-mappings.ts';
+import { createOutside } from '../transport/outside.ts';
 import { createProcessBroker, type ProcessBroker } from './broker.ts';
 import { type KindWatches, startKindWatches } from './kind-watches.ts';
 import { createPassRequests } from './pass-requests.ts';
 import { createReferences } from './references.ts';
+import { withTelling } from './telling.ts';
 import { startTimers } from './timers.ts';
 import { watchedKinds } from './watched-kinds.ts';
 
@@ -62,7 +64,7 @@ const discoveryGroups: ReadonlySet<string> = new Set(['apiextensions.k8s.io', 'a
 
 type Connection = ReturnType<typeof connectCluster>;
 
-/** What the parts of standalone mode share. */
+/** What the parts of standalone mode share. The page has a door of its own on Knative, with who looks signed in there. */
 interface Shared extends StandaloneOptions {
   readonly settings: CommonSettings;
   readonly clock: HostClock;
@@ -74,16 +76,16 @@ interface Shared extends StandaloneOptions {
 }
 
 function prepare(options: StandaloneOptions, stopping: AbortSignal): Shared {
-  const { definitions, environment, log } = options;
+  const { log } = options;
+  const all = options.definitions.filter(({ kind }) => kind !== 'page');
+  checkSettings(all, options.environment);
+  const { definitions, environment } = withTelling(all, options.environment);
   const settings = checkSettings(definitions, environment);
   const clock = processClock(log);
   const metrics = createMetrics();
   metrics.watchClockOffset(clock.offset);
   return {
-    ...options,
-    settings,
-    clock,
-    metrics,
+    ...{ definitions, environment, log, settings, clock, metrics },
     dispatcher: createDispatcher(log, metrics),
     connection: connect(settings, clock),
     infos: definitions.map((definition) => functionInfoOf(definition, environment, [])),
@@ -123,6 +125,7 @@ function bind(shared: Shared, broker: ProcessBroker, { watched }: Watches): Bind
       hasApiServerSources: false,
     },
     broker,
+    outside: createOutside(),
     functions: infos,
   });
 }

@@ -70,7 +70,7 @@ describe('the columns of npm run observations', () => {
   });
 });
 
-const conditions: Readonly<Record<Condition['type'], true>> = { Accepted: true, Ready: true };
+const conditions: Readonly<Record<Condition['type'], true>> = { Accepted: true, Ready: true, Failing: true };
 
 describe.each(readKinds)('the printer columns of $kind', ({ kind, spec }) => {
   const { columns, file } = crdOf(kind);

@@ -92,11 +92,12 @@ functions behind its webhooks don't want, so it also gets theirs of what it has 
 {{- end }}
 {{- end }}
 
-{{- /* What the Deployment of `standalone` runs: every function that is on. */ -}}
+{{- /* What the Deployment of `standalone` runs: every function that is on. Those that are off by default run where their settings say so. */ -}}
 {{- define "zen-watcher.standaloneArgs" -}}
 {{- $off := list }}
+{{- $defaults := (include "zen-watcher.defaultValues" . | fromYaml).functions }}
 {{- range $name, $function := .Values.functions }}
-{{- if not $function.enabled }}
+{{- if and (get $defaults $name).enabled (not $function.enabled) }}
 {{- $off = append $off $name }}
 {{- end }}
 {{- end }}

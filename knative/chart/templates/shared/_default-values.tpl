@@ -42,6 +42,10 @@ standalone:
       cpu: 1000m
       memory: 1Gi
 functions:
+  alertmanager:
+    enabled: false
+  announce:
+    enabled: false
   audit:
     enabled: true
   checkov:
@@ -50,6 +54,8 @@ functions:
     enabled: true
   falco:
     enabled: true
+  falcosidekick:
+    enabled: false
   filters:
     enabled: true
   gc:
@@ -60,6 +66,10 @@ functions:
     enabled: true
   kyverno:
     enabled: true
+  page:
+    enabled: false
+  sender:
+    enabled: false
   sources:
     enabled: true
   trivy:
