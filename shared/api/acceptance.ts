@@ -1,4 +1,10 @@
-import { labels } from './labels.ts';
+import {
+  acceptedByAnnotation,
+  acceptedReasonAnnotation,
+  acceptedUntilAnnotation,
+  exceptionAnnotation,
+  labels,
+} from './labels.ts';
 
 /** The value of the label `accepted` of what is accepted without an end. */
 export const forever = 'forever';
@@ -18,4 +24,22 @@ export function acceptedUntil(label: string | undefined): number | undefined {
  */
 export function isAccepted(found: Readonly<Record<string, string>>, now: number): boolean {
   return now < (acceptedUntil(found[labels.accepted]) ?? Number.NEGATIVE_INFINITY);
+}
+
+/** What is said about an Observation's acceptance, for people. */
+export interface Acceptance {
+  /** `<namespace>/<name>` of an ObservationException, or what the tool calls the exception. */
+  readonly exception: string;
+  /** RFC 3339, or `forever`; `undefined` if it is its tool that has accepted it. */
+  readonly until?: string | undefined;
+  /** Who has approved that. */
+  readonly by?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+/** What an Observation's annotations say about its acceptance, whether that is over or not. */
+export function acceptanceIn(annotations: Readonly<Record<string, string>>): Acceptance | undefined {
+  const { [exceptionAnnotation]: exception, [acceptedUntilAnnotation]: until } = annotations;
+  const { [acceptedByAnnotation]: by, [acceptedReasonAnnotation]: reason } = annotations;
+  return exception === undefined ? undefined : { exception, until, by, reason };
 }

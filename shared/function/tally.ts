@@ -34,7 +34,7 @@ export interface Summary {
 export interface Collection {
   /** Observations that exist. Namespaces with few of them are counted together as `other`. */
   readonly live: readonly CountRow<'source' | 'severity' | 'namespace'>[];
-  /** Those that are neither missing nor resolved. */
+  /** Those that are neither missing, nor resolved, nor accepted. */
   readonly open: readonly CountRow<'source' | 'severity' | 'namespace'>[];
   /** How many Observations there may be. */
   readonly limit: number;

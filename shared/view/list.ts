@@ -11,6 +11,7 @@ const maxItems = 1000;
 
 const parameters = {
   ...selectionParameters,
+  accepted: oneOf(['true', 'false']).optional(),
   limit: upTo(maxItems).default(500),
 };
 
@@ -38,12 +39,13 @@ function parse<Schema extends z.ZodType>(schema: Schema, given: Parameters): z.o
 }
 
 function selectionOf(
-  { state, since, ...rest }: Omit<z.output<typeof selectionSchema>, 'limit'>,
+  { state, since, accepted, ...rest }: Omit<z.output<typeof selectionSchema>, 'limit'>,
   now: number,
 ): Selection {
   return {
     ...rest,
     states: state && [state],
+    acceptance: accepted && { isAccepted: accepted === 'true', at: now },
     since: since === undefined ? undefined : now - since,
   };
 }

@@ -17,8 +17,8 @@ export interface Selection {
   readonly namespace?: string | undefined;
   /** Any of these. An Observation without a state is open. */
   readonly states?: readonly State[] | undefined;
-  /** Whether somebody has accepted it. */
-  readonly isAccepted?: boolean | undefined;
+  /** Whether it is accepted at that time, in milliseconds since 1970. */
+  readonly acceptance?: { readonly isAccepted: boolean; readonly at: number } | undefined;
   readonly eventType?: string | undefined;
   /** `*` stands for any text. */
   readonly rule?: string | undefined;
