@@ -43,3 +43,23 @@ export function acceptanceIn(annotations: Readonly<Record<string, string>>): Acc
   const { [acceptedByAnnotation]: by, [acceptedReasonAnnotation]: reason } = annotations;
   return exception === undefined ? undefined : { exception, until, by, reason };
 }
+
+/** The annotations that say so; what isn't known, or is over, is null. */
+export function acceptanceAnnotations(acceptance: Acceptance | null): Readonly<Record<string, string | null>> {
+  return {
+    [exceptionAnnotation]: acceptance?.exception ?? null,
+    [acceptedUntilAnnotation]: acceptance?.until ?? null,
+    [acceptedByAnnotation]: acceptance?.by ?? null,
+    [acceptedReasonAnnotation]: acceptance?.reason ?? null,
+  };
+}
+
+/** Whether an annotation says something about an acceptance. */
+export function isOfAcceptance(annotation: string): boolean {
+  return Object.hasOwn(acceptanceAnnotations(null), annotation);
+}
+
+/** Whether it is its tool that has accepted an Observation, and no ObservationException. */
+export function isAcceptedByTool(found: Readonly<Record<string, string>>, acceptance: Acceptance | undefined): boolean {
+  return found[labels.accepted] === forever && acceptance?.until === undefined;
+}

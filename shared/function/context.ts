@@ -2,6 +2,7 @@ import type { KindSelector } from '../api/kind-selector.ts';
 import type { ResourceRef } from '../finding/finding.ts';
 import type { Severity } from '../finding/severity.ts';
 import type { CloudEvent } from './cloud-event.ts';
+import type { Exceptions } from './exceptions.ts';
 import type { Filter } from './filter.ts';
 import type { CommonSettings } from './settings.ts';
 import type { Cluster, Store } from './stores.ts';
@@ -146,6 +147,7 @@ export interface Context<Settings = unknown> {
   /** The other functions; empty unless the function declares `seesOthers`. */
   readonly functions: readonly FunctionInfo[];
   readonly filter: Filter;
+  readonly exceptions: Exceptions;
   readonly known: KnownNames;
   readonly repeats: RepeatCounter;
   readonly limit: ObservationLimit;

@@ -25,6 +25,8 @@ export interface Summary {
   readonly dropped: number;
   /** What became of dead letters; `source` is the function that they were meant for. */
   readonly deadLetters: readonly CountRow<'source' | 'reason'>[];
+  /** How many Observations exceptions match, by the exceptions' namespace; `undefined` if nobody counted. */
+  readonly excepted: readonly CountRow<'namespace'>[] | undefined;
   /** The result of a garbage collection, if the event started one. */
   readonly collection: Collection | undefined;
   /** What an operator should know even if the event itself was handled; each thing once. */
@@ -65,6 +67,7 @@ export interface Tally {
   deleted(source: string, reason: string, count: number): void;
   dropped(count: number): void;
   deadLetter(source: string, reason: string): void;
+  excepted(rows: readonly CountRow<'namespace'>[]): void;
   collected(collection: Collection): void;
   warning(text: string): void;
   read(): Summary;
@@ -83,6 +86,7 @@ export function createTally(): Tally {
   const deadLetters = createCounts('source', 'reason');
   const rules = new Set<string>();
   const warnings = new Set<string>();
+  let excepted: Summary['excepted'];
   let collection: Collection | undefined;
   return {
     observed(count) {
@@ -106,6 +110,9 @@ export function createTally(): Tally {
       numbers.dropped += count;
     },
     deadLetter: (source, reason) => deadLetters.add(source, reason),
+    excepted(rows) {
+      excepted = rows;
+    },
     collected(found) {
       collection = found;
     },
@@ -119,6 +126,7 @@ export function createTally(): Tally {
       rules: [...rules],
       deleted: deletedRows,
       deadLetters: deadLetters.rows(),
+      excepted,
       collection,
       warnings: [...warnings],
     }),

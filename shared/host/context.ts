@@ -10,6 +10,7 @@ import { createObservationLimit } from '../pipeline/observation-limit.ts';
 import { createRepeats, type Repeats } from '../pipeline/repeats.ts';
 import { createSignsOfLife } from '../pipeline/signs-of-life.ts';
 import { createCoalescer } from './coalesce.ts';
+import { createLiveExceptions } from './live-exceptions.ts';
 import { createLiveFilter } from './live-filter.ts';
 import type { Metrics } from './metrics.ts';
 import { idleSleep } from './sleep.ts';
@@ -99,6 +100,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
     limited: (work) => withTimeLimit(controllerMilliseconds, work),
   });
   const filter = createLiveFilter(cluster.watched, ports.settings, metrics.countFilterReload);
+  const exceptions = createLiveExceptions(cluster.watched, ports.settings);
   const acquire = createInFlight();
   const bound = definitions.map((definition) => {
     const settings = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
@@ -112,6 +114,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
         broker,
         functions: definition.seesOthers ? functions : [],
         filter,
+        exceptions,
         known,
         repeats,
         limit,

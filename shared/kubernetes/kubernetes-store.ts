@@ -10,6 +10,7 @@ import {
   listEvents,
   listExpired,
   listNames,
+  listObservations,
   listStripped,
   type ObservationListsOptions,
 } from './observation-lists.ts';
@@ -41,6 +42,7 @@ export function createKubernetesStore(
     names: (query, signal) => listNames(options, query, signal),
     stripped: (source, namespace, signal) => listStripped(options, source, namespace, signal),
     count: (namespace, signal) => countObservations(options, namespace, signal),
+    observations: (query, signal) => listObservations(options, query, signal),
     events: (signal) => listEvents(options, signal),
     expired: (now, signal) => listExpired(options, now, signal),
     endOf: (ref, signal) => findEnd(options, ref, signal),

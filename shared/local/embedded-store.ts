@@ -19,6 +19,7 @@ import {
   findRow,
   guarded,
   nullable,
+  observationRows,
   patchRow,
   placeOf,
   storageFault,
@@ -201,6 +202,10 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
 
     async count(namespace) {
       return guarded(() => countIn(database, namespace));
+    },
+
+    async *observations(query) {
+      for (const observation of observationRows(database, query)) yield observation;
     },
 
     async *events() {

@@ -73,6 +73,7 @@ const everything: Required<Summary> = {
   deleted: [one],
   dropped: 1,
   deadLetters: [one],
+  excepted: [{ namespace: 'shop', count: 1 }],
   collection: {
     live: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
     open: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],

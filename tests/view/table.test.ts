@@ -49,7 +49,9 @@ describe('tableOf', () => {
         ' ',
       ),
     );
-    expect(row).toContain('   security   vulnerability   CVE-2024-1   eve                         CVE-2024-1 in openssl');
+    expect(row).toContain(
+      '   security   vulnerability   CVE-2024-1   eve                         CVE-2024-1 in openssl',
+    );
     expect(row).toContain(whole.spec?.summary);
   });
 

@@ -38,6 +38,8 @@ functions:
     enabled: true
   deadletter:
     enabled: true
+  exceptions:
+    enabled: true
   falco:
     enabled: true
   filters:
