@@ -34,7 +34,7 @@ export default defineTask({
   settings: z.object({}),
   permissions: [
     // No `create`: it writes nothing new. `record`, since the admission policy asks for it.
-    { group, resources: ['observations'], verbs: ['get', 'list', 'patch', 'record'] },
+    { group, resources: ['observations'], verbs: ['list', 'patch', 'record'] },
     { group, resources: [observationExceptions.plural], verbs: ['list'] },
     { group, resources: [`${observationExceptions.plural}/status`], verbs: ['patch'] },
   ],

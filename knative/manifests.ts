@@ -470,7 +470,7 @@ function exceptionPolicy(): Manifest[] {
     reason: 'Invalid',
   });
   return policy(
-    'zen-watcher-exceptions',
+    'zen-watcher-approvals',
     { apiGroups: [group], apiVersions: observationExceptions.versions, resources: [observationExceptions.plural] },
     {
       variables: [
