@@ -9,7 +9,7 @@ import { defineTask } from '../shared/function/definitions.ts';
 import type { KubernetesObject } from '../shared/function/stores.ts';
 import { objects } from '../shared/function/triggers.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
-import { currentCondition, setConditions } from '../shared/pipeline/conditions.ts';
+import { currentCondition, failing, setConditions } from '../shared/pipeline/conditions.ts';
 import { judgeStored } from '../shared/pipeline/judge-stored.ts';
 import { listConfiguration } from '../shared/pipeline/list-configuration.ts';
 import { acceptedCondition, type Exception, isException, readException } from '../shared/rules/exception.ts';
@@ -61,7 +61,10 @@ async function judgeAll(isPass: boolean, context: Context): Promise<void> {
   const options = {
     settings,
     now: clock.earliest(),
-    onFailure: (name: string, failure: string): void => void failures.set(name, failure),
+    onFailure(name: string, failure: string): void {
+      if (!failures.has(name)) failures.set(name, failure);
+      context.expressionErrors.count(observationExceptions);
+    },
   };
   const found = await listConfiguration(observationExceptions, context);
   const read = found
@@ -121,9 +124,10 @@ function conditionsOf(
   seen: { readonly count: number; readonly isPass: boolean },
   context: Context,
 ): Condition[] {
-  const failed = `spec.match.expression: accepts nothing where it fails: ${failure}`;
+  const isFailing = failure !== undefined;
   return [
-    failure === undefined ? acceptedCondition(read) : condition('Accepted', true, 'ExpressionFails', failed),
+    acceptedCondition(read),
+    isFailing ? failing(`spec.match.expression: ${failure}`) : condition('Failing', false, 'NoFailure'),
     pendingCondition(read, context),
     expiredCondition(read, context),
     ...neverMatchedCondition(object, seen),

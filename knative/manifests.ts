@@ -10,6 +10,7 @@ import { observationMappings } from '../shared/api/observation-mapping.ts';
 import {
   controllerReads,
   type FunctionDefinition,
+  failureWrites,
   leaseWrites,
   observationWrites,
   type Permission,
@@ -83,9 +84,14 @@ function sourceRules(definition: FunctionDefinition): readonly Permission[] {
   if (!isSource(definition)) return [];
   const { looksIntoPods = true, hasOngoingFindings = false } = definition.source;
   if (kindsOf(definition, 'cluster').length > 0)
-    return [stateWrites, ...(looksIntoPods ? controllerReads : []), leaseWrites];
+    return [stateWrites, ...(looksIntoPods ? controllerReads : []), failureWrites, leaseWrites];
   const renewal = hasOngoingFindings ? ['patch'] : [];
-  return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...renewal] }, seriesWrites, leaseWrites];
+  return [
+    { ...observationWrites, verbs: [...observationWrites.verbs, ...renewal] },
+    seriesWrites,
+    failureWrites,
+    leaseWrites,
+  ];
 }
 
 function ruleOf({ group, resources, verbs }: Permission): Rule {

@@ -29,6 +29,12 @@ export const labels = {
 /** `due` while something about it is to be told to others. */
 export const outboxLabel = `${group}/outbox`;
 
+/** The one value of that label. */
+export const due = 'due';
+
+/** JSON: what others were told last: its state, acceptance, severity and since when (`told.ts`). */
+export const toldAnnotation = `${group}/told`;
+
 /** Who or what has accepted it: `<namespace>/<name>` of an ObservationException, or what its tool calls the exception. */
 export const exceptionAnnotation = `${group}/exception`;
 

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { configurationKind } from './group.ts';
-import { namespacePattern, rule, severity, sourceName } from './observation-filter.ts';
+import { expression, namespacePattern, rule, severity, sourceName } from './observation-filter.ts';
 import { text } from './text.ts';
 
 export const observationExceptions = configurationKind('ObservationException');
@@ -27,7 +27,7 @@ const match = z
     rules: listOf(rule, 256),
     severities: listOf(severity, 5),
     resources: listOf(resource, 64),
-    expression: text(1, 500).optional(),
+    expression: expression.optional(),
   })
   .refine(isGiven, { error: 'must have a condition' });
 

@@ -41,6 +41,9 @@ export const namespacePattern = word.regex(/^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/,
 
 export const rule = text(1, 253);
 
+/** In CEL (https://cel.dev). Whether it can be accepted is for `../rules/expression.ts` to say. */
+export const expression = text(1, 500);
+
 /**
  * Which findings of a source pass, with the same limits as in the CRD. Unknown fields are refused: one could be a newer
  * version's restriction, which must not be ignored.
@@ -59,7 +62,8 @@ const rules = z.strictObject({
   excludeCategories: listOf(word, 64),
   excludeRules: listOf(rule, 256),
   unknownSeverity: severity.optional(),
-  setSeverity: listOf(z.strictObject({ rules: listOf(rule, 64), severity }), 16),
+  expression: expression.optional(),
+  setSeverity: listOf(z.strictObject({ rules: listOf(rule, 64), expression: expression.optional(), severity }), 16),
   enabled: z.boolean().default(true),
 });
 

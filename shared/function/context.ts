@@ -5,7 +5,7 @@ import type { CloudEvent } from './cloud-event.ts';
 import type { Exceptions } from './exceptions.ts';
 import type { Filter } from './filter.ts';
 import type { CommonSettings } from './settings.ts';
-import type { Cluster, Store } from './stores.ts';
+import type { Cluster, KubernetesObject, Store } from './stores.ts';
 import type { Tally } from './tally.ts';
 import type { WebhookTrigger } from './triggers.ts';
 
@@ -138,6 +138,19 @@ export interface EventContext {
   readonly tally: Tally;
 }
 
+/** Takes note of expressions that could not be answered. That stops nothing: it is counted, and shown on the object. */
+export interface ExpressionErrors {
+  /** Counts a failure that is shown otherwise. */
+  count(kind: KindSelector): void;
+  /** `message` begins with the field, such as `spec.expression: at 1:9: field not found: a`. */
+  note(kind: KindSelector, object: KubernetesObject, message: string): void;
+  /**
+   * Shows on each object that has been noted that its expression fails: once, until the object changes. Best effort: it never
+   * throws.
+   */
+  settle(context: { readonly cluster: Cluster; readonly clock: Clock; readonly event: EventContext }): Promise<void>;
+}
+
 /** Everything that a function gets from outside. */
 export interface Context<Settings = unknown> {
   readonly settings: Settings & CommonSettings;
@@ -148,10 +161,13 @@ export interface Context<Settings = unknown> {
   readonly functions: readonly FunctionInfo[];
   readonly filter: Filter;
   readonly exceptions: Exceptions;
+  readonly expressionErrors: ExpressionErrors;
   readonly known: KnownNames;
   readonly repeats: RepeatCounter;
   readonly limit: ObservationLimit;
   readonly controllers: Controllers;
+  /** From which severity on others are told of what it writes; `undefined` where nobody is. */
+  readonly announcedFrom: Severity | undefined;
   readonly life: SignsOfLife;
   readonly clock: Clock;
   /**

@@ -5,6 +5,7 @@ import type { KindSelector } from '../api/kind-selector.ts';
 import { leases } from '../api/lease.ts';
 import type { Finding, Normalized, ResourceRef } from '../finding/finding.ts';
 import type { ObjectMetadata } from '../finding/object-schema.ts';
+import type { Severity } from '../finding/severity.ts';
 import type { AccessOptions } from './access-options.ts';
 import type { CloudEvent } from './cloud-event.ts';
 import type { Context } from './context.ts';
@@ -42,6 +43,9 @@ export const stateWrites: Permission = {
   ...observationWrites,
   verbs: [...observationWrites.verbs, 'list', 'patch', 'delete'],
 };
+
+/** What it takes to show on a filter that its expression can't be answered. */
+export const failureWrites: Permission = { group, resources: ['observationfilters/status'], verbs: ['patch'] };
 
 /** What it takes to show that a source is alive. */
 export const leaseWrites: Permission = {
@@ -185,6 +189,8 @@ export interface SourceDefinition<Data, Settings> extends Triggered<Settings> {
   readonly looksIntoPods?: false;
   /** How long it may be silent before that is told, in minutes: 26 hours unless it says otherwise. */
   readonly silentMinutes?: number;
+  /** From which severity on others are told of its findings, where the user says nothing: MEDIUM unless it says otherwise. */
+  readonly announcedFrom?: Severity;
   /** Whether events may go on without a time in their identity, so that their Observations are renewed (`isOngoing`). */
   readonly hasOngoingFindings?: true;
   /** The schema of what the tool sends. Unknown fields are ignored. */

@@ -65,6 +65,8 @@ export const commonSchema = z
     EXCEPTION_MAX_DAYS: integer(1, 36_500).optional(),
     EXCEPTION_NEEDS_APPROVAL: severityList.default([]),
     EVENT_NAMESPACE: z.enum(['affected', 'system'], { error: 'must be affected or system' }).default('affected'),
+    ANNOUNCE: trueOrFalse.default(false),
+    ANNOUNCE_MIN_SEVERITY: z.enum(severities, { error: `must be one of ${severities.join(', ')}` }).optional(),
     K_CE_OVERRIDES: z.string().optional(),
     K_CA_CERTS: z.string().optional(),
     OIDC_TOKEN_FILE: z.string().default('/oidc/token'),

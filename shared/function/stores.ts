@@ -124,6 +124,8 @@ export interface Stored {
   readonly reportedBy?: string | undefined;
   /** What its annotations say about its acceptance. */
   readonly acceptance?: Acceptance | undefined;
+  /** The value of the annotation `told`. */
+  readonly told?: string | undefined;
   readonly hasAnnotations: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
@@ -141,6 +143,8 @@ export interface ObservationPatch {
   readonly acceptance?: Acceptance | null | undefined;
   /** The new value of the annotation `reported-by`. */
   readonly reportedBy?: string | undefined;
+  /** The new value of the annotation `told`. */
+  readonly told?: string | undefined;
   /**
    * Replaces all that may change of the spec, except a resource that is not given, and sets `rule`. Without it, the spec
    * stays as it is.

@@ -19,6 +19,8 @@ export interface Summary {
   readonly unchanged: number;
   /** Observations whose labels were changed, by change: renewed, reopened, missing or resolved. */
   readonly relabelled: Counts;
+  /** Observations that were written so that others are to be told. */
+  readonly due: number;
   /** Observations that gc deleted. */
   readonly deleted: readonly CountRow<'source' | 'reason'>[];
   /** Items that were refused, of a body that was accepted. */
@@ -64,6 +66,7 @@ export interface Tally {
   duplicate(): void;
   unchanged(count: number): void;
   relabelled(change: string): void;
+  due(): void;
   deleted(source: string, reason: string, count: number): void;
   dropped(count: number): void;
   deadLetter(source: string, reason: string): void;
@@ -77,7 +80,7 @@ export interface Tally {
 const maxRules = 5;
 
 export function createTally(): Tally {
-  const numbers = { observed: 0, duplicate: 0, unchanged: 0, dropped: 0 };
+  const numbers = { observed: 0, duplicate: 0, unchanged: 0, dropped: 0, due: 0 };
   const skipped: Record<string, number> = {};
   const filtered: Record<string, number> = {};
   const relabelled: Record<string, number> = {};
@@ -105,6 +108,9 @@ export function createTally(): Tally {
       numbers.unchanged += count;
     },
     relabelled: (change) => addTo(relabelled, change, 1),
+    due() {
+      numbers.due += 1;
+    },
     deleted: (source, reason, count) => void deletedRows.push({ source, reason, count }),
     dropped(count) {
       numbers.dropped += count;

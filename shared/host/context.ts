@@ -1,10 +1,14 @@
+import { observationExceptions } from '../api/observation-exception.ts';
+import { observationFilters } from '../api/observation-filter.ts';
 import { createInFlight } from '../edge/in-flight.ts';
+import type { Severity } from '../finding/severity.ts';
 import type { Broker, Clock, FunctionContext, FunctionInfo, SignsOfLife } from '../function/context.ts';
 import { type FunctionDefinition, type HandlerDefinition, triggersOf } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
 import type { Cluster, Store } from '../function/stores.ts';
 import type { Trigger } from '../function/triggers.ts';
 import { createControllers } from '../pipeline/controllers.ts';
+import { createExpressionErrors } from '../pipeline/expression-errors.ts';
 import { createKnownNames } from '../pipeline/known-names.ts';
 import { createObservationLimit } from '../pipeline/observation-limit.ts';
 import { createRepeats, type Repeats } from '../pipeline/repeats.ts';
@@ -64,6 +68,12 @@ function silentMinutes(definition: FunctionDefinition): number | undefined {
   return definition.kind === 'source' ? (definition.source.silentMinutes ?? usualSilence) : undefined;
 }
 
+/** From which severity on others are told of what a function writes. */
+function announcedFrom(definition: FunctionDefinition, { ANNOUNCE_MIN_SEVERITY: own }: CommonSettings): Severity {
+  const declared = definition.kind === 'source' ? definition.source.announcedFrom : undefined;
+  return own ?? declared ?? 'MEDIUM';
+}
+
 function lifeOf(definition: FunctionDefinition, settings: CommonSettings, { cluster, clock }: Ports): SignsOfLife {
   return createSignsOfLife({
     source: definition.name,
@@ -73,6 +83,21 @@ function lifeOf(definition: FunctionDefinition, settings: CommonSettings, { clus
     elapsed: clock.elapsed,
     now: clock.earliest,
   });
+}
+
+/** What users have configured, compiled anew when it changes. */
+function liveRules({
+  cluster: { watched },
+  settings,
+  metrics,
+}: Ports): Pick<FunctionContext, 'filter' | 'exceptions' | 'expressionErrors'> {
+  const expressionErrors = createExpressionErrors(metrics.countExpressionError);
+  const filter = createLiveFilter(watched, settings, {
+    onReload: metrics.countFilterReload,
+    onFailure: (object, message) => expressionErrors.note(observationFilters, object, message),
+  });
+  const exceptions = createLiveExceptions(watched, settings, () => expressionErrors.count(observationExceptions));
+  return { filter, exceptions, expressionErrors };
 }
 
 /** Makes the contexts of all functions of a process; nothing else makes one. Throws a SettingsError. */
@@ -99,8 +124,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
     elapsed: clock.elapsed,
     limited: (work) => withTimeLimit(controllerMilliseconds, work),
   });
-  const filter = createLiveFilter(cluster.watched, ports.settings, metrics.countFilterReload);
-  const exceptions = createLiveExceptions(cluster.watched, ports.settings);
+  const rules = liveRules(ports);
   const acquire = createInFlight();
   const bound = definitions.map((definition) => {
     const settings = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
@@ -113,12 +137,12 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
         cluster,
         broker,
         functions: definition.seesOthers ? functions : [],
-        filter,
-        exceptions,
+        ...rules,
         known,
         repeats,
         limit,
         controllers,
+        announcedFrom: settings.ANNOUNCE ? announcedFrom(definition, settings) : undefined,
         life: lifeOf(definition, settings, ports),
         clock,
         acquire,

@@ -1,10 +1,15 @@
+import { ingesters } from '../api/ingester.ts';
 import { operationsCategory } from '../api/observation.ts';
 import { observationFilters } from '../api/observation-filter.ts';
+import { observationMappings } from '../api/observation-mapping.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
 import { kindsIn, type Trigger } from '../function/triggers.ts';
 import type { BoundFunction } from './context.ts';
 import { isSource } from './function-list.ts';
 import type { Counting } from './metric-zeros.ts';
+
+/** The kinds whose objects may have expressions. */
+const withExpressions = [observationFilters, observationMappings, ingesters].map(({ kind }) => kind);
 
 /** The categories of the tools' findings; a mapping may give others, whose series begin when they are first counted. */
 const toolCategories = ['security', 'compliance'];
@@ -32,6 +37,7 @@ export function countingOf({ definition, triggers, context }: BoundFunction): Co
     categories: categoriesOf(definition, has('MappedKinds')),
     hasState: has('MappedKinds') || (isSource(definition) && kindsIn(triggers).length > 0),
     usesFilters: watched.some(({ plural }) => plural === observationFilters.plural),
+    expressionKinds: watched.filter(({ kind }) => withExpressions.includes(kind)).map(({ kind }) => kind),
     isScheduled: has('PingSource'),
     deadLettersOf: definition.kind === 'dead-letter-sink' ? [...names, 'other'] : [],
     collects: isCollector ? names : [],

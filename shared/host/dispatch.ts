@@ -39,6 +39,7 @@ function fieldsOf(summary: Summary): LogFields {
     filtered: total(summary.filtered),
     skipped: total(summary.skipped),
     dropped: summary.dropped,
+    due: summary.due,
     deleted: summary.deleted.reduce((sum, { count }) => sum + count, 0),
     ...summary.relabelled,
   };
@@ -126,7 +127,12 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
       await run(job, async (eventContext) => {
         // Only a dead-letter sink takes unreadable events: that nobody could read them is what it reports.
         if (event.fault && definition.kind !== 'dead-letter-sink' && !isPing(event)) throw event.fault;
-        await definition.handle(event, { ...context, event: eventContext });
+        const whole = { ...context, event: eventContext };
+        try {
+          await definition.handle(event, whole);
+        } finally {
+          await context.expressionErrors.settle(whole);
+        }
       });
       if (isPing(event)) metrics.countPass(name);
     },

@@ -14,13 +14,15 @@ import {
 export function createLiveExceptions(
   watched: (resource: KindSelector) => readonly KubernetesObject[],
   settings: ExceptionSettings,
+  onFailure: () => void,
 ): Exceptions {
   let compiledFrom: readonly KubernetesObject[] | undefined;
   let index: ExceptionIndex | undefined;
   return (what, now) => {
     const objects = watched(observationExceptions);
     if (!index || objects !== compiledFrom) {
-      index = indexExceptions(objects.map((object) => readException(object, { settings, now })).filter(isException));
+      const read = objects.map((object) => readException(object, { settings, now, onFailure }));
+      index = indexExceptions(read.filter(isException));
       compiledFrom = objects;
     }
     return index.accepting(what, now)[0];

@@ -12,6 +12,8 @@ export interface Counting {
   /** Whether its findings have a state, so that it lists what is stored. */
   readonly hasState: boolean;
   readonly usesFilters: boolean;
+  /** The kinds of the objects whose expressions it asks. */
+  readonly expressionKinds: readonly string[];
   readonly isScheduled: boolean;
   /** The functions whose events it takes when they could not be delivered. */
   readonly deadLettersOf: readonly string[];
@@ -47,6 +49,7 @@ type ZeroCounter =
   | 'webhook_requests_total'
   | 'webhook_events_dropped_total'
   | 'filter_reload_total'
+  | 'expression_errors_total'
   | 'passes_total';
 
 /**
@@ -74,6 +77,7 @@ export function beginAtZero(counting: Counting, { zero, observe }: Beginnings): 
     each('filter_reload_total', 'result', ['success', 'error']);
     each('observations_filtered_total', 'reason', commonReasons, { source });
   }
+  each('expression_errors_total', 'kind', counting.expressionKinds);
   if (counting.isScheduled) zero('passes_total', { source });
   for (const of of deadLettersOf) each('deadletters_total', 'reason', ['redelivered', 'recorded'], { source: of });
   if (collects.length === 0) return;

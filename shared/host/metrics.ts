@@ -30,6 +30,8 @@ export interface Metrics {
   showAccess(isOpen: boolean): void;
   /** The filters were compiled anew; whether all of them could be read. */
   countFilterReload(isReadable: boolean): void;
+  /** An expression of an object of this kind could not be answered. */
+  countExpressionError(kind: string): void;
   /** The size of the cache of known names: read when scraped. */
   watchKnownNames(count: () => number): void;
   countEviction(): void;
@@ -55,6 +57,7 @@ const counters = {
   webhook_requests_total: 'Requests answered.',
   webhook_events_dropped_total: 'Events turned away or refused at a webhook.',
   filter_reload_total: 'Changes of the filters, by whether all could be read.',
+  expression_errors_total: 'Expressions that could not be answered, by the kind of the object.',
   passes_total: 'Completeness passes and other scheduled work that finished.',
   dedup_evictions_total: 'Names that left the cache because it was full.',
 };
@@ -152,6 +155,7 @@ export function createMetrics(now = Date.now): Metrics {
     countPass: (source) => count('passes_total', { source }, 1),
     countEviction: () => count('dedup_evictions_total', {}, 1),
     countFilterReload: (isReadable) => count('filter_reload_total', { result: isReadable ? 'success' : 'error' }, 1),
+    countExpressionError: (kind) => count('expression_errors_total', { kind }, 1),
     showAccess: (isOpen) => show('webhook_open', [], [{ count: isOpen ? 1 : 0 }]),
     watchKnownNames(read) {
       watch('dedup_cache_size', {}, read);

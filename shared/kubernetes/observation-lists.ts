@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { acceptanceIn, isOfAcceptance } from '../api/acceptance.ts';
-import { historyAnnotation, labels as labelNames, reportedByAnnotation } from '../api/labels.ts';
+import { historyAnnotation, labels as labelNames, reportedByAnnotation, toldAnnotation } from '../api/labels.ts';
 import { Refusal } from '../function/refusal.ts';
 import type {
   Expired,
@@ -62,8 +62,10 @@ const objectSchema = z.object({
     .catch({ source: 'unknown', rule: '', ttlSecondsAfterCreation: undefined }),
 });
 
+const readAnnotations = new Set([historyAnnotation, reportedByAnnotation, toldAnnotation]);
+
 function isRead(annotation: string): boolean {
-  return annotation === historyAnnotation || annotation === reportedByAnnotation || isOfAcceptance(annotation);
+  return readAnnotations.has(annotation) || isOfAcceptance(annotation);
 }
 
 type ListedMetadata = Pick<
@@ -87,6 +89,7 @@ function storedOf({ namespace, name, uid, resourceVersion, ...rest }: ListedMeta
     history: annotations[historyAnnotation],
     reportedBy: annotations[reportedByAnnotation],
     acceptance: acceptanceIn(annotations),
+    told: annotations[toldAnnotation],
     hasAnnotations,
     createdAt,
     isBeingDeleted: deletedAt !== undefined,

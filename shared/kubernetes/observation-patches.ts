@@ -1,5 +1,5 @@
 import { acceptanceAnnotations } from '../api/acceptance.ts';
-import { historyAnnotation, reportedByAnnotation } from '../api/labels.ts';
+import { historyAnnotation, reportedByAnnotation, toldAnnotation } from '../api/labels.ts';
 import { NamespaceRefusal, type ObservationPatch, type Stored } from '../function/stores.ts';
 import type { ApiClient, ApiResponse } from './api-client.ts';
 import { deniedBy, setUpFault } from './api-status.ts';
@@ -28,11 +28,12 @@ function mergePatchOf({ ref }: Stored, patch: ObservationPatch): object {
 /** What is null is removed. */
 type Annotations = Readonly<Record<string, string | null>>;
 
-function annotationsOf({ history, acceptance, reportedBy }: ObservationPatch): Annotations {
+function annotationsOf({ history, acceptance, reportedBy, told }: ObservationPatch): Annotations {
   return {
     ...(history !== undefined && { [historyAnnotation]: history }),
     ...(acceptance !== undefined && acceptanceAnnotations(acceptance)),
     ...(reportedBy !== undefined && { [reportedByAnnotation]: reportedBy }),
+    ...(told !== undefined && { [toldAnnotation]: told }),
   };
 }
 

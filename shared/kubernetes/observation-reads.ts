@@ -5,7 +5,7 @@ import { Refusal } from '../function/refusal.ts';
 import { createCountTally, groupValueOf } from '../view/counts.ts';
 import type { ObservationList, ObservationReader, ReadQuery } from '../view/observation-reader.ts';
 import { sortObservations } from '../view/order.ts';
-import { partsOf, type Selection } from '../view/selection.ts';
+import { comparableOf, partsOf, type Selection } from '../view/selection.ts';
 import { setUpFault } from './api-status.ts';
 import { listNames, type ObservationListsOptions } from './observation-lists.ts';
 import { observationPath } from './observation-path.ts';
@@ -73,10 +73,10 @@ async function listPage(
 function testOf(selection: Selection): ((item: Observation) => boolean) | undefined {
   const { exact, test } = partsOf(selection);
   const { acceptance } = exact;
-  if (!acceptance) return test && (({ spec }) => test(spec));
+  if (!acceptance) return test && ((item) => test(comparableOf(item)));
   const { at } = acceptance;
-  return ({ metadata, spec }) =>
-    isAccepted(metadata.labels, at) === acceptance.isAccepted && (test === undefined || test(spec));
+  return (item) =>
+    isAccepted(item.metadata.labels, at) === acceptance.isAccepted && (test === undefined || test(comparableOf(item)));
 }
 
 /** Up to `limit` of what is selected, in the API server's order. */

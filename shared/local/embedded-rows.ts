@@ -61,7 +61,8 @@ function storedOf(row: StoredRow): Stored {
   const ref = { namespace: place.slice(0, -1), name, uid, version: String(version) };
   const history = row.history ?? undefined;
   const reportedBy = row.reported_by ?? undefined;
-  return { ref, labels, history, reportedBy, acceptance: row.noted, hasAnnotations: true, createdAt };
+  const told = row.told ?? undefined;
+  return { ref, labels, history, reportedBy, told, acceptance: row.noted, hasAnnotations: true, createdAt };
 }
 
 /** A condition for each column with a value: it must equal that, or one of several. */
@@ -210,7 +211,7 @@ function withChanges(
 
 /** Returns whether the row was there in that version. */
 export function patchRow(database: DatabaseSync, { ref }: Stored, patch: ObservationPatch): boolean {
-  const { labels: changed, history, reportedBy, facts } = patch;
+  const { labels: changed, history, reportedBy, told, facts } = patch;
   const key = [placeOf(ref.namespace), ref.name, ref.uid, Number(ref.version)];
   const statement = database.prepare(
     'SELECT labels, object FROM observations WHERE place = ? AND name = ? AND uid = ? AND version = ?',
@@ -221,7 +222,7 @@ export function patchRow(database: DatabaseSync, { ref }: Stored, patch: Observa
   const object = objectWith(text, patch);
   const update = database.prepare(
     `UPDATE observations SET labels = ?, version = version + 1, expires_at = coalesce(?, expires_at),
-       report = coalesce(?, report), history = coalesce(?, history), reported_by = coalesce(?, reported_by), severity = coalesce(?, severity),
+       report = coalesce(?, report), history = coalesce(?, history), reported_by = coalesce(?, reported_by), told = coalesce(?, told), severity = coalesce(?, severity),
        object = coalesce(?, object)
      WHERE place = ? AND name = ? AND uid = ? AND version = ?`,
   );
@@ -231,6 +232,7 @@ export function patchRow(database: DatabaseSync, { ref }: Stored, patch: Observa
     nullable(changed[labelNames.report] ?? undefined),
     nullable(history),
     nullable(reportedBy),
+    nullable(told),
     nullable(facts?.severity),
     nullable(object && JSON.stringify(object)),
   ];

@@ -41,19 +41,39 @@ export function member(path: string): string {
 
 /** What a test compares, as `json_extract` gives several members at once: a list, with null for what is absent. */
 const comparableSchema = z
-  .tuple([z.string(), z.string().nullable(), z.string().nullable(), resourceSchema.nullable(), actorSchema.nullable()])
-  .transform(
-    ([detectedAt, rule, summary, resource, actor]): Comparable => ({
-      detectedAt,
-      ...(rule !== null && { rule }),
-      ...(summary !== null && { summary }),
-      ...(resource !== null && { resource }),
-      ...(actor !== null && { actor }),
-    }),
-  );
+  .tuple([
+    z.string(),
+    z.string().nullable(),
+    z.string().nullable(),
+    resourceSchema.nullable(),
+    actorSchema.nullable(),
+    z.string().nullable(),
+    z.unknown(),
+  ])
+  .transform(([detectedAt, rule, summary, resource, actor, remediation, image]) => ({
+    detectedAt,
+    image,
+    ...(rule !== null && { rule }),
+    ...(summary !== null && { summary }),
+    ...(resource !== null && { resource }),
+    ...(actor !== null && { actor }),
+    ...(remediation !== null && { remediation }),
+  }));
 
-const comparable =
-  "json_extract(object, '$.spec.detectedAt', '$.spec.rule', '$.spec.summary', '$.spec.resource', '$.spec.actor')";
+const members = ['detectedAt', 'rule', 'summary', 'resource', 'actor', 'remediation', 'details.image'];
+
+const since = `json_extract(labels, '$."${labelNames.since}"')`;
+
+/** What `comparableIn` reads. */
+const comparable = `json_extract(object, ${members.map((path) => `'$.spec.${path}'`).join(', ')}), created_at, ${since}`;
+
+function comparableIn(members: unknown, createdAt: unknown, since: unknown): Comparable {
+  return {
+    ...comparableSchema.parse(JSON.parse(String(members))),
+    createdAt: Number(createdAt),
+    changedAt: since === null ? Number.NaN : Number(since),
+  };
+}
 
 interface Where {
   readonly where: string;
@@ -79,8 +99,8 @@ export function whereOf(database: DatabaseSync, selection: Selection): Where {
     [member('actor.username')]: exact.actor,
   });
   if (test === undefined) return { where, values };
-  database.function('is_selected', { deterministic: true }, (members) =>
-    Number(test(comparableSchema.parse(JSON.parse(String(members))))),
+  database.function('is_selected', { deterministic: true }, (members, createdAt, since) =>
+    Number(test(comparableIn(members, createdAt, since))),
   );
   return { where: `${where} AND is_selected(${comparable})`, values };
 }

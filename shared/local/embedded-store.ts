@@ -43,6 +43,7 @@ const schema = `
     report TEXT,
     history TEXT,
     reported_by TEXT,
+    told TEXT,
     series TEXT, -- JSON: status.series
     expires_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
@@ -78,7 +79,7 @@ function missingColumns(database: DatabaseSync): string[] {
       .all()
       .map(({ name }) => name),
   );
-  return ['report', 'history', 'reported_by', 'series'].filter((column) => !columns.has(column));
+  return ['report', 'history', 'reported_by', 'told', 'series'].filter((column) => !columns.has(column));
 }
 
 function open(data: string): DatabaseSync {

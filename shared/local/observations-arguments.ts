@@ -28,7 +28,8 @@ Options:
   --since 24h             detected in the last 45s, 30m, 24h, 7d
   --sort S, --limit N     by ${sorts.join(', ')}; no more than N
   --by B                  count by ${groupings.slice(0, 5).join(', ')},
-                          ${groupings.slice(5).join(', ')}
+                          ${groupings.slice(5, 11).join(', ')},
+                          ${groupings.slice(11).join(', ')}
   --would-drop FILE       what the filters in this file would drop or grade anew
   -o, --output FORMAT     ${outputs.join(', ')}
   -w, --watch             keep printing what is new or has changed

@@ -25,10 +25,31 @@ const statusSchema = z.object({
   }),
 });
 
+/** That an expression of an object can't be answered. The message is the first failure's. */
+export function failing(message: string): Condition {
+  return { type: 'Failing', status: 'True', reason: 'ExpressionFailed', message };
+}
+
+function conditionsOf(object: KubernetesObject) {
+  return statusSchema.safeParse(object).data?.status.conditions ?? [];
+}
+
 /** A condition of an object as it was set last, if that was for what its spec says now. */
 export function currentCondition(object: KubernetesObject, wanted: Condition['type']) {
-  const found = statusSchema.safeParse(object).data?.status.conditions.find(({ type }) => type === wanted);
+  const found = conditionsOf(object).find(({ type }) => type === wanted);
   return found?.observedGeneration === object.metadata.generation ? found : undefined;
+}
+
+/** Whether it is shown on an object, as it is now, that its expression fails. */
+export function hasFailed(object: KubernetesObject): boolean {
+  return currentCondition(object, 'Failing')?.status === 'True';
+}
+
+/** What to set if an object has changed since its expression failed: nobody knows yet whether it still does. */
+export function changedSinceFailing(object: KubernetesObject): readonly Condition[] {
+  const wasFailing = conditionsOf(object).some(({ type, status }) => type === 'Failing' && status === 'True');
+  if (!wasFailing || hasFailed(object)) return [];
+  return [{ type: 'Failing', status: 'False', reason: 'Changed', message: '' }];
 }
 
 /**

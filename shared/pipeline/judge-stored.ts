@@ -1,4 +1,4 @@
-import { labels } from '../api/labels.ts';
+import { due, labels, outboxLabel } from '../api/labels.ts';
 import type { Context } from '../function/context.ts';
 import type { Acceptable } from '../function/exceptions.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -6,7 +6,7 @@ import type { ObservationsQuery, StoredObservation, StoredRef } from '../functio
 import { type Exception, type ExceptionIndex, indexExceptions } from '../rules/exception.ts';
 import { changeWhenJudged } from './acceptance.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
-import { type Change, lifecycleOptions } from './lifecycle.ts';
+import { type Change, lifecycleOptions, withOutbox } from './lifecycle.ts';
 import { unlessRefused } from './write.ts';
 
 /** How often a change is tried again because somebody else has written the same Observation in between. */
@@ -57,11 +57,13 @@ async function change(found: StoredObservation, index: ExceptionIndex, context: 
   const { store, event } = context;
   let current: StoredObservation | undefined = found;
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
-    const wanted = changeOf(current, index, context);
-    if (!wanted) return;
+    const needed = changeOf(current, index, context);
+    if (!needed) return;
+    const wanted = withOutbox(needed, current, context.announcedFrom);
     const { labels: changed, history, acceptance } = wanted;
     if (await store.patch(current, { labels: changed, history, acceptance }, event.signal)) {
       event.tally.relabelled(wanted.kind);
+      if (wanted.labels[outboxLabel] === due) event.tally.due();
       return;
     }
     const { namespace, name }: StoredRef = current.ref;

@@ -1,7 +1,7 @@
 import { type Acceptance, forever, isAcceptedByTool } from '../api/acceptance.ts';
-import { expiresAt, expiresLabel, labels, sharedSlot } from '../api/labels.ts';
+import { due, expiresAt, expiresLabel, labels, outboxLabel, sharedSlot } from '../api/labels.ts';
 import { oneLine } from '../finding/one-line.ts';
-import type { Severity } from '../finding/severity.ts';
+import { isBelow, parseSeverity, type Severity } from '../finding/severity.ts';
 import type { Context } from '../function/context.ts';
 import type { CommonSettings } from '../function/settings.ts';
 import type { Stored } from '../function/stores.ts';
@@ -34,6 +34,24 @@ export interface Change {
   readonly withFacts: boolean;
   /** What the change is counted as. */
   readonly kind: 'renewed' | 'reopened' | 'updated' | 'missing' | 'resolved' | 'shared' | 'accepted' | 'unaccepted';
+}
+
+/** Whether others are told of what has this severity; `from` is where that begins, `undefined` if nobody is told anything. */
+export function isAnnounced(severity: Severity, from: Severity | undefined): boolean {
+  return from !== undefined && !isBelow(severity, from);
+}
+
+/**
+ * A change, with the mark that others are to be told of it, in the same write. Each change of state or severity moves
+ * `since`, so this one place is enough. What was told once is told to its end, whatever its severity is by now.
+ */
+export function withOutbox(change: Change, { labels: stored, told }: Stored, from: Severity | undefined): Change {
+  const isNews = labels.since in change.labels || labels.accepted in change.labels;
+  if (from === undefined || !isNews) return change;
+  const severity = parseSeverity(change.labels[labels.severity] ?? stored[labels.severity]);
+  const isTold = told !== undefined || stored[outboxLabel] === due;
+  if (!isTold && !isAnnounced(severity, from)) return change;
+  return { ...change, labels: { ...change.labels, [outboxLabel]: due } };
 }
 
 /** What is known of a finding that a slot reports. */

@@ -1,4 +1,4 @@
-import { labels, sharedSlot } from '../api/labels.ts';
+import { due, labels, outboxLabel, sharedSlot } from '../api/labels.ts';
 import { operationsCategory } from '../api/observation.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -12,6 +12,7 @@ import {
   changeWhenReported,
   changeWhenUnreported,
   lifecycleOptions,
+  withOutbox,
 } from './lifecycle.ts';
 import { unreadableFinding } from './operations.ts';
 import { type Report, reportedByOf, resourceRefOf } from './report.ts';
@@ -99,24 +100,20 @@ function judged(
   return bothChanges(stored, change, (after) => changeWhenJudged(after, sure, lifecycleOptions(context)));
 }
 
-async function patchOf(
-  stored: Stored,
-  change: Change,
-  said: Said | undefined,
-  context: Context,
-): Promise<ObservationPatch> {
-  const { labels: changed, history, acceptance } = change;
-  if (!(change.withFacts && said)) return { labels: changed, history, acceptance };
+/** A change, and the facts that are written with it. */
+interface Prepared extends Pick<ObservationPatch, 'facts' | 'reportedBy'> {
+  readonly wanted: Change;
+}
+
+async function prepare(stored: Stored, change: Change, said: Said | undefined, context: Context): Promise<Prepared> {
+  if (!(change.withFacts && said)) return { wanted: change };
   const { named, writer } = said;
   const controller = await controllerOf(named, context);
   const { spec } = shape(named, stored.ref.namespace, { ...writer, controller }, context);
   // What is about nothing has no controller either.
   const isResourceKnown = controller !== undefined || named.finding.resource === undefined;
-  const both = judged(stored, change, { spec, isResourceKnown }, named, context);
   return {
-    labels: both.labels,
-    history: both.history,
-    acceptance: both.acceptance,
+    wanted: judged(stored, change, { spec, isResourceKnown }, named, context),
     facts: factsOf(spec, isResourceKnown),
     reportedBy: writer.reportedBy?.(named.name),
   };
@@ -132,14 +129,17 @@ async function change(
   context: Context,
   said?: Said,
 ): Promise<'changed' | 'unchanged' | 'gone'> {
-  const { store, event } = context;
+  const { store, event, announcedFrom } = context;
   let current = stored;
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
-    const wanted = decide(current);
-    if (wanted === undefined) return attempt === 0 ? 'unchanged' : 'changed';
-    const patch = await patchOf(current, wanted, said, context);
-    if (await store.patch(current, patch, event.signal)) {
+    const decided = decide(current);
+    if (decided === undefined) return attempt === 0 ? 'unchanged' : 'changed';
+    const { wanted: judgedChange, ...rest } = await prepare(current, decided, said, context);
+    const wanted = withOutbox(judgedChange, current, announcedFrom);
+    const { labels: changed, history, acceptance } = wanted;
+    if (await store.patch(current, { labels: changed, history, acceptance, ...rest }, event.signal)) {
       event.tally.relabelled(wanted.kind);
+      if (wanted.labels[outboxLabel] === due) event.tally.due();
       return 'changed';
     }
     const found = await store.find(current.ref.namespace, current.ref.name, event.signal);

@@ -4,14 +4,13 @@ import { faultyField, Refusal } from '../function/refusal.ts';
 import { groupings, totalOf } from './counts.ts';
 import type { ObservationReader } from './observation-reader.ts';
 import { sorts } from './order.ts';
-import { oneOf, selectionParameters, upTo } from './parameters.ts';
+import { oneOf, queryParameters, upTo } from './parameters.ts';
 import type { Selection } from './selection.ts';
 
 const maxItems = 1000;
 
 const parameters = {
-  ...selectionParameters,
-  accepted: oneOf(['true', 'false']).optional(),
+  ...queryParameters,
   limit: upTo(maxItems).default(500),
 };
 
@@ -39,14 +38,18 @@ function parse<Schema extends z.ZodType>(schema: Schema, given: Parameters): z.o
 }
 
 function selectionOf(
-  { state, since, accepted, ...rest }: Omit<z.output<typeof selectionSchema>, 'limit'>,
+  { state, accepted, fixable, since, created, changed, ...rest }: Omit<z.output<typeof selectionSchema>, 'limit'>,
   now: number,
 ): Selection {
+  const before = (milliseconds: number | undefined) => (milliseconds === undefined ? undefined : now - milliseconds);
   return {
     ...rest,
     states: state && [state],
-    acceptance: accepted && { isAccepted: accepted === 'true', at: now },
-    since: since === undefined ? undefined : now - since,
+    acceptance: accepted === undefined ? undefined : { isAccepted: accepted, at: now },
+    isFixable: fixable,
+    since: before(since),
+    createdSince: before(created),
+    changedSince: before(changed),
   };
 }
 

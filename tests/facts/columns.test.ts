@@ -73,6 +73,7 @@ describe('the columns of npm run observations', () => {
 const conditions: Readonly<Record<Condition['type'], true>> = {
   Accepted: true,
   Ready: true,
+  Failing: true,
   Pending: true,
   Expired: true,
   NeverMatched: true,

@@ -72,6 +72,7 @@ const everything: Required<Summary> = {
   relabelled: { missing: 1 },
   deleted: [one],
   dropped: 1,
+  due: 1,
   deadLetters: [one],
   excepted: [{ namespace: 'shop', count: 1 }],
   collection: {
@@ -89,6 +90,7 @@ const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics)
   begin: (metrics) =>
     metrics.begin({
       ...{ name: 'falco', endpoints: ['/falco/webhook'], categories: ['security'], deadLettersOf: [], collects: [] },
+      expressionKinds: ['ObservationFilter'],
       ...{ isGateway: true, hasState: true, usesFilters: true, isScheduled: true },
     }),
   countSummary: (metrics) => metrics.countSummary('falco', everything),
@@ -102,6 +104,7 @@ const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics)
   showAccess: (metrics) => metrics.showAccess(true),
   countFilterReload: (metrics) => metrics.countFilterReload(true),
   watchKnownNames: (metrics) => metrics.watchKnownNames(() => 1),
+  countExpressionError: (metrics) => metrics.countExpressionError('ObservationFilter'),
   countEviction: (metrics) => metrics.countEviction(),
   watchClockOffset: (metrics) => metrics.watchClockOffset(() => 1000),
   watchSynced: (metrics) => metrics.watchSynced('observationfilters.zen.kube-zen.io', () => true),

@@ -216,7 +216,11 @@ describe('the function exceptions', () => {
     world.forgive('failing', { match: { expression: 'details.missing == 1' } });
     await world.judgePass();
     expect(world.statusOf('wrong')).toMatchObject({ matched: 0, Accepted: 'False Invalid' });
-    expect(world.statusOf('failing')).toMatchObject({ matched: 0, Accepted: 'True ExpressionFails' });
+    expect(world.statusOf('failing')).toMatchObject({
+      matched: 0,
+      Accepted: 'True Valid',
+      Failing: 'True ExpressionFailed',
+    });
     expect(await world.marks()).toEqual({ a: undefined });
   });
 

@@ -20,7 +20,8 @@ const signal = AbortSignal.timeout(600_000);
 /** No other Observations in the store have it. */
 const source = 'reader';
 
-interface Row extends Partial<Pick<Finding, 'severity' | 'rule' | 'eventType' | 'category' | 'detectedAt'>> {
+interface Row
+  extends Partial<Pick<Finding, 'severity' | 'rule' | 'eventType' | 'category' | 'detectedAt' | 'remediation'>> {
   readonly key: string;
   readonly place: 0 | 1;
   readonly state?: State;
@@ -28,6 +29,8 @@ interface Row extends Partial<Pick<Finding, 'severity' | 'rule' | 'eventType' | 
   readonly actor?: string;
   /** The value of the label `accepted`. */
   readonly accepted?: string;
+  readonly image?: string;
+  readonly since?: number;
 }
 
 const now = Date.parse('2026-03-05T12:00:00Z');
@@ -45,6 +48,9 @@ const rows: readonly Row[] = [
   {
     key: 'b',
     place: 0,
+    image: 'registry.example/web',
+    remediation: 'upgrade openssl to 3.0.15',
+    since: 1_772_355_600_000,
     severity: 'CRITICAL',
     state: 'missing',
     accepted: String(now / 1000 + 1),
@@ -83,7 +89,7 @@ const rows: readonly Row[] = [
 const summaries: Readonly<Record<string, string>> = { a: 'OpenSSL is old', f: 'eve read a secret' };
 
 function rowObject(
-  { key, place, state, resource, actor, accepted, ...given }: Row,
+  { key, place, state, resource, actor, accepted, image, since, ...given }: Row,
   namespaces: readonly string[],
 ): Observation {
   const namespace = namespaces[place] ?? '';
@@ -99,7 +105,7 @@ function rowObject(
     ...(kind !== undefined && { resource: { apiVersion: 'v1', kind, namespace, ...(name !== undefined && { name }) } }),
     ...(actor !== undefined && { actor: { username: actor } }),
     identity: { key },
-    details: { key },
+    details: { key, ...(image !== undefined && { image }) },
   };
   const object = observationOf(finding, {
     ...{ name: observationName(source, finding), namespace, source, correlationId: 'reader-contract' },
@@ -109,6 +115,7 @@ function rowObject(
   const more = {
     ...(state !== undefined && { 'zen.kube-zen.io/state': state }),
     ...(accepted !== undefined && { 'zen.kube-zen.io/accepted': accepted }),
+    ...(since !== undefined && { 'zen.kube-zen.io/since': String(since) }),
   };
   return { ...object, metadata: { ...object.metadata, labels: { ...labels, ...more } } };
 }
@@ -175,6 +182,16 @@ export function readerContract(what: string, open: () => Promise<ReaderUnderTest
       [{ workload: 'secret/db-password' }, 'd'],
       [{ since: Date.parse('2026-03-02T09:00:00Z') }, 'f'],
       [{ since: Date.parse('2026-03-02T09:00:01Z') }, ''],
+      [{ kind: 'deployment' }, 'ac'],
+      [{ image: 'registry.example/web' }, 'b'],
+      [{ image: '*' }, 'b'],
+      [{ fix: 'upgrade openssl to 3.0.15' }, 'b'],
+      [{ isFixable: true }, 'b'],
+      [{ isFixable: false }, 'acdef'],
+      [{ createdSince: Date.now() - 600_000 }, 'abcdef'],
+      [{ createdSince: Date.now() + 600_000 }, ''],
+      [{ changedSince: 1_772_355_600_000 }, 'b'],
+      [{ changedSince: 1_772_355_600_001 }, ''],
       [{ search: 'openssl' }, 'a'],
       [{ search: 'SECRET' }, 'f'],
       [{ search: 'db-pass' }, 'd'],
@@ -230,6 +247,9 @@ export function readerContract(what: string, open: () => Promise<ReaderUnderTest
       ['rule', { 'CVE-2024-1': 'ab', 'CVE-2024-2': 'c', 'a, b=c\\d': 'd', exec: 'e', none: 'f' }],
       ['workload', { '<first>/web': 'ab', '<second>/web': 'c', '<second>/Secret/db-password': 'd', '': 'ef' }],
       ['actor', { '': 'abc', eve: 'df', 'system:serviceaccount:ci:deployer': 'e' }],
+      ['kind', { '': 'ef', Deployment: 'ac', Pod: 'b', Secret: 'd' }],
+      ['image', { '': 'acdef', 'registry.example/web': 'b' }],
+      ['fix', { '': 'acdef', 'upgrade openssl to 3.0.15': 'b' }],
     ])('counts by %s', async (by, expected) => {
       const [first, second] = under.namespaces;
       const severityOf = (key: string) => rows.find((row) => row.key === key)?.severity ?? 'MEDIUM';
