@@ -4,6 +4,7 @@ import { group } from '../shared/api/group.ts';
 import { ingesters } from '../shared/api/ingester.ts';
 import type { KindSelector } from '../shared/api/kind-selector.ts';
 import { alwaysServed, knativeBrokers } from '../shared/api/knative-kinds.ts';
+import { exceptionSpec, observationExceptions } from '../shared/api/observation-exception.ts';
 import { observationFilters } from '../shared/api/observation-filter.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
 import {
@@ -48,7 +49,7 @@ export const systemNamespace = 'zen-system';
 export const commonSettings = parseSettings({}, z.object({}), []);
 export const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
-const ownKinds = [observationFilters, observationMappings, ingesters];
+const ownKinds = [observationExceptions, observationFilters, observationMappings, ingesters];
 const observationRule = { apiGroups: [group], apiVersions: ['v1'], resources: ['observations'] };
 
 /** The names that observationName makes: `<source>-<32 hex digits>`. */
@@ -456,7 +457,7 @@ export function sharedManifests(definitions: readonly FunctionDefinition[], reac
         },
       },
     },
-    ...(reach === 'cluster' ? [...admissionPolicy(), viewRole()] : []),
+    ...(reach === 'cluster' ? [...admissionPolicy(), ...exceptionPolicy(), viewRole(), ...exceptionRoles()] : []),
   ];
 }
 
@@ -475,6 +476,97 @@ function viewRole(): Manifest {
       },
     ],
   };
+}
+
+/**
+ * Lets whoever may edit a namespace accept findings in it, and whom an administrator chooses set or clear in any exception who has
+ * approved it: a GitOps controller, which applies what others have approved.
+ */
+function exceptionRoles(): Manifest[] {
+  const role = (name: string, more: Readonly<Record<string, string>>, verbs: readonly string[]): Manifest => {
+    const { labels } = metadataOf(name, undefined);
+    return {
+      ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: { name, labels: { ...labels, ...more } } },
+      rules: [{ apiGroups: [group], resources: [observationExceptions.plural], verbs }],
+    };
+  };
+  const writes = ['create', 'update', 'patch', 'delete'];
+  return [
+    role('zen-watcher-edit', { [`${rbac}/aggregate-to-edit`]: 'true' }, writes),
+    role('zen-watcher-approve', {}, ['approve']),
+  ];
+}
+
+/** A policy that the API server applies to who writes objects of ours, and its binding. */
+function policy(name: string, resourceRule: object, parts: object): Manifest[] {
+  const api = 'admissionregistration.k8s.io/v1';
+  const metadata = { name, labels: ownLabels };
+  return [
+    {
+      ...{ apiVersion: api, kind: 'ValidatingAdmissionPolicy', metadata },
+      spec: {
+        failurePolicy: 'Fail',
+        matchConstraints: { resourceRules: [{ ...resourceRule, operations: ['CREATE', 'UPDATE'] }] },
+        ...parts,
+      },
+    },
+    {
+      ...{ apiVersion: api, kind: 'ValidatingAdmissionPolicyBinding', metadata },
+      spec: { policyName: name, validationActions: ['Deny'] },
+    },
+  ];
+}
+
+/**
+ * Who has approved an exception can be set only to oneself, and neither cleared nor taken over, but by who has the verb
+ * `approve`. And the CRD keeps fields that it doesn't know, so that they can be refused here: to take one away, as is usual,
+ * would widen what is accepted. (Where this policy is missing, such an exception accepts nothing, and its condition says so.)
+ */
+function exceptionPolicy(): Manifest[] {
+  const approver = (object: string): string =>
+    `${object} != null && has(${object}.spec.approvedBy) ? ${object}.spec.approvedBy : ''`;
+  const { match } = exceptionSpec.shape;
+  const resource = match.shape.resources.unwrap().element;
+  const fieldsOf = (shape: object): string =>
+    `[${Object.keys(shape)
+      .map((field) => `'${field}'`)
+      .join(', ')}]`;
+  /** Names the fields of an object that are not known, wherever it is. */
+  const onlyKnown = (path: string, shape: object) => ({
+    expression: `object.${path}.all(key, key in ${fieldsOf(shape)})`,
+    messageExpression: `'${path} has an unknown field: ' + object.${path}.filter(key, !(key in ${fieldsOf(shape)})).join(', ')`,
+    reason: 'Invalid',
+  });
+  return policy(
+    'zen-watcher-approvals',
+    { apiGroups: [group], apiVersions: observationExceptions.versions, resources: [observationExceptions.plural] },
+    {
+      variables: [
+        { name: 'approver', expression: approver('object') },
+        { name: 'approverBefore', expression: approver('oldObject') },
+        {
+          name: 'mayApprove',
+          expression: `authorizer.group('${group}').resource('${observationExceptions.plural}').namespace(request.namespace).check('approve').allowed()`,
+        },
+      ],
+      validations: [
+        {
+          expression:
+            "variables.approver == variables.approverBefore || (variables.approverBefore == '' && variables.approver == request.userInfo.username) || variables.mayApprove",
+          message:
+            'spec.approvedBy can be set to oneself only, and changed or cleared by those only who may "approve" observationexceptions',
+          reason: 'Forbidden',
+        },
+        onlyKnown('spec', exceptionSpec.shape),
+        onlyKnown('spec.match', match.shape),
+        {
+          expression: `!has(object.spec.match.resources) || object.spec.match.resources.all(one, one.all(key, key in ${fieldsOf(resource.shape)}))`,
+          message: `an item of spec.match.resources has an unknown field: it may have ${Object.keys(resource.shape).join(', ')}`,
+          reason: 'Invalid',
+        },
+      ],
+    },
+  );
 }
 
 /**

@@ -21,6 +21,7 @@ import {
   findWholeRow,
   guarded,
   nullable,
+  observationRows,
   openRows,
   outboxIndex,
   patchRow,
@@ -211,6 +212,10 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
 
     async count(namespace) {
       return guarded(() => countIn(database, namespace));
+    },
+
+    async *observations(query) {
+      for (const observation of observationRows(database, query)) yield observation;
     },
 
     async *events() {

@@ -107,6 +107,10 @@ const mappingOf = (name: string) => ({
     mappings: { severity: 'HIGH', category: 'security', eventType: 'own' },
   },
 });
+const exceptionOf = (name: string) => ({
+  ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationException', metadata: { name } },
+  spec: { match: { sources: ['old'] }, reason: 'because' },
+});
 const hooks = {
   ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'Ingester', metadata: { name: 'hooks' } },
   spec: {
@@ -210,6 +214,27 @@ const jobs: readonly Job[] = [
         },
       },
       { ...ping, before: (cluster) => cluster.request('PUT', filterConfigMapPath, configMapOf('lwo')) },
+    ],
+  },
+  {
+    name: 'exceptions',
+    async prepare(cluster) {
+      const spec = { source: 'old', category: 'security', severity: 'HIGH', eventType: 'old' };
+      const object = { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', metadata: { name: 'to-accept' }, spec };
+      await cluster.request('POST', '/apis/zen.kube-zen.io/v1/namespaces/shop/observations', object);
+    },
+    requests: [
+      {
+        ...ping,
+        // A new exception, so that there is something to mark, and a status to write, each time.
+        async before(cluster) {
+          await cluster.request('DELETE', `${mappingPath}/observationexceptions/old`);
+          const accepted = { metadata: { labels: { 'zen.kube-zen.io/accepted': null } } };
+          const path = '/apis/zen.kube-zen.io/v1/namespaces/shop/observations/to-accept';
+          await cluster.request('PATCH', path, accepted, mergePatch);
+          await cluster.request('POST', `${mappingPath}/observationexceptions`, exceptionOf('old'));
+        },
+      },
     ],
   },
   {

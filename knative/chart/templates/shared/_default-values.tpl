@@ -52,6 +52,8 @@ functions:
     enabled: true
   deadletter:
     enabled: true
+  exceptions:
+    enabled: true
   falco:
     enabled: true
   falcosidekick:
