@@ -224,6 +224,21 @@ describe.skipIf(skipWithoutCluster())('standalone mode on a real API server', { 
     await cluster.request('DELETE', `${ours}/observationfilters/own`);
   });
 
+  it('applies exceptions, to what is there and to what comes', async () => {
+    const exception = {
+      ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationException' },
+      metadata: { name: 'alarms', namespace: 'zen-system' },
+      spec: { match: { sources: ['informer'] }, reason: 'known' },
+    };
+    const accepted = () => namesIn(cluster, 'zen.kube-zen.io/source=informer,zen.kube-zen.io/accepted');
+    await create(`${ours}/observationexceptions`, exception);
+    await until('what is there is accepted', async () => (await accepted()).length === 3);
+    await create('/apis/example.com/v1/namespaces/shop/alarms', find('Alarm', 'excepted'));
+    await until('what comes is accepted', async () => (await accepted()).length === 4);
+    await cluster.request('DELETE', `${ours}/observationexceptions/alarms`);
+    await until('nothing is accepted any more', async () => (await accepted()).length === 0);
+  });
+
   it('lets a kind go that goes, and finds it when it is there again', async () => {
     const said = (words: string): number => program.log.filter((line) => line.includes(words)).length;
     const watched = '"resource":"alarms.example.com"';
@@ -238,7 +253,7 @@ describe.skipIf(skipWithoutCluster())('standalone mode on a real API server', { 
     const path = '/apis/example.com/v1/namespaces/shop/alarms';
     await until('it is served', async () => (await cluster.request('GET', path)).status === 200);
     await create(path, find('Alarm', 'fourth'));
-    await sourceHas('informer', 4);
+    await sourceHas('informer', 5);
   });
 
   it('ends in the same names as the functions of Knative do', async () => {
