@@ -55,7 +55,9 @@ describe.skipIf(skipWithoutBrowser())(`the page, with ${count} findings`, { time
     await Promise.all(Array.from({ length: distinct }, (_, at) => store.create(one(at), signal)));
     store.close();
     multiply(join(data, databaseFile), count / distinct - 1);
-    program = await startProgram({ args: ['--port', '0', '--data', data] });
+    // Else gc would begin by deleting a fifth.
+    const environment = { MAX_OBSERVATIONS: '1000000' };
+    program = await startProgram({ args: ['--port', '0', '--data', data], environment });
     browser = await startBrowser();
   }, 240_000);
 
