@@ -318,7 +318,8 @@ function rowsOf(properties: Readonly<Record<string, Schema>>, prefix: string): s
   return Object.entries(properties).flatMap(([name, schema]) => {
     const path = `${prefix}${name}`;
     const { description = '', default: value } = schema;
-    if (path === 'functions') return [`| \`functions\` | on, but for \`page\` | ${description} |`];
+    if (path === 'functions')
+      return [`| \`functions\` | on, but for \`announce\`, the sinks and \`page\` | ${description} |`];
     if (isGroup(schema)) return [`| \`${path}\` | | ${description} |`, ...rowsOf(schema.properties ?? {}, `${path}.`)];
     return [`| \`${path}\` | ${value === undefined ? '' : `\`${JSON.stringify(value)}\``} | ${description} |`];
   });

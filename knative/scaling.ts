@@ -28,7 +28,7 @@ const prefix = 'autoscaling.knative.dev';
 export function scaling(definition: FunctionDefinition, settings: CommonSettings): Scaling {
   const types = triggersOf(definition, settings).map(({ type }) => type);
   const isGateway = definition.kind === 'gateway';
-  const isAlone = types.includes('Start') || types.every((type) => type === 'PingSource');
+  const isAlone = definition.runsAlone || types.includes('Start') || types.every((type) => type === 'PingSource');
   const mostPods = isGateway ? '3' : isAlone && definition.kind !== 'dead-letter-sink' ? '1' : '5';
   const annotations = {
     [`${prefix}/min-scale`]: '0',

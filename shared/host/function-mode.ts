@@ -4,11 +4,12 @@ import { knativeBrokers, knativeTriggers } from '../api/knative-kinds.ts';
 import { retry } from '../function/backoff.ts';
 import { pingOf } from '../function/cloud-event.ts';
 import type { Broker, FunctionInfo } from '../function/context.ts';
-import type { FunctionDefinition } from '../function/definitions.ts';
+import { type FunctionDefinition, watchesOf } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
 import { connectCluster } from '../kubernetes/cluster.ts';
 import { type Credentials, serviceAccountCredentials } from '../kubernetes/credentials.ts';
 import { createPublisher, createSender, type Destination } from '../transport/event-sender.ts';
+import { createOutside } from '../transport/outside.ts';
 import { wake } from '../transport/wake.ts';
 import { brokerAddressIn } from './broker-address.ts';
 import { type HostClock, processClock } from './clock.ts';
@@ -135,7 +136,7 @@ function watchesFor(
   { environment, log, metrics, stopping: signal }: Shared,
 ): Watches {
   const settings = Object.assign({}, parseSettings(environment, definition.settings, []));
-  return startWatches({ cluster, kinds: definition.watches?.(settings) ?? [], log, metrics, signal });
+  return startWatches({ cluster, kinds: watchesOf(definition, settings), log, metrics, signal });
 }
 
 function bind(
@@ -157,6 +158,7 @@ function bind(
       hasApiServerSources: true,
     },
     broker: brokerOf(shared.settings, watches),
+    outside: createOutside(),
     functions: others,
   });
   const [bound] = functions;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { readObservation, readObservationList } from '../api/read-observation.ts';
 import { createBackoff } from '../function/backoff.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { FeedSink, ObservationFeed } from '../view/live-view.ts';
@@ -6,7 +7,6 @@ import { viewRowOf } from '../view/view-row.ts';
 import type { ApiClient } from './api-client.ts';
 import { observationPath } from './observation-path.ts';
 import { readFault } from './observation-reads.ts';
-import { readObservation, readObservationList } from './observation-schema.ts';
 
 export interface ObservationFeedOptions {
   readonly client: ApiClient;

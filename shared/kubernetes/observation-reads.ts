@@ -1,5 +1,7 @@
 import * as z from 'zod';
+import { isAccepted } from '../api/acceptance.ts';
 import type { Observation } from '../api/observation.ts';
+import { readObservation, readObservationList } from '../api/read-observation.ts';
 import { Refusal } from '../function/refusal.ts';
 import { createCountTally, groupValueOf } from '../view/counts.ts';
 import type { ObservationList, ObservationReader, ReadQuery } from '../view/observation-reader.ts';
@@ -8,7 +10,6 @@ import { comparableOf, partsOf, type Selection } from '../view/selection.ts';
 import { setUpFault } from './api-status.ts';
 import { listNames, type ObservationListsOptions } from './observation-lists.ts';
 import { observationPath } from './observation-path.ts';
-import { readObservation, readObservationList } from './observation-schema.ts';
 import { selectorsOf } from './observation-selectors.ts';
 
 const readMilliseconds = 30_000;
@@ -74,10 +75,20 @@ async function listPage(
   return readObservationList(response.body);
 }
 
+/** Whether an Observation has the part of a selection that the API server can't select by; `undefined` if there is none. */
+function testOf(selection: Selection): ((item: Observation) => boolean) | undefined {
+  const { exact, test } = partsOf(selection);
+  const { acceptance } = exact;
+  if (!acceptance) return test && ((item) => test(comparableOf(item)));
+  const { at } = acceptance;
+  return (item) =>
+    isAccepted(item.metadata.labels, at) === acceptance.isAccepted && (test === undefined || test(comparableOf(item)));
+}
+
 /** Up to `limit` of what is selected, in the API server's order. */
 async function readPage(options: ObservationListsOptions, query: ReadQuery): Promise<ObservationList> {
   const { limit } = query;
-  const { test } = partsOf(query);
+  const test = testOf(query);
   const items: Observation[] = [];
   let { page, after } = decodeStart(query.continue);
   for (let pages = 0; pages < pagesPerRead && items.length < limit; pages += 1) {
@@ -85,7 +96,7 @@ async function readPage(options: ObservationListsOptions, query: ReadQuery): Pro
     const list = await listPage(options, query, size, page);
     const begin = after;
     const rest = begin === undefined ? list.items : list.items.filter((item) => keyOf(item) > begin);
-    const selected = test ? rest.filter((item) => test(comparableOf(item))) : rest;
+    const selected = test ? rest.filter(test) : rest;
     const fitting = selected.slice(0, limit - items.length);
     items.push(...fitting);
     const last = fitting.at(-1);

@@ -18,8 +18,12 @@ import {
   eventRows,
   expiredRows,
   findRow,
+  findWholeRow,
   guarded,
   nullable,
+  observationRows,
+  openRows,
+  outboxIndex,
   patchRow,
   placeOf,
   storageFault,
@@ -43,6 +47,7 @@ const schema = `
     report TEXT,
     history TEXT,
     reported_by TEXT,
+    told TEXT,
     series TEXT, -- JSON: status.series
     expires_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
@@ -78,7 +83,7 @@ function missingColumns(database: DatabaseSync): string[] {
       .all()
       .map(({ name }) => name),
   );
-  return ['report', 'history', 'reported_by', 'series'].filter((column) => !columns.has(column));
+  return ['report', 'history', 'reported_by', 'told', 'series'].filter((column) => !columns.has(column));
 }
 
 function open(data: string): DatabaseSync {
@@ -89,6 +94,7 @@ function open(data: string): DatabaseSync {
   database.exec(schema);
   for (const column of missingColumns(database)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
   database.exec(reportIndex);
+  database.exec(outboxIndex);
   database.exec(severityIndex);
   return database;
 }
@@ -208,6 +214,10 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
       return guarded(() => countIn(database, namespace));
     },
 
+    async *observations(query) {
+      for (const observation of observationRows(database, query)) yield observation;
+    },
+
     async *events() {
       for (const event of eventRows(database)) yield event;
     },
@@ -222,6 +232,14 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
 
     async find(namespace, name) {
       return guarded(() => findRow(database, namespace, name));
+    },
+
+    async findWhole(namespace, name) {
+      return guarded(() => findWholeRow(database, namespace, name));
+    },
+
+    async *openOnes(severities) {
+      for (const observation of openRows(database, severities)) yield observation;
     },
 
     async patch(stored, patch) {

@@ -13,6 +13,7 @@ import { checkSettings, type Host, startHost } from '../host/host.ts';
 import type { LineWriter } from '../host/line-writer.ts';
 import type { ProcessLog } from '../host/log.ts';
 import { createMetrics, type Metrics } from '../host/metrics.ts';
+import { createOutside } from '../transport/outside.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createLocalBroker, type LocalBroker } from './broker.ts';
 import { createChangeObserver } from './change-observer.ts';
@@ -23,6 +24,7 @@ import { createPassRequests } from './pass-requests.ts';
 import { playSamples } from './samples.ts';
 import { createStoreHealth, type StoreHealth } from './store-health.ts';
 import { type LocalStores, openLocalStores } from './stores.ts';
+import { withTelling } from './telling.ts';
 import { createToolFileReader, loadToolFiles, type ToolFileReader } from './tool-files.ts';
 import { unknownSettings } from './unknown-settings.ts';
 
@@ -114,15 +116,20 @@ interface Shared extends LocalModeOptions {
 }
 
 async function prepare(options: LocalModeOptions, stopping: AbortSignal): Promise<Shared> {
-  const { args, definitions, environment, log } = options;
+  const { args, log } = options;
+  checkSettings(options.definitions, options.environment);
+  for (const warning of unknownSettings(options.environment, options.definitions))
+    log.warn({ operation: 'start' }, warning);
+  const { definitions, environment } = withTelling(options.definitions, options.environment);
   const settings = checkSettings(definitions, environment);
-  for (const warning of unknownSettings(environment, definitions)) log.warn({ operation: 'start' }, warning);
   const metrics = createMetrics();
   const clock = processClock(log);
   const toolFiles = createToolFileReader(await loadToolFiles(), definitions, environment);
   const kinds = watchedKinds(definitions, environment);
   return {
     ...options,
+    definitions,
+    environment,
     settings,
     clock,
     metrics,
@@ -174,6 +181,7 @@ function bind(shared: Shared, { broker, health, infos }: BindOptions): Bindings 
     store: health?.store ?? stores.store,
     cluster: stores.cluster,
     broker,
+    outside: createOutside(),
     clock,
     functions: infos,
     metrics,

@@ -45,7 +45,7 @@ export function candidateLines(objects: readonly Observation[]): string[] {
 
 export function printList(objects: readonly Observation[], output: Output): void {
   if (output === 'json' || output === 'yaml') writeValue({ apiVersion: 'v1', kind: 'List', items: objects }, output);
-  else if (output === 'csv') write(csvOf(objects), '\r\n');
+  else if (output === 'csv') write(csvOf(objects, Date.now()), '\r\n');
   else if (objects.length > 0) write(tableFor(objects, output));
   else process.stderr.write('No observations found\n');
 }
@@ -102,7 +102,7 @@ export function createChangePrinter(output: Output, hidesSettled: boolean): Prin
 
   /** A table's header is printed again if the columns are others, since those that don't fit are left out. */
   function tableLines(objects: readonly Observation[]): string[] {
-    const [header = '', ...rows] = output === 'csv' ? csvOf(objects) : tableFor(objects, output);
+    const [header = '', ...rows] = output === 'csv' ? csvOf(objects, Date.now()) : tableFor(objects, output);
     const names = header.split(/ +/).join(' ');
     const isSame = names === shownHeader || (objects.length === 0 && shownHeader !== '');
     if (isSame) return rows;

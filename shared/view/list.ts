@@ -48,7 +48,7 @@ export function selectionOf(
     ...(view && viewSelection(view, now)),
     ...rest,
     ...(state !== undefined && { states: [state] }),
-    ...(accepted !== undefined && { isAccepted: accepted }),
+    ...(accepted !== undefined && { acceptance: { isAccepted: accepted, at: now } }),
     isFixable: fixable,
     since: before(since),
     ...(created !== undefined && { createdSince: before(created) }),

@@ -267,9 +267,9 @@ function isInTime(conditions: readonly TimeCondition[], row: number): boolean {
 }
 
 /** A test for what a selection says of acceptance, apart from the view. */
-function acceptanceTest(index: ObservationIndex, { selection: { isAccepted }, now }: TableQuery) {
+function acceptanceTest(index: ObservationIndex, { selection: { acceptance }, now }: TableQuery) {
   const until = index.times('acceptedUntil');
-  return (row: number): boolean => isAccepted === undefined || now < (until[row] ?? 0) === isAccepted;
+  return (row: number): boolean => acceptance === undefined || now < (until[row] ?? 0) === acceptance.isAccepted;
 }
 
 /** What is counted while the rows are looked through. */

@@ -9,7 +9,7 @@ export const day = 86_400_000;
 
 /** The rest of a selection in which a view shows something. */
 export function viewSelection(view: View, now: number): Selection {
-  const open: Selection = { states: ['open'], isAccepted: false };
+  const open: Selection = { states: ['open'], acceptance: { isAccepted: false, at: now } };
   switch (view) {
     case 'open':
       return open;
@@ -18,7 +18,7 @@ export function viewSelection(view: View, now: number): Selection {
     case 'gone':
       return { states: ['missing', 'resolved'], changedSince: now - day };
     case 'accepted':
-      return { isAccepted: true };
+      return { acceptance: { isAccepted: true, at: now } };
     case 'all':
       return {};
   }

@@ -98,10 +98,10 @@ async function* pagesOf(reader: ObservationReader, query: z.output<typeof export
   } while (next !== undefined);
 }
 
-async function* csvParts(pages: AsyncIterable<readonly Observation[]>): AsyncGenerator<string> {
-  const [header = ''] = csvOf([]);
+async function* csvParts(pages: AsyncIterable<readonly Observation[]>, now: number): AsyncGenerator<string> {
+  const [header = ''] = csvOf([], now);
   yield `${header}\r\n`;
-  for await (const items of pages) for (const line of csvOf(items).slice(1)) yield `${line}\r\n`;
+  for await (const items of pages) for (const line of csvOf(items, now).slice(1)) yield `${line}\r\n`;
 }
 
 async function* jsonParts(pages: AsyncIterable<readonly Observation[]>): AsyncGenerator<string> {
@@ -164,7 +164,7 @@ export function createViewer({ reader, live, now, exceptions, place }: ViewerOpt
       const parsed = parseQuery(exportSchema, query);
       const pages = pagesOf(reader, parsed, now());
       return parsed.format === 'csv'
-        ? { type: 'text/csv', file: 'observations.csv', parts: csvParts(pages) }
+        ? { type: 'text/csv', file: 'observations.csv', parts: csvParts(pages, now()) }
         : { type: 'application/json', file: 'observations.json', parts: jsonParts(pages) };
     },
 

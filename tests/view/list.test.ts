@@ -63,7 +63,7 @@ const selected: Selection = {
   workload: 'deployment/web',
   actor: 'eve',
   since: now - 7_200_000,
-  isAccepted: false,
+  acceptance: { isAccepted: false, at: now },
   kind: 'Pod',
   image: 'registry.example/web',
   fix: 'upgrade it',

@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import { group } from '../api/group.ts';
-import type { Observation } from '../api/observation.ts';
-import { statusSchema } from '../api/series.ts';
 import { severities } from '../finding/severity.ts';
+import { group } from './group.ts';
+import type { Observation } from './observation.ts';
+import { statusSchema } from './series.ts';
 
 const stringMap = z.record(z.string(), z.string());
 
