@@ -124,7 +124,8 @@ async function stream(response: Response, type: string, parts: AsyncGenerator<st
   let next = await parts.next();
   response.set(headers);
   while (!next.done && !signal.aborted) {
-    await write(response, printableJson(next.value), signal);
+    // In a spreadsheet's file, the ends of lines are control characters.
+    await write(response, type === 'text/csv' ? next.value : printableJson(next.value), signal);
     next = await parts.next();
   }
   response.end();

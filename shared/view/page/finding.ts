@@ -109,7 +109,7 @@ function Facts({ found, address, now }: FactsProps) {
     <${Fact} name="Rule">${rule && html`<${Link} to=${only('rule', rule)}><bdi>${shown(rule)}</bdi><//>`}<//>
     <${Fact} name="Image">${image.length > 0 && image.map((one) => html`<${Link} to=${only('image', one)}><bdi>${shown(one)}</bdi><//> `)}<//>
     <${Fact} name="Source"><bdi>${shown(source)}</bdi> <span class="ago"><bdi>${shown(`${category}, ${eventType}`)}</bdi></span><//>
-    <${Fact} name="First seen"><${When} time=${spec.detectedAt ?? metadata.creationTimestamp} now=${now} /><//>
+    <${Fact} name="Detected"><${When} time=${spec.detectedAt ?? metadata.creationTimestamp} now=${now} /><//>
     <${Fact} name="Repeated">${status?.series && html`${number.format(status.series.count)} times, last <${When} time=${status.series.lastObservedTime} now=${now} />`}<//>
   </dl>`;
 }

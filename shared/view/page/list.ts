@@ -113,12 +113,12 @@ function Line({ row, index, address, now }: RowProps) {
   const isOpen = address.finding === key;
   const { kind } = row.resource ?? {};
   const state = stateText(row, now);
-  const where = row.workload === '' ? row.namespace : row.workload;
+  const where = row.workload === '' ? row.namespace : row.workload.replace(/\/$/, '');
   return html`<div class=${`row sev-${row.severity}`} role="row" aria-rowindex=${index + 2}>
     <span role="cell" class="severity"><${SeverityMark} severity=${row.severity} /></span>
     <span role="cell" class="what"><${Link} to=${changed(address, { finding: key })} aria-current=${isOpen ? 'true' : undefined}
         data-row=${index}><bdi>${shown(row.summary || row.rule || row.name)}</bdi><//>
-      <small><bdi>${shown(where)}</bdi>${kind && !where.includes(kind) && ` · ${shown(kind)}`}${row.actor && html`<bdi class="actor">${shown(row.actor)}</bdi>`}</small></span>
+      <small><bdi>${shown(where)}</bdi>${kind && !where.includes(kind) && ` · ${shown(kind)}`}${row.actor && html` · by <bdi>${shown(row.actor)}</bdi>`}</small></span>
     <span role="cell" class="rule"><bdi>${shown(row.rule)}</bdi><small>${shown(row.source)}</small></span>
     <span role="cell" class="when"><time title=${timeText(row.createdAt)}>${age(row.createdAt, now)}</time>
       ${state && html`<small class="state"><bdi>${shown(state)}</bdi></small>`}</span>
@@ -147,7 +147,7 @@ export function List(props: ListProps) {
   return html`<div class="list" role="table" aria-label="Findings" aria-rowcount=${table.total + 1} aria-colcount="4" onKeyDown=${onKeyDown}>
     <div role="row" class="head" aria-rowindex="1">
       <span role="columnheader">Severity</span><span role="columnheader">Finding</span>
-      <span role="columnheader">Rule</span><span role="columnheader">First seen</span>
+      <span role="columnheader">Rule</span><span role="columnheader">Age</span>
     </div>
     <div class="rows" role="rowgroup" ref=${list} style=${{ height: `${table.total * height}px` }}>
       <div class="shown" role="presentation" style=${{ transform: `translateY(${window.first * height}px)` }}>

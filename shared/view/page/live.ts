@@ -13,7 +13,7 @@ export interface Live {
 }
 
 /** Changes that come together are shown together. */
-const pauseMilliseconds = 250;
+const pauseMilliseconds = 100;
 const firstRetry = 500;
 const longestRetry = 10_000;
 
@@ -41,6 +41,8 @@ function useChanges(namespace: string | undefined, onChange: () => void): boolea
         .then(() => {
           if (signal.aborted) return;
           setIsLive(false);
+          // Says whether the server is there at all.
+          onChange();
           timer = setTimeout(begin, retry);
           retry = Math.min(longestRetry, retry * 2);
         });

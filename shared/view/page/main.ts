@@ -112,7 +112,7 @@ function Nothing({ table, address }: { readonly table: Table; readonly address: 
   if (!table.isComplete) return html`<p class="nothing">Loading…</p>`;
   const isNarrowed = filterNames.some((name) => address[name] !== undefined);
   if (isNarrowed) {
-    return html`<div class="nothing"><h3>Nothing matches</h3><p>Remove a filter, or look at
+    return html`<div class="nothing"><h3>Nothing matches</h3><p>Remove a filter, or look at${' '}
       <${Link} to=${changed(address, { view: 'all' })}>everything stored<//>.</p></div>`;
   }
   const view = address.view ?? 'open';
