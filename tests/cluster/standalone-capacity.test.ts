@@ -93,10 +93,13 @@ describe.skipIf(skipWithoutCluster())(
       console.log(`${reports} reports, ${(bytes / 1e6).toFixed(0)} MB; ${await stored()} Observations`);
       expect(await program.stop()).toBe(0);
 
+      const callsBefore = proxy.calls.length;
       const again = await startReadyStandalone(at);
       await until('passes have run', async () => (await passesOf(again)) > 4);
       await quiet();
-      console.log(`started again, after its passes: ${shownMemory(again)}`);
+      console.log(
+        `started again, after its passes: ${shownMemory(again)}, ${proxy.calls.length - callsBefore} calls for both`,
+      );
       const calls = proxy.calls.length;
       const cpu = cpuSecondsOf(again.pid);
       const begun = performance.now();
