@@ -116,8 +116,8 @@ describe('"What is wrong?"', () => {
       return spec.template.spec.containers[0]?.resources.requests;
     });
     const cpu = requests.reduce((sum, one) => sum + millicores(one?.cpu ?? '') + 25, 0);
-    expect([services.length, cpu]).toEqual([14, 1750]);
+    expect([services.length, cpu]).toEqual([13, 1625]);
     expect(requests.every((one) => one?.memory === '128Mi')).toBe(true);
-    expect(readFileSync(join(root, page), 'utf8')).toContain('Fourteen functions ask for 1.8 CPUs');
+    expect(readFileSync(join(root, page), 'utf8')).toContain('Thirteen functions ask for 1.6 CPUs');
   });
 });
