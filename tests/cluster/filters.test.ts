@@ -127,7 +127,7 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     expect(body.status.conditions).toEqual([
       expect.objectContaining({
         ...{ type: 'Failing', status: 'True', reason: 'ExpressionFailed', observedGeneration: 1 },
-        message: 'spec.expression: at 1:50: field not found: nothing',
+        message: 'spec.expression: at 1:51: field not found: nothing',
       }),
     ]);
     const metrics = await (await fetch(`${program.url}/metrics`)).text();
