@@ -4,12 +4,13 @@ import { ingesters } from '../shared/api/ingester.ts';
 import { groupVersionOf, type KindSelector, selectIn } from '../shared/api/kind-selector.ts';
 import { apiServerSources, guessedPlural } from '../shared/api/knative-kinds.ts';
 import { labels } from '../shared/api/labels.ts';
+import { observationExceptions } from '../shared/api/observation-exception.ts';
 import { observationFilters } from '../shared/api/observation-filter.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
 import { contentHash } from '../shared/finding/canonical-json.ts';
 import type { Counts, Normalized } from '../shared/finding/finding.ts';
 import { type CloudEvent, isPing, isReference } from '../shared/function/cloud-event.ts';
-import type { Context, ExpressionErrors } from '../shared/function/context.ts';
+import { type Context, type ExpressionErrors, reservedNames } from '../shared/function/context.ts';
 import type { SourceDefinition } from '../shared/function/definitions.ts';
 import {
   controllerReads,
@@ -91,7 +92,8 @@ export default defineTask({
     failureWrites,
     leaseWrites,
   ],
-  watches: (settings) => [observationFilters, ...mappingKinds].map((kind) => selectIn(kind, settings)),
+  watches: (settings) =>
+    [observationFilters, observationExceptions, ...mappingKinds].map((kind) => selectIn(kind, settings)),
   seesOthers: true,
   handle(event, context) {
     if (isPing(event)) return passAll(context);
@@ -118,7 +120,7 @@ function judging(
     mappings,
     ingesters: all,
     systemNamespace: context.settings.SYSTEM_NAMESPACE,
-    functionNames: context.functions.map(({ name }) => name),
+    functionNames: reservedNames(context.functions),
   };
 }
 
@@ -338,7 +340,7 @@ function warnOf(tenant: string, { message, cause }: LastRefusal, { event }: Cont
  * Findings whose source no mapping has any more. A mapping that is not accepted keeps its findings, as it may be fixed.
  */
 function orphansOf(verdicts: readonly Verdict[], { functions }: Context): (stored: Stored) => boolean {
-  const builtIn = new Set<string | undefined>(functions.map(({ name }) => name));
+  const builtIn = new Set<string | undefined>(reservedNames(functions));
   const kept = new Set(
     verdicts.flatMap(({ object, condition, mapping }) => {
       if (mapping) return [scopeOf(mapping.tenant, mapping.source)];

@@ -146,7 +146,6 @@ function findingOf(
   // Without a type, which kind of node it is can still be told from the heading.
   const place = { ...(nodeType === undefined ? { text: title } : { nodeType }), reportFile };
   const expectedResult = text(result.expectedresult);
-  const remediation = remediationOf(result);
   return {
     category: 'compliance',
     severity,
@@ -155,7 +154,7 @@ function findingOf(
     summary: summaryOf(testNumber, (text(testDesc) ?? text(title))?.slice(0, maxTextBytes), expectedResult, resource),
     resource,
     identity: identityOf({ testNumber, ...place }),
-    ...(remediation !== undefined && { remediation }),
+    remediation: remediationOf(result),
     details: detailsOf({
       ...place,
       version,
@@ -208,7 +207,7 @@ const processLines: readonly RegExp[] = [
   /^\s*\d+\s+\S+\s+\d+[dh:][\dhm:.]*\s+(?=\S)/,
 ];
 const maxHeaderLength = 256;
-const processHeader = /^\s*(?:UID|USER|PID)\s.*\b(?:CMD|COMMAND)\s*$/;
+const processHeader = /^\s*(?:UID|USER|PID)\s.*\b(?:CMD|COMMAND)$/;
 
 /** A Pod of a ReplicaSet: `web-7d9c5b6f4d-x2x9z`. */
 const podName = /-[456789bcdf]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$/;
@@ -224,7 +223,7 @@ function stable(printed: string): string {
     .filter((line) => !isHeader(line))
     .map((line) => processLines.reduce((left, form) => (left === line ? line.replace(form, '') : left), line))
     .map((line) => line.replace(/[a-z0-9-]+/g, (word) => (podName.test(word) ? baseName(word) : word)));
-  const kept = isProcess ? commands.filter((line) => line !== '').sort() : commands;
+  const kept = isProcess ? commands.toSorted() : commands;
   const isChanged = kept.some((line, index) => line !== lines[index]);
   return (isChanged ? [...new Set(kept)] : kept).join('\n');
 }
@@ -263,8 +262,7 @@ function badRowsIn({ tests }: Controls, list: string): BadRow[] {
 /** The sets of controls in one JSON document or, of a run with several targets, in each of them, between log lines. */
 function parseOutput(printed: string): unknown[] {
   const documents = jsonDocuments(printed).map((document) => foldKeys(document, maxDepth));
-  const candidates = documents.filter((document) => !isLogLine(document));
-  return (candidates.length > 0 ? candidates : documents).flatMap(controlsIn);
+  return documents.filter((document) => !isLogLine(document)).flatMap(controlsIn);
 }
 
 /** Whether an object or a list is of no kind that kube-bench prints, such as a line of a log that is written as JSON. */

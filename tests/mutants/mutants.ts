@@ -1,19 +1,34 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, matchesGlob, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Stryker } from '@stryker-mutator/core';
 import { listedSurvivors, survivorKey } from './listed-survivors.ts';
 import { type Room, rooms, slowTests } from './rooms.ts';
+import { isSampled, samplePlugin } from './sample.ts';
 
 type Mutant = Awaited<ReturnType<Stryker['runMutationTest']>>[number];
 
 const root = join(import.meta.dirname, '..', '..');
 
+/** Where the changed copies are: not below node_modules, where Node runs no TypeScript, which child processes of tests need. */
+const sandboxes = mkdtempSync(join(realpathSync(tmpdir()), 'zen-watcher-mutants-'));
+process.on('exit', () => rmSync(sandboxes, { recursive: true, force: true }));
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { changed: { type: 'boolean' }, since: { type: 'string', default: 'HEAD~1' } },
+  options: {
+    changed: { type: 'boolean' },
+    since: { type: 'string', default: 'HEAD~1' },
+    sample: { type: 'string', default: '1' },
+    seed: { type: 'string', default: '1' },
+  },
 });
+const sample = Number(values.sample);
+if (!(sample > 0 && sample <= 1)) throw new Error('--sample is the share of the mutants to try, like 0.2');
+process.env.MUTANTS_SAMPLE = values.sample;
+process.env.MUTANTS_SEED = values.seed;
 
 function git(...args: readonly string[]): string {
   return execFileSync('git', args, { cwd: root, encoding: 'utf8' });
@@ -51,6 +66,8 @@ function targetsIn(room: Room): readonly string[] {
 const changed = values.changed ? changedLines(values.since) : [];
 const listed = listedSurvivors();
 
+const leftOut: ReadonlySet<Mutant['status']> = new Set(['CompileError', 'RuntimeError', 'Ignored']);
+
 interface Outcome {
   readonly room: Room;
   readonly killed: number;
@@ -71,15 +88,16 @@ async function tryRoom(room: Room, mutate: readonly string[]): Promise<Outcome> 
     vitest: { configFile: join('tests', 'mutants', 'vitest.config.ts'), related: false },
     // Its own reading of tsconfig calls what TypeScript 7 no longer has, so it is given none.
     tsconfigFile: 'none.json',
-    plugins: ['@stryker-mutator/vitest-runner'],
+    plugins: ['@stryker-mutator/vitest-runner', samplePlugin],
+    checkers: sample < 1 ? ['sample'] : [],
     coverageAnalysis: 'perTest',
     concurrency: Number(process.env.MUTANTS_CONCURRENCY ?? 2),
     reporters: ['progress-append-only'],
-    tempDirName: join('node_modules', '.cache', 'mutants'),
+    tempDirName: sandboxes,
     cleanTempDir: 'always',
   });
   const mutants = (await stryker.runMutationTest()).filter(
-    ({ status }) => status !== 'CompileError' && status !== 'RuntimeError' && status !== 'Ignored',
+    (mutant) => !leftOut.has(mutant.status) && isSampled(mutant, 1),
   );
   const survivors = mutants.filter(isSurvivor);
   const byFile = Map.groupBy(mutants, ({ fileName }) => relative(root, fileName));
@@ -97,6 +115,14 @@ function isSurvivor({ status }: Mutant): boolean {
 
 function shareOf({ killed, survivors }: Outcome): number {
   return killed + survivors.length === 0 ? 100 : (100 * killed) / (killed + survivors.length);
+}
+
+/** How far the share of all of a room's mutants may be from that of the sample, with a confidence of 95 %. */
+function marginOf(outcome: Outcome): string {
+  if (sample === 1) return '';
+  const share = shareOf(outcome) / 100;
+  const tried = outcome.killed + outcome.survivors.length;
+  return ` ± ${(196 * Math.sqrt((share * (1 - share) * (1 - sample)) / Math.max(tried, 1))).toFixed(1)}`;
 }
 
 /** The text that a mutant replaces, read from the file; its lines and columns are counted from one. */
@@ -123,7 +149,7 @@ function printSurvivor(mutant: Mutant): boolean {
 
 /** What is listed, but was killed or is no longer there: of the files that were tried whole, or of all. */
 function staleKeys(outcomes: readonly Outcome[]): readonly string[] {
-  if (values.changed) return [];
+  if (values.changed || sample < 1) return [];
   const survivors = new Set(outcomes.flatMap((outcome) => outcome.survivors.map(keyOf)));
   const tried = outcomes.flatMap(({ files }) => files);
   return [...listed].filter(
@@ -139,7 +165,9 @@ for (const room of rooms) {
 for (const outcome of outcomes) {
   const { room, killed, survivors, shares, seconds } = outcome;
   const share = shareOf(outcome);
-  console.log(`\n${room.name}: ${killed} killed, ${survivors.length} survived, ${share.toFixed(1)} %, ${seconds} s`);
+  const of = sample < 1 ? ` of a sample of ${100 * sample} % (seed ${values.seed})` : '';
+  const counts = `${killed} killed, ${survivors.length} survived${of}`;
+  console.log(`\n${room.name}: ${counts}, ${share.toFixed(1)}${marginOf(outcome)} %, ${seconds} s`);
   for (const line of shares) console.log(`  ${line}`);
   const unlisted = survivors.filter((survivor) => !printSurvivor(survivor));
   if (room.least === undefined) continue;

@@ -1,3 +1,6 @@
+import { readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
 /** A part of the code, and the tests that are asked about its mutants. */
 export interface Room {
   readonly name: string;
@@ -11,13 +14,30 @@ export interface Room {
 
 const sources = ['tests/functions/*.test.ts', 'tests/knative/generated.test.ts'];
 
-export const rooms: readonly Room[] = [
-  {
-    name: 'functions',
-    files: ['functions/*.ts', 'functions/*/*.ts', '!functions/tool-files/*.ts'],
-    tests: sources,
+/** What is asked of every function. `printable` is not among them: it is about shared texts, and takes long. */
+const ofAll = 'tests/functions/{definitions,golden,refusals,frozen-names,planted-secrets}.test.ts';
+
+/** What a function does is tested with another, too. */
+const alsoIn: Readonly<Record<string, string>> = {
+  webhook: 'tests/functions/audit-shipping.test.ts',
+  audit: 'tests/functions/repeats.test.ts',
+};
+
+function roomOf(name: string): Room {
+  return {
+    name: `functions/${name}`,
+    files: [`functions/${name}.ts`, `functions/${name}/*.ts`],
+    tests: [`tests/functions/${name}{,-*}.test.ts`, ofAll, alsoIn[name] ?? 'tests/knative/generated.test.ts'],
     least: 90,
-  },
+  };
+}
+
+const functions = readdirSync(join(import.meta.dirname, '..', '..', 'functions'))
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => basename(file, '.ts'));
+
+export const rooms: readonly Room[] = [
+  ...functions.map(roomOf),
   {
     name: 'name and labels',
     files: ['shared/finding/{name,canonical-json}.ts', 'shared/api/{labels,observation}.ts'],
