@@ -154,6 +154,11 @@ describe('--config at the start', () => {
     ['a filter with a misspelt word', filter('f', 'minSeverity: hgih'), 'spec.minSeverity'],
     ['a filter with a misspelt field', filter('f', 'minSeverty: HIGH'), 'spec.minSeverty'],
     ['an Ingester with a bad path', ingester('../up'), 'spec.webhook.path'],
+    [
+      'a filter with a wrong expression',
+      filter('f', 'expression: sevrity == "HIGH"'),
+      'spec.expression: at 1:1: there is no sevrity',
+    ],
     ['what is no YAML', 'apiVersion: [', 'it.yaml'],
   ])('stops at %s, and names the file and the field', async (_case, text, field) => {
     const config = temporaryFolder();
