@@ -88,7 +88,10 @@ export default defineTask({
       resources: [`${ingesters.plural}/status`, `${observationMappings.plural}/status`],
       verbs: ['patch'],
     },
-    { group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'], scope: 'system' },
+    {
+      ...{ group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'] },
+      ...{ scope: 'system', isForKnative: true },
+    },
     failureWrites,
     leaseWrites,
   ],
