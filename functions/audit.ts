@@ -24,6 +24,8 @@ export default defineSource<AuditEvent, (typeof auditSettings)['_output']>({
   hasOngoingFindings: true,
   // The API server has something to say all the time.
   silentMinutes: 15,
+  // Of what happens, even a little may be the first sign.
+  announcedFrom: 'LOW',
   triggers: (settings) => [
     { type: 'Broker', eventType },
     {

@@ -105,6 +105,8 @@ const eventType = 'falco.rule.output.v1';
  */
 export default defineSource<Alert, Settings>({
   name: 'falco',
+  // Of what happens, even a little may be the first sign.
+  announcedFrom: 'LOW',
   triggers: ({ FALCO_MINIMUM_PRIORITY: minimum, FALCO_BUFFER_SIZE: inFlight }) => [
     { type: 'Broker', eventType },
     {

@@ -11,10 +11,11 @@ import { faultyField, Refusal } from '../shared/function/refusal.ts';
 import type { CommonSettings } from '../shared/function/settings.ts';
 import type { KubernetesObject, ObjectRef } from '../shared/function/stores.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
-import { setConditions } from '../shared/pipeline/conditions.ts';
+import { changedSinceFailing, setConditions } from '../shared/pipeline/conditions.ts';
 import { listConfiguration } from '../shared/pipeline/list-configuration.ts';
 import type { OperationsReport } from '../shared/pipeline/operations.ts';
 import { settleOperations } from '../shared/pipeline/settle-operations.ts';
+import { filterFault, readRules } from '../shared/rules/filter.ts';
 
 const settingsSchema = z.object({
   FILTER_CONFIGMAP_NAME: z.string().default('zen-watcher-filter'),
@@ -102,6 +103,10 @@ function filtersIn(configMap: KubernetesObject, { settings }: Context<Settings>)
     const { field, message } = faultyField(parsed.error);
     throw new Refusal(422, message, { path: field || key });
   }
+  for (const [source, rules] of Object.entries(parsed.data.sources)) {
+    const read = readRules(rules);
+    if ('message' in read) throw new Refusal(422, read.message, { path: `sources.${source}.${read.field}` });
+  }
   return Object.entries(parsed.data.sources).map(([source, rules]) => ({
     apiVersion: `${group}/v1alpha1`,
     kind: observationFilters.kind,
@@ -173,15 +178,13 @@ function invalidConfiguration(
 function conditionOf(filter: KubernetesObject): Condition {
   const leftOut = leftOutCondition(filter);
   if (leftOut) return leftOut;
-  const parsed = withSpec.safeParse(filter);
-  if (parsed.success) return accepted;
-  const { field, message } = faultyField(parsed.error);
-  return refused('Invalid', `${field}: ${message}`);
+  const fault = filterFault(filter);
+  return fault ? refused('Invalid', `${fault.field}: ${fault.message}`) : accepted;
 }
 
 /** Sets the condition Accepted of each ObservationFilter, since an invalid one stops its source. */
 async function judgeAll(context: Context<Settings>): Promise<void> {
   await forEachConcurrently(await listConfiguration(observationFilters, context), callsInFlight, (filter) =>
-    setConditions(observationFilters, filter, [conditionOf(filter)], context),
+    setConditions(observationFilters, filter, [conditionOf(filter), ...changedSinceFailing(filter)], context),
   );
 }

@@ -4,18 +4,26 @@ import { ingesters } from '../shared/api/ingester.ts';
 import { groupVersionOf, type KindSelector, selectIn } from '../shared/api/kind-selector.ts';
 import { apiServerSources, guessedPlural } from '../shared/api/knative-kinds.ts';
 import { labels } from '../shared/api/labels.ts';
+import { observationExceptions } from '../shared/api/observation-exception.ts';
 import { observationFilters } from '../shared/api/observation-filter.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
 import { contentHash } from '../shared/finding/canonical-json.ts';
 import type { Counts, Normalized } from '../shared/finding/finding.ts';
 import { type CloudEvent, isPing, isReference } from '../shared/function/cloud-event.ts';
-import type { Context } from '../shared/function/context.ts';
+import type { Context, ExpressionErrors } from '../shared/function/context.ts';
 import type { SourceDefinition } from '../shared/function/definitions.ts';
-import { controllerReads, defineTask, leaseWrites, seriesWrites, stateWrites } from '../shared/function/definitions.ts';
+import {
+  controllerReads,
+  defineTask,
+  failureWrites,
+  leaseWrites,
+  seriesWrites,
+  stateWrites,
+} from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
 import type { KubernetesObject, Stored } from '../shared/function/stores.ts';
 import { objects, type PathContext } from '../shared/function/triggers.ts';
-import { setConditions } from '../shared/pipeline/conditions.ts';
+import { changedSinceFailing, setConditions } from '../shared/pipeline/conditions.ts';
 import { listConfiguration } from '../shared/pipeline/list-configuration.ts';
 import { observeEvent } from '../shared/pipeline/observe.ts';
 import { ageOrphans, reconcilePass } from '../shared/pipeline/pass.ts';
@@ -81,9 +89,11 @@ export default defineTask({
       verbs: ['patch'],
     },
     { group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'], scope: 'system' },
+    failureWrites,
     leaseWrites,
   ],
-  watches: (settings) => [observationFilters, ...mappingKinds].map((kind) => selectIn(kind, settings)),
+  watches: (settings) =>
+    [observationFilters, observationExceptions, ...mappingKinds].map((kind) => selectIn(kind, settings)),
   seesOthers: true,
   handle(event, context) {
     if (isPing(event)) return passAll(context);
@@ -131,13 +141,14 @@ function sourceOf(
   name: string,
   all: readonly AcceptedMapping[],
   kinds: readonly KindSelector[],
+  errors: ExpressionErrors,
 ): SourceDefinition<unknown, unknown> {
   return {
     name,
     triggers: () => [{ type: 'ApiServerSource', kinds }],
     settings: settingsSchema,
     schema: z.unknown(),
-    normalize: (data, { time }) => normalizeAll(all, data, time),
+    normalize: (data, { time }) => normalizeAll(all, data, time, errors),
     // A mapped object is its own slot.
     slotOf: ({ group, kind }, { name }) => ({ parts: { group, kind, name: name ?? undefined } }),
   };
@@ -154,7 +165,12 @@ const objectSchema = z.object({
 });
 
 /** Applies all mappings to an object or to posted data, and joins their findings. */
-function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: string): Normalized {
+function normalizeAll(
+  all: readonly AcceptedMapping[],
+  data: unknown,
+  time: string,
+  errors: ExpressionErrors,
+): Normalized {
   const object = objectSchema.safeParse(data).data;
   const about = object && {
     apiVersion: object.apiVersion,
@@ -165,14 +181,24 @@ function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: stri
   const labels = object?.metadata.labels ?? {};
   const applies = ({ kind }: AcceptedMapping): boolean =>
     kind === undefined || (about !== undefined && appliesTo(kind, { ...about, labels }));
-  const parts = all
-    .filter(applies)
-    .map(({ map, filter, windowSeconds }) => applyFilter(map(data, { about, time, windowSeconds }), filter));
+  const parts = all.filter(applies).map((mapping) => {
+    const { map, windowSeconds } = mapping;
+    const onFailure = (failure: string): void => noteFailure(mapping, 'expression', failure, errors);
+    return applyFilter(map(data, { about, time, windowSeconds, onFailure }), mapping, errors);
+  });
   return {
     findings: parts.flatMap(({ findings }) => findings),
     skipped: sumOf(parts.map(({ skipped }) => skipped)),
     isPartial: parts.some(({ isPartial }) => isPartial),
   };
+}
+
+function noteFailure({ object }: AcceptedMapping, field: string, failure: string, errors: ExpressionErrors): void {
+  errors.note(kindOf(object), object, `spec.${field}: ${failure}`);
+}
+
+function kindOf({ kind }: KubernetesObject): KindSelector {
+  return kind === ingesters.kind ? ingesters : observationMappings;
 }
 
 /**
@@ -181,9 +207,11 @@ function normalizeAll(all: readonly AcceptedMapping[], data: unknown, time: stri
  */
 function applyFilter(
   { findings, skipped, isPartial = false }: Normalized,
-  filter: AcceptedMapping['filter'],
+  mapping: AcceptedMapping,
+  errors: ExpressionErrors,
 ): Normalized {
-  const judged = findings.map(filter);
+  const onFailure = (field: string, failure: string): void => noteFailure(mapping, `filters.${field}`, failure, errors);
+  const judged = findings.map((finding) => mapping.filter(finding, mapping.source, onFailure));
   const dropped = judged.filter((one) => typeof one === 'string').map((reason) => ({ [reason]: 1 }));
   return {
     findings: judged.filter((one) => typeof one !== 'string'),
@@ -228,7 +256,11 @@ async function handlePost(event: CloudEvent, context: Context): Promise<void> {
   const mapping = mappingAt(event.source, context);
   // The watch may not have seen a new Ingester yet. If there is none, the Broker will dead-letter the event.
   if (!mapping) throw new Refusal(503, 'no Ingester has this path', { retryAfter: 2 });
-  await observeEvent(sourceOf(mapping.source, [mapping], []), event, contextFor(context, mapping, [mapping]));
+  await observeEvent(
+    sourceOf(mapping.source, [mapping], [], context.expressionErrors),
+    event,
+    contextFor(context, mapping, [mapping]),
+  );
 }
 
 async function handleReference(event: CloudEvent, context: Context): Promise<void> {
@@ -248,7 +280,8 @@ async function handleReference(event: CloudEvent, context: Context): Promise<voi
       plural: all[0].kind.plural ?? pluralIn(event) ?? guessedPlural(ref.kind),
       namespaced: Boolean(ref.namespace),
     };
-    await reconcileReference(sourceOf(all[0].source, all, [selectIn(kind, own.settings)]), event, own);
+    const source = sourceOf(all[0].source, all, [selectIn(kind, own.settings)], own.expressionErrors);
+    await reconcileReference(source, event, own);
   }
 }
 
@@ -289,9 +322,9 @@ async function passOnce(context: Context): Promise<void> {
     }
   }
   for (const { object, condition, mapping } of verdicts) {
-    const kind = object.kind === ingesters.kind ? ingesters : observationMappings;
     const own = mapping && (ready.get(mapping) ?? readyCondition('True', 'Ready', ''));
-    await setConditions(kind, object, [condition, own ?? notReadyCondition(condition)], context);
+    const conditions = [condition, own ?? notReadyCondition(condition), ...changedSinceFailing(object)];
+    await setConditions(kindOf(object), object, conditions, context);
   }
   await ageOrphans(orphansOf(verdicts, context), context);
   if (failed.length > 0) throw failed[0];
@@ -346,5 +379,5 @@ async function passGroup(
     }
   }
   if (group.every(({ kind }) => kind === undefined)) return;
-  await reconcilePass(sourceOf(group[0].source, resolved, kinds), own, unseen);
+  await reconcilePass(sourceOf(group[0].source, resolved, kinds, own.expressionErrors), own, unseen);
 }

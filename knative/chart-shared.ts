@@ -17,7 +17,9 @@ const brokerShape = z.looseObject({
 
 export function sharedTemplate(all: readonly FunctionDefinition[]): string {
   const templates = createTemplates(systemNamespace);
-  const users = all.filter((one) => one.kind === 'gateway' || triggerTypes(one).includes('Broker'));
+  const users = all.filter(
+    (one) => one.kind === 'gateway' || triggerTypes(one).some((type) => type.startsWith('Broker')),
+  );
   const sink = all.find(({ kind }) => kind === 'dead-letter-sink');
   const parts = merged(sharedManifests(all), sharedManifests(all, 'namespace')).map((part): Part => {
     const { manifest } = part;

@@ -195,7 +195,10 @@ function valuesOf(definitions: readonly FunctionDefinition[]): Readonly<Record<s
     functions: object(
       'Each function: on or off, and what it has of its own. What can be set of each is in the last rows of the table in README.md.',
       Object.fromEntries(
-        definitions.map(({ name }) => [name, { $ref: '#/$defs/function', default: { enabled: true } }]),
+        definitions.map(({ name, isOptional }) => [
+          name,
+          { $ref: '#/$defs/function', default: { enabled: !isOptional } },
+        ]),
       ),
     ),
     broker: object("The Broker. Its class and config can't be changed, so another class is another Broker.", {
@@ -315,7 +318,8 @@ function rowsOf(properties: Readonly<Record<string, Schema>>, prefix: string): s
   return Object.entries(properties).flatMap(([name, schema]) => {
     const path = `${prefix}${name}`;
     const { description = '', default: value } = schema;
-    if (path === 'functions') return [`| \`functions\` | all on | ${description} |`];
+    if (path === 'functions')
+      return [`| \`functions\` | on, but for \`announce\`, the sinks and \`page\` | ${description} |`];
     if (isGroup(schema)) return [`| \`${path}\` | | ${description} |`, ...rowsOf(schema.properties ?? {}, `${path}.`)];
     return [`| \`${path}\` | ${value === undefined ? '' : `\`${JSON.stringify(value)}\``} | ${description} |`];
   });

@@ -4,20 +4,29 @@ import { group } from '../shared/api/group.ts';
 import { ingesters } from '../shared/api/ingester.ts';
 import type { KindSelector } from '../shared/api/kind-selector.ts';
 import { alwaysServed, knativeBrokers } from '../shared/api/knative-kinds.ts';
+import { exceptionSpec, observationExceptions } from '../shared/api/observation-exception.ts';
 import { observationFilters } from '../shared/api/observation-filter.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
 import {
   controllerReads,
   type FunctionDefinition,
+  failureWrites,
   leaseWrites,
   observationWrites,
   type Permission,
   seriesWrites,
   stateWrites,
   triggersOf,
+  watchesOf,
 } from '../shared/function/definitions.ts';
 import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
-import { type BrokerTrigger, kindsIn, type PingSourceTrigger, type Trigger } from '../shared/function/triggers.ts';
+import {
+  type BrokerPrefixTrigger,
+  type BrokerTrigger,
+  kindsIn,
+  type PingSourceTrigger,
+  type Trigger,
+} from '../shared/function/triggers.ts';
 import { isSource } from '../shared/host/function-list.ts';
 import { scaling } from './scaling.ts';
 
@@ -40,7 +49,7 @@ export const systemNamespace = 'zen-system';
 export const commonSettings = parseSettings({}, z.object({}), []);
 const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
-const ownKinds = [observationFilters, observationMappings, ingesters];
+const ownKinds = [observationExceptions, observationFilters, observationMappings, ingesters];
 const observationRule = { apiGroups: [group], apiVersions: ['v1'], resources: ['observations'] };
 
 /** The names that observationName makes: `<source>-<32 hex digits>`. */
@@ -82,9 +91,14 @@ function sourceRules(definition: FunctionDefinition): readonly Permission[] {
   if (!isSource(definition)) return [];
   const { looksIntoPods = true, hasOngoingFindings = false } = definition.source;
   if (kindsOf(definition, 'cluster').length > 0)
-    return [stateWrites, ...(looksIntoPods ? controllerReads : []), leaseWrites];
+    return [stateWrites, ...(looksIntoPods ? controllerReads : []), failureWrites, leaseWrites];
   const renewal = hasOngoingFindings ? ['patch'] : [];
-  return [{ ...observationWrites, verbs: [...observationWrites.verbs, ...renewal] }, seriesWrites, leaseWrites];
+  return [
+    { ...observationWrites, verbs: [...observationWrites.verbs, ...renewal] },
+    seriesWrites,
+    failureWrites,
+    leaseWrites,
+  ];
 }
 
 function ruleOf({ group, resources, verbs }: Permission): Rule {
@@ -123,10 +137,6 @@ function accountOf(name: string, namespace = systemNamespace): Manifest {
   return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadataOf(name, namespace) };
 }
 
-function watchedKinds(definition: FunctionDefinition, settings: CommonSettings): readonly KindSelector[] {
-  return definition.watches?.(Object.assign({}, settings)) ?? [];
-}
-
 /** The fewest rules that let a function do what it declares, limited to one namespace where that is enough. */
 export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'): Manifest[] {
   const { name, permissions } = definition;
@@ -135,7 +145,7 @@ export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'
   const byNamespace = new Map<string | undefined, Rule[]>();
   const add = (namespace: string | undefined, rules: readonly Rule[]): void =>
     void byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), ...rules]);
-  const watched = Map.groupBy(watchedKinds(definition, settings), (kind) => kind.namespace);
+  const watched = Map.groupBy(watchesOf(definition, settings), (kind) => kind.namespace);
   for (const [namespace, kinds] of watched) {
     add(namespace, readRules(kinds, ['list', 'watch']));
   }
@@ -164,13 +174,31 @@ function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[]
     .map(([name, value]) => ({ name, value: environmentText(value) }));
 }
 
+interface Mounted {
+  readonly volumeMounts: readonly object[];
+  readonly volumes: readonly object[];
+}
+
+/**
+ * For a sink, the Secret with its name: what its receiver asks for, and nothing else of it, is in files. Without a Secret
+ * there are none.
+ */
+function sinkSecret({ kind, name }: FunctionDefinition): Mounted {
+  if (kind !== 'sink') return { volumeMounts: [], volumes: [] };
+  const secret = { secretName: `zen-watcher-${name}`, optional: true };
+  return {
+    volumeMounts: [{ name: 'secret', mountPath: '/etc/zen-watcher/secret', readOnly: true }],
+    volumes: [{ name: 'secret', secret }],
+  };
+}
+
 /**
  * For a function that posts to the Broker, a token that the Broker takes where Knative's authentication is on. The kubelet
  * renews it. https://knative.dev/docs/eventing/features/sender-identity/
  */
-function brokerToken(definition: FunctionDefinition, settings: CommonSettings) {
-  const broker = watchedKinds(definition, settings).find(({ plural }) => plural === knativeBrokers.plural);
-  if (broker === undefined) return undefined;
+export function brokerToken(definition: FunctionDefinition, settings: CommonSettings): Mounted {
+  const broker = watchesOf(definition, settings).find(({ plural }) => plural === knativeBrokers.plural);
+  if (broker === undefined) return { volumeMounts: [], volumes: [] };
   const name = 'broker-token';
   const audience = `${broker.group}/broker/${systemNamespace}/${broker.name}`;
   const serviceAccountToken = { audience, expirationSeconds: 3600, path: basename(settings.BROKER_TOKEN_FILE) };
@@ -192,7 +220,9 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
   const { name } = definition;
   const settings = settingsOf(definition, reach);
   const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition, settings);
-  const token = brokerToken(definition, settings);
+  const mounted = [brokerToken(definition, settings), sinkSecret(definition)];
+  const volumeMounts = mounted.flatMap((one) => one.volumeMounts);
+  const volumes = mounted.flatMap((one) => one.volumes);
   const container = {
     image,
     args: [name],
@@ -209,7 +239,7 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
       capabilities: { drop: ['ALL'] },
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    ...(token && { volumeMounts: token.volumeMounts }),
+    ...(volumeMounts.length > 0 && { volumeMounts }),
   };
   const metadata = metadataOf(name);
   return {
@@ -229,7 +259,7 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
           ...(containerConcurrency !== undefined && { containerConcurrency }),
           ...{ timeoutSeconds, responseStartTimeoutSeconds: timeoutSeconds },
           containers: [container],
-          ...(token && { volumes: token.volumes }),
+          ...(volumes.length > 0 && { volumes }),
         },
       },
     },
@@ -240,12 +270,16 @@ function sinkOf(name: string) {
   return { ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name } };
 }
 
-function triggerOf(name: string, { eventType: type }: BrokerTrigger): Manifest {
+function triggerOf(name: string, trigger: BrokerTrigger | BrokerPrefixTrigger): Manifest {
+  const selected =
+    trigger.type === 'Broker'
+      ? { filter: { attributes: { type: trigger.eventType } } }
+      : { filters: [{ prefix: { type: trigger.prefix } }] };
   return {
     apiVersion: 'eventing.knative.dev/v1',
     kind: 'Trigger',
     metadata: metadataOf(name),
-    spec: { broker: commonSettings.BROKER_NAME, filter: { attributes: { type } }, subscriber: sinkOf(name) },
+    spec: { broker: commonSettings.BROKER_NAME, ...selected, subscriber: sinkOf(name) },
   };
 }
 
@@ -337,7 +371,7 @@ export function manifestsOf(
     manifests.push(...mappedKindsRole(name));
   for (const trigger of triggers) {
     if (trigger.type === 'PingSource') manifests.push(pingSource(name, trigger));
-    if (trigger.type === 'Broker') manifests.push(triggerOf(name, trigger));
+    if (trigger.type === 'Broker' || trigger.type === 'BrokerPrefix') manifests.push(triggerOf(name, trigger));
   }
   return [...manifests, ...apiServerSources(definition, reach)];
 }
@@ -388,7 +422,7 @@ export function sharedManifests(definitions: readonly FunctionDefinition[], reac
         },
       },
     },
-    ...(reach === 'cluster' ? [...admissionPolicy(), viewRole()] : []),
+    ...(reach === 'cluster' ? [...admissionPolicy(), ...exceptionPolicy(), viewRole(), ...exceptionRoles()] : []),
   ];
 }
 
@@ -407,6 +441,97 @@ function viewRole(): Manifest {
       },
     ],
   };
+}
+
+/**
+ * Lets whoever may edit a namespace accept findings in it, and whom an administrator chooses set or clear in any exception who has
+ * approved it: a GitOps controller, which applies what others have approved.
+ */
+function exceptionRoles(): Manifest[] {
+  const role = (name: string, more: Readonly<Record<string, string>>, verbs: readonly string[]): Manifest => {
+    const { labels } = metadataOf(name, undefined);
+    return {
+      ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: { name, labels: { ...labels, ...more } } },
+      rules: [{ apiGroups: [group], resources: [observationExceptions.plural], verbs }],
+    };
+  };
+  const writes = ['create', 'update', 'patch', 'delete'];
+  return [
+    role('zen-watcher-edit', { [`${rbac}/aggregate-to-edit`]: 'true' }, writes),
+    role('zen-watcher-approve', {}, ['approve']),
+  ];
+}
+
+/** A policy that the API server applies to who writes objects of ours, and its binding. */
+function policy(name: string, resourceRule: object, parts: object): Manifest[] {
+  const api = 'admissionregistration.k8s.io/v1';
+  const metadata = { name, labels: ownLabels };
+  return [
+    {
+      ...{ apiVersion: api, kind: 'ValidatingAdmissionPolicy', metadata },
+      spec: {
+        failurePolicy: 'Fail',
+        matchConstraints: { resourceRules: [{ ...resourceRule, operations: ['CREATE', 'UPDATE'] }] },
+        ...parts,
+      },
+    },
+    {
+      ...{ apiVersion: api, kind: 'ValidatingAdmissionPolicyBinding', metadata },
+      spec: { policyName: name, validationActions: ['Deny'] },
+    },
+  ];
+}
+
+/**
+ * Who has approved an exception can be set only to oneself, and neither cleared nor taken over, but by who has the verb
+ * `approve`. And the CRD keeps fields that it doesn't know, so that they can be refused here: to take one away, as is usual,
+ * would widen what is accepted. (Where this policy is missing, such an exception accepts nothing, and its condition says so.)
+ */
+function exceptionPolicy(): Manifest[] {
+  const approver = (object: string): string =>
+    `${object} != null && has(${object}.spec.approvedBy) ? ${object}.spec.approvedBy : ''`;
+  const { match } = exceptionSpec.shape;
+  const resource = match.shape.resources.unwrap().element;
+  const fieldsOf = (shape: object): string =>
+    `[${Object.keys(shape)
+      .map((field) => `'${field}'`)
+      .join(', ')}]`;
+  /** Names the fields of an object that are not known, wherever it is. */
+  const onlyKnown = (path: string, shape: object) => ({
+    expression: `object.${path}.all(key, key in ${fieldsOf(shape)})`,
+    messageExpression: `'${path} has an unknown field: ' + object.${path}.filter(key, !(key in ${fieldsOf(shape)})).join(', ')`,
+    reason: 'Invalid',
+  });
+  return policy(
+    'zen-watcher-approvals',
+    { apiGroups: [group], apiVersions: observationExceptions.versions, resources: [observationExceptions.plural] },
+    {
+      variables: [
+        { name: 'approver', expression: approver('object') },
+        { name: 'approverBefore', expression: approver('oldObject') },
+        {
+          name: 'mayApprove',
+          expression: `authorizer.group('${group}').resource('${observationExceptions.plural}').namespace(request.namespace).check('approve').allowed()`,
+        },
+      ],
+      validations: [
+        {
+          expression:
+            "variables.approver == variables.approverBefore || (variables.approverBefore == '' && variables.approver == request.userInfo.username) || variables.mayApprove",
+          message:
+            'spec.approvedBy can be set to oneself only, and changed or cleared by those only who may "approve" observationexceptions',
+          reason: 'Forbidden',
+        },
+        onlyKnown('spec', exceptionSpec.shape),
+        onlyKnown('spec.match', match.shape),
+        {
+          expression: `!has(object.spec.match.resources) || object.spec.match.resources.all(one, one.all(key, key in ${fieldsOf(resource.shape)}))`,
+          message: `an item of spec.match.resources has an unknown field: it may have ${Object.keys(resource.shape).join(', ')}`,
+          reason: 'Invalid',
+        },
+      ],
+    },
+  );
 }
 
 /**

@@ -29,8 +29,23 @@ export const labels = {
 /** `due` while something about it is to be told to others. */
 export const outboxLabel = `${group}/outbox`;
 
-/** Who or what has accepted it. */
+/** The one value of that label. */
+export const due = 'due';
+
+/** JSON: what others were told last: its state, acceptance, severity and since when (`told.ts`). */
+export const toldAnnotation = `${group}/told`;
+
+/** Who or what has accepted it: `<namespace>/<name>` of an ObservationException, or what its tool calls the exception. */
 export const exceptionAnnotation = `${group}/exception`;
+
+/** RFC 3339: until when an ObservationException accepts it; `forever` if that has no end. A tool's own exception sets none. */
+export const acceptedUntilAnnotation = `${group}/accepted-until`;
+
+/** Who has approved that ObservationException. */
+export const acceptedByAnnotation = `${group}/accepted-by`;
+
+/** The reason that it gives. */
+export const acceptedReasonAnnotation = `${group}/accepted-reason`;
 
 /** The value of the label `report` of a finding that more than one slot reports. */
 export const sharedSlot = 'shared';

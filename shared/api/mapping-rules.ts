@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { severities } from '../finding/severity.ts';
+import { expression } from './observation-filter.ts';
 import { isPath, parsePath } from './path.ts';
 import { text } from './text.ts';
 
@@ -34,6 +35,7 @@ export const mappingRules = z.strictObject({
     .max(16)
     .refine(hasFewWords, { error: `the words have more than ${maxWordsLength} characters` })
     .default([]),
+  expression: expression.optional(),
   mappings: z.strictObject({
     severity: value,
     category: value,

@@ -6,7 +6,15 @@ import type { Severity } from '../finding/severity.ts';
 import { cutText, fitDetails } from '../finding/size-limits.ts';
 import { detailsOf } from '../finding/values.ts';
 import { group } from './group.ts';
-import { correlationAnnotation, expiresLabel, labels, labelValue, reportedByAnnotation } from './labels.ts';
+import {
+  correlationAnnotation,
+  due,
+  expiresLabel,
+  labels,
+  labelValue,
+  outboxLabel,
+  reportedByAnnotation,
+} from './labels.ts';
 import type { Series } from './series.ts';
 
 /** The category of findings about zen-watcher itself. They are never filtered. */
@@ -64,6 +72,8 @@ export interface ObservationOptions {
   readonly expiresAt: number;
   /** In milliseconds since 1970. */
   readonly now: number;
+  /** Whether others are to be told of it. */
+  readonly isDue?: boolean;
 }
 
 const maxSummary = 256;
@@ -187,6 +197,7 @@ export function observationOf(finding: Finding, options: ObservationOptions): Ne
       [labels.expires]: expiresLabel(options.expiresAt),
       ...findingLabels(finding, options.namespace),
       ...stateLabels(options),
+      ...(options.isDue && { [outboxLabel]: due }),
     },
     annotations: {
       [correlationAnnotation]: nameText(options.correlationId, 256),

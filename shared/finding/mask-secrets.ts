@@ -230,25 +230,43 @@ function maskNamed(text: string): string {
 /** Values that are nested deeper than this are masked whole. */
 const maxDepth = 32;
 
-/** The name of what a member holds: its key, or that of an environment variable, which is in the member beside it. */
-function nameOf(key: string, object: object): string {
-  return key === 'value' && 'name' in object && typeof object.name === 'string' ? object.name : key;
+/** What a member is called that holds the value of what is around it: {"password": {"value": "x"}}. */
+const valueKey = /^(?:value|data|plain|text|content|current|default)$/i;
+
+/** The name of what a member holds: its key, or that of an environment variable or an object, whose value it is. */
+function nameOf(key: string, object: object, around: string | undefined): string {
+  if (key === 'value' && 'name' in object && typeof object.name === 'string') return object.name;
+  return around !== undefined && valueKey.test(key) ? around : key;
 }
 
 function maskMember(name: string, value: unknown, depth: number): unknown {
   if (!secretKey.test(name) || depth > maxDepth) return maskSecrets(value, depth);
   if (typeof value === 'string') return isHarmlessValue(value) ? value : mask;
   if (typeof value === 'number') return password.test(name) && !countOfPassed.test(name) ? mask : value;
-  return Array.isArray(value) ? value.map((item) => maskMember(name, item, depth + 1)) : maskSecrets(value, depth);
+  return Array.isArray(value)
+    ? value.map((item) => maskMember(name, item, depth + 1))
+    : maskSecrets(value, depth, name);
 }
 
-/** Masks the secrets in all strings of a value, at any depth; a string whose key names a secret is masked whole. */
-export function maskSecrets(value: unknown, depth = 0): unknown {
+/** A command's option whose value is the next item of a list: ["--password", "x"]. */
+const option = /^--?[\w.-]{1,96}$/;
+
+function maskItem(item: unknown, before: unknown, depth: number): unknown {
+  const isValue =
+    typeof item === 'string' && typeof before === 'string' && option.test(before) && !item.startsWith('-');
+  return isValue ? maskMember(before, item, depth) : maskSecrets(item, depth);
+}
+
+/**
+ * Masks the secrets in all strings of a value, at any depth; a string whose key names a secret is masked whole. `around` is the name of
+ * a secret that the value belongs to.
+ */
+export function maskSecrets(value: unknown, depth = 0, around?: string): unknown {
   if (typeof value === 'string') return maskText(value);
   if (typeof value !== 'object' || value === null) return value;
   if (depth > maxDepth) return mask;
-  if (Array.isArray(value)) return value.map((item) => maskSecrets(item, depth + 1));
+  if (Array.isArray(value)) return value.map((item, index) => maskItem(item, value[index - 1], depth + 1));
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, maskMember(nameOf(key, value), item, depth + 1)]),
+    Object.entries(value).map(([key, item]) => [key, maskMember(nameOf(key, value, around), item, depth + 1)]),
   );
 }

@@ -20,7 +20,7 @@ const name = `(?:${word})${suffix}`;
 /** `\"` in JSON that is itself in a JSON text, or just a quotation mark. */
 const quote = String.raw`\\{0,7}["']`;
 
-const assignment = String.raw`\s{0,4}(?:=>|->|:=|[=:]{1,3}|%3[AD])\s{0,4}`;
+const assignment = String.raw`\s{0,4}(?:=>|->|:[=-]|[=:]{1,3}|%3[AD])\s{0,4}`;
 
 /** A value in quotation marks; those may be escaped. */
 const quoted = [
@@ -33,7 +33,7 @@ const quoted = [
 const plain = String.raw`(?:[^\s"',;&\\]|\\(?![nrt"'])){1,4096}(?:[,;&](?![\w.-]{1,64}[=:])[^\s"',;&\\]{1,1024}){0,8}`;
 
 /**
- * A name and a value: `password=x`, `"token": "x"`, `:secret => 'x'`. What a list or an object holds has names of its
+ * A name and a value: `password=x`, `"token": "x"`, `:secret => 'x'`, `${PASSWORD:-x}`. What a list or an object holds has names of its
  * own.
  */
 export const assigned = new RegExp(

@@ -25,3 +25,8 @@ export function parseSeverity(word: unknown): Severity {
   const key = word.trim().toLowerCase();
   return Object.hasOwn(words, key) ? (words[key] ?? 'UNKNOWN') : 'UNKNOWN';
 }
+
+/** Whether a severity is below another one. Of an UNKNOWN one nobody knows that. */
+export function isBelow(severity: Severity, minimum: Severity): boolean {
+  return severity !== 'UNKNOWN' && severities.indexOf(severity) > severities.indexOf(minimum);
+}

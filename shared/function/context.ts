@@ -2,9 +2,10 @@ import type { KindSelector } from '../api/kind-selector.ts';
 import type { ResourceRef } from '../finding/finding.ts';
 import type { Severity } from '../finding/severity.ts';
 import type { CloudEvent } from './cloud-event.ts';
+import type { Exceptions } from './exceptions.ts';
 import type { Filter } from './filter.ts';
 import type { CommonSettings } from './settings.ts';
-import type { Cluster, Store } from './stores.ts';
+import type { Cluster, KubernetesObject, Store } from './stores.ts';
 import type { Tally } from './tally.ts';
 import type { WebhookTrigger } from './triggers.ts';
 
@@ -16,6 +17,8 @@ export interface FunctionInfo {
   readonly webhooks: readonly WebhookTrigger[];
   /** The kinds that its ApiServerSource triggers name. */
   readonly kinds: readonly KindSelector[];
+  /** From which severity on others are told of what it writes. */
+  readonly announcedFrom?: Severity;
   /** Whether it also takes the kinds that ObservationMappings and Ingesters name. */
   readonly takesMappedKinds: boolean;
 }
@@ -106,6 +109,31 @@ export interface Broker {
   isRouted(functionName: string, eventType: string): boolean | undefined;
 }
 
+/** Something to be sent to a system that isn't ours. */
+export interface Outgoing {
+  readonly url: string | { readonly file: string };
+  readonly contentType: string;
+  readonly body: string;
+  /** The file of a Bearer token. */
+  readonly tokenFile: string | undefined;
+  /** A file of CA certificates (PEM) that are trusted besides Node's own. */
+  readonly caFile: string | undefined;
+}
+
+export interface Answer {
+  readonly status: number;
+  /** In seconds. */
+  readonly retryAfter: number | undefined;
+  /** What the other side has to say, if that is text: its beginning. */
+  readonly words: string;
+}
+
+/** Sends to other systems. */
+export interface Outside {
+  /** Posts once. Resolves to the answer, whatever it is; throws an Error if there is none. */
+  post(outgoing: Outgoing, signal: AbortSignal): Promise<Answer>;
+}
+
 /** A signal that aborts at a certain time, or when the one does that it was made from. */
 export interface Deadline {
   readonly signal: AbortSignal;
@@ -137,19 +165,37 @@ export interface EventContext {
   readonly tally: Tally;
 }
 
+/** Takes note of expressions that could not be answered. That stops nothing: it is counted, and shown on the object. */
+export interface ExpressionErrors {
+  /** Counts a failure that is shown otherwise. */
+  count(kind: KindSelector): void;
+  /** `message` begins with the field, such as `spec.expression: at 1:9: field not found: a`. */
+  note(kind: KindSelector, object: KubernetesObject, message: string): void;
+  /**
+   * Shows on each object that has been noted that its expression fails: once, until the object changes. Best effort: it never
+   * throws.
+   */
+  settle(context: { readonly cluster: Cluster; readonly clock: Clock; readonly event: EventContext }): Promise<void>;
+}
+
 /** Everything that a function gets from outside. */
 export interface Context<Settings = unknown> {
   readonly settings: Settings & CommonSettings;
   readonly store: Store;
   readonly cluster: Cluster;
   readonly broker: Broker;
+  readonly outside: Outside;
   /** The other functions; empty unless the function declares `seesOthers`. */
   readonly functions: readonly FunctionInfo[];
   readonly filter: Filter;
+  readonly exceptions: Exceptions;
+  readonly expressionErrors: ExpressionErrors;
   readonly known: KnownNames;
   readonly repeats: RepeatCounter;
   readonly limit: ObservationLimit;
   readonly controllers: Controllers;
+  /** From which severity on others are told of what it writes; `undefined` where nobody is. */
+  readonly announcedFrom: Severity | undefined;
   readonly life: SignsOfLife;
   readonly clock: Clock;
   /**

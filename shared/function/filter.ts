@@ -15,6 +15,7 @@ export const filterReasons = [
   'exclude_category',
   'include_category',
   'exclude_rule',
+  'expression',
 ] as const;
 
 export type FilterReason = (typeof filterReasons)[number];

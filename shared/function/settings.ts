@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { severities } from '../finding/severity.ts';
 
 /** A whole number in an environment variable. The message names the range, since a user reads it at start. */
 export function integer(min: number, max: number): z.ZodType<number, string> {
@@ -24,6 +25,17 @@ export const namespaceName = z
   .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, { error: 'must be the name of a namespace' });
 
 const trueOrFalse = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((word) => word === 'true');
+
+/** Where something is that isn't ours. What is secret in it belongs in a file, since everyone may read the environment. */
+export const outsideUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .refine((url) => URL.parse(url)?.username === '', { error: 'must have no user and no password: mount a token' });
+
+/** Several of them, separated by commas. */
+export const outsideUrls = commaList.pipe(z.array(outsideUrl).min(1));
+const severityList = commaList
+  .transform((words) => words.map((one) => one.toUpperCase()))
+  .pipe(z.array(z.enum(severities, { error: `must be a list of ${severities.join(', ')}` })));
 
 const secondsPerDay = 86_400;
 
@@ -57,7 +69,16 @@ export const commonSchema = z
     K_SINK: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
     MASK_SECRETS: trueOrFalse.default(true),
     TENANTS_FILTER_EVENTS: trueOrFalse.default(false),
+    EXCEPTION_MAX_DAYS: integer(1, 36_500).optional(),
+    EXCEPTION_NEEDS_APPROVAL: severityList.default([]),
     EVENT_NAMESPACE: z.enum(['affected', 'system'], { error: 'must be affected or system' }).default('affected'),
+    CLUSTER_NAME: z.string().max(253, { error: 'must have at most 253 characters' }).default(''),
+    ANNOUNCE: trueOrFalse.default(false),
+    ANNOUNCE_MIN_SEVERITY: z.enum(severities, { error: `must be one of ${severities.join(', ')}` }).optional(),
+    ANNOUNCE_INTERVAL_MINUTES: integer(1, 1440).default(10),
+    PAGE_URL: outsideUrl.optional(),
+    SINK_TOKEN_FILE: z.string().optional(),
+    SINK_CA_FILE: z.string().optional(),
     K_CE_OVERRIDES: z.string().optional(),
     K_CA_CERTS: z.string().optional(),
     OIDC_TOKEN_FILE: z.string().default('/oidc/token'),

@@ -1,6 +1,8 @@
+import type { Acceptance } from '../api/acceptance.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
 import type { Facts, Observation } from '../api/observation.ts';
 import type { Repeats } from '../api/series.ts';
+import type { Severity } from '../finding/severity.ts';
 import { Refusal } from './refusal.ts';
 
 export interface OwnerReference {
@@ -120,6 +122,10 @@ export interface Stored {
   readonly history?: string | undefined;
   /** The value of the annotation `reported-by`. */
   readonly reportedBy?: string | undefined;
+  /** What its annotations say about its acceptance. */
+  readonly acceptance?: Acceptance | undefined;
+  /** The value of the annotation `told`. */
+  readonly told?: string | undefined;
   readonly hasAnnotations: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
@@ -133,10 +139,12 @@ export interface ObservationPatch {
   readonly labels: Readonly<Record<string, string | null>>;
   /** The new value of the annotation `history`. */
   readonly history?: string | undefined;
-  /** The new value of the annotation `exception`. */
-  readonly exception?: string | undefined;
+  /** What to say about its acceptance; `null` removes that. */
+  readonly acceptance?: Acceptance | null | undefined;
   /** The new value of the annotation `reported-by`. */
   readonly reportedBy?: string | undefined;
+  /** The new value of the annotation `told`. */
+  readonly told?: string | undefined;
   /**
    * Replaces all that may change of the spec, except a resource that is not given, and sets `rule`. Without it, the spec
    * stays as it is.
@@ -162,6 +170,24 @@ export interface SpecEnd {
   readonly endsAt: number;
 }
 
+/** A stored Observation, whole. */
+export interface StoredObservation extends Stored {
+  readonly spec: Observation['spec'];
+}
+
+/** Everything that is given must hold. */
+export interface ObservationsQuery {
+  readonly source?: string | undefined;
+  readonly rule?: string | undefined;
+  readonly severity?: Severity | undefined;
+  /** `undefined`: in all of them. */
+  readonly namespace?: string | undefined;
+  /** In this namespace, by that name. */
+  readonly name?: string | undefined;
+  /** Whether it bears the label `accepted`, be it over or not. */
+  readonly isMarked?: boolean | undefined;
+}
+
 /** An Observation without a state. */
 export interface StoredEvent extends Stored {
   /** Empty if it has none. */
@@ -176,6 +202,14 @@ export interface NamesQuery {
   readonly namespace?: string | undefined;
   /** Those that are about something in this namespace, and are kept in another one. */
   readonly affected?: string;
+  /** Those of which something is to be told. */
+  readonly isDue?: true;
+}
+
+/** An Observation with what it takes to change it. */
+export interface WholeObservation {
+  readonly stored: Stored;
+  readonly observation: Observation;
 }
 
 /** Stores Observations. There are two implementations, and one contract test for both. */
@@ -197,6 +231,8 @@ export interface Store {
    * How many Observations there are, in one namespace or in all, at this moment. Costs little, however many there are.
    */
   count(namespace: string | undefined, signal: AbortSignal): Promise<number>;
+  /** Lists Observations with their specs, ordered by `<namespace>/`; none that is being deleted. */
+  observations(query: ObservationsQuery, signal: AbortSignal): AsyncIterable<StoredObservation>;
   /** Lists Observations that have no state, with their rules. */
   events(signal: AbortSignal): AsyncIterable<StoredEvent>;
   /** Lists what has expired at `now` (milliseconds since 1970), by its label or, without one, by its spec. */
@@ -205,6 +241,10 @@ export interface Store {
   endOf(ref: StoredRef, signal: AbortSignal): Promise<SpecEnd | undefined>;
   /** One Observation without its spec; `undefined` if there is none of that name, or it is being deleted. */
   find(namespace: string, name: string, signal: AbortSignal): Promise<Stored | undefined>;
+  /** The same, whole. */
+  findWhole(namespace: string, name: string, signal: AbortSignal): Promise<WholeObservation | undefined>;
+  /** Lists Observations of these severities, whole, that are open or have no state, whether they are accepted or not. */
+  openOnes(severities: readonly Severity[], signal: AbortSignal): AsyncIterable<Observation>;
   /**
    * Changes an Observation in one write. Resolves to `false` if it is gone, or has changed since it was read. Throws a
    * NamespaceRefusal if its namespace denies that, or a Refusal 422 if it would be invalid.

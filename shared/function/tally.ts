@@ -19,22 +19,33 @@ export interface Summary {
   readonly unchanged: number;
   /** Observations whose labels were changed, by change: renewed, reopened, missing or resolved. */
   readonly relabelled: Counts;
+  /** Observations that were written so that others are to be told. */
+  readonly due: number;
   /** Observations that gc deleted. */
   readonly deleted: readonly CountRow<'source' | 'reason'>[];
   /** Items that were refused, of a body that was accepted. */
   readonly dropped: number;
+  /** What became of what others are told, by outcome. */
+  readonly announced: Counts;
   /** What became of dead letters; `source` is the function that they were meant for. */
   readonly deadLetters: readonly CountRow<'source' | 'reason'>[];
+  /** How many Observations exceptions match, by the exceptions' namespace; `undefined` if nobody counted. */
+  readonly excepted: readonly CountRow<'namespace'>[] | undefined;
   /** The result of a garbage collection, if the event started one. */
   readonly collection: Collection | undefined;
   /** What an operator should know even if the event itself was handled; each thing once. */
   readonly warnings: readonly string[];
 }
 
+/** `unwanted`: an expression or a floor leaves it out. `refused`: not even a retry would help. */
+export const announcementOutcomes = ['told', 'unwanted', 'refused', 'failed'] as const;
+
+export type AnnouncementOutcome = (typeof announcementOutcomes)[number];
+
 export interface Collection {
   /** Observations that exist. Namespaces with few of them are counted together as `other`. */
   readonly live: readonly CountRow<'source' | 'severity' | 'namespace'>[];
-  /** Those that are neither missing nor resolved. */
+  /** Those that are neither missing, nor resolved, nor accepted. */
   readonly open: readonly CountRow<'source' | 'severity' | 'namespace'>[];
   /** How many Observations there may be. */
   readonly limit: number;
@@ -62,9 +73,12 @@ export interface Tally {
   duplicate(): void;
   unchanged(count: number): void;
   relabelled(change: string): void;
+  due(): void;
   deleted(source: string, reason: string, count: number): void;
   dropped(count: number): void;
+  announced(outcome: AnnouncementOutcome): void;
   deadLetter(source: string, reason: string): void;
+  excepted(rows: readonly CountRow<'namespace'>[]): void;
   collected(collection: Collection): void;
   warning(text: string): void;
   read(): Summary;
@@ -74,15 +88,17 @@ export interface Tally {
 const maxRules = 5;
 
 export function createTally(): Tally {
-  const numbers = { observed: 0, duplicate: 0, unchanged: 0, dropped: 0 };
+  const numbers = { observed: 0, duplicate: 0, unchanged: 0, dropped: 0, due: 0 };
   const skipped: Record<string, number> = {};
   const filtered: Record<string, number> = {};
   const relabelled: Record<string, number> = {};
   const created = createCounts('category', 'severity');
   const deletedRows: Summary['deleted'][number][] = [];
+  const announced: Record<string, number> = {};
   const deadLetters = createCounts('source', 'reason');
   const rules = new Set<string>();
   const warnings = new Set<string>();
+  let excepted: Summary['excepted'];
   let collection: Collection | undefined;
   return {
     observed(count) {
@@ -101,11 +117,18 @@ export function createTally(): Tally {
       numbers.unchanged += count;
     },
     relabelled: (change) => addTo(relabelled, change, 1),
+    due() {
+      numbers.due += 1;
+    },
     deleted: (source, reason, count) => void deletedRows.push({ source, reason, count }),
     dropped(count) {
       numbers.dropped += count;
     },
+    announced: (outcome) => addTo(announced, outcome, 1),
     deadLetter: (source, reason) => deadLetters.add(source, reason),
+    excepted(rows) {
+      excepted = rows;
+    },
     collected(found) {
       collection = found;
     },
@@ -118,7 +141,9 @@ export function createTally(): Tally {
       created: created.rows(),
       rules: [...rules],
       deleted: deletedRows,
+      announced,
       deadLetters: deadLetters.rows(),
+      excepted,
       collection,
       warnings: [...warnings],
     }),

@@ -40,6 +40,12 @@ export interface BrokerTrigger {
   readonly eventType: string;
 }
 
+/** The same for all types that begin so. */
+export interface BrokerPrefixTrigger {
+  readonly type: 'BrokerPrefix';
+  readonly prefix: string;
+}
+
 export interface RefusedItem {
   /** Where in the body the bad item is, such as `items[3].verb`. */
   readonly path: string;
@@ -117,6 +123,7 @@ export type Trigger =
   | StartTrigger
   | PingSourceTrigger
   | BrokerTrigger
+  | BrokerPrefixTrigger
   | WebhookTrigger;
 
 /** A trigger for objects of these kinds: in the watched namespace if there is one, else in `namespace`, else in all. */

@@ -1,20 +1,28 @@
+import { ingesters } from '../api/ingester.ts';
 import { operationsCategory } from '../api/observation.ts';
 import { observationFilters } from '../api/observation-filter.ts';
-import type { FunctionDefinition } from '../function/definitions.ts';
+import { observationMappings } from '../api/observation-mapping.ts';
+import { type FunctionDefinition, writesObservations } from '../function/definitions.ts';
+import { announcementOutcomes } from '../function/tally.ts';
 import { kindsIn, type Trigger } from '../function/triggers.ts';
 import type { BoundFunction } from './context.ts';
 import { isSource } from './function-list.ts';
 import type { Counting } from './metric-zeros.ts';
+
+/** The kinds whose objects may have expressions. */
+const withExpressions = [observationFilters, observationMappings, ingesters].map(({ kind }) => kind);
 
 /** The categories of the tools' findings; a mapping may give others, whose series begin when they are first counted. */
 const toolCategories = ['security', 'compliance'];
 
 function categoriesOf(definition: FunctionDefinition, takesMappedKinds: boolean): readonly string[] {
   if (isSource(definition) || takesMappedKinds) return [...toolCategories, operationsCategory];
-  const writes = definition.permissions.some(
-    ({ resources, verbs }) => resources.includes('observations') && verbs.includes('create'),
-  );
-  return writes ? [operationsCategory] : [];
+  return writesObservations(definition) ? [operationsCategory] : [];
+}
+
+/** Whether it tells others what has changed. */
+function isTelling(definition: FunctionDefinition): boolean {
+  return definition.kind === 'sink' || (definition.kind === 'task' && definition.announces === true);
 }
 
 /** What a function will count, by what it declares. */
@@ -32,8 +40,10 @@ export function countingOf({ definition, triggers, context }: BoundFunction): Co
     categories: categoriesOf(definition, has('MappedKinds')),
     hasState: has('MappedKinds') || (isSource(definition) && kindsIn(triggers).length > 0),
     usesFilters: watched.some(({ plural }) => plural === observationFilters.plural),
+    expressionKinds: watched.filter(({ kind }) => withExpressions.includes(kind)).map(({ kind }) => kind),
     isScheduled: has('PingSource'),
     deadLettersOf: definition.kind === 'dead-letter-sink' ? [...names, 'other'] : [],
+    announces: isTelling(definition) ? announcementOutcomes : [],
     collects: isCollector ? names : [],
   };
 }

@@ -39,8 +39,10 @@ function fieldsOf(summary: Summary): LogFields {
     filtered: total(summary.filtered),
     skipped: total(summary.skipped),
     dropped: summary.dropped,
+    due: summary.due,
     deleted: summary.deleted.reduce((sum, { count }) => sum + count, 0),
     ...summary.relabelled,
+    ...summary.announced,
   };
   // What a tool calls its rules is its text: it may hold anything.
   const rules = summary.rules.map((rule) => maskText(oneLine(rule, maxRuleLength))).join(', ');
@@ -120,13 +122,20 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
   }
 
   return {
-    async handle({ definition, context }, event, signal) {
+    async handle({ definition, context, hint }, event, signal) {
       const { name } = definition;
       const job = { name, operation: event.type, correlationId: correlationIdOf(event), signal };
       await run(job, async (eventContext) => {
         // Only a dead-letter sink takes unreadable events: that nobody could read them is what it reports.
         if (event.fault && definition.kind !== 'dead-letter-sink' && !isPing(event)) throw event.fault;
-        await definition.handle(event, { ...context, event: eventContext });
+        const whole = { ...context, event: eventContext };
+        try {
+          await definition.handle(event, whole);
+        } finally {
+          await context.expressionErrors.settle(whole);
+          // Whatever else failed, this much is stored.
+          if (eventContext.tally.read().due > 0) hint();
+        }
       });
       if (isPing(event)) metrics.countPass(name);
     },

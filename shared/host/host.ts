@@ -46,8 +46,7 @@ export interface HostOptions {
   /** What is left to do when the last event has been handled. */
   finish(signal: AbortSignal): Promise<void>;
   readonly checkOrigin?: NonNullable<AppOptions['checkOrigin']>;
-  readonly about?: string;
-  readonly observations?: NonNullable<AppOptions['observations']>;
+  readonly view?: NonNullable<AppOptions['view']>;
   /** How long requests in flight may still take once the process is told to stop. */
   readonly drainMilliseconds?: number;
 }
@@ -141,8 +140,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
       if (gateway) await dispatcher.receive(gateway, request, abort.signal);
     },
     ...(options.checkOrigin && { checkOrigin: options.checkOrigin }),
-    ...(options.about !== undefined && { about: options.about }),
-    ...(options.observations && { observations: options.observations }),
+    ...(options.view && { view: options.view }),
   });
   const { port, hostname, drainMilliseconds = longestDrainMilliseconds } = options;
   const trustedProxies = access?.trustedProxies ?? [];

@@ -12,9 +12,13 @@ export interface Counting {
   /** Whether its findings have a state, so that it lists what is stored. */
   readonly hasState: boolean;
   readonly usesFilters: boolean;
+  /** The kinds of the objects whose expressions it asks. */
+  readonly expressionKinds: readonly string[];
   readonly isScheduled: boolean;
   /** The functions whose events it takes when they could not be delivered. */
   readonly deadLettersOf: readonly string[];
+  /** What becomes of what it tells others, if it does. */
+  readonly announces: readonly string[];
   /** The sources whose Observations it collects. */
   readonly collects: readonly string[];
 }
@@ -41,12 +45,14 @@ type ZeroCounter =
   | 'observations_filtered_total'
   | 'observations_deleted_total'
   | 'observations_create_errors_total'
+  | 'announcements_total'
   | 'deadletters_total'
   | 'gc_runs_total'
   | 'gc_errors_total'
   | 'webhook_requests_total'
   | 'webhook_events_dropped_total'
   | 'filter_reload_total'
+  | 'expression_errors_total'
   | 'passes_total';
 
 /**
@@ -74,7 +80,9 @@ export function beginAtZero(counting: Counting, { zero, observe }: Beginnings): 
     each('filter_reload_total', 'result', ['success', 'error']);
     each('observations_filtered_total', 'reason', commonReasons, { source });
   }
+  each('expression_errors_total', 'kind', counting.expressionKinds);
   if (counting.isScheduled) zero('passes_total', { source });
+  each('announcements_total', 'outcome', counting.announces, { sink: source });
   for (const of of deadLettersOf) each('deadletters_total', 'reason', ['redelivered', 'recorded'], { source: of });
   if (collects.length === 0) return;
   zero('gc_runs_total', {});

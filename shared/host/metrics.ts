@@ -30,6 +30,8 @@ export interface Metrics {
   showAccess(isOpen: boolean): void;
   /** The filters were compiled anew; whether all of them could be read. */
   countFilterReload(isReadable: boolean): void;
+  /** An expression of an object of this kind could not be answered. */
+  countExpressionError(kind: string): void;
   /** The size of the cache of known names: read when scraped. */
   watchKnownNames(count: () => number): void;
   countEviction(): void;
@@ -50,11 +52,13 @@ const counters = {
   observations_deleted_total: 'Observations deleted.',
   observations_create_errors_total: 'Events whose Observations could not all be stored.',
   deadletters_total: 'Events that could not be delivered.',
+  announcements_total: 'What was announced, and what each sink was told, by outcome.',
   gc_runs_total: 'Garbage collections.',
   gc_errors_total: 'Garbage collection failures.',
   webhook_requests_total: 'Requests answered.',
   webhook_events_dropped_total: 'Events turned away or refused at a webhook.',
   filter_reload_total: 'Changes of the filters, by whether all could be read.',
+  expression_errors_total: 'Expressions that could not be answered, by the kind of the object.',
   passes_total: 'Completeness passes and other scheduled work that finished.',
   dedup_evictions_total: 'Names that left the cache because it was full.',
 };
@@ -66,7 +70,8 @@ const histograms = {
 
 const gauges = {
   observations_live: 'Observations that exist, at the last collection.',
-  observations_open: 'Observations neither missing nor resolved, at the last collection.',
+  observations_open: 'Observations neither missing, nor resolved, nor accepted, at the last collection.',
+  exceptions_matched: 'Observations that exceptions match, at the last pass.',
   observations_limit: 'How many Observations there may be: MAX_OBSERVATIONS.',
   source_last_heard_timestamp_seconds: 'When a source was last heard of, in seconds since 1970.',
   source_silent: 'Whether a source has been silent for too long.',
@@ -99,6 +104,8 @@ function countSummary(count: CountMetric, source: string, summary: Summary): voi
   for (const { source: of, reason, count: by } of summary.deleted) {
     count('observations_deleted_total', { source: of, reason }, by);
   }
+  for (const [outcome, by] of Object.entries(summary.announced))
+    count('announcements_total', { sink: source, outcome }, by);
   for (const { source: of, reason, count: by } of summary.deadLetters) {
     count('deadletters_total', { source: of, reason }, by);
   }
@@ -135,6 +142,7 @@ export function createMetrics(now = Date.now): Metrics {
     begin: (counting) => beginAtZero(counting, { zero: (name, labels) => count(name, labels, 0), observe }),
     countSummary(source, summary) {
       countSummary(count, source, summary);
+      if (summary.excepted) show('exceptions_matched', ['namespace'], summary.excepted);
       if (summary.collection) showCollection(count, show, summary.collection, now());
     },
     countError(source, errorType) {
@@ -150,6 +158,7 @@ export function createMetrics(now = Date.now): Metrics {
     countPass: (source) => count('passes_total', { source }, 1),
     countEviction: () => count('dedup_evictions_total', {}, 1),
     countFilterReload: (isReadable) => count('filter_reload_total', { result: isReadable ? 'success' : 'error' }, 1),
+    countExpressionError: (kind) => count('expression_errors_total', { kind }, 1),
     showAccess: (isOpen) => show('webhook_open', [], [{ count: isOpen ? 1 : 0 }]),
     watchKnownNames(read) {
       watch('dedup_cache_size', {}, read);

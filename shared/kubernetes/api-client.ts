@@ -167,13 +167,19 @@ function isUnauthorized(answer: ApiResponse): boolean {
   return answer.status === 401 && deniedBy(answer) === undefined;
 }
 
+function unauthorized({ areCallers = false }: Credentials): Refusal {
+  return areCallers
+    ? new Refusal(401, 'the API server does not take this token')
+    : new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
+}
+
 /** The last word. Throws an Unanswered if there is none yet, and a Refusal if no retry can help. */
 async function attempt(server: Server, request: ApiRequest, time: AttemptTime): Promise<OpenResponse> {
   let answer = await exchange(server, request, false, time);
   if (isUnauthorized(answer) && !request.signal.aborted) {
     // The token may have been replaced. If the one read now is refused as well, somebody must mend it.
     answer = await exchange(server, request, true, time);
-    if (isUnauthorized(answer)) throw new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
+    if (isUnauthorized(answer)) throw unauthorized(server.credentials);
   }
   const { retryAfter, ...response } = answer;
   const { status, body } = response;
@@ -222,6 +228,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       const answer = await send(server, request, refused, { timeout: milliseconds });
       const { statusCode: status = 0 } = answer;
       refused = status === 401;
+      if (status === 401 && credentials.areCallers) throw unauthorized(credentials);
       if (status === 200) return valuesOf(answer);
       const bytes = await bytesOf(answer);
       return { status, body: parseBody(bytes.toString(), status), bytes: bytes.length };

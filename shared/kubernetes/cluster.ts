@@ -3,14 +3,17 @@ import { group } from '../api/group.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
 import { createBoundedObjects, createObjectSet } from '../function/bounded-objects.ts';
 import type { Discovery, Objects, Owners, Store } from '../function/stores.ts';
+import type { ObservationFeed } from '../view/live-view.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { createApiClient } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
 import { createDiscovery } from './discovery.ts';
+import { createExceptions, type Exceptions } from './exceptions.ts';
 import { createKubernetesObjects } from './kubernetes-objects.ts';
 import { createKubernetesOwners } from './kubernetes-owners.ts';
 import { createKubernetesStore } from './kubernetes-store.ts';
+import { createObservationFeed } from './observation-feed.ts';
 import { startWatch, type Watch } from './watch.ts';
 
 export interface ClusterOptions {
@@ -51,6 +54,9 @@ export function connectCluster({
   ): Watch;
   /** Asks the API server for something that it need not look for. Throws a Refusal 503 if there is no answer. */
   touch(signal: AbortSignal): Promise<void>;
+  /** Observations and their changes, in one namespace or in all. */
+  feed(namespace: string | undefined): ObservationFeed;
+  readonly exceptions: Exceptions;
   /** The user name that the API server knows us by. Throws a Refusal 503. */
   whoAmI(signal: AbortSignal): Promise<string>;
   close(): void;
@@ -78,6 +84,8 @@ export function connectCluster({
         },
         signal,
       ),
+    feed: (namespace) => createObservationFeed({ client, namespace, sleep }),
+    exceptions: createExceptions(client),
     async touch(signal) {
       await client.request({ method: 'GET', path: '/version', signal });
     },

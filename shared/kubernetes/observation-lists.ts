@@ -1,13 +1,35 @@
 import * as z from 'zod';
-import { historyAnnotation, labels as labelNames, reportedByAnnotation } from '../api/labels.ts';
+import { acceptanceIn, isOfAcceptance } from '../api/acceptance.ts';
+import {
+  due,
+  historyAnnotation,
+  labels as labelNames,
+  outboxLabel,
+  reportedByAnnotation,
+  toldAnnotation,
+} from '../api/labels.ts';
+import type { Observation } from '../api/observation.ts';
+import { readObservation } from '../api/read-observation.ts';
+import type { Severity } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { Expired, NamesQuery, SpecEnd, Stored, StoredEvent, StoredRef } from '../function/stores.ts';
+import type {
+  Expired,
+  NamesQuery,
+  ObservationsQuery,
+  SpecEnd,
+  Stored,
+  StoredEvent,
+  StoredObservation,
+  StoredRef,
+  WholeObservation,
+} from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
 import { listMetadata } from './list-metadata.ts';
 import { listPages, type Page, readJson } from './list-pages.ts';
 import { decodeMetadata, decodeMetadataList, type Metadata, metadataOfMany, metadataOfOne } from './metadata-list.ts';
 import { observationPath } from './observation-path.ts';
+import { selectorsOf } from './observation-selectors.ts';
 
 export interface ObservationListsOptions {
   readonly client: ApiClient;
@@ -50,8 +72,10 @@ const objectSchema = z.object({
     .catch({ source: 'unknown', rule: '', ttlSecondsAfterCreation: undefined }),
 });
 
+const readAnnotations = new Set([historyAnnotation, reportedByAnnotation, toldAnnotation]);
+
 function isRead(annotation: string): boolean {
-  return annotation === historyAnnotation || annotation === reportedByAnnotation;
+  return readAnnotations.has(annotation) || isOfAcceptance(annotation);
 }
 
 type ListedMetadata = Pick<
@@ -74,6 +98,8 @@ function storedOf({ namespace, name, uid, resourceVersion, ...rest }: ListedMeta
     labels,
     history: annotations[historyAnnotation],
     reportedBy: annotations[reportedByAnnotation],
+    acceptance: acceptanceIn(annotations),
+    told: annotations[toldAnnotation],
     hasAnnotations,
     createdAt,
     isBeingDeleted: deletedAt !== undefined,
@@ -93,6 +119,20 @@ export async function findStored(
   if (response.status !== 200 || !Buffer.isBuffer(response.body)) throw setUpFault('reading Observations', response);
   const stored = storedOf(decodeMetadata(response.body, isRead));
   return stored.isBeingDeleted ? undefined : stored;
+}
+
+/** The same, whole. */
+export async function findWhole(
+  client: ApiClient,
+  namespace: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<WholeObservation | undefined> {
+  const response = await client.request({ method: 'GET', path: observationPath(namespace, name), signal });
+  if (response.status === 404) return undefined;
+  if (response.status !== 200) throw setUpFault('reading Observations', response);
+  const stored = storedOf(objectSchema.parse(response.body).metadata);
+  return stored.isBeingDeleted ? undefined : { stored, observation: readObservation(response.body) };
 }
 
 interface Selectors {
@@ -122,14 +162,20 @@ async function* metadata(
   for await (const items of lists) yield* items;
 }
 
+interface PageSelectors {
+  readonly namespace?: string | undefined;
+  readonly labelSelector: string | undefined;
+  readonly fieldSelector?: string | undefined;
+}
+
 function objectPages(
   { client, watchNamespace }: ObservationListsOptions,
-  labelSelector: string,
+  { namespace, labelSelector, fieldSelector }: PageSelectors,
   signal: AbortSignal,
 ): AsyncGenerator<Page<unknown>> {
   return listPages(client, {
-    path: observationPath(watchNamespace),
-    query: { labelSelector },
+    path: observationPath(namespace ?? watchNamespace),
+    query: { labelSelector, fieldSelector },
     limit: itemsPerPage,
     what: 'listing Observations',
     read: readJson,
@@ -137,10 +183,11 @@ function objectPages(
   });
 }
 
-function selectorOf({ source, slots, affected }: NamesQuery): string | undefined {
+function selectorOf({ source, slots, affected, isDue }: NamesQuery): string | undefined {
   const selectors = [
     ...(affected === undefined ? [] : [`${labelNames.namespace}=${affected}`]),
     ...(source === undefined ? [] : [`${labelNames.source}=${source}`]),
+    ...(isDue ? [`${outboxLabel}=${due}`] : []),
     ...(slots ? [`${labelNames.report} in (${slots.join(',')})`] : []),
   ];
   return selectors.join(',') || undefined;
@@ -195,7 +242,7 @@ async function* expiredBySpec(
   now: number,
   signal: AbortSignal,
 ): AsyncGenerator<Expired> {
-  for await (const { items } of objectPages(options, `!${labelNames.expires}`, signal)) {
+  for await (const { items } of objectPages(options, { labelSelector: `!${labelNames.expires}` }, signal)) {
     for (const item of items) {
       const object = objectSchema.parse(item);
       const { source, endsAt } = endBySpec(object, options.defaultTtl);
@@ -216,12 +263,45 @@ export async function findEnd(
   return endBySpec(objectSchema.parse(response.body), defaultTtl);
 }
 
+/** Whole Observations. */
+export async function* listObservations(
+  options: ObservationListsOptions,
+  { source, severity, rule, name, namespace, isMarked }: ObservationsQuery,
+  signal: AbortSignal,
+): AsyncGenerator<StoredObservation> {
+  const mark = isMarked === undefined ? [] : [`${isMarked ? '' : '!'}${labelNames.accepted}`];
+  const { fieldSelector } = selectorsOf({ source, severity, rule });
+  const named = name === undefined ? [] : [`metadata.name=${name}`];
+  const fields = [...(fieldSelector === undefined ? [] : [fieldSelector]), ...named];
+  const selectors = { namespace, labelSelector: mark[0], fieldSelector: fields.join(',') || undefined };
+  for await (const { items } of objectPages(options, selectors, signal)) {
+    for (const item of items) {
+      const { metadata } = objectSchema.parse(item);
+      if (metadata.deletedAt === undefined) yield { ...storedOf(metadata), spec: readObservation(item).spec };
+    }
+  }
+}
+
 /** The Observations that have no state. Whole, since only the spec has the rule. */
 export async function* listEvents(options: ObservationListsOptions, signal: AbortSignal): AsyncGenerator<StoredEvent> {
-  for await (const { items } of objectPages(options, `!${labelNames.state}`, signal)) {
+  for await (const { items } of objectPages(options, { labelSelector: `!${labelNames.state}` }, signal)) {
     for (const item of items) {
       const { metadata, spec } = objectSchema.parse(item);
       yield { ...storedOf(metadata), rule: spec.rule };
+    }
+  }
+}
+
+/** The Observations of these severities that are neither missing nor resolved, whole. */
+export async function* listOpen(
+  options: ObservationListsOptions,
+  severities: readonly Severity[],
+  signal: AbortSignal,
+): AsyncGenerator<Observation> {
+  const selector = `${labelNames.severity} in (${severities.join(',')}),${labelNames.state} notin (missing,resolved)`;
+  for await (const { items } of objectPages(options, { labelSelector: selector }, signal)) {
+    for (const item of items) {
+      if (objectSchema.parse(item).metadata.deletedAt === undefined) yield readObservation(item);
     }
   }
 }

@@ -148,7 +148,9 @@ async function deadLetter(
     ...event.extensions,
     knativeerrordest: urlOf(handler, options),
     knativeerrorcode: String(refusal.status),
-    knativeerrordata: Buffer.from(JSON.stringify({ error: refusal.message, path: refusal.path })).toString('base64'),
+    knativeerrordata: Buffer.from(
+      JSON.stringify({ error: refusal.message, path: refusal.path, words: refusal.words }),
+    ).toString('base64'),
     knativearrivaltime: event.extensions.knativearrivaltime ?? new Date(clock.now()).toISOString(),
   };
   for (const sink of sinks) await send(options, { handler: sink, event: { ...event, extensions }, signal });

@@ -1,16 +1,19 @@
-import type * as z from 'zod';
-import { ingesterObject, ingesters } from '../api/ingester.ts';
+import { ingesters } from '../api/ingester.ts';
 import { groupVersionOf } from '../api/kind-selector.ts';
-import { filterObject, observationFilters } from '../api/observation-filter.ts';
-import { mappingObject, observationMappings } from '../api/observation-mapping.ts';
-import { fieldOf } from '../function/refusal.ts';
+import { observationExceptions } from '../api/observation-exception.ts';
+import { observationFilters } from '../api/observation-filter.ts';
+import { observationMappings } from '../api/observation-mapping.ts';
 import type { KubernetesObject } from '../function/stores.ts';
+import { mappingFault } from '../rules/accepted-mappings.ts';
+import { exceptionFault } from '../rules/exception.ts';
+import { type Fault, filterFault } from '../rules/filter.ts';
 
-/** zen-watcher's own kinds, which no API server validates here. */
-const schemas: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
-  [observationFilters.kind, filterObject],
-  [observationMappings.kind, mappingObject],
-  [ingesters.kind, ingesterObject],
+/** What is wrong with objects of zen-watcher's own kinds, which no API server validates here. */
+const checks: ReadonlyMap<string, (object: KubernetesObject) => Fault | undefined> = new Map([
+  [observationFilters.kind, filterFault],
+  [observationExceptions.kind, exceptionFault],
+  [observationMappings.kind, mappingFault],
+  [ingesters.kind, mappingFault],
 ]);
 
 const versions: ReadonlySet<string> = new Set(observationFilters.versions);
@@ -18,9 +21,9 @@ const versions: ReadonlySet<string> = new Set(observationFilters.versions);
 /** Throws an Error if an object doesn't belong in a folder of configuration, where it would silently do nothing. */
 export function checkMeaning({ apiVersion, kind, metadata }: KubernetesObject): void {
   const { group } = groupVersionOf(apiVersion);
-  if (group === observationFilters.group && schemas.has(kind)) return;
+  if (group === observationFilters.group && checks.has(kind)) return;
   if (group === '' && kind === 'ConfigMap') return;
-  const known = [...schemas.keys(), 'ConfigMap'].join(', ');
+  const known = [...checks.keys(), 'ConfigMap'].join(', ');
   throw new Error(`${kind} ${metadata.name}: kind: ${apiVersion} ${kind} configures nothing: use ${known}`);
 }
 
@@ -28,13 +31,12 @@ export function checkMeaning({ apiVersion, kind, metadata }: KubernetesObject): 
 export function checkConfiguration(object: KubernetesObject): void {
   const { group, version } = groupVersionOf(object.apiVersion);
   if (group !== observationFilters.group) return;
-  const schema = schemas.get(object.kind);
-  if (schema && !versions.has(version)) {
+  const check = checks.get(object.kind);
+  if (check && !versions.has(version)) {
     throw new Error(
       `${object.kind} ${object.metadata.name}: apiVersion: must be ${group}/${[...versions].join(' or ')}`,
     );
   }
-  const issue = schema?.safeParse(object).error?.issues[0];
-  if (!issue) return;
-  throw new Error(`${object.kind} ${object.metadata.name}: ${fieldOf(issue)}: ${issue.message}`);
+  const fault = check?.(object);
+  if (fault) throw new Error(`${object.kind} ${object.metadata.name}: ${fault.field}: ${fault.message}`);
 }

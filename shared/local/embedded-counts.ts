@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import * as z from 'zod';
 import { severities } from '../finding/severity.ts';
 import { type Count, createCountTally, type Grouping } from '../view/counts.ts';
-import type { Selection } from '../view/selection.ts';
+import { fixOf, imagesOf, type Selection } from '../view/selection.ts';
 import { workloadWord } from '../view/workload-word.ts';
 import { resourceSchema } from './embedded-objects.ts';
 import { member, state, whereOf } from './embedded-selection.ts';
@@ -18,6 +18,9 @@ const groupValues: Readonly<Record<Grouping, string>> = {
   rule: member('rule'),
   workload: member('resource'),
   actor: member('actor.username'),
+  kind: member('resource.kind'),
+  image: member('details.image'),
+  fix: member('remediation'),
 };
 
 const countSchema = z.object({
@@ -25,6 +28,13 @@ const countSchema = z.object({
   severity: z.enum(severities),
   count: z.number(),
 });
+
+/** What a value is counted under. */
+function shown(by: Grouping, value: string): string {
+  if (by === 'workload') return workloadWord(resourceSchema.parse(JSON.parse(value)));
+  if (by === 'image') return imagesOf(value)[0] ?? '';
+  return by === 'fix' ? fixOf(value) : value;
+}
 
 export function countRows(database: DatabaseSync, selection: Selection, by: Grouping): readonly Count[] {
   const { where, values } = whereOf(database, selection);
@@ -36,8 +46,7 @@ export function countRows(database: DatabaseSync, selection: Selection, by: Grou
   const tally = createCountTally();
   for (const row of statement.all(...values)) {
     const { value, severity, count } = countSchema.parse(row);
-    const isResource = by === 'workload' && value !== null;
-    tally.add(isResource ? workloadWord(resourceSchema.parse(JSON.parse(value))) : (value ?? ''), severity, count);
+    tally.add(value === null ? '' : shown(by, value), severity, count);
   }
   return tally.counts();
 }

@@ -1,7 +1,8 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
+import { acceptanceIn } from '../api/acceptance.ts';
 import { group } from '../api/group.ts';
-import { historyAnnotation, reportedByAnnotation } from '../api/labels.ts';
+import { historyAnnotation, labels as labelNames, reportedByAnnotation, toldAnnotation } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import { statusSchema } from '../api/series.ts';
 import { severities } from '../finding/severity.ts';
@@ -18,12 +19,22 @@ export const rowSchema = z.object({
   source: z.string(),
   history: z.string().nullable(),
   reported_by: z.string().nullable(),
+  /** JSON of the annotations, if it bears the label `accepted`. */
+  noted: z
+    .string()
+    .nullable()
+    .transform((text) => (text === null ? undefined : acceptanceIn(stringMap.parse(JSON.parse(text))))),
+  told: z.string().nullable(),
   labels: z.string().transform((text) => stringMap.parse(JSON.parse(text))),
 });
 
 export type StoredRow = z.infer<typeof rowSchema>;
 
-export const rowColumns = 'place, name, uid, version, created_at, source, history, reported_by, labels';
+/** Few are accepted, so the objects of the others are not looked into. */
+const noted = `CASE WHEN instr(labels, '"${labelNames.accepted}"') > 0
+  THEN json_extract(object, '$.metadata.annotations') END AS noted`;
+
+export const rowColumns = `place, name, uid, version, created_at, source, history, reported_by, told, ${noted}, labels`;
 
 export const actorSchema = z.object({
   username: z.string(),
@@ -90,7 +101,7 @@ export type ObjectRow = z.infer<typeof objectRowSchema>;
 const objectColumns = `rowid, ${rowColumns}, severity, series, object`;
 
 export function observationIn(row: ObjectRow): Observation {
-  const { uid, created_at: createdAt, labels, history, reported_by: reportedBy, series, version, object } = row;
+  const { uid, created_at: createdAt, labels, history, reported_by: reportedBy, told, series, version, object } = row;
   const { apiVersion, kind, metadata, spec } = objectSchema.parse(JSON.parse(object));
   const stored = {
     ...metadata,
@@ -99,6 +110,7 @@ export function observationIn(row: ObjectRow): Observation {
       ...metadata.annotations,
       ...(history !== null && { [historyAnnotation]: history }),
       ...(reportedBy !== null && { [reportedByAnnotation]: reportedBy }),
+      ...(told !== null && { [toldAnnotation]: told }),
     },
     uid,
     resourceVersion: String(version),

@@ -1,26 +1,34 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
-import { exceptionAnnotation, expiresAt, labels as labelNames, laterExpiry } from '../api/labels.ts';
+import { acceptanceAnnotations } from '../api/acceptance.ts';
+import { due, expiresAt, labels as labelNames, laterExpiry, outboxLabel } from '../api/labels.ts';
+import type { Observation } from '../api/observation.ts';
 import { seriesWith } from '../api/series.ts';
+import type { Severity } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import type {
   Expired,
   NamesQuery,
   ObservationPatch,
+  ObservationsQuery,
   SeriesAddition,
   SpecEnd,
   Stored,
   StoredEvent,
+  StoredObservation,
   StoredRef,
+  WholeObservation,
 } from '../function/stores.ts';
 import {
   objectRowSchema,
   objectSchema,
+  observationIn,
   rowColumns,
   rowSchema,
   type StoredObject,
   type StoredRow,
   type StoredSpec,
+  selectObjects,
   seriesColumn,
 } from './embedded-objects.ts';
 import { diskIsFull } from './store-health.ts';
@@ -58,7 +66,8 @@ function storedOf(row: StoredRow): Stored {
   const ref = { namespace: place.slice(0, -1), name, uid, version: String(version) };
   const history = row.history ?? undefined;
   const reportedBy = row.reported_by ?? undefined;
-  return { ref, labels, history, reportedBy, hasAnnotations: true, createdAt };
+  const told = row.told ?? undefined;
+  return { ref, labels, history, reportedBy, told, acceptance: row.noted, hasAnnotations: true, createdAt };
 }
 
 /** A condition for each column with a value: it must equal that, or one of several. */
@@ -90,9 +99,15 @@ function* pages(database: DatabaseSync, where: string, values: readonly SQLInput
   }
 }
 
+/** SQL for whether something is to be told of an Observation. */
+const isDueRow = `json_extract(labels, '$."${outboxLabel}"') = '${due}'`;
+
+/** Few have the mark at any time, so no other insert pays for it. */
+export const outboxIndex = `CREATE INDEX IF NOT EXISTS by_outbox ON observations (place, name) WHERE ${isDueRow}`;
+
 export function* storedRows(
   database: DatabaseSync,
-  { source, slots, namespace, affected }: NamesQuery,
+  { source, slots, namespace, affected, isDue }: NamesQuery,
 ): Generator<Stored> {
   const { where, values } = conditionsOf({
     source,
@@ -103,8 +118,33 @@ export function* storedRows(
   // Names begin with their source, so a range of names skips the rows of all other sources unread.
   const ranged = source === undefined ? where : `name > ? AND name < ? AND ${where}`;
   const range = source === undefined ? [] : [`${source}-`, `${source}.`];
+  // A partial index is used only for the condition that it was made with, word for word.
+  const selected = isDue ? `${isDueRow} AND ${ranged}` : ranged;
   const index = slots ? 'INDEXED BY by_report' : '';
-  for (const row of pages(database, ranged, [...range, ...values], index)) yield storedOf(row);
+  for (const row of pages(database, selected, [...range, ...values], index)) yield storedOf(row);
+}
+
+/** Whole Observations. */
+export function* observationRows(
+  database: DatabaseSync,
+  { source, severity, rule, namespace, name, isMarked }: ObservationsQuery,
+): Generator<StoredObservation> {
+  const { where, values } = conditionsOf({
+    source,
+    severity,
+    place: namespace && placeOf(namespace),
+    name,
+    "json_extract(object, '$.spec.rule')": rule,
+  });
+  const mark = `json_extract(labels, '$."${labelNames.accepted}"')`;
+  const marked = isMarked === undefined ? where : `${where} AND ${mark} IS ${isMarked ? 'NOT ' : ''}NULL`;
+  const statement = database.prepare('SELECT object FROM observations WHERE place = ? AND name = ?');
+  for (const row of pages(database, marked, values)) {
+    const found = guarded(() => statement.get(row.place, row.name));
+    if (!found) continue;
+    const { object } = objectRowSchema.pick({ object: true }).parse(found);
+    yield { ...storedOf(row), spec: objectSchema.parse(JSON.parse(object)).spec };
+  }
 }
 
 export function* expiredRows(database: DatabaseSync, time: number): Generator<Expired> {
@@ -153,30 +193,59 @@ export function findRow(database: DatabaseSync, namespace: string, name: string)
   return row && storedOf(rowSchema.parse(row));
 }
 
+/** The same, whole. */
+export function findWholeRow(database: DatabaseSync, namespace: string, name: string): WholeObservation | undefined {
+  const [row] = selectObjects(database, 'WHERE place = ? AND name = ?', [placeOf(namespace), name]);
+  return row && { stored: storedOf(row), observation: observationIn(row) };
+}
+
+/** Rows of these severities that are open or have no state, whole. */
+export function* openRows(database: DatabaseSync, severities: readonly Severity[]): Generator<Observation> {
+  const { where, values } = conditionsOf({ severity: severities });
+  const state = `coalesce(json_extract(labels, '$."${labelNames.state}"'), 'open') NOT IN ('missing', 'resolved')`;
+  const sql = `WHERE (place, name) > (?, ?) AND ${where} AND ${state} ORDER BY place, name LIMIT ${rowsPerPage}`;
+  let after: readonly [string, string] = ['', ''];
+  for (;;) {
+    const rows = guarded(() => selectObjects(database, sql, [...after, ...values]));
+    yield* rows.map(observationIn);
+    const last = rows.at(-1);
+    if (!last || rows.length < rowsPerPage) return;
+    after = [last.place, last.name];
+  }
+}
+
 function specWith(spec: StoredSpec, facts: NonNullable<ObservationPatch['facts']>): object {
   const { severity: _severity, summary: _summary, remediation: _remediation, ...rest } = spec;
   const { references: _references, details: _details, ...kept } = rest;
   return { ...kept, ...facts };
 }
 
-/** The object with new facts, or with the annotation of an exception; `undefined` if neither is given. */
-function objectWith(text: string, { facts, exception }: ObservationPatch): StoredObject | undefined {
-  if (facts === undefined && exception === undefined) return undefined;
+/** The object with new facts, or with what is said about its acceptance; `undefined` if neither is given. */
+function objectWith(text: string, { facts, acceptance }: ObservationPatch): StoredObject | undefined {
+  if (facts === undefined && acceptance === undefined) return undefined;
   const object = objectSchema.parse(JSON.parse(text));
-  const annotations = { ...object.metadata.annotations };
-  if (exception !== undefined) annotations[exceptionAnnotation] = exception;
+  const noted = acceptance === undefined ? {} : acceptanceAnnotations(acceptance);
+  const annotations = withChanges(object.metadata.annotations, noted);
   const spec = facts ? objectSchema.shape.spec.parse(specWith(object.spec, facts)) : object.spec;
   return { ...object, metadata: { ...object.metadata, annotations }, spec };
 }
 
-/** Labels with changes; those that are changed to null are removed. */
-function labelsWith(labels: Readonly<Record<string, string>>, changed: ObservationPatch['labels']) {
-  return Object.fromEntries(Object.entries({ ...labels, ...changed }).filter(([, value]) => value !== null));
+/** Labels or annotations with changes; those that are changed to null are removed. */
+function withChanges(
+  before: Readonly<Record<string, string>>,
+  changed: Readonly<Record<string, string | null>>,
+): Record<string, string> {
+  const after = { ...before };
+  for (const [name, value] of Object.entries(changed)) {
+    if (value === null) delete after[name];
+    else after[name] = value;
+  }
+  return after;
 }
 
 /** Returns whether the row was there in that version. */
 export function patchRow(database: DatabaseSync, { ref }: Stored, patch: ObservationPatch): boolean {
-  const { labels: changed, history, reportedBy, facts } = patch;
+  const { labels: changed, history, reportedBy, told, facts } = patch;
   const key = [placeOf(ref.namespace), ref.name, ref.uid, Number(ref.version)];
   const statement = database.prepare(
     'SELECT labels, object FROM observations WHERE place = ? AND name = ? AND uid = ? AND version = ?',
@@ -187,16 +256,17 @@ export function patchRow(database: DatabaseSync, { ref }: Stored, patch: Observa
   const object = objectWith(text, patch);
   const update = database.prepare(
     `UPDATE observations SET labels = ?, version = version + 1, expires_at = coalesce(?, expires_at),
-       report = coalesce(?, report), history = coalesce(?, history), reported_by = coalesce(?, reported_by), severity = coalesce(?, severity),
+       report = coalesce(?, report), history = coalesce(?, history), reported_by = coalesce(?, reported_by), told = coalesce(?, told), severity = coalesce(?, severity),
        object = coalesce(?, object)
      WHERE place = ? AND name = ? AND uid = ? AND version = ?`,
   );
   const changes = [
-    JSON.stringify(labelsWith(labels, changed)),
+    JSON.stringify(withChanges(labels, changed)),
     nullable(expiresAt(changed[labelNames.expires] ?? undefined)),
     nullable(changed[labelNames.report] ?? undefined),
     nullable(history),
     nullable(reportedBy),
+    nullable(told),
     nullable(facts?.severity),
     nullable(object && JSON.stringify(object)),
   ];

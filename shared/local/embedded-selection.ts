@@ -1,5 +1,6 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
+import { forever } from '../api/acceptance.ts';
 import { labels as labelNames } from '../api/labels.ts';
 import { type Comparable, partsOf, type Selection } from '../view/selection.ts';
 import { actorSchema, resourceSchema } from './embedded-objects.ts';
@@ -8,8 +9,14 @@ import { conditionsOf, placeOf } from './embedded-rows.ts';
 /** SQL for an Observation's state. */
 export const state = `coalesce(json_extract(labels, '$."${labelNames.state}"'), 'open')`;
 
-/** SQL for whether somebody has accepted an Observation. */
-const isAccepted = `(json_extract(labels, '$."${labelNames.accepted}"') IS NOT NULL)`;
+const accepted = `json_extract(labels, '$."${labelNames.accepted}"')`;
+
+/** SQL for whether an Observation is accepted at a time, as `isAccepted` tells it by its labels. */
+function isAcceptedAt(milliseconds: number): string {
+  const isTime = `${accepted} GLOB '[0-9]*' AND ${accepted} NOT GLOB '*[^0-9]*' AND length(${accepted}) <= 12`;
+  return `CASE WHEN ${accepted} = '${forever}' THEN '1'
+    WHEN ${isTime} THEN CAST(CAST(${accepted} AS INTEGER) * 1000 > ${Math.floor(milliseconds)} AS TEXT) ELSE '0' END`;
+}
 
 /**
  * The order of the most severe first, and what is counted most. A query uses it for the state, too, since the expression
@@ -34,19 +41,39 @@ export function member(path: string): string {
 
 /** What a test compares, as `json_extract` gives several members at once: a list, with null for what is absent. */
 const comparableSchema = z
-  .tuple([z.string(), z.string().nullable(), z.string().nullable(), resourceSchema.nullable(), actorSchema.nullable()])
-  .transform(
-    ([detectedAt, rule, summary, resource, actor]): Comparable => ({
-      detectedAt,
-      ...(rule !== null && { rule }),
-      ...(summary !== null && { summary }),
-      ...(resource !== null && { resource }),
-      ...(actor !== null && { actor }),
-    }),
-  );
+  .tuple([
+    z.string(),
+    z.string().nullable(),
+    z.string().nullable(),
+    resourceSchema.nullable(),
+    actorSchema.nullable(),
+    z.string().nullable(),
+    z.unknown(),
+  ])
+  .transform(([detectedAt, rule, summary, resource, actor, remediation, image]) => ({
+    detectedAt,
+    image,
+    ...(rule !== null && { rule }),
+    ...(summary !== null && { summary }),
+    ...(resource !== null && { resource }),
+    ...(actor !== null && { actor }),
+    ...(remediation !== null && { remediation }),
+  }));
 
-const comparable =
-  "json_extract(object, '$.spec.detectedAt', '$.spec.rule', '$.spec.summary', '$.spec.resource', '$.spec.actor')";
+const members = ['detectedAt', 'rule', 'summary', 'resource', 'actor', 'remediation', 'details.image'];
+
+const since = `json_extract(labels, '$."${labelNames.since}"')`;
+
+/** What `comparableIn` reads. */
+const comparable = `json_extract(object, ${members.map((path) => `'$.spec.${path}'`).join(', ')}), created_at, ${since}`;
+
+function comparableIn(members: unknown, createdAt: unknown, since: unknown): Comparable {
+  return {
+    ...comparableSchema.parse(JSON.parse(String(members))),
+    createdAt: Number(createdAt),
+    changedAt: since === null ? Number.NaN : Number(since),
+  };
+}
 
 interface Where {
   readonly where: string;
@@ -59,20 +86,21 @@ interface Where {
  */
 export function whereOf(database: DatabaseSync, selection: Selection): Where {
   const { exact, test } = partsOf(selection);
+  const { acceptance } = exact;
   const { where, values } = conditionsOf({
     '+source': exact.source,
     '+severity': exact.severity,
     '+place': exact.namespace && placeOf(exact.namespace),
     [state]: exact.states,
-    [`CAST(${isAccepted} AS TEXT)`]: exact.isAccepted === undefined ? undefined : exact.isAccepted ? '1' : '0',
+    ...(acceptance && { [isAcceptedAt(acceptance.at)]: acceptance.isAccepted ? '1' : '0' }),
     [member('category')]: exact.category,
     [member('eventType')]: exact.eventType,
     [member('rule')]: exact.rule,
     [member('actor.username')]: exact.actor,
   });
   if (test === undefined) return { where, values };
-  database.function('is_selected', { deterministic: true }, (members) =>
-    Number(test(comparableSchema.parse(JSON.parse(String(members))))),
+  database.function('is_selected', { deterministic: true }, (members, createdAt, since) =>
+    Number(test(comparableIn(members, createdAt, since))),
   );
   return { where: `${where} AND is_selected(${comparable})`, values };
 }

@@ -8,7 +8,8 @@ import type { Refusal } from '../function/refusal.ts';
 import type { Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { countRows } from './embedded-counts.ts';
-import { findRows, readPage } from './embedded-reads.ts';
+import { type ViewRows, viewRowsOf } from './embedded-feed.ts';
+import { findRows, getRow, readPage } from './embedded-reads.ts';
 import {
   addSeriesToRow,
   countIn,
@@ -17,8 +18,12 @@ import {
   eventRows,
   expiredRows,
   findRow,
+  findWholeRow,
   guarded,
   nullable,
+  observationRows,
+  openRows,
+  outboxIndex,
   patchRow,
   placeOf,
   storageFault,
@@ -42,6 +47,7 @@ const schema = `
     report TEXT,
     history TEXT,
     reported_by TEXT,
+    told TEXT,
     series TEXT, -- JSON: status.series
     expires_at INTEGER NOT NULL,
     labels TEXT NOT NULL,
@@ -67,7 +73,7 @@ export interface EmbeddedStoreOptions {
   readonly now: () => number;
 }
 
-export type EmbeddedStore = Store & ObservationReader & { close(): void };
+export type EmbeddedStore = Store & ObservationReader & ViewRows & { close(): void };
 
 /** The columns that a database of an earlier version lacks. */
 function missingColumns(database: DatabaseSync): string[] {
@@ -77,7 +83,7 @@ function missingColumns(database: DatabaseSync): string[] {
       .all()
       .map(({ name }) => name),
   );
-  return ['report', 'history', 'reported_by', 'series'].filter((column) => !columns.has(column));
+  return ['report', 'history', 'reported_by', 'told', 'series'].filter((column) => !columns.has(column));
 }
 
 function open(data: string): DatabaseSync {
@@ -88,6 +94,7 @@ function open(data: string): DatabaseSync {
   database.exec(schema);
   for (const column of missingColumns(database)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
   database.exec(reportIndex);
+  database.exec(outboxIndex);
   database.exec(severityIndex);
   return database;
 }
@@ -162,6 +169,10 @@ function createReads(database: DatabaseSync): ObservationReader {
       return guarded(() => readPage(database, query));
     },
 
+    async get(namespace, name) {
+      return guarded(() => getRow(database, namespace, name));
+    },
+
     async counts(selection, by) {
       return guarded(() => countRows(database, selection, by));
     },
@@ -203,6 +214,10 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
       return guarded(() => countIn(database, namespace));
     },
 
+    async *observations(query) {
+      for (const observation of observationRows(database, query)) yield observation;
+    },
+
     async *events() {
       for (const event of eventRows(database)) yield event;
     },
@@ -219,6 +234,14 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
       return guarded(() => findRow(database, namespace, name));
     },
 
+    async findWhole(namespace, name) {
+      return guarded(() => findWholeRow(database, namespace, name));
+    },
+
+    async *openOnes(severities) {
+      for (const observation of openRows(database, severities)) yield observation;
+    },
+
     async patch(stored, patch) {
       return guarded(() => patchRow(database, stored, patch));
     },
@@ -232,6 +255,7 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
     },
 
     ...createReads(database),
+    ...viewRowsOf(database),
 
     close() {
       batches.finish();

@@ -13,16 +13,18 @@ import { checkSettings, type Host, startHost } from '../host/host.ts';
 import type { LineWriter } from '../host/line-writer.ts';
 import type { ProcessLog } from '../host/log.ts';
 import { createMetrics, type Metrics } from '../host/metrics.ts';
-import { createObservationAnswers } from '../view/list.ts';
+import { createOutside } from '../transport/outside.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createLocalBroker, type LocalBroker } from './broker.ts';
 import { createChangeObserver } from './change-observer.ts';
 import { startTimers } from './clock.ts';
-import { aboutPage, firstScreen } from './first-screen.ts';
+import { firstScreen } from './first-screen.ts';
+import { createLocalViewer, type LocalViewer } from './local-viewer.ts';
 import { createPassRequests } from './pass-requests.ts';
 import { playSamples } from './samples.ts';
 import { createStoreHealth, type StoreHealth } from './store-health.ts';
 import { type LocalStores, openLocalStores } from './stores.ts';
+import { withTelling } from './telling.ts';
 import { createToolFileReader, loadToolFiles, type ToolFileReader } from './tool-files.ts';
 import { unknownSettings } from './unknown-settings.ts';
 
@@ -57,7 +59,8 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
   const infos = definitions.map((definition) => functionInfoOf(definition, environment, stores.ownUsers));
   const bindings = bind(shared, { broker, health, infos });
   handlers.push(...bindings.functions.filter(isHandler));
-  const host = await listen(shared, { broker, health, bindings, infos });
+  const view = createLocalViewer(stores, settings, clock.now);
+  const host = await listen(shared, { broker, health, bindings, view });
 
   /** Nobody sends a failed event again here: the next completeness pass makes up for it. */
   async function send(handler: BoundHandler, event: CloudEvent): Promise<void> {
@@ -94,6 +97,7 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
       stopping.abort();
       passes.stop();
       health?.stop();
+      view.stop();
       await host.stop();
       stores.stop();
     },
@@ -112,15 +116,20 @@ interface Shared extends LocalModeOptions {
 }
 
 async function prepare(options: LocalModeOptions, stopping: AbortSignal): Promise<Shared> {
-  const { args, definitions, environment, log } = options;
+  const { args, log } = options;
+  checkSettings(options.definitions, options.environment);
+  for (const warning of unknownSettings(options.environment, options.definitions))
+    log.warn({ operation: 'start' }, warning);
+  const { definitions, environment } = withTelling(options.definitions, options.environment);
   const settings = checkSettings(definitions, environment);
-  for (const warning of unknownSettings(environment, definitions)) log.warn({ operation: 'start' }, warning);
   const metrics = createMetrics();
   const clock = processClock(log);
   const toolFiles = createToolFileReader(await loadToolFiles(), definitions, environment);
   const kinds = watchedKinds(definitions, environment);
   return {
     ...options,
+    definitions,
+    environment,
     settings,
     clock,
     metrics,
@@ -172,6 +181,7 @@ function bind(shared: Shared, { broker, health, infos }: BindOptions): Bindings 
     store: health?.store ?? stores.store,
     cluster: stores.cluster,
     broker,
+    outside: createOutside(),
     clock,
     functions: infos,
     metrics,
@@ -183,11 +193,11 @@ interface ListenOptions {
   readonly broker: LocalBroker;
   readonly health: Health | undefined;
   readonly bindings: Bindings;
-  readonly infos: readonly FunctionInfo[];
+  readonly view: LocalViewer;
 }
 
-function listen(shared: Shared, { broker, health, bindings, infos }: ListenOptions): Promise<Host> {
-  const { args, settings, log, metrics, dispatcher, clock, stores } = shared;
+function listen(shared: Shared, { broker, health, bindings, view }: ListenOptions): Promise<Host> {
+  const { args, settings, log, metrics, dispatcher, clock } = shared;
   return startHost({
     ...bindings,
     dispatcher,
@@ -199,8 +209,7 @@ function listen(shared: Shared, { broker, health, bindings, infos }: ListenOptio
     port: args.port ?? settings.PORT,
     checkOrigin: checkOwnAddress,
     notReady: () => health?.reason(),
-    about: aboutPage(infos),
-    observations: createObservationAnswers(stores.store, clock.now),
+    view: { viewerFor: async () => view.viewer(), signIn: '' },
     async route(event, signal) {
       const count = await broker.route(event, signal);
       if (count > 0) return;

@@ -24,17 +24,17 @@ Options:
   --state S               ${states.join(', ')}, all (default: open, missing)
   --workload W            deployment/web, pod/web-2xkd9, or just web
   --actor A, --rule R     by this user; of this rule; * stands for any text
+  --accepted              only what is accepted
   --since 24h             detected in the last 45s, 30m, 24h, 7d
-  --sort S                ${sorts.join(', ')}
+  --sort S, --limit N     by ${sorts.join(', ')}; no more than N
   --by B                  count by ${groupings.slice(0, 5).join(', ')},
-                          ${groupings.slice(5).join(', ')}
+                          ${groupings.slice(5, 11).join(', ')},
+                          ${groupings.slice(11).join(', ')}
   --would-drop FILE       what the filters in this file would drop or grade anew
-  --limit N               print no more than N
   -o, --output FORMAT     ${outputs.join(', ')}
   -w, --watch             keep printing what is new or has changed
   --data DIR              folder of the embedded store (${defaultData})
-  --kubeconfig FILE       read that cluster instead
-  -c, --context C         by this context of the kubeconfig
+  --kubeconfig FILE       read that cluster, -c, --context C by this context of it
   --help                  show this`;
 
 const options = {
@@ -46,6 +46,7 @@ const options = {
   actor: { type: 'string' },
   rule: { type: 'string' },
   since: { type: 'string' },
+  accepted: { type: 'boolean' },
   sort: { type: 'string' },
   by: { type: 'string' },
   'would-drop': { type: 'string' },
@@ -63,6 +64,7 @@ type Option = keyof typeof options;
 const schema = z.object({
   ...selectionParameters,
   state: oneOf([...states, 'all']).optional(),
+  accepted: z.boolean().default(false),
   sort: oneOf(sorts).default('severity'),
   by: oneOf(groupings).optional(),
   'would-drop': word.optional(),
@@ -157,7 +159,7 @@ export function parseObservationsArguments(args: readonly string[], environment:
     const { field, message } = faultyField(parsed.error);
     return wrong(`--${field} ${message}`);
   }
-  const { data, kubeconfig, context, state, since, sort, by, limit, output, watch, ...rest } = parsed.data;
+  const { data, kubeconfig, context, state, since, accepted, sort, by, limit, output, watch, ...rest } = parsed.data;
   const { 'would-drop': filterFile, ...selection } = rest;
   const conflict = conflictIn(values, name !== undefined) ?? conflictOfOutput(output, parsed.data, name !== undefined);
   if (conflict !== undefined) wrong(conflict);
@@ -169,10 +171,10 @@ export function parseObservationsArguments(args: readonly string[], environment:
     selectionAt: (now) => ({
       ...selection,
       states: statesOf(state),
-      isAccepted: state === undefined ? false : undefined,
+      acceptance: accepted || state === undefined ? { isAccepted: accepted, at: now } : undefined,
       since: since === undefined ? undefined : now - since,
     }),
-    hidesSettled: state === undefined,
+    hidesSettled: state === undefined && !accepted,
     sort,
     by: by ?? 'source',
     limit,

@@ -92,15 +92,20 @@ async function readSelected(
 /** Tells how many are left out because they are resolved, or accepted. */
 async function tellHidden(reader: ObservationReader, { hidesSettled, selectionAt }: Many): Promise<void> {
   if (!hidesSettled) return;
-  const selection = selectionAt(Date.now());
+  const now = Date.now();
+  const selection = selectionAt(now);
   const resolved = totalOf(
-    await reader.counts({ ...selection, states: ['resolved'], isAccepted: undefined }, 'source'),
+    await reader.counts({ ...selection, states: ['resolved'], acceptance: undefined }, 'source'),
   );
-  const accepted = totalOf(await reader.counts({ ...selection, isAccepted: true }, 'source'));
+  const accepted = totalOf(await reader.counts({ ...selection, acceptance: { isAccepted: true, at: now } }, 'source'));
   const hidden = [...(resolved > 0 ? [`${resolved} resolved`] : []), ...(accepted > 0 ? [`${accepted} accepted`] : [])];
   if (hidden.length === 0) return;
-  const how = resolved > 0 ? '--state resolved, or --state all' : '--state all';
-  process.stderr.write(`${hidden.join(' and ')} not shown: add ${how}\n`);
+  const how = [
+    ...(resolved > 0 ? ['--state resolved'] : []),
+    ...(accepted > 0 ? ['--accepted'] : []),
+    'or --state all',
+  ];
+  process.stderr.write(`${hidden.join(' and ')} not shown: add ${how.join(', ')}\n`);
 }
 
 /** Calls `show` until the user has had enough. */
@@ -136,7 +141,7 @@ async function showList(reader: ObservationReader, request: Many): Promise<void>
   await repeatedly(async () => {
     const now = selectionAt(Date.now());
     printer.print(
-      await readSelected(reader, hidesSettled ? { ...now, states: undefined, isAccepted: undefined } : now, request),
+      await readSelected(reader, hidesSettled ? { ...now, states: undefined, acceptance: undefined } : now, request),
     );
   });
 }

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { labels } from '../api/labels.ts';
+import { isAccepted } from '../api/acceptance.ts';
 import type { Observation } from '../api/observation.ts';
 import { printableJson, printableValue } from '../finding/printable.ts';
 import { type Count, type Grouping, totalOf } from '../view/counts.ts';
@@ -45,7 +45,7 @@ export function candidateLines(objects: readonly Observation[]): string[] {
 
 export function printList(objects: readonly Observation[], output: Output): void {
   if (output === 'json' || output === 'yaml') writeValue({ apiVersion: 'v1', kind: 'List', items: objects }, output);
-  else if (output === 'csv') write(csvOf(objects), '\r\n');
+  else if (output === 'csv') write(csvOf(objects, Date.now()), '\r\n');
   else if (objects.length > 0) write(tableFor(objects, output));
   else process.stderr.write('No observations found\n');
 }
@@ -89,7 +89,7 @@ interface Printer {
 }
 
 function isSettled(object: Observation): boolean {
-  return stateOf(object) === 'resolved' || object.metadata.labels[labels.accepted] !== undefined;
+  return stateOf(object) === 'resolved' || isAccepted(object.metadata.labels, Date.now());
 }
 
 /**
@@ -102,7 +102,7 @@ export function createChangePrinter(output: Output, hidesSettled: boolean): Prin
 
   /** A table's header is printed again if the columns are others, since those that don't fit are left out. */
   function tableLines(objects: readonly Observation[]): string[] {
-    const [header = '', ...rows] = output === 'csv' ? csvOf(objects) : tableFor(objects, output);
+    const [header = '', ...rows] = output === 'csv' ? csvOf(objects, Date.now()) : tableFor(objects, output);
     const names = header.split(/ +/).join(' ');
     const isSame = names === shownHeader || (objects.length === 0 && shownHeader !== '');
     if (isSame) return rows;

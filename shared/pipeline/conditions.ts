@@ -9,22 +9,51 @@ import { unlessRefused } from './write.ts';
 const maxMessageLength = 1024;
 
 const statusSchema = z.object({
-  status: z.object({
-    conditions: z.array(
-      z.looseObject({
-        type: z.string(),
-        status: z.string(),
-        reason: z.string(),
-        message: z.string().default(''),
-        lastTransitionTime: z.string(),
-        observedGeneration: z.number().optional(),
-      }),
-    ),
+  status: z.looseObject({
+    conditions: z
+      .array(
+        z.looseObject({
+          type: z.string(),
+          status: z.string(),
+          reason: z.string(),
+          message: z.string().default(''),
+          lastTransitionTime: z.string(),
+          observedGeneration: z.number().optional(),
+        }),
+      )
+      .default([]),
   }),
 });
 
+/** That an expression of an object can't be answered. The message is the first failure's. */
+export function failing(message: string): Condition {
+  return { type: 'Failing', status: 'True', reason: 'ExpressionFailed', message };
+}
+
+function conditionsOf(object: KubernetesObject) {
+  return statusSchema.safeParse(object).data?.status.conditions ?? [];
+}
+
+/** A condition of an object as it was set last, if that was for what its spec says now. */
+export function currentCondition(object: KubernetesObject, wanted: Condition['type']) {
+  const found = conditionsOf(object).find(({ type }) => type === wanted);
+  return found?.observedGeneration === object.metadata.generation ? found : undefined;
+}
+
+/** Whether it is shown on an object, as it is now, that its expression fails. */
+export function hasFailed(object: KubernetesObject): boolean {
+  return currentCondition(object, 'Failing')?.status === 'True';
+}
+
+/** What to set if an object has changed since its expression failed: nobody knows yet whether it still does. */
+export function changedSinceFailing(object: KubernetesObject): readonly Condition[] {
+  const wasFailing = conditionsOf(object).some(({ type, status }) => type === 'Failing' && status === 'True');
+  if (!wasFailing || hasFailed(object)) return [];
+  return [{ type: 'Failing', status: 'False', reason: 'Changed', message: '' }];
+}
+
 /**
- * Sets these conditions of an object and leaves its others alone. Writes nothing if the object has them already. If its
+ * Sets these conditions of an object, and these other fields of its status, and leaves the rest alone. Writes nothing if the object has them already. If its
  * namespace refuses that, that stops nothing else.
  */
 export async function setConditions(
@@ -32,8 +61,10 @@ export async function setConditions(
   object: KubernetesObject,
   conditions: readonly Condition[],
   { cluster, clock, event }: Pick<Context, 'cluster' | 'clock' | 'event'>,
+  fields: Readonly<Record<string, number>> = {},
 ): Promise<void> {
-  const before = statusSchema.safeParse(object).data?.status.conditions ?? [];
+  const status = statusSchema.safeParse(object).data?.status;
+  const before = status?.conditions ?? [];
   const { generation } = object.metadata;
   const after = conditions.map((condition) => {
     const message = oneLine(condition.message, maxMessageLength);
@@ -44,9 +75,10 @@ export async function setConditions(
       old?.status === condition.status ? old.lastTransitionTime : new Date(clock.now()).toISOString();
     return { ...condition, message, lastTransitionTime, observedGeneration: generation };
   });
-  if (after.every((condition) => before.some((old) => old === condition))) return;
+  const isSame = Object.entries(fields).every(([name, value]) => status?.[name] === value);
+  if (isSame && after.every((condition) => before.some((old) => old === condition))) return;
   const others = before.filter(({ type }) => conditions.every((condition) => condition.type !== type));
   await unlessRefused(object.metadata.namespace, { event }, () =>
-    cluster.objects.setStatus(resource, object, { conditions: [...others, ...after] }, event.signal),
+    cluster.objects.setStatus(resource, object, { ...fields, conditions: [...others, ...after] }, event.signal),
   );
 }

@@ -4,9 +4,10 @@ import { maskFinding } from '../finding/mask-finding.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
 import { NamespaceRefusal } from '../function/stores.ts';
+import { withAcceptance } from './acceptance.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
-import { expiry } from './lifecycle.ts';
+import { expiry, isAnnounced } from './lifecycle.ts';
 
 export interface Writer {
   /** The name of the source, as in `spec.source`. */
@@ -54,7 +55,7 @@ export function shape<Settings>(
     reportedBy,
     controller,
   }: Pick<Writer, 'source' | 'slot' | 'reportedBy'> & { readonly controller: ResourceRef | undefined },
-  { settings, clock, event }: Context<Settings>,
+  { settings, clock, event, announcedFrom }: Context<Settings>,
 ): NewObservation {
   const now = clock.latest();
   return observationOf(settings.MASK_SECRETS ? maskFinding(named.finding) : named.finding, {
@@ -67,6 +68,7 @@ export function shape<Settings>(
     ttl: settings.OBSERVATION_TTL_SECONDS,
     expiresAt: expiry(now, slot !== undefined, settings),
     now,
+    isDue: isAnnounced(named.finding.severity, announcedFrom),
   });
 }
 
@@ -78,7 +80,9 @@ export interface Created {
 async function createIn(namespace: string, named: NamedFinding, writer: Writer, context: Context): Promise<Created> {
   const { slot } = writer;
   const controller = slot === undefined ? undefined : await controllerOf(named, context);
-  const observation = shape(named, namespace, { ...writer, controller }, context);
+  const shaped = shape(named, namespace, { ...writer, controller }, context);
+  const about = { namespace: named.namespace, hasState: slot !== undefined };
+  const observation = withAcceptance(shaped, about, context);
   const outcome = await context.store.create(observation, context.event.signal);
   return { outcome, namespace };
 }
@@ -185,6 +189,7 @@ async function writeFinding(named: NamedFinding, writer: Writer, context: Contex
   }
   const { category, severity, rule } = named.finding;
   event.tally.created(category, severity, rule);
+  if (isAnnounced(severity, context.announcedFrom)) event.tally.due();
   limit.created(named.namespace, namespace);
 }
 

@@ -4,12 +4,14 @@ import { ingesterObject, ingesters } from '../api/ingester.ts';
 import { groupVersionOf } from '../api/kind-selector.ts';
 import { guessedPlural } from '../api/knative-kinds.ts';
 import { parseLabelSelector } from '../api/label-selector.ts';
+import type { MappingRules } from '../api/mapping-rules.ts';
 import { mappingObject, observationMappings } from '../api/observation-mapping.ts';
 import { leftOutCondition } from '../function/bounded-objects.ts';
 import { faultyField } from '../function/refusal.ts';
 import type { KubernetesObject, ObjectRef } from '../function/stores.ts';
-import { compileRules, type FilterCheck, sourceKey } from './filter.ts';
-import { compileMapping, type MapData } from './mapping.ts';
+import { compileExpression } from './expression.ts';
+import { compileRules, type Fault, type FilterCheck, sourceKey } from './filter.ts';
+import { compileMapping, type MapData, type Wants } from './mapping.ts';
 
 /** The objects that a mapping applies to. */
 export interface MappedKind {
@@ -65,9 +67,39 @@ type Outcome = Valid | Verdict;
 
 const passAll: FilterCheck = (finding) => finding;
 
-function invalid(object: KubernetesObject, error: z.ZodError): Verdict {
-  const { field, message } = faultyField(error);
+function invalid(object: KubernetesObject, { field, message }: Fault): Verdict {
   return { object, condition: refused('Invalid', `${field}: ${message}`), mapping: undefined };
+}
+
+function readExpression({ expression }: MappingRules, source: string): Wants | Fault | undefined {
+  const compiled = expression === undefined ? undefined : compileExpression(expression, true);
+  if (typeof compiled === 'object') return { field: 'spec.expression', message: compiled.refusal };
+  return compiled && ((finding, mapped) => compiled({ ...finding, source }, mapped));
+}
+
+/** An ObservationMapping with its expression, compiled. */
+function readMapping(object: KubernetesObject) {
+  const { data, error } = mappingObject.safeParse(object);
+  if (error) return faultyField(error);
+  const wants = readExpression(data.spec, data.spec.sourceName);
+  return typeof wants === 'object' ? wants : { spec: data.spec, wants };
+}
+
+/** An Ingester with its expressions, compiled. */
+function readIngester(object: KubernetesObject) {
+  const { data, error } = ingesterObject.safeParse(object);
+  if (error) return faultyField(error);
+  const wants = readExpression(data.spec, data.spec.source);
+  if (typeof wants === 'object') return wants;
+  const filter = data.spec.filters ? compileRules(data.spec.filters) : passAll;
+  if (typeof filter === 'object') return { field: `spec.filters.${filter.field}`, message: filter.message };
+  return { spec: data.spec, wants, filter };
+}
+
+/** What is wrong with an ObservationMapping or Ingester by itself. */
+export function mappingFault(object: KubernetesObject): Fault | undefined {
+  const read = object.kind === ingesters.kind ? readIngester(object) : readMapping(object);
+  return 'message' in read ? read : undefined;
 }
 
 function tenantOf({ metadata: { namespace } }: KubernetesObject, systemNamespace: string): string | undefined {
@@ -91,9 +123,9 @@ function parseOnce(
 }
 
 function parseMapping(object: KubernetesObject, systemNamespace: string): Outcome {
-  const mappingSpec = mappingObject.safeParse(object);
-  if (!mappingSpec.success) return invalid(object, mappingSpec.error);
-  const { spec } = mappingSpec.data;
+  const read = readMapping(object);
+  if ('message' in read) return invalid(object, read);
+  const { spec, wants } = read;
   const tenant = tenantOf(object, systemNamespace);
   const { group, version, kind, resource: plural } = spec;
   const mapping: AcceptedMapping = {
@@ -101,7 +133,7 @@ function parseMapping(object: KubernetesObject, systemNamespace: string): Outcom
     source: spec.sourceName,
     tenant,
     path: undefined,
-    map: compileMapping(spec),
+    map: compileMapping(spec, wants),
     filter: passAll,
     windowSeconds: undefined,
     ttl: undefined,
@@ -111,9 +143,9 @@ function parseMapping(object: KubernetesObject, systemNamespace: string): Outcom
 }
 
 function parseIngester(object: KubernetesObject, systemNamespace: string): Outcome {
-  const ingesterSpec = ingesterObject.safeParse(object);
-  if (!ingesterSpec.success) return invalid(object, ingesterSpec.error);
-  const { spec } = ingesterSpec.data;
+  const read = readIngester(object);
+  if ('message' in read) return invalid(object, read);
+  const { spec, wants, filter } = read;
   const { informer } = spec;
   const tenant = tenantOf(object, systemNamespace);
   if (tenant !== undefined && informer?.namespace !== undefined && informer.namespace !== tenant) {
@@ -134,8 +166,8 @@ function parseIngester(object: KubernetesObject, systemNamespace: string): Outco
     tenant,
     kind,
     path: spec.webhook?.path,
-    map: compileMapping(spec),
-    filter: spec.filters ? compileRules(spec.filters) : passAll,
+    map: compileMapping(spec, wants),
+    filter,
     windowSeconds: spec.deduplication?.windowSeconds,
     ttl: spec.ttl?.default,
   };

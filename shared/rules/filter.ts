@@ -9,22 +9,68 @@ import {
   reportedSeverity,
   UnreadableFilter,
 } from '../function/filter.ts';
+import { faultyField } from '../function/refusal.ts';
 import type { CommonSettings } from '../function/settings.ts';
 import type { KubernetesObject } from '../function/stores.ts';
+import { compileExpression, type Expression } from './expression.ts';
 
-/** One filter's decision about a finding. */
-export type FilterCheck = (finding: Finding) => Filtering;
+/** Is told of an expression that could not be answered: its field, such as `expression`, and why. */
+export type OnFailure = (field: string, failure: string) => void;
+
+/** One filter's decision about a finding of a source. */
+export type FilterCheck = (finding: Finding, source: string, onFailure: OnFailure) => Filtering;
+
+/** A finding with its source. */
+type Found = Finding & { readonly source: string };
 
 /** A filter's rules, ready to be asked. */
 interface CompiledRules {
   /** The severity that a finding is given; `undefined` if it keeps its own. */
-  readonly gradeOf: (finding: Finding) => Severity | undefined;
+  readonly gradeOf: (found: Found, onFailure: OnFailure) => Severity | undefined;
   /** The reason to drop a finding that has been graded; `undefined` to keep it. */
-  readonly reasonFor: (finding: Finding) => FilterReason | undefined;
+  readonly reasonFor: (found: Found, onFailure: OnFailure) => FilterReason | undefined;
+}
+
+/** What is wrong with a filter, and where. */
+export interface Fault {
+  readonly field: string;
+  readonly message: string;
+}
+
+/** A filter's rules with their expressions, compiled. */
+interface ReadRules {
+  readonly rules: FilterRules;
+  readonly keeps: Expression | undefined;
+  /** For each entry of `setSeverity`. */
+  readonly grades: readonly (Expression | undefined)[];
+}
+
+/** Compiles the expressions of a filter, unless one is wrong. */
+export function readRules(rules: FilterRules): ReadRules | Fault {
+  const faults: Fault[] = [];
+  const read = (text: string | undefined, field: string): Expression | undefined => {
+    const compiled = text === undefined ? undefined : compileExpression(text);
+    if (typeof compiled !== 'object') return compiled;
+    faults.push({ field, message: compiled.refusal });
+    return undefined;
+  };
+  const keeps = read(rules.expression, 'expression');
+  const grades = (rules.setSeverity ?? []).map(({ expression }, index) =>
+    read(expression, `setSeverity[${index}].expression`),
+  );
+  return faults[0] ?? { rules, keeps, grades };
+}
+
+/** Whether an expression holds; `undefined` if that can't be answered. */
+function holds(expression: Expression, found: Found, field: string, onFailure: OnFailure): boolean | undefined {
+  const answer = expression(found);
+  if (typeof answer === 'boolean') return answer;
+  onFailure(field, answer.failure);
+  return undefined;
 }
 
 /** Without the case of ASCII letters, as the CRD compares, too. */
-function lowerCase(text: string): string {
+export function lowerCase(text: string): string {
   return text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
@@ -32,7 +78,9 @@ function lowerCase(text: string): string {
  * Whether a text matches one of a list of words, ignoring case; `*` in a word stands for any text. Absent and empty lists
  * don't restrict anything: for them, `undefined`.
  */
-function membershipIn(words: readonly string[] | undefined): ((text: string | undefined) => boolean) | undefined {
+export function membershipIn(
+  words: readonly string[] | undefined,
+): ((text: string | undefined) => boolean) | undefined {
   if (words === undefined || words.length === 0) return undefined;
   const lower = words.map(lowerCase);
   const set = new Set(lower);
@@ -45,15 +93,22 @@ function membershipIn(words: readonly string[] | undefined): ((text: string | un
 }
 
 /** What a finding's rule may be called: whole, and of `policy/rule` the policy and the rule by themselves. */
-function rulesOf({ rule }: Finding): readonly string[] {
+export function rulesOf({ rule }: Pick<Finding, 'rule'>): readonly string[] {
   const slash = rule.indexOf('/');
   return slash < 0 ? [rule] : [rule, rule.slice(0, slash), rule.slice(slash + 1)];
 }
 
-/** Of the entries that fit a finding, the first decides. */
-function compileGrades({ setSeverity }: FilterRules): CompiledRules['gradeOf'] {
-  const entries = setSeverity?.map(({ rules, severity }) => ({ isRule: membershipIn(rules), severity }));
-  return (finding) => entries?.find(({ isRule }) => isRule === undefined || rulesOf(finding).some(isRule))?.severity;
+/** Of the entries that fit a finding, the first decides. One whose expression can't be answered doesn't fit. */
+function compileGrades({ rules: { setSeverity }, grades }: ReadRules): CompiledRules['gradeOf'] {
+  const entries = setSeverity?.map(({ rules, severity }, index) => {
+    const isRule = membershipIn(rules);
+    const expression = grades[index];
+    const fits = (found: Found, onFailure: OnFailure): boolean =>
+      (isRule === undefined || rulesOf(found).some(isRule)) &&
+      (expression === undefined || holds(expression, found, `setSeverity[${index}].expression`, onFailure) === true);
+    return { fits, severity };
+  });
+  return (found, onFailure) => entries?.find(({ fits }) => fits(found, onFailure))?.severity;
 }
 
 /** The severities that pass; `undefined` if all do. */
@@ -73,10 +128,11 @@ function compileSeverities(rules: FilterRules): CompiledRules['reasonFor'] | und
 }
 
 /** Compiles a filter's fields. They are checked in the order of `filterReasons`. */
-function compile(rules: FilterRules): CompiledRules {
+function compile(read: ReadRules): CompiledRules {
+  const { rules, keeps } = read;
   if (!rules.enabled) return { gradeOf: () => undefined, reasonFor: () => 'source_disabled' };
   const checks: CompiledRules['reasonFor'][] = [];
-  type Field = (finding: Finding) => string | undefined;
+  type Field = (found: Found) => string | undefined;
   const check = (
     reason: FilterReason,
     words: readonly string[] | undefined,
@@ -103,14 +159,19 @@ function compile(rules: FilterRules): CompiledRules {
   include('include_category', rules.includeCategories, ({ category }) => category);
   const isRule = membershipIn(rules.excludeRules);
   if (isRule) checks.push((finding) => (rulesOf(finding).some(isRule) ? 'exclude_rule' : undefined));
-  const reasonFor = (finding: Finding): FilterReason | undefined => {
+  // What can't be answered keeps the finding.
+  if (keeps)
+    checks.push((found, onFailure) =>
+      holds(keeps, found, 'expression', onFailure) === false ? 'expression' : undefined,
+    );
+  const reasonFor: CompiledRules['reasonFor'] = (found, onFailure) => {
     for (const decide of checks) {
-      const reason = decide(finding);
+      const reason = decide(found, onFailure);
       if (reason !== undefined) return reason;
     }
     return undefined;
   };
-  return { gradeOf: compileGrades(rules), reasonFor };
+  return { gradeOf: compileGrades(read), reasonFor };
 }
 
 /** A finding with the severity that filters give it. What its tool said is kept in its details. */
@@ -120,21 +181,25 @@ function graded(finding: Finding, severity: Severity | undefined): Finding {
 }
 
 /** What several filters together decide. */
-function decide(all: readonly CompiledRules[], given: Finding): Filtering {
-  const grades = all.map(({ gradeOf }) => gradeOf(given));
+function decide(all: readonly CompiledRules[], given: Finding, source: string, onFailure: OnFailure): Filtering {
+  const asked = { ...given, source };
+  const grades = all.map(({ gradeOf }) => gradeOf(asked, onFailure));
   const worst = severities.find((severity) => grades.includes(severity));
   const finding = graded(given, worst);
+  const found = finding === given ? asked : { ...finding, source };
   for (const { reasonFor } of all) {
-    const reason = reasonFor(finding);
+    const reason = reasonFor(found, onFailure);
     if (reason !== undefined) return reason;
   }
   return finding;
 }
 
-/** Compiles a filter's fields into a decision. */
-export function compileRules(rules: FilterRules): FilterCheck {
-  const compiled = [compile(rules)];
-  return (finding) => decide(compiled, finding);
+/** Compiles a filter's fields into a decision, unless one of its expressions is wrong. */
+export function compileRules(rules: FilterRules): FilterCheck | Fault {
+  const read = readRules(rules);
+  if ('message' in read) return read;
+  const compiled = [compile(read)];
+  return (finding, source, onFailure) => decide(compiled, finding, source, onFailure);
 }
 
 /** The form in which sources are compared: without case and hyphens, so that `kubebench` means kube-bench. */
@@ -160,23 +225,51 @@ function refuseFor(name: string, isTenants: boolean): CompiledRules {
   };
 }
 
-/** Whether an ObservationFilter is valid. One that isn't stops everything that it applies to. */
-export function isReadable(object: KubernetesObject): boolean {
-  return filterObject.safeParse(object).success;
+interface ReadFilter extends ReadRules {
+  readonly targetSource: string;
+}
+
+/** What was read of filters: once, as long as they stay the same. */
+const known = new WeakMap<KubernetesObject, ReadFilter | Fault>();
+
+function readAnew(object: KubernetesObject): ReadFilter | Fault {
+  const parsed = filterObject.safeParse(object);
+  if (!parsed.success) return faultyField(parsed.error);
+  const { targetSource, ...rules } = parsed.data.spec;
+  const read = readRules(rules);
+  return 'message' in read ? { ...read, field: `spec.${read.field}` } : { ...read, targetSource };
+}
+
+function readFilter(object: KubernetesObject): ReadFilter | Fault {
+  const read = known.get(object) ?? readAnew(object);
+  known.set(object, read);
+  return read;
+}
+
+/** What is wrong with an ObservationFilter. One that is invalid stops everything that it applies to. */
+export function filterFault(object: KubernetesObject): Fault | undefined {
+  const read = readFilter(object);
+  return 'message' in read ? read : undefined;
 }
 
 /**
  * Compiles an ObservationFilter. One that can't be read stops its source, or all sources if its source can't be read
  * either.
  */
-function compileObject(object: KubernetesObject, systemNamespace: string): NamedFilter {
+function compileObject(object: KubernetesObject, { systemNamespace, onFailure }: CompileOptions): NamedFilter {
   const { name: ownName, namespace } = object.metadata;
   const name = `${namespace}/${ownName}`;
   const scope = { name, namespace: namespace === systemNamespace ? undefined : namespace };
-  const parsed = filterObject.safeParse(object);
-  if (parsed.success) {
-    const { targetSource, ...rules } = parsed.data.spec;
-    return { ...scope, source: sourceKey(targetSource), ...compile(rules) };
+  const read = readFilter(object);
+  if (!('message' in read)) {
+    const { gradeOf, reasonFor } = compile(read);
+    const tell: OnFailure = (field, failure) => onFailure(object, `spec.${field}: ${failure}`);
+    return {
+      ...scope,
+      source: sourceKey(read.targetSource),
+      gradeOf: (found) => gradeOf(found, tell),
+      reasonFor: (found) => reasonFor(found, tell),
+    };
   }
   const target = filterObject.shape.spec.shape.targetSource;
   const { spec } = object as { readonly spec?: { readonly targetSource?: unknown } };
@@ -186,6 +279,17 @@ function compileObject(object: KubernetesObject, systemNamespace: string): Named
     source: source.success ? sourceKey(source.data) : undefined,
     ...refuseFor(name, scope.namespace !== undefined),
   };
+}
+
+/** Each filter tells of its own failures. */
+const ignored = (): void => undefined;
+
+/** Is told of an ObservationFilter one of whose expressions could not be answered. */
+export type OnFilterFailure = (object: KubernetesObject, message: string) => void;
+
+interface CompileOptions {
+  readonly systemNamespace: string;
+  readonly onFailure: OnFilterFailure;
 }
 
 export type FilterSettings = Pick<CommonSettings, 'SYSTEM_NAMESPACE' | 'TENANTS_FILTER_EVENTS'>;
@@ -200,9 +304,10 @@ export type FilterSettings = Pick<CommonSettings, 'SYSTEM_NAMESPACE' | 'TENANTS_
 export function compileFilters(
   objects: readonly KubernetesObject[],
   { SYSTEM_NAMESPACE: systemNamespace, TENANTS_FILTER_EVENTS: tenantsFilterEvents }: FilterSettings,
+  onFailure: OnFilterFailure = ignored,
 ): Filter {
   const all = objects
-    .map((object) => compileObject(object, systemNamespace))
+    .map((object) => compileObject(object, { systemNamespace, onFailure }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const forSource = (key: string | undefined): NamedFilter[] =>
     all.filter(({ source }) => source === undefined || source === key);
@@ -212,6 +317,6 @@ export function compileFilters(
     const tenant = hasState || tenantsFilterEvents ? namespace : undefined;
     const filters = bySource.get(sourceKey(source)) ?? forAll;
     const applying = filters.filter((one) => one.namespace === undefined || one.namespace === tenant);
-    return decide(applying, finding);
+    return decide(applying, finding, source, ignored);
   };
 }

@@ -1,8 +1,11 @@
 import type { MappingRules } from '../api/mapping-rules.ts';
+import { bearsOwnMark } from '../api/own-mark.ts';
 import { isPath, type Path, parsePath, scalarText, valueAt } from '../api/path.ts';
 import { canonicalJson, contentHash } from '../finding/canonical-json.ts';
 import type { Finding, Normalized, ResourceRef } from '../finding/finding.ts';
 import { parseSeverity, type Severity } from '../finding/severity.ts';
+import type { ExpressionFailure } from './expression.ts';
+import type { Mapped } from './expression-values.ts';
 
 export interface MapOptions {
   /** The resource that findings are about if the mapping names none. */
@@ -11,6 +14,8 @@ export interface MapOptions {
   readonly time: string;
   /** Repeats within this many seconds are one finding. Without it, repeats are always one finding. */
   readonly windowSeconds: number | undefined;
+  /** Is told why the mapping's expression could not be answered for an item, which is kept. */
+  readonly onFailure?: (failure: string) => void;
 }
 
 /** Turns data into findings. Pure; never throws, whatever the data is. */
@@ -156,13 +161,24 @@ function windowOf({ time, windowSeconds }: MapOptions): Record<string, string> {
   return windowSeconds === undefined ? {} : { window: String(Math.floor(Date.parse(time) / 1000 / windowSeconds)) };
 }
 
+/** Why an item is none of a mapping's findings; anything else is a fault. */
+const unwanted = ['when', 'expression', 'self'];
+
 function summaryOf(eventType: string, about: ResourceRef | undefined, message: unknown): string {
   const what = about ? `${eventType}: ${[about.kind, about.name].filter(Boolean).join(' ')}` : eventType;
   return typeof message === 'string' ? `${what}: ${message}` : what;
 }
 
-/** Compiles a mapping. */
-export function compileMapping(rules: MappingRules): MapData {
+/** Whether it is what we have told somebody ourselves, as no object of the cluster is. */
+function isOwn(whole: unknown, item: unknown, { about }: MapOptions): boolean {
+  return about === undefined && (bearsOwnMark(whole) || bearsOwnMark(item));
+}
+
+/** Whether a mapping's expression wants a finding. */
+export type Wants = (finding: Finding, mapped: Mapped) => boolean | ExpressionFailure;
+
+/** Compiles a mapping, whose expression has been compiled. */
+export function compileMapping(rules: MappingRules, wants?: Wants): MapData {
   const { mappings } = rules;
   const items = rules.items === undefined ? undefined : compilePath(rules.items);
   const isFinding = compileWhen(rules.when);
@@ -174,6 +190,7 @@ export function compileMapping(rules: MappingRules): MapData {
 
   /** The finding in an item, or the reason why there is none. */
   function findingOf(whole: unknown, item: unknown, options: MapOptions): Finding | string {
+    if (isOwn(whole, item, options)) return 'self';
     if (!isFinding(whole, item)) return 'when';
     const [foundCategory, foundType] = [slug(category?.(whole, item)), slug(eventType?.(whole, item))];
     if (!foundCategory) return 'no_category';
@@ -196,6 +213,14 @@ export function compileMapping(rules: MappingRules): MapData {
     };
   }
 
+  /** The same, unless the expression doesn't want it. What can't be answered is kept. */
+  function wantedOf(object: unknown, item: unknown, options: MapOptions): Finding | string {
+    const found = findingOf(object, item, options);
+    const answer = typeof found === 'string' ? undefined : wants?.(found, { object, item });
+    if (typeof answer === 'object') options.onFailure?.(answer.failure);
+    return answer === false ? 'expression' : found;
+  }
+
   return (data, options) => {
     const found = items ? valueAt(items, data, data) : [data];
     // Go writes an empty list as null.
@@ -205,11 +230,11 @@ export function compileMapping(rules: MappingRules): MapData {
     const findings: Finding[] = [];
     const skipped: Record<string, number> = {};
     for (const item of list) {
-      const result = findingOf(data, item, options);
+      const result = wantedOf(data, item, options);
       if (typeof result === 'string') skipped[result] = (skipped[result] ?? 0) + 1;
       else findings.push(result);
     }
-    const isUnnamed = findings.length === 0 && Object.keys(skipped).some((reason) => reason !== 'when');
+    const isUnnamed = findings.length === 0 && Object.keys(skipped).some((reason) => !unwanted.includes(reason));
     return { findings, skipped, isPartial: isUnnamed };
   };
 }

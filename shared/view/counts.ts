@@ -1,6 +1,6 @@
 import type { Observation } from '../api/observation.ts';
 import { type Severity, severities } from '../finding/severity.ts';
-import { stateOf } from './selection.ts';
+import { fixOf, imagesOf, stateOf } from './selection.ts';
 import { workloadWord } from './workload-word.ts';
 
 export const groupings = [
@@ -13,6 +13,9 @@ export const groupings = [
   'rule',
   'workload',
   'actor',
+  'kind',
+  'image',
+  'fix',
 ] as const;
 
 export type Grouping = (typeof groupings)[number];
@@ -25,21 +28,24 @@ export interface Count {
   readonly severities: Readonly<Record<Severity, number>>;
 }
 
-/** What an Observation is counted under; empty if it has none of that. */
+/** What an Observation is counted under; empty if it has none of that, and of several images the first. */
+const groupValues: Readonly<Record<Grouping, (observation: Observation) => string | undefined>> = {
+  source: ({ spec }) => spec.source,
+  severity: ({ spec }) => spec.severity,
+  category: ({ spec }) => spec.category,
+  namespace: ({ metadata }) => metadata.namespace,
+  state: stateOf,
+  eventType: ({ spec }) => spec.eventType,
+  rule: ({ spec }) => spec.rule,
+  workload: ({ spec }) => spec.resource && workloadWord(spec.resource),
+  actor: ({ spec }) => spec.actor?.username,
+  kind: ({ spec }) => spec.resource?.kind,
+  image: ({ spec }) => imagesOf(spec.details.image)[0],
+  fix: ({ spec }) => fixOf(spec.remediation),
+};
+
 export function groupValueOf(observation: Observation, by: Grouping): string {
-  const { metadata, spec } = observation;
-  switch (by) {
-    case 'namespace':
-      return metadata.namespace;
-    case 'state':
-      return stateOf(observation);
-    case 'workload':
-      return spec.resource ? workloadWord(spec.resource) : '';
-    case 'actor':
-      return spec.actor?.username ?? '';
-    default:
-      return spec[by] ?? '';
-  }
+  return groupValues[by](observation) ?? '';
 }
 
 /** Negative if `a` is worse: it has more of the worst severity in which the two differ. */

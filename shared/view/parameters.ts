@@ -23,7 +23,9 @@ const duration = word.transform((text, context) => {
   return (seconds ?? 0) * 1000;
 });
 
-/** What a query and the command line select by, under the same names; the last three in a query alone. */
+const yesOrNo = oneOf(['true', 'false']).transform((text) => text === 'true');
+
+/** What a query and the command line select by, under the same names. */
 export const selectionParameters = {
   source: word.optional(),
   severity: word.toUpperCase().pipe(oneOf(severities)).optional(),
@@ -34,6 +36,19 @@ export const selectionParameters = {
   actor: word.optional(),
   /** Milliseconds. */
   since: duration.optional(),
+};
+
+/** The same, for a query alone. */
+export const queryParameters = {
+  ...selectionParameters,
+  accepted: yesOrNo.optional(),
+  kind: word.optional(),
+  image: word.optional(),
+  fix: word.optional(),
+  fixable: yesOrNo.optional(),
+  /** Milliseconds. */
+  created: duration.optional(),
+  changed: duration.optional(),
   category: word.optional(),
   eventType: word.optional(),
   search: word.optional(),

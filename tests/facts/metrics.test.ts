@@ -72,7 +72,10 @@ const everything: Required<Summary> = {
   relabelled: { missing: 1 },
   deleted: [one],
   dropped: 1,
+  due: 1,
   deadLetters: [one],
+  announced: { told: 1 },
+  excepted: [{ namespace: 'shop', count: 1 }],
   collection: {
     live: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
     open: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
@@ -88,6 +91,8 @@ const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics)
   begin: (metrics) =>
     metrics.begin({
       ...{ name: 'falco', endpoints: ['/falco/webhook'], categories: ['security'], deadLettersOf: [], collects: [] },
+      expressionKinds: ['ObservationFilter'],
+      announces: [],
       ...{ isGateway: true, hasState: true, usesFilters: true, isScheduled: true },
     }),
   countSummary: (metrics) => metrics.countSummary('falco', everything),
@@ -101,6 +106,7 @@ const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics)
   showAccess: (metrics) => metrics.showAccess(true),
   countFilterReload: (metrics) => metrics.countFilterReload(true),
   watchKnownNames: (metrics) => metrics.watchKnownNames(() => 1),
+  countExpressionError: (metrics) => metrics.countExpressionError('ObservationFilter'),
   countEviction: (metrics) => metrics.countEviction(),
   watchClockOffset: (metrics) => metrics.watchClockOffset(() => 1000),
   watchSynced: (metrics) => metrics.watchSynced('observationfilters.zen.kube-zen.io', () => true),

@@ -92,9 +92,26 @@ describe('maskText and maskSecrets', () => {
       token: 'false',
     });
     expect(maskSecrets([{ name: 'DB_PASSWORD', value: 'PLANTED' }])).toEqual([{ name: 'DB_PASSWORD', value: '***' }]);
+    expect(maskSecrets({ password: { value: 'PLANTED', hint: 'of the shop' } })).toEqual({
+      password: { value: '***', hint: 'of the shop' },
+    });
+    expect(maskSecrets({ image: { value: 'nginx' } })).toEqual({ image: { value: 'nginx' } });
     let deep: unknown = 'PLANTED';
     for (let level = 0; level < 100; level += 1) deep = { a: deep };
     expect(JSON.stringify(maskSecrets(deep))).not.toContain('PLANTED');
+  });
+
+  it('masks what follows an option that names a secret, in a list of arguments', () => {
+    expect(maskSecrets(['run', '--password', 'PLANTED', '--user', 'eve', '-v', '--token', '--debug'])).toEqual([
+      'run',
+      '--password',
+      '***',
+      '--user',
+      'eve',
+      '-v',
+      '--token',
+      '--debug',
+    ]);
   });
 
   it('look for a pattern wherever it may match', () => {

@@ -14,6 +14,7 @@ const named = [
   'passphrase: §',
   'passcode=§',
   'DB_PASSWORD=§',
+  `echo \${DB_PASSWORD:-§}`,
   'db.password=§',
   'dbPassword: "§"',
   'spring.datasource.password=§',
@@ -439,6 +440,7 @@ export const harmless: Readonly<Record<string, readonly string[]>> = {
     'client-key: /etc/kubernetes/pki/admin.key',
   ],
   'references and placeholders': [
+    `echo \${DB_PASSWORD:-$OTHER}`,
     'env DB_PASSWORD: {secretKeyRef: {name: db, key: password}}',
     'imagePullSecrets: - name: registry',
     'CKV_SECRET_13 Check CKV_SECRET_13: Pod.shop.a (deploy.yaml:1-9)',

@@ -39,7 +39,7 @@ function create(answers: readonly (RefusalStatus | 204)[], sinkAnswers: readonly
   const broker = createLocalBroker({
     functions: [subscriber, sink].map((definition) => {
       const { context } = createTestContext(definition);
-      return { definition, triggers: triggersOf(definition, context.settings), context };
+      return { definition, triggers: triggersOf(definition, context.settings), context, hint: () => undefined };
     }),
     dispatcher: createDispatcher(log, createMetrics()),
     systemNamespace: 'zen-system',

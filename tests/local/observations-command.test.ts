@@ -32,7 +32,7 @@ describe('npm run observations', () => {
 
   it.each<[output: string, expected: RegExp]>([
     ['table', /^NAMESPACE .*\n.* CRITICAL .*\n.* MEDIUM /],
-    ['wide', /^NAMESPACE .* RULE +ACTOR +COUNT +SUMMARY\n.* first /],
+    ['wide', /^NAMESPACE .* RULE +ACTOR +COUNT +EXCEPTION +SUMMARY\n.* first /],
     ['json', /^\{\n[\s\S]*"items"/],
     ['yaml', /^apiVersion: v1\nkind: List\n/],
     ['csv', /^namespace,name,source,[^\n]*\r\n.*,CRITICAL,.*\r\n.*,MEDIUM,.*\r\n$/],
@@ -53,7 +53,7 @@ describe('npm run observations', () => {
 
   it.each<[output: string, header: RegExp, comes: RegExp]>([
     ['table', /^NAMESPACE .* SUMMARY$/gm, /^zen-system .* Node +watch-table .*$/m],
-    ['wide', /^NAMESPACE .* ACTOR +COUNT +SUMMARY$/gm, /^zen-system .* Node +watch-wide .* watched .*$/m],
+    ['wide', /^NAMESPACE .* ACTOR +COUNT +EXCEPTION +SUMMARY$/gm, /^zen-system .* Node +watch-wide .* watched .*$/m],
     ['csv', /^namespace,name,.*\r$/gm, /^zen-system,.*,watch-csv,.*\r$/m],
     ['json', /^\{"apiVersion":.*"rule":"first".*\}$/gm, /^\{"apiVersion":.*"name":"watch-json".*\}$/m],
     ['yaml', /^---\napiVersion: zen[^#]* rule: first$/gm, /^---\napiVersion: zen[^#]* name: watch-yaml$/m],
@@ -360,7 +360,7 @@ describe('npm run observations of what is accepted', () => {
   });
 
   it.each([
-    [[], ['kyverno-aaa1'], '1 accepted not shown: add --state all\n'],
+    [[], ['kyverno-aaa1'], '1 accepted not shown: add --accepted, or --state all\n'],
     [['--state', 'all'], ['kyverno-aaa1', 'kyverno-aaa2'], ''],
   ])('shows with %j: %j', async (args, names, says) => {
     const { stdout, stderr } = await run(...args);

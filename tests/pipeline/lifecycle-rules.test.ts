@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { expiresLabel, labels } from '../../shared/api/labels.ts';
+import { expiresLabel, labels, outboxLabel } from '../../shared/api/labels.ts';
+import type { Severity } from '../../shared/finding/severity.ts';
+import type { Stored } from '../../shared/function/stores.ts';
 import { historyWith } from '../../shared/pipeline/history.ts';
 import {
   changeWhenAccepted,
@@ -7,6 +9,7 @@ import {
   changeWhenUnreported,
   expiry,
   type Reported,
+  withOutbox,
 } from '../../shared/pipeline/lifecycle.ts';
 
 const minute = 60_000;
@@ -127,7 +130,7 @@ describe('changeWhenAccepted', () => {
         [labels.expires]: expiresLabel(now + 7 * day),
       },
       history: `[{"time":"2026-03-01T12:00:00.000Z","state":"open","severity":"${said}","reason":"accepted"}]`,
-      exception: 'shop/because',
+      acceptance: { exception: 'shop/because' },
       withFacts: false,
       kind: 'accepted',
     });
@@ -244,11 +247,11 @@ describe('what a change says', () => {
     const accepted = { ...open, [labels.accepted]: 'forever' };
     const unaccepted = { [labels.accepted]: null, [labels.since]: String(now) };
     const history = '[{"time":"2026-03-01T12:00:00.000Z","state":"open","severity":"HIGH","reason":"unaccepted"}]';
-    expect(changed(accepted, {})).toEqual({ labels: unaccepted, history, withFacts: false, kind: 'unaccepted' });
+    const facts = { history, acceptance: null, withFacts: true };
+    expect(changed(accepted, {})).toEqual({ labels: unaccepted, ...facts, kind: 'unaccepted' });
     expect(changed(accepted, { digest: 'e' })).toEqual({
       labels: { ...unaccepted, [labels.digest]: 'e', [labels.severity]: 'HIGH' },
-      history,
-      withFacts: true,
+      ...facts,
       kind: 'updated',
     });
     // A person's acceptance has an end of its own, and is no report's to take back.
@@ -279,5 +282,52 @@ describe('what a change says', () => {
     const ahead = finding('missing', now + hour, now + day);
     expect(changed(ahead, {})?.labels[labels.since]).toBe(String(now + hour + 1));
     expect(changed({ ...ahead, [labels.since]: 'never' }, {})?.labels[labels.since]).toBe(String(now));
+  });
+});
+
+describe('withOutbox', () => {
+  const since = { [labels.since]: '1' };
+  const told = '{"state":"open"}';
+
+  function stored(severity: string, more: Partial<Pick<Stored, 'told'>> & { outbox?: string } = {}): Stored {
+    const { outbox, ...rest } = more;
+    return {
+      ref: { namespace: 'shop', name: 'n', uid: 'u', version: '1' },
+      labels: { [labels.severity]: severity, ...(outbox !== undefined && { [outboxLabel]: outbox }) },
+      hasAnnotations: true,
+      createdAt: now,
+      ...rest,
+    };
+  }
+
+  const table: [string, Record<string, string | null>, Stored, Severity | undefined, boolean][] = [
+    ['nobody is told', since, stored('CRITICAL', { told, outbox: 'due' }), undefined, false],
+    ['it is at the floor', since, stored('MEDIUM'), 'MEDIUM', true],
+    ['it is above the floor', since, stored('CRITICAL'), 'MEDIUM', true],
+    ['it is below the floor', since, stored('LOW'), 'MEDIUM', false],
+    ['nobody knows how bad it is', since, stored('UNKNOWN'), 'CRITICAL', true],
+    ['a person has written its severity', since, stored('terrible'), 'CRITICAL', true],
+    ['it rises to the floor', { ...since, [labels.severity]: 'HIGH' }, stored('LOW'), 'HIGH', true],
+    ['it falls below the floor', { ...since, [labels.severity]: 'LOW' }, stored('HIGH'), 'HIGH', false],
+    [
+      'it was told, and falls below the floor',
+      { ...since, [labels.severity]: 'LOW' },
+      stored('HIGH', { told }),
+      'HIGH',
+      true,
+    ],
+    ['it was told, and is below the floor', since, stored('LOW', { told }), 'HIGH', true],
+    ['it is to be told already, and is below the floor', since, stored('LOW', { outbox: 'due' }), 'HIGH', true],
+    ['somebody else has used the label', since, stored('LOW', { outbox: 'done' }), 'HIGH', false],
+    ['an event is accepted, which has no state', { [labels.accepted]: 'forever' }, stored('HIGH'), 'LOW', true],
+    ['it is accepted no more', { ...since, [labels.accepted]: null }, stored('HIGH'), 'LOW', true],
+    ['it is only renewed', { [labels.expires]: '1' }, stored('HIGH', { told }), 'LOW', false],
+    ['its facts change, and not how bad it is', { [labels.digest]: 'd' }, stored('HIGH'), 'LOW', false],
+  ];
+
+  it.each(table)('marks a change or leaves it: %s', (_case, changed, before, from, isMarked) => {
+    const change = { labels: changed, withFacts: false, kind: 'updated' } as const;
+    const marked = withOutbox(change, before, from);
+    expect(marked).toEqual(isMarked ? { ...change, labels: { ...changed, [outboxLabel]: 'due' } } : change);
   });
 });

@@ -264,3 +264,28 @@ describe('parseDuration', () => {
     expect(parseDuration(text)).toBe(seconds);
   });
 });
+
+describe('what we have told somebody ourselves', () => {
+  const rules = { items: '.alerts', identity: ['.labels'], ...withMappings({}) };
+  const own = { labels: { zen_kube_zen_io_observation: 'shop/n' } };
+  const others = { labels: { alertname: 'a' } };
+
+  function post(data: unknown) {
+    return compileMapping(rulesOf(rules))(data, { about: undefined, time, windowSeconds: undefined });
+  }
+
+  it('is left out item by item, and counted', () => {
+    const { findings, skipped, isPartial } = post({ alerts: [own, others, own] });
+    expect(findings).toHaveLength(1);
+    expect({ skipped, isPartial }).toEqual({ skipped: { self: 2 }, isPartial: false });
+  });
+
+  it('is left out as a whole', () => {
+    const { skipped, isPartial } = post({ alerts: [others], commonLabels: own.labels });
+    expect({ skipped, isPartial }).toEqual({ skipped: { self: 1 }, isPartial: false });
+  });
+
+  it('is nothing that is an object of the cluster', () => {
+    expect(map(rules, { alerts: [own] }).skipped).toEqual({});
+  });
+});

@@ -20,26 +20,53 @@ const signal = AbortSignal.timeout(600_000);
 /** No other Observations in the store have it. */
 const source = 'reader';
 
-interface Row extends Partial<Pick<Finding, 'severity' | 'rule' | 'eventType' | 'category' | 'detectedAt'>> {
+interface Row
+  extends Partial<Pick<Finding, 'severity' | 'rule' | 'eventType' | 'category' | 'detectedAt' | 'remediation'>> {
   readonly key: string;
   readonly place: 0 | 1;
   readonly state?: State;
   readonly resource?: readonly [kind: string, name: string];
   readonly actor?: string;
+  /** The value of the label `accepted`. */
+  readonly accepted?: string;
+  readonly image?: string;
+  readonly since?: number;
 }
 
+const now = Date.parse('2026-03-05T12:00:00Z');
+
 const rows: readonly Row[] = [
-  { key: 'a', place: 0, severity: 'LOW', state: 'open', rule: 'CVE-2024-1', resource: ['Deployment', 'web'] },
+  {
+    key: 'a',
+    place: 0,
+    severity: 'LOW',
+    state: 'open',
+    rule: 'CVE-2024-1',
+    resource: ['Deployment', 'web'],
+    accepted: 'forever',
+  },
   {
     key: 'b',
     place: 0,
+    image: 'registry.example/web',
+    remediation: 'upgrade openssl to 3.0.15',
+    since: 1_772_355_600_000,
     severity: 'CRITICAL',
     state: 'missing',
+    accepted: String(now / 1000 + 1),
     rule: 'CVE-2024-1',
     resource: ['Pod', 'web-7d9c5b6f4d-x2x9z'],
   },
   { key: 'c', place: 1, severity: 'CRITICAL', state: 'resolved', rule: 'CVE-2024-2', resource: ['Deployment', 'web'] },
-  { key: 'd', place: 1, severity: 'HIGH', rule: 'a, b=c\\d', resource: ['Secret', 'db-password'], actor: 'eve' },
+  {
+    key: 'd',
+    place: 1,
+    severity: 'HIGH',
+    rule: 'a, b=c\\d',
+    resource: ['Secret', 'db-password'],
+    actor: 'eve',
+    accepted: String(now / 1000),
+  },
   {
     key: 'e',
     place: 0,
@@ -47,6 +74,7 @@ const rows: readonly Row[] = [
     rule: 'exec',
     actor: 'system:serviceaccount:ci:deployer',
     category: 'compliance',
+    accepted: 'yes',
   },
   {
     key: 'f',
@@ -60,7 +88,10 @@ const rows: readonly Row[] = [
 
 const summaries: Readonly<Record<string, string>> = { a: 'OpenSSL is old', f: 'eve read a secret' };
 
-function rowObject({ key, place, state, resource, actor, ...given }: Row, namespaces: readonly string[]): Observation {
+function rowObject(
+  { key, place, state, resource, actor, accepted, image, since, ...given }: Row,
+  namespaces: readonly string[],
+): Observation {
   const namespace = namespaces[place] ?? '';
   const [kind, name] = resource ?? [];
   const finding: Finding = {
@@ -74,15 +105,19 @@ function rowObject({ key, place, state, resource, actor, ...given }: Row, namesp
     ...(kind !== undefined && { resource: { apiVersion: 'v1', kind, namespace, ...(name !== undefined && { name }) } }),
     ...(actor !== undefined && { actor: { username: actor } }),
     identity: { key },
-    details: { key },
+    details: { key, ...(image !== undefined && { image }) },
   };
   const object = observationOf(finding, {
     ...{ name: observationName(source, finding), namespace, source, correlationId: 'reader-contract' },
     ...{ state: undefined, ttl: 3600, expiresAt: Date.now() + 3_600_000, now: Date.now() },
   });
   const { labels } = object.metadata;
-  const withState = state === undefined ? labels : { ...labels, 'zen.kube-zen.io/state': state };
-  return { ...object, metadata: { ...object.metadata, labels: withState } };
+  const more = {
+    ...(state !== undefined && { 'zen.kube-zen.io/state': state }),
+    ...(accepted !== undefined && { 'zen.kube-zen.io/accepted': accepted }),
+    ...(since !== undefined && { 'zen.kube-zen.io/since': String(since) }),
+  };
+  return { ...object, metadata: { ...object.metadata, labels: { ...labels, ...more } } };
 }
 
 function keyOf({ spec }: Observation): string {
@@ -129,6 +164,12 @@ export function readerContract(what: string, open: () => Promise<ReaderUnderTest
       [{ states: ['open', 'missing'] }, 'abdef'],
       [{ states: ['missing', 'resolved'] }, 'bc'],
       [{ states: ['open', 'missing', 'resolved'] }, 'abcdef'],
+      [{ acceptance: { isAccepted: true, at: now } }, 'ab'],
+      [{ acceptance: { isAccepted: true, at: now - 1 } }, 'abd'],
+      [{ acceptance: { isAccepted: true, at: now + 1000 } }, 'a'],
+      [{ acceptance: { isAccepted: false, at: now } }, 'cdef'],
+      [{ acceptance: { isAccepted: false, at: now - 1 }, search: 'secret' }, 'f'],
+      [{ acceptance: { isAccepted: true, at: now }, states: ['missing'], workload: 'web' }, 'b'],
       [{ rule: 'CVE-2024-1' }, 'ab'],
       [{ rule: 'CVE-2024-*' }, 'abc'],
       [{ rule: 'cve-2024-1' }, ''],
@@ -141,6 +182,16 @@ export function readerContract(what: string, open: () => Promise<ReaderUnderTest
       [{ workload: 'secret/db-password' }, 'd'],
       [{ since: Date.parse('2026-03-02T09:00:00Z') }, 'f'],
       [{ since: Date.parse('2026-03-02T09:00:01Z') }, ''],
+      [{ kind: 'deployment' }, 'ac'],
+      [{ image: 'registry.example/web' }, 'b'],
+      [{ image: '*' }, 'b'],
+      [{ fix: 'upgrade openssl to 3.0.15' }, 'b'],
+      [{ isFixable: true }, 'b'],
+      [{ isFixable: false }, 'acdef'],
+      [{ createdSince: Date.now() - 600_000 }, 'abcdef'],
+      [{ createdSince: Date.now() + 600_000 }, ''],
+      [{ changedSince: 1_772_355_600_000 }, 'b'],
+      [{ changedSince: 1_772_355_600_001 }, ''],
       [{ search: 'openssl' }, 'a'],
       [{ search: 'SECRET' }, 'f'],
       [{ search: 'db-pass' }, 'd'],
@@ -196,6 +247,9 @@ export function readerContract(what: string, open: () => Promise<ReaderUnderTest
       ['rule', { 'CVE-2024-1': 'ab', 'CVE-2024-2': 'c', 'a, b=c\\d': 'd', exec: 'e', none: 'f' }],
       ['workload', { '<first>/web': 'ab', '<second>/web': 'c', '<second>/Secret/db-password': 'd', '': 'ef' }],
       ['actor', { '': 'abc', eve: 'df', 'system:serviceaccount:ci:deployer': 'e' }],
+      ['kind', { '': 'ef', Deployment: 'ac', Pod: 'b', Secret: 'd' }],
+      ['image', { '': 'acdef', 'registry.example/web': 'b' }],
+      ['fix', { '': 'acdef', 'upgrade openssl to 3.0.15': 'b' }],
     ])('counts by %s', async (by, expected) => {
       const [first, second] = under.namespaces;
       const severityOf = (key: string) => rows.find((row) => row.key === key)?.severity ?? 'MEDIUM';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { labels } from '../../shared/api/labels.ts';
+import { labels, toldAnnotation } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
 import { observationOf } from '../../shared/api/observation.ts';
 import { contentHash } from '../../shared/finding/canonical-json.ts';
@@ -304,6 +304,26 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       }
       const expired = (await Array.fromAsync(under.store.expired(now, signal))).filter((one) => one.source === source);
       expect(namesOf(expired)).toEqual([anObservationOf(aFinding('old', first), { source }).metadata.name]);
+    });
+
+    it('keeps what was told, until something else is', async () => {
+      const source = 'told';
+      await under.store.create(anObservationOf(aFinding('told', first), { source }), signal);
+      const known = async (): Promise<Stored> => {
+        const [stored] = await collect(under.store.names({ source }, signal));
+        if (!stored) throw new Error('not stored');
+        expect((await under.store.find(first, stored.ref.name, signal))?.told).toBe(stored.told);
+        return stored;
+      };
+      expect((await known()).told).toBeUndefined();
+      await under.store.patch(await known(), { labels: {}, told: 'one' }, signal);
+      expect((await known()).told).toBe('one');
+      await under.store.patch(await known(), { labels: { [labels.since]: '1' } }, signal);
+      expect((await known()).told).toBe('one');
+      await under.store.patch(await known(), { labels: {}, told: 'two' }, signal);
+      expect((await known()).told).toBe('two');
+      const { items } = await under.reader.read({ source, limit: 1 });
+      expect(items[0]?.metadata.annotations[toldAnnotation]).toBe('two');
     });
 
     it('says by its spec when one expires whose label is no number', async () => {

@@ -7,6 +7,8 @@ const whole = anObservation({
   spec: {
     rule: 'CVE-2024-1',
     actor: { username: 'eve' },
+    details: { image: 'registry.example/web\nother' },
+    remediation: 'upgrade it',
     resource: { kind: 'ReplicaSet', namespace: 'prod', name: 'web-7d9c5b6f4d' },
   },
 });
@@ -22,6 +24,9 @@ describe('groupValueOf', () => {
     rule: ['CVE-2024-1', ''],
     workload: ['prod/web', ''],
     actor: ['eve', ''],
+    kind: ['ReplicaSet', ''],
+    image: ['registry.example/web', ''],
+    fix: ['upgrade it', ''],
   };
 
   it.each(groupings)('by %s', (by) => {

@@ -26,6 +26,7 @@ function answers(page: ObservationList = { items: [] }) {
       return tally.counts();
     },
     findByName: async () => [],
+    get: async () => undefined,
   };
   return { asked, ...createObservationAnswers(reader, () => now) };
 }
@@ -41,6 +42,13 @@ const selection = {
   workload: 'deployment/web',
   actor: 'eve',
   since: '2h',
+  accepted: 'false',
+  kind: 'Pod',
+  image: 'registry.example/web',
+  fix: 'upgrade it',
+  fixable: 'true',
+  created: '1h',
+  changed: '1m',
   search: 'openssl',
 };
 
@@ -55,6 +63,13 @@ const selected: Selection = {
   workload: 'deployment/web',
   actor: 'eve',
   since: now - 7_200_000,
+  acceptance: { isAccepted: false, at: now },
+  kind: 'Pod',
+  image: 'registry.example/web',
+  fix: 'upgrade it',
+  isFixable: true,
+  createdSince: now - 3_600_000,
+  changedSince: now - 60_000,
   search: 'openssl',
 };
 
@@ -94,6 +109,9 @@ describe('the answer to GET /observations', () => {
     ['state', 'all'],
     ['since', 'yesterday'],
     ['since', '0s'],
+    ['accepted', 'maybe'],
+    ['fixable', '1'],
+    ['created', 'now'],
     ['sort', 'name'],
     ['limit', '0'],
     ['limit', '1001'],

@@ -1,17 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { partsOf, type Selection, stateOf } from '../../shared/view/selection.ts';
+import { comparableOf, fixOf, imagesOf, partsOf, type Selection, stateOf } from '../../shared/view/selection.ts';
 import { anObservation } from './an-observation.ts';
 
-const { spec } = anObservation({
-  spec: {
-    rule: 'CVE-2024-1',
-    summary: 'CVE-2024-1 in OpenSSL',
-    actor: { username: 'system:serviceaccount:ci:deployer' },
-    resource: { kind: 'Pod', namespace: 'shop', name: 'Web-7d9c5b6f4d-x2x9z' },
-    detectedAt: '2026-03-01T10:00:00+01:00',
-  },
-});
-const bare = anObservation().spec;
+const whole = comparableOf(
+  anObservation({
+    metadata: { labels: { 'zen.kube-zen.io/since': '1772355600000' } },
+    spec: {
+      remediation: 'upgrade openssl to 3.0.15\nsoon',
+      details: { image: 'registry.example/web\nregistry.example/worker' },
+      rule: 'CVE-2024-1',
+      summary: 'CVE-2024-1 in OpenSSL',
+      actor: { username: 'system:serviceaccount:ci:deployer' },
+      resource: { kind: 'Pod', namespace: 'shop', name: 'Web-7d9c5b6f4d-x2x9z' },
+      detectedAt: '2026-03-01T10:00:00+01:00',
+    },
+  }),
+);
+const bare = comparableOf(anObservation());
+const created = Date.parse('2026-03-01T10:00:00Z');
+const changed = 1_772_355_600_000;
 const detected = Date.parse('2026-03-01T09:00:00Z');
 
 describe('partsOf', () => {
@@ -52,6 +59,19 @@ describe('partsOf', () => {
     [{ workload: 'Web' }, true],
     [{ since: detected }, true],
     [{ since: detected + 1 }, false],
+    [{ createdSince: created }, true],
+    [{ createdSince: created + 1 }, false],
+    [{ changedSince: changed }, true],
+    [{ changedSince: changed + 1 }, false],
+    [{ kind: 'pod' }, true],
+    [{ kind: 'Po' }, false],
+    [{ image: 'registry.example/worker' }, true],
+    [{ image: '*/web' }, true],
+    [{ image: 'web' }, false],
+    [{ fix: 'upgrade openssl to 3.0.15' }, true],
+    [{ fix: 'upgrade openssl' }, false],
+    [{ isFixable: true }, true],
+    [{ isFixable: false }, false],
     [{ search: 'openssl' }, true],
     [{ search: 'OPENSSL' }, true],
     [{ search: 'cve-2024' }, true],
@@ -60,18 +80,47 @@ describe('partsOf', () => {
     [{ rule: 'CVE-*', search: 'openssl', since: detected }, true],
     [{ rule: 'CVE-*', search: 'zlib', since: detected }, false],
   ])('says of a spec whether it has %j: %s', (selection, expected) => {
-    expect(partsOf(selection).test?.(spec)).toBe(expected);
+    expect(partsOf(selection).test?.(whole)).toBe(expected);
   });
 
-  it.each<Selection>([{ rule: '*' }, { actor: '*' }, { workload: 'web' }, { search: 'undefined' }, { search: 'e' }])(
-    'finds nothing by %j where there is none of that',
-    (selection) => {
-      expect(partsOf(selection).test?.(bare)).toBe(false);
-    },
-  );
+  it.each<Selection>([
+    { rule: '*' },
+    { actor: '*' },
+    { workload: 'web' },
+    { kind: 'undefined' },
+    { image: '*' },
+    { isFixable: true },
+    { changedSince: 0 },
+    { search: 'undefined' },
+    { search: 'e' },
+  ])('finds nothing by %j where there is none of that', (selection) => {
+    expect(partsOf(selection).test?.(bare)).toBe(false);
+  });
 
   it('takes a time that can not be read for no time', () => {
     expect(partsOf({ since: 0 }).test?.({ ...bare, detectedAt: 'yesterday' })).toBe(false);
+  });
+});
+
+describe('imagesOf', () => {
+  it.each([
+    ['a\nb', ['a', 'b']],
+    ['', []],
+    [7, []],
+    [undefined, []],
+  ])('of %j is %j', (image, expected) => {
+    expect(imagesOf(image)).toEqual(expected);
+  });
+});
+
+describe('fixOf', () => {
+  it.each([
+    ['\n upgrade it \nand restart', 'upgrade it '],
+    [undefined, ''],
+    ['x'.repeat(160), 'x'.repeat(160)],
+    ['x'.repeat(161), `${'x'.repeat(160)}…`],
+  ])('of %j is %j', (remediation, expected) => {
+    expect(fixOf(remediation)).toBe(expected);
   });
 });
 

@@ -32,14 +32,22 @@ webhook:
   trustedProxies: []
   rateLimit: 0
 functions:
+  alertmanager:
+    enabled: false
+  announce:
+    enabled: false
   audit:
     enabled: true
   checkov:
     enabled: true
   deadletter:
     enabled: true
+  exceptions:
+    enabled: true
   falco:
     enabled: true
+  falcosidekick:
+    enabled: false
   filters:
     enabled: true
   gc:
@@ -50,6 +58,10 @@ functions:
     enabled: true
   kyverno:
     enabled: true
+  page:
+    enabled: false
+  sender:
+    enabled: false
   sources:
     enabled: true
   trivy:
