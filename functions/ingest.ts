@@ -4,6 +4,7 @@ import { ingesters } from '../shared/api/ingester.ts';
 import { groupVersionOf, type KindSelector, selectIn } from '../shared/api/kind-selector.ts';
 import { apiServerSources, guessedPlural } from '../shared/api/knative-kinds.ts';
 import { labels } from '../shared/api/labels.ts';
+import { observationExceptions } from '../shared/api/observation-exception.ts';
 import { observationFilters } from '../shared/api/observation-filter.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
 import { contentHash } from '../shared/finding/canonical-json.ts';
@@ -87,11 +88,15 @@ export default defineTask({
       resources: [`${ingesters.plural}/status`, `${observationMappings.plural}/status`],
       verbs: ['patch'],
     },
-    { group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'], scope: 'system' },
+    {
+      ...{ group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'] },
+      ...{ scope: 'system', isForKnative: true },
+    },
     failureWrites,
     leaseWrites,
   ],
-  watches: (settings) => [observationFilters, ...mappingKinds].map((kind) => selectIn(kind, settings)),
+  watches: (settings) =>
+    [observationFilters, observationExceptions, ...mappingKinds].map((kind) => selectIn(kind, settings)),
   seesOthers: true,
   handle(event, context) {
     if (isPing(event)) return passAll(context);

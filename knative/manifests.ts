@@ -4,6 +4,7 @@ import { group } from '../shared/api/group.ts';
 import { ingesters } from '../shared/api/ingester.ts';
 import type { KindSelector } from '../shared/api/kind-selector.ts';
 import { alwaysServed, knativeBrokers } from '../shared/api/knative-kinds.ts';
+import { exceptionSpec, observationExceptions } from '../shared/api/observation-exception.ts';
 import { observationFilters } from '../shared/api/observation-filter.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
 import {
@@ -37,7 +38,7 @@ export interface Manifest {
   readonly [key: string]: unknown;
 }
 
-interface Rule {
+export interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
   readonly resourceNames?: readonly string[];
@@ -46,9 +47,9 @@ interface Rule {
 
 export const systemNamespace = 'zen-system';
 export const commonSettings = parseSettings({}, z.object({}), []);
-const image = 'zen-watcher';
+export const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
-const ownKinds = [observationFilters, observationMappings, ingesters];
+const ownKinds = [observationExceptions, observationFilters, observationMappings, ingesters];
 const observationRule = { apiGroups: [group], apiVersions: ['v1'], resources: ['observations'] };
 
 /** The names that observationName makes: `<source>-<32 hex digits>`. */
@@ -116,7 +117,12 @@ function readRules(resources: readonly KindSelector[], verbs: readonly string[])
 }
 
 /** A Role if there is a namespace, otherwise a ClusterRole, and its binding to a ServiceAccount. */
-function bound(account: Manifest, name: string, rules: readonly Rule[], namespace: string | undefined): Manifest[] {
+export function bound(
+  account: Manifest,
+  name: string,
+  rules: readonly object[],
+  namespace: string | undefined,
+): Manifest[] {
   if (rules.length === 0) return [];
   const kind = namespace === undefined ? 'ClusterRole' : 'Role';
   const metadata = metadataOf(namespace === undefined ? `zen-watcher-${name}` : name, namespace);
@@ -132,31 +138,54 @@ function bound(account: Manifest, name: string, rules: readonly Rule[], namespac
   ];
 }
 
-function accountOf(name: string, namespace = systemNamespace): Manifest {
+export function accountOf(name: string, namespace = systemNamespace): Manifest {
   return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadataOf(name, namespace) };
 }
 
+/** By namespace, those of a ClusterRole by `undefined`. */
+type Rules = ReadonlyMap<string | undefined, readonly Rule[]>;
+
 /** The fewest rules that let a function do what it declares, limited to one namespace where that is enough. */
-export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'): Manifest[] {
-  const { name, permissions } = definition;
+function rulesOf(definition: FunctionDefinition, reach: Reach, without: 'nothing' | 'Knative'): Rules {
+  const { permissions } = definition;
   const settings = settingsOf(definition, reach);
   const everywhere = settings.WATCH_NAMESPACE;
   const byNamespace = new Map<string | undefined, Rule[]>();
   const add = (namespace: string | undefined, rules: readonly Rule[]): void =>
     void byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), ...rules]);
-  const watched = Map.groupBy(watchesOf(definition, settings), (kind) => kind.namespace);
+  const isLeftOut = (isForKnative: boolean): boolean => isForKnative && without === 'Knative';
+  const kinds = watchesOf(definition, settings).filter(({ group }) => !isLeftOut(group === knativeBrokers.group));
+  const watched = Map.groupBy(kinds, (kind) => kind.namespace);
   for (const [namespace, kinds] of watched) {
     add(namespace, readRules(kinds, ['list', 'watch']));
   }
   for (const permission of [...sourceRules(definition), ...permissions]) {
     if (permission.scope === 'cluster' && reach === 'namespace') continue;
+    if (isLeftOut(permission.isForKnative ?? false)) continue;
     add(permission.scope === 'system' ? systemNamespace : everywhere, [ruleOf(permission)]);
   }
   if (isSource(definition)) {
     const byPlace = Map.groupBy(kindsOf(definition, reach), (kind) => kind.namespace);
     for (const [namespace, resources] of byPlace) add(namespace, readRules(resources, ['get', 'list']));
   }
-  return [...byNamespace].flatMap(([namespace, rules]) => bound(accountOf(name), name, rules, namespace));
+  return byNamespace;
+}
+
+export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'): Manifest[] {
+  const { name } = definition;
+  return [...rulesOf(definition, reach, 'nothing')].flatMap(([namespace, rules]) =>
+    bound(accountOf(name), name, rules, namespace),
+  );
+}
+
+/** What a function may do where it sees changes by itself, because there is no Knative to tell of them. */
+export function rulesWithoutKnative(definition: FunctionDefinition, reach: Reach): Rules {
+  const rules = new Map(rulesOf(definition, reach, 'Knative'));
+  const byNamespace = Map.groupBy(kindsOf(definition, reach), (kind) => kind.namespace);
+  for (const [namespace, kinds] of byNamespace) {
+    rules.set(namespace, [...(rules.get(namespace) ?? []), ...readRules(kinds, ['get', 'list', 'watch'])]);
+  }
+  return rules;
 }
 
 /** A setting's value as it is written in the environment. */
@@ -207,6 +236,13 @@ export function brokerToken(definition: FunctionDefinition, settings: CommonSett
   };
 }
 
+/** What Pod Security `restricted` asks for, and nothing to write to. */
+export const restricted = {
+  ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, runAsUser: 1001 },
+  capabilities: { drop: ['ALL'] },
+  seccompProfile: { type: 'RuntimeDefault' },
+};
+
 /** Requests come through queue-proxy, which is in the same pod, so the client address it reports can be trusted. */
 const queueProxy = { name: 'WEBHOOK_TRUSTED_PROXIES', value: '127.0.0.1/32,::1/128' };
 
@@ -233,11 +269,7 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
     readinessProbe: { httpGet: { path: '/ready' } },
     livenessProbe: { httpGet: { path: '/health' } },
     resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { cpu: '500m', memory: '512Mi' } },
-    securityContext: {
-      ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, runAsUser: 1001 },
-      capabilities: { drop: ['ALL'] },
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
+    securityContext: restricted,
     ...(volumeMounts.length > 0 && { volumeMounts }),
   };
   const metadata = metadataOf(name);
@@ -376,8 +408,12 @@ export function manifestsOf(
 }
 
 /** Users decide which kinds mappings may read: this role collects the rules of all ClusterRoles with the label. */
-function mappedKindsRole(name: string): Manifest[] {
-  const metadata = { ...metadataOf(`zen-watcher-${name}-kinds`, undefined) };
+export function mappedKindsRole(
+  name: string,
+  holder = name,
+  accounts: readonly string[] = [name, `${name}-source`],
+): Manifest[] {
+  const metadata = { ...metadataOf(`zen-watcher-${holder}-kinds`, undefined) };
   const scoped = { name: metadata.name, labels: metadata.labels };
   return [
     {
@@ -390,14 +426,14 @@ function mappedKindsRole(name: string): Manifest[] {
     {
       ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRoleBinding', metadata: scoped },
       roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: scoped.name },
-      subjects: [name, `${name}-source`].map((account) => ({
+      subjects: accounts.map((account) => ({
         ...{ kind: 'ServiceAccount', name: account, namespace: systemNamespace },
       })),
     },
   ];
 }
 
-function namespaceManifest(name: string, more: Readonly<Record<string, string>> = {}): Manifest {
+export function namespaceManifest(name: string, more: Readonly<Record<string, string>> = {}): Manifest {
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { ...ownLabels, ...more } } };
 }
 
@@ -405,9 +441,9 @@ function namespaceManifest(name: string, more: Readonly<Record<string, string>> 
 export function sharedManifests(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
   const sink = definitions.find(({ kind }) => kind === 'dead-letter-sink');
   if (!sink) throw new Error('there is no function for dead letters');
-  const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+  const enforced = { 'pod-security.kubernetes.io/enforce': 'restricted' };
   return [
-    ...(reach === 'cluster' ? [namespaceManifest(systemNamespace, restricted)] : []),
+    ...(reach === 'cluster' ? [namespaceManifest(systemNamespace, enforced)] : []),
     {
       apiVersion: 'eventing.knative.dev/v1',
       kind: 'Broker',
@@ -421,7 +457,7 @@ export function sharedManifests(definitions: readonly FunctionDefinition[], reac
         },
       },
     },
-    ...(reach === 'cluster' ? [...admissionPolicy(), viewRole()] : []),
+    ...(reach === 'cluster' ? [...admissionPolicy(), ...exceptionPolicy(), viewRole(), ...exceptionRoles()] : []),
   ];
 }
 
@@ -440,6 +476,97 @@ function viewRole(): Manifest {
       },
     ],
   };
+}
+
+/**
+ * Lets whoever may edit a namespace accept findings in it, and whom an administrator chooses set or clear in any exception who has
+ * approved it: a GitOps controller, which applies what others have approved.
+ */
+function exceptionRoles(): Manifest[] {
+  const role = (name: string, more: Readonly<Record<string, string>>, verbs: readonly string[]): Manifest => {
+    const { labels } = metadataOf(name, undefined);
+    return {
+      ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRole', metadata: { name, labels: { ...labels, ...more } } },
+      rules: [{ apiGroups: [group], resources: [observationExceptions.plural], verbs }],
+    };
+  };
+  const writes = ['create', 'update', 'patch', 'delete'];
+  return [
+    role('zen-watcher-edit', { [`${rbac}/aggregate-to-edit`]: 'true' }, writes),
+    role('zen-watcher-approve', {}, ['approve']),
+  ];
+}
+
+/** A policy that the API server applies to who writes objects of ours, and its binding. */
+function policy(name: string, resourceRule: object, parts: object): Manifest[] {
+  const api = 'admissionregistration.k8s.io/v1';
+  const metadata = { name, labels: ownLabels };
+  return [
+    {
+      ...{ apiVersion: api, kind: 'ValidatingAdmissionPolicy', metadata },
+      spec: {
+        failurePolicy: 'Fail',
+        matchConstraints: { resourceRules: [{ ...resourceRule, operations: ['CREATE', 'UPDATE'] }] },
+        ...parts,
+      },
+    },
+    {
+      ...{ apiVersion: api, kind: 'ValidatingAdmissionPolicyBinding', metadata },
+      spec: { policyName: name, validationActions: ['Deny'] },
+    },
+  ];
+}
+
+/**
+ * Who has approved an exception can be set only to oneself, and neither cleared nor taken over, but by who has the verb
+ * `approve`. And the CRD keeps fields that it doesn't know, so that they can be refused here: to take one away, as is usual,
+ * would widen what is accepted. (Where this policy is missing, such an exception accepts nothing, and its condition says so.)
+ */
+function exceptionPolicy(): Manifest[] {
+  const approver = (object: string): string =>
+    `${object} != null && has(${object}.spec.approvedBy) ? ${object}.spec.approvedBy : ''`;
+  const { match } = exceptionSpec.shape;
+  const resource = match.shape.resources.unwrap().element;
+  const fieldsOf = (shape: object): string =>
+    `[${Object.keys(shape)
+      .map((field) => `'${field}'`)
+      .join(', ')}]`;
+  /** Names the fields of an object that are not known, wherever it is. */
+  const onlyKnown = (path: string, shape: object) => ({
+    expression: `object.${path}.all(key, key in ${fieldsOf(shape)})`,
+    messageExpression: `'${path} has an unknown field: ' + object.${path}.filter(key, !(key in ${fieldsOf(shape)})).join(', ')`,
+    reason: 'Invalid',
+  });
+  return policy(
+    'zen-watcher-approvals',
+    { apiGroups: [group], apiVersions: observationExceptions.versions, resources: [observationExceptions.plural] },
+    {
+      variables: [
+        { name: 'approver', expression: approver('object') },
+        { name: 'approverBefore', expression: approver('oldObject') },
+        {
+          name: 'mayApprove',
+          expression: `authorizer.group('${group}').resource('${observationExceptions.plural}').namespace(request.namespace).check('approve').allowed()`,
+        },
+      ],
+      validations: [
+        {
+          expression:
+            "variables.approver == variables.approverBefore || (variables.approverBefore == '' && variables.approver == request.userInfo.username) || variables.mayApprove",
+          message:
+            'spec.approvedBy can be set to oneself only, and changed or cleared by those only who may "approve" observationexceptions',
+          reason: 'Forbidden',
+        },
+        onlyKnown('spec', exceptionSpec.shape),
+        onlyKnown('spec.match', match.shape),
+        {
+          expression: `!has(object.spec.match.resources) || object.spec.match.resources.all(one, one.all(key, key in ${fieldsOf(resource.shape)}))`,
+          message: `an item of spec.match.resources has an unknown field: it may have ${Object.keys(resource.shape).join(', ')}`,
+          reason: 'Invalid',
+        },
+      ],
+    },
+  );
 }
 
 /**

@@ -30,6 +30,7 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
       create: async () => 'created',
       async *names() {},
       async *stripped() {},
+      async *observations() {},
       count: async () => 0,
       async *events() {},
       async *expired() {},

@@ -1,3 +1,4 @@
+import { isAccepted } from '../../shared/api/acceptance.ts';
 import { labels } from '../../shared/api/labels.ts';
 import { severities } from '../../shared/finding/severity.ts';
 import type { Context } from '../../shared/function/context.ts';
@@ -17,7 +18,8 @@ export type Census = ReturnType<typeof createCensus>;
 /**
  * Counts what exists, what was deleted and what failed, and reports that to the tally at the end, with bounded labels.
  */
-export function createCensus({ settings: { MAX_OBSERVATIONS: limit }, event: { tally } }: Context) {
+export function createCensus({ settings: { MAX_OBSERVATIONS: limit }, clock, event: { tally } }: Context) {
+  const now = clock.earliest();
   const deleted = createCounts('source', 'reason');
   const live = createCounts('source', 'severity', 'namespace');
   const open = createCounts('source', 'severity', 'namespace');
@@ -25,11 +27,13 @@ export function createCensus({ settings: { MAX_OBSERVATIONS: limit }, event: { t
   let heard: readonly Heard[] = [];
   return {
     deleted: (source: string, reason: 'ttl' | 'limit' | 'copy') => deleted.add(source, reason),
-    live({ ref, labels: { [labels.source]: from, [labels.severity]: word, [labels.state]: state } }: Stored): void {
+    live({ ref, labels: found }: Stored): void {
+      const { [labels.source]: from, [labels.severity]: word, [labels.state]: state } = found;
       const source = from ?? 'unknown';
       const severity = severities.find((one) => one === word) ?? 'UNKNOWN';
       live.add(source, severity, ref.namespace);
-      if (state !== 'missing' && state !== 'resolved') open.add(source, severity, ref.namespace);
+      if (state !== 'missing' && state !== 'resolved' && !isAccepted(found, now))
+        open.add(source, severity, ref.namespace);
     },
     fail: (operation: string, error: unknown) =>
       errors.add(operation, error instanceof Refusal ? String(error.status) : 'unexpected'),

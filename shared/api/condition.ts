@@ -2,7 +2,7 @@
  * https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties
  */
 export interface Condition {
-  readonly type: 'Accepted' | 'Ready' | 'Failing';
+  readonly type: 'Accepted' | 'Ready' | 'Failing' | 'Pending' | 'Expired' | 'NeverMatched';
   readonly status: 'True' | 'False';
   /** One CamelCase word. */
   readonly reason: string;

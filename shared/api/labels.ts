@@ -35,8 +35,17 @@ export const due = 'due';
 /** JSON: what others were told last: its state, acceptance, severity and since when (`told.ts`). */
 export const toldAnnotation = `${group}/told`;
 
-/** Who or what has accepted it. */
+/** Who or what has accepted it: `<namespace>/<name>` of an ObservationException, or what its tool calls the exception. */
 export const exceptionAnnotation = `${group}/exception`;
+
+/** RFC 3339: until when an ObservationException accepts it; `forever` if that has no end. A tool's own exception sets none. */
+export const acceptedUntilAnnotation = `${group}/accepted-until`;
+
+/** Who has approved that ObservationException. */
+export const acceptedByAnnotation = `${group}/accepted-by`;
+
+/** The reason that it gives. */
+export const acceptedReasonAnnotation = `${group}/accepted-reason`;
 
 /** The value of the label `report` of a finding that more than one slot reports. */
 export const sharedSlot = 'shared';

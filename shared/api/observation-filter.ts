@@ -9,7 +9,7 @@ export const observationFilters = configurationKind('ObservationFilter');
 const severityPattern =
   /^([cC][rR][iI][tT][iI][cC][aA][lL]|[hH][iI][gG][hH]|[mM][eE][dD][iI][uU][mM]|[lL][oO][wW]|[uU][nN][kK][nN][oO][wW][nN])$/;
 
-const severity = z
+export const severity = z
   .string()
   .regex(severityPattern, { error: 'must be critical, high, medium, low or unknown' })
   .transform((word) => word.toUpperCase())
@@ -35,11 +35,11 @@ export const exactNamespace = word.regex(rfc1123Label, {
 });
 
 /** The name of a namespace, or a pattern of names. */
-const namespacePattern = word.regex(/^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/, {
+export const namespacePattern = word.regex(/^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/, {
   error: 'must be the name of a namespace, in which * stands for any text',
 });
 
-const rule = text(1, 253);
+export const rule = text(1, 253);
 
 /** In CEL (https://cel.dev). Whether it can be accepted is for `../rules/expression.ts` to say. */
 export const expression = text(1, 500);

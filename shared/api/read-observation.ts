@@ -51,7 +51,7 @@ const observationSchema = z.looseObject({
 
 const listSchema = z.object({
   items: z.array(observationSchema).nullish(),
-  metadata: z.object({ continue: z.string().optional() }),
+  metadata: z.object({ continue: z.string().optional(), resourceVersion: z.string().default('') }),
 });
 
 const typed = { apiVersion: `${group}/v1`, kind: 'Observation' } as const;
@@ -67,7 +67,12 @@ export function readObservation(body: unknown): Observation {
 export function readObservationList(body: unknown): {
   readonly items: readonly Observation[];
   readonly continue: string;
+  readonly resourceVersion: string;
 } {
   const { items, metadata } = listSchema.parse(body);
-  return { items: (items ?? []).map((item) => ({ ...typed, ...item, ...typed })), continue: metadata.continue ?? '' };
+  return {
+    items: (items ?? []).map((item) => ({ ...typed, ...item, ...typed })),
+    continue: metadata.continue ?? '',
+    resourceVersion: metadata.resourceVersion,
+  };
 }

@@ -2,6 +2,7 @@ import type { KindSelector } from '../api/kind-selector.ts';
 import type { ResourceRef } from '../finding/finding.ts';
 import type { Severity } from '../finding/severity.ts';
 import type { CloudEvent } from './cloud-event.ts';
+import type { Exceptions } from './exceptions.ts';
 import type { Filter } from './filter.ts';
 import type { CommonSettings } from './settings.ts';
 import type { Cluster, KubernetesObject, Store } from './stores.ts';
@@ -173,6 +174,8 @@ export interface EventContext {
 
 /** Takes note of expressions that could not be answered. That stops nothing: it is counted, and shown on the object. */
 export interface ExpressionErrors {
+  /** Counts a failure that is shown otherwise. */
+  count(kind: KindSelector): void;
   /** `message` begins with the field, such as `spec.expression: at 1:9: field not found: a`. */
   note(kind: KindSelector, object: KubernetesObject, message: string): void;
   /**
@@ -192,6 +195,7 @@ export interface Context<Settings = unknown> {
   /** The other functions; empty unless the function declares `seesOthers`. */
   readonly functions: readonly FunctionInfo[];
   readonly filter: Filter;
+  readonly exceptions: Exceptions;
   readonly expressionErrors: ExpressionErrors;
   readonly known: KnownNames;
   readonly repeats: RepeatCounter;

@@ -22,6 +22,8 @@ export interface Permission {
   readonly verbs: readonly string[];
   /** `system`: in the system namespace only. `cluster`: for a cluster-scoped kind, which a tenant's Roles leave out. */
   readonly scope?: 'system' | 'cluster';
+  /** Whether it is about Knative's objects, so that nobody has them without Knative. */
+  readonly isForKnative?: true;
 }
 
 /**
@@ -148,9 +150,20 @@ export interface SinkFunction extends Declaration<unknown>, Handler<unknown>, Tr
   readonly sink: SinkDefinition<unknown>;
 }
 
+type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** The function that shows people what is stored, each what they may see. It takes no events. There is one. */
+export interface PageDefinition<Settings = unknown> extends Declaration<Settings> {
+  readonly kind: 'page';
+  /** The token for the API server of whoever asks; `undefined` if none came along. */
+  tokenOf(headers: Headers): string | undefined;
+  /** What somebody without one is told. */
+  readonly signIn: string;
+}
+
 export type HandlerDefinition = SourceFunction | TaskDefinition | DeadLetterSinkDefinition | SinkFunction;
 
-export type FunctionDefinition = HandlerDefinition | GatewayDefinition;
+export type FunctionDefinition = HandlerDefinition | GatewayDefinition | PageDefinition;
 
 // The host gives a function only settings that its own schema has parsed, so it is safe to forget their type here.
 
@@ -160,6 +173,10 @@ export function defineTask<Settings>(definition: Omit<TaskDefinition<Settings>, 
 
 export function defineGateway<Settings>(definition: Omit<GatewayDefinition<Settings>, 'kind'>): GatewayDefinition {
   return { kind: 'gateway', ...definition } as unknown as GatewayDefinition;
+}
+
+export function definePage<Settings>(definition: Omit<PageDefinition<Settings>, 'kind'>): PageDefinition {
+  return { kind: 'page', ...definition } as unknown as PageDefinition;
 }
 
 export function defineDeadLetterSink<Settings>(

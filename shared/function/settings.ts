@@ -33,6 +33,9 @@ export const outsideUrl = z
 
 /** Several of them, separated by commas. */
 export const outsideUrls = commaList.pipe(z.array(outsideUrl).min(1));
+const severityList = commaList
+  .transform((words) => words.map((one) => one.toUpperCase()))
+  .pipe(z.array(z.enum(severities, { error: `must be a list of ${severities.join(', ')}` })));
 
 const secondsPerDay = 86_400;
 
@@ -66,6 +69,8 @@ export const commonSchema = z
     K_SINK: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
     MASK_SECRETS: trueOrFalse.default(true),
     TENANTS_FILTER_EVENTS: trueOrFalse.default(false),
+    EXCEPTION_MAX_DAYS: integer(1, 36_500).optional(),
+    EXCEPTION_NEEDS_APPROVAL: severityList.default([]),
     EVENT_NAMESPACE: z.enum(['affected', 'system'], { error: 'must be affected or system' }).default('affected'),
     CLUSTER_NAME: z.string().max(253, { error: 'must have at most 253 characters' }).default(''),
     ANNOUNCE: trueOrFalse.default(false),

@@ -1,3 +1,4 @@
+import type { Acceptance } from '../api/acceptance.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
 import type { Facts, Observation } from '../api/observation.ts';
 import type { Repeats } from '../api/series.ts';
@@ -34,6 +35,14 @@ export interface ObjectRef {
   readonly kind: string;
   readonly namespace?: string | undefined;
   readonly name: string;
+}
+
+/** That an object was added, changed or deleted. */
+export interface Change {
+  readonly type: 'add' | 'update' | 'delete';
+  readonly ref: ObjectRef;
+  /** The object's path in the API, where that is known. */
+  readonly path?: string;
 }
 
 /** Kubernetes objects other than Observations, from an API server or from a folder that stands in for one. */
@@ -121,6 +130,8 @@ export interface Stored {
   readonly history?: string | undefined;
   /** The value of the annotation `reported-by`. */
   readonly reportedBy?: string | undefined;
+  /** What its annotations say about its acceptance. */
+  readonly acceptance?: Acceptance | undefined;
   /** The value of the annotation `told`. */
   readonly told?: string | undefined;
   readonly hasAnnotations: boolean;
@@ -136,8 +147,8 @@ export interface ObservationPatch {
   readonly labels: Readonly<Record<string, string | null>>;
   /** The new value of the annotation `history`. */
   readonly history?: string | undefined;
-  /** The new value of the annotation `exception`. */
-  readonly exception?: string | undefined;
+  /** What to say about its acceptance; `null` removes that. */
+  readonly acceptance?: Acceptance | null | undefined;
   /** The new value of the annotation `reported-by`. */
   readonly reportedBy?: string | undefined;
   /** The new value of the annotation `told`. */
@@ -165,6 +176,24 @@ export interface SpecEnd {
   readonly source: string;
   /** Milliseconds since 1970. */
   readonly endsAt: number;
+}
+
+/** A stored Observation, whole. */
+export interface StoredObservation extends Stored {
+  readonly spec: Observation['spec'];
+}
+
+/** Everything that is given must hold. */
+export interface ObservationsQuery {
+  readonly source?: string | undefined;
+  readonly rule?: string | undefined;
+  readonly severity?: Severity | undefined;
+  /** `undefined`: in all of them. */
+  readonly namespace?: string | undefined;
+  /** In this namespace, by that name. */
+  readonly name?: string | undefined;
+  /** Whether it bears the label `accepted`, be it over or not. */
+  readonly isMarked?: boolean | undefined;
 }
 
 /** An Observation without a state. */
@@ -210,6 +239,8 @@ export interface Store {
    * How many Observations there are, in one namespace or in all, at this moment. Costs little, however many there are.
    */
   count(namespace: string | undefined, signal: AbortSignal): Promise<number>;
+  /** Lists Observations with their specs, ordered by `<namespace>/`; none that is being deleted. */
+  observations(query: ObservationsQuery, signal: AbortSignal): AsyncIterable<StoredObservation>;
   /** Lists Observations that have no state, with their rules. */
   events(signal: AbortSignal): AsyncIterable<StoredEvent>;
   /** Lists what has expired at `now` (milliseconds since 1970), by its label or, without one, by its spec. */

@@ -29,6 +29,8 @@ export interface Summary {
   readonly announced: Counts;
   /** What became of dead letters; `source` is the function that they were meant for. */
   readonly deadLetters: readonly CountRow<'source' | 'reason'>[];
+  /** How many Observations exceptions match, by the exceptions' namespace; `undefined` if nobody counted. */
+  readonly excepted: readonly CountRow<'namespace'>[] | undefined;
   /** The result of a garbage collection, if the event started one. */
   readonly collection: Collection | undefined;
   /** What an operator should know even if the event itself was handled; each thing once. */
@@ -43,7 +45,7 @@ export type AnnouncementOutcome = (typeof announcementOutcomes)[number];
 export interface Collection {
   /** Observations that exist. Namespaces with few of them are counted together as `other`. */
   readonly live: readonly CountRow<'source' | 'severity' | 'namespace'>[];
-  /** Those that are neither missing nor resolved. */
+  /** Those that are neither missing, nor resolved, nor accepted. */
   readonly open: readonly CountRow<'source' | 'severity' | 'namespace'>[];
   /** How many Observations there may be. */
   readonly limit: number;
@@ -76,6 +78,7 @@ export interface Tally {
   dropped(count: number): void;
   announced(outcome: AnnouncementOutcome): void;
   deadLetter(source: string, reason: string): void;
+  excepted(rows: readonly CountRow<'namespace'>[]): void;
   collected(collection: Collection): void;
   warning(text: string): void;
   read(): Summary;
@@ -95,6 +98,7 @@ export function createTally(): Tally {
   const deadLetters = createCounts('source', 'reason');
   const rules = new Set<string>();
   const warnings = new Set<string>();
+  let excepted: Summary['excepted'];
   let collection: Collection | undefined;
   return {
     observed(count) {
@@ -122,6 +126,9 @@ export function createTally(): Tally {
     },
     announced: (outcome) => addTo(announced, outcome, 1),
     deadLetter: (source, reason) => deadLetters.add(source, reason),
+    excepted(rows) {
+      excepted = rows;
+    },
     collected(found) {
       collection = found;
     },
@@ -136,6 +143,7 @@ export function createTally(): Tally {
       deleted: deletedRows,
       announced,
       deadLetters: deadLetters.rows(),
+      excepted,
       collection,
       warnings: [...warnings],
     }),

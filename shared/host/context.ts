@@ -1,3 +1,4 @@
+import { observationExceptions } from '../api/observation-exception.ts';
 import { observationFilters } from '../api/observation-filter.ts';
 import { createInFlight } from '../edge/in-flight.ts';
 import type {
@@ -26,6 +27,7 @@ import { createRepeats, type Repeats } from '../pipeline/repeats.ts';
 import { createSignsOfLife } from '../pipeline/signs-of-life.ts';
 import { createCoalescer } from './coalesce.ts';
 import { createHints } from './hints.ts';
+import { createLiveExceptions } from './live-exceptions.ts';
 import { createLiveFilter } from './live-filter.ts';
 import type { Metrics } from './metrics.ts';
 import { idleSleep } from './sleep.ts';
@@ -64,9 +66,9 @@ export interface BoundFunction<Definition extends FunctionDefinition = FunctionD
 
 export type BoundHandler = BoundFunction<HandlerDefinition>;
 
-/** Whether it takes events, as all functions but the gateway do. */
+/** Whether it takes events, as all functions but the gateway and the page do. */
 export function isHandler(bound: BoundFunction): bound is BoundHandler {
-  return bound.definition.kind !== 'gateway';
+  return bound.definition.kind !== 'gateway' && bound.definition.kind !== 'page';
 }
 
 /** The functions of a process, and what they leave to be done when the last event has been handled. */
@@ -103,6 +105,21 @@ function limitOf({ settings, store, clock }: Ports): ObservationLimit {
   });
 }
 
+/** What users have configured, compiled anew when it changes. */
+function liveRules({
+  cluster: { watched },
+  settings,
+  metrics,
+}: Ports): Pick<FunctionContext, 'filter' | 'exceptions' | 'expressionErrors'> {
+  const expressionErrors = createExpressionErrors(metrics.countExpressionError);
+  const filter = createLiveFilter(watched, settings, {
+    onReload: metrics.countFilterReload,
+    onFailure: (object, message) => expressionErrors.note(observationFilters, object, message),
+  });
+  const exceptions = createLiveExceptions(watched, settings, () => expressionErrors.count(observationExceptions));
+  return { filter, exceptions, expressionErrors };
+}
+
 /** Makes the contexts of all functions of a process; nothing else makes one. Throws a SettingsError. */
 export function bindFunctions(definitions: readonly FunctionDefinition[], ports: Ports): Bindings {
   const { environment, ownUsers, store, cluster, broker, outside, clock, functions, metrics, stopping } = ports;
@@ -121,11 +138,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
     elapsed: clock.elapsed,
     limited: (work) => withTimeLimit(controllerMilliseconds, work),
   });
-  const expressionErrors = createExpressionErrors(metrics.countExpressionError);
-  const filter = createLiveFilter(cluster.watched, ports.settings, {
-    onReload: metrics.countFilterReload,
-    onFailure: (object, message) => expressionErrors.note(observationFilters, object, message),
-  });
+  const rules = liveRules(ports);
   const acquire = createInFlight();
   const hints = createHints({ broker, clock, systemNamespace: ports.settings.SYSTEM_NAMESPACE });
   const bound = definitions.map((definition) => {
@@ -141,8 +154,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
         broker,
         outside,
         functions: definition.seesOthers ? functions : [],
-        filter,
-        expressionErrors,
+        ...rules,
         known,
         repeats,
         limit,

@@ -70,7 +70,8 @@ const histograms = {
 
 const gauges = {
   observations_live: 'Observations that exist, at the last collection.',
-  observations_open: 'Observations neither missing nor resolved, at the last collection.',
+  observations_open: 'Observations neither missing, nor resolved, nor accepted, at the last collection.',
+  exceptions_matched: 'Observations that exceptions match, at the last pass.',
   observations_limit: 'How many Observations there may be: MAX_OBSERVATIONS.',
   source_last_heard_timestamp_seconds: 'When a source was last heard of, in seconds since 1970.',
   source_silent: 'Whether a source has been silent for too long.',
@@ -141,6 +142,7 @@ export function createMetrics(now = Date.now): Metrics {
     begin: (counting) => beginAtZero(counting, { zero: (name, labels) => count(name, labels, 0), observe }),
     countSummary(source, summary) {
       countSummary(count, source, summary);
+      if (summary.excepted) show('exceptions_matched', ['namespace'], summary.excepted);
       if (summary.collection) showCollection(count, show, summary.collection, now());
     },
     countError(source, errorType) {

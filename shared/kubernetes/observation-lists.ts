@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { acceptanceIn, isOfAcceptance } from '../api/acceptance.ts';
 import {
   due,
   historyAnnotation,
@@ -14,9 +15,11 @@ import { Refusal } from '../function/refusal.ts';
 import type {
   Expired,
   NamesQuery,
+  ObservationsQuery,
   SpecEnd,
   Stored,
   StoredEvent,
+  StoredObservation,
   StoredRef,
   WholeObservation,
 } from '../function/stores.ts';
@@ -26,6 +29,7 @@ import { listMetadata } from './list-metadata.ts';
 import { listPages, type Page, readJson } from './list-pages.ts';
 import { decodeMetadata, decodeMetadataList, type Metadata, metadataOfMany, metadataOfOne } from './metadata-list.ts';
 import { observationPath } from './observation-path.ts';
+import { selectorsOf } from './observation-selectors.ts';
 
 export interface ObservationListsOptions {
   readonly client: ApiClient;
@@ -71,7 +75,7 @@ const objectSchema = z.object({
 const readAnnotations = new Set([historyAnnotation, reportedByAnnotation, toldAnnotation]);
 
 function isRead(annotation: string): boolean {
-  return readAnnotations.has(annotation);
+  return readAnnotations.has(annotation) || isOfAcceptance(annotation);
 }
 
 type ListedMetadata = Pick<
@@ -94,6 +98,7 @@ function storedOf({ namespace, name, uid, resourceVersion, ...rest }: ListedMeta
     labels,
     history: annotations[historyAnnotation],
     reportedBy: annotations[reportedByAnnotation],
+    acceptance: acceptanceIn(annotations),
     told: annotations[toldAnnotation],
     hasAnnotations,
     createdAt,
@@ -157,14 +162,20 @@ async function* metadata(
   for await (const items of lists) yield* items;
 }
 
+interface PageSelectors {
+  readonly namespace?: string | undefined;
+  readonly labelSelector: string | undefined;
+  readonly fieldSelector?: string | undefined;
+}
+
 function objectPages(
   { client, watchNamespace }: ObservationListsOptions,
-  labelSelector: string,
+  { namespace, labelSelector, fieldSelector }: PageSelectors,
   signal: AbortSignal,
 ): AsyncGenerator<Page<unknown>> {
   return listPages(client, {
-    path: observationPath(watchNamespace),
-    query: { labelSelector },
+    path: observationPath(namespace ?? watchNamespace),
+    query: { labelSelector, fieldSelector },
     limit: itemsPerPage,
     what: 'listing Observations',
     read: readJson,
@@ -231,7 +242,7 @@ async function* expiredBySpec(
   now: number,
   signal: AbortSignal,
 ): AsyncGenerator<Expired> {
-  for await (const { items } of objectPages(options, `!${labelNames.expires}`, signal)) {
+  for await (const { items } of objectPages(options, { labelSelector: `!${labelNames.expires}` }, signal)) {
     for (const item of items) {
       const object = objectSchema.parse(item);
       const { source, endsAt } = endBySpec(object, options.defaultTtl);
@@ -252,9 +263,28 @@ export async function findEnd(
   return endBySpec(objectSchema.parse(response.body), defaultTtl);
 }
 
+/** Whole Observations. */
+export async function* listObservations(
+  options: ObservationListsOptions,
+  { source, severity, rule, name, namespace, isMarked }: ObservationsQuery,
+  signal: AbortSignal,
+): AsyncGenerator<StoredObservation> {
+  const mark = isMarked === undefined ? [] : [`${isMarked ? '' : '!'}${labelNames.accepted}`];
+  const { fieldSelector } = selectorsOf({ source, severity, rule });
+  const named = name === undefined ? [] : [`metadata.name=${name}`];
+  const fields = [...(fieldSelector === undefined ? [] : [fieldSelector]), ...named];
+  const selectors = { namespace, labelSelector: mark[0], fieldSelector: fields.join(',') || undefined };
+  for await (const { items } of objectPages(options, selectors, signal)) {
+    for (const item of items) {
+      const { metadata } = objectSchema.parse(item);
+      if (metadata.deletedAt === undefined) yield { ...storedOf(metadata), spec: readObservation(item).spec };
+    }
+  }
+}
+
 /** The Observations that have no state. Whole, since only the spec has the rule. */
 export async function* listEvents(options: ObservationListsOptions, signal: AbortSignal): AsyncGenerator<StoredEvent> {
-  for await (const { items } of objectPages(options, `!${labelNames.state}`, signal)) {
+  for await (const { items } of objectPages(options, { labelSelector: `!${labelNames.state}` }, signal)) {
     for (const item of items) {
       const { metadata, spec } = objectSchema.parse(item);
       yield { ...storedOf(metadata), rule: spec.rule };
@@ -269,7 +299,7 @@ export async function* listOpen(
   signal: AbortSignal,
 ): AsyncGenerator<Observation> {
   const selector = `${labelNames.severity} in (${severities.join(',')}),${labelNames.state} notin (missing,resolved)`;
-  for await (const { items } of objectPages(options, selector, signal)) {
+  for await (const { items } of objectPages(options, { labelSelector: selector }, signal)) {
     for (const item of items) {
       if (objectSchema.parse(item).metadata.deletedAt === undefined) yield readObservation(item);
     }

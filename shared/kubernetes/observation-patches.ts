@@ -1,4 +1,5 @@
-import { exceptionAnnotation, historyAnnotation, reportedByAnnotation, toldAnnotation } from '../api/labels.ts';
+import { acceptanceAnnotations } from '../api/acceptance.ts';
+import { historyAnnotation, reportedByAnnotation, toldAnnotation } from '../api/labels.ts';
 import { NamespaceRefusal, type ObservationPatch, type Stored } from '../function/stores.ts';
 import type { ApiClient, ApiResponse } from './api-client.ts';
 import { deniedBy, setUpFault } from './api-status.ts';
@@ -24,10 +25,13 @@ function mergePatchOf({ ref }: Stored, patch: ObservationPatch): object {
   return { metadata: { resourceVersion: ref.version, labels: patch.labels, annotations: annotationsOf(patch) } };
 }
 
-function annotationsOf({ history, exception, reportedBy, told }: ObservationPatch): Record<string, string> {
+/** What is null is removed. */
+type Annotations = Readonly<Record<string, string | null>>;
+
+function annotationsOf({ history, acceptance, reportedBy, told }: ObservationPatch): Annotations {
   return {
     ...(history !== undefined && { [historyAnnotation]: history }),
-    ...(exception !== undefined && { [exceptionAnnotation]: exception }),
+    ...(acceptance !== undefined && acceptanceAnnotations(acceptance)),
     ...(reportedBy !== undefined && { [reportedByAnnotation]: reportedBy }),
     ...(told !== undefined && { [toldAnnotation]: told }),
   };
@@ -46,16 +50,15 @@ function remove(...keys: readonly string[]): object[] {
   return [add('', ...keys), { op: 'remove', path: pointer(...keys) }];
 }
 
-function annotationOperations(annotations: Readonly<Record<string, string>>, hasAnnotations: boolean): object[] {
-  const entries = Object.entries(annotations);
-  if (entries.length === 0) return [];
-  if (!hasAnnotations) return [add(annotations, 'metadata', 'annotations')];
-  return entries.map(([name, value]) => add(value, 'metadata', 'annotations', name));
+function annotationOperations(annotations: Annotations, hasAnnotations: boolean): object[] {
+  if (hasAnnotations) return operations(annotations, 'annotations');
+  const given = Object.entries(annotations).filter(([, value]) => value !== null);
+  return given.length === 0 ? [] : [add(Object.fromEntries(given), 'metadata', 'annotations')];
 }
 
-function labelOperations(labels: ObservationPatch['labels']): object[] {
-  return Object.entries(labels).flatMap(([name, value]) =>
-    value === null ? remove('metadata', 'labels', name) : [add(value, 'metadata', 'labels', name)],
+function operations(values: Annotations | ObservationPatch['labels'], member: 'annotations' | 'labels'): object[] {
+  return Object.entries(values).flatMap(([name, value]) =>
+    value === null ? remove('metadata', member, name) : [add(value, 'metadata', member, name)],
   );
 }
 
@@ -80,7 +83,7 @@ function jsonPatchOf({ ref, hasAnnotations }: Stored, patch: ObservationPatch): 
   const { labels, facts } = patch;
   return [
     { op: 'replace', path: pointer('metadata', 'resourceVersion'), value: ref.version },
-    ...labelOperations(labels),
+    ...operations(labels, 'labels'),
     ...annotationOperations(annotationsOf(patch), hasAnnotations),
     ...(facts ? factOperations(facts) : []),
   ];

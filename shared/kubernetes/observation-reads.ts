@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { isAccepted } from '../api/acceptance.ts';
 import type { Observation } from '../api/observation.ts';
 import { readObservation, readObservationList } from '../api/read-observation.ts';
 import { Refusal } from '../function/refusal.ts';
@@ -49,6 +50,12 @@ function keyOf({ metadata }: Observation): string {
   return `${metadata.namespace}/${metadata.name}`;
 }
 
+/** What a person is told who may not read; of any other fault, what an operator is. */
+export function readFault(what: string, response: { readonly status: number; readonly body: unknown }): Refusal {
+  if (response.status !== 403) return setUpFault(what, response);
+  return new Refusal(403, `${what} is not allowed here: name a namespace where it is`, { path: 'namespace' });
+}
+
 /** One page of the API server. */
 async function listPage(
   { client, watchNamespace }: ObservationListsOptions,
@@ -64,14 +71,24 @@ async function listPage(
   });
   // A page that is asked for late is no longer there: 410.
   if (page !== undefined && (response.status === 400 || response.status === 410)) throw badContinue();
-  if (response.status !== 200) throw setUpFault('listing Observations', response);
+  if (response.status !== 200) throw readFault('listing Observations', response);
   return readObservationList(response.body);
+}
+
+/** Whether an Observation has the part of a selection that the API server can't select by; `undefined` if there is none. */
+function testOf(selection: Selection): ((item: Observation) => boolean) | undefined {
+  const { exact, test } = partsOf(selection);
+  const { acceptance } = exact;
+  if (!acceptance) return test && ((item) => test(comparableOf(item)));
+  const { at } = acceptance;
+  return (item) =>
+    isAccepted(item.metadata.labels, at) === acceptance.isAccepted && (test === undefined || test(comparableOf(item)));
 }
 
 /** Up to `limit` of what is selected, in the API server's order. */
 async function readPage(options: ObservationListsOptions, query: ReadQuery): Promise<ObservationList> {
   const { limit } = query;
-  const { test } = partsOf(query);
+  const test = testOf(query);
   const items: Observation[] = [];
   let { page, after } = decodeStart(query.continue);
   for (let pages = 0; pages < pagesPerRead && items.length < limit; pages += 1) {
@@ -79,7 +96,7 @@ async function readPage(options: ObservationListsOptions, query: ReadQuery): Pro
     const list = await listPage(options, query, size, page);
     const begin = after;
     const rest = begin === undefined ? list.items : list.items.filter((item) => keyOf(item) > begin);
-    const selected = test ? rest.filter((item) => test(comparableOf(item))) : rest;
+    const selected = test ? rest.filter(test) : rest;
     const fitting = selected.slice(0, limit - items.length);
     items.push(...fitting);
     const last = fitting.at(-1);
@@ -96,7 +113,7 @@ async function getOne({ client }: ObservationListsOptions, namespace: string, na
   const path = observationPath(namespace, name);
   const response = await client.request({ method: 'GET', path, signal: AbortSignal.timeout(readMilliseconds) });
   if (response.status === 404) return undefined;
-  if (response.status !== 200) throw setUpFault('reading Observations', response);
+  if (response.status !== 200) throw readFault('reading Observations', response);
   return readObservation(response.body);
 }
 
@@ -120,6 +137,8 @@ export function createObservationReads(options: ObservationListsOptions): Observ
       const sorted = query.sort ? sortObservations(items, query.sort) : items;
       return next === undefined ? { items: sorted } : { items: sorted, continue: next };
     },
+
+    get: (namespace, name) => getOne(options, namespace, name),
 
     async counts(selection, by) {
       const tally = createCountTally();

@@ -23,11 +23,12 @@ function stateSelector(wanted: Selection['states']): string[] {
 }
 
 /**
- * The part of a selection that the API server can answer. It finds what one user did, and what is known of one workload
+ * The part of a selection that the API server can answer. Of what bears the label `accepted` it can't tell whether it still
+ * is. It finds what one user did, and what is known of one workload
  * in one namespace, by the labels that zen-watcher sets: what others wrote isn't found by those.
  */
 export function selectorsOf(selection: Selection): Selectors {
-  const { source, severity, category, eventType, rule, actor, states: wanted, isAccepted } = partsOf(selection).exact;
+  const { source, severity, category, eventType, rule, actor, states: wanted, acceptance } = partsOf(selection).exact;
   const fields = Object.entries({ source, severity, category, eventType, rule }).flatMap(([field, value]) =>
     value === undefined ? [] : [`spec.${field}=${escapeValue(value)}`],
   );
@@ -36,7 +37,7 @@ export function selectorsOf(selection: Selection): Selectors {
     workload === undefined || namespace === undefined ? undefined : workloadLabelOf(workload, namespace);
   const labels = [
     ...stateSelector(wanted),
-    ...(isAccepted === undefined ? [] : [`${isAccepted ? '' : '!'}${labelNames.accepted}`]),
+    ...(acceptance?.isAccepted ? [labelNames.accepted] : []),
     ...(actor === undefined ? [] : [`${labelNames.actor}=${actorHash(actor)}`]),
     ...(workloadLabel === undefined ? [] : [`${labelNames.workload}=${workloadLabel}`]),
   ];

@@ -1,14 +1,17 @@
 import { ingesters } from '../api/ingester.ts';
 import { groupVersionOf } from '../api/kind-selector.ts';
+import { observationExceptions } from '../api/observation-exception.ts';
 import { observationFilters } from '../api/observation-filter.ts';
 import { observationMappings } from '../api/observation-mapping.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { mappingFault } from '../rules/accepted-mappings.ts';
+import { exceptionFault } from '../rules/exception.ts';
 import { type Fault, filterFault } from '../rules/filter.ts';
 
 /** What is wrong with objects of zen-watcher's own kinds, which no API server validates here. */
 const checks: ReadonlyMap<string, (object: KubernetesObject) => Fault | undefined> = new Map([
   [observationFilters.kind, filterFault],
+  [observationExceptions.kind, exceptionFault],
   [observationMappings.kind, mappingFault],
   [ingesters.kind, mappingFault],
 ]);

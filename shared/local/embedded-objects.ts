@@ -1,7 +1,8 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
+import { acceptanceIn } from '../api/acceptance.ts';
 import { group } from '../api/group.ts';
-import { historyAnnotation, reportedByAnnotation, toldAnnotation } from '../api/labels.ts';
+import { historyAnnotation, labels as labelNames, reportedByAnnotation, toldAnnotation } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import { statusSchema } from '../api/series.ts';
 import { severities } from '../finding/severity.ts';
@@ -18,13 +19,22 @@ export const rowSchema = z.object({
   source: z.string(),
   history: z.string().nullable(),
   reported_by: z.string().nullable(),
+  /** JSON of the annotations, if it bears the label `accepted`. */
+  noted: z
+    .string()
+    .nullable()
+    .transform((text) => (text === null ? undefined : acceptanceIn(stringMap.parse(JSON.parse(text))))),
   told: z.string().nullable(),
   labels: z.string().transform((text) => stringMap.parse(JSON.parse(text))),
 });
 
 export type StoredRow = z.infer<typeof rowSchema>;
 
-export const rowColumns = 'place, name, uid, version, created_at, source, history, reported_by, told, labels';
+/** Few are accepted, so the objects of the others are not looked into. */
+const noted = `CASE WHEN instr(labels, '"${labelNames.accepted}"') > 0
+  THEN json_extract(object, '$.metadata.annotations') END AS noted`;
+
+export const rowColumns = `place, name, uid, version, created_at, source, history, reported_by, told, ${noted}, labels`;
 
 export const actorSchema = z.object({
   username: z.string(),

@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
-import { due, exceptionAnnotation, expiresAt, labels as labelNames, laterExpiry, outboxLabel } from '../api/labels.ts';
+import { acceptanceAnnotations } from '../api/acceptance.ts';
+import { due, expiresAt, labels as labelNames, laterExpiry, outboxLabel } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import { seriesWith } from '../api/series.ts';
 import type { Severity } from '../finding/severity.ts';
@@ -9,10 +10,12 @@ import type {
   Expired,
   NamesQuery,
   ObservationPatch,
+  ObservationsQuery,
   SeriesAddition,
   SpecEnd,
   Stored,
   StoredEvent,
+  StoredObservation,
   StoredRef,
   WholeObservation,
 } from '../function/stores.ts';
@@ -64,7 +67,7 @@ function storedOf(row: StoredRow): Stored {
   const history = row.history ?? undefined;
   const reportedBy = row.reported_by ?? undefined;
   const told = row.told ?? undefined;
-  return { ref, labels, history, reportedBy, told, hasAnnotations: true, createdAt };
+  return { ref, labels, history, reportedBy, told, acceptance: row.noted, hasAnnotations: true, createdAt };
 }
 
 /** A condition for each column with a value: it must equal that, or one of several. */
@@ -119,6 +122,29 @@ export function* storedRows(
   const selected = isDue ? `${isDueRow} AND ${ranged}` : ranged;
   const index = slots ? 'INDEXED BY by_report' : '';
   for (const row of pages(database, selected, [...range, ...values], index)) yield storedOf(row);
+}
+
+/** Whole Observations. */
+export function* observationRows(
+  database: DatabaseSync,
+  { source, severity, rule, namespace, name, isMarked }: ObservationsQuery,
+): Generator<StoredObservation> {
+  const { where, values } = conditionsOf({
+    source,
+    severity,
+    place: namespace && placeOf(namespace),
+    name,
+    "json_extract(object, '$.spec.rule')": rule,
+  });
+  const mark = `json_extract(labels, '$."${labelNames.accepted}"')`;
+  const marked = isMarked === undefined ? where : `${where} AND ${mark} IS ${isMarked ? 'NOT ' : ''}NULL`;
+  const statement = database.prepare('SELECT object FROM observations WHERE place = ? AND name = ?');
+  for (const row of pages(database, marked, values)) {
+    const found = guarded(() => statement.get(row.place, row.name));
+    if (!found) continue;
+    const { object } = objectRowSchema.pick({ object: true }).parse(found);
+    yield { ...storedOf(row), spec: objectSchema.parse(JSON.parse(object)).spec };
+  }
 }
 
 export function* expiredRows(database: DatabaseSync, time: number): Generator<Expired> {
@@ -194,19 +220,27 @@ function specWith(spec: StoredSpec, facts: NonNullable<ObservationPatch['facts']
   return { ...kept, ...facts };
 }
 
-/** The object with new facts, or with the annotation of an exception; `undefined` if neither is given. */
-function objectWith(text: string, { facts, exception }: ObservationPatch): StoredObject | undefined {
-  if (facts === undefined && exception === undefined) return undefined;
+/** The object with new facts, or with what is said about its acceptance; `undefined` if neither is given. */
+function objectWith(text: string, { facts, acceptance }: ObservationPatch): StoredObject | undefined {
+  if (facts === undefined && acceptance === undefined) return undefined;
   const object = objectSchema.parse(JSON.parse(text));
-  const annotations = { ...object.metadata.annotations };
-  if (exception !== undefined) annotations[exceptionAnnotation] = exception;
+  const noted = acceptance === undefined ? {} : acceptanceAnnotations(acceptance);
+  const annotations = withChanges(object.metadata.annotations, noted);
   const spec = facts ? objectSchema.shape.spec.parse(specWith(object.spec, facts)) : object.spec;
   return { ...object, metadata: { ...object.metadata, annotations }, spec };
 }
 
-/** Labels with changes; those that are changed to null are removed. */
-function labelsWith(labels: Readonly<Record<string, string>>, changed: ObservationPatch['labels']) {
-  return Object.fromEntries(Object.entries({ ...labels, ...changed }).filter(([, value]) => value !== null));
+/** Labels or annotations with changes; those that are changed to null are removed. */
+function withChanges(
+  before: Readonly<Record<string, string>>,
+  changed: Readonly<Record<string, string | null>>,
+): Record<string, string> {
+  const after = { ...before };
+  for (const [name, value] of Object.entries(changed)) {
+    if (value === null) delete after[name];
+    else after[name] = value;
+  }
+  return after;
 }
 
 /** Returns whether the row was there in that version. */
@@ -227,7 +261,7 @@ export function patchRow(database: DatabaseSync, { ref }: Stored, patch: Observa
      WHERE place = ? AND name = ? AND uid = ? AND version = ?`,
   );
   const changes = [
-    JSON.stringify(labelsWith(labels, changed)),
+    JSON.stringify(withChanges(labels, changed)),
     nullable(expiresAt(changed[labelNames.expires] ?? undefined)),
     nullable(changed[labelNames.report] ?? undefined),
     nullable(history),

@@ -1,5 +1,6 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
+import { forever } from '../api/acceptance.ts';
 import { labels as labelNames } from '../api/labels.ts';
 import { type Comparable, partsOf, type Selection } from '../view/selection.ts';
 import { actorSchema, resourceSchema } from './embedded-objects.ts';
@@ -8,8 +9,14 @@ import { conditionsOf, placeOf } from './embedded-rows.ts';
 /** SQL for an Observation's state. */
 export const state = `coalesce(json_extract(labels, '$."${labelNames.state}"'), 'open')`;
 
-/** SQL for whether somebody has accepted an Observation. */
-const isAccepted = `(json_extract(labels, '$."${labelNames.accepted}"') IS NOT NULL)`;
+const accepted = `json_extract(labels, '$."${labelNames.accepted}"')`;
+
+/** SQL for whether an Observation is accepted at a time, as `isAccepted` tells it by its labels. */
+function isAcceptedAt(milliseconds: number): string {
+  const isTime = `${accepted} GLOB '[0-9]*' AND ${accepted} NOT GLOB '*[^0-9]*' AND length(${accepted}) <= 12`;
+  return `CASE WHEN ${accepted} = '${forever}' THEN '1'
+    WHEN ${isTime} THEN CAST(CAST(${accepted} AS INTEGER) * 1000 > ${Math.floor(milliseconds)} AS TEXT) ELSE '0' END`;
+}
 
 /**
  * The order of the most severe first, and what is counted most. A query uses it for the state, too, since the expression
@@ -79,12 +86,13 @@ interface Where {
  */
 export function whereOf(database: DatabaseSync, selection: Selection): Where {
   const { exact, test } = partsOf(selection);
+  const { acceptance } = exact;
   const { where, values } = conditionsOf({
     '+source': exact.source,
     '+severity': exact.severity,
     '+place': exact.namespace && placeOf(exact.namespace),
     [state]: exact.states,
-    [`CAST(${isAccepted} AS TEXT)`]: exact.isAccepted === undefined ? undefined : exact.isAccepted ? '1' : '0',
+    ...(acceptance && { [isAcceptedAt(acceptance.at)]: acceptance.isAccepted ? '1' : '0' }),
     [member('category')]: exact.category,
     [member('eventType')]: exact.eventType,
     [member('rule')]: exact.rule,

@@ -8,7 +8,8 @@ import type { Refusal } from '../function/refusal.ts';
 import type { Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { countRows } from './embedded-counts.ts';
-import { findRows, readPage } from './embedded-reads.ts';
+import { type ViewRows, viewRowsOf } from './embedded-feed.ts';
+import { findRows, getRow, readPage } from './embedded-reads.ts';
 import {
   addSeriesToRow,
   countIn,
@@ -20,6 +21,7 @@ import {
   findWholeRow,
   guarded,
   nullable,
+  observationRows,
   openRows,
   outboxIndex,
   patchRow,
@@ -71,7 +73,7 @@ export interface EmbeddedStoreOptions {
   readonly now: () => number;
 }
 
-export type EmbeddedStore = Store & ObservationReader & { close(): void };
+export type EmbeddedStore = Store & ObservationReader & ViewRows & { close(): void };
 
 /** The columns that a database of an earlier version lacks. */
 function missingColumns(database: DatabaseSync): string[] {
@@ -167,6 +169,10 @@ function createReads(database: DatabaseSync): ObservationReader {
       return guarded(() => readPage(database, query));
     },
 
+    async get(namespace, name) {
+      return guarded(() => getRow(database, namespace, name));
+    },
+
     async counts(selection, by) {
       return guarded(() => countRows(database, selection, by));
     },
@@ -208,6 +214,10 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
       return guarded(() => countIn(database, namespace));
     },
 
+    async *observations(query) {
+      for (const observation of observationRows(database, query)) yield observation;
+    },
+
     async *events() {
       for (const event of eventRows(database)) yield event;
     },
@@ -245,6 +255,7 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
     },
 
     ...createReads(database),
+    ...viewRowsOf(database),
 
     close() {
       batches.finish();

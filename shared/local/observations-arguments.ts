@@ -1,8 +1,10 @@
 import * as z from 'zod';
+import { text } from '../api/text.ts';
 import { severities } from '../finding/severity.ts';
 import { faultyField } from '../function/refusal.ts';
 import type { Environment } from '../function/settings.ts';
 import { type Grouping, groupings } from '../view/counts.ts';
+import { untilOf } from '../view/exception-for.ts';
 import { type Sort, sorts } from '../view/order.ts';
 import { oneOf, selectionParameters, upTo, word } from '../view/parameters.ts';
 import { type Selection, states } from '../view/selection.ts';
@@ -24,19 +26,18 @@ Options:
   --state S               ${states.join(', ')}, all (default: open, missing)
   --workload W            deployment/web, pod/web-2xkd9, or just web
   --actor A, --rule R     by this user; of this rule; * stands for any text
+  --accepted              only what is accepted
   --since 24h             detected in the last 45s, 30m, 24h, 7d
-  --sort S                ${sorts.join(', ')}
+  --sort S, --limit N     by ${sorts.join(', ')}; no more than N
   --by B                  count by ${groupings.slice(0, 5).join(', ')},
                           ${groupings.slice(5, 11).join(', ')},
                           ${groupings.slice(11).join(', ')}
-  --would-drop FILE       what the filters in this file would drop or grade anew
-  --limit N               print no more than N
+  --would-drop FILE       what filters and exceptions in this file would change
+  --accept --reason R --until 30d, with a NAME: print an exception that accepts it
   -o, --output FORMAT     ${outputs.join(', ')}
-  -w, --watch             keep printing what is new or has changed
+  -w, --watch, or --help  keep printing what is new or has changed; or show this
   --data DIR              folder of the embedded store (${defaultData})
-  --kubeconfig FILE       read that cluster instead
-  -c, --context C         by this context of the kubeconfig
-  --help                  show this`;
+  --kubeconfig FILE       read that cluster, -c, --context C by this context of it`;
 
 const options = {
   source: { type: 'string' },
@@ -47,6 +48,10 @@ const options = {
   actor: { type: 'string' },
   rule: { type: 'string' },
   since: { type: 'string' },
+  accepted: { type: 'boolean' },
+  accept: { type: 'boolean' },
+  reason: { type: 'string' },
+  until: { type: 'string' },
   sort: { type: 'string' },
   by: { type: 'string' },
   'would-drop': { type: 'string' },
@@ -64,6 +69,15 @@ type Option = keyof typeof options;
 const schema = z.object({
   ...selectionParameters,
   state: oneOf([...states, 'all']).optional(),
+  accepted: z.boolean().default(false),
+  accept: z.boolean().default(false),
+  reason: text(1, 512).optional(),
+  until: z
+    .string()
+    .refine((text) => untilOf(text, 0) !== undefined, {
+      error: 'takes a duration such as 30d, a day such as 2026-12-31, or a time',
+    })
+    .optional(),
   sort: oneOf(sorts).default('severity'),
   by: oneOf(groupings).optional(),
   'would-drop': word.optional(),
@@ -90,6 +104,8 @@ export type ObservationsArguments =
       readonly name: string;
       readonly namespace: string | undefined;
       readonly output: Output;
+      /** What an exception that accepts it is to say, which is to be shown instead. */
+      readonly accept: { readonly reason: string; readonly untilAt: (now: number) => string } | undefined;
     }
   | {
       readonly mode: 'list' | 'counts';
@@ -108,7 +124,16 @@ export type ObservationsArguments =
     };
 
 /** Which options may be given with a name. */
-const withName: readonly Option[] = ['namespace', 'output', 'data', 'kubeconfig', 'context'];
+const withName: readonly Option[] = [
+  'namespace',
+  'output',
+  'data',
+  'kubeconfig',
+  'context',
+  'accept',
+  'reason',
+  'until',
+];
 
 type Given = Partial<Readonly<Record<Option, unknown>>>;
 
@@ -128,6 +153,14 @@ function conflictIn(given: Given, isNamed: boolean): string | undefined {
     together('would-drop', 'by') ??
     together('would-drop', 'sort')
   );
+}
+
+/** What is wrong with what is to be accepted; `undefined` if nothing is. */
+function conflictOfAccept({ accept, reason, until, output }: Given, isNamed: boolean): string | undefined {
+  if (!accept) return reason === undefined && until === undefined ? undefined : '--reason and --until need --accept';
+  if (!isNamed) return '--accept needs a NAME';
+  if (reason === undefined || until === undefined) return '--accept needs --reason and --until';
+  return output === undefined ? undefined : "--accept and --output can't be used together";
 }
 
 function conflictOfOutput(
@@ -158,22 +191,28 @@ export function parseObservationsArguments(args: readonly string[], environment:
     const { field, message } = faultyField(parsed.error);
     return wrong(`--${field} ${message}`);
   }
-  const { data, kubeconfig, context, state, since, sort, by, limit, output, watch, ...rest } = parsed.data;
-  const { 'would-drop': filterFile, ...selection } = rest;
-  const conflict = conflictIn(values, name !== undefined) ?? conflictOfOutput(output, parsed.data, name !== undefined);
+  const { data, kubeconfig, context, state, since, accepted, sort, by, limit, output, watch, ...rest } = parsed.data;
+  const { 'would-drop': filterFile, accept, reason = '', until = '', ...selection } = rest;
+  const isNamed = name !== undefined;
+  const conflict =
+    conflictIn(values, isNamed) ?? conflictOfAccept(values, isNamed) ?? conflictOfOutput(output, parsed.data, isNamed);
   if (conflict !== undefined) wrong(conflict);
   const place = { data, kubeconfig, context };
-  if (name !== undefined) return { mode: 'one', place, name, namespace: selection.namespace, output };
+  if (name !== undefined) {
+    const untilAt = (now: number): string => untilOf(until, now) ?? until;
+    const { namespace } = selection;
+    return { mode: 'one', place, name, namespace, output, accept: accept ? { reason, untilAt } : undefined };
+  }
   return {
     mode: by !== undefined || output === 'counts' ? 'counts' : 'list',
     place,
     selectionAt: (now) => ({
       ...selection,
       states: statesOf(state),
-      isAccepted: state === undefined ? false : undefined,
+      acceptance: accepted || state === undefined ? { isAccepted: accepted, at: now } : undefined,
       since: since === undefined ? undefined : now - since,
     }),
-    hidesSettled: state === undefined,
+    hidesSettled: state === undefined && !accepted,
     sort,
     by: by ?? 'source',
     limit,

@@ -1,4 +1,5 @@
 import type { Observation } from '../api/observation.ts';
+import { commonSchema } from '../function/settings.ts';
 import { sleep } from '../host/sleep.ts';
 import { totalOf } from '../view/counts.ts';
 import { createEffects } from '../view/effects.ts';
@@ -13,6 +14,7 @@ import {
   createCountsPrinter,
   printCounts,
   printEffects,
+  printException,
   printList,
   printOne,
 } from './observations-printer.ts';
@@ -42,14 +44,18 @@ async function openReader({ data, kubeconfig, context }: Place): Promise<Observa
 type One = Extract<ObservationsArguments, { mode: 'one' }>;
 type Many = Extract<ObservationsArguments, { mode: 'list' | 'counts' }>;
 
-async function showOne(reader: ObservationReader, { name, namespace, output }: One): Promise<void> {
+async function showOne(reader: ObservationReader, { name, namespace, output, accept }: One): Promise<void> {
   // A table on a narrow terminal ends names with this mark.
   const text = name.replace(/…$/, '');
   const found = await reader.findByName(text, namespace, maxCandidates + 1);
   const [first, second] = found;
   if (first === undefined) throw new Error(`no Observation has ${text} in its name`);
   if (second === undefined) {
-    printOne(first, output);
+    if (accept === undefined) printOne(first, output);
+    else {
+      const { SYSTEM_NAMESPACE: systemNamespace } = commonSchema.parse(process.env);
+      printException(first, { reason: accept.reason, until: accept.untilAt(Date.now()), systemNamespace });
+    }
     return;
   }
   const shown = found.slice(0, maxCandidates);
@@ -92,15 +98,20 @@ async function readSelected(
 /** Tells how many are left out because they are resolved, or accepted. */
 async function tellHidden(reader: ObservationReader, { hidesSettled, selectionAt }: Many): Promise<void> {
   if (!hidesSettled) return;
-  const selection = selectionAt(Date.now());
+  const now = Date.now();
+  const selection = selectionAt(now);
   const resolved = totalOf(
-    await reader.counts({ ...selection, states: ['resolved'], isAccepted: undefined }, 'source'),
+    await reader.counts({ ...selection, states: ['resolved'], acceptance: undefined }, 'source'),
   );
-  const accepted = totalOf(await reader.counts({ ...selection, isAccepted: true }, 'source'));
+  const accepted = totalOf(await reader.counts({ ...selection, acceptance: { isAccepted: true, at: now } }, 'source'));
   const hidden = [...(resolved > 0 ? [`${resolved} resolved`] : []), ...(accepted > 0 ? [`${accepted} accepted`] : [])];
   if (hidden.length === 0) return;
-  const how = resolved > 0 ? '--state resolved, or --state all' : '--state all';
-  process.stderr.write(`${hidden.join(' and ')} not shown: add ${how}\n`);
+  const how = [
+    ...(resolved > 0 ? ['--state resolved'] : []),
+    ...(accepted > 0 ? ['--accepted'] : []),
+    'or --state all',
+  ];
+  process.stderr.write(`${hidden.join(' and ')} not shown: add ${how.join(', ')}\n`);
 }
 
 /** Calls `show` until the user has had enough. */
@@ -136,14 +147,16 @@ async function showList(reader: ObservationReader, request: Many): Promise<void>
   await repeatedly(async () => {
     const now = selectionAt(Date.now());
     printer.print(
-      await readSelected(reader, hidesSettled ? { ...now, states: undefined, isAccepted: undefined } : now, request),
+      await readSelected(reader, hidesSettled ? { ...now, states: undefined, acceptance: undefined } : now, request),
     );
   });
 }
 
 async function showEffects(reader: ObservationReader, request: Many, file: string): Promise<void> {
   const { readFilterFile } = await import('./filter-file.ts');
-  const effects = createEffects(blaming(`--would-drop ${file}`, () => readFilterFile(file)));
+  const now = Date.now();
+  const tried = blaming(`--would-drop ${file}`, () => readFilterFile(file, now));
+  const effects = createEffects(tried, now);
   for await (const page of readPages(reader, request.selectionAt(Date.now()), {})) {
     for (const observation of page) effects.add(observation);
   }

@@ -9,17 +9,19 @@ import { unlessRefused } from './write.ts';
 const maxMessageLength = 1024;
 
 const statusSchema = z.object({
-  status: z.object({
-    conditions: z.array(
-      z.looseObject({
-        type: z.string(),
-        status: z.string(),
-        reason: z.string(),
-        message: z.string().default(''),
-        lastTransitionTime: z.string(),
-        observedGeneration: z.number().optional(),
-      }),
-    ),
+  status: z.looseObject({
+    conditions: z
+      .array(
+        z.looseObject({
+          type: z.string(),
+          status: z.string(),
+          reason: z.string(),
+          message: z.string().default(''),
+          lastTransitionTime: z.string(),
+          observedGeneration: z.number().optional(),
+        }),
+      )
+      .default([]),
   }),
 });
 
@@ -32,12 +34,15 @@ function conditionsOf(object: KubernetesObject) {
   return statusSchema.safeParse(object).data?.status.conditions ?? [];
 }
 
+/** A condition of an object as it was set last, if that was for what its spec says now. */
+export function currentCondition(object: KubernetesObject, wanted: Condition['type']) {
+  const found = conditionsOf(object).find(({ type }) => type === wanted);
+  return found?.observedGeneration === object.metadata.generation ? found : undefined;
+}
+
 /** Whether it is shown on an object, as it is now, that its expression fails. */
 export function hasFailed(object: KubernetesObject): boolean {
-  return conditionsOf(object).some(
-    ({ type, status, observedGeneration }) =>
-      type === 'Failing' && status === 'True' && observedGeneration === object.metadata.generation,
-  );
+  return currentCondition(object, 'Failing')?.status === 'True';
 }
 
 /** What to set if an object has changed since its expression failed: nobody knows yet whether it still does. */
@@ -48,7 +53,7 @@ export function changedSinceFailing(object: KubernetesObject): readonly Conditio
 }
 
 /**
- * Sets these conditions of an object and leaves its others alone. Writes nothing if the object has them already. If its
+ * Sets these conditions of an object, and these other fields of its status, and leaves the rest alone. Writes nothing if the object has them already. If its
  * namespace refuses that, that stops nothing else.
  */
 export async function setConditions(
@@ -56,8 +61,10 @@ export async function setConditions(
   object: KubernetesObject,
   conditions: readonly Condition[],
   { cluster, clock, event }: Pick<Context, 'cluster' | 'clock' | 'event'>,
+  fields: Readonly<Record<string, number>> = {},
 ): Promise<void> {
-  const before = conditionsOf(object);
+  const status = statusSchema.safeParse(object).data?.status;
+  const before = status?.conditions ?? [];
   const { generation } = object.metadata;
   const after = conditions.map((condition) => {
     const message = oneLine(condition.message, maxMessageLength);
@@ -68,9 +75,10 @@ export async function setConditions(
       old?.status === condition.status ? old.lastTransitionTime : new Date(clock.now()).toISOString();
     return { ...condition, message, lastTransitionTime, observedGeneration: generation };
   });
-  if (after.every((condition) => before.some((old) => old === condition))) return;
+  const isSame = Object.entries(fields).every(([name, value]) => status?.[name] === value);
+  if (isSame && after.every((condition) => before.some((old) => old === condition))) return;
   const others = before.filter(({ type }) => conditions.every((condition) => condition.type !== type));
   await unlessRefused(object.metadata.namespace, { event }, () =>
-    cluster.objects.setStatus(resource, object, { conditions: [...others, ...after] }, event.signal),
+    cluster.objects.setStatus(resource, object, { ...fields, conditions: [...others, ...after] }, event.signal),
   );
 }

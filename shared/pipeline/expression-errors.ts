@@ -28,6 +28,7 @@ export function createExpressionErrors(count: (kind: string) => void): Expressio
   }
 
   return {
+    count: ({ kind }) => count(kind),
     note(kind, object, message) {
       count(kind.kind);
       const key = keyOf(object);

@@ -1,4 +1,4 @@
-import { forever } from '../api/acceptance.ts';
+import { type Acceptance, forever, isAcceptedByTool } from '../api/acceptance.ts';
 import { due, expiresAt, expiresLabel, labels, outboxLabel, sharedSlot } from '../api/labels.ts';
 import { oneLine } from '../finding/one-line.ts';
 import { isBelow, parseSeverity, type Severity } from '../finding/severity.ts';
@@ -28,8 +28,8 @@ export interface Change {
   /** What is null is removed. */
   readonly labels: Readonly<Record<string, string | null>>;
   readonly history?: string;
-  /** The new value of the annotation `exception`. */
-  readonly exception?: string;
+  /** What to say about its acceptance; `null` removes that. */
+  readonly acceptance?: Acceptance | null;
   /** Whether the facts are written, too. */
   readonly withFacts: boolean;
   /** What the change is counted as. */
@@ -78,7 +78,7 @@ export function lifecycleOptions<Settings>({ clock, settings }: Context<Settings
 }
 
 /** Always later than before, even if the clock of whoever wrote it was ahead of ours. */
-function sinceLabel(stored: Labels, now: number): string {
+export function sinceLabel(stored: Labels, now: number): string {
   const before = Number(stored[labels.since]);
   return String(Number.isSafeInteger(before) ? Math.max(now, before + 1) : now);
 }
@@ -91,16 +91,18 @@ function needsRenewal(stored: Labels, now: number, settings: LifecycleSettings):
 /** What is kept of the name of an exception. */
 const maxException = 253;
 
+/** What the lifecycle of an Observation depends on. */
+export type Known = Pick<Stored, 'labels' | 'history' | 'acceptance'>;
+
 /** How to change a finding that the tool has accepted: what is open stays open. `undefined` if it is right as it is. */
 export function changeWhenAccepted(
-  stored: Pick<Stored, 'labels' | 'history'>,
+  stored: Known,
   exception: string,
   { now, settings }: LifecycleOptions,
 ): Change | undefined {
   if (stored.labels[labels.state] !== 'open') return undefined;
   const expires = { [labels.expires]: expiresLabel(expiry(now, true, settings)) };
-  const isAccepted = stored.labels[labels.accepted] === forever;
-  if (isAccepted) {
+  if (isAcceptedByTool(stored.labels, stored.acceptance)) {
     return needsRenewal(stored.labels, now, settings)
       ? { labels: expires, withFacts: false, kind: 'renewed' }
       : undefined;
@@ -109,18 +111,14 @@ export function changeWhenAccepted(
   return {
     labels: { ...expires, [labels.accepted]: forever, [labels.since]: sinceLabel(stored.labels, now) },
     history: historyWith(stored.history, { time: now, state: 'open', severity, reason: 'accepted' }),
-    exception: oneLine(exception, maxException),
+    acceptance: { exception: oneLine(exception, maxException) },
     withFacts: false,
     kind: 'accepted',
   };
 }
 
 /** How to change a finding that is reported, still or again; `undefined` if it is right as it is. */
-export function changeWhenReported(
-  stored: Pick<Stored, 'labels' | 'history'>,
-  reported: Reported,
-  options: LifecycleOptions,
-): Change | undefined {
+export function changeWhenReported(stored: Known, reported: Reported, options: LifecycleOptions): Change | undefined {
   const { now, settings } = options;
   if (stored.labels[labels.state] !== 'open') return reopening(stored, reported, options);
   const isDue = needsRenewal(stored.labels, now, settings);
@@ -146,12 +144,9 @@ function factLabels({ digest, severity }: Reported): Record<string, string> {
 }
 
 /** Whoever reopens a finding writes its facts as well: an older CRD may have pruned fields in between. */
-function reopening(
-  stored: Pick<Stored, 'labels' | 'history'>,
-  reported: Reported,
-  { now, settings }: LifecycleOptions,
-): Change {
+function reopening(stored: Known, reported: Reported, { now, settings }: LifecycleOptions): Change {
   const { severity } = reported;
+  const unaccepted = withoutToolsAcceptance(stored);
   return {
     labels: {
       ...factLabels(reported),
@@ -159,17 +154,24 @@ function reopening(
       [labels.state]: 'open',
       [labels.since]: sinceLabel(stored.labels, now),
       [labels.expires]: expiresLabel(expiry(now, true, settings)),
+      ...unaccepted.labels,
     },
+    ...(unaccepted.acceptance !== undefined && { acceptance: unaccepted.acceptance }),
     history: historyWith(stored.history, { time: now, state: 'open', severity, reason: 'reported' }),
     withFacts: true,
     kind: 'reopened',
   };
 }
 
+/** What its tool reports as a flaw again, it no longer accepts. */
+function withoutToolsAcceptance({ labels: found, acceptance }: Known): Partial<Pick<Change, 'labels' | 'acceptance'>> {
+  return isAcceptedByTool(found, acceptance) ? { labels: { [labels.accepted]: null }, acceptance: null } : {};
+}
+
 /** What to write of an open finding that says something else by now, or that the tool no longer accepts. */
-function updateOf(stored: Pick<Stored, 'labels' | 'history'>, reported: Reported, now: number): Change | undefined {
+function updateOf(stored: Known, reported: Reported, now: number): Change | undefined {
   const { digest, severity } = reported;
-  const isUnaccepted = stored.labels[labels.accepted] === forever;
+  const isUnaccepted = isAcceptedByTool(stored.labels, stored.acceptance);
   const isChanged = stored.labels[labels.digest] !== digest;
   if (!isChanged && !isUnaccepted) return undefined;
   const isNews = isUnaccepted || stored.labels[labels.severity] !== severity;
@@ -181,7 +183,9 @@ function updateOf(stored: Pick<Stored, 'labels' | 'history'>, reported: Reported
       ...(isNews && { [labels.since]: sinceLabel(stored.labels, now) }),
     },
     ...(isNews && { history: historyWith(stored.history, { time: now, state: 'open', severity, reason }) }),
-    withFacts: isChanged,
+    ...(isUnaccepted && { acceptance: null }),
+    // Whether an exception accepts it instead is asked where its facts are known.
+    withFacts: isChanged || isUnaccepted,
     kind: isChanged ? 'updated' : 'unaccepted',
   };
 }

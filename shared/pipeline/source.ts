@@ -1,4 +1,5 @@
 import { selectIn } from '../api/kind-selector.ts';
+import { observationExceptions } from '../api/observation-exception.ts';
 import { observationFilters } from '../api/observation-filter.ts';
 import { isPing, isReference } from '../function/cloud-event.ts';
 import type { Context } from '../function/context.ts';
@@ -29,7 +30,7 @@ export function defineSource<Data, Settings>(source: SourceDefinition<Data, Sett
     triggers: (settings) => definition.triggers(settings),
     settings: definition.settings,
     permissions: [],
-    watches: (settings) => [selectIn(observationFilters, settings)],
+    watches: (settings) => [observationFilters, observationExceptions].map((kind) => selectIn(kind, settings)),
     handle(event, context) {
       if (isReference(event)) return reconcileReference(definition, event, context);
       if (isPing(event)) return passOnce(definition, context);

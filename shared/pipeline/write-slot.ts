@@ -3,6 +3,7 @@ import { operationsCategory } from '../api/observation.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { NamespaceRefusal, ObservationPatch, Stored } from '../function/stores.ts';
+import { bothChanges, changeWhenJudged } from './acceptance.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
 import {
@@ -67,29 +68,55 @@ interface Said {
   readonly writer: WriteOptions['writer'];
 }
 
-async function factsOf({ named, writer }: Said, namespace: string, context: Context) {
-  const controller = await controllerOf(named, context);
-  const { spec } = shape(named, namespace, { ...writer, controller }, context);
-  const { severity, summary, resource, remediation, references, details, rule } = spec;
+type Spec = ReturnType<typeof shape>['spec'];
+
+function factsOf(
+  { severity, summary, resource, remediation, references, details, rule }: Spec,
+  isResourceKnown: boolean,
+) {
   return {
     ...{ severity, summary, details, rule },
     // A look-up that failed must not replace a controller that is known.
-    ...(resource !== undefined && controller !== undefined && { resource }),
+    ...(resource !== undefined && isResourceKnown && { resource }),
     ...(remediation !== undefined && { remediation }),
     ...(references !== undefined && { references }),
   };
 }
 
-async function patchOf(
-  { ref }: Stored,
-  { labels: changed, history, exception, withFacts }: Change,
-  said: Said | undefined,
+/** A change with what exceptions say of the facts that it writes. */
+function judged(
+  stored: Stored,
+  change: Change,
+  { spec, isResourceKnown }: { readonly spec: Spec; readonly isResourceKnown: boolean },
+  { namespace }: NamedFinding,
   context: Context,
-): Promise<ObservationPatch> {
-  const patch = { labels: changed, history, exception };
-  if (!(withFacts && said)) return patch;
-  const reportedBy = said.writer.reportedBy?.(said.named.name);
-  return { ...patch, facts: await factsOf(said, ref.namespace, context), reportedBy };
+): Change {
+  if (spec.category === operationsCategory) return change;
+  // Without its resource that can't be told. What is worse by now isn't accepted on the word of before, though.
+  if (!isResourceKnown && stored.labels[labels.severity] === spec.severity) return change;
+  const accepting = context.exceptions({ spec, namespace, hasState: true }, context.clock.earliest());
+  const isSame = accepting?.acceptance.exception === stored.acceptance?.exception;
+  const sure = isResourceKnown || isSame ? accepting : undefined;
+  return bothChanges(stored, change, (after) => changeWhenJudged(after, sure, lifecycleOptions(context)));
+}
+
+/** A change, and the facts that are written with it. */
+interface Prepared extends Pick<ObservationPatch, 'facts' | 'reportedBy'> {
+  readonly wanted: Change;
+}
+
+async function prepare(stored: Stored, change: Change, said: Said | undefined, context: Context): Promise<Prepared> {
+  if (!(change.withFacts && said)) return { wanted: change };
+  const { named, writer } = said;
+  const controller = await controllerOf(named, context);
+  const { spec } = shape(named, stored.ref.namespace, { ...writer, controller }, context);
+  // What is about nothing has no controller either.
+  const isResourceKnown = controller !== undefined || named.finding.resource === undefined;
+  return {
+    wanted: judged(stored, change, { spec, isResourceKnown }, named, context),
+    facts: factsOf(spec, isResourceKnown),
+    reportedBy: writer.reportedBy?.(named.name),
+  };
 }
 
 /**
@@ -107,9 +134,10 @@ async function change(
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const decided = decide(current);
     if (decided === undefined) return attempt === 0 ? 'unchanged' : 'changed';
-    const wanted = withOutbox(decided, current, announcedFrom);
-    const patch = await patchOf(current, wanted, said, context);
-    if (await store.patch(current, patch, event.signal)) {
+    const { wanted: judgedChange, ...rest } = await prepare(current, decided, said, context);
+    const wanted = withOutbox(judgedChange, current, announcedFrom);
+    const { labels: changed, history, acceptance } = wanted;
+    if (await store.patch(current, { labels: changed, history, acceptance, ...rest }, event.signal)) {
       event.tally.relabelled(wanted.kind);
       if (wanted.labels[outboxLabel] === due) event.tally.due();
       return 'changed';

@@ -4,6 +4,7 @@ import { maskFinding } from '../finding/mask-finding.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
 import { NamespaceRefusal } from '../function/stores.ts';
+import { withAcceptance } from './acceptance.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
 import { expiry, isAnnounced } from './lifecycle.ts';
@@ -79,7 +80,9 @@ export interface Created {
 async function createIn(namespace: string, named: NamedFinding, writer: Writer, context: Context): Promise<Created> {
   const { slot } = writer;
   const controller = slot === undefined ? undefined : await controllerOf(named, context);
-  const observation = shape(named, namespace, { ...writer, controller }, context);
+  const shaped = shape(named, namespace, { ...writer, controller }, context);
+  const about = { namespace: named.namespace, hasState: slot !== undefined };
+  const observation = withAcceptance(shaped, about, context);
   const outcome = await context.store.create(observation, context.event.signal);
   return { outcome, namespace };
 }

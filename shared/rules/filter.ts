@@ -70,7 +70,7 @@ function holds(expression: Expression, found: Found, field: string, onFailure: O
 }
 
 /** Without the case of ASCII letters, as the CRD compares, too. */
-function lowerCase(text: string): string {
+export function lowerCase(text: string): string {
   return text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
@@ -78,7 +78,9 @@ function lowerCase(text: string): string {
  * Whether a text matches one of a list of words, ignoring case; `*` in a word stands for any text. Absent and empty lists
  * don't restrict anything: for them, `undefined`.
  */
-function membershipIn(words: readonly string[] | undefined): ((text: string | undefined) => boolean) | undefined {
+export function membershipIn(
+  words: readonly string[] | undefined,
+): ((text: string | undefined) => boolean) | undefined {
   if (words === undefined || words.length === 0) return undefined;
   const lower = words.map(lowerCase);
   const set = new Set(lower);
@@ -91,7 +93,7 @@ function membershipIn(words: readonly string[] | undefined): ((text: string | un
 }
 
 /** What a finding's rule may be called: whole, and of `policy/rule` the policy and the rule by themselves. */
-function rulesOf({ rule }: Finding): readonly string[] {
+export function rulesOf({ rule }: Pick<Finding, 'rule'>): readonly string[] {
   const slash = rule.indexOf('/');
   return slash < 0 ? [rule] : [rule, rule.slice(0, slash), rule.slice(slash + 1)];
 }

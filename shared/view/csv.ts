@@ -1,8 +1,8 @@
 import type { Observation } from '../api/observation.ts';
-import { printable } from './columns.ts';
+import { acceptanceOf, acceptedUntilText, printable } from './columns.ts';
 import { stateOf } from './selection.ts';
 
-type Column = readonly [header: string, value: (object: Observation) => string];
+type Column = readonly [header: string, value: (object: Observation, now: number) => string];
 
 const csvColumns: readonly Column[] = [
   ['namespace', ({ metadata }) => metadata.namespace],
@@ -22,6 +22,10 @@ const csvColumns: readonly Column[] = [
   ['references', ({ spec }) => (spec.references ?? []).join(' ')],
   ['detectedAt', ({ spec }) => spec.detectedAt],
   ['createdAt', ({ metadata }) => metadata.creationTimestamp ?? ''],
+  ['acceptedUntil', (object, now) => acceptedUntilText(object, now)],
+  ['acceptedBy', (object, now) => acceptanceOf(object, now)?.by ?? ''],
+  ['acceptedReason', (object, now) => acceptanceOf(object, now)?.reason ?? ''],
+  ['exception', (object, now) => acceptanceOf(object, now)?.exception ?? ''],
 ];
 
 /**
@@ -35,9 +39,9 @@ function csvCell(text: string): string {
 }
 
 /** The records of a file of comma-separated values, header first. They are to be joined by CR and LF. */
-export function csvOf(objects: readonly Observation[]): string[] {
+export function csvOf(objects: readonly Observation[], now: number): string[] {
   return [
     csvColumns.map(([header]) => header).join(','),
-    ...objects.map((object) => csvColumns.map(([, value]) => csvCell(value(object))).join(',')),
+    ...objects.map((object) => csvColumns.map(([, value]) => csvCell(value(object, now))).join(',')),
   ];
 }

@@ -1,10 +1,11 @@
 import * as z from 'zod';
+import { forever } from '../api/acceptance.ts';
 import { historyAnnotation, labels } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import type { Actor, ResourceRef } from '../finding/finding.ts';
 import { escapeUnprintable } from '../finding/printable.ts';
 import { wrapLine } from './cells.ts';
-import { ageOf, printable } from './columns.ts';
+import { acceptanceOf, acceptedUntilText, ageOf, printable, timeText } from './columns.ts';
 
 export interface OneFindingOptions {
   /** Milliseconds since 1970. */
@@ -29,11 +30,6 @@ function historyOf({ metadata }: Observation): readonly z.output<typeof change>[
   }
 }
 
-function timeText(time: string | number): string {
-  const date = new Date(time);
-  return Number.isNaN(date.getTime()) ? String(time) : `${date.toISOString().slice(0, 19)}Z`;
-}
-
 /** `2026-03-01T10:00:00Z (5d ago)` */
 function timeAndAge(time: string, now: number): string {
   const age = ageOf(Date.parse(time), now);
@@ -45,6 +41,20 @@ function stateText({ metadata }: Observation, now: number): string {
   const date = new Date(Number(since));
   const isKnown = state !== '' && !Number.isNaN(date.getTime());
   return isKnown ? `${state} since ${timeAndAge(date.toISOString(), now)}` : state;
+}
+
+/** `until 2026-04-01T00:00:00Z, approved by alice, by shop/old-openssl: there is no fix yet` */
+function acceptedText(observation: Observation, now: number): string {
+  const acceptance = acceptanceOf(observation, now);
+  if (!acceptance) return '';
+  const { exception, by = '', reason = '' } = acceptance;
+  const until = acceptedUntilText(observation, now);
+  const parts = [
+    until === forever ? until : `until ${until}`,
+    ...(by === '' ? [] : [`approved by ${by}`]),
+    ...(exception === '' ? [] : [`by ${exception}`]),
+  ];
+  return reason === '' ? parts.join(', ') : `${parts.join(', ')}: ${reason}`;
 }
 
 function resourceText({ kind, name, namespace, apiVersion }: ResourceRef): string {
@@ -80,6 +90,7 @@ function factsOf(observation: Observation, now: number): readonly (readonly [nam
   const facts = [
     ['Severity', spec.severity],
     ['State', stateText(observation, now)],
+    ['Accepted', acceptedText(observation, now)],
     ['Resource', spec.resource ? resourceText(spec.resource) : ''],
     ['Actor', spec.actor ? actorText(spec.actor) : ''],
     ['Rule', spec.rule ?? ''],

@@ -17,8 +17,8 @@ export interface Selection {
   readonly namespace?: string | undefined;
   /** Any of these. An Observation without a state is open. */
   readonly states?: readonly State[] | undefined;
-  /** Whether somebody has accepted it. */
-  readonly isAccepted?: boolean | undefined;
+  /** Whether it is accepted at that time, in milliseconds since 1970. */
+  readonly acceptance?: { readonly isAccepted: boolean; readonly at: number } | undefined;
   readonly eventType?: string | undefined;
   /** `*` stands for any text. */
   readonly rule?: string | undefined;
@@ -147,14 +147,14 @@ export interface SelectionParts {
   /** What every store can select by itself: values that are equal. Nothing in it is a pattern. */
   readonly exact: Pick<
     Selection,
-    'source' | 'severity' | 'category' | 'namespace' | 'states' | 'isAccepted' | 'eventType' | 'rule' | 'actor'
+    'source' | 'severity' | 'category' | 'namespace' | 'states' | 'acceptance' | 'eventType' | 'rule' | 'actor'
   >;
   /** Whether an Observation has the rest; `undefined` if there is no rest. */
   readonly test: Test | undefined;
 }
 
 export function partsOf(selection: Selection): SelectionParts {
-  const { rule, actor, source, severity, category, namespace, states, isAccepted, eventType } = selection;
+  const { rule, actor, source, severity, category, namespace, states, acceptance, eventType } = selection;
   const [isRulePattern, isActorPattern] = [rule?.includes('*'), actor?.includes('*')];
   const tests = [
     ...given(ruleTest, isRulePattern ? rule : undefined),
@@ -176,7 +176,7 @@ export function partsOf(selection: Selection): SelectionParts {
       category,
       namespace,
       states,
-      isAccepted,
+      acceptance,
       eventType,
       rule: isRulePattern ? undefined : rule,
       actor: isActorPattern ? undefined : actor,

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import {
+  acceptedByAnnotation,
+  acceptedReasonAnnotation,
+  acceptedUntilAnnotation,
   correlationAnnotation,
   exceptionAnnotation,
   expiresAt,
@@ -33,6 +36,11 @@ describe('labels', () => {
       since: 'zen.kube-zen.io/since',
     });
     const others = [oldSubjectLabel, outboxLabel, sharedSlot];
+    expect([acceptedByAnnotation, acceptedReasonAnnotation, acceptedUntilAnnotation]).toEqual([
+      'zen.kube-zen.io/accepted-by',
+      'zen.kube-zen.io/accepted-reason',
+      'zen.kube-zen.io/accepted-until',
+    ]);
     expect([correlationAnnotation, exceptionAnnotation, historyAnnotation, reportedByAnnotation, ...others]).toEqual([
       'zen.kube-zen.io/correlation-id',
       'zen.kube-zen.io/exception',

@@ -13,7 +13,7 @@ export const writerRules = [
   ...controllerReads.map(({ group, resources, verbs }) => ({ apiGroups: [group], resources, verbs })),
   {
     apiGroups: ['zen.kube-zen.io'],
-    resources: ['observationfilters', 'observationmappings', 'ingesters'],
+    resources: ['observationexceptions', 'observationfilters', 'observationmappings', 'ingesters'],
     verbs: ['list', 'watch'],
   },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'list', 'create', 'patch'] },

@@ -70,7 +70,14 @@ describe('the columns of npm run observations', () => {
   });
 });
 
-const conditions: Readonly<Record<Condition['type'], true>> = { Accepted: true, Ready: true, Failing: true };
+const conditions: Readonly<Record<Condition['type'], true>> = {
+  Accepted: true,
+  Ready: true,
+  Failing: true,
+  Pending: true,
+  Expired: true,
+  NeverMatched: true,
+};
 
 describe.each(readKinds)('the printer columns of $kind', ({ kind, spec }) => {
   const { columns, file } = crdOf(kind);
@@ -80,6 +87,7 @@ describe.each(readKinds)('the printer columns of $kind', ({ kind, spec }) => {
       ...[...fieldsRead(spec).keys()].map((path) => `.${path}`),
       ...Object.keys(conditions).map((type) => `.status.conditions[?(@.type=='${type}')].status`),
       '.metadata.creationTimestamp',
+      '.status.matched',
     ]);
     const unknown = columns.filter(({ jsonPath }) => !known.has(jsonPath));
     expectNone(

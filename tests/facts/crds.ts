@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { ingesterObject } from '../../shared/api/ingester.ts';
+import { exceptionSpec } from '../../shared/api/observation-exception.ts';
 import { filterSpec } from '../../shared/api/observation-filter.ts';
 import { mappingObject } from '../../shared/api/observation-mapping.ts';
 import { root } from './markdown.ts';
@@ -108,6 +109,7 @@ export function fieldsOf(of: Schema, path = 'spec', isRequired = true): Fields {
 export const readKinds = [
   { kind: 'ObservationFilter', file: 'shared/api/observation-filter.ts', spec: filterSpec },
   { kind: 'ObservationMapping', file: 'shared/api/observation-mapping.ts', spec: mappingObject.shape.spec },
+  { kind: 'ObservationException', file: 'shared/api/observation-exception.ts', spec: exceptionSpec },
   { kind: 'Ingester', file: 'shared/api/ingester.ts', spec: ingesterObject.shape.spec },
 ];
 

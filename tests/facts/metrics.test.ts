@@ -75,6 +75,7 @@ const everything: Required<Summary> = {
   due: 1,
   deadLetters: [one],
   announced: { told: 1 },
+  excepted: [{ namespace: 'shop', count: 1 }],
   collection: {
     live: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
     open: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],

@@ -41,5 +41,8 @@ export function observed(changes: Partial<Finding> = {}): Required<Observation> 
     },
   );
   const repeats = { count: 411, lastObservedTime: '2026-03-01T10:00:00Z', seen: ['shop/web'] };
-  return { ...stored, status: { series: seriesWith(undefined, repeats) } };
+  const labels = { ...stored.metadata.labels, 'zen.kube-zen.io/accepted': 'forever' };
+  const annotations = { ...stored.metadata.annotations, 'zen.kube-zen.io/exception': 'shop/teams' };
+  const metadata = { ...stored.metadata, labels, annotations };
+  return { ...stored, metadata, status: { series: seriesWith(undefined, repeats) } };
 }

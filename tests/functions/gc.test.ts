@@ -48,6 +48,21 @@ describe('gc', () => {
     expect(collection?.open.map(({ namespace }) => namespace).sort()).toEqual(['in-open', 'in-undefined']);
   });
 
+  it('counts nothing as open that is accepted, until that is past', async () => {
+    const test = context();
+    const seconds = test.clock.now / 1000;
+    for (const accepted of ['forever', String(seconds + 1), String(seconds), 'yes'])
+      await seed(test, {
+        rule: accepted,
+        namespace: `in-${accepted}`,
+        state: 'open',
+        odd: { [labels.accepted]: accepted },
+      });
+    const { collection } = await handled(gc, ping, test.context);
+    expect(collection?.live.reduce((sum, { count }) => sum + count, 0)).toBe(4);
+    expect(collection?.open.map(({ namespace }) => namespace).sort()).toEqual([`in-${seconds}`, 'in-yes']);
+  });
+
   it('counts an Observation without a source or a valid severity as unknown', async () => {
     const odd = { [labels.source]: undefined, [labels.severity]: 'awful' };
     const test = context();

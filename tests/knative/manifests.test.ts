@@ -9,7 +9,7 @@ import { corpusFiles, corpusMissing } from '../corpus/corpus.ts';
 import { until } from '../host/program.ts';
 import { applyManifest, pathOf } from './apply.ts';
 
-const overlays = ['default', 'production', 'kafka', 'constrained', 'namespaced'] as const;
+const overlays = ['default', 'production', 'kafka', 'constrained', 'namespaced', 'standalone'] as const;
 const folder = join(import.meta.dirname, '..', '..', 'knative', 'overlays');
 
 /** What `kubectl apply -k` applies. */
@@ -170,8 +170,36 @@ describe.skipIf(built.size === 0)('the overlays', () => {
     }
   });
 
+  it('as standalone require a token always, in Pods that Pod Security calls restricted, without an object of Knative', () => {
+    const manifests = built.get('standalone') ?? [];
+    expect(manifests.filter(({ apiVersion }) => apiVersion.includes('knative'))).toEqual([]);
+    const [deployment] = manifests.filter(({ kind }) => kind === 'Deployment');
+    expect(deployment?.spec).toMatchObject({
+      replicas: 2,
+      strategy: { rollingUpdate: { maxUnavailable: 0 } },
+      template: {
+        spec: {
+          containers: [
+            {
+              args: ['standalone'],
+              env: expect.arrayContaining([{ name: 'WEBHOOK_AUTH_TOKEN_FILE', value: '/etc/zen-watcher/token' }]),
+              readinessProbe: { httpGet: { path: '/ready' } },
+              livenessProbe: { httpGet: { path: '/health' } },
+              securityContext: { readOnlyRootFilesystem: true, runAsNonRoot: true, capabilities: { drop: ['ALL'] } },
+            },
+          ],
+          volumes: [{ name: 'token', secret: { secretName: 'zen-watcher-webhook' } }],
+        },
+      },
+    });
+    const kinds = new Set(manifests.map(({ kind }) => kind));
+    for (const kind of ['Service', 'NetworkPolicy', 'PodDisruptionBudget', 'ClusterRole'])
+      expect(kinds).toContain(kind);
+  });
+
   it('require a token if the webhooks can be reached from outside', () => {
     for (const [overlay, manifests] of built) {
+      if (overlay === 'standalone') continue;
       const webhook = servicesOf(manifests).find(({ metadata }) => metadata.name === 'webhook');
       const isLocal = JSON.stringify(webhook?.metadata).includes('"networking.knative.dev/visibility":"cluster-local"');
       const env = webhook?.spec.template.spec.containers[0]?.env ?? [];

@@ -107,6 +107,10 @@ const mappingOf = (name: string) => ({
     mappings: { severity: 'HIGH', category: 'security', eventType: 'own' },
   },
 });
+const exceptionOf = (name: string) => ({
+  ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationException', metadata: { name } },
+  spec: { match: { sources: ['old'] }, reason: 'because' },
+});
 const hooks = {
   ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'Ingester', metadata: { name: 'hooks' } },
   spec: {
@@ -213,6 +217,27 @@ const jobs: readonly Job[] = [
     ],
   },
   {
+    name: 'exceptions',
+    async prepare(cluster) {
+      const spec = { source: 'old', category: 'security', severity: 'HIGH', eventType: 'old' };
+      const object = { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', metadata: { name: 'to-accept' }, spec };
+      await cluster.request('POST', '/apis/zen.kube-zen.io/v1/namespaces/shop/observations', object);
+    },
+    requests: [
+      {
+        ...ping,
+        // A new exception, so that there is something to mark, and a status to write, each time.
+        async before(cluster) {
+          await cluster.request('DELETE', `${mappingPath}/observationexceptions/old`);
+          const accepted = { metadata: { labels: { 'zen.kube-zen.io/accepted': null } } };
+          const path = '/apis/zen.kube-zen.io/v1/namespaces/shop/observations/to-accept';
+          await cluster.request('PATCH', path, accepted, mergePatch);
+          await cluster.request('POST', `${mappingPath}/observationexceptions`, exceptionOf('old'));
+        },
+      },
+    ],
+  },
+  {
     name: 'ingest',
     async prepare(cluster) {
       await cluster.request('POST', '/apis/wgpolicyk8s.io/v1alpha2/namespaces/shop/policyreports', policies);
@@ -312,6 +337,7 @@ function bestEffort(name: string): ReadonlySet<string> {
   return new Set([
     ...controlledKinds.map(({ plural }) => plural),
     ...(['gc', 'announce'].includes(name) ? [] : ['leases']),
+    ...(name === 'filters' ? [] : ['observationfilters/status']),
   ]);
 }
 
@@ -373,6 +399,15 @@ const deeds: readonly Deed[] = [
     what: 'write filters',
     ...{ method: 'DELETE', path: '/apis/zen.kube-zen.io/v1alpha1/namespaces/zen-system/observationfilters/x' },
     but: ['filters'],
+  },
+  {
+    what: 'write the status of filters',
+    ...{
+      method: 'PATCH',
+      path: '/apis/zen.kube-zen.io/v1alpha1/namespaces/zen-system/observationfilters/x/status',
+      body: { status: {} },
+    },
+    but: ['audit', 'checkov', 'falco', 'filters', 'ingest', 'kube-bench', 'kyverno', 'trivy'],
   },
   {
     what: 'change CRDs',
@@ -452,7 +487,7 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
             ...{ role, index, resources: rule.resources },
             of: `${rule.resources.join(', ')} of ${rule.apiGroups.join() || 'core'}`,
           }))
-          // The job is done without. What they are for is in tests/cluster/{controllers,silence}.test.ts.
+          // The job is done without. What they are for is in tests/cluster/{controllers,filters,silence}.test.ts.
           .filter(({ resources }) => !resources.every((plural) => bestEffort(name).has(plural))),
       ),
     )('needs the rule about $of', async ({ role, index }) => {

@@ -9,6 +9,8 @@ function parse(...args: readonly string[]) {
 const now = Date.parse('2026-03-01T10:00:00Z');
 const place = { data: '.data', kubeconfig: undefined, context: undefined };
 const notResolved = ['open', 'missing'];
+const notAccepted = { isAccepted: false, at: now };
+const accepted = { isAccepted: true, at: now };
 
 /** What is selected now, and the rest of what was asked for. */
 function selected(...args: readonly string[]) {
@@ -23,7 +25,7 @@ describe('parseObservationsArguments', () => {
     expect(selected()).toEqual({
       mode: 'list',
       place,
-      selection: { states: notResolved, isAccepted: false },
+      selection: { states: notResolved, acceptance: notAccepted },
       hidesSettled: true,
       sort: 'severity',
       by: 'source',
@@ -35,24 +37,46 @@ describe('parseObservationsArguments', () => {
   });
 
   it.each<[args: string, selection: object]>([
-    ['--source trivy', { source: 'trivy', states: notResolved, isAccepted: false }],
-    ['--severity high', { severity: 'HIGH', states: notResolved, isAccepted: false }],
-    ['-n shop', { namespace: 'shop', states: notResolved, isAccepted: false }],
-    ['--namespace shop', { namespace: 'shop', states: notResolved, isAccepted: false }],
+    ['--source trivy', { source: 'trivy', states: notResolved, acceptance: notAccepted }],
+    ['--severity high', { severity: 'HIGH', states: notResolved, acceptance: notAccepted }],
+    ['-n shop', { namespace: 'shop', states: notResolved, acceptance: notAccepted }],
+    ['--namespace shop', { namespace: 'shop', states: notResolved, acceptance: notAccepted }],
+    ['--accepted', { states: notResolved, acceptance: accepted }],
+    ['--state all --accepted', { states: undefined, acceptance: accepted }],
     ['--state missing', { states: ['missing'] }],
     ['--state resolved', { states: ['resolved'] }],
     ['--state all', { states: undefined }],
-    ['--workload deployment/web', { workload: 'deployment/web', states: notResolved, isAccepted: false }],
-    ['--actor eve', { actor: 'eve', states: notResolved, isAccepted: false }],
-    ['--rule CVE-*', { rule: 'CVE-*', states: notResolved, isAccepted: false }],
-    ['--since 24h', { since: now - 86_400_000, states: notResolved, isAccepted: false }],
-    ['--since 45s', { since: now - 45_000, states: notResolved, isAccepted: false }],
-    ['--since 30m', { since: now - 1_800_000, states: notResolved, isAccepted: false }],
-    ['--since 7d', { since: now - 604_800_000, states: notResolved, isAccepted: false }],
+    ['--workload deployment/web', { workload: 'deployment/web', states: notResolved, acceptance: notAccepted }],
+    ['--actor eve', { actor: 'eve', states: notResolved, acceptance: notAccepted }],
+    ['--rule CVE-*', { rule: 'CVE-*', states: notResolved, acceptance: notAccepted }],
+    ['--since 24h', { since: now - 86_400_000, states: notResolved, acceptance: notAccepted }],
+    ['--since 45s', { since: now - 45_000, states: notResolved, acceptance: notAccepted }],
+    ['--since 30m', { since: now - 1_800_000, states: notResolved, acceptance: notAccepted }],
+    ['--since 7d', { since: now - 604_800_000, states: notResolved, acceptance: notAccepted }],
   ])('selects by %s', (args, selection) => {
     const { selection: found, hidesSettled } = selected(...args.split(' '));
     expect(found).toEqual(selection);
-    expect(hidesSettled).toBe(!args.startsWith('--state'));
+    expect(hidesSettled).toBe(!/^--(state|accepted)/.test(args));
+  });
+
+  it('takes what an exception is to say', () => {
+    const parsed = parse('web', '--accept', '--reason', 'r', '--until', '30d');
+    if (parsed.mode !== 'one') throw new Error(parsed.mode);
+    expect(parsed.accept?.reason).toBe('r');
+    expect(parsed.accept?.untilAt(now)).toBe('2026-03-31T10:00:00Z');
+    expect(parse('web')).toMatchObject({ mode: 'one', accept: undefined });
+  });
+
+  it.each<[args: string, message: string]>([
+    ['--accept --reason r --until 30d', '--accept needs a NAME'],
+    ['web --accept --reason r', '--accept needs --reason and --until'],
+    ['web --accept --until 30d', '--accept needs --reason and --until'],
+    ['web --reason r', '--reason and --until need --accept'],
+    ['web --until 30d', '--reason and --until need --accept'],
+    ['web --accept --reason r --until soon', '--until takes a duration such as 30d'],
+    ['web --accept --reason r --until 30d -o json', "--accept and --output can't be used together"],
+  ])('refuses %s', (args, message) => {
+    expect(() => parse(...args.split(' '))).toThrow(message);
   });
 
   it.each<[args: string, expected: object]>([

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { labels } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
+import { observationExceptions } from '../../shared/api/observation-exception.ts';
 import { observationFilters } from '../../shared/api/observation-filter.ts';
 import type { Filter } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
@@ -260,10 +261,10 @@ describe('an event source', () => {
 });
 
 describe('defineSource', () => {
-  it('defines a function that watches the filters and has no other permissions than its triggers need', () => {
+  it('defines a function that watches filters and exceptions, and has no other permissions than its triggers need', () => {
     const { settings } = createTestContext(events).context;
     expect(events).toMatchObject({ kind: 'source', name: 'events', permissions: [] });
-    expect(events.watches?.(settings)).toEqual([observationFilters]);
+    expect(events.watches?.(settings)).toEqual([observationFilters, observationExceptions]);
     expect(events.triggers(settings)).toEqual(events.source.triggers(settings));
   });
 });

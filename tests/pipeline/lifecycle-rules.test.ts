@@ -130,7 +130,7 @@ describe('changeWhenAccepted', () => {
         [labels.expires]: expiresLabel(now + 7 * day),
       },
       history: `[{"time":"2026-03-01T12:00:00.000Z","state":"open","severity":"${said}","reason":"accepted"}]`,
-      exception: 'shop/because',
+      acceptance: { exception: 'shop/because' },
       withFacts: false,
       kind: 'accepted',
     });
@@ -247,11 +247,11 @@ describe('what a change says', () => {
     const accepted = { ...open, [labels.accepted]: 'forever' };
     const unaccepted = { [labels.accepted]: null, [labels.since]: String(now) };
     const history = '[{"time":"2026-03-01T12:00:00.000Z","state":"open","severity":"HIGH","reason":"unaccepted"}]';
-    expect(changed(accepted, {})).toEqual({ labels: unaccepted, history, withFacts: false, kind: 'unaccepted' });
+    const facts = { history, acceptance: null, withFacts: true };
+    expect(changed(accepted, {})).toEqual({ labels: unaccepted, ...facts, kind: 'unaccepted' });
     expect(changed(accepted, { digest: 'e' })).toEqual({
       labels: { ...unaccepted, [labels.digest]: 'e', [labels.severity]: 'HIGH' },
-      history,
-      withFacts: true,
+      ...facts,
       kind: 'updated',
     });
     // A person's acceptance has an end of its own, and is no report's to take back.

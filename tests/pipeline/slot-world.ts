@@ -130,6 +130,7 @@ function hookedStore(store: Store, hook: Hook): Store {
     stripped: (...given) => store.stripped(...given),
     // Events share what was counted, so one must not wait for another there.
     count: (...given) => store.count(...given),
+    observations: (...given) => store.observations(...given),
     events: (...given) => store.events(...given),
     expired: (...given) => store.expired(...given),
     endOf: (...given) => store.endOf(...given),

@@ -27,12 +27,24 @@ interface Row
   readonly state?: State;
   readonly resource?: readonly [kind: string, name: string];
   readonly actor?: string;
+  /** The value of the label `accepted`. */
+  readonly accepted?: string;
   readonly image?: string;
   readonly since?: number;
 }
 
+const now = Date.parse('2026-03-05T12:00:00Z');
+
 const rows: readonly Row[] = [
-  { key: 'a', place: 0, severity: 'LOW', state: 'open', rule: 'CVE-2024-1', resource: ['Deployment', 'web'] },
+  {
+    key: 'a',
+    place: 0,
+    severity: 'LOW',
+    state: 'open',
+    rule: 'CVE-2024-1',
+    resource: ['Deployment', 'web'],
+    accepted: 'forever',
+  },
   {
     key: 'b',
     place: 0,
@@ -41,11 +53,20 @@ const rows: readonly Row[] = [
     since: 1_772_355_600_000,
     severity: 'CRITICAL',
     state: 'missing',
+    accepted: String(now / 1000 + 1),
     rule: 'CVE-2024-1',
     resource: ['Pod', 'web-7d9c5b6f4d-x2x9z'],
   },
   { key: 'c', place: 1, severity: 'CRITICAL', state: 'resolved', rule: 'CVE-2024-2', resource: ['Deployment', 'web'] },
-  { key: 'd', place: 1, severity: 'HIGH', rule: 'a, b=c\\d', resource: ['Secret', 'db-password'], actor: 'eve' },
+  {
+    key: 'd',
+    place: 1,
+    severity: 'HIGH',
+    rule: 'a, b=c\\d',
+    resource: ['Secret', 'db-password'],
+    actor: 'eve',
+    accepted: String(now / 1000),
+  },
   {
     key: 'e',
     place: 0,
@@ -53,6 +74,7 @@ const rows: readonly Row[] = [
     rule: 'exec',
     actor: 'system:serviceaccount:ci:deployer',
     category: 'compliance',
+    accepted: 'yes',
   },
   {
     key: 'f',
@@ -67,7 +89,7 @@ const rows: readonly Row[] = [
 const summaries: Readonly<Record<string, string>> = { a: 'OpenSSL is old', f: 'eve read a secret' };
 
 function rowObject(
-  { key, place, state, resource, actor, image, since, ...given }: Row,
+  { key, place, state, resource, actor, accepted, image, since, ...given }: Row,
   namespaces: readonly string[],
 ): Observation {
   const namespace = namespaces[place] ?? '';
@@ -90,12 +112,12 @@ function rowObject(
     ...{ state: undefined, ttl: 3600, expiresAt: Date.now() + 3_600_000, now: Date.now() },
   });
   const { labels } = object.metadata;
-  const withState = {
-    ...labels,
+  const more = {
     ...(state !== undefined && { 'zen.kube-zen.io/state': state }),
+    ...(accepted !== undefined && { 'zen.kube-zen.io/accepted': accepted }),
     ...(since !== undefined && { 'zen.kube-zen.io/since': String(since) }),
   };
-  return { ...object, metadata: { ...object.metadata, labels: withState } };
+  return { ...object, metadata: { ...object.metadata, labels: { ...labels, ...more } } };
 }
 
 function keyOf({ spec }: Observation): string {
@@ -142,6 +164,12 @@ export function readerContract(what: string, open: () => Promise<ReaderUnderTest
       [{ states: ['open', 'missing'] }, 'abdef'],
       [{ states: ['missing', 'resolved'] }, 'bc'],
       [{ states: ['open', 'missing', 'resolved'] }, 'abcdef'],
+      [{ acceptance: { isAccepted: true, at: now } }, 'ab'],
+      [{ acceptance: { isAccepted: true, at: now - 1 } }, 'abd'],
+      [{ acceptance: { isAccepted: true, at: now + 1000 } }, 'a'],
+      [{ acceptance: { isAccepted: false, at: now } }, 'cdef'],
+      [{ acceptance: { isAccepted: false, at: now - 1 }, search: 'secret' }, 'f'],
+      [{ acceptance: { isAccepted: true, at: now }, states: ['missing'], workload: 'web' }, 'b'],
       [{ rule: 'CVE-2024-1' }, 'ab'],
       [{ rule: 'CVE-2024-*' }, 'abc'],
       [{ rule: 'cve-2024-1' }, ''],

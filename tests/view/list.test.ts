@@ -26,6 +26,7 @@ function answers(page: ObservationList = { items: [] }) {
       return tally.counts();
     },
     findByName: async () => [],
+    get: async () => undefined,
   };
   return { asked, ...createObservationAnswers(reader, () => now) };
 }
@@ -62,7 +63,7 @@ const selected: Selection = {
   workload: 'deployment/web',
   actor: 'eve',
   since: now - 7_200_000,
-  isAccepted: false,
+  acceptance: { isAccepted: false, at: now },
   kind: 'Pod',
   image: 'registry.example/web',
   fix: 'upgrade it',

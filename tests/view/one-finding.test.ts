@@ -82,6 +82,30 @@ describe('describeFinding', () => {
     ]);
   });
 
+  it.each<[what: string, accepted: string, annotations: Record<string, string>, line: string | undefined]>([
+    [
+      'an exception, for a while',
+      '1772791200',
+      {
+        'zen.kube-zen.io/exception': 'shop/openssl',
+        'zen.kube-zen.io/accepted-by': 'alice',
+        'zen.kube-zen.io/accepted-reason': 'no fix yet',
+      },
+      'Accepted  until 2026-03-06T10:00:00Z, approved by alice, by shop/openssl: no fix yet',
+    ],
+    [
+      'its tool',
+      'forever',
+      { 'zen.kube-zen.io/exception': 'PolicyException x' },
+      'Accepted  forever, by PolicyException x',
+    ],
+    ['somebody unknown', 'forever', {}, 'Accepted  forever'],
+    ['nobody any more', '1772532000', { 'zen.kube-zen.io/exception': 'shop/openssl' }, undefined],
+  ])('says that it is accepted by %s', (_what, accepted, annotations, line) => {
+    const lines = described({ metadata: { labels: { 'zen.kube-zen.io/accepted': accepted }, annotations } });
+    expect(lines.find((one) => one.startsWith('Accepted'))).toBe(line);
+  });
+
   it('says how often it happened, and what the repeats were about', () => {
     const series = { count: 12, lastObservedTime: '2026-03-03T09:59:00Z', seen: ['cat /etc/shadow', 'a\u001b[2J'] };
     const lines = described({ status: { series } });

@@ -45,9 +45,13 @@ describe('tableOf', () => {
   it('shows more columns, whole, with -o wide, however narrow the terminal is', () => {
     const [header = '', row = ''] = tableOf([anObservation(whole)], { ...options, isWide: true, width: 80 });
     expect(header.split(/\s+/)).toEqual(
-      'NAMESPACE NAME SOURCE SEVERITY KIND RESOURCE STATE AGE CATEGORY TYPE RULE ACTOR COUNT SUMMARY'.split(' '),
+      'NAMESPACE NAME SOURCE SEVERITY KIND RESOURCE STATE AGE CATEGORY TYPE RULE ACTOR COUNT EXCEPTION SUMMARY'.split(
+        ' ',
+      ),
     );
-    expect(row).toContain('   security   vulnerability   CVE-2024-1   eve             CVE-2024-1 in openssl');
+    expect(row).toContain(
+      '   security   vulnerability   CVE-2024-1   eve                         CVE-2024-1 in openssl',
+    );
     expect(row).toContain(whole.spec?.summary);
   });
 

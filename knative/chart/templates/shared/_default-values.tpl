@@ -31,6 +31,16 @@ webhook:
   allowedIPs: []
   trustedProxies: []
   rateLimit: 0
+standalone:
+  enabled: false
+  replicas: 2
+  resources:
+    requests:
+      cpu: 100m
+      memory: 256Mi
+    limits:
+      cpu: 1000m
+      memory: 1Gi
 functions:
   alertmanager:
     enabled: false
@@ -41,6 +51,8 @@ functions:
   checkov:
     enabled: true
   deadletter:
+    enabled: true
+  exceptions:
     enabled: true
   falco:
     enabled: true
@@ -56,6 +68,8 @@ functions:
     enabled: true
   kyverno:
     enabled: true
+  page:
+    enabled: false
   sender:
     enabled: false
   sources:

@@ -1,0 +1,76 @@
+import exceptions from '../../functions/exceptions.ts';
+import { acceptanceIn } from '../../shared/api/acceptance.ts';
+import { labels } from '../../shared/api/labels.ts';
+import { observationExceptions } from '../../shared/api/observation-exception.ts';
+import type { KubernetesObject } from '../../shared/function/stores.ts';
+import type { Summary } from '../../shared/function/tally.ts';
+import { anException, type ExceptionFields } from '../rules/an-exception.ts';
+import { createWorld } from './slot-world.ts';
+import { handled, ping, referenceTo, type TestContextOptions } from './test-context.ts';
+
+/** Reports of a scanner, and exceptions that its source sees at once. */
+export function createExceptionWorld(options: TestContextOptions = {}) {
+  let current: readonly KubernetesObject[] = [];
+  const world = createWorld({
+    ...options,
+    context: { watched: ({ plural }) => (plural === observationExceptions.plural ? current : []), ...options.context },
+  });
+
+  function refresh(): void {
+    current = world.objects.all.filter(({ kind }) => kind === observationExceptions.kind);
+  }
+
+  function forgive(name: string, fields: ExceptionFields = {}, namespace?: string): KubernetesObject {
+    const object = anException(name, fields, namespace);
+    regret(name, namespace);
+    world.objects.all.push(object);
+    refresh();
+    return object;
+  }
+
+  function regret(name: string, namespace = 'zen-system'): void {
+    const index = world.objects.all.findIndex(
+      ({ kind, metadata }) =>
+        kind === observationExceptions.kind && metadata.name === name && metadata.namespace === namespace,
+    );
+    if (index >= 0) world.objects.all.splice(index, 1);
+    refresh();
+  }
+
+  return {
+    ...world,
+    /** Makes an exception, or changes it. */
+    forgive,
+    /** Deletes an exception. */
+    regret,
+    judgePass: (): Promise<Summary> => handled(exceptions, ping, world.context),
+    judgeEvent: (object: KubernetesObject): Promise<Summary> => handled(exceptions, referenceTo(object), world.context),
+    /** What each finding bears: the label, and by which exception, by id. */
+    async marks(): Promise<
+      Readonly<Record<string, readonly [label: string, exception: string | undefined] | undefined>>
+    > {
+      const { items } = await world.store.read({ limit: 10_000 });
+      return Object.fromEntries(
+        items.map(({ metadata, spec }) => {
+          const label = metadata.labels[labels.accepted];
+          const exception = acceptanceIn(metadata.annotations)?.exception;
+          return [
+            spec.rule ?? '',
+            label === undefined && exception === undefined ? undefined : [label ?? '', exception],
+          ];
+        }),
+      );
+    },
+    /** The status of an exception. */
+    statusOf(name: string, namespace = 'zen-system') {
+      const found = world.objects.all.find(
+        ({ kind, metadata }) =>
+          kind === observationExceptions.kind && metadata.name === name && metadata.namespace === namespace,
+      );
+      const { status = {} } = Object.assign({ status: undefined }, found);
+      const { matched, conditions = [] } = Object.assign({ matched: undefined, conditions: [] }, status);
+      const entries = conditions.map(({ type, status: word, reason }) => [type, `${word} ${reason}`]);
+      return { matched, ...Object.fromEntries(entries) };
+    },
+  };
+}
