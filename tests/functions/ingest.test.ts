@@ -813,6 +813,13 @@ describe('in a cluster', () => {
     ['a kind whose ApiServerSource is not ready', unready('because'), mine, served, [source('False')]],
     ['a kind whose ApiServerSource is ready', ready, mine, served, [source('True')]],
     [
+      'a kind whose ApiServerSource says nothing yet',
+      unready('does not exist yet'),
+      mine,
+      served,
+      [Object.assign(source('True'), { status: undefined })],
+    ],
+    [
       'a kind whose ApiServerSource has other conditions, too',
       ready,
       mine,
