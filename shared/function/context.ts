@@ -17,10 +17,17 @@ export interface FunctionInfo {
   readonly webhooks: readonly WebhookTrigger[];
   /** The kinds that its ApiServerSource triggers name. */
   readonly kinds: readonly KindSelector[];
+  /** Whether it only tells others. Then a source may have its name: what a receiver says is not what it was told. */
+  readonly isSink?: boolean;
   /** From which severity on others are told of what it writes. */
   readonly announcedFrom?: Severity;
   /** Whether it also takes the kinds that ObservationMappings and Ingesters name. */
   readonly takesMappedKinds: boolean;
+}
+
+/** The names that no mapping may give its source. */
+export function reservedNames(functions: readonly Pick<FunctionInfo, 'name' | 'isSink'>[]): string[] {
+  return functions.filter(({ isSink }) => !isSink).map(({ name }) => name);
 }
 
 /** A name that was in the store. */

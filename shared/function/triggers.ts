@@ -6,7 +6,7 @@ import type { Cluster } from './stores.ts';
 /** What `isServed` may use to decide whether a path exists. */
 export interface PathContext {
   readonly cluster: Pick<Cluster, 'watched'>;
-  readonly functions: readonly { readonly name: string }[];
+  readonly functions: readonly { readonly name: string; readonly isSink?: boolean }[];
   readonly settings: CommonSettings;
 }
 

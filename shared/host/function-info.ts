@@ -23,6 +23,7 @@ export function functionInfoOf(
     url: functionUrl(definition.name, settings.SYSTEM_NAMESPACE, clusterDomain),
     webhooks: triggers.filter((trigger) => trigger.type === 'Webhook'),
     kinds: kindsIn(triggers),
+    isSink: definition.kind === 'sink',
     announcedFrom: announcementFloor(definition, settings),
     takesMappedKinds: triggers.some(({ type }) => type === 'MappedKinds'),
   };

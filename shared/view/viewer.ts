@@ -3,7 +3,14 @@ import type { Observation } from '../api/observation.ts';
 import { severities } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import { csvOf } from './csv.ts';
-import { createObservationAnswers, type ObservationAnswers, parseQuery, selectionOf } from './list.ts';
+import {
+  countsSchema,
+  createObservationAnswers,
+  listSchema,
+  type ObservationAnswers,
+  parseQuery,
+  selectionOf,
+} from './list.ts';
 import type { LiveView, ViewChange } from './live-view.ts';
 import type { ObservationReader } from './observation-reader.ts';
 import { sorts } from './order.ts';
@@ -80,6 +87,16 @@ const exportSchema = z.strictObject({
   format: oneOf(['json', 'csv']).default('json'),
 });
 const watchSchema = z.strictObject({ watch: oneOf(['1']), brief: oneOf(['1']).optional(), namespace: word.optional() });
+/** What each path may be asked, as shared/view/openapi.yaml says it. */
+export const querySchemas = {
+  '/observations': z.strictObject({ ...listSchema.shape, ...watchSchema.partial().shape }),
+  '/observations/counts': countsSchema,
+  '/observations/table': tableSchema,
+  '/observations/one': oneSchema,
+  '/observations/session': sessionSchema,
+  '/observations/export': exportSchema,
+} as const;
+
 const exceptionSchema = z.looseObject({
   kind: z.literal('ObservationException'),
   metadata: z.looseObject({ namespace: z.string().min(1) }),
@@ -121,6 +138,20 @@ async function lineOf({ type, namespace, name }: ViewChange, reader: Observation
   const place = { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', metadata: { namespace, name } };
   const object = isBrief || type === 'DELETED' ? place : await reader.get(namespace, name);
   return object && `${JSON.stringify({ type, object })}\n`;
+}
+
+async function* changeLines(
+  reader: ObservationReader,
+  all: AsyncIterable<readonly ViewChange[]>,
+  { brief, namespace }: z.output<typeof watchSchema>,
+): AsyncGenerator<string> {
+  for await (const changes of all) {
+    for (const change of changes) {
+      if (namespace !== undefined && change.namespace !== namespace) continue;
+      const line = await lineOf(change, reader, brief !== undefined);
+      if (line !== undefined) yield line;
+    }
+  }
 }
 
 export function createViewer({ reader, live, now, exceptions, place }: ViewerOptions): Viewer {
@@ -168,16 +199,10 @@ export function createViewer({ reader, live, now, exceptions, place }: ViewerOpt
         : { type: 'application/json', file: 'observations.json', parts: jsonParts(pages) };
     },
 
-    async *watch(query, signal) {
-      const { brief, namespace } = parseQuery(watchSchema, query);
+    watch(query, signal) {
+      const parsed = parseQuery(watchSchema, query);
       throwFault();
-      for await (const changes of live.changes(signal)) {
-        const wanted = changes.filter((change) => namespace === undefined || change.namespace === namespace);
-        for (const change of wanted) {
-          const line = await lineOf(change, reader, brief !== undefined);
-          if (line !== undefined) yield line;
-        }
-      }
+      return changeLines(reader, live.changes(signal), parsed);
     },
 
     async accept(body) {
