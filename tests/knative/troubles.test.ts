@@ -98,7 +98,9 @@ describe('"What is wrong?"', () => {
     const named = rows
       .flat()
       .flatMap((cell) => /\(([^()]*) watch nothing/.exec(cell)?.[1]?.match(/[\w-]+(?=`)/g) ?? []);
-    const watchNothing = definitions.filter(({ watches, isOptional }) => watches === undefined && !isOptional).map(({ name }) => name);
+    const watchNothing = definitions
+      .filter(({ watches, isOptional }) => watches === undefined && !isOptional)
+      .map(({ name }) => name);
     expect(named.toSorted()).toEqual(watchNothing.toSorted());
   });
 
