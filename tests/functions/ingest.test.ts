@@ -886,7 +886,11 @@ describe('in a cluster', () => {
       kinds: { groups: async () => known, kinds: async () => kinds },
       hasApiServerSources: true,
     });
-    const { list } = world.objects;
+    const { list, get } = world.objects;
+    world.objects.get = (resource, ref, ...rest) => {
+      if (resource.kind === 'ApiServerSource') expect(ref.apiVersion).toBe('sources.knative.dev/v1');
+      return get(resource, ref, ...rest);
+    };
     world.objects.list = (resource, ...rest) => {
       // What is not served is not asked for.
       expect(resource.kind).toBeDefined();
