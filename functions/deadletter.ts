@@ -52,7 +52,7 @@ function withoutErrors(event: CloudEvent): CloudEvent {
 const maxReason = 512;
 
 /** What our own functions answer when they refuse an event. */
-const ownAnswer = z.object({ error: z.string(), path: z.string().optional() });
+const ownAnswer = z.object({ error: z.string(), path: z.string().optional(), words: z.string().optional() });
 
 function parsed(text: string): unknown {
   try {
@@ -66,7 +66,7 @@ function parsed(text: string): unknown {
 function reasonOf({ extensions: { knativeerrordata: encoded = '' } }: CloudEvent): string | undefined {
   const text = Buffer.from(encoded, 'base64').toString();
   const { data } = ownAnswer.safeParse(parsed(text));
-  const words = data ? [data.error, data.path].filter((part) => part !== undefined).join(': ') : text;
+  const words = data ? [data.error, data.path, data.words].filter((part) => part !== undefined).join(': ') : text;
   return oneLine(words, maxReason) || undefined;
 }
 

@@ -10,7 +10,7 @@ import { observationMappings } from '../shared/api/observation-mapping.ts';
 import { contentHash } from '../shared/finding/canonical-json.ts';
 import type { Counts, Normalized } from '../shared/finding/finding.ts';
 import { type CloudEvent, isPing, isReference } from '../shared/function/cloud-event.ts';
-import type { Context, ExpressionErrors } from '../shared/function/context.ts';
+import { type Context, type ExpressionErrors, reservedNames } from '../shared/function/context.ts';
 import type { SourceDefinition } from '../shared/function/definitions.ts';
 import {
   controllerReads,
@@ -88,7 +88,10 @@ export default defineTask({
       resources: [`${ingesters.plural}/status`, `${observationMappings.plural}/status`],
       verbs: ['patch'],
     },
-    { group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'], scope: 'system' },
+    {
+      ...{ group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'] },
+      ...{ scope: 'system', isForKnative: true },
+    },
     failureWrites,
     leaseWrites,
   ],
@@ -120,7 +123,7 @@ function judging(
     mappings,
     ingesters: all,
     systemNamespace: context.settings.SYSTEM_NAMESPACE,
-    functionNames: context.functions.map(({ name }) => name),
+    functionNames: reservedNames(context.functions),
   };
 }
 
@@ -340,7 +343,7 @@ function warnOf(tenant: string, { message, cause }: LastRefusal, { event }: Cont
  * Findings whose source no mapping has any more. A mapping that is not accepted keeps its findings, as it may be fixed.
  */
 function orphansOf(verdicts: readonly Verdict[], { functions }: Context): (stored: Stored) => boolean {
-  const builtIn = new Set<string | undefined>(functions.map(({ name }) => name));
+  const builtIn = new Set<string | undefined>(reservedNames(functions));
   const kept = new Set(
     verdicts.flatMap(({ object, condition, mapping }) => {
       if (mapping) return [scopeOf(mapping.tenant, mapping.source)];

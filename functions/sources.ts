@@ -10,7 +10,7 @@ import {
   whyPassOnly,
 } from '../shared/api/knative-kinds.ts';
 import { observationMappings } from '../shared/api/observation-mapping.ts';
-import type { Context, FunctionInfo } from '../shared/function/context.ts';
+import { type Context, type FunctionInfo, reservedNames } from '../shared/function/context.ts';
 import { defineTask } from '../shared/function/definitions.ts';
 import type { CommonSettings } from '../shared/function/settings.ts';
 import type { KubernetesObject, ServedKind } from '../shared/function/stores.ts';
@@ -66,14 +66,21 @@ export default defineTask({
   permissions: [
     { group: crds.group, resources: [crds.plural], verbs: ['get'], scope: 'cluster' },
     { group: ingesters.group, resources: [ingesters.plural, observationMappings.plural], verbs: ['list'] },
-    { group: 'authorization.k8s.io', resources: ['subjectaccessreviews'], verbs: ['create'], scope: 'cluster' },
+    {
+      ...{ group: 'authorization.k8s.io', resources: ['subjectaccessreviews'], verbs: ['create'] },
+      ...{ scope: 'cluster', isForKnative: true },
+    },
     {
       group: apiServerSources.group,
       resources: [apiServerSources.plural],
       verbs: ['list', 'create', 'patch', 'delete'],
       scope: 'system',
+      isForKnative: true,
     },
-    { group: serviceAccounts.group, resources: [serviceAccounts.plural], verbs: ['get'], scope: 'system' },
+    {
+      ...{ group: serviceAccounts.group, resources: [serviceAccounts.plural], verbs: ['get'] },
+      ...{ scope: 'system', isForKnative: true },
+    },
   ],
   seesOthers: true,
   callsFunctions: true,
@@ -166,7 +173,7 @@ async function mappedKinds(context: Context): Promise<WantedKind[]> {
   const { SYSTEM_NAMESPACE: systemNamespace } = settings;
   const mappings = await listConfiguration(observationMappings, context);
   const all = await listConfiguration(ingesters, context);
-  const functionNames = functions.map(({ name }) => name);
+  const functionNames = reservedNames(functions);
   const judged = judgeMappings({ mappings, ingesters: all, systemNamespace, functionNames });
   return judged.flatMap(({ mapping }) => {
     if (!mapping?.kind) return [];

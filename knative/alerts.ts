@@ -135,22 +135,25 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
         '{{ $value | humanize }} events were {{ $labels.reason }}.',
       ],
     ),
-    ...definitions.flatMap((definition) =>
-      defaultTriggers(definition)
-        .filter((trigger) => trigger.type === 'PingSource')
-        .map(({ minutes }) => {
-          const { name } = definition;
-          const interval = minutes * minute;
-          const passes = counted(`zen_watcher_passes_total{source="${name}"}`, window(3 * interval), 'source');
-          return rule(
-            'ZenWatcherPassOverdue',
-            'warning',
-            `absent(${passes} > 0)`,
-            [`${name} has not completed its scheduled work`, `It is due every ${durationOf(interval)}.`],
-            { for: window(interval), labels: { source: name } },
-          );
-        }),
-    ),
+    // What is off by default has no scheduled work to be late with, and nothing here tells whether it is on.
+    ...definitions
+      .filter(({ isOptional }) => !isOptional)
+      .flatMap((definition) =>
+        defaultTriggers(definition)
+          .filter((trigger) => trigger.type === 'PingSource')
+          .map(({ minutes }) => {
+            const { name } = definition;
+            const interval = minutes * minute;
+            const passes = counted(`zen_watcher_passes_total{source="${name}"}`, window(3 * interval), 'source');
+            return rule(
+              'ZenWatcherPassOverdue',
+              'warning',
+              `absent(${passes} > 0)`,
+              [`${name} has not completed its scheduled work`, `It is due every ${durationOf(interval)}.`],
+              { for: window(interval), labels: { source: name } },
+            );
+          }),
+      ),
     rule(
       'ZenWatcherObservationsLimit',
       'warning',

@@ -1,9 +1,11 @@
 import { stringify } from 'yaml';
 import * as z from 'zod';
-import type { FunctionDefinition } from '../shared/function/definitions.ts';
-import { isOn, keep, merged, note, own, tenant, triggerTypes } from './chart-conditions.ts';
+import { type FunctionDefinition, writesObservations } from '../shared/function/definitions.ts';
+import { announcerIn, announcing, hintToken, writersManifests } from './announcing.ts';
+import { isOn, keep, merged, note, onKnative, own, tenant, triggerTypes } from './chart-conditions.ts';
 import { createTemplates, type Part, type Templates, templateText } from './chart-template.ts';
 import { commonSettings, type Manifest, manifestsOf, type Reach, systemNamespace } from './manifests.ts';
+import { postsToBroker, sinkPolicies } from './network-policies.ts';
 
 const { BROKER_NAME: broker } = commonSettings;
 const prefix = 'autoscaling.knative.dev';
@@ -44,7 +46,11 @@ function serviceIn(manifests: readonly Manifest[]): Service {
 }
 
 /** The environment of a function as it is generated, before what values add to it. */
-function environmentTemplate(definition: FunctionDefinition, service: Service): string {
+function environmentTemplate(
+  definition: FunctionDefinition,
+  service: Service,
+  all: readonly FunctionDefinition[],
+): string {
   const { name } = definition;
   const [container] = service.spec.template.spec.containers;
   const lines = container.env.flatMap((variable) => {
@@ -58,6 +64,8 @@ function environmentTemplate(definition: FunctionDefinition, service: Service): 
     `{{- define "zen-watcher.env.${name}" }}`,
     ...lines,
     ...(keepsEvents ? eventNamespace : []),
+    ...(writesObservations(definition) ? writerEnvironment(all) : []),
+    ...(postsToBroker(definition) ? brokerEnvironment : []),
     ...(definition.kind === 'gateway' ? gatewayEnvironment : []),
     '{{- end }}\n',
   ].join('\n');
@@ -76,10 +84,19 @@ const eventNamespace = [
   '- { name: EVENT_NAMESPACE, value: system }',
   '{{- end }}',
 ];
-const gatewayEnvironment = [
+const brokerEnvironment = [
   '{{- if .Values.broker.class }}',
   '- { name: BROKER_NAME, value: {{ include "zen-watcher.broker" . }} }',
   '{{- end }}',
+];
+/** Where others are told, whoever writes says so to the Broker. */
+const writerEnvironment = (all: readonly FunctionDefinition[]): string[] => [
+  `{{- if ${isOn(announcerIn(all).name)} }}`,
+  `- ${stringify(announcing, { collectionStyle: 'flow', lineWidth: 0 }).trim()}`,
+  ...brokerEnvironment,
+  '{{- end }}',
+];
+const gatewayEnvironment = [
   '{{- with .Values.webhook.tokenSecret }}',
   '- { name: WEBHOOK_AUTH_TOKEN_FILE, value: /etc/zen-watcher/token }',
   '{{- end }}',
@@ -90,11 +107,48 @@ const gatewayEnvironment = [
   '- { name: WEBHOOK_RATE_LIMIT, value: {{ int . | quote }} }',
   '{{- end }}',
 ];
+/** The members of a container, and of a Pod, that mount files. */
+interface Mounts {
+  readonly ofContainer: object;
+  readonly ofPod: object;
+}
+
+function mountsOf(
+  templates: Templates,
+  definition: FunctionDefinition,
+  { spec }: Service,
+  all: readonly FunctionDefinition[],
+): Mounts {
+  const { volumes = [], containers } = spec.template.spec;
+  const [{ volumeMounts = [] }] = containers;
+  if (definition.kind === 'gateway') {
+    const token = { name: 'token', mountPath: '/etc/zen-watcher', readOnly: true };
+    const secret = { secretName: templates.value('.Values.webhook.tokenSecret') };
+    const withToken = (items: readonly object[], item: object): object[] => [
+      ...items,
+      templates.itemWhen('.Values.webhook.tokenSecret', item),
+    ];
+    return {
+      ofContainer: { volumeMounts: withToken(volumeMounts, token) },
+      ofPod: { volumes: withToken(volumes, { name: 'token', secret }) },
+    };
+  }
+  if (volumes.length > 0) return { ofContainer: { volumeMounts }, ofPod: { volumes } };
+  if (!writesObservations(definition)) return { ofContainer: {}, ofPod: {} };
+  const condition = isOn(announcerIn(all).name);
+  const hint = hintToken(definition);
+  return {
+    ofContainer: templates.when(condition, { volumeMounts: hint.volumeMounts }),
+    ofPod: templates.when(condition, withBrokerName(templates, { volumes: hint.volumes })),
+  };
+}
+
 function podTemplate(
   templates: Templates,
   name: string,
   { spec }: Service,
   settersOfGateway: readonly string[],
+  mounts: Mounts,
 ): object {
   const { metadata, spec: pod } = spec.template;
   const { value, included } = templates;
@@ -112,14 +166,9 @@ function podTemplate(
     ...templates.literally('{{- with .Values.podAnnotations }}', '{{- toYaml . | nindent 8 }}', '{{- end }}'),
   };
   const others = settersOfGateway.map((other) => ` "${other}"`).join('');
-  const { containers: _containers, volumes, ...restOfPod } = pod;
-  const { image: _image, args, env: _env, resources: _resources, volumeMounts, ...restOfContainer } = container;
-  const token = { name: 'token', mountPath: '/etc/zen-watcher', readOnly: true };
-  const secret = value('.Values.webhook.tokenSecret');
-  const withToken = (items: readonly object[], item: object): object[] => [
-    ...items,
-    templates.itemWhen('.Values.webhook.tokenSecret', item),
-  ];
+  const { containers: _containers, volumes: _volumes, ...restOfPod } = pod;
+  const { image: _image, args, env: _env, resources: _resources, ...mounting } = container;
+  const { volumeMounts: _volumeMounts, ...restOfContainer } = mounting;
   return {
     metadata: {
       annotations,
@@ -142,10 +191,10 @@ function podTemplate(
           env: included(`include "zen-watcher.env" (list . "${name}"${others})`),
           resources: included(`${own(name)}.resources | default .Values.resources | toYaml`),
           ...restOfContainer,
-          ...(volumeMounts && { volumeMounts: withToken(volumeMounts, token) }),
+          ...mounts.ofContainer,
         },
       ],
-      ...(volumes && { volumes: withToken(volumes, { name: 'token', secret: { secretName: secret } }) }),
+      ...mounts.ofPod,
     },
   };
 }
@@ -155,10 +204,12 @@ function serviceTemplate(
   templates: Templates,
   definition: FunctionDefinition,
   service: Service,
-  setters: readonly string[],
+  all: readonly FunctionDefinition[],
 ): Manifest {
   const { metadata, spec } = service;
   const isGateway = definition.kind === 'gateway';
+  const setters = isGateway ? all.filter((one) => triggerTypes(one).includes('Webhook')).map((one) => one.name) : [];
+  const mounts = mountsOf(templates, definition, service, all);
   const visibility = 'networking.knative.dev/visibility';
   const { [visibility]: local, ...labels } = metadata.labels;
   return {
@@ -174,19 +225,28 @@ function serviceTemplate(
         ? { ...labels, ...templates.when('not .Values.webhook.external', { [visibility]: local }) }
         : metadata.labels,
     },
-    spec: { ...spec, template: podTemplate(templates, metadata.name, service, setters) },
+    spec: { ...spec, template: podTemplate(templates, metadata.name, service, setters, mounts) },
   };
 }
 
-/** Says the Broker's name by an expression, wherever an object names the Broker. */
-function withBroker(templates: Templates, manifest: Manifest): Manifest {
+/** Says the Broker's name by an expression in a text that is it, or ends with it. */
+function brokerName(templates: Templates): (text: string) => string {
   const name = templates.value('include "zen-watcher.broker" .');
-  const replaced = (text: string): string =>
-    text === broker ? name : text.replace(new RegExp(`(/broker/[^/]+/)${broker}$`), `$1${name}`);
-  const isRole = manifest.kind === 'Role';
-  const spec = JSON.parse(JSON.stringify(manifest.spec ?? null), (key, value) =>
+  return (text) => (text === broker ? name : text.replace(new RegExp(`(/broker/[^/]+/)${broker}$`), `$1${name}`));
+}
+
+function withBrokerName(templates: Templates, members: object): object {
+  const replaced = brokerName(templates);
+  return JSON.parse(JSON.stringify(members), (key, value) =>
     ['broker', 'audience'].includes(key) && typeof value === 'string' ? replaced(value) : value,
   );
+}
+
+/** The same wherever an object names the Broker. */
+function withBroker(templates: Templates, manifest: Manifest): Manifest {
+  const replaced = brokerName(templates);
+  const isRole = manifest.kind === 'Role';
+  const spec = withBrokerName(templates, Object.assign({}, manifest.spec));
   const rules = JSON.parse(JSON.stringify(manifest.rules ?? null), (_key, value) =>
     typeof value === 'string' ? replaced(value) : value,
   );
@@ -204,7 +264,7 @@ function withBroker(templates: Templates, manifest: Manifest): Manifest {
 }
 
 /** A namespace that holds a tool's results may be there already, and stays when the release goes. */
-function toolNamespace({ condition, manifest }: Part): Part {
+export function toolNamespace({ condition, manifest }: Part): Part {
   if (manifest.kind !== 'Namespace') return { ...(condition !== undefined && { condition }), manifest };
   const { metadata } = manifest;
   return {
@@ -213,28 +273,32 @@ function toolNamespace({ condition, manifest }: Part): Part {
   };
 }
 
+/** What comes with a function that tells others, in either reach. */
+function morePartsOf(definition: FunctionDefinition, all: readonly FunctionDefinition[]): Part[] {
+  const more = definition === announcerIn(all) ? writersManifests(all) : sinkPolicies(definition);
+  return more.map((manifest) =>
+    manifest.kind === 'NetworkPolicy' ? { condition: '.Values.networkPolicy.enabled', manifest } : { manifest },
+  );
+}
+
 /** All that one function needs. */
 export function functionTemplate(definition: FunctionDefinition, all: readonly FunctionDefinition[]): string {
   const { name } = definition;
   const templates = createTemplates(systemNamespace);
   const of = (reach: Reach): Manifest[] => manifestsOf(definition, all, reach);
-  const parts = merged(of('cluster'), of('namespace'));
+  const parts = [...merged(of('cluster'), of('namespace')), ...morePartsOf(definition, all)];
   const service = serviceIn(of('cluster'));
-  const setters =
-    definition.kind === 'gateway'
-      ? all.filter((one) => triggerTypes(one).includes('Webhook')).map((one) => one.name)
-      : [];
   const edited = parts.map(toolNamespace).map(({ manifest, ...part }) => ({
     ...part,
     manifest: withBroker(
       templates,
-      isService(manifest) ? serviceTemplate(templates, definition, service, setters) : manifest,
+      isService(manifest) ? serviceTemplate(templates, definition, service, all) : manifest,
     ),
   }));
   return [
     `${note}{{- include "zen-watcher.defaults" . }}\n`,
-    environmentTemplate(definition, service),
-    `{{- if ${isOn(name)} }}\n`,
+    environmentTemplate(definition, service, all),
+    `{{- if and (${onKnative}) ${isOn(name)} }}\n`,
     templateText(templates, edited),
     '{{- end }}\n',
   ].join('');

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import type { FunctionDefinition } from '../shared/function/definitions.ts';
+import { standaloneReplicas, standaloneResources } from './standalone.ts';
 
 /** A JSON schema, as far as the chart uses it. */
 export interface Schema {
@@ -192,10 +193,27 @@ function valuesOf(definitions: readonly FunctionDefinition[]): Readonly<Record<s
         ...{ type: 'integer', minimum: 0, default: 0 },
       },
     }),
+    standalone: object(
+      'One Deployment that hosts every function, for a cluster without Knative: no object of Knative is made then. Needs webhook.tokenSecret. What it lacks: ../STANDALONE.md.',
+      {
+        enabled: { description: 'Whether it is so.', ...{ type: 'boolean', default: false } },
+        replicas: {
+          description: 'How many of its Pods there are. Any number may run side by side.',
+          ...{ type: 'integer', minimum: 1, maximum: 10, default: standaloneReplicas },
+        },
+        resources: {
+          ...{ description: 'What each of its Pods asks for, and may use at most.', ...resources },
+          default: standaloneResources,
+        },
+      },
+    ),
     functions: object(
       'Each function: on or off, and what it has of its own. What can be set of each is in the last rows of the table in README.md.',
       Object.fromEntries(
-        definitions.map(({ name }) => [name, { $ref: '#/$defs/function', default: { enabled: true } }]),
+        definitions.map(({ name, isOptional }) => [
+          name,
+          { $ref: '#/$defs/function', default: { enabled: !isOptional } },
+        ]),
       ),
     ),
     broker: object("The Broker. Its class and config can't be changed, so another class is another Broker.", {
@@ -315,7 +333,8 @@ function rowsOf(properties: Readonly<Record<string, Schema>>, prefix: string): s
   return Object.entries(properties).flatMap(([name, schema]) => {
     const path = `${prefix}${name}`;
     const { description = '', default: value } = schema;
-    if (path === 'functions') return [`| \`functions\` | all on | ${description} |`];
+    if (path === 'functions')
+      return [`| \`functions\` | on, but for \`announce\`, the sinks and \`page\` | ${description} |`];
     if (isGroup(schema)) return [`| \`${path}\` | | ${description} |`, ...rowsOf(schema.properties ?? {}, `${path}.`)];
     return [`| \`${path}\` | ${value === undefined ? '' : `\`${JSON.stringify(value)}\``} | ${description} |`];
   });

@@ -1,4 +1,4 @@
-import type { FunctionDefinition } from '../shared/function/definitions.ts';
+import { type FunctionDefinition, writesObservations } from '../shared/function/definitions.ts';
 import { type Manifest, metadataOf, ownLabels, systemNamespace } from './manifests.ts';
 import { postsToBroker } from './network-policies.ts';
 
@@ -7,7 +7,7 @@ import { postsToBroker } from './network-policies.ts';
  * function is: https://knative.dev/docs/eventing/features/authorization/
  */
 export function eventPolicy(definitions: readonly FunctionDefinition[]): Manifest {
-  const senders = definitions.filter(postsToBroker);
+  const senders = definitions.filter((one) => postsToBroker(one) || writesObservations(one));
   return {
     apiVersion: 'eventing.knative.dev/v1alpha1',
     kind: 'EventPolicy',

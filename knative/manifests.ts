@@ -17,9 +17,16 @@ import {
   seriesWrites,
   stateWrites,
   triggersOf,
+  watchesOf,
 } from '../shared/function/definitions.ts';
 import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
-import { type BrokerTrigger, kindsIn, type PingSourceTrigger, type Trigger } from '../shared/function/triggers.ts';
+import {
+  type BrokerPrefixTrigger,
+  type BrokerTrigger,
+  kindsIn,
+  type PingSourceTrigger,
+  type Trigger,
+} from '../shared/function/triggers.ts';
 import { isSource } from '../shared/host/function-list.ts';
 import { scaling } from './scaling.ts';
 
@@ -31,7 +38,7 @@ export interface Manifest {
   readonly [key: string]: unknown;
 }
 
-interface Rule {
+export interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
   readonly resourceNames?: readonly string[];
@@ -40,7 +47,7 @@ interface Rule {
 
 export const systemNamespace = 'zen-system';
 export const commonSettings = parseSettings({}, z.object({}), []);
-const image = 'zen-watcher';
+export const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
 const ownKinds = [observationExceptions, observationFilters, observationMappings, ingesters];
 const observationRule = { apiGroups: [group], apiVersions: ['v1'], resources: ['observations'] };
@@ -110,7 +117,12 @@ function readRules(resources: readonly KindSelector[], verbs: readonly string[])
 }
 
 /** A Role if there is a namespace, otherwise a ClusterRole, and its binding to a ServiceAccount. */
-function bound(account: Manifest, name: string, rules: readonly Rule[], namespace: string | undefined): Manifest[] {
+export function bound(
+  account: Manifest,
+  name: string,
+  rules: readonly object[],
+  namespace: string | undefined,
+): Manifest[] {
   if (rules.length === 0) return [];
   const kind = namespace === undefined ? 'ClusterRole' : 'Role';
   const metadata = metadataOf(namespace === undefined ? `zen-watcher-${name}` : name, namespace);
@@ -126,35 +138,54 @@ function bound(account: Manifest, name: string, rules: readonly Rule[], namespac
   ];
 }
 
-function accountOf(name: string, namespace = systemNamespace): Manifest {
+export function accountOf(name: string, namespace = systemNamespace): Manifest {
   return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadataOf(name, namespace) };
 }
 
-function watchedKinds(definition: FunctionDefinition, settings: CommonSettings): readonly KindSelector[] {
-  return definition.watches?.(Object.assign({}, settings)) ?? [];
-}
+/** By namespace, those of a ClusterRole by `undefined`. */
+type Rules = ReadonlyMap<string | undefined, readonly Rule[]>;
 
 /** The fewest rules that let a function do what it declares, limited to one namespace where that is enough. */
-export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'): Manifest[] {
-  const { name, permissions } = definition;
+function rulesOf(definition: FunctionDefinition, reach: Reach, without: 'nothing' | 'Knative'): Rules {
+  const { permissions } = definition;
   const settings = settingsOf(definition, reach);
   const everywhere = settings.WATCH_NAMESPACE;
   const byNamespace = new Map<string | undefined, Rule[]>();
   const add = (namespace: string | undefined, rules: readonly Rule[]): void =>
     void byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), ...rules]);
-  const watched = Map.groupBy(watchedKinds(definition, settings), (kind) => kind.namespace);
+  const isLeftOut = (isForKnative: boolean): boolean => isForKnative && without === 'Knative';
+  const kinds = watchesOf(definition, settings).filter(({ group }) => !isLeftOut(group === knativeBrokers.group));
+  const watched = Map.groupBy(kinds, (kind) => kind.namespace);
   for (const [namespace, kinds] of watched) {
     add(namespace, readRules(kinds, ['list', 'watch']));
   }
   for (const permission of [...sourceRules(definition), ...permissions]) {
     if (permission.scope === 'cluster' && reach === 'namespace') continue;
+    if (isLeftOut(permission.isForKnative ?? false)) continue;
     add(permission.scope === 'system' ? systemNamespace : everywhere, [ruleOf(permission)]);
   }
   if (isSource(definition)) {
     const byPlace = Map.groupBy(kindsOf(definition, reach), (kind) => kind.namespace);
     for (const [namespace, resources] of byPlace) add(namespace, readRules(resources, ['get', 'list']));
   }
-  return [...byNamespace].flatMap(([namespace, rules]) => bound(accountOf(name), name, rules, namespace));
+  return byNamespace;
+}
+
+export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'): Manifest[] {
+  const { name } = definition;
+  return [...rulesOf(definition, reach, 'nothing')].flatMap(([namespace, rules]) =>
+    bound(accountOf(name), name, rules, namespace),
+  );
+}
+
+/** What a function may do where it sees changes by itself, because there is no Knative to tell of them. */
+export function rulesWithoutKnative(definition: FunctionDefinition, reach: Reach): Rules {
+  const rules = new Map(rulesOf(definition, reach, 'Knative'));
+  const byNamespace = Map.groupBy(kindsOf(definition, reach), (kind) => kind.namespace);
+  for (const [namespace, kinds] of byNamespace) {
+    rules.set(namespace, [...(rules.get(namespace) ?? []), ...readRules(kinds, ['get', 'list', 'watch'])]);
+  }
+  return rules;
 }
 
 /** A setting's value as it is written in the environment. */
@@ -171,13 +202,31 @@ function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[]
     .map(([name, value]) => ({ name, value: environmentText(value) }));
 }
 
+interface Mounted {
+  readonly volumeMounts: readonly object[];
+  readonly volumes: readonly object[];
+}
+
+/**
+ * For a sink, the Secret with its name: what its receiver asks for, and nothing else of it, is in files. Without a Secret
+ * there are none.
+ */
+function sinkSecret({ kind, name }: FunctionDefinition): Mounted {
+  if (kind !== 'sink') return { volumeMounts: [], volumes: [] };
+  const secret = { secretName: `zen-watcher-${name}`, optional: true };
+  return {
+    volumeMounts: [{ name: 'secret', mountPath: '/etc/zen-watcher/secret', readOnly: true }],
+    volumes: [{ name: 'secret', secret }],
+  };
+}
+
 /**
  * For a function that posts to the Broker, a token that the Broker takes where Knative's authentication is on. The kubelet
  * renews it. https://knative.dev/docs/eventing/features/sender-identity/
  */
-function brokerToken(definition: FunctionDefinition, settings: CommonSettings) {
-  const broker = watchedKinds(definition, settings).find(({ plural }) => plural === knativeBrokers.plural);
-  if (broker === undefined) return undefined;
+export function brokerToken(definition: FunctionDefinition, settings: CommonSettings): Mounted {
+  const broker = watchesOf(definition, settings).find(({ plural }) => plural === knativeBrokers.plural);
+  if (broker === undefined) return { volumeMounts: [], volumes: [] };
   const name = 'broker-token';
   const audience = `${broker.group}/broker/${systemNamespace}/${broker.name}`;
   const serviceAccountToken = { audience, expirationSeconds: 3600, path: basename(settings.BROKER_TOKEN_FILE) };
@@ -186,6 +235,13 @@ function brokerToken(definition: FunctionDefinition, settings: CommonSettings) {
     volumes: [{ name, projected: { sources: [{ serviceAccountToken }] } }],
   };
 }
+
+/** What Pod Security `restricted` asks for, and nothing to write to. */
+export const restricted = {
+  ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, runAsUser: 1001 },
+  capabilities: { drop: ['ALL'] },
+  seccompProfile: { type: 'RuntimeDefault' },
+};
 
 /** Requests come through queue-proxy, which is in the same pod, so the client address it reports can be trusted. */
 const queueProxy = { name: 'WEBHOOK_TRUSTED_PROXIES', value: '127.0.0.1/32,::1/128' };
@@ -199,7 +255,9 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
   const { name } = definition;
   const settings = settingsOf(definition, reach);
   const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition, settings);
-  const token = brokerToken(definition, settings);
+  const mounted = [brokerToken(definition, settings), sinkSecret(definition)];
+  const volumeMounts = mounted.flatMap((one) => one.volumeMounts);
+  const volumes = mounted.flatMap((one) => one.volumes);
   const container = {
     image,
     args: [name],
@@ -211,12 +269,8 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
     readinessProbe: { httpGet: { path: '/ready' } },
     livenessProbe: { httpGet: { path: '/health' } },
     resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { cpu: '500m', memory: '512Mi' } },
-    securityContext: {
-      ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, runAsUser: 1001 },
-      capabilities: { drop: ['ALL'] },
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
-    ...(token && { volumeMounts: token.volumeMounts }),
+    securityContext: restricted,
+    ...(volumeMounts.length > 0 && { volumeMounts }),
   };
   const metadata = metadataOf(name);
   return {
@@ -236,7 +290,7 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
           ...(containerConcurrency !== undefined && { containerConcurrency }),
           ...{ timeoutSeconds, responseStartTimeoutSeconds: timeoutSeconds },
           containers: [container],
-          ...(token && { volumes: token.volumes }),
+          ...(volumes.length > 0 && { volumes }),
         },
       },
     },
@@ -247,12 +301,16 @@ function sinkOf(name: string) {
   return { ref: { apiVersion: 'serving.knative.dev/v1', kind: 'Service', name } };
 }
 
-function triggerOf(name: string, { eventType: type }: BrokerTrigger): Manifest {
+function triggerOf(name: string, trigger: BrokerTrigger | BrokerPrefixTrigger): Manifest {
+  const selected =
+    trigger.type === 'Broker'
+      ? { filter: { attributes: { type: trigger.eventType } } }
+      : { filters: [{ prefix: { type: trigger.prefix } }] };
   return {
     apiVersion: 'eventing.knative.dev/v1',
     kind: 'Trigger',
     metadata: metadataOf(name),
-    spec: { broker: commonSettings.BROKER_NAME, filter: { attributes: { type } }, subscriber: sinkOf(name) },
+    spec: { broker: commonSettings.BROKER_NAME, ...selected, subscriber: sinkOf(name) },
   };
 }
 
@@ -344,14 +402,18 @@ export function manifestsOf(
     manifests.push(...mappedKindsRole(name));
   for (const trigger of triggers) {
     if (trigger.type === 'PingSource') manifests.push(pingSource(name, trigger));
-    if (trigger.type === 'Broker') manifests.push(triggerOf(name, trigger));
+    if (trigger.type === 'Broker' || trigger.type === 'BrokerPrefix') manifests.push(triggerOf(name, trigger));
   }
   return [...manifests, ...apiServerSources(definition, reach)];
 }
 
 /** Users decide which kinds mappings may read: this role collects the rules of all ClusterRoles with the label. */
-function mappedKindsRole(name: string): Manifest[] {
-  const metadata = { ...metadataOf(`zen-watcher-${name}-kinds`, undefined) };
+export function mappedKindsRole(
+  name: string,
+  holder = name,
+  accounts: readonly string[] = [name, `${name}-source`],
+): Manifest[] {
+  const metadata = { ...metadataOf(`zen-watcher-${holder}-kinds`, undefined) };
   const scoped = { name: metadata.name, labels: metadata.labels };
   return [
     {
@@ -364,14 +426,14 @@ function mappedKindsRole(name: string): Manifest[] {
     {
       ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRoleBinding', metadata: scoped },
       roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: scoped.name },
-      subjects: [name, `${name}-source`].map((account) => ({
+      subjects: accounts.map((account) => ({
         ...{ kind: 'ServiceAccount', name: account, namespace: systemNamespace },
       })),
     },
   ];
 }
 
-function namespaceManifest(name: string, more: Readonly<Record<string, string>> = {}): Manifest {
+export function namespaceManifest(name: string, more: Readonly<Record<string, string>> = {}): Manifest {
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { ...ownLabels, ...more } } };
 }
 
@@ -379,9 +441,9 @@ function namespaceManifest(name: string, more: Readonly<Record<string, string>> 
 export function sharedManifests(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
   const sink = definitions.find(({ kind }) => kind === 'dead-letter-sink');
   if (!sink) throw new Error('there is no function for dead letters');
-  const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+  const enforced = { 'pod-security.kubernetes.io/enforce': 'restricted' };
   return [
-    ...(reach === 'cluster' ? [namespaceManifest(systemNamespace, restricted)] : []),
+    ...(reach === 'cluster' ? [namespaceManifest(systemNamespace, enforced)] : []),
     {
       apiVersion: 'eventing.knative.dev/v1',
       kind: 'Broker',

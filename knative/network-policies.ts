@@ -55,7 +55,7 @@ function namespaces(values: readonly string[], podSelector?: Selector): Peer {
 const ours: Selector = { matchLabels: ownLabels };
 
 /** The pods of certain functions. */
-function named(definitions: readonly FunctionDefinition[]): Selector {
+export function named(definitions: readonly FunctionDefinition[]): Selector {
   const values = definitions.map(({ name }) => name);
   // In a tenant's namespace, other pods may have such a name.
   return { ...ours, matchExpressions: [{ key: 'app.kubernetes.io/name', operator: 'In', values }] };
@@ -101,21 +101,37 @@ function toFunctions(definitions: readonly FunctionDefinition[], reach: Reach): 
   ];
 }
 
+function egress(name: string, podSelector: Selector, rules: readonly object[]): Manifest {
+  return policy(name, { podSelector, policyTypes: ['Egress'], egress: rules });
+}
+
+/** What every pod of ours needs. */
+function toCluster(): Manifest[] {
+  const dns: Port[] = [{ protocol: 'UDP', port: 53 }, ...tcp(53)];
+  const openShiftDns: Port[] = [{ protocol: 'UDP', port: 5353 }, ...tcp(5353)];
+  return [
+    egress('api-server', ours, [{ ports: tcp(...apiServerPorts) }]),
+    egress('dns', ours, [{ ports: dns }, { to: [namespaces(['openshift-dns'])], ports: openShiftDns }]),
+  ];
+}
+
+export const brokerEgress = [{ to: [namespaces([eventing])], ports: tcp(...brokerPorts) }];
+
+/** A sink may reach its receiver, wherever that is, at the ports where such receivers usually listen. */
+export function sinkPolicies(definition: FunctionDefinition): Manifest[] {
+  if (definition.kind !== 'sink') return [];
+  const rules = { policyTypes: ['Egress'], egress: [{ ports: tcp(...definition.sink.ports) }] };
+  return [policy(definition.name, { podSelector: named([definition]), ...rules })];
+}
+
 /**
  * What the functions' pods may reach. The API server is allowed by port, because no selector can name its address; DNS too,
  * because a cache on the node has an address that none can name.
  */
 function fromFunctions(definitions: readonly FunctionDefinition[]): Manifest[] {
-  const dns: Port[] = [{ protocol: 'UDP', port: 53 }, ...tcp(53)];
-  const openShiftDns: Port[] = [{ protocol: 'UDP', port: 5353 }, ...tcp(5353)];
-  const egress = (name: string, podSelector: Selector, rules: readonly object[]): Manifest =>
-    policy(name, { podSelector, policyTypes: ['Egress'], egress: rules });
   return [
-    egress('api-server', ours, [{ ports: tcp(...apiServerPorts) }]),
-    egress('dns', ours, [{ ports: dns }, { to: [namespaces(['openshift-dns'])], ports: openShiftDns }]),
-    egress('to-broker', named(definitions.filter(postsToBroker)), [
-      { to: [namespaces([eventing])], ports: tcp(...brokerPorts) },
-    ]),
+    ...toCluster(),
+    egress('to-broker', named(definitions.filter(postsToBroker)), brokerEgress),
     egress('to-functions', named(definitions.filter(({ callsFunctions }) => callsFunctions)), [
       // Each gateway has ports of its own choice.
       { to: [namespaces(gateways)] },
@@ -128,8 +144,9 @@ function fromFunctions(definitions: readonly FunctionDefinition[]): Manifest[] {
   ];
 }
 
-export function postsToBroker({ kind }: FunctionDefinition): boolean {
-  return kind === 'gateway';
+/** Whether it posts to the Broker, whatever the settings are. Where others are told, those that write do so, too. */
+export function postsToBroker(definition: FunctionDefinition): boolean {
+  return definition.kind === 'gateway' || (definition.kind === 'task' && definition.announces === true);
 }
 
 /**
@@ -139,4 +156,16 @@ export function postsToBroker({ kind }: FunctionDefinition): boolean {
  */
 export function networkPolicies(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
   return [...toFunctions(definitions, reach), ...fromFunctions(definitions)];
+}
+
+/**
+ * The same without Knative. No selector can name a kube-apiserver on the host's network, so whoever reaches the pods may try:
+ * nobody gets in without a token.
+ */
+export function standalonePolicies(): Manifest[] {
+  const own = [8080];
+  return [
+    policy('standalone', { podSelector: ours, policyTypes: ['Ingress'], ingress: [{ ports: tcp(...own) }] }),
+    ...toCluster(),
+  ];
 }

@@ -20,6 +20,7 @@ const prefix = 'autoscaling.knative.dev';
  * - The gateway takes 100 at once. With a limit, Knative holds what is more: its activators 10,000 each, queue-proxy 1,000.
  *   Without one it passes on everything at once, more than the gateway can hold, and Falco does not send again what is
  *   refused. target-burst-capacity -1 keeps the activator in front, however many pods there are.
+ * - The page keeps a request open for each person that looks, so 100 at once, and one pod, which has read what they see.
  * - window and retention are short, because a start takes only a second. An idle function is gone after about 40 s.
  * - timeoutSeconds is 600 where requests are held (a webhook whose sender does not try again, a pass over a large
  *   cluster), otherwise 300.
@@ -27,7 +28,7 @@ const prefix = 'autoscaling.knative.dev';
 export function scaling(definition: FunctionDefinition, settings: CommonSettings): Scaling {
   const types = triggersOf(definition, settings).map(({ type }) => type);
   const isGateway = definition.kind === 'gateway';
-  const isAlone = types.includes('Start') || types.every((type) => type === 'PingSource');
+  const isAlone = definition.runsAlone || types.includes('Start') || types.every((type) => type === 'PingSource');
   const mostPods = isGateway ? '3' : isAlone && definition.kind !== 'dead-letter-sink' ? '1' : '5';
   const annotations = {
     [`${prefix}/min-scale`]: '0',
@@ -39,5 +40,6 @@ export function scaling(definition: FunctionDefinition, settings: CommonSettings
     const burst = { [`${prefix}/target-burst-capacity`]: '-1' };
     return { annotations: { ...annotations, ...burst }, containerConcurrency: 100, timeoutSeconds: 600 };
   }
+  if (definition.kind === 'page') return { annotations, containerConcurrency: 100, timeoutSeconds: 600 };
   return { annotations, containerConcurrency: 20, timeoutSeconds: types.includes('PingSource') ? 600 : 300 };
 }

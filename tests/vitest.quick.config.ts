@@ -14,6 +14,7 @@ export default mergeConfig(
       isolate: false,
       exclude: [
         'tests/cluster/**',
+        'tests/page/**',
         'tests/knative/{alerts,chart,image}.test.ts',
         'tests/host/{bounds,config,kill,limits,prometheus,short-lives,start,streams,user-errors}.test.ts',
         'tests/local/{faults,observations-command,terminal,tool-files}.test.ts',

@@ -4,8 +4,9 @@ import { severities } from '../../shared/finding/severity.ts';
 import type { MergeFindings } from '../../shared/function/definitions.ts';
 import { minorEventType, withVersionsOf } from './vulnerabilities.ts';
 
+/** What is absent is sorted last. */
 function smallest(values: readonly (string | undefined)[]): string | undefined {
-  return values.filter((value) => value !== undefined).sort()[0];
+  return values.toSorted()[0];
 }
 
 /** What tells which row gives the facts that are not united. */

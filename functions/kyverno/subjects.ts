@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { groupVersionOf } from '../../shared/api/kind-selector.ts';
 import type { ResourceRef } from '../../shared/finding/finding.ts';
 import { isClusterScoped } from '../../shared/finding/kubernetes-kinds.ts';
 import { descriptiveText, namespaceText, type ObjectMetadata, ownerOf } from '../../shared/finding/object-schema.ts';
@@ -48,8 +49,8 @@ export function ownerOfReport(metadata: ObjectMetadata): ResourceRef | undefined
 }
 
 /** Another group may have a kind of the same name whose objects have namespaces. */
-function isClusterResource(kind: string, apiVersion: string | undefined): boolean {
-  const group = apiVersion?.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
+function isClusterResource(kind: string, apiVersion = 'v1'): boolean {
+  const { group } = groupVersionOf(apiVersion);
   return isClusterScoped(kind) && (!group.includes('.') || group.endsWith('.k8s.io'));
 }
 

@@ -67,9 +67,9 @@ export function vulnerabilityOf(named: Named, properties: Properties): Vulnerabi
   return {
     vulnerabilityID: id,
     package: unversionedPackage(name),
-    ...(path !== undefined && { packagePath: path }),
-    ...(container !== undefined && { container }),
-    versions: [{ ...(installed !== undefined && { installed }), ...(fixed !== undefined && { fixed }) }],
+    packagePath: path,
+    container,
+    versions: [{ installed, fixed }],
   };
 }
 
@@ -91,8 +91,7 @@ function listOf(values: readonly (string | undefined)[]): string {
 
 /** Where a vulnerability is, in brackets: in a container or, if none is named, in a resource. */
 function whereText(container: string | undefined, resource: ResourceRef): string {
-  const where = container === undefined ? placeOf(resource, '') : `container ${container}`;
-  return where === '' ? '' : ` (${where})`;
+  return ` (${container === undefined ? placeOf(resource, '') : `container ${container}`})`;
 }
 
 /** Such as `CVE-2099-0001 in libwebp6 0.5.2-1, fixed in 0.5.2-2 (container web)`. */

@@ -17,8 +17,17 @@ export interface FunctionInfo {
   readonly webhooks: readonly WebhookTrigger[];
   /** The kinds that its ApiServerSource triggers name. */
   readonly kinds: readonly KindSelector[];
+  /** Whether it only tells others. Then a source may have its name: what a receiver says is not what it was told. */
+  readonly isSink?: boolean;
+  /** From which severity on others are told of what it writes. */
+  readonly announcedFrom?: Severity;
   /** Whether it also takes the kinds that ObservationMappings and Ingesters name. */
   readonly takesMappedKinds: boolean;
+}
+
+/** The names that no mapping may give its source. */
+export function reservedNames(functions: readonly Pick<FunctionInfo, 'name' | 'isSink'>[]): string[] {
+  return functions.filter(({ isSink }) => !isSink).map(({ name }) => name);
 }
 
 /** A name that was in the store. */
@@ -107,6 +116,31 @@ export interface Broker {
   isRouted(functionName: string, eventType: string): boolean | undefined;
 }
 
+/** Something to be sent to a system that isn't ours. */
+export interface Outgoing {
+  readonly url: string | { readonly file: string };
+  readonly contentType: string;
+  readonly body: string;
+  /** The file of a Bearer token. */
+  readonly tokenFile: string | undefined;
+  /** A file of CA certificates (PEM) that are trusted besides Node's own. */
+  readonly caFile: string | undefined;
+}
+
+export interface Answer {
+  readonly status: number;
+  /** In seconds. */
+  readonly retryAfter: number | undefined;
+  /** What the other side has to say, if that is text: its beginning. */
+  readonly words: string;
+}
+
+/** Sends to other systems. */
+export interface Outside {
+  /** Posts once. Resolves to the answer, whatever it is; throws an Error if there is none. */
+  post(outgoing: Outgoing, signal: AbortSignal): Promise<Answer>;
+}
+
 /** A signal that aborts at a certain time, or when the one does that it was made from. */
 export interface Deadline {
   readonly signal: AbortSignal;
@@ -157,6 +191,7 @@ export interface Context<Settings = unknown> {
   readonly store: Store;
   readonly cluster: Cluster;
   readonly broker: Broker;
+  readonly outside: Outside;
   /** The other functions; empty unless the function declares `seesOthers`. */
   readonly functions: readonly FunctionInfo[];
   readonly filter: Filter;

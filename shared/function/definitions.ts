@@ -1,8 +1,11 @@
 import type * as z from 'zod';
+import type { ChangeKind } from '../api/announcement.ts';
 import { controlledKinds } from '../api/controllers.ts';
 import { group } from '../api/group.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
+import { ownBroker } from '../api/knative-kinds.ts';
 import { leases } from '../api/lease.ts';
+import type { Observation } from '../api/observation.ts';
 import type { Finding, Normalized, ResourceRef } from '../finding/finding.ts';
 import type { ObjectMetadata } from '../finding/object-schema.ts';
 import type { Severity } from '../finding/severity.ts';
@@ -19,6 +22,8 @@ export interface Permission {
   readonly verbs: readonly string[];
   /** `system`: in the system namespace only. `cluster`: for a cluster-scoped kind, which a tenant's Roles leave out. */
   readonly scope?: 'system' | 'cluster';
+  /** Whether it is about Knative's objects, so that nobody has them without Knative. */
+  readonly isForKnative?: true;
 }
 
 /**
@@ -73,6 +78,10 @@ interface Declaration<Settings> {
    * events go to. The network lets no other function do that.
    */
   readonly callsFunctions?: boolean;
+  /** Whether it does everything that there is to do whenever it is woken, so that two Pods would only do it twice. */
+  readonly runsAlone?: boolean;
+  /** Whether it is off unless somebody asks for it. */
+  readonly isOptional?: boolean;
 }
 
 /**
@@ -95,6 +104,8 @@ export interface TaskDefinition<Settings = unknown>
   readonly kind: 'task';
   /** Whether it collects the Observations of all sources, and counts what there is. */
   readonly collects?: true;
+  /** Whether it tells others what has changed. */
+  readonly announces?: true;
 }
 
 /** A source, made into a function by `defineSource`. */
@@ -133,9 +144,26 @@ export interface DeadLetterSinkDefinition<Settings = unknown> extends Declaratio
   readonly kind: 'dead-letter-sink';
 }
 
-export type HandlerDefinition = SourceFunction | TaskDefinition | DeadLetterSinkDefinition;
+/** A sink, made into a function by `defineSink`. */
+export interface SinkFunction extends Declaration<unknown>, Handler<unknown>, Triggered<unknown> {
+  readonly kind: 'sink';
+  readonly sink: SinkDefinition<unknown>;
+}
 
-export type FunctionDefinition = HandlerDefinition | GatewayDefinition;
+type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** The function that shows people what is stored, each what they may see. It takes no events. There is one. */
+export interface PageDefinition<Settings = unknown> extends Declaration<Settings> {
+  readonly kind: 'page';
+  /** The token for the API server of whoever asks; `undefined` if none came along. */
+  tokenOf(headers: Headers): string | undefined;
+  /** What somebody without one is told. */
+  readonly signIn: string;
+}
+
+export type HandlerDefinition = SourceFunction | TaskDefinition | DeadLetterSinkDefinition | SinkFunction;
+
+export type FunctionDefinition = HandlerDefinition | GatewayDefinition | PageDefinition;
 
 // The host gives a function only settings that its own schema has parsed, so it is safe to forget their type here.
 
@@ -147,11 +175,41 @@ export function defineGateway<Settings>(definition: Omit<GatewayDefinition<Setti
   return { kind: 'gateway', ...definition } as unknown as GatewayDefinition;
 }
 
+export function definePage<Settings>(definition: Omit<PageDefinition<Settings>, 'kind'>): PageDefinition {
+  return { kind: 'page', ...definition } as unknown as PageDefinition;
+}
+
 export function defineDeadLetterSink<Settings>(
   definition: Omit<DeadLetterSinkDefinition<Settings>, 'kind'>,
 ): DeadLetterSinkDefinition {
   return { kind: 'dead-letter-sink', ...definition } as unknown as DeadLetterSinkDefinition;
 }
+
+/** Whether it may write Observations: then it marks what others are to be told. */
+export function writesObservations({ kind, permissions }: FunctionDefinition): boolean {
+  const isWrite = ({ resources, verbs }: Permission): boolean =>
+    resources.includes('observations') && verbs.includes('create');
+  return kind === 'source' || permissions.some(isWrite);
+}
+
+/**
+ * What a function watches: what it declares, and the Broker if it tells that it has written something. Whoever posts to
+ * the Broker must know where that is.
+ */
+export function watchesOf(definition: FunctionDefinition, settings: CommonSettings): readonly KindSelector[] {
+  const declared = definition.watches?.(Object.assign({}, settings)) ?? [];
+  const isTelling = settings.ANNOUNCE && writesObservations(definition);
+  return isTelling ? [...declared, ...ownBroker(settings)] : declared;
+}
+
+/** From which severity on others are told of what a function writes. */
+export function announcementFloor(definition: FunctionDefinition, settings: CommonSettings): Severity {
+  const declared = definition.kind === 'source' ? definition.source.announcedFrom : undefined;
+  return settings.ANNOUNCE_MIN_SEVERITY ?? declared ?? defaultFloor;
+}
+
+/** For what no function declares, such as the source of a mapping. */
+export const defaultFloor: Severity = 'MEDIUM';
 
 /**
  * What starts a function. Dead-letter sinks and gateways have no triggers: failed deliveries and requests start them.
@@ -206,4 +264,59 @@ export interface SourceDefinition<Data, Settings> extends Triggered<Settings> {
   slotOf?(kind: Pick<KindSelector, 'group' | 'kind'>, metadata: ObjectMetadata): Slot | undefined;
   /** For rows of a report, and for the reports of a slot, newest first. By default messages and references are united. */
   readonly merge?: MergeFindings;
+}
+
+/** Where a sink sends to. What is secret of that is in mounted files, and nowhere else. */
+export interface Receiver {
+  /** Each gets everything. Who has one gives it, or the file that has it. */
+  readonly urls: readonly (string | { readonly file: string })[];
+  readonly tokenFile: string | undefined;
+  readonly caFile: string | undefined;
+}
+
+/** What has changed of an Observation. */
+export interface Change {
+  readonly kind: ChangeKind;
+  /** The same for the same change, however often it is told. */
+  readonly id: string;
+  /** RFC 3339: when it changed. */
+  readonly time: string;
+  /** The severities that it was told with before, if they are not the one that it has now. */
+  readonly formerSeverities: readonly Severity[];
+  /** Whether it has been deleted meanwhile. */
+  readonly isGone: boolean;
+}
+
+export interface SinkOptions<Settings> {
+  readonly settings: Settings & CommonSettings;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  /** From which severity on others are told of what a source finds. */
+  readonly floorOf: (source: string) => Severity;
+}
+
+/** The body of a request to a receiver. It bears our mark (`markOf`), since it may come back to us. */
+export interface SinkMessage {
+  /** To be added to the receiver's URL, such as `/api/v2/alerts`. */
+  readonly path?: string;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** What a sink declares: where its receiver is, and a pure `request` that makes what it is sent. */
+export interface SinkDefinition<Settings> {
+  readonly name: string;
+  /** A zod object whose keys are the names of the sink's own environment variables. */
+  readonly settings: z.ZodType<Settings>;
+  /** `undefined` until the user has said where it is. */
+  receiver(settings: Settings & CommonSettings): Receiver | undefined;
+  /** Where receivers usually listen: what the network lets it reach. */
+  readonly ports: readonly number[];
+  /** What to send; `undefined` if its receiver isn't interested. */
+  request(observation: Observation, change: Change, options: SinkOptions<Settings>): SinkMessage | undefined;
+  /**
+   * For a receiver that keeps a state, of which everything ends by itself unless it is sent again: what to send of those
+   * that are open at or above the floor. Such a receiver is told what is true now, not what an event has said.
+   */
+  refresh?(observations: readonly Observation[], options: SinkOptions<Settings>): SinkMessage | undefined;
 }

@@ -16,6 +16,8 @@ export interface RefusalOptions {
   /** In seconds, for 429 and 503. */
   readonly retryAfter?: number | undefined;
   readonly cause?: unknown;
+  /** What another system has said, for the sender: it may quote what it was sent, so it never gets into a log. */
+  readonly words?: string | undefined;
 }
 
 /**
@@ -26,12 +28,14 @@ export class Refusal extends Error {
   readonly status: RefusalStatus;
   readonly path: string | undefined;
   readonly retryAfter: number | undefined;
+  readonly words: string | undefined;
 
   constructor(status: RefusalStatus, message: string, options: RefusalOptions = {}) {
     super(message, { cause: options.cause });
     this.name = 'Refusal';
     this.status = status;
     this.path = options.path === undefined ? undefined : oneLine(options.path, maxPathLength);
+    this.words = options.words;
     this.retryAfter = options.retryAfter ?? (status === 503 || status === 429 ? 1 : undefined);
   }
 

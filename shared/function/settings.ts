@@ -26,6 +26,13 @@ export const namespaceName = z
 
 const trueOrFalse = z.enum(['true', 'false'], { error: 'must be true or false' }).transform((word) => word === 'true');
 
+/** Where something is that isn't ours. What is secret in it belongs in a file, since everyone may read the environment. */
+export const outsideUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .refine((url) => URL.parse(url)?.username === '', { error: 'must have no user and no password: mount a token' });
+
+/** Several of them, separated by commas. */
+export const outsideUrls = commaList.pipe(z.array(outsideUrl).min(1));
 const severityList = commaList
   .transform((words) => words.map((one) => one.toUpperCase()))
   .pipe(z.array(z.enum(severities, { error: `must be a list of ${severities.join(', ')}` })));
@@ -65,8 +72,13 @@ export const commonSchema = z
     EXCEPTION_MAX_DAYS: integer(1, 36_500).optional(),
     EXCEPTION_NEEDS_APPROVAL: severityList.default([]),
     EVENT_NAMESPACE: z.enum(['affected', 'system'], { error: 'must be affected or system' }).default('affected'),
+    CLUSTER_NAME: z.string().max(253, { error: 'must have at most 253 characters' }).default(''),
     ANNOUNCE: trueOrFalse.default(false),
     ANNOUNCE_MIN_SEVERITY: z.enum(severities, { error: `must be one of ${severities.join(', ')}` }).optional(),
+    ANNOUNCE_INTERVAL_MINUTES: integer(1, 1440).default(10),
+    PAGE_URL: outsideUrl.optional(),
+    SINK_TOKEN_FILE: z.string().optional(),
+    SINK_CA_FILE: z.string().optional(),
     K_CE_OVERRIDES: z.string().optional(),
     K_CA_CERTS: z.string().optional(),
     OIDC_TOKEN_FILE: z.string().default('/oidc/token'),

@@ -37,6 +37,14 @@ export interface ObjectRef {
   readonly name: string;
 }
 
+/** That an object was added, changed or deleted. */
+export interface Change {
+  readonly type: 'add' | 'update' | 'delete';
+  readonly ref: ObjectRef;
+  /** The object's path in the API, where that is known. */
+  readonly path?: string;
+}
+
 /** Kubernetes objects other than Observations, from an API server or from a folder that stands in for one. */
 export interface Objects {
   /** Resolves to `undefined` if the object does not exist. Throws a Refusal 503 if that can't be determined. */
@@ -202,6 +210,14 @@ export interface NamesQuery {
   readonly namespace?: string | undefined;
   /** Those that are about something in this namespace, and are kept in another one. */
   readonly affected?: string;
+  /** Those of which something is to be told. */
+  readonly isDue?: true;
+}
+
+/** An Observation with what it takes to change it. */
+export interface WholeObservation {
+  readonly stored: Stored;
+  readonly observation: Observation;
 }
 
 /** Stores Observations. There are two implementations, and one contract test for both. */
@@ -233,6 +249,10 @@ export interface Store {
   endOf(ref: StoredRef, signal: AbortSignal): Promise<SpecEnd | undefined>;
   /** One Observation without its spec; `undefined` if there is none of that name, or it is being deleted. */
   find(namespace: string, name: string, signal: AbortSignal): Promise<Stored | undefined>;
+  /** The same, whole. */
+  findWhole(namespace: string, name: string, signal: AbortSignal): Promise<WholeObservation | undefined>;
+  /** Lists Observations of these severities, whole, that are open or have no state, whether they are accepted or not. */
+  openOnes(severities: readonly Severity[], signal: AbortSignal): AsyncIterable<Observation>;
   /**
    * Changes an Observation in one write. Resolves to `false` if it is gone, or has changed since it was read. Throws a
    * NamespaceRefusal if its namespace denies that, or a Refusal 422 if it would be invalid.

@@ -25,6 +25,8 @@ export interface Summary {
   readonly deleted: readonly CountRow<'source' | 'reason'>[];
   /** Items that were refused, of a body that was accepted. */
   readonly dropped: number;
+  /** What became of what others are told, by outcome. */
+  readonly announced: Counts;
   /** What became of dead letters; `source` is the function that they were meant for. */
   readonly deadLetters: readonly CountRow<'source' | 'reason'>[];
   /** How many Observations exceptions match, by the exceptions' namespace; `undefined` if nobody counted. */
@@ -34,6 +36,11 @@ export interface Summary {
   /** What an operator should know even if the event itself was handled; each thing once. */
   readonly warnings: readonly string[];
 }
+
+/** `unwanted`: an expression or a floor leaves it out. `refused`: not even a retry would help. */
+export const announcementOutcomes = ['told', 'unwanted', 'refused', 'failed'] as const;
+
+export type AnnouncementOutcome = (typeof announcementOutcomes)[number];
 
 export interface Collection {
   /** Observations that exist. Namespaces with few of them are counted together as `other`. */
@@ -69,6 +76,7 @@ export interface Tally {
   due(): void;
   deleted(source: string, reason: string, count: number): void;
   dropped(count: number): void;
+  announced(outcome: AnnouncementOutcome): void;
   deadLetter(source: string, reason: string): void;
   excepted(rows: readonly CountRow<'namespace'>[]): void;
   collected(collection: Collection): void;
@@ -86,6 +94,7 @@ export function createTally(): Tally {
   const relabelled: Record<string, number> = {};
   const created = createCounts('category', 'severity');
   const deletedRows: Summary['deleted'][number][] = [];
+  const announced: Record<string, number> = {};
   const deadLetters = createCounts('source', 'reason');
   const rules = new Set<string>();
   const warnings = new Set<string>();
@@ -115,6 +124,7 @@ export function createTally(): Tally {
     dropped(count) {
       numbers.dropped += count;
     },
+    announced: (outcome) => addTo(announced, outcome, 1),
     deadLetter: (source, reason) => deadLetters.add(source, reason),
     excepted(rows) {
       excepted = rows;
@@ -131,6 +141,7 @@ export function createTally(): Tally {
       created: created.rows(),
       rules: [...rules],
       deleted: deletedRows,
+      announced,
       deadLetters: deadLetters.rows(),
       excepted,
       collection,

@@ -6,7 +6,7 @@ import type { Cluster } from './stores.ts';
 /** What `isServed` may use to decide whether a path exists. */
 export interface PathContext {
   readonly cluster: Pick<Cluster, 'watched'>;
-  readonly functions: readonly { readonly name: string }[];
+  readonly functions: readonly { readonly name: string; readonly isSink?: boolean }[];
   readonly settings: CommonSettings;
 }
 
@@ -38,6 +38,12 @@ export interface PingSourceTrigger {
 export interface BrokerTrigger {
   readonly type: 'Broker';
   readonly eventType: string;
+}
+
+/** The same for all types that begin so. */
+export interface BrokerPrefixTrigger {
+  readonly type: 'BrokerPrefix';
+  readonly prefix: string;
 }
 
 export interface RefusedItem {
@@ -117,6 +123,7 @@ export type Trigger =
   | StartTrigger
   | PingSourceTrigger
   | BrokerTrigger
+  | BrokerPrefixTrigger
   | WebhookTrigger;
 
 /** A trigger for objects of these kinds: in the watched namespace if there is one, else in `namespace`, else in all. */

@@ -4,13 +4,12 @@ import type { BodyReader } from '../edge/body.ts';
 import { decodeRequest } from '../edge/cloud-event-http.ts';
 import { discard } from '../edge/free.ts';
 import type { RequestHead } from '../edge/request-head.ts';
-import { printableJson } from '../finding/printable.ts';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { RawRequest } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { ObservationAnswers } from '../view/list.ts';
 import { deliverBatch } from './batch.ts';
 import { type Answer, answerRefusal, type Door, type DoorOptions, serveDoor } from './door.ts';
+import { addViewRoutes, addViewWrites, type ViewRoutesOptions } from './view-routes.ts';
 
 /** What answers requests, apart from the listening. */
 export interface AppOptions extends DoorOptions {
@@ -21,6 +20,8 @@ export interface AppOptions extends DoorOptions {
   deliver(event: CloudEvent): Promise<void>;
   /** Whether there is a door for events; a gateway handles none. */
   readonly takesEvents: boolean;
+  /** Who may post events, where not everybody may. Throws a Refusal 401, 403 or 429. */
+  checkEvents?: (head: RequestHead) => void;
   /** The doors for raw HTTP. */
   readonly webhookPaths: ReadonlySet<string>;
   /** Makes the reader of a door. */
@@ -30,19 +31,18 @@ export interface AppOptions extends DoorOptions {
   receive(request: RawRequest): Promise<void>;
   /** Local mode only: throws a Refusal 403 before anything else is done with a request. */
   checkOrigin?(request: IncomingMessage): void;
-  /** Local mode only: the answer to `GET /`, for whoever points a browser here. */
-  readonly about?: string;
-  /** Local mode only: the answers to `GET /observations` and what is below it. */
-  readonly observations?: ObservationAnswers;
+  /** The page, and the answers to `GET /observations` and what is below it. */
+  readonly view?: ViewRoutesOptions;
 }
 
 const eventPath = '/';
 
 /** The door for CloudEvents, one or a batch of them. */
-function eventDoor({ deliver, now, createBodies }: AppOptions): Door<IncomingMessage> {
+function eventDoor({ deliver, now, createBodies, checkEvents }: AppOptions): Door<IncomingMessage> {
   return {
     endpoint: eventPath,
     bodies: createBodies(eventPath),
+    ...(checkEvents && { check: (head) => checkEvents(head) }),
     async work({ headers }, body) {
       const decoded = decodeRequest({ headers, body: body.take() }, new Date(now()).toISOString());
       if ('length' in decoded) await deliverBatch(decoded, deliver);
@@ -75,22 +75,13 @@ function routeOf(path: string): string {
   return path.replace(/\*$/, '*rest');
 }
 
-/** Whoever asks with curl reads it on a terminal. */
-function showJson(response: Response, value: unknown): void {
-  response.type('json').send(printableJson(JSON.stringify(value)));
-}
-
 /** The pages that tell about the process. Returns their paths. */
-function addPages(app: Express, { isStopping, notReady, metrics, about, observations }: AppOptions): string[] {
+function addPages(app: Express, { isStopping, notReady, metrics, view }: AppOptions): string[] {
+  if (view) addViewWrites(app, view);
   app.use((request, _response, next) => {
     discard(request);
     next();
   });
-  if (about !== undefined) {
-    app.get('/', (_request, response) => {
-      response.type('text/plain').send(about);
-    });
-  }
   app.get('/health', (_request, response) => {
     response.type('text/plain').send('ok\n');
   });
@@ -105,15 +96,7 @@ function addPages(app: Express, { isStopping, notReady, metrics, about, observat
     const { contentType, text } = await metrics.render(request.get('accept') ?? '');
     response.set('Content-Type', contentType).send(text);
   });
-  const paths = ['/health', '/ready', '/metrics'];
-  if (!observations) return paths;
-  app.get('/observations', async (request, response) => {
-    showJson(response, await observations.list(request.query));
-  });
-  app.get('/observations/counts', async (request, response) => {
-    showJson(response, await observations.counts(request.query));
-  });
-  return [...paths, '/observations', '/observations/counts'];
+  return ['/health', '/ready', '/metrics', ...(view ? addViewRoutes(app, view) : [])];
 }
 
 /** The answers to requests that no page and no door takes. */
@@ -158,7 +141,7 @@ export function createApp(options: AppOptions): RequestListener {
     return route;
   });
   const pages = addPages(app, options);
-  addFaults(app, [...(events || options.about !== undefined ? [eventPath] : []), ...pages, ...webhooks]);
+  addFaults(app, [...new Set([...(events ? [eventPath] : []), ...pages, ...webhooks])]);
   return (request, response) => {
     if (!isFromHere(request, response)) return;
     // Nearly all requests are events, and finding their route costs as much as reading one.

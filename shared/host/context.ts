@@ -1,9 +1,21 @@
 import { observationExceptions } from '../api/observation-exception.ts';
 import { observationFilters } from '../api/observation-filter.ts';
 import { createInFlight } from '../edge/in-flight.ts';
-import type { Severity } from '../finding/severity.ts';
-import type { Broker, Clock, FunctionContext, FunctionInfo, SignsOfLife } from '../function/context.ts';
-import { type FunctionDefinition, type HandlerDefinition, triggersOf } from '../function/definitions.ts';
+import type {
+  Broker,
+  Clock,
+  FunctionContext,
+  FunctionInfo,
+  ObservationLimit,
+  Outside,
+  SignsOfLife,
+} from '../function/context.ts';
+import {
+  announcementFloor,
+  type FunctionDefinition,
+  type HandlerDefinition,
+  triggersOf,
+} from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
 import type { Cluster, Store } from '../function/stores.ts';
 import type { Trigger } from '../function/triggers.ts';
@@ -14,6 +26,7 @@ import { createObservationLimit } from '../pipeline/observation-limit.ts';
 import { createRepeats, type Repeats } from '../pipeline/repeats.ts';
 import { createSignsOfLife } from '../pipeline/signs-of-life.ts';
 import { createCoalescer } from './coalesce.ts';
+import { createHints } from './hints.ts';
 import { createLiveExceptions } from './live-exceptions.ts';
 import { createLiveFilter } from './live-filter.ts';
 import type { Metrics } from './metrics.ts';
@@ -33,6 +46,7 @@ export interface Ports {
   readonly store: Store;
   readonly cluster: Cluster;
   readonly broker: Broker;
+  readonly outside: Outside;
   readonly clock: Clock;
   readonly functions: readonly FunctionInfo[];
   readonly metrics: Metrics;
@@ -46,13 +60,15 @@ export interface BoundFunction<Definition extends FunctionDefinition = FunctionD
   /** According to its settings. */
   readonly triggers: readonly Trigger[];
   readonly context: FunctionContext;
+  /** Tells, as far as that works out, that what it has written is to be told to others. */
+  readonly hint: () => void;
 }
 
 export type BoundHandler = BoundFunction<HandlerDefinition>;
 
-/** Whether it takes events, as all functions but the gateway do. */
+/** Whether it takes events, as all functions but the gateway and the page do. */
 export function isHandler(bound: BoundFunction): bound is BoundHandler {
-  return bound.definition.kind !== 'gateway';
+  return bound.definition.kind !== 'gateway' && bound.definition.kind !== 'page';
 }
 
 /** The functions of a process, and what they leave to be done when the last event has been handled. */
@@ -68,12 +84,6 @@ function silentMinutes(definition: FunctionDefinition): number | undefined {
   return definition.kind === 'source' ? (definition.source.silentMinutes ?? usualSilence) : undefined;
 }
 
-/** From which severity on others are told of what a function writes. */
-function announcedFrom(definition: FunctionDefinition, { ANNOUNCE_MIN_SEVERITY: own }: CommonSettings): Severity {
-  const declared = definition.kind === 'source' ? definition.source.announcedFrom : undefined;
-  return own ?? declared ?? 'MEDIUM';
-}
-
 function lifeOf(definition: FunctionDefinition, settings: CommonSettings, { cluster, clock }: Ports): SignsOfLife {
   return createSignsOfLife({
     source: definition.name,
@@ -82,6 +92,16 @@ function lifeOf(definition: FunctionDefinition, settings: CommonSettings, { clus
     systemNamespace: settings.SYSTEM_NAMESPACE,
     elapsed: clock.elapsed,
     now: clock.earliest,
+  });
+}
+
+function limitOf({ settings, store, clock }: Ports): ObservationLimit {
+  return createObservationLimit({
+    store,
+    limit: settings.MAX_OBSERVATIONS,
+    systemNamespace: settings.SYSTEM_NAMESPACE,
+    watchNamespace: settings.WATCH_NAMESPACE,
+    elapsed: clock.elapsed,
   });
 }
 
@@ -102,7 +122,7 @@ function liveRules({
 
 /** Makes the contexts of all functions of a process; nothing else makes one. Throws a SettingsError. */
 export function bindFunctions(definitions: readonly FunctionDefinition[], ports: Ports): Bindings {
-  const { environment, ownUsers, store, cluster, broker, clock, functions, metrics, stopping } = ports;
+  const { environment, ownUsers, store, cluster, broker, outside, clock, functions, metrics, stopping } = ports;
   const { DEDUP_CACHE_SIZE: size } = ports.settings;
   const known = createKnownNames({ size, elapsed: clock.elapsed, onEvict: metrics.countEviction });
   const repeats = createRepeats({
@@ -112,13 +132,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
     now: clock.latest,
     sleep: idleSleep,
   });
-  const limit = createObservationLimit({
-    store,
-    limit: ports.settings.MAX_OBSERVATIONS,
-    systemNamespace: ports.settings.SYSTEM_NAMESPACE,
-    watchNamespace: ports.settings.WATCH_NAMESPACE,
-    elapsed: clock.elapsed,
-  });
+  const limit = limitOf(ports);
   const controllers = createControllers({
     owners: cluster.owners,
     elapsed: clock.elapsed,
@@ -126,23 +140,26 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
   });
   const rules = liveRules(ports);
   const acquire = createInFlight();
+  const hints = createHints({ broker, clock, systemNamespace: ports.settings.SYSTEM_NAMESPACE });
   const bound = definitions.map((definition) => {
     const settings = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
     return {
       definition,
       triggers: triggersOf(definition, settings),
+      hint: hints.hint,
       context: {
         settings,
         store,
         cluster,
         broker,
+        outside,
         functions: definition.seesOthers ? functions : [],
         ...rules,
         known,
         repeats,
         limit,
         controllers,
-        announcedFrom: settings.ANNOUNCE ? announcedFrom(definition, settings) : undefined,
+        announcedFrom: settings.ANNOUNCE ? announcementFloor(definition, settings) : undefined,
         life: lifeOf(definition, settings, ports),
         clock,
         acquire,
@@ -154,5 +171,8 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
   if (bound.some(({ triggers }) => triggers.some(({ type }) => type === 'Broker'))) {
     metrics.watchKnownNames(() => known.count());
   }
-  return { functions: bound, finish: repeats.finish };
+  const finish = async (signal: AbortSignal): Promise<void> => {
+    await Promise.all([repeats.finish(signal), hints.finish()]);
+  };
+  return { functions: bound, finish };
 }

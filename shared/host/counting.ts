@@ -2,7 +2,8 @@ import { ingesters } from '../api/ingester.ts';
 import { operationsCategory } from '../api/observation.ts';
 import { observationFilters } from '../api/observation-filter.ts';
 import { observationMappings } from '../api/observation-mapping.ts';
-import type { FunctionDefinition } from '../function/definitions.ts';
+import { type FunctionDefinition, writesObservations } from '../function/definitions.ts';
+import { announcementOutcomes } from '../function/tally.ts';
 import { kindsIn, type Trigger } from '../function/triggers.ts';
 import type { BoundFunction } from './context.ts';
 import { isSource } from './function-list.ts';
@@ -16,10 +17,12 @@ const toolCategories = ['security', 'compliance'];
 
 function categoriesOf(definition: FunctionDefinition, takesMappedKinds: boolean): readonly string[] {
   if (isSource(definition) || takesMappedKinds) return [...toolCategories, operationsCategory];
-  const writes = definition.permissions.some(
-    ({ resources, verbs }) => resources.includes('observations') && verbs.includes('create'),
-  );
-  return writes ? [operationsCategory] : [];
+  return writesObservations(definition) ? [operationsCategory] : [];
+}
+
+/** Whether it tells others what has changed. */
+function isTelling(definition: FunctionDefinition): boolean {
+  return definition.kind === 'sink' || (definition.kind === 'task' && definition.announces === true);
 }
 
 /** What a function will count, by what it declares. */
@@ -40,6 +43,7 @@ export function countingOf({ definition, triggers, context }: BoundFunction): Co
     expressionKinds: watched.filter(({ kind }) => withExpressions.includes(kind)).map(({ kind }) => kind),
     isScheduled: has('PingSource'),
     deadLettersOf: definition.kind === 'dead-letter-sink' ? [...names, 'other'] : [],
+    announces: isTelling(definition) ? announcementOutcomes : [],
     collects: isCollector ? names : [],
   };
 }

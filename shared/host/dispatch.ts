@@ -42,6 +42,7 @@ function fieldsOf(summary: Summary): LogFields {
     due: summary.due,
     deleted: summary.deleted.reduce((sum, { count }) => sum + count, 0),
     ...summary.relabelled,
+    ...summary.announced,
   };
   // What a tool calls its rules is its text: it may hold anything.
   const rules = summary.rules.map((rule) => maskText(oneLine(rule, maxRuleLength))).join(', ');
@@ -121,7 +122,7 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
   }
 
   return {
-    async handle({ definition, context }, event, signal) {
+    async handle({ definition, context, hint }, event, signal) {
       const { name } = definition;
       const job = { name, operation: event.type, correlationId: correlationIdOf(event), signal };
       await run(job, async (eventContext) => {
@@ -132,6 +133,8 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
           await definition.handle(event, whole);
         } finally {
           await context.expressionErrors.settle(whole);
+          // Whatever else failed, this much is stored.
+          if (eventContext.tally.read().due > 0) hint();
         }
       });
       if (isPing(event)) metrics.countPass(name);

@@ -50,14 +50,14 @@ function answerJson(response: ServerResponse, status: number, json: Answer, head
 }
 
 export function answerRefusal(response: ServerResponse, refusal: Refusal, correlationId?: string): void {
-  const { status, message, path, retryAfter } = refusal;
+  const { status, message, path, retryAfter, words } = refusal;
   // A connection that is broken off carries no answer.
   discard(response.req);
   if (response.headersSent) return;
   answerJson(
     response,
     status,
-    { error: message, path, correlationId },
+    { error: message, path, words, correlationId },
     {
       ...(retryAfter !== undefined && { 'Retry-After': String(retryAfter) }),
       ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),

@@ -20,6 +20,8 @@ function matches(trigger: Trigger, event: CloudEvent): boolean {
       return isPing(event);
     case 'Broker':
       return trigger.eventType === event.type;
+    case 'BrokerPrefix':
+      return event.type.startsWith(trigger.prefix);
     case 'Webhook':
       return false;
   }

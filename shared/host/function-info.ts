@@ -1,5 +1,5 @@
 import type { FunctionInfo } from '../function/context.ts';
-import { type FunctionDefinition, triggersOf } from '../function/definitions.ts';
+import { announcementFloor, type FunctionDefinition, triggersOf } from '../function/definitions.ts';
 import { type Environment, parseSettings } from '../function/settings.ts';
 import { kindsIn } from '../function/triggers.ts';
 import { defaultClusterDomain } from './cluster-domain.ts';
@@ -23,6 +23,8 @@ export function functionInfoOf(
     url: functionUrl(definition.name, settings.SYSTEM_NAMESPACE, clusterDomain),
     webhooks: triggers.filter((trigger) => trigger.type === 'Webhook'),
     kinds: kindsIn(triggers),
+    isSink: definition.kind === 'sink',
+    announcedFrom: announcementFloor(definition, settings),
     takesMappedKinds: triggers.some(({ type }) => type === 'MappedKinds'),
   };
 }

@@ -4,11 +4,12 @@ import { knativeBrokers, knativeTriggers } from '../api/knative-kinds.ts';
 import { retry } from '../function/backoff.ts';
 import { pingOf } from '../function/cloud-event.ts';
 import type { Broker, FunctionInfo } from '../function/context.ts';
-import type { FunctionDefinition } from '../function/definitions.ts';
+import { type FunctionDefinition, watchesOf } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
 import { connectCluster } from '../kubernetes/cluster.ts';
-import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
+import { type Credentials, serviceAccountCredentials } from '../kubernetes/credentials.ts';
 import { createPublisher, createSender, type Destination } from '../transport/event-sender.ts';
+import { createOutside } from '../transport/outside.ts';
 import { wake } from '../transport/wake.ts';
 import { brokerAddressIn } from './broker-address.ts';
 import { type HostClock, processClock } from './clock.ts';
@@ -23,6 +24,7 @@ import type { Log } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { isRoutedBy } from './ready-triggers.ts';
 import { sleep } from './sleep.ts';
+import { createViewers, type Viewers } from './viewers.ts';
 import { startWatches, type Watches } from './watches.ts';
 
 export interface FunctionMode {
@@ -64,20 +66,27 @@ function nextAfter({ kind }: FunctionDefinition, others: readonly FunctionInfo[]
 
 type Connection = ReturnType<typeof connectCluster>;
 
-function connect(settings: CommonSettings, { elapsed, noteServerTime }: HostClock): Connection {
-  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = settings;
+function credentialsFor(settings: CommonSettings, { elapsed }: HostClock): Credentials {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port, SERVICE_ACCOUNT_DIR: folder } = settings;
+  return serviceAccountCredentials({ server: `${host}:${port}`, folder, elapsed });
+}
+
+/** What the page shows, if that is what the function is. */
+function viewersFor(definition: FunctionDefinition, settings: CommonSettings, clock: HostClock): Viewers | undefined {
+  if (definition.kind !== 'page') return undefined;
+  const { now, elapsed } = clock;
+  return createViewers({ definition, settings, credentials: credentialsFor(settings, clock), now, elapsed });
+}
+
+function connect(settings: CommonSettings, clock: HostClock): Connection {
   return connectCluster({
-    credentials: serviceAccountCredentials({
-      server: `${host}:${port}`,
-      folder: settings.SERVICE_ACCOUNT_DIR,
-      elapsed,
-    }),
+    credentials: credentialsFor(settings, clock),
     sleep,
     watchNamespace: settings.WATCH_NAMESPACE,
     systemNamespace: settings.SYSTEM_NAMESPACE,
     defaultTtl: settings.OBSERVATION_TTL_SECONDS,
     attemptSeconds: settings.API_TIMEOUT_SECONDS,
-    onTime: noteServerTime,
+    onTime: clock.noteServerTime,
   });
 }
 
@@ -127,7 +136,7 @@ function watchesFor(
   { environment, log, metrics, stopping: signal }: Shared,
 ): Watches {
   const settings = Object.assign({}, parseSettings(environment, definition.settings, []));
-  return startWatches({ cluster, kinds: definition.watches?.(settings) ?? [], log, metrics, signal });
+  return startWatches({ cluster, kinds: watchesOf(definition, settings), log, metrics, signal });
 }
 
 function bind(
@@ -149,6 +158,7 @@ function bind(
       hasApiServerSources: true,
     },
     broker: brokerOf(shared.settings, watches),
+    outside: createOutside(),
     functions: others,
   });
   const [bound] = functions;
@@ -166,7 +176,7 @@ function whyNotReady({ unread }: Watches): string | undefined {
  * first event: it might go by a wrong clock.
  */
 function knowingTime(definition: FunctionDefinition, { touch }: Connection, { offset }: HostClock): FunctionDefinition {
-  if (definition.kind === 'gateway' || definition.watches) return definition;
+  if (definition.kind === 'gateway' || definition.kind === 'page' || definition.watches) return definition;
   return {
     ...definition,
     async handle(event, context) {
@@ -203,6 +213,7 @@ export async function startFunctionMode(options: FunctionModeOptions): Promise<F
   const timed = knowingTime(definition, connection, clock);
   const { bound, finish } = bind(timed, connection, watches, shared, others);
   const handler = isHandler(bound) ? bound : undefined;
+  const viewers = viewersFor(definition, settings, clock);
   const host = await startHost({
     functions: [bound],
     dispatcher,
@@ -215,6 +226,7 @@ export async function startFunctionMode(options: FunctionModeOptions): Promise<F
     notReady: () => whyNotReady(watches),
     finish,
     route: routeTo(handler, dispatcher, metrics),
+    ...(viewers && definition.kind === 'page' && { view: { viewerFor: viewers.viewerFor, signIn: definition.signIn } }),
   });
   if (handler?.triggers.some(({ type }) => type === 'Start')) {
     void handleStart(handler, dispatcher, host, stopping.signal);
@@ -223,6 +235,7 @@ export async function startFunctionMode(options: FunctionModeOptions): Promise<F
     url: host.url,
     async stop() {
       stopping.abort();
+      viewers?.stop();
       await host.stop();
       connection.close();
     },

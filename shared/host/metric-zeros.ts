@@ -17,6 +17,8 @@ export interface Counting {
   readonly isScheduled: boolean;
   /** The functions whose events it takes when they could not be delivered. */
   readonly deadLettersOf: readonly string[];
+  /** What becomes of what it tells others, if it does. */
+  readonly announces: readonly string[];
   /** The sources whose Observations it collects. */
   readonly collects: readonly string[];
 }
@@ -43,6 +45,7 @@ type ZeroCounter =
   | 'observations_filtered_total'
   | 'observations_deleted_total'
   | 'observations_create_errors_total'
+  | 'announcements_total'
   | 'deadletters_total'
   | 'gc_runs_total'
   | 'gc_errors_total'
@@ -79,6 +82,7 @@ export function beginAtZero(counting: Counting, { zero, observe }: Beginnings): 
   }
   each('expression_errors_total', 'kind', counting.expressionKinds);
   if (counting.isScheduled) zero('passes_total', { source });
+  each('announcements_total', 'outcome', counting.announces, { sink: source });
   for (const of of deadLettersOf) each('deadletters_total', 'reason', ['redelivered', 'recorded'], { source: of });
   if (collects.length === 0) return;
   zero('gc_runs_total', {});

@@ -52,6 +52,7 @@ const counters = {
   observations_deleted_total: 'Observations deleted.',
   observations_create_errors_total: 'Events whose Observations could not all be stored.',
   deadletters_total: 'Events that could not be delivered.',
+  announcements_total: 'What was announced, and what each sink was told, by outcome.',
   gc_runs_total: 'Garbage collections.',
   gc_errors_total: 'Garbage collection failures.',
   webhook_requests_total: 'Requests answered.',
@@ -103,6 +104,8 @@ function countSummary(count: CountMetric, source: string, summary: Summary): voi
   for (const { source: of, reason, count: by } of summary.deleted) {
     count('observations_deleted_total', { source: of, reason }, by);
   }
+  for (const [outcome, by] of Object.entries(summary.announced))
+    count('announcements_total', { sink: source, outcome }, by);
   for (const { source: of, reason, count: by } of summary.deadLetters) {
     count('deadletters_total', { source: of, reason }, by);
   }

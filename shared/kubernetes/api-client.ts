@@ -60,6 +60,11 @@ export interface ApiClientOptions {
   readonly attemptMilliseconds: number;
   /** Called with the API server's time, in milliseconds since 1970, whenever an answer says another one. */
   readonly onTime?: (time: number) => void;
+  /**
+   * How many streams there may be, where there may be many: each has a connection to itself for as long as it lasts, and
+   * without connections of their own they would leave none for requests.
+   */
+  readonly streams?: number;
 }
 
 const maxConnections = 32;
@@ -167,13 +172,19 @@ function isUnauthorized(answer: ApiResponse): boolean {
   return answer.status === 401 && deniedBy(answer) === undefined;
 }
 
+function unauthorized({ areCallers = false }: Credentials): Refusal {
+  return areCallers
+    ? new Refusal(401, 'the API server does not take this token')
+    : new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
+}
+
 /** The last word. Throws an Unanswered if there is none yet, and a Refusal if no retry can help. */
 async function attempt(server: Server, request: ApiRequest, time: AttemptTime): Promise<OpenResponse> {
   let answer = await exchange(server, request, false, time);
   if (isUnauthorized(answer) && !request.signal.aborted) {
     // The token may have been replaced. If the one read now is refused as well, somebody must mend it.
     answer = await exchange(server, request, true, time);
-    if (isUnauthorized(answer)) throw new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
+    if (isUnauthorized(answer)) throw unauthorized(server.credentials);
   }
   const { retryAfter, ...response } = answer;
   const { status, body } = response;
@@ -184,9 +195,11 @@ async function attempt(server: Server, request: ApiRequest, time: AttemptTime): 
 
 /** Calls the API server over keep-alive connections. */
 export function createApiClient(options: ApiClientOptions): ApiClient {
-  const { credentials, sleep, random, attemptMilliseconds, onTime } = options;
+  const { credentials, sleep, random, attemptMilliseconds, onTime, streams } = options;
   const url = new URL(credentials.server);
-  const http = createHttpClient({ server: url, tls: () => credentials.tls(), limit: maxConnections });
+  const connect = (limit: number): HttpClient => createHttpClient({ server: url, tls: () => credentials.tls(), limit });
+  const http = connect(maxConnections);
+  const streaming = streams === undefined ? http : connect(streams);
   const root = url.pathname.replace(/\/$/, '');
   const server = { http, credentials, root, noteDate: createDateReader(onTime) };
   /** Whether the last stream was answered 401, so that the next one reads the token anew. */
@@ -219,9 +232,10 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       lastWord(request, { timeout: headMilliseconds, silence: attemptMilliseconds }),
 
     async stream(request, milliseconds) {
-      const answer = await send(server, request, refused, { timeout: milliseconds });
+      const answer = await send({ ...server, http: streaming }, request, refused, { timeout: milliseconds });
       const { statusCode: status = 0 } = answer;
       refused = status === 401;
+      if (status === 401 && credentials.areCallers) throw unauthorized(credentials);
       if (status === 200) return valuesOf(answer);
       const bytes = await bytesOf(answer);
       return { status, body: parseBody(bytes.toString(), status), bytes: bytes.length };
@@ -229,6 +243,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
 
     close() {
       http.close();
+      streaming.close();
     },
   };
 }

@@ -9,6 +9,8 @@ export interface Credentials {
   tls(): Promise<Tls>;
   /** The value of the Authorization header. `fresh` reads it anew, after the API server has refused the last one. */
   authorization(fresh: boolean): Promise<string | undefined>;
+  /** Whether they are those of whoever has asked us, so that it is their fault if they are refused. */
+  readonly areCallers?: boolean;
 }
 
 export interface ServiceAccountOptions {
@@ -22,6 +24,11 @@ export interface ServiceAccountOptions {
 
 /** The kubelet replaces a mounted token long before it expires, so reading it once a minute is enough. */
 const rereadMilliseconds = 60_000;
+
+/** The credentials of whoever has sent us this token, for the same server. */
+export function callerCredentials({ server, tls }: Credentials, token: string): Credentials {
+  return { server, tls, authorization: async () => `Bearer ${token}`, areCallers: true };
+}
 
 /** The credentials of a pod's ServiceAccount: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
 export function serviceAccountCredentials({ server, folder, elapsed }: ServiceAccountOptions): Credentials {

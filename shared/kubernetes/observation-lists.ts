@@ -1,6 +1,16 @@
 import * as z from 'zod';
 import { acceptanceIn, isOfAcceptance } from '../api/acceptance.ts';
-import { historyAnnotation, labels as labelNames, reportedByAnnotation, toldAnnotation } from '../api/labels.ts';
+import {
+  due,
+  historyAnnotation,
+  labels as labelNames,
+  outboxLabel,
+  reportedByAnnotation,
+  toldAnnotation,
+} from '../api/labels.ts';
+import type { Observation } from '../api/observation.ts';
+import { readObservation } from '../api/read-observation.ts';
+import type { Severity } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import type {
   Expired,
@@ -11,6 +21,7 @@ import type {
   StoredEvent,
   StoredObservation,
   StoredRef,
+  WholeObservation,
 } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
@@ -18,7 +29,6 @@ import { listMetadata } from './list-metadata.ts';
 import { listPages, type Page, readJson } from './list-pages.ts';
 import { decodeMetadata, decodeMetadataList, type Metadata, metadataOfMany, metadataOfOne } from './metadata-list.ts';
 import { observationPath } from './observation-path.ts';
-import { readObservation } from './observation-schema.ts';
 import { selectorsOf } from './observation-selectors.ts';
 
 export interface ObservationListsOptions {
@@ -111,6 +121,20 @@ export async function findStored(
   return stored.isBeingDeleted ? undefined : stored;
 }
 
+/** The same, whole. */
+export async function findWhole(
+  client: ApiClient,
+  namespace: string,
+  name: string,
+  signal: AbortSignal,
+): Promise<WholeObservation | undefined> {
+  const response = await client.request({ method: 'GET', path: observationPath(namespace, name), signal });
+  if (response.status === 404) return undefined;
+  if (response.status !== 200) throw setUpFault('reading Observations', response);
+  const stored = storedOf(objectSchema.parse(response.body).metadata);
+  return stored.isBeingDeleted ? undefined : { stored, observation: readObservation(response.body) };
+}
+
 interface Selectors {
   readonly labelSelector: string | undefined;
   readonly fieldSelector?: string;
@@ -159,10 +183,11 @@ function objectPages(
   });
 }
 
-function selectorOf({ source, slots, affected }: NamesQuery): string | undefined {
+function selectorOf({ source, slots, affected, isDue }: NamesQuery): string | undefined {
   const selectors = [
     ...(affected === undefined ? [] : [`${labelNames.namespace}=${affected}`]),
     ...(source === undefined ? [] : [`${labelNames.source}=${source}`]),
+    ...(isDue ? [`${outboxLabel}=${due}`] : []),
     ...(slots ? [`${labelNames.report} in (${slots.join(',')})`] : []),
   ];
   return selectors.join(',') || undefined;
@@ -263,6 +288,20 @@ export async function* listEvents(options: ObservationListsOptions, signal: Abor
     for (const item of items) {
       const { metadata, spec } = objectSchema.parse(item);
       yield { ...storedOf(metadata), rule: spec.rule };
+    }
+  }
+}
+
+/** The Observations of these severities that are neither missing nor resolved, whole. */
+export async function* listOpen(
+  options: ObservationListsOptions,
+  severities: readonly Severity[],
+  signal: AbortSignal,
+): AsyncGenerator<Observation> {
+  const selector = `${labelNames.severity} in (${severities.join(',')}),${labelNames.state} notin (missing,resolved)`;
+  for await (const { items } of objectPages(options, { labelSelector: selector }, signal)) {
+    for (const item of items) {
+      if (objectSchema.parse(item).metadata.deletedAt === undefined) yield readObservation(item);
     }
   }
 }

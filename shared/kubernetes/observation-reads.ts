@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { isAccepted } from '../api/acceptance.ts';
 import type { Observation } from '../api/observation.ts';
+import { readObservation, readObservationList } from '../api/read-observation.ts';
 import { Refusal } from '../function/refusal.ts';
 import { createCountTally, groupValueOf } from '../view/counts.ts';
 import type { ObservationList, ObservationReader, ReadQuery } from '../view/observation-reader.ts';
@@ -9,7 +10,6 @@ import { comparableOf, partsOf, type Selection } from '../view/selection.ts';
 import { setUpFault } from './api-status.ts';
 import { listNames, type ObservationListsOptions } from './observation-lists.ts';
 import { observationPath } from './observation-path.ts';
-import { readObservation, readObservationList } from './observation-schema.ts';
 import { selectorsOf } from './observation-selectors.ts';
 
 const readMilliseconds = 30_000;
@@ -50,6 +50,12 @@ function keyOf({ metadata }: Observation): string {
   return `${metadata.namespace}/${metadata.name}`;
 }
 
+/** What a person is told who may not read; of any other fault, what an operator is. */
+export function readFault(what: string, response: { readonly status: number; readonly body: unknown }): Refusal {
+  if (response.status !== 403) return setUpFault(what, response);
+  return new Refusal(403, `${what} is not allowed here: name a namespace where it is`, { path: 'namespace' });
+}
+
 /** One page of the API server. */
 async function listPage(
   { client, watchNamespace }: ObservationListsOptions,
@@ -65,7 +71,7 @@ async function listPage(
   });
   // A page that is asked for late is no longer there: 410.
   if (page !== undefined && (response.status === 400 || response.status === 410)) throw badContinue();
-  if (response.status !== 200) throw setUpFault('listing Observations', response);
+  if (response.status !== 200) throw readFault('listing Observations', response);
   return readObservationList(response.body);
 }
 
@@ -107,7 +113,7 @@ async function getOne({ client }: ObservationListsOptions, namespace: string, na
   const path = observationPath(namespace, name);
   const response = await client.request({ method: 'GET', path, signal: AbortSignal.timeout(readMilliseconds) });
   if (response.status === 404) return undefined;
-  if (response.status !== 200) throw setUpFault('reading Observations', response);
+  if (response.status !== 200) throw readFault('reading Observations', response);
   return readObservation(response.body);
 }
 
@@ -131,6 +137,8 @@ export function createObservationReads(options: ObservationListsOptions): Observ
       const sorted = query.sort ? sortObservations(items, query.sort) : items;
       return next === undefined ? { items: sorted } : { items: sorted, continue: next };
     },
+
+    get: (namespace, name) => getOne(options, namespace, name),
 
     async counts(selection, by) {
       const tally = createCountTally();

@@ -92,6 +92,12 @@ export function readPage(database: DatabaseSync, query: ReadQuery): ObservationL
   return rows.length > limit && last ? { items, continue: startAfter(sort, last) } : { items };
 }
 
+/** The one Observation with this name in a namespace. */
+export function getRow(database: DatabaseSync, namespace: string, name: string): Observation | undefined {
+  const [row] = selectObjects(database, 'WHERE place = ? AND name = ?', [placeOf(namespace), name]);
+  return row && observationIn(row);
+}
+
 /** The Observations with this text in their names; if it is the whole name of any, only those. */
 export function findRows(
   database: DatabaseSync,

@@ -1,8 +1,10 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
 import { acceptanceAnnotations } from '../api/acceptance.ts';
-import { expiresAt, labels as labelNames, laterExpiry } from '../api/labels.ts';
+import { due, expiresAt, labels as labelNames, laterExpiry, outboxLabel } from '../api/labels.ts';
+import type { Observation } from '../api/observation.ts';
 import { seriesWith } from '../api/series.ts';
+import type { Severity } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import type {
   Expired,
@@ -15,15 +17,18 @@ import type {
   StoredEvent,
   StoredObservation,
   StoredRef,
+  WholeObservation,
 } from '../function/stores.ts';
 import {
   objectRowSchema,
   objectSchema,
+  observationIn,
   rowColumns,
   rowSchema,
   type StoredObject,
   type StoredRow,
   type StoredSpec,
+  selectObjects,
   seriesColumn,
 } from './embedded-objects.ts';
 import { diskIsFull } from './store-health.ts';
@@ -94,9 +99,15 @@ function* pages(database: DatabaseSync, where: string, values: readonly SQLInput
   }
 }
 
+/** SQL for whether something is to be told of an Observation. */
+const isDueRow = `json_extract(labels, '$."${outboxLabel}"') = '${due}'`;
+
+/** Few have the mark at any time, so no other insert pays for it. */
+export const outboxIndex = `CREATE INDEX IF NOT EXISTS by_outbox ON observations (place, name) WHERE ${isDueRow}`;
+
 export function* storedRows(
   database: DatabaseSync,
-  { source, slots, namespace, affected }: NamesQuery,
+  { source, slots, namespace, affected, isDue }: NamesQuery,
 ): Generator<Stored> {
   const { where, values } = conditionsOf({
     source,
@@ -107,8 +118,10 @@ export function* storedRows(
   // Names begin with their source, so a range of names skips the rows of all other sources unread.
   const ranged = source === undefined ? where : `name > ? AND name < ? AND ${where}`;
   const range = source === undefined ? [] : [`${source}-`, `${source}.`];
+  // A partial index is used only for the condition that it was made with, word for word.
+  const selected = isDue ? `${isDueRow} AND ${ranged}` : ranged;
   const index = slots ? 'INDEXED BY by_report' : '';
-  for (const row of pages(database, ranged, [...range, ...values], index)) yield storedOf(row);
+  for (const row of pages(database, selected, [...range, ...values], index)) yield storedOf(row);
 }
 
 /** Whole Observations. */
@@ -178,6 +191,27 @@ export function findRow(database: DatabaseSync, namespace: string, name: string)
   const statement = database.prepare(`SELECT ${rowColumns} FROM observations WHERE place = ? AND name = ?`);
   const row = statement.get(placeOf(namespace), name);
   return row && storedOf(rowSchema.parse(row));
+}
+
+/** The same, whole. */
+export function findWholeRow(database: DatabaseSync, namespace: string, name: string): WholeObservation | undefined {
+  const [row] = selectObjects(database, 'WHERE place = ? AND name = ?', [placeOf(namespace), name]);
+  return row && { stored: storedOf(row), observation: observationIn(row) };
+}
+
+/** Rows of these severities that are open or have no state, whole. */
+export function* openRows(database: DatabaseSync, severities: readonly Severity[]): Generator<Observation> {
+  const { where, values } = conditionsOf({ severity: severities });
+  const state = `coalesce(json_extract(labels, '$."${labelNames.state}"'), 'open') NOT IN ('missing', 'resolved')`;
+  const sql = `WHERE (place, name) > (?, ?) AND ${where} AND ${state} ORDER BY place, name LIMIT ${rowsPerPage}`;
+  let after: readonly [string, string] = ['', ''];
+  for (;;) {
+    const rows = guarded(() => selectObjects(database, sql, [...after, ...values]));
+    yield* rows.map(observationIn);
+    const last = rows.at(-1);
+    if (!last || rows.length < rowsPerPage) return;
+    after = [last.place, last.name];
+  }
 }
 
 function specWith(spec: StoredSpec, facts: NonNullable<ObservationPatch['facts']>): object {

@@ -8,7 +8,8 @@ import type { Refusal } from '../function/refusal.ts';
 import type { Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { countRows } from './embedded-counts.ts';
-import { findRows, readPage } from './embedded-reads.ts';
+import { type ViewRows, viewRowsOf } from './embedded-feed.ts';
+import { findRows, getRow, readPage } from './embedded-reads.ts';
 import {
   addSeriesToRow,
   countIn,
@@ -17,9 +18,12 @@ import {
   eventRows,
   expiredRows,
   findRow,
+  findWholeRow,
   guarded,
   nullable,
   observationRows,
+  openRows,
+  outboxIndex,
   patchRow,
   placeOf,
   storageFault,
@@ -69,7 +73,7 @@ export interface EmbeddedStoreOptions {
   readonly now: () => number;
 }
 
-export type EmbeddedStore = Store & ObservationReader & { close(): void };
+export type EmbeddedStore = Store & ObservationReader & ViewRows & { close(): void };
 
 /** The columns that a database of an earlier version lacks. */
 function missingColumns(database: DatabaseSync): string[] {
@@ -90,6 +94,7 @@ function open(data: string): DatabaseSync {
   database.exec(schema);
   for (const column of missingColumns(database)) database.exec(`ALTER TABLE observations ADD COLUMN ${column} TEXT`);
   database.exec(reportIndex);
+  database.exec(outboxIndex);
   database.exec(severityIndex);
   return database;
 }
@@ -164,6 +169,10 @@ function createReads(database: DatabaseSync): ObservationReader {
       return guarded(() => readPage(database, query));
     },
 
+    async get(namespace, name) {
+      return guarded(() => getRow(database, namespace, name));
+    },
+
     async counts(selection, by) {
       return guarded(() => countRows(database, selection, by));
     },
@@ -225,6 +234,14 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
       return guarded(() => findRow(database, namespace, name));
     },
 
+    async findWhole(namespace, name) {
+      return guarded(() => findWholeRow(database, namespace, name));
+    },
+
+    async *openOnes(severities) {
+      for (const observation of openRows(database, severities)) yield observation;
+    },
+
     async patch(stored, patch) {
       return guarded(() => patchRow(database, stored, patch));
     },
@@ -238,6 +255,7 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
     },
 
     ...createReads(database),
+    ...viewRowsOf(database),
 
     close() {
       batches.finish();

@@ -3,17 +3,6 @@ import { defaultData, type LocalArguments } from './arguments.ts';
 
 type Row = readonly [what: string, how: string];
 
-/** The page for a browser that is pointed at the port. */
-export function aboutPage(functions: readonly FunctionInfo[]): string {
-  const paths = functions.flatMap(({ webhooks }) => webhooks.map(({ path }) => path));
-  return `This is zen-watcher: it turns the output of security and compliance tools into one kind of object, Observation.
-
-What it found       /observations (JSON), or on the command line: npm run observations
-How it is doing     /health, /ready, /metrics
-Tools post to       ${[...paths, '/'].join(', ')} (CloudEvents)
-`;
-}
-
 /** The options with which another command uses the same store. */
 function storeOption({ data, kubeconfig }: LocalArguments): string {
   if (kubeconfig !== undefined) return ` -- --kubeconfig ${kubeconfig}`;
@@ -52,7 +41,7 @@ export function firstScreen({ args, url, functions, importable }: FirstScreenOpt
   const keeps = kubeconfig === undefined ? `stores what it finds in ${data}` : `uses the cluster of ${kubeconfig}`;
   const folders = [objects, config].filter((folder) => folder !== undefined).join(' and ');
   const rows: Row[] = [
-    ['what was found', `npm run observations${option}`],
+    ['what was found', `${url}  in a browser, or: npm run observations${option}`],
     ['as JSON', `${url}/observations`],
     ['how it is doing', `${url}/metrics, ${url}/ready`],
     ...examples(functions, url),

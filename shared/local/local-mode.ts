@@ -1,10 +1,8 @@
-import type { KindSelector } from '../api/kind-selector.ts';
-import { knativeTriggers } from '../api/knative-kinds.ts';
 import { checkOwnAddress } from '../edge/own-address.ts';
 import { type CloudEvent, pingOf } from '../function/cloud-event.ts';
 import type { FunctionInfo } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
-import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
+import type { CommonSettings, Environment } from '../function/settings.ts';
 import { type HostClock, processClock } from '../host/clock.ts';
 import { type Bindings, type BoundHandler, bindFunctions, isHandler } from '../host/context.ts';
 import { createDispatcher, type Dispatcher } from '../host/dispatch.ts';
@@ -13,13 +11,16 @@ import { checkSettings, type Host, startHost } from '../host/host.ts';
 import type { LineWriter } from '../host/line-writer.ts';
 import type { ProcessLog } from '../host/log.ts';
 import { createMetrics, type Metrics } from '../host/metrics.ts';
-import { createObservationAnswers } from '../view/list.ts';
+import { createProcessBroker, type ProcessBroker } from '../standalone/broker.ts';
+import { createPassRequests } from '../standalone/pass-requests.ts';
+import { withTelling } from '../standalone/telling.ts';
+import { startTimers } from '../standalone/timers.ts';
+import { watchedKinds } from '../standalone/watched-kinds.ts';
+import { createOutside } from '../transport/outside.ts';
 import type { LocalArguments } from './arguments.ts';
-import { createLocalBroker, type LocalBroker } from './broker.ts';
 import { createChangeObserver } from './change-observer.ts';
-import { startTimers } from './clock.ts';
-import { aboutPage, firstScreen } from './first-screen.ts';
-import { createPassRequests } from './pass-requests.ts';
+import { firstScreen } from './first-screen.ts';
+import { createLocalViewer, type LocalViewer } from './local-viewer.ts';
 import { playSamples } from './samples.ts';
 import { createStoreHealth, type StoreHealth } from './store-health.ts';
 import { type LocalStores, openLocalStores } from './stores.ts';
@@ -53,11 +54,12 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
   const health = createHealth(shared, () => handlers.forEach(passes.request));
   // The Broker delivers to the functions, and they publish to it, so its list is filled once they exist.
   const handlers: BoundHandler[] = [];
-  const broker = createLocalBroker({ functions: handlers, dispatcher, systemNamespace, clock });
+  const broker = createProcessBroker({ functions: handlers, dispatcher, systemNamespace, clock });
   const infos = definitions.map((definition) => functionInfoOf(definition, environment, stores.ownUsers));
   const bindings = bind(shared, { broker, health, infos });
   handlers.push(...bindings.functions.filter(isHandler));
-  const host = await listen(shared, { broker, health, bindings, infos });
+  const view = createLocalViewer(stores, settings, clock.now);
+  const host = await listen(shared, { broker, health, bindings, view });
 
   /** Nobody sends a failed event again here: the next completeness pass makes up for it. */
   async function send(handler: BoundHandler, event: CloudEvent): Promise<void> {
@@ -94,6 +96,7 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
       stopping.abort();
       passes.stop();
       health?.stop();
+      view.stop();
       await host.stop();
       stores.stop();
     },
@@ -112,15 +115,20 @@ interface Shared extends LocalModeOptions {
 }
 
 async function prepare(options: LocalModeOptions, stopping: AbortSignal): Promise<Shared> {
-  const { args, definitions, environment, log } = options;
+  const { args, log } = options;
+  checkSettings(options.definitions, options.environment);
+  for (const warning of unknownSettings(options.environment, options.definitions))
+    log.warn({ operation: 'start' }, warning);
+  const { definitions, environment } = withTelling(options.definitions, options.environment);
   const settings = checkSettings(definitions, environment);
-  for (const warning of unknownSettings(environment, definitions)) log.warn({ operation: 'start' }, warning);
   const metrics = createMetrics();
   const clock = processClock(log);
   const toolFiles = createToolFileReader(await loadToolFiles(), definitions, environment);
   const kinds = watchedKinds(definitions, environment);
   return {
     ...options,
+    definitions,
+    environment,
     settings,
     clock,
     metrics,
@@ -129,13 +137,6 @@ async function prepare(options: LocalModeOptions, stopping: AbortSignal): Promis
     stores: await openLocalStores(args, settings, { log, metrics, clock, kinds, toolFiles }),
     stopping,
   };
-}
-
-/** The kinds that the functions watch. Local mode stands in for the Broker, so there are no Triggers to watch. */
-function watchedKinds(definitions: readonly FunctionDefinition[], environment: Environment): KindSelector[] {
-  return definitions
-    .flatMap(({ watches, settings }) => watches?.(Object.assign({}, parseSettings(environment, settings, []))) ?? [])
-    .filter(({ group }) => group !== knativeTriggers.group);
 }
 
 type Health = StoreHealth<LocalStores['store']>;
@@ -155,7 +156,7 @@ function createHealth({ args, log, stores }: Shared, onRecovery: () => void): He
 }
 
 interface BindOptions {
-  readonly broker: LocalBroker;
+  readonly broker: ProcessBroker;
   readonly health: Health | undefined;
   readonly infos: readonly FunctionInfo[];
 }
@@ -172,6 +173,7 @@ function bind(shared: Shared, { broker, health, infos }: BindOptions): Bindings 
     store: health?.store ?? stores.store,
     cluster: stores.cluster,
     broker,
+    outside: createOutside(),
     clock,
     functions: infos,
     metrics,
@@ -180,14 +182,14 @@ function bind(shared: Shared, { broker, health, infos }: BindOptions): Bindings 
 }
 
 interface ListenOptions {
-  readonly broker: LocalBroker;
+  readonly broker: ProcessBroker;
   readonly health: Health | undefined;
   readonly bindings: Bindings;
-  readonly infos: readonly FunctionInfo[];
+  readonly view: LocalViewer;
 }
 
-function listen(shared: Shared, { broker, health, bindings, infos }: ListenOptions): Promise<Host> {
-  const { args, settings, log, metrics, dispatcher, clock, stores } = shared;
+function listen(shared: Shared, { broker, health, bindings, view }: ListenOptions): Promise<Host> {
+  const { args, settings, log, metrics, dispatcher, clock } = shared;
   return startHost({
     ...bindings,
     dispatcher,
@@ -199,8 +201,7 @@ function listen(shared: Shared, { broker, health, bindings, infos }: ListenOptio
     port: args.port ?? settings.PORT,
     checkOrigin: checkOwnAddress,
     notReady: () => health?.reason(),
-    about: aboutPage(infos),
-    observations: createObservationAnswers(stores.store, clock.now),
+    view: { viewerFor: async () => view.viewer(), signIn: '' },
     async route(event, signal) {
       const count = await broker.route(event, signal);
       if (count > 0) return;

@@ -11,7 +11,9 @@ import type { Log } from '../host/log.ts';
 import type { Metrics } from '../host/metrics.ts';
 import { sleep } from '../host/sleep.ts';
 import { startWatches } from '../host/watches.ts';
+import type { ObservationFeed } from '../view/live-view.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
+import type { ViewerOptions } from '../view/viewer.ts';
 import type { LocalArguments } from './arguments.ts';
 import { checkCluster } from './check-cluster.ts';
 import { checkConfiguration, checkMeaning } from './check-configuration.ts';
@@ -25,6 +27,8 @@ import { readToolFile, type ToolFileReader } from './tool-files.ts';
 export interface LocalStores {
   readonly store: Store & ObservationReader;
   readonly cluster: Cluster;
+  /** What the page looks at. */
+  readonly viewing: Pick<ViewerOptions, 'exceptions'> & { readonly feed: ObservationFeed };
   /** The user names under which zen-watcher itself appears in the audit log. */
   readonly ownUsers: readonly string[];
   /** Begins to report changes, unless finding them is left to the completeness passes. */
@@ -63,12 +67,14 @@ async function openFolders(
     if (!statSync(folder).isDirectory()) throw new UserError(`--${option}: ${folder} is a file, not a folder`);
   }
   const { createEmbeddedStore } = await import('./embedded-store.ts');
+  const { createEmbeddedFeed, createChangeTeller } = await import('./embedded-feed.ts');
   const { createObjectFolder } = await import('./folders.ts');
   const { sampleObjects } = await import('./samples.ts');
   const store = blaming(`--data ${args.data}`, () => {
     checkDatabase(args.data);
     return createEmbeddedStore({ data: args.data, now: Date.now });
   });
+  const teller = createChangeTeller(store);
   const data = args.data === ':memory:' ? folderOfProcess() : args.data;
   const own = join(data, 'objects');
   const imports = join(data, importsFolder);
@@ -97,7 +103,8 @@ async function openFolders(
       log.info({ operation: 'set-status', object: [kind, namespace, name].join('/'), status }, 'conditions'),
   });
   return {
-    store,
+    store: teller.store,
+    viewing: { feed: createEmbeddedFeed(store, teller.listen) },
     // Folders serve whatever is in them, and their changes are watched, without any ApiServerSource.
     cluster: { objects, owners: objects, kinds: undefined, watched: objects.current, hasApiServerSources: false },
     ownUsers: [],
@@ -168,6 +175,7 @@ async function openCluster(
       // Only the passes see changes, because no ApiServerSources are installed into this cluster.
       hasApiServerSources: false,
     },
+    viewing: { feed: connection.feed(settings.WATCH_NAMESPACE), exceptions: connection.exceptions },
     ownUsers: [await connection.whoAmI(AbortSignal.timeout(10_000))],
     start: () => undefined,
     stop() {

@@ -27,3 +27,13 @@ export function historyWith(history: string | undefined, { time, ...entry }: His
   const latest = { time: new Date(time).toISOString(), ...entry };
   return JSON.stringify([latest, ...parsed(history)].slice(0, maxEntries));
 }
+
+const severe = z.object({ severity: z.string() });
+
+/** The severities that the changes in an annotation `history` tell of. */
+export function severitiesIn(history: string | undefined): string[] {
+  return parsed(history).flatMap((entry) => {
+    const { data } = severe.safeParse(entry);
+    return data ? [data.severity] : [];
+  });
+}

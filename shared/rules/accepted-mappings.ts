@@ -52,7 +52,7 @@ export interface JudgeOptions {
   readonly mappings: readonly KubernetesObject[];
   readonly ingesters: readonly KubernetesObject[];
   readonly systemNamespace: string;
-  /** The names of all functions. No mapping may use one as its source. */
+  /** The names of functions. No mapping may use one as its source. */
   readonly functionNames: readonly string[];
 }
 

@@ -1,4 +1,5 @@
-import { RE2JS } from '@bufbuild/re2';
+import type { RE2JS } from '@bufbuild/re2';
+import { library } from './expression-library.ts';
 
 /** How much work is left to do; below zero it is over. */
 export interface Meter {
@@ -157,7 +158,7 @@ function firstOf(search: Search): readonly boolean[] | undefined {
 
 function parsePattern(pattern: string): ReturnType<RE2JS['re2']> | string {
   try {
-    return RE2JS.compile(pattern).re2();
+    return library.re2().RE2JS.compile(pattern).re2();
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

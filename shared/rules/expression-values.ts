@@ -22,6 +22,8 @@ const maxListItems = 64;
 const maxMembers = 256;
 const maxTextBytes = 4096;
 const maxDepth = 10;
+/** How many characters and values are looked at before they are made to fit. */
+const maxTrimmed = 16_384;
 /** How many values an object of a mapping may have; the others are left out. */
 const maxValues = 4096;
 
@@ -48,6 +50,35 @@ function celValue(given: unknown): Value {
     );
   }
   return convert(given, maxDepth);
+}
+
+/** What an Observation would not keep anyway: it is left out first, so that what is huge costs no more than what is large. */
+function trimmed(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  let left = maxTrimmed;
+  function trim(value: unknown, depth: number): unknown {
+    left--;
+    if (typeof value === 'string') {
+      const text = value.slice(0, Math.max(0, Math.min(left, 2 * maxTextBytes)));
+      left -= text.length;
+      return text;
+    }
+    if (typeof value !== 'object' || value === null) return value;
+    if (depth === 0 || left <= 0) return null;
+    if (Array.isArray(value)) return value.slice(0, maxListItems).map((item) => trim(item, depth - 1));
+    return members(value, maxListItems, (member) => trim(member, depth - 1));
+  }
+  return members(given, maxListItems, (member) => trim(member, maxDepth));
+}
+
+function storedDetails(details: Judged['details']): Record<string, unknown> {
+  return fitDetails(Object.assign({}, maskSecrets(detailsOf(trimmed(details)))), maxDetailsBytes);
+}
+
+/** The first members of an object, each made into something. */
+function members(given: object, max: number, make: (member: unknown) => unknown): Record<string, unknown> {
+  const entries: [string, unknown][] = [];
+  for (const [key, member] of Object.entries(given).slice(0, max)) entries.push([key, make(member)]);
+  return Object.fromEntries(entries);
 }
 
 function resourceOf({ apiVersion = '', kind = '', name = '', namespace = '' }: Partial<ResourceRef> = {}): Value {
@@ -79,8 +110,7 @@ const makers = {
   namespace: ({ resource }: Judged): Value => resource?.namespace ?? '',
   workload: ({ resource }: Judged): Value => workloadOf(resource),
   actor: ({ actor }: Judged): Value => actorOf(actor),
-  details: ({ details }: Judged): Value =>
-    celValue(fitDetails(Object.assign({}, maskSecrets(detailsOf(details))), maxDetailsBytes)),
+  details: ({ details }: Judged): Value => celValue(storedDetails(details)),
   detectedAt: ({ detectedAt }: Judged): Value => detectedAt,
 };
 
@@ -107,6 +137,8 @@ function remembered(about: object, name: string, make: () => Value): Value {
 
 /** The value of a variable. */
 export function variable(name: string, judged: Judged, mapped: Mapped | undefined): Value {
+  // Its details are the same object for all who ask about a finding.
+  if (name === 'details') return remembered(judged.details, name, () => makers.details(judged));
   if (isVariable(name)) return remembered(judged, name, () => makers[name](judged));
   const given = name === 'object' ? mapped?.object : mapped?.item;
   if (typeof given !== 'object' || given === null) return celValue(given);

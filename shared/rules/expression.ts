@@ -1,21 +1,8 @@
-import {
-  type CelFunc,
-  type CelInput,
-  type CelResult,
-  CelScalar,
-  type CelValue,
-  celEnv,
-  celFunc,
-  celMethod,
-  isCelError,
-  isCelList,
-  isCelMap,
-  parse,
-  plan,
-} from '@bufbuild/cel';
+import type { CelFunc, CelInput, CelResult, CelValue, celEnv, parse } from '@bufbuild/cel';
 import type { Expr } from '@bufbuild/cel-spec/cel/expr/syntax_pb.js';
 import * as z from 'zod';
 import { checkExpression } from './expression-check.ts';
+import { library } from './expression-library.ts';
 import { compilePattern, type Meter, type Pattern } from './expression-pattern.ts';
 import { ExpressionFault, namespaceName, positionOf, readSource } from './expression-source.ts';
 import { type Judged, type Mapped, variable, variableNames } from './expression-values.ts';
@@ -57,6 +44,7 @@ function spend(meter: Meter, work: number): void {
 }
 
 function sizeOf(value: CelValue | undefined): number {
+  const { isCelList, isCelMap } = library.cel();
   if (typeof value === 'string') return value.length / charactersPerWork;
   if (value instanceof Uint8Array) return value.length / charactersPerWork;
   return isCelList(value) || isCelMap(value) ? value.size : 0;
@@ -75,6 +63,7 @@ function isTimestamp(target: CelFunc['target']): boolean {
 
 /** A function of the library that pays for the size of what it is given, and of what it makes. */
 function metered(one: CelFunc, meter: Meter): CelFunc {
+  const { celFunc, celMethod, isCelError, isCelList } = library.cel();
   const call = (target: CelValue | undefined, args: CelValue[]): CelInput => {
     const zone = isTimestamp(one.target) ? zoneWork : 0;
     spend(meter, zone + sizeOf(target) + args.reduce((sum: number, arg) => sum + sizeOf(arg), 1));
@@ -103,6 +92,7 @@ function patternFor(text: string): Pattern | string {
 }
 
 function matches(meter: Meter): CelFunc {
+  const { CelScalar, celMethod } = library.cel();
   return celMethod('matches', CelScalar.STRING, [CelScalar.STRING], CelScalar.BOOL, function (pattern) {
     const compiled = patternFor(pattern);
     if (typeof compiled === 'string') throw new Error(compiled);
@@ -115,6 +105,7 @@ function matches(meter: Meter): CelFunc {
 const loopName = '@loop';
 
 function loop(meter: Meter): CelFunc {
+  const { CelScalar, celFunc, isCelList, isCelMap } = library.cel();
   return celFunc(loopName, [CelScalar.DYN, CelScalar.INT], CelScalar.DYN, (range, nodes) => {
     spend(meter, 1 + (isCelList(range) || isCelMap(range) ? range.size : 0) * Number(nodes));
     return range;
@@ -171,6 +162,7 @@ type Evaluate = (bindings: Readonly<Record<string, CelInput>>) => CelResult;
 
 /** The library with its work counted. The options are for tests. */
 export function createEvaluator(options: EnvironmentOptions = {}) {
+  const { celEnv, plan } = library.cel();
   const meter: Meter = { left: 0 };
   const standard = celEnv(options);
   const functions = [...standard.funcs].map((one) => (isSized(one) ? metered(one, meter) : one));
@@ -229,7 +221,7 @@ function parseFault(error: unknown): ExpressionFault {
 
 function parseSource(source: string): ParsedExpression {
   try {
-    return parse(source);
+    return library.cel().parse(source);
   } catch (error) {
     throw parseFault(error);
   }
@@ -239,9 +231,9 @@ let timestamp: Evaluate | undefined;
 
 /** RFC 3339 as a time of CEL. Throws if it is none. */
 function timeOf(text: CelInput): CelInput {
-  timestamp ??= evaluator().plan(parse('timestamp(text)'));
+  timestamp ??= evaluator().plan(library.cel().parse('timestamp(text)'));
   const time = timestamp({ text });
-  if (isCelError(time)) throw new Error('detectedAt is no time');
+  if (library.cel().isCelError(time)) throw new Error('detectedAt is no time');
   return time;
 }
 
@@ -265,7 +257,7 @@ function run(planned: Planned, text: string, judged: Judged, mapped: Mapped | un
   try {
     const result = planned.evaluate(bindingsFor(planned, judged, mapped));
     if (typeof result === 'boolean') return result;
-    if (!isCelError(result)) return { failure: 'the result is neither true nor false' };
+    if (!library.cel().isCelError(result)) return { failure: 'the result is neither true nor false' };
     const offset = planned.offsetOf(result.exprId);
     return { failure: `${offset === undefined ? '' : `at ${positionOf(text, offset)}: `}${result.message}` };
   } catch (error) {

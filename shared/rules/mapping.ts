@@ -1,4 +1,5 @@
 import type { MappingRules } from '../api/mapping-rules.ts';
+import { bearsOwnMark } from '../api/own-mark.ts';
 import { isPath, type Path, parsePath, scalarText, valueAt } from '../api/path.ts';
 import { canonicalJson, contentHash } from '../finding/canonical-json.ts';
 import type { Finding, Normalized, ResourceRef } from '../finding/finding.ts';
@@ -161,11 +162,16 @@ function windowOf({ time, windowSeconds }: MapOptions): Record<string, string> {
 }
 
 /** Why an item is none of a mapping's findings; anything else is a fault. */
-const unwanted = ['when', 'expression'];
+const unwanted = ['when', 'expression', 'self'];
 
 function summaryOf(eventType: string, about: ResourceRef | undefined, message: unknown): string {
   const what = about ? `${eventType}: ${[about.kind, about.name].filter(Boolean).join(' ')}` : eventType;
   return typeof message === 'string' ? `${what}: ${message}` : what;
+}
+
+/** Whether it is what we have told somebody ourselves, as no object of the cluster is. */
+function isOwn(whole: unknown, item: unknown, { about }: MapOptions): boolean {
+  return about === undefined && (bearsOwnMark(whole) || bearsOwnMark(item));
 }
 
 /** Whether a mapping's expression wants a finding. */
@@ -184,6 +190,7 @@ export function compileMapping(rules: MappingRules, wants?: Wants): MapData {
 
   /** The finding in an item, or the reason why there is none. */
   function findingOf(whole: unknown, item: unknown, options: MapOptions): Finding | string {
+    if (isOwn(whole, item, options)) return 'self';
     if (!isFinding(whole, item)) return 'when';
     const [foundCategory, foundType] = [slug(category?.(whole, item)), slug(eventType?.(whole, item))];
     if (!foundCategory) return 'no_category';

@@ -6,23 +6,24 @@ import type { ObservationReader } from './observation-reader.ts';
 import { sorts } from './order.ts';
 import { oneOf, queryParameters, upTo } from './parameters.ts';
 import type { Selection } from './selection.ts';
+import { viewSelection, views } from './view-query.ts';
 
 const maxItems = 1000;
 
+const selectionSchema = z.object({ ...queryParameters, view: oneOf(views).optional() });
+
 const parameters = {
-  ...queryParameters,
+  ...selectionSchema.shape,
   limit: upTo(maxItems).default(500),
 };
 
-const selectionSchema = z.object(parameters);
-
-const listSchema = z.strictObject({
+export const listSchema = z.strictObject({
   ...parameters,
   sort: oneOf(sorts).optional(),
   continue: z.string().optional(),
 });
 
-const countsSchema = z.strictObject({
+export const countsSchema = z.strictObject({
   ...parameters,
   by: oneOf(groupings).default('source'),
 });
@@ -30,26 +31,28 @@ const countsSchema = z.strictObject({
 type Parameters = Readonly<Record<string, unknown>>;
 
 /** Throws a Refusal 400 that names the parameter. */
-function parse<Schema extends z.ZodType>(schema: Schema, given: Parameters): z.output<Schema> {
+export function parseQuery<Schema extends z.ZodType>(schema: Schema, given: Parameters): z.output<Schema> {
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   const { field, message } = faultyField(parsed.error);
   throw new Refusal(400, 'a bad query', { path: field, cause: message });
 }
 
-function selectionOf(
-  { state, accepted, fixable, since, created, changed, ...rest }: Omit<z.output<typeof selectionSchema>, 'limit'>,
+/** What a query selects; a view is the beginning, of which it may take something back. */
+export function selectionOf(
+  { view, state, accepted, fixable, since, created, changed, ...rest }: z.output<typeof selectionSchema>,
   now: number,
 ): Selection {
   const before = (milliseconds: number | undefined) => (milliseconds === undefined ? undefined : now - milliseconds);
   return {
+    ...(view && viewSelection(view, now)),
     ...rest,
-    states: state && [state],
-    acceptance: accepted === undefined ? undefined : { isAccepted: accepted, at: now },
+    ...(state !== undefined && { states: [state] }),
+    ...(accepted !== undefined && { acceptance: { isAccepted: accepted, at: now } }),
     isFixable: fixable,
     since: before(since),
-    createdSince: before(created),
-    changedSince: before(changed),
+    ...(created !== undefined && { createdSince: before(created) }),
+    ...(changed !== undefined && { changedSince: before(changed) }),
   };
 }
 
@@ -63,7 +66,7 @@ export interface ObservationAnswers {
 export function createObservationAnswers(reader: ObservationReader, now: () => number): ObservationAnswers {
   return {
     async list(query) {
-      const { sort, limit, continue: start, ...selection } = parse(listSchema, query);
+      const { sort, limit, continue: start, ...selection } = parseQuery(listSchema, query);
       const page = await reader.read({ ...selectionOf(selection, now()), sort, limit, continue: start });
       return {
         apiVersion: `${group}/v1`,
@@ -74,7 +77,7 @@ export function createObservationAnswers(reader: ObservationReader, now: () => n
     },
 
     async counts(query) {
-      const { by, limit, ...selection } = parse(countsSchema, query);
+      const { by, limit, ...selection } = parseQuery(countsSchema, query);
       const counts = await reader.counts(selectionOf(selection, now()), by);
       return { by, total: totalOf(counts), items: counts.slice(0, limit) };
     },

@@ -22,6 +22,8 @@ export interface ObservationReader {
   /** Whether `sort` holds from page to page. If not, each page is sorted by itself. */
   readonly sortsAcrossPages: boolean;
   read(query: ReadQuery): Promise<ObservationList>;
+  /** One Observation; `undefined` if there is none of that name. */
+  get(namespace: string, name: string): Promise<Observation | undefined>;
   /** How many of the selected ones there are, the worst group first. */
   counts(selection: Selection, by: Grouping): Promise<readonly Count[]>;
   /**

@@ -115,6 +115,27 @@ describe.skipIf(skipWithoutCluster())('filters on a real API server', { timeout:
     await program.stop();
   });
 
+  it('with an expression drop what it is false of, keep what it fails on, and are shown to fail', async () => {
+    const spec = { expression: 'rule != "dropped" && (rule != "failing" || details.nothing == 1)' };
+    expect((await cluster.request('POST', filtersPath, aFilter('expression', spec))).status).toBe(201);
+    const program = await start();
+    await ready(program);
+    for (const rule of ['dropped', 'kept', 'failing', 'failing']) expect(await send(program, rule)).toBe(204);
+    const rules = await stored();
+    expect([rules.includes('kept'), rules.includes('failing'), rules.includes('dropped')]).toEqual([true, true, false]);
+    const { body } = await cluster.request('GET', `${filtersPath}/expression`);
+    expect(body.status.conditions).toEqual([
+      expect.objectContaining({
+        ...{ type: 'Failing', status: 'True', reason: 'ExpressionFailed', observedGeneration: 1 },
+        message: 'spec.expression: at 1:51: field not found: nothing',
+      }),
+    ]);
+    const metrics = await (await fetch(`${program.url}/metrics`)).text();
+    expect(metrics).toMatch(/^zen_watcher_expression_errors_total\{kind="ObservationFilter"\} [12]$/m);
+    await cluster.request('DELETE', `${filtersPath}/expression`);
+    await program.stop();
+  });
+
   it('are read before the function is ready, and an outage never lets anything pass unfiltered', async () => {
     expect((await cluster.request('POST', filtersPath, aFilter('outage', { enabled: false }))).status).toBe(201);
     await proxy.close();

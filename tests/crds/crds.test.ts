@@ -18,8 +18,10 @@ import {
 } from '../cluster/cluster.ts';
 import { connectAs } from '../cluster/connect.ts';
 import { writerRules } from '../cluster/rules.ts';
+import { expectNone } from '../facts/faults.ts';
 import { until } from '../host/program.ts';
 import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
+import { badInputsOf, fieldsIn, fieldsOf, specSchemaOf } from './bad-input.ts';
 
 interface Example {
   readonly file: string;
@@ -57,6 +59,35 @@ describe.each(Object.entries(ownSchemas))('the schema of %s', (kind, schema) => 
 
   it.each(of('invalid').filter(({ file }) => !onlyTheServer.has(file)))('refuses $file', (example) => {
     expect(schema.safeParse(placed(example)).success).toBe(false);
+  });
+});
+
+/** Each of our kinds that people write, and what may stand in its fields. */
+const configured = Object.entries(ownSchemas).map(([kind, schema]) => {
+  const file = join(import.meta.dirname, '..', '..', 'crds', `${kind.toLowerCase()}s.yaml`);
+  const specSchema = specSchemaOf(parse(readFileSync(file, 'utf8')));
+  const examples = examplesIn('valid').filter(({ object }) => object.kind === kind);
+  const bad = examples
+    .filter(({ file: name }) => /-(everything|informer|webhook)\./.test(name))
+    .flatMap(({ object }) => badInputsOf(specSchema, specOf(object)).map((one) => ({ ...one, object })));
+  return { kind, schema, specSchema, examples, bad };
+});
+
+function specOf(object: object): unknown {
+  return 'spec' in object ? object.spec : undefined;
+}
+
+describe.each(configured)('bad input in $kind', ({ schema, specSchema, examples, bad }) => {
+  it('is made of every field', () => {
+    const shown = new Set(examples.flatMap(({ object }) => fieldsIn(specOf(object))));
+    const missing = fieldsOf(specSchema).filter((field) => !shown.has(field));
+    expectNone(missing.map((field) => `tests/crds/valid has no example with spec${field}`));
+  });
+
+  it('is refused by the functions, too: wrong in type, range and spelling', () => {
+    const taken = bad.filter(({ object, spec }) => schema.safeParse({ ...object, spec }).success);
+    expectNone(taken.map(({ what }) => `${what} is taken`));
+    expect(bad.length).toBeGreaterThan(50);
   });
 });
 
@@ -173,6 +204,19 @@ describe.skipIf(skipWithoutCluster())('the CRDs on a real API server', { timeout
     const { status, body } = await post(object);
     expect([400, 422]).toContain(status);
     expect(body.message).toContain(expected ?? 'an expectation in the first line');
+  });
+
+  it.each(configured)('refuse bad input in $kind with a message that names the field', async ({ bad }) => {
+    const faults = await Promise.all(
+      bad.map(async ({ what, field, object, spec }) => {
+        const path = `${pathOf(object)}?fieldValidation=Strict&dryRun=All`;
+        const metadata = { ...object.metadata, name: 'bad-input' };
+        const { status, body } = await cluster.request('POST', path, { ...object, metadata, spec });
+        if (![400, 422].includes(status)) return [`${what} is answered ${status}`];
+        return String(body.message).includes(field) ? [] : [`${what}: ${field} is not in: ${body.message}`];
+      }),
+    );
+    expectNone(faults.flat());
   });
 
   it('has enough examples', () => {

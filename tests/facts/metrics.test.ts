@@ -74,6 +74,7 @@ const everything: Required<Summary> = {
   dropped: 1,
   due: 1,
   deadLetters: [one],
+  announced: { told: 1 },
   excepted: [{ namespace: 'shop', count: 1 }],
   collection: {
     live: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
@@ -91,6 +92,7 @@ const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics)
     metrics.begin({
       ...{ name: 'falco', endpoints: ['/falco/webhook'], categories: ['security'], deadLettersOf: [], collects: [] },
       expressionKinds: ['ObservationFilter'],
+      announces: [],
       ...{ isGateway: true, hasState: true, usesFilters: true, isScheduled: true },
     }),
   countSummary: (metrics) => metrics.countSummary('falco', everything),

@@ -355,11 +355,37 @@ describe('every ObservationFilter', () => {
     ['a severity', { minSeverity: 'hgih' }, 'critical, high, medium, low or unknown'],
     ['a namespace', { excludeNamespaces: ['kube-?'] }, 'the name of a namespace'],
     ['a source', { targetSource: 'Falco' }, 'lower-case letters, digits and hyphens'],
+    [
+      'an expression',
+      { expression: 'severity == "HIGH" && resource.nmae == "web"' },
+      'spec.expression: at 1:31: there is no .nmae; there are apiVersion, kind, name, namespace',
+    ],
+    [
+      'the expression of a grade',
+      { setSeverity: [{ severity: 'LOW' }, { expression: 'rule.matches("(")', severity: 'LOW' }] },
+      'spec.setSeverity[1].expression: at 1:14: error parsing regexp: missing closing )',
+    ],
   ])('gets a message that says what %s may be, if it is invalid', async (_case, spec, hint) => {
     const { run, all } = createWorld();
     all.push(aFilter('bad', { targetSource: 'falco', ...spec }));
     await run();
     expect(conditionsOf(all[0])).toMatchObject([{ status: 'False', message: expect.stringContaining(hint) }]);
+  });
+
+  it('is no longer shown to fail once it has changed', async () => {
+    const { run, all } = createWorld();
+    const failed = { type: 'Failing', status: 'True', reason: 'ExpressionFailed', message: 'm' };
+    const conditions = [{ ...failed, lastTransitionTime: '2026-03-01T12:00:00Z', observedGeneration: 1 }];
+    const given = aFilter('f', { targetSource: 'falco', expression: 'details.a == 1' });
+    const filter = { ...given, metadata: { ...given.metadata, generation: 1 }, status: { conditions } };
+    all.push(filter);
+    await run();
+    expect(conditionsOf(filter)).toContainEqual(expect.objectContaining({ type: 'Failing', status: 'True' }));
+    Object.assign(filter.metadata, { generation: 2 });
+    await run();
+    expect(conditionsOf(filter)).toContainEqual(
+      expect.objectContaining({ type: 'Failing', status: 'False', reason: 'Changed', message: '' }),
+    );
   });
 
   it('is left to the next run if there was one just now', async () => {

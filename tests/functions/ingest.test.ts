@@ -61,6 +61,12 @@ function createWorld(...objects: KubernetesObject[]) {
   Object.assign(test.context.cluster, {
     watched: ({ kind }: { kind: string }) => test.objects.all.filter((one) => one.kind === kind),
   });
+  const conditions = (name: string) => {
+    const object = test.objects.all.find(({ metadata }) => metadata.name === name) as unknown as {
+      status?: { conditions: { type: string; status: string; reason: string; message: string }[] };
+    };
+    return object?.status?.conditions ?? [];
+  };
   return {
     ...test,
     all: test.objects.all,
@@ -75,11 +81,9 @@ function createWorld(...objects: KubernetesObject[]) {
         .sort();
     },
     conditionsOf(name: string): Record<string, string> {
-      const object = test.objects.all.find(({ metadata }) => metadata.name === name) as unknown as {
-        status?: { conditions: { type: string; reason: string }[] };
-      };
-      return Object.fromEntries((object?.status?.conditions ?? []).map(({ type, reason }) => [type, reason]));
+      return Object.fromEntries(conditions(name).map(({ type, reason }) => [type, reason]));
     },
+    conditionOf: (name: string, wanted: string) => conditions(name).find(({ type }) => type === wanted),
   };
 }
 
@@ -772,21 +776,148 @@ describe('in a cluster', () => {
       status: { conditions: [{ type: 'Ready', status, message: 'because' }] },
     }) as KubernetesObject;
 
-  it.each<[string, object[] | undefined, KubernetesObject[], string]>([
-    ['a kind that is not served', [], [], 'KindNotServed'],
-    ['a group whose server does not respond', undefined, [], 'NotDiscovered'],
-    ['a kind without its ApiServerSource', served, [], 'SourceNotReady'],
-    ['a kind whose ApiServerSource is not ready', served, [source('False')], 'SourceNotReady'],
-    ['a kind whose ApiServerSource is ready', served, [source('True')], 'Ready'],
-    ['a kind whose plural Knative guesses wrongly', [{ ...served[0], plural: 'widgetry' }], [], 'PassOnly'],
-  ])('the condition Ready reports %s', async (_case, kinds, objects, reason) => {
-    const { pass, context, conditionsOf } = createWorld(aMapping('m'), ...objects);
+  const tenants = (kinds: readonly string[], status = 'True', name = 'ingest-example-com'): KubernetesObject =>
+    ({
+      ...source(status),
+      metadata: { name, namespace: 'zen-system' },
+      spec: { resources: kinds.map((kind) => ({ kind })) },
+    }) as KubernetesObject;
+  const other = { kind: 'Other', plural: 'othery', namespaced: true };
+  const gadget = { kind: 'Gadget', plural: 'gadgets', namespaced: true };
+  const [mine, ofShop] = [() => aMapping('m'), () => aMapping('m', {}, 'shop')];
+  const ready = ['True', 'Ready', ''];
+  const unready = (why: string, name = 'ingest-example-com') => [
+    'False',
+    'SourceNotReady',
+    `ApiServerSource ${name}: ${why}`,
+  ];
+  const notServed = (what: string) => ['False', 'KindNotServed', `the cluster does not serve ${what}`];
+
+  it.each<
+    [string, string[], () => KubernetesObject, object[] | undefined, KubernetesObject[]?, Map<string, string[]>?]
+  >([
+    ['a kind that is not served', notServed('Widget of example.com/v1'), mine, [other]],
+    ['a group that is not served', notServed('Widget of example.com/v1'), mine, served, [], new Map()],
+    ['another version', notServed('Widget of example.com/v1'), mine, served, [], new Map([['example.com', ['v2']]])],
+    ['the core group', notServed('Widget of v1'), () => aMapping('m', { group: '' }), [], [], new Map([['', ['v1']]])],
+    ['a plural that is not served', notServed('gadgets of example.com/v1'), () => anIngester('m', informer()), served],
+    ['a plural', unready('does not exist yet'), () => anIngester('m', informer()), [other, gadget]],
+    [
+      'a group whose server does not respond',
+      ['False', 'NotDiscovered', 'the server of Widget of example.com/v1 does not respond'],
+      mine,
+      undefined,
+    ],
+    ['a kind without its ApiServerSource', unready('does not exist yet'), mine, served],
+    ['a kind whose ApiServerSource is not ready', unready('because'), mine, served, [source('False')]],
+    ['a kind whose ApiServerSource is ready', ready, mine, served, [source('True')]],
+    ['a kind whose ApiServerSource is for others, too', ready, mine, served, [tenants(['Other'])]],
+    [
+      'a kind whose plural Knative guesses wrongly',
+      ['True', 'PassOnly', 'only the completeness pass sees changes: Knative does not guess the plural widgetry'],
+      mine,
+      [{ ...served[0], plural: 'widgetry' }],
+    ],
+    ['a kind that the system watches, for a tenant', ready, ofShop, served, [tenants(['Other', 'Widget'])]],
+    [
+      'a kind that only tenants watch',
+      unready('does not exist yet', 'ingest-example-com-tenants'),
+      ofShop,
+      served,
+      [tenants(['Other'])],
+    ],
+    [
+      'a kind that nobody watches, for a tenant',
+      unready('because', 'ingest-example-com-tenants'),
+      ofShop,
+      served,
+      [source('True'), tenants(['Widget'], 'False', 'ingest-example-com-tenants')],
+    ],
+    [
+      'a kind that has no namespaces, for a tenant',
+      [
+        'False',
+        'NamespaceNotAllowed',
+        'Widget of example.com/v1 is cluster-scoped: only a mapping in the system namespace can use it',
+      ],
+      ofShop,
+      [{ ...served[0], namespaced: false }],
+    ],
+    ['a kind that has no namespaces', unready('does not exist yet'), mine, [{ ...served[0], namespaced: false }]],
+    ['a path', ready, () => anIngester('m'), served],
+    [
+      'what is disabled',
+      ['False', 'Disabled', 'spec.enabled is false'],
+      () => aMapping('m', { enabled: false }),
+      served,
+    ],
+    [
+      'what is not accepted',
+      ['False', 'NotAccepted', 'see the condition Accepted'],
+      () => aMapping('m', { items: '..x' }),
+      served,
+    ],
+  ])('the condition Ready of %s is %j', async (_case, expected, mapping, kinds, objects = [], known = groups) => {
+    const { pass, context, conditionOf } = createWorld(mapping(), ...objects);
     Object.assign(context.cluster, {
-      kinds: { groups: async () => groups, kinds: async () => kinds },
+      kinds: { groups: async () => known, kinds: async () => kinds },
       hasApiServerSources: true,
     });
     await pass();
-    expect(conditionsOf('m').Ready).toBe(reason);
+    const { status, reason, message } = conditionOf('m', 'Ready') ?? {};
+    expect([status, reason, message]).toEqual(expected);
+  });
+
+  const forbidden = new Refusal(503, 'listing was refused');
+  const allow = (what: string) =>
+    `listing was refused. Allow get, list and watch on ${what} in a ClusterRole with the label zen.kube-zen.io/aggregate-to-ingest: "true"`;
+
+  it.each<[string, object, Error, string[]]>([
+    ['may not be listed', {}, forbidden, ['False', 'NotReadable', allow('widgets.example.com')]],
+    ['of the core group may not be listed', { group: '' }, forbidden, ['False', 'NotReadable', allow('widgets')]],
+    [
+      'is gone meanwhile',
+      {},
+      new NotServed({ group: 'example.com', plural: 'widgets' }),
+      ['False', 'KindNotServed', 'widgets.example.com is not served: is its CRD installed?'],
+    ],
+  ])('the condition Ready says of a kind that %s why', async (_case, spec, error, expected) => {
+    const { pass, context, conditionOf, objects } = createWorld(aMapping('m', spec));
+    const kinds = { groups: async () => new Map([...groups, ['', ['v1']]]), kinds: async () => served };
+    Object.assign(context.cluster, { kinds, hasApiServerSources: true });
+    const { list } = objects;
+    objects.list = (resource, ...rest) => {
+      if (resource.kind === 'Widget') throw error;
+      return list(resource, ...rest);
+    };
+    await pass();
+    const { status, reason, message } = conditionOf('m', 'Ready') ?? {};
+    expect([status, reason, message]).toEqual(expected);
+  });
+
+  it('fails a pass in which something else happens than a refusal', async () => {
+    const { pass, context, objects } = createWorld(aMapping('m'));
+    const kinds = { groups: async () => groups, kinds: async () => served };
+    Object.assign(context.cluster, { kinds, hasApiServerSources: true });
+    const { list } = objects;
+    objects.list = (resource, ...rest) => {
+      if (resource.kind === 'Widget') throw new Error('a fault of ours');
+      return list(resource, ...rest);
+    };
+    await expect(pass()).rejects.toThrow('an unexpected fault');
+  });
+
+  it('asks for no other objects than those with the labels of an Ingester', async () => {
+    const { pass, context, objects } = createWorld(anIngester('m', informer({ labelSelector: 'tier=b' })));
+    Object.assign(context.cluster, { kinds: { groups: async () => groups, kinds: async () => [gadget] } });
+    const asked: unknown[] = [];
+    const { list } = objects;
+    objects.list = (resource, ...rest) => {
+      if (resource.kind === 'Gadget') asked.push(resource.labelSelector);
+      return list(resource, ...rest);
+    };
+    await pass();
+    expect(new Set(asked)).toEqual(new Set(['tier=b']));
   });
 
   it.each<[string, Map<string, string[]>, object[] | undefined, string]>([

@@ -154,6 +154,7 @@ describe('a test that kube-bench failed', () => {
     ['Ensure x  (Not scored)', 'Ensure x'],
     ['Ensure x. :', 'Ensure x'],
     ['Set (scored) to x', 'Set (scored) to x'],
+    [`Ensure x${' '.repeat(1024)}and what nobody reads`, 'Ensure x'],
   ])('is called without what kube-bench says of itself: %j is %j', async (test_desc, said) => {
     expect((await one({ test_desc, expected_result: '' }))?.summary).toBe(`1 ${said}`);
   });

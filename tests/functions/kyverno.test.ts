@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import kyverno from '../../functions/kyverno.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
+import { functionInfoOf } from '../../shared/host/function-info.ts';
 
 const settings = Object.assign({}, parseSettings({}, kyverno.source.settings, []));
 
@@ -214,6 +215,21 @@ describe('a property of another engine', () => {
         ],
       ],
     ],
+    [
+      'scan',
+      'x',
+      [...['timestamp', 'uuid', 'count', 'cvss3base', 'containerid', '_createdAt_', 'created__at', 'podUIDValue']],
+    ],
+    [
+      'fact',
+      'x',
+      [
+        ...['digest', 'uri', 'link', 'ref', 'detail', 'remediationSteps', 'recommendationList', 'resolutionSteps'],
+        ...['mitigationSteps'],
+      ],
+    ],
+    // It is shown among the references.
+    ['scan', 'http://a', ['a']],
     ['scan', '2026-03-01T10:00:00Z', ['a']],
     ['scan', '2026-03-01 10:00', ['a']],
     ['scan', '2026-03-01', ['a']],
@@ -247,6 +263,17 @@ describe('a property of another engine', () => {
     ['a', '0f0f0f0f-1111-4222-8333-4444444444441', '{"a":"0f0f0f0f-1111-4222-8333-4444444444441"}'],
     ['a', 'd41d8cd98f00b204', '{"a":"d41d8cd98f00b204"}'],
     ['a', 'web-7d9c5b6f4d-x2x9z', '{"a":"web-7d9c5b6f4d-x2x9z"}'],
+    ['startedOnline', 'x', '{"startedOnline":"x"}'],
+    ['pidLimit', 'x', '{"pidLimit":"x"}'],
+    ['podIdle', 'x', '{"podIdle":"x"}'],
+    ['sourcePortal', 'x', '{"sourcePortal":"x"}'],
+    ['urlPath', 'x', '{"urlPath":"x"}'],
+    ['imageSize', 'r/a:1', '{"imageSize":"r/a:1"}'],
+    ['image', 'u@h/a:1', '{"image":"u@h/a"}'],
+    ['image', 'r/a@sha256:0f', '{"image":"r/a"}'],
+    ['a', 'see https://a', '{"a":"see https://a"}'],
+    ['a', 'zd41d8cd98f00b204e9800998ecf8427e', '{"a":"zd41d8cd98f00b204e9800998ecf8427e"}'],
+    ['a', 'd41d8cd98f00b204e9800998ecf8427ez', '{"a":"d41d8cd98f00b204e9800998ecf8427ez"}'],
     ['a', '  x  ', '{"a":"x"}'],
   ])('tells findings apart: %s: %s', (key, value, properties) => {
     expect(lifetimeOf(key, value)).toBe(`finding ${properties}`);
@@ -297,6 +324,12 @@ describe('what watches processes', () => {
     ['fails for Pod shop/x', { ...pod, source: 'sh' }],
     ['fails for Pod shop/x', { command: 'sh' }],
     ['fails for Pod shop/x', pod],
+    ['fails for Pod shop/x', { podNames: 'w-0', pods: 'w-0', command: 'sh' }],
+    ['fails for Pod shop/x', { ...pod, processNames: 'sh', commands: 'sh' }],
+    ['sh in w-0', { ...pod, processname: 'sh' }],
+    ['sh in w-0', { ...pod, command: 'sh', containerNames: 'c', containers: 'd' }],
+    ['sh in w-0', { ...pod, command: 'sh', operation: 'File', resources: '/x' }],
+    ['a process opened /x in w-0', { ...pod, operation: 'File', resource: '/x', sources: 'sh' }],
     ['sh in w-0', { ...pod, command: 'sh', theAction: 'x', actions: 'y' }],
     ['sh in w-0', { ...pod, command: 'sh', myOperation: 'File', operations: 'x', resource: 'y' }],
     [
@@ -374,9 +407,17 @@ describe('a result that is no finding', () => {
     ['unknown_result', { result: 'maybe' }],
     ['unknown_result', { result: undefined }],
     [undefined, { result: undefined, status: 'Fail' }],
-    ...['falco', 'Falcosidekick', 'trivy-operator', 'kube-bench', 'KubeBench', 'zen-watcher', ' Trivy '].map(
-      (source): [string, object] => ['has_own_source', { source }],
-    ),
+    ...[
+      'falco',
+      'Falcosidekick',
+      'trivy-operator',
+      'kube-bench',
+      'KubeBench',
+      'kubebench',
+      'zen-watcher',
+      'zenwatcher',
+      ' Trivy ',
+    ].map((source): [string, object] => ['has_own_source', { source }]),
     [undefined, { source: 'falcon' }],
     [undefined, { source: 'my-falco' }],
     [undefined, { source: 'x', properties: { 'evt.type': 'x' } }],
@@ -394,11 +435,19 @@ describe('a result that is no finding', () => {
     ['has_own_source', { source: 'x' }, labelled({ 'zen.kube-zen.io/x': 'y' })],
     [undefined, { source: 'x' }, labelled({ 'app.kubernetes.io/name': 'trivy', 'x-zen.kube-zen.io/': 'y' })],
     ['minor', flaw({ severity: 'low' })],
+    ['pass', flaw({ severity: 'low', result: 'pass' })],
     [undefined, flaw({ severity: 'low', result: 'error' })],
     [undefined, flaw({ severity: 'medium' })],
     [undefined, { ...flaw({ severity: 'low' }), source: 'kyverno' }],
   ])('is left out because of %s: %j', (reason, row, report) => {
-    expect(whole(row, report).skipped).toEqual(reason === undefined ? {} : { [reason]: 1 });
+    const { findings, skipped } = whole(row, report);
+    expect(skipped).toEqual(reason === undefined ? {} : { [reason]: 1 });
+    expect(findings).toHaveLength(reason === undefined || reason === 'minor' ? 1 : 0);
+  });
+
+  it('is named where it has no policy', () => {
+    const { badRows } = whole({}, { results: [{ policy: 'p', result: 'fail' }, { result: 'fail' }] });
+    expect(badRows?.map(({ path }) => path)).toEqual(['results[1].policy']);
   });
 
   it('is accepted where an exception says so, however it would have been told', () => {
@@ -476,6 +525,13 @@ describe('what tells results apart', () => {
       { policy: ' ', message: 'm', category: 'c' },
     ],
     [{ rule: 'r' }, { policy: ' ', rule: 'r', message: 'm', category: 'c' }],
+    [{ category: 'c' }, { policy: ' ', category: 'c' }],
+    [{ policy: 'p' }, { policy: ' p ' }],
+    [{ policy: 'p', engine: 'x' }, {}, { source: ' X ' }],
+    [
+      { policy: 'p', engine: 'my-validatingadmissionpolicy', properties: '{"a":"x"}' },
+      { source: 'my-ValidatingAdmissionPolicy', properties: { a: 'x' } },
+    ],
   ])('is %j', (identity, row, report) => {
     expect(whole(row, report).findings.map((finding) => finding.identity)).toEqual([identity]);
   });
@@ -544,6 +600,14 @@ describe('results that are one finding', () => {
     expect(merge(...rows.toReversed())).toEqual(merge(...rows));
   });
 
+  it('are as the first counts them, which is the newest, if they count slight vulnerabilities', () => {
+    const count = (name: string) => flaw({ severity: 'low', properties: { pkgName: name }, timestamp: { seconds: 1 } });
+    expect(merge({ ...count('b'), timestamp: { seconds: 2 } }, count('a'))).toMatchObject({
+      eventType: 'minor-vulnerabilities',
+      detectedAt: '1970-01-01T00:00:02.000Z',
+    });
+  });
+
   it('have all versions of a package', () => {
     const of = (installedVersion: string, fixedVersion?: string) =>
       flaw({ source: 'x', properties: { pkgName: 'curl', installedVersion, fixedVersion } });
@@ -557,7 +621,14 @@ describe('results that are one finding', () => {
         ],
       },
     });
+    expect(merge(of('1', '3'), of('2', '4')).details).toEqual(merge(of('2', '4'), of('1', '3')).details);
     expect(merge(of('1'), of('2')).remediation).toBeUndefined();
+    expect(merge(of('1', '3'), of('2')).summary).toBe('CVE-2099-1 in curl 1 and 2, fixed in 3 (Deployment web)');
+  });
+
+  it('are one vulnerability if only the category says so, and not of all', () => {
+    const of = (category: string) => ({ policy: 'x', source: 'x', category, properties: { pkg: 'curl' } });
+    expect(merge(of('CVE'), of('other')).summary).toBe('x in curl, no fix known (Deployment web)');
   });
 });
 
@@ -617,6 +688,7 @@ describe("another scanner's vulnerability", () => {
     ['module', { module: 'curl' }],
     ['artifactName', { artifactName: 'curl' }],
     ['resource', { resource: 'curl' }],
+    ['pkgname', { pkgname: 'curl' }],
     ['a package URL', { pkg: 'pkg:deb/debian/curl@1?arch=x' }],
   ])('is in the package that is named by %s', (_key, name) => {
     expect(String(of({ ...known, ...name })?.details.package)).toMatch(/curl$/);
@@ -626,6 +698,8 @@ describe("another scanner's vulnerability", () => {
     ['packages', { packages: 'curl' }],
     ['resourceName', { resourceName: 'curl' }],
     ['myresource', { my_resource: 'curl' }],
+    ['componentType', { componentType: 'curl' }],
+    ['artifactNames', { artifactNames: 'curl' }],
     ['nothing', {}],
   ])('is none where no package is named: %s', (_key, name) => {
     expect(of({ ...known, ...name })).toBeUndefined();
@@ -637,11 +711,15 @@ describe("another scanner's vulnerability", () => {
     ['packagePath', { artifact_location: '/x' }, '/x'],
     ['packagePath', { path: '/x' }, '/x'],
     ['packagePath', { filename: '/x' }, '/x'],
+    ['packagePath', { pkgpath: '/x' }, '/x'],
     ['packagePath', { mypath: '/x' }, undefined],
+    ['packagePath', { packagePaths: '/x', pathType: '/x' }, undefined],
     ['packagePath', { my_path: '/x' }, undefined],
     ['container', { container: 'c' }, 'c'],
     ['container', { containerName: 'c' }, 'c'],
+    ['container', { containername: 'c' }, 'c'],
     ['container', { containers: 'c' }, undefined],
+    ['package', { pkg: '@scope/core@1' }, '@scope/core@1'],
   ])('has its %s of %j', (field, more, expected) => {
     expect(of({ ...known, pkg: 'curl', ...more })?.details[field]).toBe(expected);
   });
@@ -667,6 +745,12 @@ describe("another scanner's vulnerability", () => {
       { componentVersion: '1', fixVersion: '2' },
       { installed: '1', fixed: '2' },
     ],
+    [
+      { installedversion: '1', fixversion: '2' },
+      { installed: '1', fixed: '2' },
+    ],
+    [{ pkgversion: '1' }, { installed: '1' }],
+    [{ installedVersions: '1', packageVersions: '2', versionType: '3' }, {}],
     [{ version: '1', fixed: 'true' }, { installed: '1' }],
     [{ engineVersion: '1', fixable: '2' }, {}],
     [{ installedVersion: '1', version: '3' }, { installed: '1' }],
@@ -689,11 +773,13 @@ describe("another scanner's vulnerability", () => {
   ])('may have an ID that nobody knows: %s %j', (_what, more, expected) => {
     expect(of({ pkg: 'curl' }, more)?.details.vulnerabilityID).toBe(expected);
     expect(of({ pkg: 'curl', advisoryId: 'A-1' }, more)?.details.vulnerabilityID).toBe(expected && 'A-1');
+    expect(of({ pkg: 'curl', cveText: 'A-1' }, more)?.details.vulnerabilityID).toBe(expected);
   });
 
   it('stays the same finding when its path has another version', () => {
     const identity = (path: string) => of({ ...known, pkg: 'curl', path })?.identity;
-    expect(identity('/lib/curl-1.2.3/x')).toEqual(identity('/lib/curl-1.10.0.4/x'));
+    expect(identity('/lib/curl-1.2.3/x')).toEqual(identity('/lib/curl-11.10.0.4/x'));
+    expect(identity('/lib/curl-1.2.3/x')?.properties).toContain('"path":"/lib/curl-*/x"');
     expect(identity('/lib/curl-1/x')).not.toEqual(identity('/lib/curl-2/x'));
   });
 });
@@ -735,6 +821,13 @@ describe('slight vulnerabilities', () => {
     expect(three?.identity).toEqual({ engine: 'other', container: 'b' });
   });
 
+  it('are about the same Pod of several, in whatever order they are told', () => {
+    const pods = ['x2x9z', 'b2c4d'].map((end) => ({ ...replica, name: `web-7d9c5b6f4d-${end}` }));
+    for (const resources of [pods, pods.toReversed()]) {
+      expect(counted([{ resources }]).map(({ resource }) => resource?.name)).toEqual(['web-7d9c5b6f4d-b2c4d']);
+    }
+  });
+
   it('are named up to fifty', () => {
     const [finding] = counted(Array.from({ length: 52 }, (_, index) => ({ policy: `CVE-2099-${1000 + index}` })));
     const { fixable } = finding?.details ?? {};
@@ -765,8 +858,12 @@ describe('the properties that are shown', () => {
     [of({ solutionText: 'do it' }), { solutionText: 'do it' }],
     [of(undefined, 'b'), { aMitigation: 'c', mySolution: 'b' }],
     [of(undefined, 'a'), { bSolution: 'b', aSolution: 'a' }],
+    [of(undefined, 'a'), { aSolution: 'a', bSolution: 'b' }],
     [of(undefined, undefined, ['https://a']), { url: 'https://a' }],
     [of(undefined, undefined, ['http://a', 'https://b']), { more: '["https://b", "http://a"]', again: 'https://b' }],
+    [of(undefined, undefined, ['http://example.com/a']), { url: 'http://example.com/a' }],
+    [of(), { url: 'https://' }],
+    [of({ a: 'see:https://a' }), { a: 'see:https://a' }],
     [of({ a: 'see https://a' }), { a: 'see https://a' }],
     [of({ a: 'web has it' }), { a: 'web-7d9c5b6f4d-x2x9z has it' }, { resources: [replica] }],
     [
@@ -779,7 +876,31 @@ describe('the properties that are shown', () => {
   });
 });
 
+describe('the kinds of reports', () => {
+  it('are those of all groups and versions that engines write', () => {
+    const { kinds } = functionInfoOf(kyverno, {}, []);
+    expect(kinds.map(({ group, versions, kind }) => `${group} ${versions.join()} ${kind}`)).toEqual([
+      'wgpolicyk8s.io v1beta1,v1alpha2,v1alpha1 PolicyReport',
+      'wgpolicyk8s.io v1beta1,v1alpha2,v1alpha1 ClusterPolicyReport',
+      'openreports.io v1alpha1 Report',
+      'openreports.io v1alpha1 ClusterReport',
+      'reports.x-k8s.io v1beta2 PolicyReport',
+      'reports.x-k8s.io v1beta2 ClusterPolicyReport',
+    ]);
+  });
+});
+
 describe('one line of a result', () => {
+  it.each([
+    ['c: m (Deployment web)', { policy: ' ', rule: 'autogen-', category: 'c', message: 'm' }],
+    [
+      'p: sh in w-0: no shells (Deployment web)',
+      { source: 'KubeArmor', message: 'no shells', properties: { pod: 'w-0', command: 'sh' } },
+    ],
+  ])('is %s', (summary, row) => {
+    expect(whole(row, { scope: web }).findings.map((finding) => finding.summary)).toEqual([summary]);
+  });
+
   it.each<[string, string]>([
     ['p (Deployment web): Limits', 'Limits.,;'],
     ['p (Deployment web): Limits (at /a)', 'Limits: rule r failed at path /a;.,'],
@@ -788,8 +909,17 @@ describe('one line of a result', () => {
     ['p: fails at /a, /b (Deployment web)', 'rule r failed at path /a rule s failed at path /b'],
     ['p (Deployment web): Limits', 'Limits, rule r failed at path /'],
     ['p: fails for Deployment shop/web', ' rule r failed at path / '],
+    ['p: fails at /a (Deployment web)', 'rule r failed at path / rule s failed at path /a'],
+    ['p (Deployment web): Limits', '  validation error: Limits'],
+    ['p (Deployment web): Limits are low Set them', 'Limits are low. rule r failed at path / Set them'],
     ['p: web. has none', 'web. has none'],
     ['p: (web) has none', '(web) has none'],
+    ['p: web.. has none', 'web.. has none'],
+    ['p (Deployment web): we.b has web.x', 'we.b has web.x'],
+    ['p (Deployment web): Limits', 'validation error:Limits'],
+    ['p (Deployment web): Limits: validation error: x', 'Limits: validation error: x'],
+    ['p (Deployment web): Limits', '  Limits'],
+    ['p (Deployment web): Limits. Are', 'Limits\n  Are'],
     ['p (Deployment web): webs have none', 'webs have none'],
     ['p (Deployment web): my.web has none', 'my.web has none'],
   ])('is %s', (summary, message) => {

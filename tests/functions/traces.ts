@@ -43,7 +43,11 @@ export async function tracesOf(definition: HandlerDefinition, event: CloudEvent,
   const test = createTestContext(definition, { context: { watched } });
   test.objects.all.push(...objects);
   const { signal } = test.context.event;
-  const handling = dispatcher.handle({ definition, triggers: [], context: test.context }, event, signal);
+  const handling = dispatcher.handle(
+    { definition, triggers: [], hint: () => undefined, context: test.context },
+    event,
+    signal,
+  );
   const error = await handling.catch((refusal) => refusal);
   const { items } = await test.store.read({ limit: 1000 });
   const said = error instanceof Refusal ? [error.message, error.path, String(error.cause)] : [];

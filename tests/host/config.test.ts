@@ -181,6 +181,11 @@ describe('--config at the start', () => {
     ['an exception with a misspelt field', exception('rulez: [a]'), 'spec.match.rulez'],
     ['an exception with a wrong expression', exception("expression: 'sorce == 1'"), 'spec.match.expression'],
     ['an Ingester with a bad path', ingester('../up'), 'spec.webhook.path'],
+    [
+      'a filter with a wrong expression',
+      filter('f', 'expression: sevrity == "HIGH"'),
+      'spec.expression: at 1:1: there is no sevrity',
+    ],
     ['what is no YAML', 'apiVersion: [', 'it.yaml'],
   ])('stops at %s, and names the file and the field', async (_case, text, field) => {
     const config = temporaryFolder();

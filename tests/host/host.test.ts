@@ -30,8 +30,8 @@ async function start(work: Work, drainMilliseconds = 10_000): Promise<Host> {
   });
   const host = await startHost({
     functions: [
-      { definition: webhook, triggers: [], context },
-      { definition: falco, triggers: [], context },
+      { definition: webhook, triggers: [], context, hint: () => undefined },
+      { definition: falco, triggers: [], context, hint: () => undefined },
     ],
     dispatcher: createDispatcher(log, metrics),
     settings: checkSettings([webhook], {}),

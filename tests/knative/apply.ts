@@ -4,6 +4,7 @@ import type { Cluster } from '../cluster/cluster.ts';
 
 const plurals: Readonly<Record<string, string>> = {
   EventPolicy: 'eventpolicies',
+  Ingress: 'ingresses',
   NetworkPolicy: 'networkpolicies',
   ValidatingAdmissionPolicy: 'validatingadmissionpolicies',
 };

@@ -26,7 +26,7 @@ const definitions = await loadFunctions();
 
 /** What each function is for: it answers 204 only if it has all the rights it needs. */
 interface Job {
-  readonly environment?: Readonly<Record<string, string>>;
+  readonly environment?: () => Readonly<Record<string, string>>;
   readonly name: string;
   /** Whether what no answer waits for was done, too, once the process has ended. */
   isDone?(cluster: Cluster): Promise<boolean>;
@@ -130,6 +130,21 @@ function brokerUrl(): string {
   return `http://127.0.0.1:${port}/zen-system/zen-watcher`;
 }
 
+/** An Observation that is to be told, and the announcement of it. */
+const told = {
+  apiVersion: 'zen.kube-zen.io/v1',
+  kind: 'Observation',
+  metadata: { name: 'told', namespace: 'shop', labels: { 'zen.kube-zen.io/outbox': 'due' } },
+  spec: {
+    ...{ source: 'kyverno', category: 'security', severity: 'HIGH', eventType: 'violation', rule: 'r' },
+    ...{ details: {}, detectedAt: '2026-03-01T10:00:00Z', ttlSecondsAfterCreation: 3600 },
+  },
+};
+const asStored = { uid: 'u', resourceVersion: '1', creationTimestamp: '2026-03-01T10:00:00Z' };
+const announced = event('io.kube-zen.observation.opened.v1', { ...told, metadata: { ...told.metadata, ...asStored } });
+
+const prepareBroker = (cluster: Cluster) => cluster.request('POST', brokers, broker({ url: brokerUrl() }));
+
 const jobs: readonly Job[] = [
   {
     name: 'falco',
@@ -151,7 +166,7 @@ const jobs: readonly Job[] = [
   {
     name: 'gc',
     // So that the limit is exceeded, and what there is has to be judged by its spec.
-    environment: { MAX_OBSERVATIONS: '1' },
+    environment: () => ({ MAX_OBSERVATIONS: '1' }),
     prepare: async () => undefined,
     requests: [
       {
@@ -273,6 +288,38 @@ const jobs: readonly Job[] = [
     prepare: (cluster) => cluster.request('POST', '/api/v1/namespaces/kube-bench/configmaps', benchResults),
     requests: [referenceTo(benchResults), ping],
   },
+  {
+    name: 'announce',
+    prepare: prepareBroker,
+    requests: [
+      {
+        ...ping,
+        async before(cluster) {
+          const path = '/apis/zen.kube-zen.io/v1/namespaces/shop/observations';
+          await cluster.request('DELETE', `${path}/told`);
+          await cluster.request('POST', path, told);
+        },
+      },
+    ],
+  },
+  {
+    name: 'alertmanager',
+    environment: () => ({ ALERTMANAGER_URL: brokerUrl() }),
+    prepare: async () => undefined,
+    requests: [announced, ping],
+  },
+  {
+    name: 'falcosidekick',
+    environment: () => ({ FALCOSIDEKICK_URL: brokerUrl() }),
+    prepare: async () => undefined,
+    requests: [announced],
+  },
+  {
+    name: 'sender',
+    environment: () => ({ SINK_URL: brokerUrl() }),
+    prepare: async () => undefined,
+    requests: [announced],
+  },
 ];
 
 /** What no function may do, whatever it is for. */
@@ -287,7 +334,11 @@ interface Deed {
 
 /** What a function does with these it does as far as it can. */
 function bestEffort(name: string): ReadonlySet<string> {
-  return new Set([...controlledKinds.map(({ plural }) => plural), ...(name === 'gc' ? [] : ['leases'])]);
+  return new Set([
+    ...controlledKinds.map(({ plural }) => plural),
+    ...(['gc', 'announce'].includes(name) ? [] : ['leases']),
+    ...(name === 'filters' ? [] : ['observationfilters/status']),
+  ]);
 }
 
 const core = '/api/v1/namespaces/zen-system';
@@ -329,7 +380,7 @@ const deeds: readonly Deed[] = [
       path: '/apis/coordination.k8s.io/v1/namespaces/zen-system/leases',
       body: { metadata: { name: 'x' } },
     },
-    but: ['audit', 'checkov', 'falco', 'ingest', 'kube-bench', 'kyverno', 'trivy'],
+    but: ['announce', 'audit', 'checkov', 'falco', 'ingest', 'kube-bench', 'kyverno', 'trivy'],
   },
   {
     what: 'write Leases elsewhere',
@@ -348,6 +399,15 @@ const deeds: readonly Deed[] = [
     what: 'write filters',
     ...{ method: 'DELETE', path: '/apis/zen.kube-zen.io/v1alpha1/namespaces/zen-system/observationfilters/x' },
     but: ['filters'],
+  },
+  {
+    what: 'write the status of filters',
+    ...{
+      method: 'PATCH',
+      path: '/apis/zen.kube-zen.io/v1alpha1/namespaces/zen-system/observationfilters/x/status',
+      body: { status: {} },
+    },
+    but: ['audit', 'checkov', 'falco', 'filters', 'ingest', 'kube-bench', 'kyverno', 'trivy'],
   },
   {
     what: 'change CRDs',
@@ -403,7 +463,7 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
       const program = await startFunction(name, {
         server: cluster.server,
         folder,
-        environment: { LOG_LEVEL: 'FATAL', DEDUP_CACHE_SIZE: '0', ...environment },
+        environment: { LOG_LEVEL: 'FATAL', DEDUP_CACHE_SIZE: '0', ...environment?.() },
       });
       const statuses: number[] = [];
       for (const { path = '/', headers, body: content, before } of (await isReady(program.url)) ? requests : []) {
@@ -427,7 +487,7 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
             ...{ role, index, resources: rule.resources },
             of: `${rule.resources.join(', ')} of ${rule.apiGroups.join() || 'core'}`,
           }))
-          // The job is done without. What they are for is in tests/cluster/{controllers,silence}.test.ts.
+          // The job is done without. What they are for is in tests/cluster/{controllers,filters,silence}.test.ts.
           .filter(({ resources }) => !resources.every((plural) => bestEffort(name).has(plural))),
       ),
     )('needs the rule about $of', async ({ role, index }) => {

@@ -138,6 +138,8 @@ function hookedStore(store: Store, hook: Hook): Store {
       await hook('find');
       return store.find(...given);
     },
+    findWhole: (...given) => store.findWhole(...given),
+    openOnes: (...given) => store.openOnes(...given),
     patch: async (...given) => {
       await hook('patch');
       return store.patch(...given);

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { groupVersionOf, type KindSelector } from '../../shared/api/kind-selector.ts';
 import { guessedPlural } from '../../shared/api/knative-kinds.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
-import type { Broker, Clock, Context } from '../../shared/function/context.ts';
+import type { Broker, Clock, Context, Outside } from '../../shared/function/context.ts';
 import type { FunctionDefinition, HandlerDefinition } from '../../shared/function/definitions.ts';
 import type { Filter } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
@@ -99,6 +99,7 @@ export interface Overrides
     >,
     Partial<Cluster>,
     Partial<Broker>,
+    Partial<Outside>,
     Partial<Clock> {
   readonly signal?: AbortSignal;
 }
@@ -135,6 +136,7 @@ export function createTestContext(definition: FunctionDefinition, options: TestC
       sendTo: overrides.sendTo ?? (async () => 204),
       isRouted: overrides.isRouted ?? (() => true),
     },
+    outside: { post: overrides.post ?? (async () => ({ status: 200, retryAfter: undefined, words: '' })) },
     clock: { now, earliest, latest, elapsed, sleep, deadline },
     functions: overrides.functions ?? [],
     metrics: createMetrics(),

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import { parseDuration } from '../../shared/api/ingester.ts';
 import { observationOf } from '../../shared/api/observation.ts';
 import { mappingObject } from '../../shared/api/observation-mapping.ts';
 import { observationName } from '../../shared/finding/name.ts';
-import { compileMapping } from '../../shared/rules/mapping.ts';
+import { compileMapping, type Wants } from '../../shared/rules/mapping.ts';
 
 const time = '2026-03-01T10:00:00Z';
 const about = { apiVersion: 'example.com/v1', kind: 'Widget', namespace: 'shop', name: 'w' };
@@ -22,6 +23,34 @@ function map(spec: object, data: unknown, windowSeconds?: number) {
 
 const withMappings = (mappings: object) => ({
   mappings: { severity: 'HIGH', category: 'c', eventType: 'e', ...mappings },
+});
+
+describe('the expression of a mapping', () => {
+  const items = [{ level: 1 }, { level: 3 }, {}];
+  const spec = { ...withMappings({ severity: '.word' }), items: '.items', identity: ['.level'] };
+
+  it('drops what it is false of, and keeps what it can not answer, and tells of it', () => {
+    const failures: string[] = [];
+    const wants: Wants = (finding, { object, item }) => {
+      const { level } = z.object({ level: z.number().default(0) }).parse(item);
+      expect([finding.category, object]).toEqual(['c', { items }]);
+      return level === 0 ? { failure: 'no level' } : level > 2;
+    };
+    const withoutIdentity = rulesOf({ ...spec, identity: undefined });
+    const { findings, skipped, isPartial } = compileMapping(withoutIdentity, wants)(
+      { items },
+      { about, time, windowSeconds: undefined, onFailure: (failure) => failures.push(failure) },
+    );
+    expect([findings.length, skipped, isPartial, failures]).toEqual([2, { expression: 1 }, false, ['no level']]);
+  });
+
+  it('that drops everything leaves nothing unread', () => {
+    const { findings, skipped, isPartial } = compileMapping(rulesOf(spec), () => false)(
+      { items: [{ level: 1 }] },
+      { about, time, windowSeconds: undefined },
+    );
+    expect([findings, skipped, isPartial]).toEqual([[], { expression: 1 }, false]);
+  });
 });
 
 describe('a mapping', () => {
@@ -262,5 +291,30 @@ describe('parseDuration', () => {
     ['', undefined],
   ])('%s', (text, seconds) => {
     expect(parseDuration(text)).toBe(seconds);
+  });
+});
+
+describe('what we have told somebody ourselves', () => {
+  const rules = { items: '.alerts', identity: ['.labels'], ...withMappings({}) };
+  const own = { labels: { zen_kube_zen_io_observation: 'shop/n' } };
+  const others = { labels: { alertname: 'a' } };
+
+  function post(data: unknown) {
+    return compileMapping(rulesOf(rules))(data, { about: undefined, time, windowSeconds: undefined });
+  }
+
+  it('is left out item by item, and counted', () => {
+    const { findings, skipped, isPartial } = post({ alerts: [own, others, own] });
+    expect(findings).toHaveLength(1);
+    expect({ skipped, isPartial }).toEqual({ skipped: { self: 2 }, isPartial: false });
+  });
+
+  it('is left out as a whole', () => {
+    const { skipped, isPartial } = post({ alerts: [others], commonLabels: own.labels });
+    expect({ skipped, isPartial }).toEqual({ skipped: { self: 1 }, isPartial: false });
+  });
+
+  it('is nothing that is an object of the cluster', () => {
+    expect(map(rules, { alerts: [own] }).skipped).toEqual({});
   });
 });

@@ -26,6 +26,7 @@ function answers(page: ObservationList = { items: [] }) {
       return tally.counts();
     },
     findByName: async () => [],
+    get: async () => undefined,
   };
   return { asked, ...createObservationAnswers(reader, () => now) };
 }

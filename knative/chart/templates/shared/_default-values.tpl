@@ -31,7 +31,21 @@ webhook:
   allowedIPs: []
   trustedProxies: []
   rateLimit: 0
+standalone:
+  enabled: false
+  replicas: 2
+  resources:
+    requests:
+      cpu: 100m
+      memory: 256Mi
+    limits:
+      cpu: 1000m
+      memory: 1Gi
 functions:
+  alertmanager:
+    enabled: false
+  announce:
+    enabled: false
   audit:
     enabled: true
   checkov:
@@ -42,6 +56,8 @@ functions:
     enabled: true
   falco:
     enabled: true
+  falcosidekick:
+    enabled: false
   filters:
     enabled: true
   gc:
@@ -52,6 +68,10 @@ functions:
     enabled: true
   kyverno:
     enabled: true
+  page:
+    enabled: false
+  sender:
+    enabled: false
   sources:
     enabled: true
   trivy:

@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import { group } from '../api/group.ts';
-import type { Observation } from '../api/observation.ts';
-import { statusSchema } from '../api/series.ts';
 import { severities } from '../finding/severity.ts';
+import { group } from './group.ts';
+import type { Observation } from './observation.ts';
+import { statusSchema } from './series.ts';
 
 const stringMap = z.record(z.string(), z.string());
 
@@ -51,7 +51,7 @@ const observationSchema = z.looseObject({
 
 const listSchema = z.object({
   items: z.array(observationSchema).nullish(),
-  metadata: z.object({ continue: z.string().optional() }),
+  metadata: z.object({ continue: z.string().optional(), resourceVersion: z.string().default('') }),
 });
 
 const typed = { apiVersion: `${group}/v1`, kind: 'Observation' } as const;
@@ -67,7 +67,12 @@ export function readObservation(body: unknown): Observation {
 export function readObservationList(body: unknown): {
   readonly items: readonly Observation[];
   readonly continue: string;
+  readonly resourceVersion: string;
 } {
   const { items, metadata } = listSchema.parse(body);
-  return { items: (items ?? []).map((item) => ({ ...typed, ...item, ...typed })), continue: metadata.continue ?? '' };
+  return {
+    items: (items ?? []).map((item) => ({ ...typed, ...item, ...typed })),
+    continue: metadata.continue ?? '',
+    resourceVersion: metadata.resourceVersion,
+  };
 }

@@ -1,0 +1,24 @@
+import type { FunctionDefinition } from '../function/definitions.ts';
+import { type Environment, parseSettings } from '../function/settings.ts';
+
+/** Whether a sink has been told where its receiver is. */
+function isConfigured(definition: FunctionDefinition, environment: Environment): boolean {
+  if (definition.kind !== 'sink') return false;
+  const settings = Object.assign({}, parseSettings(environment, definition.settings, []));
+  return definition.sink.receiver(settings) !== undefined;
+}
+
+/**
+ * What runs in one process, and with which environment: a sink where its receiver is known, and what tells others if there
+ * is such a sink, or somebody asks for it. Throws a SettingsError.
+ */
+export function withTelling(definitions: readonly FunctionDefinition[], environment: Environment) {
+  const sinks = definitions.filter((definition) => isConfigured(definition, environment));
+  const { ANNOUNCE: asked = sinks.length > 0 ? 'true' : 'false' } = environment;
+  const isUsed = (definition: FunctionDefinition): boolean =>
+    definition.kind === 'sink' ? sinks.includes(definition) : asked === 'true';
+  return {
+    definitions: definitions.filter((definition) => !definition.isOptional || isUsed(definition)),
+    environment: { ...environment, ANNOUNCE: asked },
+  };
+}

@@ -1,0 +1,199 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { Accept } from './accept.ts';
+import { type Address, changed, go } from './address.ts';
+import { ask, Fault, type Observation } from './answers.ts';
+import { html, Link, SeverityMark } from './html.ts';
+import { age, dateText, isWebAddress, number, resourceText, shown, timeText, yamlDocument } from './texts.ts';
+
+const prefix = 'zen.kube-zen.io/';
+
+interface Change {
+  readonly time?: string | number;
+  readonly state?: string;
+  readonly severity?: string;
+  readonly reason?: string;
+}
+
+/** The changes that the annotation lists, newest first; none if it can't be read. */
+function historyOf({ metadata }: Observation): readonly Change[] {
+  try {
+    const read: unknown = JSON.parse(metadata.annotations?.[`${prefix}history`] ?? '[]');
+    return Array.isArray(read) ? read.filter((one) => typeof one === 'object' && one !== null) : [];
+  } catch {
+    return [];
+  }
+}
+
+function Fact({ name, children }: { readonly name: string; readonly children?: ComponentChildren }) {
+  return children ? html`<dt>${name}</dt><dd>${children}</dd>` : null;
+}
+
+function When({ time, now }: { readonly time: string | number | undefined; readonly now: number }) {
+  const at = typeof time === 'number' ? time : Date.parse(time ?? '');
+  const text = timeText(at);
+  return text === '' ? null : html`<time>${text}</time> <span class="ago">${age(at, now)} ago</span>`;
+}
+
+/** A value of the details: what is nested stands below its name. */
+function Value({ value }: { readonly value: unknown }) {
+  if (Array.isArray(value)) return html`<ul>${value.map((item) => html`<li><${Value} value=${item} /></li>`)}</ul>`;
+  if (typeof value === 'object' && value !== null) return html`<${Details} details=${value} />`;
+  return html`<bdi class="text">${shown(value)}</bdi>`;
+}
+
+function Details({ details }: { readonly details: object }) {
+  return html`<dl class="details">${Object.entries(details).map(
+    ([name, value]) => html`<dt><bdi>${shown(name)}</bdi></dt><dd><${Value} value=${value} /></dd>`,
+  )}</dl>`;
+}
+
+function References({ references }: { readonly references: readonly string[] }) {
+  if (references.length === 0) return null;
+  return html`<section><h3>References</h3><ul class="references">${references.map((text) =>
+    isWebAddress(text)
+      ? html`<li><a href=${text} rel="noopener noreferrer" target="_blank"><bdi>${shown(text)}</bdi></a></li>`
+      : html`<li><bdi>${shown(text)}</bdi></li>`,
+  )}</ul></section>`;
+}
+
+function Actor({
+  actor,
+  address,
+}: {
+  readonly actor: NonNullable<Observation['spec']['actor']>;
+  readonly address: Address;
+}) {
+  const { username, groups = [], sourceIP, userAgent, via } = actor;
+  const rest = [
+    groups.join(', '),
+    sourceIP && `from ${sourceIP}`,
+    via && `by way of ${via}`,
+    userAgent && `with ${userAgent}`,
+  ];
+  return html`<${Fact} name="User"><${Link} to=${changed({}, { view: 'all', actor: username, finding: address.finding })}
+      ><bdi>${shown(username)}</bdi><//> <span class="ago"><bdi>${shown(rest.filter(Boolean).join(', '))}</bdi></span><//>`;
+}
+
+function Acceptance({ found, now }: { readonly found: Observation; readonly now: number }) {
+  const label = found.metadata.labels?.[`${prefix}accepted`];
+  const until = label === 'forever' ? Number.POSITIVE_INFINITY : Number(label ?? 0) * 1000;
+  if (!(until > now)) return null;
+  const by = found.metadata.annotations?.[`${prefix}exception`];
+  return html`<${Fact} name="Accepted"><bdi>${shown(by ? `by ${by}` : 'yes')}</bdi>
+    ${Number.isFinite(until) ? ` until ${dateText(until)}` : ', without an end'}<//>`;
+}
+
+interface FactsProps {
+  readonly found: Observation;
+  readonly address: Address;
+  readonly now: number;
+}
+
+function Facts({ found, address, now }: FactsProps) {
+  const { metadata, spec, status } = found;
+  const { resource, rule, actor, source, category, eventType } = spec;
+  const { [`${prefix}state`]: state, [`${prefix}since`]: since } = metadata.labels ?? {};
+  const only = (name: string, value: string): Address =>
+    changed({}, { view: 'all', [name]: value, finding: address.finding });
+  const place = [resource?.namespace, resourceText(resource?.kind.toLowerCase(), resource?.name)]
+    .filter(Boolean)
+    .join('/');
+  const where = `${resourceText(resource?.kind, resource?.name)}${resource?.namespace ? ` in ${resource.namespace}` : ''}`;
+  const image = typeof spec.details?.image === 'string' ? spec.details.image.split('\n').filter(Boolean) : [];
+  return html`<dl class="facts">
+    <${Fact} name="State">${state ? html`${shown(state)} <span class="ago">since <${When} time=${Number(since)} now=${now} /></span>` : 'event'}<//>
+    <${Acceptance} found=${found} now=${now} />
+    <${Fact} name="Where">${resource?.name && html`<${Link} to=${only('workload', place)}><bdi>${shown(where)}</bdi><//>`}<//>
+    ${actor && html`<${Actor} actor=${actor} address=${address} />`}
+    <${Fact} name="Rule">${rule && html`<${Link} to=${only('rule', rule)}><bdi>${shown(rule)}</bdi><//>`}<//>
+    <${Fact} name="Image">${image.length > 0 && image.map((one) => html`<${Link} to=${only('image', one)}><bdi>${shown(one)}</bdi><//> `)}<//>
+    <${Fact} name="Source"><bdi>${shown(source)}</bdi> <span class="ago"><bdi>${shown(`${category}, ${eventType}`)}</bdi></span><//>
+    <${Fact} name="Detected"><${When} time=${spec.detectedAt ?? metadata.creationTimestamp} now=${now} /><//>
+    <${Fact} name="Repeated">${status?.series && html`${number.format(status.series.count)} times, last <${When} time=${status.series.lastObservedTime} now=${now} />`}<//>
+  </dl>`;
+}
+
+function History({ found, now }: { readonly found: Observation; readonly now: number }) {
+  const changes = historyOf(found);
+  const created = found.metadata.creationTimestamp;
+  const seen = found.status?.series?.seen ?? [];
+  return html`<section><h3>History</h3><ol class="history">
+    ${changes.map(
+      ({
+        time,
+        state,
+        severity,
+        reason,
+      }) => html`<li><${When} time=${typeof time === 'string' && /^\d+$/.test(time) ? Number(time) : time} now=${now} />
+        <bdi>${shown([state, severity, reason].filter(Boolean).join(', '))}</bdi></li>`,
+    )}
+    ${created && html`<li><${When} time=${created} now=${now} /><bdi>stored</bdi></li>`}
+  </ol>${seen.length > 0 && html`<p class="ago">Repeats were about <bdi>${shown(seen.join(', '))}</bdi></p>`}</section>`;
+}
+
+/** Reads one, and again whenever something has changed. */
+function useFinding(key: string, generation: number): Observation | Fault | undefined {
+  const [found, setFound] = useState<{ key: string; value: Observation | Fault }>();
+  useEffect(() => {
+    const stopping = new AbortController();
+    const slash = key.indexOf('/');
+    const query = new URLSearchParams({ namespace: key.slice(0, slash), name: key.slice(slash + 1) });
+    ask<Observation>('/observations/one', query, stopping.signal).then(
+      (value) => setFound({ key, value }),
+      (error) => {
+        if (!stopping.signal.aborted)
+          setFound({ key, value: error instanceof Fault ? error : new Fault(0, String(error)) });
+      },
+    );
+    return () => stopping.abort();
+  }, [key, generation]);
+  return found?.key === key ? found.value : undefined;
+}
+
+export interface FindingProps {
+  readonly address: Address;
+  readonly generation: number;
+  readonly now: number;
+}
+
+function Body({ found, address, now }: FactsProps) {
+  const { spec, metadata } = found;
+  return html`<${SeverityMark} severity=${spec.severity} />
+    <h2 id="finding" tabindex="-1"><bdi>${shown(spec.summary || spec.rule || metadata.name)}</bdi></h2>
+    ${spec.remediation && html`<section class="advice"><h3>What to do</h3><p><bdi class="text">${shown(spec.remediation)}</bdi></p></section>`}
+    <${Facts} found=${found} address=${address} now=${now} />
+    <${References} references=${spec.references ?? []} />
+    <${History} found=${found} now=${now} />
+    ${
+      Object.keys(spec.details ?? {}).length > 0 &&
+      html`<section><h3>Details</h3><${Details} details=${spec.details ?? {}} /></section>`
+    }
+    <${Accept} found=${found} />
+    <details class="raw"><summary>YAML</summary><pre tabindex="0" aria-label="The object as YAML">${shown(yamlDocument(found))}</pre></details>`;
+}
+
+export function Finding({ address, generation, now }: FindingProps) {
+  const key = address.finding ?? '';
+  const found = useFinding(key, generation);
+  const panel = useRef<HTMLElement>(null);
+  const isThere = found !== undefined;
+  const close = (): void => {
+    go(changed(address, { finding: undefined }));
+    document.querySelector<HTMLElement>(`.what a[href*="finding=${CSS.escape(encodeURIComponent(key))}"]`)?.focus();
+  };
+  useEffect(() => {
+    panel.current?.querySelector<HTMLElement>('h2')?.focus();
+  }, [key, isThere]);
+  return html`<aside class="finding" ref=${panel} aria-label="One finding"
+      onKeyDown=${(event: KeyboardEvent) => event.key === 'Escape' && close()}>
+    <button type="button" class="close" onClick=${close} aria-label="Close">✕</button>
+    ${found === undefined && html`<p class="loading">Loading…</p>`}
+    ${
+      found instanceof Fault &&
+      html`<h2 id="finding" tabindex="-1">${found.status === 404 ? 'This finding is gone' : 'This finding can not be shown'}</h2>
+      <p>${found.status === 404 ? 'It was deleted: its time to live is over, or what it was about no longer exists.' : shown(found.message)}</p>`
+    }
+    ${found && !(found instanceof Fault) && html`<${Body} found=${found} address=${address} now=${now} />`}
+  </aside>`;
+}

@@ -1,0 +1,101 @@
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { type Address, queryOf } from './address.ts';
+import { ask, Fault, followChanges, type Table } from './answers.ts';
+
+export interface Live {
+  readonly table: Table | undefined;
+  readonly fault: Fault | undefined;
+  /** Whether changes show by themselves. */
+  readonly isLive: boolean;
+  /** Changes whenever the table has been read. */
+  readonly generation: number;
+  readonly refresh: () => void;
+}
+
+/** Changes that come together are shown together. */
+const pauseMilliseconds = 100;
+const firstRetry = 500;
+const longestRetry = 10_000;
+
+/** Follows changes while somebody looks, so that the server may sleep when nobody does. */
+function useChanges(namespace: string | undefined, onChange: () => void): boolean {
+  const [isLive, setIsLive] = useState(false);
+  useEffect(() => {
+    let stopping = new AbortController();
+    let retry = firstRetry;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const begin = (): void => {
+      clearTimeout(timer);
+      stopping.abort();
+      stopping = new AbortController();
+      if (document.hidden) return setIsLive(false);
+      const { signal } = stopping;
+      const query = new URLSearchParams({ watch: '1', brief: '1', ...(namespace !== undefined && { namespace }) });
+      followChanges(query, signal, (isOpen) => {
+        retry = firstRetry;
+        if (isOpen) setIsLive(true);
+        // What changed before is not told: so everything is read once more.
+        onChange();
+      })
+        .catch(() => undefined)
+        .then(() => {
+          if (signal.aborted) return;
+          setIsLive(false);
+          // Says whether the server is there at all.
+          onChange();
+          timer = setTimeout(begin, retry);
+          retry = Math.min(longestRetry, retry * 2);
+        });
+    };
+    begin();
+    document.addEventListener('visibilitychange', begin);
+    return () => {
+      document.removeEventListener('visibilitychange', begin);
+      clearTimeout(timer);
+      stopping.abort();
+    };
+  }, [namespace, onChange]);
+  return isLive;
+}
+
+/** What the address asks for, kept as it is now. */
+export function useTable(address: Address, top: number): Live {
+  const [state, setState] = useState<{ table?: Table; fault?: Fault; generation: number }>({ generation: 0 });
+  const query = String(queryOf(address, { limit: '100', top: String(top) }));
+  const latest = useRef(query);
+  latest.current = query;
+  const reading = useRef<AbortController>(undefined);
+
+  const read = useCallback(async (): Promise<void> => {
+    reading.current?.abort();
+    const stopping = new AbortController();
+    reading.current = stopping;
+    try {
+      const table = await ask<Table>('/observations/table', new URLSearchParams(latest.current), stopping.signal);
+      setState(({ generation }) => ({ table, generation: generation + 1 }));
+      if (!table.isComplete) setTimeout(() => refresh(), pauseMilliseconds);
+    } catch (error) {
+      if (stopping.signal.aborted) return;
+      const fault = error instanceof Fault ? error : new Fault(0, String(error));
+      // What was read last stays on the screen while the server is away, but not when it may no longer be seen.
+      setState(({ table, generation }) => ({
+        generation,
+        fault,
+        ...(table && (fault.status === 0 || fault.status >= 500) && { table }),
+      }));
+    }
+  }, []);
+
+  const waiting = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const refresh = useCallback((): void => {
+    if (waiting.current !== undefined) return;
+    waiting.current = setTimeout(() => {
+      waiting.current = undefined;
+      void read();
+    }, pauseMilliseconds);
+  }, []);
+
+  useEffect(() => void read(), [query]);
+  const isLive = useChanges(address.namespace, refresh);
+  return { table: state.table, fault: state.fault, generation: state.generation, isLive, refresh };
+}

@@ -1,0 +1,86 @@
+/** What can't be seen, or turns the text around it: shown by its code, so that nobody is misled. */
+const hidden = /[[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--[\ufe00-\ufe0f\n\t]]/gv;
+
+/** A text from a tool, to be shown. */
+export function shown(text: unknown): string {
+  return String(text ?? '')
+    .toWellFormed()
+    .replaceAll(hidden, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+export const number = new Intl.NumberFormat('en');
+
+const units = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['m', 60],
+] as const;
+
+/** How long ago: `45s`, `12m`, `3h`, `5d`. */
+export function age(time: number, now: number): string {
+  if (!Number.isFinite(time) || time <= 0) return '';
+  const seconds = Math.max(0, Math.floor((now - time) / 1000));
+  const unit = units.find(([, length]) => seconds >= 2 * length);
+  return unit ? `${Math.floor(seconds / unit[1])}${unit[0]}` : `${seconds}s`;
+}
+
+const dateTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
+const date = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' });
+
+export function timeText(time: number): string {
+  return Number.isFinite(time) && time > 0 ? dateTime.format(time) : '';
+}
+
+export function dateText(time: number): string {
+  return date.format(time);
+}
+
+export function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${number.format(count)} ${count === 1 ? one : many}`;
+}
+
+/** Where a link may lead: a tool's text is no reason to run a script. */
+export function isWebAddress(text: string): boolean {
+  return /^https?:\/\/[^\s]+$/i.test(text) && URL.canParse(text);
+}
+
+const plain = /^[A-Za-z_./][\w ./@-]*$/;
+const meaningful = /^(?:true|false|null|yes|no|on|off|y|n|~)$/i;
+
+function scalar(value: unknown): string {
+  if (typeof value !== 'string') return JSON.stringify(value) ?? 'null';
+  return plain.test(value) && !meaningful.test(value) && value.trim() === value ? value : JSON.stringify(value);
+}
+
+/** A value as JSON has them, in YAML. */
+export function yamlOf(value: unknown, indent = ''): string {
+  if (Array.isArray(value)) {
+    if (value.length === 0) return ' []';
+    return value.map((item) => `\n${indent}-${itemOf(item, `${indent}  `)}`).join('');
+  }
+  if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value).filter(([, member]) => member !== undefined);
+    if (entries.length === 0) return ' {}';
+    return entries.map(([key, member]) => `\n${indent}${scalar(key)}:${yamlOf(member, `${indent}  `)}`).join('');
+  }
+  return ` ${scalar(value)}`;
+}
+
+function itemOf(item: unknown, indent: string): string {
+  const text = yamlOf(item, indent);
+  const isMap = typeof item === 'object' && item !== null && !Array.isArray(item) && text.startsWith('\n');
+  return isMap ? ` ${text.slice(indent.length + 1)}` : text;
+}
+
+export function yamlDocument(value: unknown): string {
+  return `${yamlOf(value).replace(/^\n/, '')}\n`;
+}
+
+/** The workload, as the server names it: what the resource's Pods are made by. */
+export function resourceText(kind: string | undefined, name: string | undefined): string {
+  return [kind, name].filter(Boolean).join('/');
+}

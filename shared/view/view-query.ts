@@ -1,0 +1,42 @@
+import type { Selection } from './selection.ts';
+
+/** What a person looks for first. `new` and `gone` are of the last day. */
+export const views = ['open', 'new', 'gone', 'accepted', 'all'] as const;
+
+export type View = (typeof views)[number];
+
+export const day = 86_400_000;
+
+/** The rest of a selection in which a view shows something. */
+export function viewSelection(view: View, now: number): Selection {
+  const open: Selection = { states: ['open'], acceptance: { isAccepted: false, at: now } };
+  switch (view) {
+    case 'open':
+      return open;
+    case 'new':
+      return { ...open, createdSince: now - day };
+    case 'gone':
+      return { states: ['missing', 'resolved'], changedSince: now - day };
+    case 'accepted':
+      return { acceptance: { isAccepted: true, at: now } };
+    case 'all':
+      return {};
+  }
+}
+
+/** What a list can be narrowed by with a click. */
+export const facets = [
+  'severity',
+  'source',
+  'namespace',
+  'workload',
+  'rule',
+  'kind',
+  'actor',
+  'image',
+  'fix',
+  'category',
+  'eventType',
+] as const;
+
+export type Facet = (typeof facets)[number];
