@@ -8,6 +8,7 @@ import { createTally, type Summary } from '../function/tally.ts';
 import { continueTrace, traceIdOf } from '../function/trace-context.ts';
 import type { BoundFunction, BoundHandler } from './context.ts';
 import type { Log, LogFields } from './log.ts';
+import { collectingEarly } from './memory.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface Dispatcher {
@@ -130,7 +131,8 @@ export function createDispatcher(log: Log, metrics: Metrics): Dispatcher {
         if (event.fault && definition.kind !== 'dead-letter-sink' && !isPing(event)) throw event.fault;
         const whole = { ...context, event: eventContext };
         try {
-          await definition.handle(event, whole);
+          const handle = (): Promise<void> => definition.handle(event, whole);
+          await (isPing(event) ? collectingEarly(handle) : handle());
         } finally {
           await context.expressionErrors.settle(whole);
           // Whatever else failed, this much is stored.
