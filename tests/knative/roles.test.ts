@@ -196,6 +196,8 @@ const jobs: readonly Job[] = [
       },
     ],
   },
+  // By other people's rights, and none of its own: tests/page/rights.test.ts.
+  { name: 'page', prepare: async () => undefined, requests: [] },
   {
     name: 'sources',
     // What is mapped is asked about.
