@@ -151,6 +151,13 @@ describe('deadletter', () => {
     );
   });
 
+  it('says so if nobody knows where it should have gone', async () => {
+    const { items } = await handle({}, 204);
+    expect(items[0]?.spec.summary).toBe(
+      'an event of type falco.rule.output.v1 could not be delivered to its destination',
+    );
+  });
+
   it.each([
     ['400', `${url}/`, 0],
     ['422', `${url}/`, 0],
@@ -215,13 +222,14 @@ describe('deadletter', () => {
     [{ ...ofFalco, errorCode: '' }, 'x', '/x', { knativeerrordest: url }],
     [{ ...ofIngest, ceType: ingestsType, ceSource: '/ingest/*' }, ingestsType, '/ingest/a', toIngest],
     [ofIngest, falcosType, '/a/ingest/', toIngest],
+    [{ destination: 'other', hour: 'other' }, 'x', '/x', { knativearrivaltime: '2020-01-01T00:00:00Z' }],
     [{ destination: 'other' }, falcosType, '/falco/webhook', { ...toFalco, knativeerrordest: 'http://x/' }],
   ])('is told apart by %j: of type %s from %s', async (told, type, source, extensions) => {
     const test = createTestContext(deadletter, { context: { functions, sendTo: async () => 503 } });
     await handled(deadletter, { ...letter(extensions), type, source }, test.context);
     const { items } = await test.store.read({ limit: 9 });
     const { category = '', eventType = '' } = items[0]?.spec ?? {};
-    const parts = Object.entries({ ...told, hour: '2026-03-01T11' }).filter(([, part]) => part !== '');
+    const parts = Object.entries({ hour: '2026-03-01T11', ...told }).filter(([, part]) => part !== '');
     const identity = Object.fromEntries(parts);
     expect(items.map(({ metadata }) => metadata.name)).toEqual([
       observationName('deadletter', { ...aFinding('r', 'shop'), category, eventType, resource: undefined, identity }),
