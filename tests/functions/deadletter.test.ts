@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import deadletter from '../../functions/deadletter.ts';
+import { observationName } from '../../shared/finding/name.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { FunctionInfo } from '../../shared/function/context.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { SplitBody, WebhookTrigger } from '../../shared/function/triggers.ts';
 import { createTestContext, eventOf, handled, type Overrides } from '../pipeline/test-context.ts';
+import { aFinding } from '../stores/store-contract.ts';
 
 const url = 'http://falco.zen-system.svc.cluster.local';
 const ownUrl = 'http://deadletter.zen-system.svc.cluster.local';
@@ -149,6 +151,13 @@ describe('deadletter', () => {
     );
   });
 
+  it('says so if nobody knows where it should have gone', async () => {
+    const { items } = await handle({}, 204);
+    expect(items[0]?.spec.summary).toBe(
+      'an event of type falco.rule.output.v1 could not be delivered to its destination',
+    );
+  });
+
   it.each([
     ['400', `${url}/`, 0],
     ['422', `${url}/`, 0],
@@ -198,6 +207,33 @@ describe('deadletter', () => {
     }
     // What was sent to ingest is of neither its type nor one of its paths.
     expect((await test.store.read({ limit: 9 })).items).toHaveLength(6);
+  });
+
+  const ofFalco = { destination: 'falco', errorCode: '400', ceType: 'other', ceSource: 'other' };
+  const ofIngest = { ...ofFalco, destination: 'ingest' };
+  const toFalco = { knativeerrordest: url, knativeerrorcode: '400' };
+  const toIngest = { ...toFalco, knativeerrordest: ingestUrl };
+  const [falcosType, ingestsType] = ['falco.rule.output.v1', 'io.kube-zen.ingest.v1'];
+
+  it.each<[object, string, string, Record<string, string>]>([
+    [{ ...ofFalco, ceType: falcosType, ceSource: '/falco/webhook' }, falcosType, '/falco/webhook', toFalco],
+    [ofFalco, 'x', '/falco/webhook/more', toFalco],
+    [{ ...ofFalco, errorCode: 'other' }, 'x', '/x', { ...toFalco, knativeerrorcode: '418' }],
+    [{ ...ofFalco, errorCode: '' }, 'x', '/x', { knativeerrordest: url }],
+    [{ ...ofIngest, ceType: ingestsType, ceSource: '/ingest/*' }, ingestsType, '/ingest/a', toIngest],
+    [ofIngest, falcosType, '/a/ingest/', toIngest],
+    [{ destination: 'other', hour: 'other' }, 'x', '/x', { knativearrivaltime: '2020-01-01T00:00:00Z' }],
+    [{ destination: 'other' }, falcosType, '/falco/webhook', { ...toFalco, knativeerrordest: 'http://x/' }],
+  ])('is told apart by %j: of type %s from %s', async (told, type, source, extensions) => {
+    const test = createTestContext(deadletter, { context: { functions, sendTo: async () => 503 } });
+    await handled(deadletter, { ...letter(extensions), type, source }, test.context);
+    const { items } = await test.store.read({ limit: 9 });
+    const { category = '', eventType = '' } = items[0]?.spec ?? {};
+    const parts = Object.entries({ hour: '2026-03-01T11', ...told }).filter(([, part]) => part !== '');
+    const identity = Object.fromEntries(parts);
+    expect(items.map(({ metadata }) => metadata.name)).toEqual([
+      observationName('deadletter', { ...aFinding('r', 'shop'), category, eventType, resource: undefined, identity }),
+    ]);
   });
 
   const hour = 3_600_000;
