@@ -65,7 +65,7 @@ function environmentTemplate(
     ...lines,
     ...(keepsEvents ? eventNamespace : []),
     ...(writesObservations(definition) ? writerEnvironment(all) : []),
-    ...(postsToBroker(definition) ? brokerEnvironment : []),
+    ...(postsToBroker(definition) || definition === announcerIn(all) ? brokerEnvironment : []),
     ...(definition.kind === 'gateway' ? gatewayEnvironment : []),
     '{{- end }}\n',
   ].join('\n');

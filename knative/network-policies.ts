@@ -144,9 +144,9 @@ function fromFunctions(definitions: readonly FunctionDefinition[]): Manifest[] {
   ];
 }
 
-/** Whether it posts to the Broker, whatever the settings are. Where others are told, those that write do so, too. */
-export function postsToBroker(definition: FunctionDefinition): boolean {
-  return definition.kind === 'gateway' || (definition.kind === 'task' && definition.announces === true);
+/** Whether it posts to the Broker although nobody is told anything. Where others are, more do (`announcing.ts`). */
+export function postsToBroker({ kind }: FunctionDefinition): boolean {
+  return kind === 'gateway';
 }
 
 /**

@@ -25,7 +25,7 @@ export interface KindWatchesOptions {
     signal: AbortSignal,
   ) => void;
   readonly onChange: (handler: BoundHandler, change: Change) => void;
-  /** Asks for a pass over what was there before its changes were seen. */
+  /** Asks for a pass over what was there before its changes were seen. Whoever waits for `begun` runs the first one. */
   readonly requestPass: (handler: BoundHandler) => void;
   readonly settings: CommonSettings;
   readonly clock: Pick<Clock, 'sleep'>;
@@ -67,7 +67,7 @@ function describe({ group, plural, namespace }: KindSelector): string {
 }
 
 /** The watches that there are, by what they watch. */
-function createFollowedKinds(options: KindWatchesOptions) {
+function createFollowedKinds(options: KindWatchesOptions, hasBegun: () => boolean) {
   const { follow, onChange, requestPass, log, signal } = options;
   const followed = new Map<string, Followed>();
 
@@ -83,7 +83,8 @@ function createFollowedKinds(options: KindWatchesOptions) {
         onStart() {
           one.isStarted = true;
           resolve();
-          one.handlers.forEach(requestPass);
+          // Before, the first pass of all is still to come.
+          if (hasBegun()) one.handlers.forEach(requestPass);
         },
         onChange: (change) => {
           for (const handler of one.handlers) onChange(handler, change);
@@ -135,9 +136,15 @@ function isOf({ group, kind, plural }: WantedKind, known: KindSelector): boolean
  */
 export function startKindWatches(options: KindWatchesOptions): KindWatches {
   const { handlers, mappings, isToldOtherwise, settings, clock, log, signal } = options;
-  const followed = createFollowedKinds(options);
-  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  const { promise: begun, resolve } = Promise.withResolvers<void>();
+  let hasBegun = false;
+  const followed = createFollowedKinds(options, () => hasBegun);
   let wakeUp = new AbortController();
+
+  function begin(): void {
+    hasBegun = true;
+    resolve();
+  }
 
   /** Resolves to whether all that is wanted is known to be there or not. */
   async function synchronize(): Promise<boolean> {

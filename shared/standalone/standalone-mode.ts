@@ -1,7 +1,6 @@
 import type { KindSelector } from '../api/kind-selector.ts';
 import { createInFlight } from '../edge/in-flight.ts';
 import { retry } from '../function/backoff.ts';
-import type { CloudEvent } from '../function/cloud-event.ts';
 import { pingOf } from '../function/cloud-event.ts';
 import type { FunctionInfo } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
@@ -165,21 +164,26 @@ function createRuns(shared: Shared, host: Pick<Host, 'deadlineFor'>) {
   const { dispatcher, clock, settings, stopping } = shared;
   const acquire = createInFlight();
 
-  async function run(handler: BoundHandler, event: CloudEvent): Promise<void> {
+  /** One of a function at a time. Its deadline begins with it: what waits for another takes nobody's place meanwhile. */
+  async function run(handler: BoundHandler): Promise<void> {
+    const { name } = handler.definition;
+    const releaseFunction = await acquire(name, 1, stopping);
     const release = await acquire('passes', passesInFlight, stopping);
-    if (!release) return;
     try {
+      if (!release) return;
+      const event = pingOf(name, settings.SYSTEM_NAMESPACE, clock.now());
       await dispatcher.handle(handler, event, AbortSignal.any([host.deadlineFor(event), stopping]));
     } finally {
-      release();
+      release?.();
+      releaseFunction?.();
     }
   }
 
   /** The dispatcher logs each failure. */
   function ping(handler: BoundHandler): Promise<void> {
-    const attempt = (): Promise<void> =>
-      run(handler, pingOf(handler.definition.name, settings.SYSTEM_NAMESPACE, clock.now()));
-    return retry(attempt, { ...scheduledRetries, sleep: clock.sleep, signal: stopping }).catch(() => undefined);
+    return retry(() => run(handler), { ...scheduledRetries, sleep: clock.sleep, signal: stopping }).catch(
+      () => undefined,
+    );
   }
 
   return { ping };

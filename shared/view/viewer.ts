@@ -165,7 +165,7 @@ export function createViewer({ reader, live, now, exceptions, place }: ViewerOpt
 
     table(query) {
       throwFault();
-      const { view, sort, offset, limit, top, ...selection } = parseQuery(tableSchema, query);
+      const { view, sort, offset, limit, top, ...selection } = parseQuery(querySchemas['/observations/table'], query);
       const table = live.query({
         selection: selectionOf(selection, now()),
         view,
@@ -179,20 +179,20 @@ export function createViewer({ reader, live, now, exceptions, place }: ViewerOpt
     },
 
     async one(query) {
-      const { namespace, name } = parseQuery(oneSchema, query);
+      const { namespace, name } = parseQuery(querySchemas['/observations/one'], query);
       const found = await reader.get(namespace, name);
       if (!found) throw new Refusal(404, 'there is no Observation of this name', { path: 'name' });
       return found;
     },
 
     async session(query) {
-      const { namespace } = parseQuery(sessionSchema, query);
+      const { namespace } = parseQuery(querySchemas['/observations/session'], query);
       const mayAccept = exceptions && namespace !== undefined ? await exceptions.may(namespace) : false;
       return { ...place, mayAccept, isRefused: live.fault() !== undefined };
     },
 
     export(query) {
-      const parsed = parseQuery(exportSchema, query);
+      const parsed = parseQuery(querySchemas['/observations/export'], query);
       const pages = pagesOf(reader, parsed, now());
       return parsed.format === 'csv'
         ? { type: 'text/csv', file: 'observations.csv', parts: csvParts(pages, now()) }

@@ -9,12 +9,13 @@ import { sources } from '../host/program.ts';
 import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { cpuOf, firstAnswer, freePort, load, type Row, seconds, start, takeTurns } from './measure.ts';
 import { alert } from './messages.ts';
+import { pageRows } from './page-rows.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 export const bare = [join(import.meta.dirname, 'bare.cjs')];
 
 /** The groups that need no API server. */
-const groups = { start: coldStarts, event: cpuPerEvent, embedded: durable, layer };
+const groups = { start: coldStarts, event: cpuPerEvent, embedded: durable, layer, page: pageRows };
 
 export const localGroups: ReadonlySet<string> = new Set(Object.keys(groups));
 

@@ -86,7 +86,7 @@ describe('alertmanager', () => {
         annotations: { summary: 'no-root is violated by Deployment web', resource: 'Deployment/web' },
         startsAt: '2026-03-01T12:00:00.000Z',
         endsAt: '2026-03-01T12:30:00.000Z',
-        generatorURL: `https://zen.example.com/?namespace=shop&name=${name}`,
+        generatorURL: `https://zen.example.com/?finding=shop%2F${name}`,
       },
     ]);
   });

@@ -51,7 +51,7 @@ async function sent(format: string | undefined, environment: Record<string, stri
   return outgoing;
 }
 
-const page = `https://zen.example.com/?namespace=shop&name=${observation().metadata.name}`;
+const page = `https://zen.example.com/?finding=shop%2F${observation().metadata.name}`;
 const record = {
   [ownMark]: mark,
   change: 'opened',

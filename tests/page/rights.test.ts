@@ -150,7 +150,7 @@ describe.skipIf(skipWithoutCluster() || skipWithoutBrowser())(
     it('says how to get in, asks for a namespace, and shows it', async () => {
       const { page } = await openTab(browser);
       await page.goto(program.url);
-      await page.getByRole('heading', { name: 'Who are you?' }).waitFor();
+      await page.getByRole('heading', { name: 'Sign in first' }).waitFor();
       await page.getByText('oauth2-proxy').waitFor();
       expect(await violationsOn(page)).toEqual([]);
       await picture(page, 'no-token');

@@ -127,13 +127,19 @@ describe('startKindWatches', () => {
     stop();
   });
 
-  it('asks for a pass of each that wants it once its changes are seen, and tells those of them', async () => {
-    const world = { ...nothing, served: { 'example.com/v1': ['Thing'] } };
+  it('asks for a pass of each that wants it once changes are seen of what came later, and tells those of them', async () => {
+    const world: World = { ...nothing, served: { 'first.io/v1': ['First'] } };
     const { following, passes, told, round, stop } = start(world, [
-      handlerOf('one', [things]),
+      handlerOf('one', [things, kindOf('First', 'first.io')]),
       handlerOf('two', [things]),
       handlerOf('three', [others]),
     ]);
+    await round();
+    following.get('v1 firsts')?.onStart();
+    await round();
+    // Whoever has waited for the beginning runs that one.
+    expect(passes).toEqual([]);
+    world.served = { ...world.served, 'example.com/v1': ['Thing'] };
     await round();
     expect(passes).toEqual([]);
     following.get('v1 things')?.onStart();

@@ -37,10 +37,10 @@ standalone:
   resources:
     requests:
       cpu: 100m
-      memory: 256Mi
+      memory: 192Mi
     limits:
       cpu: 1000m
-      memory: 1Gi
+      memory: 512Mi
 functions:
   alertmanager:
     enabled: false
