@@ -561,7 +561,7 @@ function exceptionPolicy(): Manifest[] {
         onlyKnown('spec.match', match.shape),
         {
           expression: `!has(object.spec.match.resources) || object.spec.match.resources.all(one, one.all(key, key in ${fieldsOf(resource.shape)}))`,
-          message: `an item of spec.match.resources has an unknown field: it may have ${Object.keys(resource.shape).join(', ')}`,
+          messageExpression: `'spec.match.resources has an unknown field: ' + object.spec.match.resources.map(one, one.filter(key, !(key in ${fieldsOf(resource.shape)})).join(', ')).join(' ')`,
           reason: 'Invalid',
         },
       ],

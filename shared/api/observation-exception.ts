@@ -43,9 +43,12 @@ function lengthOf({ sources = [], rules = [], resources = [] }: z.output<typeof 
 const time = z
   .string()
   .max(64)
-  .regex(/^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$/, {
-    error: 'must be a time such as 2026-12-31T00:00:00Z',
-  })
+  .regex(
+    /^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$/,
+    {
+      error: 'must be a time such as 2026-12-31T00:00:00Z',
+    },
+  )
   .refine((value) => !Number.isNaN(Date.parse(value)), { error: 'is no time that exists' });
 
 export const justifications = ['false-positive', 'mitigated', 'risk-accepted', 'not-affected'] as const;

@@ -248,6 +248,29 @@ function lastsLonger(a: Exception, b: Exception): number {
   return a.name < b.name ? -1 : 1;
 }
 
+function hasRulePattern({ spec: { match } }: Exception): boolean {
+  return match.rules?.some((rule) => rule.includes('*')) ?? false;
+}
+
+/** How many rules are remembered. Thousands of findings have the same ones. */
+const maxRules = 10_000;
+
+/** Finds the exceptions whose patterns match a rule, and remembers them. */
+function createRulePatterns(all: readonly Exception[]): (rule: string) => readonly Exception[] {
+  const tests = all.map((one) => ({ one, isRule: membershipIn(one.spec.match.rules) }));
+  const remembered = new Map<string, readonly Exception[]>();
+  return (rule) => {
+    if (tests.length === 0) return [];
+    const known = remembered.get(rule);
+    if (known) return known;
+    const names = rulesOf({ rule });
+    const found = tests.filter(({ isRule }) => names.some((name) => isRule?.(name))).map(({ one }) => one);
+    if (remembered.size >= maxRules) remembered.clear();
+    remembered.set(rule, found);
+    return found;
+  };
+}
+
 /** All exceptions, found by what they match literally, so that a thousand of them cost about as much as a few. */
 export interface ExceptionIndex {
   /** All that accept something at a time, the one that lasts longest first. */
@@ -257,7 +280,9 @@ export interface ExceptionIndex {
 export function indexExceptions(all: readonly Exception[]): ExceptionIndex {
   const byKey = new Map<string, Exception[]>();
   const others: Exception[] = [];
+  const byPattern = createRulePatterns(all.filter(hasRulePattern));
   for (const one of all) {
+    if (hasRulePattern(one)) continue;
     const keys = keysOf(one);
     if (keys === undefined) others.push(one);
     for (const key of new Set(keys)) {
@@ -273,6 +298,7 @@ export function indexExceptions(all: readonly Exception[]): ExceptionIndex {
         for (const one of candidates) if (!found.has(one) && one.reasonAgainst(what, now) === undefined) found.add(one);
       };
       if (byKey.size > 0) for (const key of keysFor(what)) ask(byKey.get(key) ?? []);
+      ask(byPattern(what.spec.rule ?? ''));
       ask(others);
       return found.size > 1 ? [...found].sort(lastsLonger) : [...found];
     },
