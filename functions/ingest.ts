@@ -88,7 +88,10 @@ export default defineTask({
       resources: [`${ingesters.plural}/status`, `${observationMappings.plural}/status`],
       verbs: ['patch'],
     },
-    { group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'], scope: 'system' },
+    {
+      ...{ group: apiServerSources.group, resources: [apiServerSources.plural], verbs: ['get'] },
+      ...{ scope: 'system', isForKnative: true },
+    },
     failureWrites,
     leaseWrites,
   ],
@@ -366,16 +369,18 @@ async function passGroup(
   const kinds: KindSelector[] = [];
   const resolved: AcceptedMapping[] = [];
   const unseen: UnseenKind[] = [];
-  for (const mapping of group) {
-    if (!mapping.kind) continue;
+  for (const given of group) {
+    const { kind } = given;
+    if (!kind) continue;
+    const mapping = { ...given, kind };
     const resolution = await resolveKind(mapping, own);
     if ('type' in resolution) {
-      ready.set(mapping, resolution);
-      unseen.push({ group: mapping.kind.group, kind: mapping.kind.kind });
+      ready.set(given, resolution);
+      unseen.push({ group: kind.group, kind: kind.kind });
     } else {
       kinds.push(resolution);
-      resolved.push({ ...mapping, kind: { ...mapping.kind, kind: resolution.kind || undefined } });
-      ready.set(mapping, await apiServerSourceCondition(mapping, resolution, context));
+      resolved.push({ ...given, kind: { ...kind, kind: resolution.kind || undefined } });
+      ready.set(given, await apiServerSourceCondition(mapping, resolution, context));
     }
   }
   if (group.every(({ kind }) => kind === undefined)) return;

@@ -20,5 +20,5 @@ export default definePage({
     return bearer ?? (first(forwarded) || undefined);
   },
   signIn:
-    'This page shows what the API server lets you see, so it needs your token for it. A proxy in front, such as oauth2-proxy, signs you in and sends the token in the header Authorization (Bearer) or X-Forwarded-Access-Token. Reach the page by the address of that proxy; how to set one up is in knative/PAGE.md.',
+    'This page shows what the API server lets you see, so it needs your token. A proxy in front of it, such as oauth2-proxy, signs you in and sends the token in the header Authorization (Bearer) or X-Forwarded-Access-Token. Open the page by the address of that proxy; knative/PAGE.md says how to set one up.',
 });

@@ -66,14 +66,21 @@ export default defineTask({
   permissions: [
     { group: crds.group, resources: [crds.plural], verbs: ['get'], scope: 'cluster' },
     { group: ingesters.group, resources: [ingesters.plural, observationMappings.plural], verbs: ['list'] },
-    { group: 'authorization.k8s.io', resources: ['subjectaccessreviews'], verbs: ['create'], scope: 'cluster' },
+    {
+      ...{ group: 'authorization.k8s.io', resources: ['subjectaccessreviews'], verbs: ['create'] },
+      ...{ scope: 'cluster', isForKnative: true },
+    },
     {
       group: apiServerSources.group,
       resources: [apiServerSources.plural],
       verbs: ['list', 'create', 'patch', 'delete'],
       scope: 'system',
+      isForKnative: true,
     },
-    { group: serviceAccounts.group, resources: [serviceAccounts.plural], verbs: ['get'], scope: 'system' },
+    {
+      ...{ group: serviceAccounts.group, resources: [serviceAccounts.plural], verbs: ['get'] },
+      ...{ scope: 'system', isForKnative: true },
+    },
   ],
   seesOthers: true,
   callsFunctions: true,

@@ -44,7 +44,11 @@ export function writersManifests(definitions: readonly FunctionDefinition[]): Ma
       apiVersion: 'networking.k8s.io/v1',
       kind: 'NetworkPolicy',
       metadata,
-      spec: { podSelector: named(writers), policyTypes: ['Egress'], egress: brokerEgress },
+      spec: {
+        podSelector: named([announcerIn(definitions), ...writers]),
+        policyTypes: ['Egress'],
+        egress: brokerEgress,
+      },
     },
   ];
 }

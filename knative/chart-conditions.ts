@@ -10,6 +10,10 @@ export const keep = { 'helm.sh/resource-policy': 'keep' };
 export const cluster = '.Values.rbac.clusterRole';
 export const tenant = `not ${cluster}`;
 
+/** Conditions: whether functions are Services of Knative, or all are in one Deployment. */
+export const standalone = '.Values.standalone.enabled';
+export const onKnative = `not ${standalone}`;
+
 /** The values of a function. */
 export function own(name: string): string {
   return name.includes('-') ? `(index .Values.functions "${name}")` : `.Values.functions.${name}`;

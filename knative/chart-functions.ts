@@ -2,7 +2,7 @@ import { stringify } from 'yaml';
 import * as z from 'zod';
 import { type FunctionDefinition, writesObservations } from '../shared/function/definitions.ts';
 import { announcerIn, announcing, hintToken, writersManifests } from './announcing.ts';
-import { isOn, keep, merged, note, own, tenant, triggerTypes } from './chart-conditions.ts';
+import { isOn, keep, merged, note, onKnative, own, tenant, triggerTypes } from './chart-conditions.ts';
 import { createTemplates, type Part, type Templates, templateText } from './chart-template.ts';
 import { commonSettings, type Manifest, manifestsOf, type Reach, systemNamespace } from './manifests.ts';
 import { postsToBroker, sinkPolicies } from './network-policies.ts';
@@ -65,7 +65,7 @@ function environmentTemplate(
     ...lines,
     ...(keepsEvents ? eventNamespace : []),
     ...(writesObservations(definition) ? writerEnvironment(all) : []),
-    ...(postsToBroker(definition) ? brokerEnvironment : []),
+    ...(postsToBroker(definition) || definition === announcerIn(all) ? brokerEnvironment : []),
     ...(definition.kind === 'gateway' ? gatewayEnvironment : []),
     '{{- end }}\n',
   ].join('\n');
@@ -264,7 +264,7 @@ function withBroker(templates: Templates, manifest: Manifest): Manifest {
 }
 
 /** A namespace that holds a tool's results may be there already, and stays when the release goes. */
-function toolNamespace({ condition, manifest }: Part): Part {
+export function toolNamespace({ condition, manifest }: Part): Part {
   if (manifest.kind !== 'Namespace') return { ...(condition !== undefined && { condition }), manifest };
   const { metadata } = manifest;
   return {
@@ -298,7 +298,7 @@ export function functionTemplate(definition: FunctionDefinition, all: readonly F
   return [
     `${note}{{- include "zen-watcher.defaults" . }}\n`,
     environmentTemplate(definition, service, all),
-    `{{- if ${isOn(name)} }}\n`,
+    `{{- if and (${onKnative}) ${isOn(name)} }}\n`,
     templateText(templates, edited),
     '{{- end }}\n',
   ].join('');

@@ -4,7 +4,7 @@ import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
 import type { FunctionDefinition } from '../shared/function/definitions.ts';
 import { alertRules, monitoringManifests } from './alerts.ts';
-import { cluster, isOn, isOneOn, keep, merged, plainTemplate, triggerTypes } from './chart-conditions.ts';
+import { cluster, isOn, isOneOn, keep, merged, onKnative, plainTemplate, triggerTypes } from './chart-conditions.ts';
 import { createTemplates, type Part, type Templates } from './chart-template.ts';
 import { dashboardsManifest } from './dashboards.ts';
 import { eventPolicy } from './event-policy.ts';
@@ -53,7 +53,7 @@ export function sharedTemplate(all: readonly FunctionDefinition[]): string {
       ...config,
       delivery: { ...delivery, ...templates.when(isOn(sink?.name ?? ''), { deadLetterSink }) },
     };
-    return { condition: isOneOn(users), manifest: { ...manifest, metadata, spec } };
+    return { condition: `and (${onKnative}) (${isOneOn(users)})`, manifest: { ...manifest, metadata, spec } };
   });
   return plainTemplate(undefined, templates, parts);
 }
@@ -84,7 +84,7 @@ export function networkTemplate(all: readonly FunctionDefinition[]): string {
     const needed = condition ?? conditions.get(manifest.metadata.name);
     return { ...(needed !== undefined && { condition: needed }), manifest: edit(manifest) };
   });
-  return plainTemplate('.Values.networkPolicy.enabled', templates, parts);
+  return plainTemplate(`and (${onKnative}) .Values.networkPolicy.enabled`, templates, parts);
 }
 
 export function monitoringTemplate(all: readonly FunctionDefinition[]): string {
@@ -127,7 +127,7 @@ export function budgetsTemplate(): string {
     condition: isOn(manifest.metadata.name),
     manifest: { ...manifest, spec: { ...Object.assign({}, manifest.spec), minAvailable } },
   }));
-  return plainTemplate('.Values.podDisruptionBudget.minAvailable', templates, parts);
+  return plainTemplate(`and (${onKnative}) .Values.podDisruptionBudget.minAvailable`, templates, parts);
 }
 
 export function priorityTemplate(): string {
@@ -136,6 +136,6 @@ export function priorityTemplate(): string {
 }
 
 export function eventPolicyTemplate(all: readonly FunctionDefinition[]): string {
-  const condition = `and .Values.eventPolicy.enabled (${isOneOn(all.filter(postsToBroker))})`;
+  const condition = `and (${onKnative}) .Values.eventPolicy.enabled (${isOneOn(all.filter(postsToBroker))})`;
   return plainTemplate(condition, createTemplates(systemNamespace), [{ manifest: eventPolicy(all) }]);
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import type { FunctionDefinition } from '../shared/function/definitions.ts';
+import { standaloneReplicas, standaloneResources } from './standalone.ts';
 
 /** A JSON schema, as far as the chart uses it. */
 export interface Schema {
@@ -192,6 +193,20 @@ function valuesOf(definitions: readonly FunctionDefinition[]): Readonly<Record<s
         ...{ type: 'integer', minimum: 0, default: 0 },
       },
     }),
+    standalone: object(
+      'One Deployment that hosts every function, for a cluster without Knative: no object of Knative is made then. Needs webhook.tokenSecret. What it lacks: ../STANDALONE.md.',
+      {
+        enabled: { description: 'Whether it is so.', ...{ type: 'boolean', default: false } },
+        replicas: {
+          description: 'How many of its Pods there are. Any number may run side by side.',
+          ...{ type: 'integer', minimum: 1, maximum: 10, default: standaloneReplicas },
+        },
+        resources: {
+          ...{ description: 'What each of its Pods asks for, and may use at most.', ...resources },
+          default: standaloneResources,
+        },
+      },
+    ),
     functions: object(
       'Each function: on or off, and what it has of its own. What can be set of each is in the last rows of the table in README.md.',
       Object.fromEntries(

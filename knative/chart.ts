@@ -13,6 +13,7 @@ import {
   priorityTemplate,
   sharedTemplate,
 } from './chart-shared.ts';
+import { standaloneTemplate } from './chart-standalone.ts';
 import { defaultValues, valuesSchema, valuesTable, valuesYaml } from './chart-values.ts';
 import { documentUrl, release } from './repository.ts';
 
@@ -93,6 +94,7 @@ export function chartFiles(all: readonly FunctionDefinition[]): [string, string]
     ['chart/README.md', readmeWithTable(valuesTable(all))],
     ['chart/templates/shared/_default-values.tpl', defaultsTemplate(all)],
     ['chart/templates/shared/shared.yaml', sharedTemplate(all)],
+    ['chart/templates/shared/standalone.yaml', standaloneTemplate(all)],
     ['chart/templates/shared/network-policies.yaml', networkTemplate(all)],
     ['chart/templates/shared/monitoring.yaml', monitoringTemplate(all)],
     ['chart/templates/shared/disruption-budgets.yaml', budgetsTemplate()],

@@ -1,4 +1,5 @@
 import { type FunctionDefinition, writesObservations } from '../shared/function/definitions.ts';
+import { announcerIn } from './announcing.ts';
 import { type Manifest, metadataOf, ownLabels, systemNamespace } from './manifests.ts';
 import { postsToBroker } from './network-policies.ts';
 
@@ -7,7 +8,8 @@ import { postsToBroker } from './network-policies.ts';
  * function is: https://knative.dev/docs/eventing/features/authorization/
  */
 export function eventPolicy(definitions: readonly FunctionDefinition[]): Manifest {
-  const senders = definitions.filter((one) => postsToBroker(one) || writesObservations(one));
+  const announcer = announcerIn(definitions);
+  const senders = definitions.filter((one) => postsToBroker(one) || one === announcer || writesObservations(one));
   return {
     apiVersion: 'eventing.knative.dev/v1alpha1',
     kind: 'EventPolicy',

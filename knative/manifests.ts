@@ -38,7 +38,7 @@ export interface Manifest {
   readonly [key: string]: unknown;
 }
 
-interface Rule {
+export interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
   readonly resourceNames?: readonly string[];
@@ -47,7 +47,7 @@ interface Rule {
 
 export const systemNamespace = 'zen-system';
 export const commonSettings = parseSettings({}, z.object({}), []);
-const image = 'zen-watcher';
+export const image = 'zen-watcher';
 const rbac = 'rbac.authorization.k8s.io';
 const ownKinds = [observationExceptions, observationFilters, observationMappings, ingesters];
 const observationRule = { apiGroups: [group], apiVersions: ['v1'], resources: ['observations'] };
@@ -117,7 +117,12 @@ function readRules(resources: readonly KindSelector[], verbs: readonly string[])
 }
 
 /** A Role if there is a namespace, otherwise a ClusterRole, and its binding to a ServiceAccount. */
-function bound(account: Manifest, name: string, rules: readonly Rule[], namespace: string | undefined): Manifest[] {
+export function bound(
+  account: Manifest,
+  name: string,
+  rules: readonly object[],
+  namespace: string | undefined,
+): Manifest[] {
   if (rules.length === 0) return [];
   const kind = namespace === undefined ? 'ClusterRole' : 'Role';
   const metadata = metadataOf(namespace === undefined ? `zen-watcher-${name}` : name, namespace);
@@ -133,31 +138,54 @@ function bound(account: Manifest, name: string, rules: readonly Rule[], namespac
   ];
 }
 
-function accountOf(name: string, namespace = systemNamespace): Manifest {
+export function accountOf(name: string, namespace = systemNamespace): Manifest {
   return { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadataOf(name, namespace) };
 }
 
+/** By namespace, those of a ClusterRole by `undefined`. */
+type Rules = ReadonlyMap<string | undefined, readonly Rule[]>;
+
 /** The fewest rules that let a function do what it declares, limited to one namespace where that is enough. */
-export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'): Manifest[] {
-  const { name, permissions } = definition;
+function rulesOf(definition: FunctionDefinition, reach: Reach, without: 'nothing' | 'Knative'): Rules {
+  const { permissions } = definition;
   const settings = settingsOf(definition, reach);
   const everywhere = settings.WATCH_NAMESPACE;
   const byNamespace = new Map<string | undefined, Rule[]>();
   const add = (namespace: string | undefined, rules: readonly Rule[]): void =>
     void byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), ...rules]);
-  const watched = Map.groupBy(watchesOf(definition, settings), (kind) => kind.namespace);
+  const isLeftOut = (isForKnative: boolean): boolean => isForKnative && without === 'Knative';
+  const kinds = watchesOf(definition, settings).filter(({ group }) => !isLeftOut(group === knativeBrokers.group));
+  const watched = Map.groupBy(kinds, (kind) => kind.namespace);
   for (const [namespace, kinds] of watched) {
     add(namespace, readRules(kinds, ['list', 'watch']));
   }
   for (const permission of [...sourceRules(definition), ...permissions]) {
     if (permission.scope === 'cluster' && reach === 'namespace') continue;
+    if (isLeftOut(permission.isForKnative ?? false)) continue;
     add(permission.scope === 'system' ? systemNamespace : everywhere, [ruleOf(permission)]);
   }
   if (isSource(definition)) {
     const byPlace = Map.groupBy(kindsOf(definition, reach), (kind) => kind.namespace);
     for (const [namespace, resources] of byPlace) add(namespace, readRules(resources, ['get', 'list']));
   }
-  return [...byNamespace].flatMap(([namespace, rules]) => bound(accountOf(name), name, rules, namespace));
+  return byNamespace;
+}
+
+export function rolesOf(definition: FunctionDefinition, reach: Reach = 'cluster'): Manifest[] {
+  const { name } = definition;
+  return [...rulesOf(definition, reach, 'nothing')].flatMap(([namespace, rules]) =>
+    bound(accountOf(name), name, rules, namespace),
+  );
+}
+
+/** What a function may do where it sees changes by itself, because there is no Knative to tell of them. */
+export function rulesWithoutKnative(definition: FunctionDefinition, reach: Reach): Rules {
+  const rules = new Map(rulesOf(definition, reach, 'Knative'));
+  const byNamespace = Map.groupBy(kindsOf(definition, reach), (kind) => kind.namespace);
+  for (const [namespace, kinds] of byNamespace) {
+    rules.set(namespace, [...(rules.get(namespace) ?? []), ...readRules(kinds, ['get', 'list', 'watch'])]);
+  }
+  return rules;
 }
 
 /** A setting's value as it is written in the environment. */
@@ -208,6 +236,13 @@ export function brokerToken(definition: FunctionDefinition, settings: CommonSett
   };
 }
 
+/** What Pod Security `restricted` asks for, and nothing to write to. */
+export const restricted = {
+  ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, runAsUser: 1001 },
+  capabilities: { drop: ['ALL'] },
+  seccompProfile: { type: 'RuntimeDefault' },
+};
+
 /** Requests come through queue-proxy, which is in the same pod, so the client address it reports can be trusted. */
 const queueProxy = { name: 'WEBHOOK_TRUSTED_PROXIES', value: '127.0.0.1/32,::1/128' };
 
@@ -234,11 +269,7 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
     readinessProbe: { httpGet: { path: '/ready' } },
     livenessProbe: { httpGet: { path: '/health' } },
     resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { cpu: '500m', memory: '512Mi' } },
-    securityContext: {
-      ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, runAsUser: 1001 },
-      capabilities: { drop: ['ALL'] },
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
+    securityContext: restricted,
     ...(volumeMounts.length > 0 && { volumeMounts }),
   };
   const metadata = metadataOf(name);
@@ -377,8 +408,12 @@ export function manifestsOf(
 }
 
 /** Users decide which kinds mappings may read: this role collects the rules of all ClusterRoles with the label. */
-function mappedKindsRole(name: string): Manifest[] {
-  const metadata = { ...metadataOf(`zen-watcher-${name}-kinds`, undefined) };
+export function mappedKindsRole(
+  name: string,
+  holder = name,
+  accounts: readonly string[] = [name, `${name}-source`],
+): Manifest[] {
+  const metadata = { ...metadataOf(`zen-watcher-${holder}-kinds`, undefined) };
   const scoped = { name: metadata.name, labels: metadata.labels };
   return [
     {
@@ -391,14 +426,14 @@ function mappedKindsRole(name: string): Manifest[] {
     {
       ...{ apiVersion: `${rbac}/v1`, kind: 'ClusterRoleBinding', metadata: scoped },
       roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: scoped.name },
-      subjects: [name, `${name}-source`].map((account) => ({
+      subjects: accounts.map((account) => ({
         ...{ kind: 'ServiceAccount', name: account, namespace: systemNamespace },
       })),
     },
   ];
 }
 
-function namespaceManifest(name: string, more: Readonly<Record<string, string>> = {}): Manifest {
+export function namespaceManifest(name: string, more: Readonly<Record<string, string>> = {}): Manifest {
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { ...ownLabels, ...more } } };
 }
 
@@ -406,9 +441,9 @@ function namespaceManifest(name: string, more: Readonly<Record<string, string>> 
 export function sharedManifests(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
   const sink = definitions.find(({ kind }) => kind === 'dead-letter-sink');
   if (!sink) throw new Error('there is no function for dead letters');
-  const restricted = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+  const enforced = { 'pod-security.kubernetes.io/enforce': 'restricted' };
   return [
-    ...(reach === 'cluster' ? [namespaceManifest(systemNamespace, restricted)] : []),
+    ...(reach === 'cluster' ? [namespaceManifest(systemNamespace, enforced)] : []),
     {
       apiVersion: 'eventing.knative.dev/v1',
       kind: 'Broker',

@@ -101,6 +101,20 @@ function toFunctions(definitions: readonly FunctionDefinition[], reach: Reach): 
   ];
 }
 
+function egress(name: string, podSelector: Selector, rules: readonly object[]): Manifest {
+  return policy(name, { podSelector, policyTypes: ['Egress'], egress: rules });
+}
+
+/** What every pod of ours needs. */
+function toCluster(): Manifest[] {
+  const dns: Port[] = [{ protocol: 'UDP', port: 53 }, ...tcp(53)];
+  const openShiftDns: Port[] = [{ protocol: 'UDP', port: 5353 }, ...tcp(5353)];
+  return [
+    egress('api-server', ours, [{ ports: tcp(...apiServerPorts) }]),
+    egress('dns', ours, [{ ports: dns }, { to: [namespaces(['openshift-dns'])], ports: openShiftDns }]),
+  ];
+}
+
 export const brokerEgress = [{ to: [namespaces([eventing])], ports: tcp(...brokerPorts) }];
 
 /** A sink may reach its receiver, wherever that is, at the ports where such receivers usually listen. */
@@ -115,13 +129,8 @@ export function sinkPolicies(definition: FunctionDefinition): Manifest[] {
  * because a cache on the node has an address that none can name.
  */
 function fromFunctions(definitions: readonly FunctionDefinition[]): Manifest[] {
-  const dns: Port[] = [{ protocol: 'UDP', port: 53 }, ...tcp(53)];
-  const openShiftDns: Port[] = [{ protocol: 'UDP', port: 5353 }, ...tcp(5353)];
-  const egress = (name: string, podSelector: Selector, rules: readonly object[]): Manifest =>
-    policy(name, { podSelector, policyTypes: ['Egress'], egress: rules });
   return [
-    egress('api-server', ours, [{ ports: tcp(...apiServerPorts) }]),
-    egress('dns', ours, [{ ports: dns }, { to: [namespaces(['openshift-dns'])], ports: openShiftDns }]),
+    ...toCluster(),
     egress('to-broker', named(definitions.filter(postsToBroker)), brokerEgress),
     egress('to-functions', named(definitions.filter(({ callsFunctions }) => callsFunctions)), [
       // Each gateway has ports of its own choice.
@@ -135,9 +144,9 @@ function fromFunctions(definitions: readonly FunctionDefinition[]): Manifest[] {
   ];
 }
 
-/** Whether it posts to the Broker, whatever the settings are. Where others are told, those that write do so, too. */
-export function postsToBroker(definition: FunctionDefinition): boolean {
-  return definition.kind === 'gateway' || (definition.kind === 'task' && definition.announces === true);
+/** Whether it posts to the Broker although nobody is told anything. Where others are, more do (`announcing.ts`). */
+export function postsToBroker({ kind }: FunctionDefinition): boolean {
+  return kind === 'gateway';
 }
 
 /**
@@ -147,4 +156,16 @@ export function postsToBroker(definition: FunctionDefinition): boolean {
  */
 export function networkPolicies(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
   return [...toFunctions(definitions, reach), ...fromFunctions(definitions)];
+}
+
+/**
+ * The same without Knative. No selector can name a kube-apiserver on the host's network, so whoever reaches the pods may try:
+ * nobody gets in without a token.
+ */
+export function standalonePolicies(): Manifest[] {
+  const own = [8080];
+  return [
+    policy('standalone', { podSelector: ours, policyTypes: ['Ingress'], ingress: [{ ports: tcp(...own) }] }),
+    ...toCluster(),
+  ];
 }

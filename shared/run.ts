@@ -23,6 +23,22 @@ function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessL
   }
 }
 
+function checkNames(names: readonly string[]): void {
+  const known = functionNames();
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new UsageError(`no function ${unknown}`, `There are: ${known.join(', ')}`);
+}
+
+async function startStandalone(without: readonly string[], log: ProcessLog): Promise<void> {
+  checkNames(without);
+  const { startStandaloneMode } = await import('./standalone/standalone-mode.ts');
+  const definitions = (await loadFunctions()).filter(({ name }) => !without.includes(name));
+  const started = startStandaloneMode({ definitions, environment: process.env, log });
+  stopOnSignal(started, log);
+  const { url } = await started;
+  log.announce({ operation: 'start' }, `listening on ${url}`);
+}
+
 /** `screen` is for a person; there is none where a program reads the log. */
 async function start(args: StartArguments, log: ProcessLog, screen: LineWriter | undefined): Promise<void> {
   if (args.mode === 'help') {
@@ -30,8 +46,7 @@ async function start(args: StartArguments, log: ProcessLog, screen: LineWriter |
     return;
   }
   if (args.mode === 'function') {
-    const names = functionNames();
-    if (!names.includes(args.name)) throw new UsageError(`no function ${args.name}`, `There are: ${names.join(', ')}`);
+    checkNames([args.name]);
     const { startFunctionMode } = await import('./host/function-mode.ts');
     const started = startFunctionMode({ name: args.name, environment: process.env, log });
     stopOnSignal(started, log);
@@ -39,6 +54,7 @@ async function start(args: StartArguments, log: ProcessLog, screen: LineWriter |
     log.announce({ operation: 'start' }, `listening on ${url}`);
     return;
   }
+  if (args.mode === 'standalone') return startStandalone(args.without, log);
   const { startLocalMode } = await import('./local/local-mode.ts');
   const definitions = await loadFunctions();
   const started = startLocalMode({ args, definitions, environment: process.env, log, screen });
@@ -56,7 +72,7 @@ export async function run(commandLine: readonly string[]): Promise<void> {
     const args = parseStartArguments(commandLine, process.env);
     const output = standardOutput();
     const isPerson = args.mode === 'local' && process.stdout.isTTY;
-    const component = args.mode === 'function' ? args.name : 'local';
+    const component = args.mode === 'function' ? args.name : args.mode;
     log = createLog(process.env.LOG_LEVEL || 'INFO', component, isPerson ? readable(output) : output);
     await start(args, log, isPerson ? output : undefined);
   } catch (error) {

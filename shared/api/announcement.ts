@@ -74,5 +74,5 @@ export function affectedNamespace({ metadata }: Pick<Observation, 'metadata'>): 
 
 /** Where a person sees an Observation. */
 export function pageOf({ metadata: { namespace, name } }: Pick<Observation, 'metadata'>, page: string): string {
-  return `${page.replace(/\/$/, '')}/?${new URLSearchParams({ namespace, name })}`;
+  return `${page.replace(/\/$/, '')}/?${new URLSearchParams({ finding: `${namespace}/${name}` })}`;
 }

@@ -22,6 +22,8 @@ export interface Permission {
   readonly verbs: readonly string[];
   /** `system`: in the system namespace only. `cluster`: for a cluster-scoped kind, which a tenant's Roles leave out. */
   readonly scope?: 'system' | 'cluster';
+  /** Whether it is about Knative's objects, so that nobody has them without Knative. */
+  readonly isForKnative?: true;
 }
 
 /**

@@ -37,6 +37,14 @@ export interface ObjectRef {
   readonly name: string;
 }
 
+/** That an object was added, changed or deleted. */
+export interface Change {
+  readonly type: 'add' | 'update' | 'delete';
+  readonly ref: ObjectRef;
+  /** The object's path in the API, where that is known. */
+  readonly path?: string;
+}
+
 /** Kubernetes objects other than Observations, from an API server or from a folder that stands in for one. */
 export interface Objects {
   /** Resolves to `undefined` if the object does not exist. Throws a Refusal 503 if that can't be determined. */

@@ -20,6 +20,8 @@ export interface AppOptions extends DoorOptions {
   deliver(event: CloudEvent): Promise<void>;
   /** Whether there is a door for events; a gateway handles none. */
   readonly takesEvents: boolean;
+  /** Who may post events, where not everybody may. Throws a Refusal 401, 403 or 429. */
+  checkEvents?: (head: RequestHead) => void;
   /** The doors for raw HTTP. */
   readonly webhookPaths: ReadonlySet<string>;
   /** Makes the reader of a door. */
@@ -36,10 +38,11 @@ export interface AppOptions extends DoorOptions {
 const eventPath = '/';
 
 /** The door for CloudEvents, one or a batch of them. */
-function eventDoor({ deliver, now, createBodies }: AppOptions): Door<IncomingMessage> {
+function eventDoor({ deliver, now, createBodies, checkEvents }: AppOptions): Door<IncomingMessage> {
   return {
     endpoint: eventPath,
     bodies: createBodies(eventPath),
+    ...(checkEvents && { check: (head) => checkEvents(head) }),
     async work({ headers }, body) {
       const decoded = decodeRequest({ headers, body: body.take() }, new Date(now()).toISOString());
       if ('length' in decoded) await deliverBatch(decoded, deliver);

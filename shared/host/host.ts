@@ -24,9 +24,11 @@ import type { Metrics } from './metrics.ts';
 const eventMilliseconds = 60_000;
 const pingMilliseconds = 590_000;
 
-/** A process must be gone ten seconds after it was told to stop. */
+/** Unless it is given longer, a process must be gone ten seconds after it was told to stop. */
 const longestDrainMilliseconds = 9000;
-const longestStopMilliseconds = 9500;
+
+/** What may be left to do after the longest drain takes no longer. */
+const afterDrainMilliseconds = 500;
 
 /** How long the end may wait for what no event waits for. */
 const finishMilliseconds = 3000;
@@ -49,6 +51,8 @@ export interface HostOptions {
   readonly view?: NonNullable<AppOptions['view']>;
   /** How long requests in flight may still take once the process is told to stop. */
   readonly drainMilliseconds?: number;
+  /** Whether who posts events must sign in as who posts to webhooks does. */
+  readonly guardsEvents?: boolean;
 }
 
 export interface Host extends Served {
@@ -139,6 +143,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     async receive(request) {
       if (gateway) await dispatcher.receive(gateway, request, abort.signal);
     },
+    ...(options.guardsEvents && checked && { checkEvents: checked.check }),
     ...(options.checkOrigin && { checkOrigin: options.checkOrigin }),
     ...(options.view && { view: options.view }),
   });
@@ -150,7 +155,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
     deadlineFor,
     async stop() {
       stopping = true;
-      const end = AbortSignal.timeout(longestStopMilliseconds);
+      const end = AbortSignal.timeout(drainMilliseconds + afterDrainMilliseconds);
       await served.stop();
       abort.abort();
       await options.finish(AbortSignal.any([end, AbortSignal.timeout(finishMilliseconds)]));

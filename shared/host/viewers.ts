@@ -100,13 +100,10 @@ function isForbidden(error: unknown): boolean {
   return error instanceof Refusal && error.status === 403;
 }
 
-/** Reads for each person what their token may see, and keeps that for a while: so many views, and rows, at most. */
-export function createViewers(options: ViewersOptions): Viewers {
-  const { definition, settings, elapsed } = options;
-  /** In the order in which they were last used. */
+/** The views that are open, in the order in which they were last used: so many views, and rows, at most. */
+function createViews(options: ViewersOptions) {
+  const { elapsed } = options;
   const views = new Map<string, View>();
-  /** Who may not see everything, so that this is not asked again for each request. */
-  const confined = new Map<string, number>();
 
   function drop(key: string): void {
     views.get(key)?.close();
@@ -120,61 +117,86 @@ export function createViewers(options: ViewersOptions): Viewers {
 
   function sweep(): void {
     for (const [key, { usedAt }] of views) if (elapsed() - usedAt >= idleMilliseconds) drop(key);
-    for (const [key, since] of confined) if (elapsed() - since >= idleMilliseconds) confined.delete(key);
     for (const key of views.keys()) {
       if (!isTooMuch()) break;
       drop(key);
     }
   }
 
-  /** Opens the view, or checks the one that is open. Throws a Refusal if the API server says that it may not be seen. */
-  async function viewOf(token: string, namespace: string | undefined): Promise<Viewer> {
-    const key = keyFor(token, namespace);
-    let view = views.get(key);
-    const isNew = view === undefined;
-    view ??= openView(token, namespace, options);
-    // Last in the order again.
-    views.delete(key);
-    views.set(key, view);
-    view.usedAt = elapsed();
-    try {
-      if (view.live.fault() !== undefined) throw view.live.fault();
-      if (isNew || elapsed() - view.checkedAt >= checkMilliseconds) {
-        view.checkedAt = elapsed();
-        await view.check();
+  return {
+    sweep,
+    /** Opens the view, or checks the one that is open. Throws a Refusal if the API server says that it may not be seen. */
+    async viewOf(token: string, namespace: string | undefined): Promise<Viewer> {
+      const key = keyFor(token, namespace);
+      let view = views.get(key);
+      const isNew = view === undefined;
+      view ??= openView(token, namespace, options);
+      // Last in the order again.
+      views.delete(key);
+      views.set(key, view);
+      view.usedAt = elapsed();
+      try {
+        if (view.live.fault() !== undefined) throw view.live.fault();
+        if (isNew || elapsed() - view.checkedAt >= checkMilliseconds) {
+          view.checkedAt = elapsed();
+          await view.check();
+        }
+      } catch (error) {
+        if (views.get(key) === view) drop(key);
+        throw error;
       }
+      sweep();
+      return view.viewer;
+    },
+    close(): void {
+      for (const key of [...views.keys()]) drop(key);
+    },
+  };
+}
+
+/** Reads for each person what their token may see, and keeps that for a while. */
+export function createViewers(options: ViewersOptions): Viewers {
+  const { definition, settings, elapsed } = options;
+  const { sweep, viewOf, close } = createViews(options);
+  /** Who may not see everything, so that this is not asked again for each request. */
+  const confined = new Map<string, number>();
+
+  /** The view of the whole cluster. Throws a Refusal 403, and remembers it, if that is more than they may see. */
+  async function viewOfAll(token: string): Promise<Viewer> {
+    const key = keyFor(token, undefined);
+    try {
+      const viewer = await viewOf(token, undefined);
+      confined.delete(key);
+      return viewer;
     } catch (error) {
-      if (views.get(key) === view) drop(key);
+      if (isForbidden(error)) confined.set(key, elapsed());
       throw error;
     }
-    sweep();
-    return view.viewer;
   }
 
-  const timer = setInterval(sweep, idleMilliseconds / 10);
+  const timer = setInterval(() => {
+    sweep();
+    for (const [key, since] of confined) if (elapsed() - since >= idleMilliseconds) confined.delete(key);
+  }, idleMilliseconds / 10);
   timer.unref();
 
   return {
     async viewerFor({ headers, namespace }) {
       const token = tokenIn(headers, definition);
-      if (settings.WATCH_NAMESPACE !== undefined) return viewOf(token, settings.WATCH_NAMESPACE);
-      const key = keyFor(token, undefined);
-      if (!confined.has(key) || namespace === undefined) {
-        try {
-          const viewer = await viewOf(token, undefined);
-          confined.delete(key);
-          return viewer;
-        } catch (error) {
-          if (!isForbidden(error)) throw error;
-          confined.set(key, elapsed());
-          if (namespace === undefined) throw error;
-        }
+      const { WATCH_NAMESPACE: watchNamespace } = settings;
+      if (watchNamespace !== undefined) return viewOf(token, watchNamespace);
+      if (namespace === undefined) return viewOfAll(token);
+      if (confined.has(keyFor(token, undefined))) return viewOf(token, namespace);
+      try {
+        return await viewOfAll(token);
+      } catch (error) {
+        if (!isForbidden(error)) throw error;
+        return viewOf(token, namespace);
       }
-      return viewOf(token, namespace);
     },
     stop() {
       clearInterval(timer);
-      for (const key of [...views.keys()]) drop(key);
+      close();
     },
   };
 }

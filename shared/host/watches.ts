@@ -1,6 +1,6 @@
 import type { KindSelector } from '../api/kind-selector.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { KubernetesObject } from '../function/stores.ts';
+import type { Change, KubernetesObject } from '../function/stores.ts';
 import type { connectCluster } from '../kubernetes/cluster.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -11,6 +11,8 @@ export interface WatchesOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
+  /** Called for each change of an object of such a kind. */
+  readonly onChange?: (kind: KindSelector, change: Change) => void;
 }
 
 export interface Watches {
@@ -25,16 +27,18 @@ function keyOf({ group, plural }: KindSelector): string {
 }
 
 /** Watches the kinds that a function needs to know before it can answer. */
-export function startWatches({ cluster, kinds, log, metrics, signal }: WatchesOptions): Watches {
+export function startWatches({ cluster, kinds, log, metrics, signal, onChange }: WatchesOptions): Watches {
   const faults = new Map<string, string>();
+  // Several functions of a process may need the same.
+  const different = new Map(kinds.map((kind) => [keyOf(kind), kind]));
   const watches = new Map(
-    kinds.map((kind) => {
-      const key = keyOf(kind);
+    [...different].map(([key, kind]) => {
       const onFault = (reason: string): void => {
         faults.set(key, reason);
         log.warn({ operation: 'watch', resource: key }, reason);
       };
-      return [key, cluster.watch(kind, kind.namespace, onFault, signal)];
+      const onEach = onChange && ((change: Change) => onChange(kind, change));
+      return [key, cluster.watch(kind, kind.namespace, { onFault, onChange: onEach }, signal)];
     }),
   );
   for (const [key, watch] of watches) metrics.watchSynced(key, watch.isSynced);

@@ -60,6 +60,11 @@ export interface ApiClientOptions {
   readonly attemptMilliseconds: number;
   /** Called with the API server's time, in milliseconds since 1970, whenever an answer says another one. */
   readonly onTime?: (time: number) => void;
+  /**
+   * How many streams there may be, where there may be many: each has a connection to itself for as long as it lasts, and
+   * without connections of their own they would leave none for requests.
+   */
+  readonly streams?: number;
 }
 
 const maxConnections = 32;
@@ -190,9 +195,11 @@ async function attempt(server: Server, request: ApiRequest, time: AttemptTime): 
 
 /** Calls the API server over keep-alive connections. */
 export function createApiClient(options: ApiClientOptions): ApiClient {
-  const { credentials, sleep, random, attemptMilliseconds, onTime } = options;
+  const { credentials, sleep, random, attemptMilliseconds, onTime, streams } = options;
   const url = new URL(credentials.server);
-  const http = createHttpClient({ server: url, tls: () => credentials.tls(), limit: maxConnections });
+  const connect = (limit: number): HttpClient => createHttpClient({ server: url, tls: () => credentials.tls(), limit });
+  const http = connect(maxConnections);
+  const streaming = streams === undefined ? http : connect(streams);
   const root = url.pathname.replace(/\/$/, '');
   const server = { http, credentials, root, noteDate: createDateReader(onTime) };
   /** Whether the last stream was answered 401, so that the next one reads the token anew. */
@@ -225,7 +232,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
       lastWord(request, { timeout: headMilliseconds, silence: attemptMilliseconds }),
 
     async stream(request, milliseconds) {
-      const answer = await send(server, request, refused, { timeout: milliseconds });
+      const answer = await send({ ...server, http: streaming }, request, refused, { timeout: milliseconds });
       const { statusCode: status = 0 } = answer;
       refused = status === 401;
       if (status === 401 && credentials.areCallers) throw unauthorized(credentials);
@@ -236,6 +243,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
 
     close() {
       http.close();
+      streaming.close();
     },
   };
 }

@@ -10,11 +10,12 @@ import { setUpFault } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
 import { createDiscovery } from './discovery.ts';
 import { createExceptions, type Exceptions } from './exceptions.ts';
+import { type Following, type FollowOptions, followChanges } from './follow-changes.ts';
 import { createKubernetesObjects } from './kubernetes-objects.ts';
 import { createKubernetesOwners } from './kubernetes-owners.ts';
 import { createKubernetesStore } from './kubernetes-store.ts';
 import { createObservationFeed } from './observation-feed.ts';
-import { startWatch, type Watch } from './watch.ts';
+import { startWatch, type Watch, type WatchOptions } from './watch.ts';
 
 export interface ClusterOptions {
   readonly credentials: Credentials;
@@ -28,6 +29,8 @@ export interface ClusterOptions {
   readonly attemptSeconds: number;
   /** Called with the API server's time, in milliseconds since 1970, whenever an answer says another one. */
   readonly onTime?: (time: number) => void;
+  /** How many watches there may be, where that may be many. */
+  readonly watches?: number;
 }
 
 const reviewSchema = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });
@@ -39,6 +42,7 @@ export function connectCluster({
   attemptSeconds,
   systemNamespace,
   onTime,
+  watches,
   ...options
 }: ClusterOptions): {
   readonly store: Store & ObservationReader;
@@ -49,9 +53,15 @@ export function connectCluster({
   watch(
     resource: KindSelector,
     namespace: string | undefined,
-    onFault: (reason: string) => void,
+    listeners: Pick<WatchOptions, 'onFault' | 'onChange'>,
     signal: AbortSignal,
   ): Watch;
+  /** Tells of each change of a kind's objects until `signal` aborts, and holds none of them. */
+  follow(
+    resource: KindSelector,
+    listeners: Pick<FollowOptions, 'onStart' | 'onChange' | 'onFault'>,
+    signal: AbortSignal,
+  ): Following;
   /** Asks the API server for something that it need not look for. Throws a Refusal 503 if there is no answer. */
   touch(signal: AbortSignal): Promise<void>;
   /** Observations and their changes, in one namespace or in all. */
@@ -67,6 +77,7 @@ export function connectCluster({
     random: Math.random,
     attemptMilliseconds: attemptSeconds * 1000,
     ...(onTime && { onTime }),
+    ...(watches !== undefined && { streams: watches }),
   });
   const elapsed = (): number => performance.now();
   const store = createKubernetesStore({ client, sleep, ...options });
@@ -75,15 +86,17 @@ export function connectCluster({
     objects: createKubernetesObjects(client),
     owners: createKubernetesOwners(client),
     discovery: createDiscovery(client),
-    watch: (resource, namespace, onFault, signal) =>
+    watch: (resource, namespace, listeners, signal) =>
       startWatch(
         {
-          ...{ client, resource, namespace, sleep, random: Math.random, elapsed, onFault },
+          ...{ client, resource, namespace, sleep, random: Math.random, elapsed, ...listeners },
           // Whoever has a namespace may write our kinds.
           createSet: resource.group === group ? () => createBoundedObjects(systemNamespace) : createObjectSet,
         },
         signal,
       ),
+    follow: (resource, listeners, signal) =>
+      followChanges({ client, resource, sleep, random: Math.random, ...listeners }, signal),
     feed: (namespace) => createObservationFeed({ client, namespace, sleep }),
     exceptions: createExceptions(client),
     async touch(signal) {

@@ -3,7 +3,7 @@ import type { ApiClient, ApiRequest, OpenResponse } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
 import { createMetadataReader, type Metadata, metadataOfMany } from './metadata-list.ts';
 
-export interface MetadataListOptions extends Pick<ApiRequest, 'path' | 'query' | 'signal'> {
+export interface MetadataListOptions extends Pick<ApiRequest, 'path' | 'query' | 'signal' | 'onRetry'> {
   /** What the call does, in an operator's words: the fault's message begins with it. */
   readonly what: string;
   /** The status that stands for no list at all, as the first answer: 404 where the kind need not be served. */
@@ -12,6 +12,8 @@ export interface MetadataListOptions extends Pick<ApiRequest, 'path' | 'query' |
   readonly isLong: boolean;
   /** Which annotations are read. */
   readonly isWanted: (annotation: string) => boolean;
+  /** Called when the list has been read, with the resourceVersion that a watch continues from. */
+  readonly onVersion?: (version: string) => void;
 }
 
 /** By default an API server ends any answer but a watch after this time. */
@@ -29,6 +31,8 @@ function isAfter(one: Metadata, other: Metadata): boolean {
 /** What has been read of a list, whose answer may break off. */
 interface Progress {
   last: Metadata | undefined;
+  /** Of the first answer: later ones show the state of later, which a watch from here on shows again. */
+  version: string | undefined;
   isSorted: boolean;
   /** How many answers in a row have shown nothing new. */
   idle: number;
@@ -51,6 +55,7 @@ async function* readAnswer(
     }
     if (fresh.length > 0) progress.idle = 0;
     yield fresh;
+    progress.version ??= reader.version() || undefined;
   }
   if (!reader.isComplete()) throw new Error('the answer was cut short');
 }
@@ -76,10 +81,10 @@ function bodyOf(
  */
 export async function* listMetadata(
   client: ApiClient,
-  { path, query, signal, what, emptyStatus, isLong, isWanted }: MetadataListOptions,
+  { path, query, signal, onRetry, what, emptyStatus, isLong, isWanted, onVersion }: MetadataListOptions,
 ): AsyncGenerator<readonly Metadata[]> {
-  const request: ApiRequest = { method: 'GET', path, ...(query && { query }), accept: metadataOfMany, signal };
-  const progress: Progress = { last: undefined, isSorted: true, idle: 0 };
+  const request: ApiRequest = { method: 'GET', path, ...(query && { query }), accept: metadataOfMany, signal, onRetry };
+  const progress: Progress = { last: undefined, version: undefined, isSorted: true, idle: 0 };
   for (let hasBegun = false; ; hasBegun = true) {
     const response = await client.open(request, isLong ? longestMilliseconds : undefined);
     // Of a list that has begun, a part is missing.
@@ -88,6 +93,7 @@ export async function* listMetadata(
     progress.idle += 1;
     try {
       yield* readAnswer(chunks, isWanted, progress);
+      onVersion?.(progress.version ?? '');
       return;
     } catch (cause) {
       // Where a list that is not sorted goes on can't be told.

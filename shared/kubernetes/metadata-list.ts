@@ -52,6 +52,7 @@ interface Decoding {
   bytes: Buffer;
   readonly isWanted: (annotation: string) => boolean;
   items: Item[];
+  version: string;
   continue: string;
   remaining: number | undefined;
   item: Item;
@@ -186,7 +187,8 @@ function readItem(tag: number, decoding: Decoding, reader: PbfReader): void {
 }
 
 function readListMetadata(tag: number, decoding: Decoding, reader: PbfReader): void {
-  if (tag === 3) decoding.continue = readText(decoding.bytes, reader);
+  if (tag === 2) decoding.version = readText(decoding.bytes, reader);
+  else if (tag === 3) decoding.continue = readText(decoding.bytes, reader);
   else if (tag === 4) decoding.remaining = reader.readVarint();
 }
 
@@ -236,6 +238,8 @@ export interface MetadataReader {
   read(chunk: Buffer): readonly Metadata[];
   /** Whether all of the list has been read. */
   isComplete(): boolean;
+  /** The list's resourceVersion, from which a watch continues. */
+  version(): string;
   continue(): string;
   remaining(): number | undefined;
 }
@@ -310,6 +314,7 @@ export function createMetadataReader(isWanted: (annotation: string) => boolean):
       return decoding.items;
     },
     isComplete: () => left === 0,
+    version: () => decoding.version,
     continue: () => decoding.continue,
     remaining: () => decoding.remaining,
   };
@@ -338,6 +343,7 @@ function decodingOf(isWanted: (annotation: string) => boolean): Decoding {
     bytes: Buffer.alloc(0),
     isWanted,
     items: [],
+    version: '',
     continue: '',
     remaining: undefined,
     item: emptyItem(),

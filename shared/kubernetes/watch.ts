@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { KindSelector } from '../api/kind-selector.ts';
 import { createBackoff } from '../function/backoff.ts';
 import type { ObjectSet } from '../function/bounded-objects.ts';
-import type { KubernetesObject } from '../function/stores.ts';
+import type { Change, KubernetesObject, ObjectRef } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
 import { setUpFault, statusOf } from './api-status.ts';
 import { listedObject, objectSchema } from './kubernetes-objects.ts';
@@ -22,6 +22,8 @@ export interface WatchOptions {
   readonly elapsed: () => number;
   /** Called with the reason whenever the watch breaks or can't be made. */
   readonly onFault: (reason: string) => void;
+  /** Called for each change after what was there when the objects were first read. */
+  readonly onChange?: ((change: Change) => void) | undefined;
 }
 
 /** Objects of one kind, kept as the API server has them. */
@@ -59,6 +61,16 @@ const changeSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ERROR'), object: z.unknown() }),
 ]);
 
+const changeTypes = { ADDED: 'add', MODIFIED: 'update', DELETED: 'delete' } as const;
+
+export function objectKey({ namespace = '', name }: Pick<KubernetesObject['metadata'], 'namespace' | 'name'>): string {
+  return `${namespace}/${name}`;
+}
+
+function refTo({ apiVersion, kind, metadata: { namespace, name } }: KubernetesObject): ObjectRef {
+  return { apiVersion, kind, namespace, name };
+}
+
 /** What a watch holds. */
 interface Cache {
   replace(objects: ObjectSet): void;
@@ -70,13 +82,28 @@ interface Cache {
   objects(): readonly KubernetesObject[] | undefined;
 }
 
-function createCache(): Cache {
+/** What has become of objects between two lists. */
+function changesBetween(before: readonly KubernetesObject[], after: readonly KubernetesObject[]): Change[] {
+  const old = new Map(before.map((object) => [objectKey(object.metadata), object]));
+  const current = new Set(after.map(({ metadata }) => objectKey(metadata)));
+  const found = after.flatMap((object): Change[] => {
+    const known = old.get(objectKey(object.metadata));
+    if (known && known.metadata.resourceVersion === object.metadata.resourceVersion) return [];
+    return [{ type: known ? 'update' : 'add', ref: refTo(object) }];
+  });
+  const gone = before.filter(({ metadata }) => !current.has(objectKey(metadata)));
+  return [...found, ...gone.map((object): Change => ({ type: 'delete', ref: refTo(object) }))];
+}
+
+function createCache(onChange: WatchOptions['onChange'] = () => undefined): Cache {
   let current: ObjectSet | undefined;
   let snapshot: readonly KubernetesObject[] | undefined;
   return {
     replace(objects) {
+      const changes = current ? changesBetween(current.all(), objects.all()) : [];
       current = objects;
       snapshot = undefined;
+      changes.forEach(onChange);
     },
     take(value) {
       const change = changeSchema.parse(value);
@@ -86,6 +113,7 @@ function createCache(): Cache {
       if (change.type === 'DELETED') current?.delete(change.object);
       else current?.set(change.object);
       snapshot = undefined;
+      onChange({ type: changeTypes[change.type], ref: refTo(change.object) });
       return resourceVersion;
     },
     objects() {
@@ -199,7 +227,7 @@ async function follow(target: Target, from: string, options: FollowOptions): Pro
 export function startWatch(options: WatchOptions, signal: AbortSignal): Watch {
   const { sleep, random, elapsed, onFault } = options;
   const target = targetOf(options);
-  const cache = createCache();
+  const cache = createCache(options.onChange);
   const backoff = createBackoff({ first: firstPauseMilliseconds, longest: longestPauseMilliseconds });
   let synced = false;
   /** Where the next watch continues; `undefined` if everything has to be listed first. */

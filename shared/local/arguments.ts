@@ -25,6 +25,7 @@ export function parseCommand<Config extends ParseArgsConfig>(config: Config, usa
 const usage = `Usage:
   npm start -- [options]     host every function in one process
   npm start -- <function>    serve one function, as in the image
+  npm start -- standalone    host every function in a cluster without Knative, as in the image
 
 Options:
   --port N           listen on this port (8080; 0 picks a free one)
@@ -33,6 +34,7 @@ Options:
   --config DIR       filters, mappings and ingesters, watched for changes
   --samples          play sample events of every source
   --kubeconfig FILE  use that cluster instead of a local store and folders
+  --without A,B      standalone only: functions that are not hosted
   --help             show this`;
 
 export interface LocalArguments {
@@ -48,6 +50,7 @@ export interface LocalArguments {
 export type StartArguments =
   | LocalArguments
   | { readonly mode: 'function'; readonly name: string }
+  | { readonly mode: 'standalone'; readonly without: readonly string[] }
   | { readonly mode: 'help'; readonly usage: string };
 
 const options = {
@@ -57,6 +60,7 @@ const options = {
   config: { type: 'string' },
   samples: { type: 'boolean' },
   kubeconfig: { type: 'string' },
+  without: { type: 'string' },
   help: { type: 'boolean' },
 } as const;
 
@@ -71,20 +75,27 @@ function portOf(text: string | undefined): number | undefined {
   throw new UsageError('--port takes a number from 0 to 65535', usage);
 }
 
+function functionArguments(
+  [name = '', ...more]: readonly string[],
+  { without, ...others }: ReturnType<typeof parse>['values'],
+): StartArguments {
+  if (more.length > 0) throw new UsageError('name one function at most', usage);
+  const [given] = Object.keys(others);
+  if (given !== undefined)
+    throw new UsageError(`--${given} is for local mode only: it can't be used with a function's name`, usage);
+  if (name === 'standalone') return { mode: 'standalone', without: without?.split(',') ?? [] };
+  if (without !== undefined) throw new UsageError('--without is for standalone only', usage);
+  return { mode: 'function', name };
+}
+
 /** Throws a UsageError. */
 export function parseStartArguments(args: readonly string[], environment: Environment): StartArguments {
   const taken = takenByNpm(environment, options, 'npm start');
   if (taken !== undefined) throw new UsageError(taken, usage);
   const { values, positionals } = parse(args);
   if (values.help) return { mode: 'help', usage };
-  const [name, ...more] = positionals;
-  const given = Object.keys(values);
-  if (name !== undefined) {
-    if (more.length > 0) throw new UsageError('name one function at most', usage);
-    if (given.length > 0)
-      throw new UsageError(`--${given[0]} is for local mode only: it can't be used with a function's name`, usage);
-    return { mode: 'function', name };
-  }
+  if (positionals.length > 0) return functionArguments(positionals, values);
+  if (values.without !== undefined) throw new UsageError('--without is for standalone only', usage);
   if (values.kubeconfig !== undefined) {
     const local = (['data', 'objects', 'config', 'samples'] as const).find((option) => values[option] !== undefined);
     if (local)

@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { CloudEvent } from '../function/cloud-event.ts';
 import type { BoundHandler } from '../host/context.ts';
 import { wants } from '../host/event-routing.ts';
+import { referenceEvent } from '../standalone/reference-event.ts';
 import type { ObjectChange } from './folders.ts';
 
 export interface ChangeObserverOptions {
@@ -16,26 +16,15 @@ export interface ChangeObserverOptions {
 /** Stands in for Knative's ApiServerSources in local mode: tells the functions that want it of each changed object. */
 export function createChangeObserver(options: ChangeObserverOptions): (change: ObjectChange) => Promise<void> {
   const { functions, send, requestPass, now } = options;
-  return async (change) => {
-    const event = referenceEvent(change, now());
+  return async ({ type, object }) => {
+    const { apiVersion, kind, metadata } = object;
+    const ref = { apiVersion, kind, namespace: metadata.namespace, name: metadata.name };
+    const event = referenceEvent({ type, ref }, now());
     for (const handler of functions) {
       if (!wants(handler, event)) continue;
       await send(handler, event);
       // The object may no longer report what it did before; only a pass finds that, and the next one may be an hour away.
-      if (change.type !== 'add') requestPass(handler);
+      if (type !== 'add') requestPass(handler);
     }
-  };
-}
-
-/** The event that an ApiServerSource sends: a reference in place of the object. */
-function referenceEvent({ type, object }: ObjectChange, now: number): CloudEvent {
-  const { apiVersion, kind, metadata } = object;
-  return {
-    id: randomUUID(),
-    source: 'urn:zen-watcher:objects',
-    type: `dev.knative.apiserver.ref.${type}`,
-    time: new Date(now).toISOString(),
-    extensions: {},
-    data: { apiVersion, kind, namespace: metadata.namespace, name: metadata.name },
   };
 }

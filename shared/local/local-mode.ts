@@ -1,10 +1,8 @@
-import type { KindSelector } from '../api/kind-selector.ts';
-import { knativeTriggers } from '../api/knative-kinds.ts';
 import { checkOwnAddress } from '../edge/own-address.ts';
 import { type CloudEvent, pingOf } from '../function/cloud-event.ts';
 import type { FunctionInfo } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
-import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
+import type { CommonSettings, Environment } from '../function/settings.ts';
 import { type HostClock, processClock } from '../host/clock.ts';
 import { type Bindings, type BoundHandler, bindFunctions, isHandler } from '../host/context.ts';
 import { createDispatcher, type Dispatcher } from '../host/dispatch.ts';
@@ -13,18 +11,19 @@ import { checkSettings, type Host, startHost } from '../host/host.ts';
 import type { LineWriter } from '../host/line-writer.ts';
 import type { ProcessLog } from '../host/log.ts';
 import { createMetrics, type Metrics } from '../host/metrics.ts';
+import { createProcessBroker, type ProcessBroker } from '../standalone/broker.ts';
+import { createPassRequests } from '../standalone/pass-requests.ts';
+import { withTelling } from '../standalone/telling.ts';
+import { startTimers } from '../standalone/timers.ts';
+import { watchedKinds } from '../standalone/watched-kinds.ts';
 import { createOutside } from '../transport/outside.ts';
 import type { LocalArguments } from './arguments.ts';
-import { createLocalBroker, type LocalBroker } from './broker.ts';
 import { createChangeObserver } from './change-observer.ts';
-import { startTimers } from './clock.ts';
 import { firstScreen } from './first-screen.ts';
 import { createLocalViewer, type LocalViewer } from './local-viewer.ts';
-import { createPassRequests } from './pass-requests.ts';
 import { playSamples } from './samples.ts';
 import { createStoreHealth, type StoreHealth } from './store-health.ts';
 import { type LocalStores, openLocalStores } from './stores.ts';
-import { withTelling } from './telling.ts';
 import { createToolFileReader, loadToolFiles, type ToolFileReader } from './tool-files.ts';
 import { unknownSettings } from './unknown-settings.ts';
 
@@ -55,7 +54,7 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
   const health = createHealth(shared, () => handlers.forEach(passes.request));
   // The Broker delivers to the functions, and they publish to it, so its list is filled once they exist.
   const handlers: BoundHandler[] = [];
-  const broker = createLocalBroker({ functions: handlers, dispatcher, systemNamespace, clock });
+  const broker = createProcessBroker({ functions: handlers, dispatcher, systemNamespace, clock });
   const infos = definitions.map((definition) => functionInfoOf(definition, environment, stores.ownUsers));
   const bindings = bind(shared, { broker, health, infos });
   handlers.push(...bindings.functions.filter(isHandler));
@@ -140,13 +139,6 @@ async function prepare(options: LocalModeOptions, stopping: AbortSignal): Promis
   };
 }
 
-/** The kinds that the functions watch. Local mode stands in for the Broker, so there are no Triggers to watch. */
-function watchedKinds(definitions: readonly FunctionDefinition[], environment: Environment): KindSelector[] {
-  return definitions
-    .flatMap(({ watches, settings }) => watches?.(Object.assign({}, parseSettings(environment, settings, []))) ?? [])
-    .filter(({ group }) => group !== knativeTriggers.group);
-}
-
 type Health = StoreHealth<LocalStores['store']>;
 
 /** Watches for a full disk if the store is on a disk. */
@@ -164,7 +156,7 @@ function createHealth({ args, log, stores }: Shared, onRecovery: () => void): He
 }
 
 interface BindOptions {
-  readonly broker: LocalBroker;
+  readonly broker: ProcessBroker;
   readonly health: Health | undefined;
   readonly infos: readonly FunctionInfo[];
 }
@@ -190,7 +182,7 @@ function bind(shared: Shared, { broker, health, infos }: BindOptions): Bindings 
 }
 
 interface ListenOptions {
-  readonly broker: LocalBroker;
+  readonly broker: ProcessBroker;
   readonly health: Health | undefined;
   readonly bindings: Bindings;
   readonly view: LocalViewer;

@@ -1,8 +1,10 @@
 import * as z from 'zod';
+import { text } from '../api/text.ts';
 import { severities } from '../finding/severity.ts';
 import { faultyField } from '../function/refusal.ts';
 import type { Environment } from '../function/settings.ts';
 import { type Grouping, groupings } from '../view/counts.ts';
+import { untilOf } from '../view/exception-for.ts';
 import { type Sort, sorts } from '../view/order.ts';
 import { oneOf, selectionParameters, upTo, word } from '../view/parameters.ts';
 import { type Selection, states } from '../view/selection.ts';
@@ -30,12 +32,12 @@ Options:
   --by B                  count by ${groupings.slice(0, 5).join(', ')},
                           ${groupings.slice(5, 11).join(', ')},
                           ${groupings.slice(11).join(', ')}
-  --would-drop FILE       what the filters in this file would drop or grade anew
+  --would-drop FILE       what filters and exceptions in this file would change
+  --accept --reason R --until 30d, with a NAME: print an exception that accepts it
   -o, --output FORMAT     ${outputs.join(', ')}
-  -w, --watch             keep printing what is new or has changed
+  -w, --watch, or --help  keep printing what is new or has changed; or show this
   --data DIR              folder of the embedded store (${defaultData})
-  --kubeconfig FILE       read that cluster, -c, --context C by this context of it
-  --help                  show this`;
+  --kubeconfig FILE       read that cluster, -c, --context C by this context of it`;
 
 const options = {
   source: { type: 'string' },
@@ -47,6 +49,9 @@ const options = {
   rule: { type: 'string' },
   since: { type: 'string' },
   accepted: { type: 'boolean' },
+  accept: { type: 'boolean' },
+  reason: { type: 'string' },
+  until: { type: 'string' },
   sort: { type: 'string' },
   by: { type: 'string' },
   'would-drop': { type: 'string' },
@@ -65,6 +70,14 @@ const schema = z.object({
   ...selectionParameters,
   state: oneOf([...states, 'all']).optional(),
   accepted: z.boolean().default(false),
+  accept: z.boolean().default(false),
+  reason: text(1, 512).optional(),
+  until: z
+    .string()
+    .refine((text) => untilOf(text, 0) !== undefined, {
+      error: 'takes a duration such as 30d, a day such as 2026-12-31, or a time',
+    })
+    .optional(),
   sort: oneOf(sorts).default('severity'),
   by: oneOf(groupings).optional(),
   'would-drop': word.optional(),
@@ -91,6 +104,8 @@ export type ObservationsArguments =
       readonly name: string;
       readonly namespace: string | undefined;
       readonly output: Output;
+      /** What an exception that accepts it is to say, which is to be shown instead. */
+      readonly accept: { readonly reason: string; readonly untilAt: (now: number) => string } | undefined;
     }
   | {
       readonly mode: 'list' | 'counts';
@@ -109,7 +124,16 @@ export type ObservationsArguments =
     };
 
 /** Which options may be given with a name. */
-const withName: readonly Option[] = ['namespace', 'output', 'data', 'kubeconfig', 'context'];
+const withName: readonly Option[] = [
+  'namespace',
+  'output',
+  'data',
+  'kubeconfig',
+  'context',
+  'accept',
+  'reason',
+  'until',
+];
 
 type Given = Partial<Readonly<Record<Option, unknown>>>;
 
@@ -129,6 +153,14 @@ function conflictIn(given: Given, isNamed: boolean): string | undefined {
     together('would-drop', 'by') ??
     together('would-drop', 'sort')
   );
+}
+
+/** What is wrong with what is to be accepted; `undefined` if nothing is. */
+function conflictOfAccept({ accept, reason, until, output }: Given, isNamed: boolean): string | undefined {
+  if (!accept) return reason === undefined && until === undefined ? undefined : '--reason and --until need --accept';
+  if (!isNamed) return '--accept needs a NAME';
+  if (reason === undefined || until === undefined) return '--accept needs --reason and --until';
+  return output === undefined ? undefined : "--accept and --output can't be used together";
 }
 
 function conflictOfOutput(
@@ -160,11 +192,17 @@ export function parseObservationsArguments(args: readonly string[], environment:
     return wrong(`--${field} ${message}`);
   }
   const { data, kubeconfig, context, state, since, accepted, sort, by, limit, output, watch, ...rest } = parsed.data;
-  const { 'would-drop': filterFile, ...selection } = rest;
-  const conflict = conflictIn(values, name !== undefined) ?? conflictOfOutput(output, parsed.data, name !== undefined);
+  const { 'would-drop': filterFile, accept, reason = '', until = '', ...selection } = rest;
+  const isNamed = name !== undefined;
+  const conflict =
+    conflictIn(values, isNamed) ?? conflictOfAccept(values, isNamed) ?? conflictOfOutput(output, parsed.data, isNamed);
   if (conflict !== undefined) wrong(conflict);
   const place = { data, kubeconfig, context };
-  if (name !== undefined) return { mode: 'one', place, name, namespace: selection.namespace, output };
+  if (name !== undefined) {
+    const untilAt = (now: number): string => untilOf(until, now) ?? until;
+    const { namespace } = selection;
+    return { mode: 'one', place, name, namespace, output, accept: accept ? { reason, untilAt } : undefined };
+  }
   return {
     mode: by !== undefined || output === 'counts' ? 'counts' : 'list',
     place,

@@ -1,4 +1,5 @@
 import type { Observation } from '../api/observation.ts';
+import { commonSchema } from '../function/settings.ts';
 import { sleep } from '../host/sleep.ts';
 import { totalOf } from '../view/counts.ts';
 import { createEffects } from '../view/effects.ts';
@@ -13,6 +14,7 @@ import {
   createCountsPrinter,
   printCounts,
   printEffects,
+  printException,
   printList,
   printOne,
 } from './observations-printer.ts';
@@ -42,14 +44,18 @@ async function openReader({ data, kubeconfig, context }: Place): Promise<Observa
 type One = Extract<ObservationsArguments, { mode: 'one' }>;
 type Many = Extract<ObservationsArguments, { mode: 'list' | 'counts' }>;
 
-async function showOne(reader: ObservationReader, { name, namespace, output }: One): Promise<void> {
+async function showOne(reader: ObservationReader, { name, namespace, output, accept }: One): Promise<void> {
   // A table on a narrow terminal ends names with this mark.
   const text = name.replace(/…$/, '');
   const found = await reader.findByName(text, namespace, maxCandidates + 1);
   const [first, second] = found;
   if (first === undefined) throw new Error(`no Observation has ${text} in its name`);
   if (second === undefined) {
-    printOne(first, output);
+    if (accept === undefined) printOne(first, output);
+    else {
+      const { SYSTEM_NAMESPACE: systemNamespace } = commonSchema.parse(process.env);
+      printException(first, { reason: accept.reason, until: accept.untilAt(Date.now()), systemNamespace });
+    }
     return;
   }
   const shown = found.slice(0, maxCandidates);
@@ -148,7 +154,9 @@ async function showList(reader: ObservationReader, request: Many): Promise<void>
 
 async function showEffects(reader: ObservationReader, request: Many, file: string): Promise<void> {
   const { readFilterFile } = await import('./filter-file.ts');
-  const effects = createEffects(blaming(`--would-drop ${file}`, () => readFilterFile(file)));
+  const now = Date.now();
+  const tried = blaming(`--would-drop ${file}`, () => readFilterFile(file, now));
+  const effects = createEffects(tried, now);
   for await (const page of readPages(reader, request.selectionAt(Date.now()), {})) {
     for (const observation of page) effects.add(observation);
   }

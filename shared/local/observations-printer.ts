@@ -1,10 +1,12 @@
 import { stringify } from 'yaml';
 import { isAccepted } from '../api/acceptance.ts';
 import type { Observation } from '../api/observation.ts';
+import { oneLine } from '../finding/one-line.ts';
 import { printableJson, printableValue } from '../finding/printable.ts';
 import { type Count, type Grouping, totalOf } from '../view/counts.ts';
 import { csvOf } from '../view/csv.ts';
 import type { Effects } from '../view/effects.ts';
+import { type ExceptionOptions, exceptionFor } from '../view/exception-for.ts';
 import { describeFinding } from '../view/one-finding.ts';
 import { stateOf } from '../view/selection.ts';
 import { countsTableOf, effectsTableOf, tableOf } from '../view/table.ts';
@@ -38,6 +40,12 @@ export function printOne(object: Observation, output: Output): void {
   else write(describeFinding(object, { now: Date.now(), width: screenWidth() }));
 }
 
+/** An exception that accepts one, as YAML to be looked at and applied. */
+export function printException(object: Observation, options: ExceptionOptions): void {
+  const summary = printableValue(object.spec.summary ?? object.spec.eventType);
+  write([`# ${oneLine(String(summary), 256)}`, yamlOf(exceptionFor(object, options))]);
+}
+
 /** What a name might mean, as lines. */
 export function candidateLines(objects: readonly Observation[]): string[] {
   return tableFor(objects, 'table');
@@ -68,14 +76,16 @@ export interface EffectsOptions {
   readonly output: Output;
 }
 
-export function printEffects({ total, dropped, graded, items }: Effects, { limit, output }: EffectsOptions): void {
+export function printEffects(effects: Effects, { limit, output }: EffectsOptions): void {
+  const { total, dropped, graded, accepted, items } = effects;
   const shown = items.slice(0, limit);
   if (output === 'json' || output === 'yaml') {
-    writeValue({ total, dropped, graded, items: shown }, output);
+    writeValue({ total, dropped, graded, accepted, items: shown }, output);
     return;
   }
   if (shown.length > 0) write(effectsTableOf(shown, screenWidth()));
-  process.stderr.write(`of ${total}, ${dropped} would be dropped and ${graded} have another severity\n`);
+  const others = accepted === undefined ? '' : `, and ${accepted} be accepted`;
+  process.stderr.write(`of ${total}, ${dropped} would be dropped and ${graded} have another severity${others}\n`);
 }
 
 /** The part of an object that can change, with its identity. */

@@ -5,12 +5,15 @@ import { Refusal } from '../function/refusal.ts';
 import type { ObservationsQuery, StoredObservation, StoredRef } from '../function/stores.ts';
 import { type Exception, type ExceptionIndex, indexExceptions } from '../rules/exception.ts';
 import { changeWhenJudged } from './acceptance.ts';
-import { callsInFlight, forEachConcurrently } from './concurrency.ts';
+import { forEachConcurrently } from './concurrency.ts';
 import { type Change, lifecycleOptions, withOutbox } from './lifecycle.ts';
 import { unlessRefused } from './write.ts';
 
 /** How often a change is tried again because somebody else has written the same Observation in between. */
 const maxAttempts = 10;
+
+/** Somebody waits for thousands of patches, and nothing else is done meanwhile. */
+const patchesInFlight = 16;
 
 /** With more namespaces than this, one list of all costs less. */
 const maxNamespaces = 16;
@@ -91,7 +94,7 @@ export async function judgeStored(exceptions: readonly Exception[], context: Con
     }
   }
 
-  await forEachConcurrently(due(), callsInFlight, (stored) =>
+  await forEachConcurrently(due(), patchesInFlight, (stored) =>
     unlessRefused(stored.ref.namespace, context, () => change(stored, index, context)),
   );
   return matched;

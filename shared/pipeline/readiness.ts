@@ -24,12 +24,14 @@ export function notReadyCondition({ status }: Condition): Condition {
     : readyCondition('False', 'NotAccepted', 'see the condition Accepted');
 }
 
+/** One of what is in the cluster, not of what is posted. */
+type MappingOfKind = AcceptedMapping & { readonly kind: MappedKind };
+
 /**
  * The objects that a mapping reads, with the kind as the cluster serves it; or, as a condition, why it can't read any.
  */
-export async function resolveKind(mapping: AcceptedMapping, context: Context): Promise<KindSelector | Condition> {
+export async function resolveKind(mapping: MappingOfKind, context: Context): Promise<KindSelector | Condition> {
   const { kind } = mapping;
-  if (!kind) return readyCondition('True', 'Ready', '');
   const served = await servedKind(kind, context);
   if ('type' in served) return served;
   if (!served.namespaced && mapping.tenant !== undefined) {
@@ -92,7 +94,7 @@ const sourceSchema = z.object({
 
 /** Where a kind is watched: with the kinds of the system namespace's mappings or, if it is none, with those of tenants. */
 async function sourceOf(
-  { kind, tenant }: AcceptedMapping & { readonly kind: MappedKind },
+  { kind, tenant }: MappingOfKind,
   servedAs: string,
   { cluster, settings: { SYSTEM_NAMESPACE: namespace }, event }: Context,
 ): Promise<{ readonly name: string; readonly source: z.infer<typeof sourceSchema> | undefined }> {
@@ -108,15 +110,14 @@ async function sourceOf(
 
 /** The condition Ready of a mapping by its ApiServerSource, without which only the completeness pass sees changes. */
 export async function apiServerSourceCondition(
-  mapping: AcceptedMapping,
+  mapping: MappingOfKind,
   served: KindSelector,
   context: Context,
 ): Promise<Condition> {
-  const { kind } = mapping;
-  if (!context.cluster.hasApiServerSources || !kind) return readyCondition('True', 'Ready', '');
+  if (!context.cluster.hasApiServerSources) return readyCondition('True', 'Ready', '');
   const why = whyPassOnly(served);
   if (why !== undefined) return readyCondition('True', 'PassOnly', `only the completeness pass sees changes: ${why}`);
-  const { name, source } = await sourceOf({ ...mapping, kind }, served.kind, context);
+  const { name, source } = await sourceOf(mapping, served.kind, context);
   const condition = source?.status.conditions.find(({ type }) => type === 'Ready');
   if (condition?.status === 'True') return readyCondition('True', 'Ready', '');
   return readyCondition(

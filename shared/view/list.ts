@@ -17,13 +17,13 @@ const parameters = {
   limit: upTo(maxItems).default(500),
 };
 
-const listSchema = z.strictObject({
+export const listSchema = z.strictObject({
   ...parameters,
   sort: oneOf(sorts).optional(),
   continue: z.string().optional(),
 });
 
-const countsSchema = z.strictObject({
+export const countsSchema = z.strictObject({
   ...parameters,
   by: oneOf(groupings).default('source'),
 });

@@ -3,7 +3,14 @@ import type { Observation } from '../api/observation.ts';
 import { severities } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import { csvOf } from './csv.ts';
-import { createObservationAnswers, type ObservationAnswers, parseQuery, selectionOf } from './list.ts';
+import {
+  countsSchema,
+  createObservationAnswers,
+  listSchema,
+  type ObservationAnswers,
+  parseQuery,
+  selectionOf,
+} from './list.ts';
 import type { LiveView, ViewChange } from './live-view.ts';
 import type { ObservationReader } from './observation-reader.ts';
 import { sorts } from './order.ts';
@@ -80,6 +87,16 @@ const exportSchema = z.strictObject({
   format: oneOf(['json', 'csv']).default('json'),
 });
 const watchSchema = z.strictObject({ watch: oneOf(['1']), brief: oneOf(['1']).optional(), namespace: word.optional() });
+/** What each path may be asked, as shared/view/openapi.yaml says it. */
+export const querySchemas = {
+  '/observations': z.strictObject({ ...listSchema.shape, ...watchSchema.partial().shape }),
+  '/observations/counts': countsSchema,
+  '/observations/table': tableSchema,
+  '/observations/one': oneSchema,
+  '/observations/session': sessionSchema,
+  '/observations/export': exportSchema,
+} as const;
+
 const exceptionSchema = z.looseObject({
   kind: z.literal('ObservationException'),
   metadata: z.looseObject({ namespace: z.string().min(1) }),
@@ -123,6 +140,20 @@ async function lineOf({ type, namespace, name }: ViewChange, reader: Observation
   return object && `${JSON.stringify({ type, object })}\n`;
 }
 
+async function* changeLines(
+  reader: ObservationReader,
+  all: AsyncIterable<readonly ViewChange[]>,
+  { brief, namespace }: z.output<typeof watchSchema>,
+): AsyncGenerator<string> {
+  for await (const changes of all) {
+    for (const change of changes) {
+      if (namespace !== undefined && change.namespace !== namespace) continue;
+      const line = await lineOf(change, reader, brief !== undefined);
+      if (line !== undefined) yield line;
+    }
+  }
+}
+
 export function createViewer({ reader, live, now, exceptions, place }: ViewerOptions): Viewer {
   function throwFault(): void {
     const fault = live.fault();
@@ -134,7 +165,7 @@ export function createViewer({ reader, live, now, exceptions, place }: ViewerOpt
 
     table(query) {
       throwFault();
-      const { view, sort, offset, limit, top, ...selection } = parseQuery(tableSchema, query);
+      const { view, sort, offset, limit, top, ...selection } = parseQuery(querySchemas['/observations/table'], query);
       const table = live.query({
         selection: selectionOf(selection, now()),
         view,
@@ -148,36 +179,30 @@ export function createViewer({ reader, live, now, exceptions, place }: ViewerOpt
     },
 
     async one(query) {
-      const { namespace, name } = parseQuery(oneSchema, query);
+      const { namespace, name } = parseQuery(querySchemas['/observations/one'], query);
       const found = await reader.get(namespace, name);
       if (!found) throw new Refusal(404, 'there is no Observation of this name', { path: 'name' });
       return found;
     },
 
     async session(query) {
-      const { namespace } = parseQuery(sessionSchema, query);
+      const { namespace } = parseQuery(querySchemas['/observations/session'], query);
       const mayAccept = exceptions && namespace !== undefined ? await exceptions.may(namespace) : false;
       return { ...place, mayAccept, isRefused: live.fault() !== undefined };
     },
 
     export(query) {
-      const parsed = parseQuery(exportSchema, query);
+      const parsed = parseQuery(querySchemas['/observations/export'], query);
       const pages = pagesOf(reader, parsed, now());
       return parsed.format === 'csv'
         ? { type: 'text/csv', file: 'observations.csv', parts: csvParts(pages, now()) }
         : { type: 'application/json', file: 'observations.json', parts: jsonParts(pages) };
     },
 
-    async *watch(query, signal) {
-      const { brief, namespace } = parseQuery(watchSchema, query);
+    watch(query, signal) {
+      const parsed = parseQuery(watchSchema, query);
       throwFault();
-      for await (const changes of live.changes(signal)) {
-        const wanted = changes.filter((change) => namespace === undefined || change.namespace === namespace);
-        for (const change of wanted) {
-          const line = await lineOf(change, reader, brief !== undefined);
-          if (line !== undefined) yield line;
-        }
-      }
+      return changeLines(reader, live.changes(signal), parsed);
     },
 
     async accept(body) {

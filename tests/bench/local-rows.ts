@@ -10,12 +10,13 @@ import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { filterRows } from './filter-rows.ts';
 import { cpuOf, firstAnswer, freePort, load, type Row, seconds, start, takeTurns } from './measure.ts';
 import { alert } from './messages.ts';
+import { pageRows } from './page-rows.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 export const bare = [join(import.meta.dirname, 'bare.cjs')];
 
 /** The groups that need no API server. */
-const groups = { start: coldStarts, event: cpuPerEvent, filters: filterRows, embedded: durable, layer };
+const groups = { start: coldStarts, event: cpuPerEvent, filters: filterRows, embedded: durable, layer, page: pageRows };
 
 export const localGroups: ReadonlySet<string> = new Set(Object.keys(groups));
 

@@ -4,15 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
 import kyverno from '../../functions/kyverno.ts';
-import type { SourceFunction } from '../../shared/function/definitions.ts';
-import { parseSettings } from '../../shared/function/settings.ts';
-import { derive, mergeRows } from '../../shared/pipeline/derive.ts';
-import { normalizeData } from '../../shared/pipeline/parse.ts';
 import { freePort } from '../bench/measure.ts';
 import type { Program } from '../host/program.ts';
 import { createRandom } from '../host/random.ts';
-import { allowAll } from '../pipeline/test-context.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
+import { expectedOf } from './expected-names.ts';
 import { startFunction } from './functions.ts';
 import { type FaultProxy, faults, postTo, startProxy } from './proxy.ts';
 import { applyTriggers, pingHeaders, policyReport, referenceTo, reportCrds } from './report-crds.ts';
@@ -36,21 +32,6 @@ const stormSeconds = 10;
 let cluster: Cluster;
 let folder: string;
 const table: string[] = [];
-
-/** Where each finding must be at the end. */
-function expectedOf(definition: SourceFunction, data: unknown): string[] {
-  const settings = Object.assign({}, parseSettings({}, definition.settings, []));
-  const { findings } = normalizeData(definition.source, data, '2026-03-01T10:00:00Z', settings);
-  const derivation = derive(findings, {
-    source: definition.name,
-    hasState: true,
-    filter: allowAll,
-    merge: mergeRows,
-    systemNamespace: 'zen-system',
-    watchNamespace: undefined,
-  });
-  return derivation.findings.map(({ namespace, name }) => `${namespace}/${name}`);
-}
 
 async function existing(): Promise<string[]> {
   const { body } = await cluster.request('GET', '/apis/zen.kube-zen.io/v1/observations');

@@ -786,6 +786,7 @@ describe('in a cluster', () => {
   const gadget = { kind: 'Gadget', plural: 'gadgets', namespaced: true };
   const [mine, ofShop] = [() => aMapping('m'), () => aMapping('m', {}, 'shop')];
   const ready = ['True', 'Ready', ''];
+  const isReady = { type: 'Ready', status: 'True' };
   const unready = (why: string, name = 'ingest-example-com') => [
     'False',
     'SourceNotReady',
@@ -811,6 +812,27 @@ describe('in a cluster', () => {
     ['a kind without its ApiServerSource', unready('does not exist yet'), mine, served],
     ['a kind whose ApiServerSource is not ready', unready('because'), mine, served, [source('False')]],
     ['a kind whose ApiServerSource is ready', ready, mine, served, [source('True')]],
+    [
+      'a kind whose ApiServerSource says nothing yet',
+      unready('does not exist yet'),
+      mine,
+      served,
+      [Object.assign(source('True'), { status: undefined })],
+    ],
+    [
+      'a kind whose ApiServerSource has other conditions, too',
+      ready,
+      mine,
+      served,
+      [Object.assign(source('True'), { status: { conditions: [{ type: 'Deployed', status: 'False' }, isReady] } })],
+    ],
+    [
+      'a kind that only tenants watch, for one of them',
+      ready,
+      ofShop,
+      served,
+      [tenants(['Widget'], 'True', 'ingest-example-com-tenants')],
+    ],
     ['a kind whose ApiServerSource is for others, too', ready, mine, served, [tenants(['Other'])]],
     [
       'a kind whose plural Knative guesses wrongly',
@@ -858,11 +880,22 @@ describe('in a cluster', () => {
       served,
     ],
   ])('the condition Ready of %s is %j', async (_case, expected, mapping, kinds, objects = [], known = groups) => {
-    const { pass, context, conditionOf } = createWorld(mapping(), ...objects);
+    const world = createWorld(mapping(), ...objects);
+    const { pass, context, conditionOf } = world;
     Object.assign(context.cluster, {
       kinds: { groups: async () => known, kinds: async () => kinds },
       hasApiServerSources: true,
     });
+    const { list, get } = world.objects;
+    world.objects.get = (resource, ref, ...rest) => {
+      if (resource.kind === 'ApiServerSource') expect(ref.apiVersion).toBe('sources.knative.dev/v1');
+      return get(resource, ref, ...rest);
+    };
+    world.objects.list = (resource, ...rest) => {
+      // What is not served is not asked for.
+      expect(resource.kind).toBeDefined();
+      return list(resource, ...rest);
+    };
     await pass();
     const { status, reason, message } = conditionOf('m', 'Ready') ?? {};
     expect([status, reason, message]).toEqual(expected);
@@ -913,11 +946,11 @@ describe('in a cluster', () => {
     const asked: unknown[] = [];
     const { list } = objects;
     objects.list = (resource, ...rest) => {
-      if (resource.kind === 'Gadget') asked.push(resource.labelSelector);
+      if (resource.kind === 'Gadget') asked.push(`${resource.versions} ${resource.labelSelector}`);
       return list(resource, ...rest);
     };
     await pass();
-    expect(new Set(asked)).toEqual(new Set(['tier=b']));
+    expect(new Set(asked)).toEqual(new Set(['v1 tier=b']));
   });
 
   it.each<[string, Map<string, string[]>, object[] | undefined, string]>([

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { announcementOf } from '../../functions/announce/event.ts';
+import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
 import { labels } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
@@ -295,5 +296,33 @@ describe('what falcosidekick sends on', () => {
     const summary = await handled(falco, eventOf('falco.rule.output.v1', sent), context);
     expect(summary).toMatchObject({ skipped: { self: 1 }, created: [] });
     expect((await store.read({ limit: 1 })).items).toEqual([]);
+  });
+});
+
+describe('what the audit log says of our own writes', () => {
+  const patched = (username: string) => ({
+    kind: 'Event',
+    apiVersion: 'audit.k8s.io/v1',
+    auditID: '11111111-2222-4333-8444-555555555555',
+    stage: 'ResponseComplete',
+    verb: 'patch',
+    user: { username, groups: ['system:serviceaccounts'] },
+    objectRef: { resource: 'observations', apiGroup: 'zen.kube-zen.io', namespace: 'shop', name: 'kyverno-1' },
+    responseStatus: { code: 200 },
+    requestReceivedTimestamp: '2026-03-01T12:00:00.000000Z',
+  });
+
+  it.each(['announce', 'alertmanager', 'kyverno'])('by %s makes no finding', async (name) => {
+    const { context, store } = createTestContext(audit, { environment: { ANNOUNCE: 'true' } });
+    const event = eventOf('io.kube-zen.audit.v1', patched(`system:serviceaccount:zen-system:${name}`));
+    const summary = await handled(audit, event, context);
+    expect(summary).toMatchObject({ created: [], due: 0, skipped: { own_write: 1 } });
+    expect((await store.read({ limit: 1 })).items).toEqual([]);
+  });
+
+  it('by anybody else does', async () => {
+    const { context } = createTestContext(audit, { environment: { ANNOUNCE: 'true' } });
+    const event = eventOf('io.kube-zen.audit.v1', patched('eve'));
+    expect(await handled(audit, event, context)).toMatchObject({ created: [{ count: 1 }] });
   });
 });

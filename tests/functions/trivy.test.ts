@@ -328,6 +328,30 @@ describe('mergeFindings', () => {
       },
     });
   });
+
+  it.each<[unknown, unknown, unknown]>([
+    [2, 1, 2],
+    ['b', 'a', 'a'],
+    [1, '2', 1],
+    [['1'], 'a', ['1']],
+    [{ b: 1 }, 'x', { b: 1 }],
+    [null, { b: 1 }, { b: 1 }],
+  ])('takes of %j and %j in one place always the same', (one, other, expected) => {
+    const having = (value: unknown) => ({ ...b, details: { ...b.details, value } });
+    for (const pair of [[having(one), having(other)] as const, [having(other), having(one)] as const]) {
+      expect(mergeFindings(pair).details.value).toEqual(expected);
+    }
+  });
+
+  it.each([
+    ['2026-03-01T10:00:00Z', '2026-03-01T11:00:00+01:00'],
+    ['2026-03-01T11:00:00+01:00', '2026-03-01T10:30:00Z'],
+  ])('takes of two times the earlier, however they are written: %s', (earlier, other) => {
+    const at = (detectedAt: string) => ({ ...b, detectedAt });
+    expect(mergeFindings([at(earlier), at(other)]).detectedAt).toBe(earlier);
+    expect(mergeFindings([at(other), at(earlier)]).detectedAt).toBe(earlier);
+    expect(mergeFindings([at(other), at(earlier)]).references).toBeUndefined();
+  });
 });
 
 describe('minor vulnerabilities', () => {
@@ -651,6 +675,7 @@ describe('the texts of a report of Trivy', () => {
     ['pkg:maven/org.example/core', 'pkg:maven/org.example/core@1.2?type=jar'],
     ['pkg:npm/@x/y', 'pkg:npm/@x/y@1.2#a\nb'],
     ['pkg:npm/@x', 'pkg:npm/@x'],
+    ['pkg:npm/x', 'pkg:npm/x?type=jar'],
   ])('name the package %s', (name, packagePURL) => {
     expect(ofFlaw({ resource: null, packagePURL }).details.package).toBe(name);
   });
@@ -663,6 +688,8 @@ describe('the texts of a report of Trivy', () => {
     ['Stripe key in a (container web)', { ruleID: 'stripe-access-token', title: 'Stripe key' }],
     ['GitHub in a (container web)', { ruleID: 'x', title: null, category: 'GitHub' }],
     ['x in a (container web)', { ruleID: 'x' }],
+    ['Stripe - key (stripe-key-id) in a (container web)', { ruleID: 'stripe-key-id', title: 'Stripe - key' }],
+    ['Stripe key in a (container web)', { ruleID: 'stripe--key', title: 'Stripe key' }],
   ])('tell of a secret as %s', (summary, more) => {
     expect(secretOf({ target: 'a', ...more })).toBe(summary);
   });
@@ -687,6 +714,10 @@ describe('the texts of a report of Trivy', () => {
     [
       "KSV-0017 Privileged (web): Container 'a' has, and 1 more",
       { messages: ["Container 'a' is", "Container 'a' has"] },
+    ],
+    [
+      'KSV-0017 Privileged (web): Container ab is, 2 containers',
+      { messages: ['Container ab is.;', 'Container ac is'] },
     ],
     ["KSV-0017 Privileged: ReplicaSet 'web' is", { messages: ["ReplicaSet 'web' is"] }],
     ['KSV-0017 Privileged (web): for verbs create, update', { messages: ['for verbs ["create",  "update"]'] }],
@@ -715,6 +746,17 @@ describe('the texts of a report of Trivy', () => {
       'nsa 1 C: fails for shop/web',
       'MEDIUM',
       controls(control({}, [{ target: 'shop/Pod/web-7d9c5b6f4d-x2x9z', severity: 'MEDIUM' }, { severity: 'LOW' }])),
+    ],
+    ['nsa 1 C: fails for web', 'LOW', controls(control({}, [{ target: 'pod-web-7d9c5b6f4d-x2x9z', severity: 'LOW' }]))],
+    [
+      'nsa 1 C: fails for my/shop/pod-web-7d9c5b6f4d-x2x9z, shop/pod-web-7d9c5b6f4d-x2x9z/c',
+      'LOW',
+      controls(
+        control({}, [
+          { target: 'my/shop/pod-web-7d9c5b6f4d-x2x9z', severity: 'LOW' },
+          { target: 'shop/pod-web-7d9c5b6f4d-x2x9z/c', severity: 'LOW' },
+        ]),
+      ),
     ],
     ['nsa 1 C: 1 failure', 'UNKNOWN', controls(control({}, [{}]))],
     ['nsa 1: 2 failures', 'UNKNOWN', controls(control({ name: null }, [{ checkID: 'a' }, { checkID: 'b' }]))],

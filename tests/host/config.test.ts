@@ -18,6 +18,12 @@ metadata: { name: ${name} }
 spec: { targetSource: falco, ${spec} }
 `;
 
+const exception = (match: string) => `apiVersion: zen.kube-zen.io/v1alpha1
+kind: ObservationException
+metadata: { name: it }
+spec: { match: { ${match} }, reason: because }
+`;
+
 const ingester = (path: string) => `apiVersion: zen.kube-zen.io/v1alpha1
 kind: Ingester
 metadata: { name: hooks }
@@ -65,6 +71,25 @@ describe('--config', () => {
     await within('a changed filter', async () => ((await passes('Error')) ? undefined : true));
     rmSync(join(config, 'falco.yaml'));
     await within('a removed filter', async () => ((await passes('Warning')) ? true : undefined));
+  });
+
+  it('accepts what is there and what comes, live', async () => {
+    const accepted = async (wanted: boolean) =>
+      (await observationsOf(program.url, `&source=falco&accepted=${wanted}`)).length;
+    const before = await accepted(false);
+    expect(before).toBeGreaterThan(0);
+    writeFileSync(join(config, 'falco-exception.yaml'), exception('sources: [falco]'));
+    await within('what is there', async () => ((await accepted(true)) === before ? true : undefined));
+    expect(await passes('Error')).toBe(true);
+    expect([await accepted(true), await accepted(false)]).toEqual([before + 1, 0]);
+    await within('its conditions in the log', async () =>
+      program.log.find((line) => line.includes('set-status') && line.includes('ObservationException')),
+    );
+    writeFileSync(join(config, 'falco-exception.yaml'), exception('sources: [falco], rulez: [x]'));
+    await within('word of it', async () => program.log.find((line) => line.includes('spec.match.rulez')));
+    expect(await accepted(false)).toBe(0);
+    rmSync(join(config, 'falco-exception.yaml'));
+    await within('nothing accepted', async () => ((await accepted(true)) === 0 ? true : undefined));
   });
 
   it('keeps the last good filter while its file is broken', async () => {
@@ -153,6 +178,8 @@ describe('--config at the start', () => {
   it.each<[string, string, string]>([
     ['a filter with a misspelt word', filter('f', 'minSeverity: hgih'), 'spec.minSeverity'],
     ['a filter with a misspelt field', filter('f', 'minSeverty: HIGH'), 'spec.minSeverty'],
+    ['an exception with a misspelt field', exception('rulez: [a]'), 'spec.match.rulez'],
+    ['an exception with a wrong expression', exception("expression: 'sorce == 1'"), 'spec.match.expression'],
     ['an Ingester with a bad path', ingester('../up'), 'spec.webhook.path'],
     [
       'a filter with a wrong expression',

@@ -18,6 +18,7 @@ const patterns: readonly (readonly [string, readonly string[]])[] = [
   ['constrained', ['--set', 'createNamespace=true', '-f', join(chart, 'values-constrained.yaml')]],
   ['kafka', ['--set', 'createNamespace=true', '-f', join(chart, 'values-kafka.yaml')]],
   ['namespaced', ['--set', 'namespaceOverride=tenant-a', '-f', join(chart, 'values-namespaced.yaml')]],
+  ['standalone', ['--set', 'createNamespace=true,standalone.enabled=true,webhook.tokenSecret=zen-watcher-webhook']],
   [
     'production',
     [
@@ -33,11 +34,31 @@ function idOf({ kind, metadata: { namespace = '', name } }: Manifest): string {
   return `${kind} ${namespace}/${name}`;
 }
 
+interface Right {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+/** What rules allow, however they put it: where functions can be left out, each has its own. */
+function rightsIn(rules: readonly Right[]): string[] {
+  const rights = rules.flatMap(({ apiGroups, resources, resourceNames = [''], verbs }) =>
+    apiGroups.flatMap((group) =>
+      resources.flatMap((resource) =>
+        resourceNames.flatMap((name) => verbs.map((verb) => `${verb} ${group}/${resource} ${name}`)),
+      ),
+    ),
+  );
+  return [...new Set(rights)].sort();
+}
+
 /** Without the order of what Kubernetes tells apart by name, and without the note to helm not to delete it. */
 function comparable(manifest: Manifest): unknown {
   return JSON.parse(JSON.stringify(manifest), (key, value) => {
     if (['env', 'volumes', 'volumeMounts'].includes(key) && Array.isArray(value))
       return value.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    if (key === 'rules' && Array.isArray(value) && value[0]?.verbs) return rightsIn(value);
     if (key !== 'annotations' || value[keep] === undefined) return value;
     const { [keep]: _kept, ...others } = value;
     return Object.keys(others).length > 0 ? others : undefined;
@@ -132,7 +153,12 @@ describe.skipIf(isSkipped)('the chart', () => {
       const kustomization = {
         ...{ apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization' },
         resources: [from('overlays', overlay)],
-        components: [from('components', 'monitoring'), from('event-policy'), from('components', 'namespace')],
+        components: [
+          from('components', 'monitoring'),
+          // Without Knative there is no Broker to guard.
+          ...(overlay === 'standalone' ? [] : [from('event-policy')]),
+          from('components', 'namespace'),
+        ],
         configMapGenerator: [{ name: 'zen-watcher-namespace', literals: ['namespace=elsewhere'], options: local }],
       };
       writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
@@ -143,6 +169,35 @@ describe.skipIf(isSkipped)('the chart', () => {
 
   it.each(patterns)('passes helm lint as %s', async (_overlay, flags) => {
     expect(await helm('lint', '--strict', chart, ...flags)).toContain('1 chart(s) linted, 0 chart(s) failed');
+  });
+
+  it('makes no object of Knative as standalone, whatever else is on', async () => {
+    const flags = [
+      '--set',
+      'standalone.enabled=true,webhook.tokenSecret=s,eventPolicy.enabled=true,monitoring.enabled=true',
+    ];
+    const made = await rendered(...flags, '--set', 'broker.class=Kafka,replicas=3,podDisruptionBudget.minAvailable=1');
+    expect(made.filter(({ apiVersion }) => apiVersion.includes('knative.dev')).map(idOf)).toEqual([]);
+    const deployments = made.filter(({ kind }) => kind === 'Deployment');
+    expect(deployments.map(idOf)).toEqual(['Deployment zen-system/zen-watcher']);
+  });
+
+  it('as standalone hosts no function that is off, and gives no right for it', async () => {
+    const flags = [
+      '--set',
+      'standalone.enabled=true,webhook.tokenSecret=s,standalone.replicas=3,eventNamespace=system',
+    ];
+    const off = [
+      '--set',
+      'functions.trivy.enabled=false,functions.checkov.enabled=false,env[0].name=LOG_LEVEL,env[0].value=DEBUG',
+    ];
+    const made = await rendered(...flags, ...off);
+    const texts = textsIn(made);
+    expect(texts).toContain('--without=checkov,trivy');
+    expect(texts.filter((text) => ['aquasecurity.github.io', 'checkov'].includes(text))).toEqual([]);
+    const [deployment] = made.filter(({ kind }) => kind === 'Deployment');
+    expect(deployment?.spec).toMatchObject({ replicas: 3 });
+    for (const one of ['EVENT_NAMESPACE', 'system', 'LOG_LEVEL', 'DEBUG']) expect(textsIn(deployment)).toContain(one);
   });
 
   it('has the component monitoring, with the labels by which an operator selects', async () => {
@@ -366,6 +421,13 @@ describe.skipIf(isSkipped)('the chart', () => {
       'filters: nothing reads them while functions.filters.enabled is false',
     ],
     ['webhook.external=true', 'webhook.tokenSecret: webhook.external lets anybody post, so it needs a token'],
+    ['standalone.enabled=true', 'webhook.tokenSecret: standalone takes nothing from outside without a token'],
+    [
+      'standalone.enabled=true,webhook.tokenSecret=t,webhook.external=true',
+      "webhook.external: it is Knative's gateway",
+    ],
+    ['standalone.enabled=true,webhook.tokenSecret=t,functions.falco.ttl=1d', 'functions.falco.ttl: with standalone'],
+    ['standalone.replicas=0', "at '/standalone/replicas': minimum: got 0, want 1"],
     ['webhook.allowedIPs={host}', "at '/webhook/allowedIPs/0': 'host' does not match pattern"],
     ['webhook.allowedIPs={10.0.0.1}', 'webhook.trustedProxies: without the addresses of the gateway'],
     ['functions.flaco.enabled=false', "at '/functions': additional properties 'flaco' not allowed"],

@@ -6,7 +6,7 @@ import { parseAllDocuments } from 'yaml';
 import { eventPolicy } from '../../knative/event-policy.ts';
 import type { Manifest } from '../../knative/manifests.ts';
 import { networkPolicies } from '../../knative/network-policies.ts';
-import type { FunctionDefinition } from '../../shared/function/definitions.ts';
+import { type FunctionDefinition, writesObservations } from '../../shared/function/definitions.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { hasKubectl } from '../cluster/cluster.ts';
 import { createNetwork, type Party, type Pod } from './network.ts';
@@ -130,9 +130,12 @@ describe('networkPolicies', () => {
     const calling = new Set([...using('broker.sendTo('), ...functions.filter(({ kind }) => kind === 'gateway')]);
     expect(calling.size).toBe(3);
     expect(new Set(functions.filter(({ callsFunctions }) => callsFunctions))).toEqual(calling);
-    const accounts = using('broker.publish(').map(({ name }) => ({ sub: `system:serviceaccount:zen-system:${name}` }));
+    const publishing = using('broker.publish(');
+    expect(publishing.map(({ name }) => name)).toEqual(['announce', 'webhook']);
+    // Whoever writes tells the Broker that something is to be told.
+    const all = functions.filter((one) => publishing.includes(one) || writesObservations(one));
+    const accounts = all.map(({ name }) => ({ sub: `system:serviceaccount:zen-system:${name}` }));
     expect(eventPolicy(functions).spec).toMatchObject({ from: accounts });
-    expect(accounts).toHaveLength(1);
   });
 
   it("are the tenant's in its own namespace", () => {

@@ -98,13 +98,16 @@ describe('"What is wrong?"', () => {
     const named = rows
       .flat()
       .flatMap((cell) => /\(([^()]*) watch nothing/.exec(cell)?.[1]?.match(/[\w-]+(?=`)/g) ?? []);
-    const watchNothing = definitions.filter(({ watches }) => watches === undefined).map(({ name }) => name);
+    const watchNothing = definitions
+      .filter(({ watches, isOptional }) => watches === undefined && !isOptional)
+      .map(({ name }) => name);
     expect(named.toSorted()).toEqual(watchNothing.toSorted());
   });
 
   it('says truly what an upgrade needs', async () => {
     const definitions = await loadFunctions();
     const services = definitions
+      .filter(({ isOptional }) => !isOptional)
       .flatMap((one) => manifestsOf(one, definitions))
       .filter(({ apiVersion }) => apiVersion.startsWith('serving'));
     const requests = services.map((service) => {

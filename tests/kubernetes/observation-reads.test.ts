@@ -239,8 +239,8 @@ describe('createObservationReads', () => {
     [410, token, { status: 400, path: 'continue' }],
     [400, token, { status: 400, path: 'continue' }],
     [400, undefined, { status: 503 }],
-    [403, undefined, { status: 503, message: expect.stringContaining('check the Role') }],
-    [403, token, { status: 503, message: expect.stringContaining('check the Role') }],
+    [403, undefined, { status: 403, path: 'namespace' }],
+    [403, token, { status: 403, path: 'namespace' }],
     [404, undefined, { status: 503, message: expect.stringContaining('is its CRD installed?') }],
   ])('answers %d of the API server, asked to go on from %s', async (status, next, expected) => {
     await expect(answering(status).read({ limit: 1, continue: next })).rejects.toMatchObject(expected);
@@ -276,8 +276,8 @@ describe('finding by name', () => {
   it('says that it may not read one', async () => {
     const { reads } = finderOf(all, () => ({ status: 403 }));
     await expect(reads.findByName('bbb', undefined, 2)).rejects.toMatchObject({
-      status: 503,
-      message: 'reading Observations was refused (403): check the Role',
+      status: 403,
+      message: 'reading Observations is not allowed here: name a namespace where it is',
     });
   });
 });

@@ -82,7 +82,7 @@ describe.skipIf(skipWithoutAlertmanager())('local mode with a real Alertmanager'
         category: 'security',
       },
       annotations: { summary: expect.stringContaining('Deployment') },
-      generatorURL: expect.stringMatching(/^https:\/\/zen\.example\.com\/\?namespace=shop&name=kyverno-/),
+      generatorURL: expect.stringMatching(/^https:\/\/zen\.example\.com\/\?finding=shop%2Fkyverno-/),
     });
     const ends = Date.parse(alert?.endsAt ?? '') - Date.now();
     expect(ends).toBeGreaterThan(25 * 60_000);

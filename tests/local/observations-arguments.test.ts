@@ -59,6 +59,26 @@ describe('parseObservationsArguments', () => {
     expect(hidesSettled).toBe(!/^--(state|accepted)/.test(args));
   });
 
+  it('takes what an exception is to say', () => {
+    const parsed = parse('web', '--accept', '--reason', 'r', '--until', '30d');
+    if (parsed.mode !== 'one') throw new Error(parsed.mode);
+    expect(parsed.accept?.reason).toBe('r');
+    expect(parsed.accept?.untilAt(now)).toBe('2026-03-31T10:00:00Z');
+    expect(parse('web')).toMatchObject({ mode: 'one', accept: undefined });
+  });
+
+  it.each<[args: string, message: string]>([
+    ['--accept --reason r --until 30d', '--accept needs a NAME'],
+    ['web --accept --reason r', '--accept needs --reason and --until'],
+    ['web --accept --until 30d', '--accept needs --reason and --until'],
+    ['web --reason r', '--reason and --until need --accept'],
+    ['web --until 30d', '--reason and --until need --accept'],
+    ['web --accept --reason r --until soon', '--until takes a duration such as 30d'],
+    ['web --accept --reason r --until 30d -o json', "--accept and --output can't be used together"],
+  ])('refuses %s', (args, message) => {
+    expect(() => parse(...args.split(' '))).toThrow(message);
+  });
+
   it.each<[args: string, expected: object]>([
     ['--sort age', { sort: 'age' }],
     ['--limit 7', { limit: 7 }],

@@ -261,6 +261,35 @@ describe('npm run observations -- --would-drop', () => {
     expect(yaml.match(/effect:/g)).toHaveLength(1);
   });
 
+  it('says what the exceptions in a file would accept', async () => {
+    const exceptions = filterOf('{ match: { rules: [CVE-1] }, reason: r }', 'ObservationException');
+    const file = fileOf(`${exceptions}---\n${filterOf('{ targetSource: trivy, minSeverity: MEDIUM }')}`);
+    const { code, stdout, stderr } = await run('--would-drop', file);
+    expect([code, stderr]).toEqual([0, 'of 3, 1 would be dropped and 0 have another severity, and 1 be accepted\n']);
+    expect(stdout).toMatch(/^trivy +CVE-1 +accepted +1 +shop: number 1$/m);
+    const wrong = fileOf(filterOf('{ match: { rulez: [CVE-1] }, reason: r }', 'ObservationException'));
+    expect(await run('--would-drop', wrong)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/spec\.match\.rulez/),
+    });
+  });
+
+  it('prints an exception that accepts a finding, and applies nothing', async () => {
+    const { code, stdout, stderr } = await run(
+      'trivy-1',
+      '--accept',
+      '--reason',
+      'no fix: yet',
+      '--until',
+      '2099-12-31',
+    );
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^# number 1\napiVersion: zen\.kube-zen\.io\/v1alpha1\nkind: ObservationException\n/);
+    const { stderr: effect } = await run('--would-drop', fileOf(stdout));
+    expect(effect).toBe('of 3, 0 would be dropped and 0 have another severity, and 1 be accepted\n');
+    expect(JSON.parse((await run('--accepted', '-o', 'json')).stdout).items).toEqual([]);
+  });
+
   it.each<[string, string, RegExp]>([
     ['a wrong field', filterOf('{ targetSource: trivy, minSeverity: hgih }'), /spec\.minSeverity: must be critical/],
     ['another kind', filterOf('{}', 'Ingester'), /kind: Ingester is no ObservationFilter/],

@@ -83,6 +83,7 @@ export const rooms: readonly Room[] = [
   { name: 'shared/transport', files: ['shared/transport/*.ts'], tests: ['tests/{transport,kubernetes}/*.test.ts'] },
   { name: 'shared/kubernetes', files: ['shared/kubernetes/*.ts'], tests: ['tests/{kubernetes,transport}/*.test.ts'] },
   { name: 'shared/view', files: ['shared/view/*.ts'], tests: ['tests/view/*.test.ts', 'tests/facts/columns.test.ts'] },
+  { name: 'shared/standalone', files: ['shared/standalone/*.ts'], tests: ['tests/standalone/*.test.ts'] },
   {
     name: 'shared/local',
     files: ['shared/local/*.ts'],

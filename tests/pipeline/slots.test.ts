@@ -268,6 +268,85 @@ describe('a rollout', () => {
     expect(await seen()).toMatchObject([{ details: { fixedIn: '2' } }]);
   });
 
+  const [old, latest] = ['web-7d9c5b6f4d', 'web-6c8b4d5f9d'];
+  const later = '2026-03-01T11:00:00Z';
+
+  /** What is open after a pass, of a version that has the flaws a and b, and a later one that has b and c. */
+  async function openAfter(replicaSets: readonly KubernetesObject[], more: object): Promise<string[]> {
+    const { mayAsk, ofDeployment, isReversed, created } = {
+      ...{ mayAsk: true, ofDeployment: false, isReversed: false, created: later },
+      ...more,
+    };
+    const { put, objects, pass, states, beforeCalls } = createWorld();
+    objects.all.push(...replicaSets);
+    put('a', [row('a'), row('b')], { about: before, created: '2026-03-01T10:00:00Z' });
+    put('b', [row('b'), row('c')], { about: after, created });
+    if (ofDeployment) put('web', [row('d')]);
+    if (isReversed) objects.all.reverse();
+    beforeCalls(async (call) => {
+      if (call === 'get ReplicaSet' && !mayAsk) throw new Refusal(503, 'may not get replicasets');
+    });
+    await pass();
+    expect(new Set(Object.values(await states()))).toEqual(new Set(['open']));
+    return Object.keys(await states());
+  }
+
+  const unsaid = (spec: unknown): KubernetesObject => Object.assign(replicaSet(old, 1), { spec });
+
+  it.each<[string, string, KubernetesObject[], object?]>([
+    ['both run', 'abc', [replicaSet(old, 1), replicaSet(latest, 2)]],
+    ['the later one runs', 'bc', [replicaSet(old, 0), replicaSet(latest, 1)]],
+    ['the later one runs, and the old one is gone', 'bc', [replicaSet(latest, 1)]],
+    ['the old one runs again', 'ab', [replicaSet(old, 1), replicaSet(latest, 0)]],
+    ['the old one does not say how many Pods it has', 'abc', [unsaid({}), replicaSet(latest, 1)]],
+    ['the old one says nothing', 'abc', [unsaid(undefined), replicaSet(latest, 1)]],
+    ['neither runs', 'bc', [replicaSet(old, 0), replicaSet(latest, 0)]],
+    ['neither runs, and both are as old', 'ab', [], { created: '2026-03-01T10:00:00Z' }],
+    ['nobody may ask', 'bc', [replicaSet(old, 1), replicaSet(latest, 0)], { mayAsk: false }],
+    ['nobody may ask', 'bcd', [replicaSet(old, 1)], { mayAsk: false, ofDeployment: true }],
+    ['neither runs, but the Deployment has a report', 'd', [replicaSet(old, 0)], { ofDeployment: true }],
+    ['one runs, and the Deployment has a report', 'bcd', [replicaSet(latest, 1)], { ofDeployment: true }],
+  ])('counts the versions that run: if %s, %s', async (_case, open, replicaSets, more = {}) => {
+    expect((await openAfter(replicaSets, more)).join('')).toBe(open);
+    // The order in which the cluster lists them says nothing.
+    expect((await openAfter(replicaSets, { ...more, isReversed: true })).join('')).toBe(open);
+  });
+
+  it('counts what the version that runs accepts, if they differ in that alone', async () => {
+    const { put, pass, objects, store } = createWorld();
+    objects.all.push(replicaSet(old, 1), replicaSet(latest, 0));
+    put('a', [row('a')], { about: before });
+    await pass();
+    put('a', [row('a', { accepted: 'shop/old' })], { about: before });
+    put('b', [row('a', { accepted: 'shop/latest' })], { about: after, created: later });
+    await pass();
+    const { items } = await store.read({ limit: 9 });
+    expect(items.map(({ metadata }) => metadata.annotations[exceptionAnnotation])).toEqual(['shop/old']);
+  });
+
+  it('asks for ReplicaSets as the API server has them', async () => {
+    const { put, pass, objects } = createWorld();
+    const { get } = objects;
+    const asked: unknown[] = [];
+    objects.get = async (resource, ref, ...rest) => {
+      if (resource.kind === 'ReplicaSet') asked.push({ ...resource, of: ref.apiVersion });
+      return get(resource, ref, ...rest);
+    };
+    put('a', [row('a')], { about: before });
+    put('b', [], { about: after });
+    await pass();
+    const kind = { group: 'apps', versions: ['v1'], kind: 'ReplicaSet', plural: 'replicasets', namespaced: true };
+    expect(asked).toEqual([1, 2].map(() => ({ ...kind, of: 'apps/v1' })));
+  });
+
+  it('asks for no ReplicaSet if all say the same', async () => {
+    const { put, pass, calls, states } = createWorld();
+    for (const about of [before, after]) put(about.slice(-10), [row('a'), row('b')], { about });
+    await pass();
+    expect(await states()).toEqual({ a: 'open', b: 'open' });
+    expect(calls).not.toContain('get ReplicaSet');
+  });
+
   it('believes the newest ReplicaSet where it may not ask which one runs', async () => {
     const { put, event, states } = createWorld();
     await event(put('old', [row('a'), row('b')], { about: before }));

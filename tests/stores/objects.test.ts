@@ -110,7 +110,7 @@ describe.skipIf(skipWithoutCluster())('on a real API server', () => {
   it('a watch sees what is there and what changes, and one whose connections were cut goes on', async () => {
     const { objects, watch, close } = connectAs(cluster.server, folder);
     const stop = new AbortController();
-    const seen = watch(filters, 'shopping', () => undefined, stop.signal);
+    const seen = watch(filters, 'shopping', { onFault: () => undefined }, stop.signal);
     const names = (): string[] => (seen.objects() ?? []).map(({ metadata }) => metadata.name);
     const aFilter = (name: string) => ({
       ...{ apiVersion: 'zen.kube-zen.io/v1alpha1', kind: 'ObservationFilter' },

@@ -15,7 +15,7 @@ function aFilter(spec: object, namespace = 'zen-system'): KubernetesObject {
 
 function effectsOf(filter: KubernetesObject, observations: readonly Changes[]) {
   const settings = { SYSTEM_NAMESPACE: 'zen-system', TENANTS_FILTER_EVENTS: false };
-  const effects = createEffects(compileFilters([filter], settings));
+  const effects = createEffects({ filter: compileFilters([filter], settings) }, 0);
   for (const changes of observations) effects.add(anObservation(changes));
   const { items, ...sums } = effects.all();
   return { ...sums, items: items.map(({ example, ...item }) => ({ ...item, example: example.metadata.name })) };

@@ -92,6 +92,38 @@ functions behind its webhooks don't want, so it also gets theirs of what it has 
 {{- end }}
 {{- end }}
 
+{{- /* What the Deployment of `standalone` runs: every function that is on. Those that are off by default run where their settings say so. */ -}}
+{{- define "zen-watcher.standaloneArgs" -}}
+{{- $off := list }}
+{{- $defaults := (include "zen-watcher.defaultValues" . | fromYaml).functions }}
+{{- range $name, $function := .Values.functions }}
+{{- if and (get $defaults $name).enabled (not $function.enabled) }}
+{{- $off = append $off $name }}
+{{- end }}
+{{- end }}
+- standalone
+{{- with $off }}
+- --without={{ join "," . }}
+{{- end }}
+{{- end }}
+
+{{- /* Its environment: what is generated, then `env`, then those of the functions, which all have the same one. */ -}}
+{{- define "zen-watcher.standaloneEnv" -}}
+{{- $all := concat (include "zen-watcher.standaloneEnv.generated" . | fromYamlArray) .Values.env }}
+{{- range .Values.functions }}
+{{- $all = concat $all (.env | default list) }}
+{{- end }}
+{{- $byName := dict }}
+{{- $names := list }}
+{{- range $all }}
+{{- $names = append $names .name }}
+{{- $_ := set $byName .name . }}
+{{- end }}
+{{- range uniq $names }}
+- {{ get $byName . | toYaml | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+
 {{- /* Those of the functions that are on; a selector must have one. */ -}}
 {{- define "zen-watcher.namesOn" -}}
 {{- $functions := (index . 0).Values.functions }}

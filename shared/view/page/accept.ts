@@ -109,7 +109,7 @@ export function Accept({ found }: { readonly found: Observation }) {
   async function apply(): Promise<void> {
     if (choice.reason === '') return setSaid('It needs a reason');
     try {
-      await post('/observations/exceptions', exception);
+      await post(`/observations/exceptions?${new URLSearchParams({ namespace: found.metadata.namespace })}`, exception);
       setSaid('Applied: it takes effect within a minute');
     } catch (error) {
       setSaid(error instanceof Fault ? `${error.message}${error.path ? `: ${error.path}` : ''}` : String(error));

@@ -183,7 +183,7 @@ export function Finding({ address, generation, now }: FindingProps) {
     document.querySelector<HTMLElement>(`.what a[href*="finding=${CSS.escape(encodeURIComponent(key))}"]`)?.focus();
   };
   useEffect(() => {
-    panel.current?.querySelector<HTMLElement>('h2')?.focus();
+    panel.current?.querySelector<HTMLElement>('h2')?.focus({ preventScroll: true });
   }, [key, isThere]);
   return html`<aside class="finding" ref=${panel} aria-label="One finding"
       onKeyDown=${(event: KeyboardEvent) => event.key === 'Escape' && close()}>

@@ -127,7 +127,7 @@ function Problem({ fault, address }: { readonly fault: Fault; readonly address: 
   const [namespace, setNamespace] = useState('');
   if (fault.status === 401) {
     const how = document.querySelector<HTMLMetaElement>('meta[name="sign-in"]')?.content;
-    return html`<div class="nothing"><h2>Who are you?</h2><p>${shown(fault.message)}.</p><p>${how}</p></div>`;
+    return html`<div class="nothing"><h2>Sign in first</h2><p>${how}</p><p>The answer was: ${shown(fault.message)}.</p></div>`;
   }
   if (fault.status === 403 && fault.path === 'namespace') {
     const onSubmit = (event: Event): void => {
@@ -203,7 +203,7 @@ function Page() {
   }, [table]);
   return html`
     <a class="skip" href="#findings">Skip to the findings</a>
-    <header><h1><${Link} to=${{}}>zen-watcher<//></h1><${Search} address=${address} /><${Status} isLive=${isLive} fault=${fault} /></header>
+    <header><h1><${Link} to=${{}}>zen-watcher<//></h1>${table && html`<${Search} address=${address} />`}<${Status} isLive=${isLive} fault=${fault} /></header>
     ${fault && table && html`<p class="notice" role="alert">The server can not be reached: this is what was read last.</p>`}
     ${table && html`<${Views} table=${table} address=${address} />`}
     <div class=${`columns ${hasOne ? 'with-one' : ''}`}>

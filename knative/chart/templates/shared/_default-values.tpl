@@ -31,6 +31,16 @@ webhook:
   allowedIPs: []
   trustedProxies: []
   rateLimit: 0
+standalone:
+  enabled: false
+  replicas: 2
+  resources:
+    requests:
+      cpu: 100m
+      memory: 192Mi
+    limits:
+      cpu: 1000m
+      memory: 512Mi
 functions:
   alertmanager:
     enabled: false

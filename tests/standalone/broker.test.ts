@@ -7,7 +7,7 @@ import { createClock } from '../../shared/host/clock.ts';
 import { createDispatcher } from '../../shared/host/dispatch.ts';
 import { createLog } from '../../shared/host/log.ts';
 import { createMetrics } from '../../shared/host/metrics.ts';
-import { createLocalBroker } from '../../shared/local/broker.ts';
+import { createProcessBroker } from '../../shared/standalone/broker.ts';
 import { createTestContext, eventOf } from '../pipeline/test-context.ts';
 
 /** A broker with one subscriber, which answers with these statuses in turn, and a dead-letter sink that does so too. */
@@ -36,7 +36,7 @@ function create(answers: readonly (RefusalStatus | 204)[], sinkAnswers: readonly
     },
   });
   const log = createLog('FATAL', 'test');
-  const broker = createLocalBroker({
+  const broker = createProcessBroker({
     functions: [subscriber, sink].map((definition) => {
       const { context } = createTestContext(definition);
       return { definition, triggers: triggersOf(definition, context.settings), context, hint: () => undefined };
@@ -56,7 +56,7 @@ function create(answers: readonly (RefusalStatus | 204)[], sinkAnswers: readonly
 const { signal } = new AbortController();
 const wanted = eventOf('wanted', { secret: 1 });
 
-describe('the local Broker', () => {
+describe('the Broker in process', () => {
   it('delivers to who has asked for the type, and to nobody else', async () => {
     const { broker, tries, letters } = create([204]);
     await broker.publish(wanted, signal);

@@ -12,7 +12,7 @@ export interface TimersOptions {
 }
 
 /**
- * Stands in for the PingSources in local mode: pings every function with a schedule at start, then at its interval.
+ * Stands in for the PingSources: pings every function with a schedule at start, then at its interval.
  * Resolves when each has handled its first ping.
  */
 export async function startTimers({ functions, systemNamespace, clock, ping, signal }: TimersOptions): Promise<void> {

@@ -9,7 +9,7 @@ function isConfigured(definition: FunctionDefinition, environment: Environment):
 }
 
 /**
- * What runs in local mode, and with which environment: a sink where its receiver is known, and what tells others if there
+ * What runs in one process, and with which environment: a sink where its receiver is known, and what tells others if there
  * is such a sink, or somebody asks for it. Throws a SettingsError.
  */
 export function withTelling(definitions: readonly FunctionDefinition[], environment: Environment) {

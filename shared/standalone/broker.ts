@@ -1,3 +1,4 @@
+import { createInFlight } from '../edge/in-flight.ts';
 import { retry } from '../function/backoff.ts';
 import { type CloudEvent, isMalformed, isPing, isReference } from '../function/cloud-event.ts';
 import type { Broker, Clock } from '../function/context.ts';
@@ -11,11 +12,14 @@ import { functionUrl } from '../host/function-info.ts';
 const retries = 10;
 const backoffMilliseconds = 200;
 
+/** How many events a function handles at a time; the others wait, and with them their senders, whose number is bounded. */
+const deliveriesInFlight = 50;
+
 /** The statuses after which a Broker delivers again; with any other, the event goes to the dead-letter sink at once. */
 const retried: ReadonlySet<RefusalStatus> = new Set([404, 429, 503]);
 
-/** Stands in for the Broker in local mode: routes by the functions' own triggers, retries and dead-letters, in process. */
-export interface LocalBroker extends Broker {
+/** Stands in for the Broker: routes by the functions' own triggers, retries and dead-letters, in process. */
+export interface ProcessBroker extends Broker {
   /**
    * Gives an event that came over HTTP to each function that wants it, once, and dead-letters it where a Broker would.
    * Throws the first Refusal. Resolves to the number of functions that wanted it.
@@ -25,7 +29,7 @@ export interface LocalBroker extends Broker {
   send(handler: BoundHandler, event: CloudEvent, signal: AbortSignal): Promise<void>;
 }
 
-export interface LocalBrokerOptions {
+export interface ProcessBrokerOptions {
   readonly functions: readonly BoundHandler[];
   readonly dispatcher: Dispatcher;
   readonly systemNamespace: string;
@@ -39,7 +43,13 @@ interface Delivery {
   readonly signal: AbortSignal;
 }
 
-export function createLocalBroker(options: LocalBrokerOptions): LocalBroker {
+/** What the parts of a Broker share. */
+interface Shared extends ProcessBrokerOptions {
+  readonly acquire: ReturnType<typeof createInFlight>;
+}
+
+export function createProcessBroker(given: ProcessBrokerOptions): ProcessBroker {
+  const options: Shared = { ...given, acquire: createInFlight() };
   const { functions } = options;
   return {
     isRouted: () => true,
@@ -79,7 +89,7 @@ export function createLocalBroker(options: LocalBrokerOptions): LocalBroker {
   };
 }
 
-function urlOf({ definition }: BoundHandler, { systemNamespace }: LocalBrokerOptions): string {
+function urlOf({ definition }: BoundHandler, { systemNamespace }: ProcessBrokerOptions): string {
   return functionUrl(definition.name, systemNamespace);
 }
 
@@ -96,13 +106,21 @@ function isFor(name: string, event: CloudEvent): boolean {
   return !isPing(event) || event.source.endsWith(`/pingsources/${name}`);
 }
 
-/** Delivers once. Resolves to the refusal, if there was one. */
-async function attempt(
-  { dispatcher }: LocalBrokerOptions,
-  { handler, event, signal }: Delivery,
-): Promise<Refusal | undefined> {
+/** Delivers once, in its turn. Throws a Refusal. */
+async function handle({ dispatcher, acquire }: Shared, { handler, event, signal }: Delivery): Promise<void> {
+  const release = await acquire(handler.definition.name, deliveriesInFlight, signal);
+  if (!release) throw new Refusal(503, 'the function had too much to do');
   try {
     await dispatcher.handle(handler, event, signal);
+  } finally {
+    release();
+  }
+}
+
+/** Delivers once. Resolves to the refusal, if there was one. */
+async function attempt(options: Shared, delivery: Delivery): Promise<Refusal | undefined> {
+  try {
+    await handle(options, delivery);
     return undefined;
   } catch (error) {
     return Refusal.from(error);
@@ -110,8 +128,10 @@ async function attempt(
 }
 
 /** Delivers with retries; throws what the last attempt threw. */
-function send({ dispatcher, clock }: LocalBrokerOptions, { handler, event, signal }: Delivery): Promise<void> {
-  return retry(() => dispatcher.handle(handler, event, signal), {
+function send(options: Shared, delivery: Delivery): Promise<void> {
+  const { clock } = options;
+  const { signal } = delivery;
+  return retry(() => handle(options, delivery), {
     first: backoffMilliseconds,
     longest: Number.POSITIVE_INFINITY,
     attempts: retries + 1,
@@ -122,7 +142,7 @@ function send({ dispatcher, clock }: LocalBrokerOptions, { handler, event, signa
 }
 
 /** Delivers with retries, then dead-letters. */
-async function publishTo(options: LocalBrokerOptions, delivery: Delivery): Promise<void> {
+async function publishTo(options: Shared, delivery: Delivery): Promise<void> {
   try {
     await send(options, delivery);
   } catch (error) {
@@ -136,11 +156,7 @@ async function publishTo(options: LocalBrokerOptions, delivery: Delivery): Promi
  * Sends a refused event to the dead-letter sinks, with the extensions that a Broker adds. Throws the refusal if there is
  * no sink.
  */
-async function deadLetter(
-  options: LocalBrokerOptions,
-  { handler, event, signal }: Delivery,
-  refusal: Refusal,
-): Promise<void> {
+async function deadLetter(options: Shared, { handler, event, signal }: Delivery, refusal: Refusal): Promise<void> {
   const { functions, clock } = options;
   const sinks = functions.filter(({ definition }) => definition.kind === 'dead-letter-sink');
   if (sinks.length === 0) throw refusal;

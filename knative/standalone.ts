@@ -1,0 +1,169 @@
+import { dirname } from 'node:path';
+import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
+import {
+  accountOf,
+  bound,
+  commonSettings,
+  foreignNamespaces,
+  image,
+  type Manifest,
+  mappedKindsRole,
+  metadataOf,
+  namespaceManifest,
+  type Reach,
+  type Rule,
+  restricted,
+  rulesWithoutKnative,
+  sharedManifests,
+  systemNamespace,
+} from './manifests.ts';
+import { standalonePolicies } from './network-policies.ts';
+
+/**
+ * For clusters without Knative: one Deployment that hosts every function, with the rights of all of them. Knative's form has a
+ * ServiceAccount and a Role for each function; here one process has them all.
+ */
+const standaloneName = 'zen-watcher';
+export const standaloneAccount = accountOf(standaloneName);
+
+const tokenFile = '/etc/zen-watcher/token';
+const port = commonSettings.PORT;
+
+/** Where the user puts the token, before anything starts. */
+const tokenSecret = 'zen-watcher-webhook';
+
+/**
+ * Measured: CAPACITY.md, "Without Knative". It asks for more than it takes while it reads 4,500 large reports. The limit leaves
+ * room for two such passes, and a quarter of it for what senders post meanwhile.
+ */
+export const standaloneResources = {
+  requests: { cpu: '100m', memory: '192Mi' },
+  limits: { cpu: '1000m', memory: '512Mi' },
+};
+
+/** Everything but the page, which asks the API server as who looks. */
+export function hostedIn(definitions: readonly FunctionDefinition[]): FunctionDefinition[] {
+  return definitions.filter(({ kind }) => kind !== 'page');
+}
+
+/** Two, since Falco sends nothing twice, and a node may go at any time. */
+export const standaloneReplicas = 2;
+
+/** Until no Service sends it anything new; then what is in flight has its time, and what is left to be written. */
+const preStopSeconds = 5;
+const graceSeconds = 55;
+
+/** The same rights once, by what they are for. */
+export function united(rules: readonly Rule[]): Rule[] {
+  const verbs = new Map<string, { readonly about: Omit<Rule, 'verbs'>; readonly verbs: Set<string> }>();
+  for (const { apiGroups, resources, resourceNames, verbs: given } of rules) {
+    for (const apiGroup of apiGroups) {
+      for (const resource of resources) {
+        const names = resourceNames && { resourceNames };
+        const about = { apiGroups: [apiGroup], resources: [resource], ...names };
+        const known = verbs.get(JSON.stringify(about)) ?? { about, verbs: new Set() };
+        for (const verb of given) known.verbs.add(verb);
+        verbs.set(JSON.stringify(about), known);
+      }
+    }
+  }
+  const rights = [...verbs.values()].map((one) => ({ ...one.about, verbs: [...one.verbs].sort() }));
+  const byRights = Map.groupBy(rights, (one) => JSON.stringify([one.apiGroups, one.resourceNames, one.verbs]));
+  return [...byRights.values()].flatMap((same): Rule[] => {
+    const [first] = same;
+    return first ? [{ ...first, resources: same.flatMap((one) => one.resources).sort() }] : [];
+  });
+}
+
+/** The rights of all these functions, in the places where they need them. */
+export function standaloneRoles(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
+  const all = hostedIn(definitions).flatMap((definition) => [...rulesWithoutKnative(definition, reach)]);
+  const byPlace = Map.groupBy(all, ([namespace]) => namespace);
+  return [...byPlace].flatMap(([namespace, places]) => {
+    const rules = united(places.flatMap(([, some]) => some));
+    return bound(standaloneAccount, 'standalone', rules, namespace);
+  });
+}
+
+function deployment(reach: Reach): Manifest {
+  const metadata = metadataOf(standaloneName);
+  const probe = (path: string) => ({ httpGet: { path, port } });
+  const container = {
+    ...{ name: standaloneName, image, args: ['standalone'] },
+    env: [
+      { name: 'SYSTEM_NAMESPACE', value: systemNamespace },
+      ...(reach === 'namespace' ? [{ name: 'WATCH_NAMESPACE', value: systemNamespace }] : []),
+      { name: 'WEBHOOK_AUTH_TOKEN_FILE', value: tokenFile },
+    ],
+    // As Knative calls it, so that the same PodMonitor scrapes both.
+    ports: [{ name: 'user-port', containerPort: port }],
+    readinessProbe: { ...probe('/ready'), periodSeconds: 2, timeoutSeconds: 2 },
+    livenessProbe: { ...probe('/health'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
+    lifecycle: { preStop: { sleep: { seconds: preStopSeconds } } },
+    resources: standaloneResources,
+    securityContext: restricted,
+    volumeMounts: [{ name: 'token', mountPath: dirname(tokenFile), readOnly: true }],
+  };
+  const spread = {
+    ...{ maxSkew: 1, topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway' },
+    labelSelector: { matchLabels: metadata.labels },
+  };
+  return {
+    ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata },
+    spec: {
+      replicas: standaloneReplicas,
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+      selector: { matchLabels: metadata.labels },
+      template: {
+        metadata: { labels: metadata.labels },
+        spec: {
+          serviceAccountName: standaloneName,
+          terminationGracePeriodSeconds: graceSeconds,
+          topologySpreadConstraints: [spread],
+          containers: [container],
+          volumes: [{ name: 'token', secret: { secretName: tokenSecret } }],
+        },
+      },
+    },
+  };
+}
+
+function service(): Manifest {
+  const metadata = metadataOf(standaloneName);
+  const ports = [{ name: 'http', port: 80, targetPort: 'user-port' }];
+  return { apiVersion: 'v1', kind: 'Service', metadata, spec: { selector: metadata.labels, ports } };
+}
+
+function disruptionBudget(): Manifest {
+  const metadata = metadataOf(standaloneName);
+  const spec = { maxUnavailable: 1, selector: { matchLabels: metadata.labels } };
+  return { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', metadata, spec };
+}
+
+/** What there is of shared manifests without Knative. */
+function withoutBroker(manifests: readonly Manifest[]): Manifest[] {
+  return manifests.filter(({ kind }) => kind !== 'Broker');
+}
+
+/** Everything that is needed besides the CRDs, in the order to apply it. */
+export function standaloneManifests(definitions: readonly FunctionDefinition[], reach: Reach = 'cluster'): Manifest[] {
+  return [...withoutBroker(sharedManifests(definitions, reach)), ...ownManifests(definitions, reach)];
+}
+
+/** What nothing else has. */
+export function ownManifests(definitions: readonly FunctionDefinition[], reach: Reach): Manifest[] {
+  const mapped = definitions.filter((one) =>
+    triggersOf(one, commonSettings).some(({ type }) => type === 'MappedKinds'),
+  );
+  const inCluster = reach === 'cluster';
+  return [
+    ...(inCluster ? definitions.flatMap(foreignNamespaces).map((namespace) => namespaceManifest(namespace)) : []),
+    standaloneAccount,
+    ...standaloneRoles(definitions, reach),
+    ...(inCluster ? mapped.flatMap(({ name }) => mappedKindsRole(name, 'standalone', [standaloneName])) : []),
+    ...standalonePolicies(),
+    service(),
+    disruptionBudget(),
+    deployment(reach),
+  ];
+}

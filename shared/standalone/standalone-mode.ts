@@ -1,0 +1,291 @@
+import type { KindSelector } from '../api/kind-selector.ts';
+import { createInFlight } from '../edge/in-flight.ts';
+import { retry } from '../function/backoff.ts';
+import { pingOf } from '../function/cloud-event.ts';
+import type { FunctionInfo } from '../function/context.ts';
+import type { FunctionDefinition } from '../function/definitions.ts';
+import { type CommonSettings, type Environment, SettingsError } from '../function/settings.ts';
+import type { Change } from '../function/stores.ts';
+import { type HostClock, processClock } from '../host/clock.ts';
+import { type Bindings, type BoundHandler, bindFunctions, isHandler } from '../host/context.ts';
+import { createDispatcher, type Dispatcher } from '../host/dispatch.ts';
+import { comesFromBroker } from '../host/event-routing.ts';
+import { functionInfoOf } from '../host/function-info.ts';
+import { checkSettings, type Host, startHost } from '../host/host.ts';
+import type { Log } from '../host/log.ts';
+import { createMetrics, type Metrics } from '../host/metrics.ts';
+import { sleep } from '../host/sleep.ts';
+import { startWatches, type Watches } from '../host/watches.ts';
+import { connectCluster } from '../kubernetes/cluster.ts';
+import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
+import { mappingIndex, mappingKinds } from '../rules/accepted-mappings.ts';
+import { createOutside } from '../transport/outside.ts';
+import { createProcessBroker, type ProcessBroker } from './broker.ts';
+import { type KindWatches, startKindWatches } from './kind-watches.ts';
+import { createPassRequests } from './pass-requests.ts';
+import { createReferences } from './references.ts';
+import { withTelling } from './telling.ts';
+import { startTimers } from './timers.ts';
+import { watchedKinds } from './watched-kinds.ts';
+
+export interface StandaloneMode {
+  readonly url: string;
+  /** Finishes what is in flight, within `drainMilliseconds` and a few seconds. */
+  stop(): Promise<void>;
+}
+
+export interface StandaloneOptions {
+  readonly definitions: readonly FunctionDefinition[];
+  readonly environment: Environment;
+  readonly log: Log;
+}
+
+/** A connection for each kind that is watched: as many kinds as anybody maps. */
+const mostWatches = 500;
+
+/** Falco does not send again, and an API server that is restarted takes half a minute: as long as that is waited for. */
+const drainMilliseconds = 40_000;
+
+/** As long as a function may take for a reference, as with Knative. */
+const referenceMilliseconds = 60_000;
+
+/** Passes hold what they compare, so no more than these run at a time. */
+const passesInFlight = 2;
+
+/** How often to see whether it has been read what the functions need. */
+const readPollMilliseconds = 50;
+
+/** A scheduled run that fails is tried again after these pauses, and then at its next time. */
+const scheduledRetries = { first: 1000, longest: 60_000, attempts: 8 };
+
+/** The changes that may mean that other kinds are served, or wanted. */
+const discoveryGroups: ReadonlySet<string> = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
+
+type Connection = ReturnType<typeof connectCluster>;
+
+/** What the parts of standalone mode share. The page has a door of its own on Knative, with who looks signed in there. */
+interface Shared extends StandaloneOptions {
+  readonly settings: CommonSettings;
+  readonly clock: HostClock;
+  readonly metrics: Metrics;
+  readonly dispatcher: Dispatcher;
+  readonly connection: Connection;
+  readonly infos: readonly FunctionInfo[];
+  readonly stopping: AbortSignal;
+}
+
+function prepare(options: StandaloneOptions, stopping: AbortSignal): Shared {
+  const { log } = options;
+  const all = options.definitions.filter(({ kind }) => kind !== 'page');
+  checkSettings(all, options.environment);
+  const { definitions, environment } = withTelling(all, options.environment);
+  const settings = checkSettings(definitions, environment);
+  const clock = processClock(log);
+  const metrics = createMetrics();
+  metrics.watchClockOffset(clock.offset);
+  return {
+    ...{ definitions, environment, log, settings, clock, metrics },
+    dispatcher: createDispatcher(log, metrics),
+    connection: connect(settings, clock),
+    infos: definitions.map((definition) => functionInfoOf(definition, environment, [])),
+    stopping,
+  };
+}
+
+function connect(settings: CommonSettings, { elapsed, noteServerTime }: HostClock): Connection {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = settings;
+  return connectCluster({
+    credentials: serviceAccountCredentials({
+      server: `${host}:${port}`,
+      folder: settings.SERVICE_ACCOUNT_DIR,
+      elapsed,
+    }),
+    sleep,
+    watchNamespace: settings.WATCH_NAMESPACE,
+    systemNamespace: settings.SYSTEM_NAMESPACE,
+    defaultTtl: settings.OBSERVATION_TTL_SECONDS,
+    attemptSeconds: settings.API_TIMEOUT_SECONDS,
+    onTime: noteServerTime,
+    watches: mostWatches,
+  });
+}
+
+function bind(shared: Shared, broker: ProcessBroker, { watched }: Watches): Bindings {
+  const { definitions, connection, infos } = shared;
+  return bindFunctions(definitions, {
+    ...shared,
+    ownUsers: [],
+    store: connection.store,
+    cluster: {
+      objects: connection.objects,
+      owners: connection.owners,
+      kinds: connection.discovery,
+      watched,
+      hasApiServerSources: false,
+    },
+    broker,
+    outside: createOutside(),
+    functions: infos,
+  });
+}
+
+/** Whoever can reach the Service could write any finding: nobody else's gateway asks for a token here. */
+function requireToken({ functions }: Bindings): void {
+  for (const { definition, context } of functions) {
+    if (definition.kind !== 'gateway') continue;
+    const { tokens, tokenFile } = definition.access(context.settings);
+    if (tokens.length > 0 || tokenFile !== undefined) continue;
+    throw new SettingsError([
+      'WEBHOOK_AUTH_TOKEN_FILE must be set: standalone takes nothing from outside without a token',
+    ]);
+  }
+}
+
+function listen(shared: Shared, broker: ProcessBroker, bindings: Bindings, { unread }: Watches): Promise<Host> {
+  const { settings, metrics } = shared;
+  return startHost({
+    ...bindings,
+    ...shared,
+    hostname: undefined,
+    port: settings.PORT,
+    guardsEvents: true,
+    drainMilliseconds,
+    notReady: () => unread().join('; ') || undefined,
+    async route(event, signal) {
+      // As at a Broker's door, but answered once it is stored.
+      if (comesFromBroker(event) && !event.fault) await broker.publish(event, signal);
+      else if ((await broker.route(event, signal)) === 0) metrics.countUnwanted();
+    },
+  });
+}
+
+/** Runs what is scheduled, and passes that are asked for, a few at a time. */
+function createRuns(shared: Shared, host: Pick<Host, 'deadlineFor'>) {
+  const { dispatcher, clock, settings, stopping } = shared;
+  const acquire = createInFlight();
+
+  /** One of a function at a time. Its deadline begins with it: what waits for another takes nobody's place meanwhile. */
+  async function run(handler: BoundHandler): Promise<void> {
+    const { name } = handler.definition;
+    const releaseFunction = await acquire(name, 1, stopping);
+    const release = await acquire('passes', passesInFlight, stopping);
+    try {
+      if (!release) return;
+      const event = pingOf(name, settings.SYSTEM_NAMESPACE, clock.now());
+      await dispatcher.handle(handler, event, AbortSignal.any([host.deadlineFor(event), stopping]));
+    } finally {
+      release?.();
+      releaseFunction?.();
+    }
+  }
+
+  /** The dispatcher logs each failure. */
+  function ping(handler: BoundHandler): Promise<void> {
+    return retry(() => run(handler), { ...scheduledRetries, sleep: clock.sleep, signal: stopping }).catch(
+      () => undefined,
+    );
+  }
+
+  return { ping };
+}
+
+interface WatchingOptions {
+  readonly watches: Watches;
+  readonly handlers: readonly BoundHandler[];
+  readonly broker: ProcessBroker;
+  readonly requestPass: (handler: BoundHandler) => void;
+}
+
+/** Has each function told of the changes that it wants to know. Returns what takes those of the kinds that are kept. */
+function startWatching(shared: Shared, { watches, handlers, broker, requestPass }: WatchingOptions) {
+  const { connection, settings, clock, infos, stopping: signal } = shared;
+  const references = new Map(
+    handlers.map((handler) => [
+      handler,
+      createReferences({ handler, broker, requestPass, clock, milliseconds: referenceMilliseconds, signal }),
+    ]),
+  );
+  const kept = watchedKinds(shared.definitions, shared.environment);
+  const isSame = (a: Pick<KindSelector, 'group' | 'kind'>, b: Pick<KindSelector, 'group' | 'kind'>): boolean =>
+    a.group === b.group && a.kind === b.kind;
+  const kindWatches: KindWatches = startKindWatches({
+    ...shared,
+    handlers,
+    mappings() {
+      const [mappings = [], ingesters = []] = mappingKinds.map(watches.watched);
+      const functionNames = infos.map(({ name }) => name);
+      return mappingIndex({ mappings, ingesters, systemNamespace: settings.SYSTEM_NAMESPACE, functionNames }).all;
+    },
+    isToldOtherwise: (kind) => kept.some((one) => isSame(one, kind)),
+    discovery: connection.discovery,
+    objects: connection.objects,
+    follow: connection.follow,
+    onChange(handler, change) {
+      references.get(handler)?.(change);
+      const [group = ''] = change.ref.apiVersion.split('/');
+      if (discoveryGroups.has(group)) kindWatches.wake();
+    },
+    requestPass,
+    signal,
+  });
+
+  function onKeptChange(kind: KindSelector, change: Change): void {
+    const isWanting = ({ triggers }: BoundHandler): boolean =>
+      triggers.some((trigger) => trigger.type === 'ApiServerSource' && trigger.kinds.some((one) => isSame(one, kind)));
+    for (const handler of handlers.filter(isWanting)) references.get(handler)?.(change);
+    if (mappingKinds.some((one) => isSame(one, kind))) kindWatches.wake();
+  }
+
+  return { begun: kindWatches.begun, onKeptChange };
+}
+
+/** Resolves when the functions know what they need: which kinds are mapped is part of it. */
+async function untilRead({ clock, stopping }: Shared, { unread }: Watches): Promise<void> {
+  while (unread().length > 0 && !stopping.aborted) await clock.sleep(readPollMilliseconds, stopping);
+}
+
+/**
+ * Hosts every function in one process of a cluster, and stands in for Knative: the Broker, the PingSources and the
+ * ApiServerSources. Several such processes may run side by side. Throws a SettingsError.
+ */
+export async function startStandaloneMode(options: StandaloneOptions): Promise<StandaloneMode> {
+  const stopping = new AbortController();
+  const shared = prepare(options, stopping.signal);
+  const { definitions, environment, log, metrics, settings, connection, clock } = shared;
+  const { SYSTEM_NAMESPACE: systemNamespace } = settings;
+  let onChange: (kind: KindSelector, change: Change) => void = () => undefined;
+  const watches = startWatches({
+    cluster: connection,
+    kinds: watchedKinds(definitions, environment),
+    log,
+    metrics,
+    signal: stopping.signal,
+    onChange: (kind, change) => onChange(kind, change),
+  });
+  // The Broker delivers to the functions, and they publish to it, so its list is filled once they exist.
+  const handlers: BoundHandler[] = [];
+  const broker = createProcessBroker({ functions: handlers, dispatcher: shared.dispatcher, systemNamespace, clock });
+  const bindings = bind(shared, broker, watches);
+  requireToken(bindings);
+  handlers.push(...bindings.functions.filter(isHandler));
+  const host = await listen(shared, broker, bindings, watches);
+  const { ping } = createRuns(shared, host);
+  const passes = createPassRequests(ping);
+  void untilRead(shared, watches).then(async () => {
+    const watching = startWatching(shared, { watches, handlers, broker, requestPass: passes.request });
+    onChange = watching.onKeptChange;
+    // What changes while a pass reads is seen, so that nothing is missed between the two.
+    await watching.begun;
+    if (!stopping.signal.aborted)
+      await startTimers({ functions: handlers, systemNamespace, clock, ping, signal: stopping.signal });
+  });
+  return {
+    url: host.url,
+    async stop() {
+      stopping.abort();
+      passes.stop();
+      await host.stop();
+      connection.close();
+    },
+  };
+}

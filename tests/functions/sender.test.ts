@@ -1,0 +1,173 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { announcementOf } from '../../functions/announce/event.ts';
+import sender from '../../functions/sender.ts';
+import { bearsOwnMark, ownMark } from '../../shared/api/own-mark.ts';
+import { toldOf } from '../../shared/api/told.ts';
+import type { Outgoing } from '../../shared/function/context.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
+import { temporaryFolder } from '../host/program.ts';
+import { createTestContext, handled } from '../pipeline/test-context.ts';
+import { aFinding, anObservationOf } from '../stores/store-contract.ts';
+
+const noon = Date.parse('2026-03-01T12:00:00Z');
+const text = 'a <b> & "c"';
+
+function observation() {
+  const finding = {
+    ...aFinding('no-root', 'shop'),
+    summary: text,
+    remediation: 'set runAsNonRoot',
+    references: ['https://x/1'],
+  };
+  const object = anObservationOf(finding, { source: 'kyverno', now: noon });
+  const stored = { uid: 'u', resourceVersion: '1', creationTimestamp: '2026-03-01T12:00:00Z' };
+  return { ...object, metadata: { ...object.metadata, ...stored } };
+}
+
+const mark = `shop/${observation().metadata.name}`;
+
+/** What is sent in a format. */
+async function sent(format: string | undefined, environment: Record<string, string> = {}): Promise<Outgoing> {
+  const posted: Outgoing[] = [];
+  const post = async (outgoing: Outgoing) => {
+    posted.push(outgoing);
+    return { status: 200, retryAfter: undefined, words: '' };
+  };
+  const all = {
+    SINK_URL: 'https://siem.example.com/in?index=zen',
+    CLUSTER_NAME: 'prod',
+    PAGE_URL: 'https://zen.example.com/',
+    ...(format !== undefined && { SINK_FORMAT: format }),
+    ...environment,
+  };
+  const { context } = createTestContext(sender, { environment: all, context: { post } });
+  const now = toldOf(observation().metadata.labels, noon);
+  const event = announcementOf(observation(), { before: undefined, now, time: noon, cluster: 'prod' });
+  await handled(sender, event, context);
+  const [outgoing] = posted;
+  if (!outgoing) throw new Error('nothing was sent');
+  return outgoing;
+}
+
+const page = `https://zen.example.com/?finding=shop%2F${observation().metadata.name}`;
+const record = {
+  [ownMark]: mark,
+  change: 'opened',
+  id: `${mark}/${noon}`,
+  time: '2026-03-01T12:00:00.000Z',
+  cluster: 'prod',
+  namespace: 'shop',
+  workload: 'deployment/web',
+  page,
+  observation: { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', spec: { rule: 'no-root' } },
+};
+
+describe('sender', () => {
+  it('sends a list with one record, unless it is told otherwise', async () => {
+    const { url, contentType, body } = await sent(undefined);
+    expect({ url, contentType }).toEqual({
+      url: 'https://siem.example.com/in?index=zen',
+      contentType: 'application/json',
+    });
+    expect(JSON.parse(body)).toMatchObject([record]);
+  });
+
+  it('sends a line', async () => {
+    const { contentType, body } = await sent('jsonl');
+    expect(contentType).toBe('application/x-ndjson');
+    expect(body.endsWith('}\n')).toBe(true);
+    expect(body.trimEnd()).not.toContain('\n');
+    expect(JSON.parse(body)).toMatchObject(record);
+  });
+
+  it('sends a message to Slack, in which nothing of a tool is markup', async () => {
+    const { contentType, body } = await sent('slack');
+    expect(contentType).toBe('application/json');
+    expect(JSON.parse(body)).toEqual({
+      text: 'HIGH opened: a &lt;b&gt; &amp; "c"',
+      blocks: [
+        {
+          type: 'section',
+          block_id: `${ownMark}=${mark}`,
+          text: {
+            type: 'mrkdwn',
+            text: [
+              ':large_orange_circle: *HIGH opened: a &lt;b&gt; &amp; "c"*',
+              'prod · shop · deployment/web · kyverno · no-root',
+              'set runAsNonRoot',
+              `<${page}|details>`,
+            ].join('\n'),
+          },
+        },
+      ],
+    });
+  });
+
+  it('sends a card to Teams', async () => {
+    const { attachments, type } = JSON.parse((await sent('teams')).body);
+    expect(type).toBe('message');
+    expect(attachments).toMatchObject([
+      {
+        contentType: 'application/vnd.microsoft.card.adaptive',
+        content: {
+          type: 'AdaptiveCard',
+          body: [{ text: `HIGH opened: ${text}`, id: `${ownMark}=${mark}` }, {}, { text: 'set runAsNonRoot' }],
+          actions: [{ type: 'Action.OpenUrl', url: page }],
+        },
+      },
+    ]);
+  });
+
+  it('sends the CloudEvent', async () => {
+    const { contentType, body } = await sent('cloudevent');
+    expect(contentType).toBe('application/cloudevents+json');
+    expect(JSON.parse(body)).toMatchObject({
+      specversion: '1.0',
+      id: `${mark}/${noon}`,
+      source: 'prod',
+      type: 'io.kube-zen.observation.opened.v1',
+      subject: `/apis/zen.kube-zen.io/v1/namespaces/shop/observations/${observation().metadata.name}`,
+      data: record.observation,
+    });
+  });
+
+  it.each(['json', 'jsonl', 'cloudevent', '{}'])(
+    'marks what is sent as %s so that our own doors find it',
+    async (format) => {
+      expect(bearsOwnMark(JSON.parse((await sent(format)).body))).toBe(true);
+    },
+  );
+
+  it('fills a template', async () => {
+    const template = {
+      message: '{.observation.spec.severity}: {.observation.spec.summary} ({.nothing})',
+      references: '.observation.spec.references',
+      nested: [{ rule: '$.observation.spec.rule' }, 7, null, true, 'plain {text}'],
+      absent: '.nothing',
+    };
+    expect(JSON.parse((await sent(JSON.stringify(template))).body)).toEqual({
+      message: `HIGH: ${text} ()`,
+      references: ['https://x/1'],
+      nested: [{ rule: 'no-root' }, 7, null, true, 'plain {text}'],
+      [ownMark]: mark,
+    });
+  });
+
+  it.each([
+    ['xml', 'SINK_FORMAT must be json, jsonl, slack, teams, cloudevent, or a JSON object: it is no JSON'],
+    ['[]', 'SINK_FORMAT must be json, jsonl, slack, teams, cloudevent, or a JSON object: it is no object'],
+    ['{"a": ".b["}', 'SINK_FORMAT must be json, jsonl, slack, teams, cloudevent, or a JSON object: .b[ is no path'],
+    ['{"a": "{.b[}"}', 'SINK_FORMAT must be json, jsonl, slack, teams, cloudevent, or a JSON object: .b[ is no path'],
+  ])('refuses the format %s at start', (format, message) => {
+    expect(() => parseSettings({ SINK_FORMAT: format }, sender.settings, [])).toThrow(`bad settings: ${message}`);
+  });
+
+  it('takes an address that is a secret from a file', async () => {
+    const file = join(temporaryFolder(), 'url');
+    writeFileSync(file, 'https://hooks.example.com/T0/B0/secret\n');
+    const { url } = await sent('slack', { SINK_URL_FILE: file });
+    expect(url).toEqual({ file });
+  });
+});

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { commonSchema } from '../../shared/function/settings.ts';
+import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { isException, readException } from '../../shared/rules/exception.ts';
+import { exceptionFor, untilOf } from '../../shared/view/exception-for.ts';
+import { anObservation, type Changes } from './an-observation.ts';
+
+const now = Date.parse('2026-03-01T00:00:00Z');
+const resource = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web', namespace: 'shop' };
+const open = { metadata: { labels: { 'zen.kube-zen.io/state': 'open' } } };
+const options = { reason: 'no fix yet', until: '2026-04-01T00:00:00Z', systemNamespace: 'zen-system' };
+
+describe('exceptionFor', () => {
+  it('names the rule and the resource, in the namespace of the finding', () => {
+    expect(exceptionFor(anObservation({ ...open, spec: { rule: 'CVE-1', resource } }), options)).toEqual({
+      apiVersion: 'zen.kube-zen.io/v1alpha1',
+      kind: 'ObservationException',
+      metadata: { name: 'accept-trivy-0123456789abcdef0123456789abcdef', namespace: 'shop' },
+      spec: {
+        match: {
+          sources: ['trivy'],
+          rules: ['CVE-1'],
+          resources: [{ kind: 'Deployment', name: 'web', namespace: 'shop' }],
+        },
+        reason: 'no fix yet',
+        until: '2026-04-01T00:00:00Z',
+      },
+    });
+  });
+
+  it.each<[what: string, changes: Changes]>([
+    ['a finding', { ...open, spec: { rule: 'policy/rule', resource } }],
+    ['one about nothing', { ...open, spec: { rule: 'r' } }],
+    ['one without a rule', { ...open, spec: { resource } }],
+    ['an event', { spec: { source: 'falco', rule: 'Terminal shell in container', resource } }],
+    ['one with a name as long as may be', { ...open, metadata: { ...open.metadata, name: 'x'.repeat(253) } }],
+  ])('accepts %s, wherever it is applied', (_what, changes) => {
+    const stored = anObservation(changes);
+    const object = exceptionFor(stored, options) as KubernetesObject;
+    const read = readException(object, { settings: commonSchema.parse({}), now });
+    if (!isException(read)) throw new Error(read.message);
+    const hasState = Object.keys(stored.metadata.labels).length > 0;
+    expect(read.reasonAgainst({ spec: stored.spec, namespace: 'shop', hasState }, now)).toBeUndefined();
+    expect(read.reasonAgainst({ spec: { ...stored.spec, source: 'other' }, namespace: 'shop', hasState }, now)).toBe(
+      'source',
+    );
+  });
+});
+
+describe('untilOf', () => {
+  it.each<[text: string, until: string | undefined]>([
+    ['30d', '2026-03-31T00:00:00Z'],
+    ['12h', '2026-03-01T12:00:00Z'],
+    ['2026-12-31', '2026-12-31T00:00:00Z'],
+    ['2026-12-31T10:00:00Z', '2026-12-31T10:00:00Z'],
+    ['2026-12-31T10:00:00+02:00', '2026-12-31T08:00:00Z'],
+    ['2026-12-31T10:00:00', undefined],
+    ['2026-13-01', undefined],
+    ['tomorrow', undefined],
+    ['0s', undefined],
+    ['', undefined],
+    [`${'9'.repeat(20)}d`, undefined],
+  ])('of %s is %s', (text, until) => {
+    expect(untilOf(text, now)).toBe(until);
+  });
+});
