@@ -62,8 +62,8 @@ function throughFaults(store: Store, call: FaultyCall, isKilled: () => boolean):
     async *names(...given) {
       yield* await via(() => Array.fromAsync(store.names(...given)));
     },
-    async *openOnes(...given) {
-      yield* await via(() => Array.fromAsync(store.openOnes(...given)));
+    async *observations(...given) {
+      yield* await via(() => Array.fromAsync(store.observations(...given)));
     },
     count: (...given) => via(() => store.count(...given)),
     find: (...given) => via(() => store.find(...given)),

@@ -6,7 +6,7 @@ import { contentHash } from '../../shared/finding/canonical-json.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
 import { findingDigest, observationName } from '../../shared/finding/name.ts';
 import type { Severity } from '../../shared/finding/severity.ts';
-import type { Store, Stored } from '../../shared/function/stores.ts';
+import type { ObservationsQuery, Store, Stored, StoredObservation } from '../../shared/function/stores.ts';
 import type { ObservationReader } from '../../shared/view/observation-reader.ts';
 
 export interface StoreUnderTest {
@@ -336,11 +336,12 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       await under.store.create(object, signal);
       const before = await find();
       if (!before) throw new Error('not found');
-      expect(before.stored).toEqual(await under.store.find(first, name, signal));
-      expect(before.observation.spec).toEqual(object.spec);
-      expect(before.observation.status).toBeUndefined();
-      expect(before.observation.metadata).toMatchObject({ ...object.metadata, uid: before.stored.ref.uid });
-      expect(Date.parse(before.observation.metadata.creationTimestamp ?? '')).toBe(before.stored.createdAt);
+      const { observation, ...stored } = before;
+      expect(stored).toEqual(await under.store.find(first, name, signal));
+      expect(observation.spec).toEqual(object.spec);
+      expect(observation.status).toBeUndefined();
+      expect(observation.metadata).toMatchObject({ ...object.metadata, uid: before.ref.uid });
+      expect(Date.parse(before.observation.metadata.creationTimestamp ?? '')).toBe(before.createdAt);
       const repeats = { count: 2, lastObservedTime: '2026-03-01T10:00:00.000Z', seen: [] };
       await under.store.addSeries({ namespace: first, name }, repeats, signal);
       const change = {
@@ -348,22 +349,22 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         told: 'one',
         facts: { severity: 'LOW', details: {} },
       } as const;
-      expect(await under.store.patch(before.stored, change, signal)).toBe(false);
+      expect(await under.store.patch(before, change, signal)).toBe(false);
       const repeated = await find();
       if (!repeated) throw new Error('not found');
       expect(repeated.observation.status?.series?.count).toBe(3);
-      expect(await under.store.patch(repeated.stored, change, signal)).toBe(true);
+      expect(await under.store.patch(repeated, change, signal)).toBe(true);
       const after = await find();
-      expect(after?.stored).toMatchObject({ told: 'one', labels: { [labels.severity]: 'LOW' } });
+      expect(after).toMatchObject({ told: 'one', labels: { [labels.severity]: 'LOW' } });
       expect(after?.observation.metadata.annotations[toldAnnotation]).toBe('one');
       expect(after?.observation.spec).toMatchObject({ severity: 'LOW', details: {} });
       expect(await under.store.findWhole(second, name, signal)).toBeUndefined();
       expect(await under.store.findWhole(first, `${name}0`, signal)).toBeUndefined();
-      if (after) await under.store.delete(after.stored.ref, signal);
+      if (after) await under.store.delete(after.ref, signal);
       expect(await find()).toBeUndefined();
     });
 
-    it('lists what is open or has no state, whole, by its severity', async () => {
+    it('lists whole ones: by severity, what is open or has no state, by whether they are marked as accepted', async () => {
       const source = 'open';
       const create = async (rule: string, severity: Severity, namespace: string, hasState = true) => {
         const object = anObservationOf({ ...aFinding(rule, namespace), severity }, { source, hasState });
@@ -400,18 +401,38 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       await change('fallen', { [labels.severity]: 'LOW' }, 'LOW');
       await change('risen', { [labels.severity]: 'HIGH' }, 'HIGH');
       await under.store.delete((await storedOf('deleted')).ref, signal);
-      const list = async (...severities: Severity[]) => {
-        const all = await Array.fromAsync(under.store.openOnes(severities, signal));
-        return all.filter(({ spec }) => spec.source === source);
+      const select = async (query: ObservationsQuery): Promise<StoredObservation[]> => {
+        const all = await Array.fromAsync(under.store.observations(query, signal));
+        return all.filter(({ observation }) => observation.spec.source === source);
       };
-      const rules = (all: readonly Observation[]) => all.map(({ spec }) => spec.rule).sort();
+      const list = (...severities: Severity[]) => select({ severities, isOpen: true });
+      const rules = (all: readonly StoredObservation[]) => all.map(({ observation }) => observation.spec.rule).sort();
       const both = await list('CRITICAL', 'HIGH');
       expect(rules(both)).toEqual(['accepted', 'critical', 'event', 'high', 'risen']);
-      expect(both.map(({ metadata }) => metadata.namespace)).toEqual([first, first, first, first, second]);
-      expect(both.at(-1)).toMatchObject(created.get('high') ?? {});
+      expect(both.map(({ ref }) => ref.namespace)).toEqual([first, first, first, first, second]);
+      expect(both.at(-1)?.observation).toMatchObject(created.get('high') ?? {});
       expect(rules(await list('CRITICAL'))).toEqual(['critical']);
       expect(rules(await list('LOW'))).toEqual(['fallen', 'low']);
       expect(await list('UNKNOWN')).toEqual([]);
+      expect(rules(await select({ isMarked: true }))).toEqual(['accepted']);
+      const inSecond = { namespace: second, isMarked: false } as const;
+      expect(rules(await select(inSecond))).toEqual(['high']);
+      expect(rules(await select({ namespace: first, isMarked: false }))).toEqual([
+        'critical',
+        'event',
+        'fallen',
+        'low',
+        'missing',
+        'resolved',
+        'risen',
+      ]);
+      const { name: named } = (await storedOf('missing')).ref;
+      expect(rules(await select({ namespace: first, name: named }))).toEqual(['missing']);
+      expect(await select({ namespace: second, name: named })).toEqual([]);
+      const [one] = await select(inSecond);
+      if (!one) throw new Error('not found');
+      const { observation: _observation, ...stored } = one;
+      expect(stored).toMatchObject({ ...(await storedOf('high')) });
     });
 
     it('lists what is to be told, until it has been', async () => {
