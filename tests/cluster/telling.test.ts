@@ -53,10 +53,10 @@ async function startReceiver({ take, fate }: ReceiverOptions) {
     createServer(async (incoming, outgoing) => {
       const body = await text(incoming).catch(() => undefined);
       const chosen = fate();
-      if (body === undefined || chosen === 'lost') return void incoming.destroy();
+      if (body === undefined || chosen === 'lost') return void incoming.socket.destroy();
       const status = chosen === 'refused' ? 503 : await take(body).catch(() => 0);
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
-      if (status === 0 || chosen === 'taken, but the answer is lost') return void incoming.destroy();
+      if (status === 0 || chosen === 'taken, but the answer is lost') return void incoming.socket.destroy();
       outgoing.writeHead(status).end();
     });
   const port = await freePort();

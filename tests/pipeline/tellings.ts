@@ -18,7 +18,7 @@ import type { createRandom } from '../host/random.ts';
 import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 
 /** From which severity on the changes are told. */
-export const floor: Severity = 'MEDIUM';
+const floor: Severity = 'MEDIUM';
 
 /** Where the findings are that change. */
 export const namespaces = Array.from({ length: 7 }, (_, index) => `ns${index}`);
