@@ -33,11 +33,11 @@ Options:
                           ${groupings.slice(5, 11).join(', ')},
                           ${groupings.slice(11).join(', ')}
   --would-drop FILE       what filters and exceptions in this file would change
-  --accept --reason R --until 30d, with a NAME: print an exception that accepts it
+  --accept --reason R --until 30d, with a NAME: print an exception for it
   -o, --output FORMAT     ${outputs.join(', ')}
   -w, --watch, or --help  keep printing what is new or has changed; or show this
   --data DIR              folder of the embedded store (${defaultData})
-  --kubeconfig FILE       read that cluster, -c, --context C by this context of it`;
+  --kubeconfig FILE       read that cluster; -c, --context C: by this context`;
 
 const options = {
   source: { type: 'string' },

@@ -61,22 +61,21 @@ function isTimestamp(target: CelFunc['target']): boolean {
   return target?.name === 'google.protobuf.Timestamp';
 }
 
-/** A function of the library that pays for the size of what it is given, and of what it makes. */
+/** A function of the library that pays for the size of what it is given. Throws when nothing is left to pay with. */
 function metered(one: CelFunc, meter: Meter): CelFunc {
-  const { celFunc, celMethod, isCelError, isCelList } = library.cel();
-  const call = (target: CelValue | undefined, args: CelValue[]): CelInput => {
-    const zone = isTimestamp(one.target) ? zoneWork : 0;
-    spend(meter, zone + sizeOf(target) + args.reduce((sum: number, arg) => sum + sizeOf(arg), 1));
-    const result = one.call(0, target, args);
-    if (isCelError(result)) throw new Error(result.message);
+  const { celList, isCelList } = library.cel();
+  const zone = isTimestamp(one.target) ? zoneWork : 0;
+  const call: CelFunc['call'] = (id, target, args) => {
+    const result = one.call(id, target, args);
+    // Another function of the same name may take these.
+    if (result === undefined) return undefined;
+    let work = 1 + zone + sizeOf(target);
+    for (const arg of args) work += sizeOf(arg);
+    spend(meter, work);
     // A list of lists of lists would be walked through anew for each item.
-    return isCelList(result) ? [...result] : (result ?? null);
+    return isCelList(result) ? celList([...result]) : result;
   };
-  return one.target === undefined
-    ? celFunc(one.name, one.arguments, one.result, (...args) => call(undefined, args))
-    : celMethod(one.name, one.target, one.arguments, one.result, function (...args) {
-        return call(this, args);
-      });
+  return Object.create(one, { call: { value: call } });
 }
 
 const compiledPatterns = new Map<string, Pattern | string>();
