@@ -534,10 +534,10 @@ function exceptionPolicy(): Manifest[] {
     `[${Object.keys(shape)
       .map((field) => `'${field}'`)
       .join(', ')}]`;
-  /** Names the fields of an object that are not known, wherever it is. */
+  /** Names the fields of an object that are not known, wherever it is. `dyn`: what has a type in the CRD is no map to the type checker. */
   const onlyKnown = (path: string, shape: object) => ({
-    expression: `object.${path}.all(key, key in ${fieldsOf(shape)})`,
-    messageExpression: `'${path} has an unknown field: ' + object.${path}.filter(key, !(key in ${fieldsOf(shape)})).join(', ')`,
+    expression: `dyn(object.${path}).all(key, key in ${fieldsOf(shape)})`,
+    messageExpression: `'${path} has an unknown field: ' + dyn(object.${path}).filter(key, !(key in ${fieldsOf(shape)})).join(', ')`,
     reason: 'Invalid',
   });
   return policy(
@@ -563,8 +563,8 @@ function exceptionPolicy(): Manifest[] {
         onlyKnown('spec', exceptionSpec.shape),
         onlyKnown('spec.match', match.shape),
         {
-          expression: `!has(object.spec.match.resources) || object.spec.match.resources.all(one, one.all(key, key in ${fieldsOf(resource.shape)}))`,
-          messageExpression: `'spec.match.resources has an unknown field: ' + object.spec.match.resources.map(one, one.filter(key, !(key in ${fieldsOf(resource.shape)})).join(', ')).join(' ')`,
+          expression: `!has(object.spec.match.resources) || object.spec.match.resources.all(one, dyn(one).all(key, key in ${fieldsOf(resource.shape)}))`,
+          messageExpression: `'spec.match.resources has an unknown field: ' + object.spec.match.resources.map(one, dyn(one).filter(key, !(key in ${fieldsOf(resource.shape)})).join(', ')).join(' ')`,
           reason: 'Invalid',
         },
       ],
