@@ -202,6 +202,9 @@ function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[]
     .map(([name, value]) => ({ name, value: environmentText(value) }));
 }
 
+/** Where a sink's Secret is mounted. */
+export const sinkFolder = '/etc/zen-watcher/secret';
+
 interface Mounted {
   readonly volumeMounts: readonly object[];
   readonly volumes: readonly object[];
@@ -215,7 +218,7 @@ function sinkSecret({ kind, name }: FunctionDefinition): Mounted {
   if (kind !== 'sink') return { volumeMounts: [], volumes: [] };
   const secret = { secretName: `zen-watcher-${name}`, optional: true };
   return {
-    volumeMounts: [{ name: 'secret', mountPath: '/etc/zen-watcher/secret', readOnly: true }],
+    volumeMounts: [{ name: 'secret', mountPath: sinkFolder, readOnly: true }],
     volumes: [{ name: 'secret', secret }],
   };
 }
