@@ -257,18 +257,22 @@ describe('telling', () => {
   it.each([
     { broker: 'answers when its subscribers did', keepsEvents: false },
     { broker: 'answers at once, and keeps no order', keepsEvents: true },
-  ])('closes what is over, and what has another severity, at once where nothing is killed and the Broker $broker', {
-    timeout: 600_000,
-  }, async ({ keepsEvents }) => {
-    const random = createRandom();
-    const world = createWorld(random, { deletes: false, keepsEvents });
-    await storm(world, random, 1000, async () => undefined);
-    await world.run(ping);
-    await world.delivered();
-    const open = openOf(await allOf(world.store), world.clock.now);
-    expect([...world.receivers.model.active()].sort(), `seed ${random.seed}`).toEqual(open);
-    expect(world.counts.published - world.receivers.others.byId.size, 'told twice').toBe(0);
-  });
+  ])(
+    'closes what is over, and what has another severity, at once where nothing is killed and the Broker $broker',
+    {
+      timeout: 600_000,
+    },
+    async ({ keepsEvents }) => {
+      const random = createRandom();
+      const world = createWorld(random, { deletes: false, keepsEvents });
+      await storm(world, random, 1000, async () => undefined);
+      await world.run(ping);
+      await world.delivered();
+      const open = openOf(await allOf(world.store), world.clock.now);
+      expect([...world.receivers.model.active()].sort(), `seed ${random.seed}`).toEqual(open);
+      expect(world.counts.published - world.receivers.others.byId.size, 'told twice').toBe(0);
+    },
+  );
 
   it('costs one write an announced change, and none otherwise', async () => {
     const random = createRandom();
