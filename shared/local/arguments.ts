@@ -25,7 +25,7 @@ export function parseCommand<Config extends ParseArgsConfig>(config: Config, usa
 const usage = `Usage:
   npm start -- [options]     host every function in one process
   npm start -- <function>    serve one function, as in the image
-  npm start -- standalone    host every function in a cluster without Knative, as in the image
+  npm start -- standalone    for a cluster without Knative, as in the image
 
 Options:
   --port N           listen on this port (8080; 0 picks a free one)

@@ -7,6 +7,7 @@ import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
 import { type ControlGroup, createControlGroup, image } from '../host/container.ts';
 import { sources } from '../host/program.ts';
 import { aFinding, anObservationOf } from '../stores/store-contract.ts';
+import { exceptionRows } from './exception-rows.ts';
 import { filterRows } from './filter-rows.ts';
 import { cpuOf, firstAnswer, freePort, load, type Row, seconds, start, takeTurns } from './measure.ts';
 import { alert } from './messages.ts';
@@ -16,7 +17,15 @@ const root = join(import.meta.dirname, '..', '..');
 export const bare = [join(import.meta.dirname, 'bare.cjs')];
 
 /** The groups that need no API server. */
-const groups = { start: coldStarts, event: cpuPerEvent, filters: filterRows, embedded: durable, layer, page: pageRows };
+const groups = {
+  start: coldStarts,
+  event: cpuPerEvent,
+  filters: filterRows,
+  exceptions: exceptionRows,
+  embedded: durable,
+  layer,
+  page: pageRows,
+};
 
 export const localGroups: ReadonlySet<string> = new Set(Object.keys(groups));
 
