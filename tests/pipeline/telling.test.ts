@@ -20,6 +20,9 @@ const signal = new AbortController().signal;
 const hint = eventOf(dueEventType, undefined);
 const minute = 60_000;
 
+/** How many turns of others something may wait on its way. */
+const maxLate = 200;
+
 /** What breaks, and how often: before it is done, or after, so that only the answer is lost. */
 interface Faults {
   /** The share of calls that fail. */
@@ -72,8 +75,8 @@ function throughFaults(store: Store, call: FaultyCall, isKilled: () => boolean):
   };
 }
 
-/** Two receivers: a model of Alertmanager, and one that drops the ids that it has seen. */
-function createReceivers(call: FaultyCall, now: () => number) {
+/** Two receivers: a model of Alertmanager, and one that drops the ids that it has seen. Each post is `late` on its way. */
+function createReceivers(call: FaultyCall, now: () => number, late: () => Promise<void>) {
   const model = createAlertModel(now);
   const others = createReceiver();
   let posts = 0;
@@ -86,19 +89,30 @@ function createReceivers(call: FaultyCall, now: () => number) {
 
   const post = (outgoing: Outgoing): Promise<Answer> =>
     call('receivers', async () => {
+      await late();
       take(outgoing);
       return { status: 200, retryAfter: undefined, words: '' };
     });
   return { model, others, post, posts: () => posts };
 }
 
-function createWorld(random: Random, deletes = true) {
+interface WorldOptions {
+  /** Whether findings are deleted, too. */
+  readonly deletes?: boolean;
+  /** Whether the Broker answers as soon as it has an event, and delivers it whenever it likes, as one on Kafka. */
+  readonly keepsEvents?: boolean;
+}
+
+function createWorld(random: Random, { deletes = true, keepsEvents = false }: WorldOptions = {}) {
   const clock = { now: Date.parse('2026-03-01T12:00:00Z') };
   const now = (): number => clock.now;
   const faults: Faults = { rate: 0, away: new Set() };
   const call = createFaultyCall(random, faults);
   const store = createEmbeddedStore({ data: ':memory:', now });
-  const receivers = createReceivers(call, now);
+  const late = async (): Promise<void> => {
+    for (let turns = keepsEvents ? random.below(maxLate) : 0; turns > 0; turns -= 1) await nextTurn();
+  };
+  const receivers = createReceivers(call, now, late);
   const counts = { published: 0, kills: 0, refused: 0 };
   let generation = 0;
 
@@ -137,10 +151,22 @@ function createWorld(random: Random, deletes = true) {
     }
   }
 
+  const kept = new Set<Promise<void>>();
+
+  async function deliverLater(sink: SinkFunction, event: CloudEvent): Promise<void> {
+    await late();
+    await deliver(sink, event);
+  }
+
   const publish = (event: CloudEvent): Promise<void> =>
     call('broker', async () => {
       counts.published += 1;
-      await Promise.all([alertmanager, sender].map((sink) => deliver(sink, event)));
+      if (!keepsEvents) return void (await Promise.all([alertmanager, sender].map((sink) => deliver(sink, event))));
+      for (const sink of [alertmanager, sender]) {
+        const delivery = deliverLater(sink, event);
+        kept.add(delivery);
+        delivery.finally(() => kept.delete(delivery));
+      }
     });
 
   return {
@@ -154,6 +180,8 @@ function createWorld(random: Random, deletes = true) {
       generation += 1;
       counts.kills += 1;
     },
+    /** Resolves when the Broker has delivered what it has. */
+    delivered: () => Promise.all(kept),
     run: (event: CloudEvent) => handled(announce, event, contextOf(announce, publish)).catch(() => undefined),
     pass: () => handled(alertmanager, ping, contextOf(alertmanager, nobody)).catch(() => undefined),
   };
@@ -226,17 +254,25 @@ describe('telling', () => {
     expect(open.length).toBeGreaterThan(10);
   });
 
-  it('closes what is over, and what has another severity, at once where nothing is killed', {
-    timeout: 600_000,
-  }, async () => {
-    const random = createRandom();
-    const world = createWorld(random, false);
-    await storm(world, random, 1000, async () => undefined);
-    await world.run(ping);
-    const open = openOf(await allOf(world.store), world.clock.now);
-    expect([...world.receivers.model.active()].sort(), `seed ${random.seed}`).toEqual(open);
-    expect(world.counts.published - world.receivers.others.byId.size, 'told twice').toBe(0);
-  });
+  it.each([
+    { broker: 'answers when its subscribers did', keepsEvents: false },
+    { broker: 'answers at once, and keeps no order', keepsEvents: true },
+  ])(
+    'closes what is over, and what has another severity, at once where nothing is killed and the Broker $broker',
+    {
+      timeout: 600_000,
+    },
+    async ({ keepsEvents }) => {
+      const random = createRandom();
+      const world = createWorld(random, { deletes: false, keepsEvents });
+      await storm(world, random, 1000, async () => undefined);
+      await world.run(ping);
+      await world.delivered();
+      const open = openOf(await allOf(world.store), world.clock.now);
+      expect([...world.receivers.model.active()].sort(), `seed ${random.seed}`).toEqual(open);
+      expect(world.counts.published - world.receivers.others.byId.size, 'told twice').toBe(0);
+    },
+  );
 
   it('costs one write an announced change, and none otherwise', async () => {
     const random = createRandom();
