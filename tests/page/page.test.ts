@@ -148,6 +148,24 @@ describe.skipIf(skipWithoutBrowser())('the page, with the samples', { timeout: 1
     await expect.poll(() => rowsOf(colleague).count()).toBe(1);
   });
 
+  it('loses nothing of what somebody types between two frames, and "back" leaves the search', async () => {
+    const { page } = await open();
+    const typed = await page.evaluate(`(async () => {
+      const field = document.querySelector('#search');
+      for (const letter of 'openssl') {
+        field.value += letter;
+        field.dispatchEvent(new InputEvent('input', { bubbles: true }));
+        await Promise.resolve().then(() => undefined);
+      }
+      return field.value;
+    })()`);
+    expect(typed).toBe('openssl');
+    await expect.poll(() => rowsOf(page).count()).toBe(1);
+    await page.goBack();
+    await expect.poll(() => page.getByLabel('Search in findings').inputValue()).toBe('');
+    expect(new URL(page.url()).search).toBe('');
+  });
+
   it('can be had as CSV and JSON', async () => {
     const { page } = await open('/?severity=CRITICAL');
     const [download] = await Promise.all([
