@@ -54,7 +54,8 @@ async function showOne(reader: ObservationReader, { name, namespace, output, acc
     if (accept === undefined) printOne(first, output);
     else {
       const { SYSTEM_NAMESPACE: systemNamespace } = commonSchema.parse(process.env);
-      printException(first, { reason: accept.reason, until: accept.untilAt(Date.now()), systemNamespace });
+      const { untilAt, ...said } = accept;
+      printException(first, { ...said, until: untilAt(Date.now()), systemNamespace });
     }
     return;
   }

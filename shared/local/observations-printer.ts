@@ -10,6 +10,7 @@ import { type ExceptionOptions, exceptionFor } from '../view/exception-for.ts';
 import { describeFinding } from '../view/one-finding.ts';
 import { stateOf } from '../view/selection.ts';
 import { countsTableOf, effectsTableOf, tableOf } from '../view/table.ts';
+import { yamlDocument } from '../view/yaml-text.ts';
 import type { Output } from './observations-arguments.ts';
 
 const leastColumns = 80;
@@ -43,7 +44,7 @@ export function printOne(object: Observation, output: Output): void {
 /** An exception that accepts one, as YAML to be looked at and applied. */
 export function printException(object: Observation, options: ExceptionOptions): void {
   const summary = printableValue(object.spec.summary ?? object.spec.eventType);
-  write([`# ${oneLine(String(summary), 256)}`, yamlOf(exceptionFor(object, options))]);
+  write([`# ${oneLine(String(summary), 256)}`, yamlDocument(printableValue(exceptionFor(object, options))).trimEnd()]);
 }
 
 /** What a name might mean, as lines. */
