@@ -1,5 +1,6 @@
 import { ingesters } from '../api/ingester.ts';
 import { operationsCategory } from '../api/observation.ts';
+import { observationExceptions } from '../api/observation-exception.ts';
 import { observationFilters } from '../api/observation-filter.ts';
 import { observationMappings } from '../api/observation-mapping.ts';
 import { type FunctionDefinition, writesObservations } from '../function/definitions.ts';
@@ -10,7 +11,9 @@ import { isSource } from './function-list.ts';
 import type { Counting } from './metric-zeros.ts';
 
 /** The kinds whose objects may have expressions. */
-const withExpressions = [observationFilters, observationMappings, ingesters].map(({ kind }) => kind);
+const withExpressions = [observationFilters, observationExceptions, observationMappings, ingesters].map(
+  ({ kind }) => kind,
+);
 
 /** The categories of the tools' findings; a mapping may give others, whose series begin when they are first counted. */
 const toolCategories = ['security', 'compliance'];

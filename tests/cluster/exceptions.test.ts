@@ -245,7 +245,7 @@ describe.skipIf(skipWithoutCluster())('exceptions on a real API server', { timeo
 
   it('is seen in what is stored after one event', async () => {
     // 10,000 take ten times as long: a minute is enough for them unless something else keeps the machine busy.
-    const count = 1000;
+    const count = Number(process.env.FINDINGS ?? 1000);
     const { store: all, objects, close } = connectAs(cluster.server, folder);
     const signal = AbortSignal.timeout(280_000);
     const findings = Array.from({ length: count }, (_, index) => aFinding(`many-${index}`, 'pay', `w-${index}`));
