@@ -9,7 +9,7 @@ import { isPing } from '../shared/function/cloud-event.ts';
 import type { Context } from '../shared/function/context.ts';
 import { defaultFloor, defineTask, leaseWrites } from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
-import type { Stored, StoredRef, WholeObservation } from '../shared/function/stores.ts';
+import type { Stored, StoredObservation, StoredRef } from '../shared/function/stores.ts';
 import { callsInFlight, forEachConcurrently } from '../shared/pipeline/concurrency.ts';
 import { unlessRefused } from '../shared/pipeline/write.ts';
 import { compileExpression, type Expression } from '../shared/rules/expression.ts';
@@ -170,21 +170,21 @@ async function isAnnounced({ namespace, name }: StoredRef, context: Context<Sett
   let toldNow: Told | undefined;
   for (let round = 0; round < maxRounds; round += 1) {
     const whole = await store.findWhole(namespace, name, event.signal);
-    if (whole?.stored.labels[outboxLabel] !== due) return true;
-    const now = toldOf(whole.stored.labels, whole.stored.createdAt);
-    const before = toldNow ?? parseTold(whole.stored.told);
+    if (whole?.labels[outboxLabel] !== due) return true;
+    const now = toldOf(whole.labels, whole.createdAt);
+    const before = toldNow ?? parseTold(whole.told);
     // What was told once is told to its end.
     const isToTell = before !== undefined || isWanted(whole, context);
     if (!isToTell) event.tally.announced('unwanted');
     else if (!(await isPublished(whole, before, context))) return false;
-    if (await isSettled(whole.stored, now, isToTell, context)) return true;
+    if (await isSettled(whole, now, isToTell, context)) return true;
     toldNow = isToTell ? now : undefined;
   }
   return true;
 }
 
 /** Whether the user's expression wants it told. One that fails keeps nothing from being told. */
-function isWanted({ observation: { spec } }: WholeObservation, { settings, event }: Context<Settings>): boolean {
+function isWanted({ observation: { spec } }: StoredObservation, { settings, event }: Context<Settings>): boolean {
   const { ANNOUNCE_EXPRESSION: expression } = settings;
   if (!expression) return true;
   const { rule = '', summary = '' } = spec;
@@ -195,7 +195,7 @@ function isWanted({ observation: { spec } }: WholeObservation, { settings, event
 }
 
 async function isPublished(
-  { observation, stored }: WholeObservation,
+  { observation, ...stored }: StoredObservation,
   before: Told | undefined,
   context: Context<Settings>,
 ): Promise<boolean> {

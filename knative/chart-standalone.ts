@@ -11,7 +11,16 @@ import {
   rulesWithoutKnative,
   systemNamespace,
 } from './manifests.ts';
-import { hostedIn, ownManifests, standaloneAccount, united } from './standalone.ts';
+import {
+  certificateFiles,
+  hostedIn,
+  ownManifests,
+  standaloneAccount,
+  standaloneSinkPolicies,
+  tokenFile,
+  tokenSecret,
+  united,
+} from './standalone.ts';
 
 const deploymentShape = z.looseObject({
   spec: z.looseObject({
@@ -19,6 +28,7 @@ const deploymentShape = z.looseObject({
       metadata: z.looseObject({ labels: z.looseObject({}) }),
       spec: z.looseObject({
         containers: z.tuple([z.looseObject({ env: z.array(z.looseObject({ name: z.string() })) })]),
+        volumes: z.array(z.looseObject({})),
       }),
     }),
   }),
@@ -46,13 +56,20 @@ function roleParts(templates: Templates, all: readonly FunctionDefinition[], rea
   });
 }
 
+/** The same volume, from the Secret that the values name if it is the token's. */
+function withTokenSecret(volume: object, secretName: string): object {
+  return JSON.parse(JSON.stringify(volume), (key, member) =>
+    key === 'secretName' && member === tokenSecret ? secretName : member,
+  );
+}
+
 /** The Pod, with what comes from the values. */
 function deployment(templates: Templates, manifest: Manifest): Manifest {
   const { spec, ...rest } = deploymentShape.parse(manifest);
   const { value, included, literally } = templates;
   const { metadata, spec: pod } = spec.template;
   const [{ image: _image, args: _args, env: _env, resources: _resources, ...container }] = pod.containers;
-  const { containers: _containers, volumes: _volumes, ...restOfPod } = pod;
+  const { containers: _containers, volumes, ...restOfPod } = pod;
   return {
     ...manifest,
     ...rest,
@@ -83,7 +100,7 @@ function deployment(templates: Templates, manifest: Manifest): Manifest {
               resources: included('.Values.standalone.resources | toYaml'),
             },
           ],
-          volumes: [{ name: 'token', secret: { secretName: value('.Values.webhook.tokenSecret') } }],
+          volumes: volumes.map((volume) => withTokenSecret(volume, value('.Values.webhook.tokenSecret'))),
         },
       },
     },
@@ -96,7 +113,9 @@ const environment = `{{- define "zen-watcher.standaloneEnv.generated" }}
 {{- if ${tenant} }}
 - { name: WATCH_NAMESPACE, value: {{ include "zen-watcher.namespace" . }} }
 {{- end }}
-- { name: WEBHOOK_AUTH_TOKEN_FILE, value: /etc/zen-watcher/token }
+- { name: WEBHOOK_AUTH_TOKEN_FILE, value: ${tokenFile} }
+- { name: TLS_CERT_FILE, value: ${certificateFiles.TLS_CERT_FILE} }
+- { name: TLS_KEY_FILE, value: ${certificateFiles.TLS_KEY_FILE} }
 {{- if eq .Values.eventNamespace "system" }}
 - { name: EVENT_NAMESPACE, value: system }
 {{- end }}
@@ -122,7 +141,10 @@ function conditionsOf(all: readonly FunctionDefinition[]): (manifest: Manifest) 
   const holders = new Map(all.flatMap((one) => foreignNamespaces(one).map((namespace) => [namespace, one.name])));
   const mapped = all.find((one) => triggerTypes(one).includes('MappedKinds'));
   return ({ kind, metadata: { name, namespace } }) => {
-    if (kind === 'NetworkPolicy') return '.Values.networkPolicy.enabled';
+    if (kind === 'NetworkPolicy') {
+      const sink = all.find((one) => standaloneSinkPolicies(one).some(({ metadata }) => metadata.name === name));
+      return sink ? `and .Values.networkPolicy.enabled ${isOn(sink.name)}` : '.Values.networkPolicy.enabled';
+    }
     const isMapped = name === 'zen-watcher-standalone-kinds';
     const holder = isMapped ? mapped?.name : holders.get(kind === 'Namespace' ? name : (namespace ?? ''));
     return holder === undefined ? undefined : isOn(holder);
@@ -135,6 +157,7 @@ export function standaloneTemplate(all: readonly FunctionDefinition[]): string {
   const conditionOf = conditionsOf(all);
   const manifestsFor = (reach: Reach): Manifest[] => [
     ...ownManifests(all, reach).filter((manifest) => !isRole(manifest)),
+    ...all.flatMap(standaloneSinkPolicies),
     ...roleParts(templates, all, reach),
   ];
   const parts = merged(manifestsFor('cluster'), manifestsFor('namespace')).map(({ condition, manifest }): Part => {

@@ -202,6 +202,9 @@ function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[]
     .map(([name, value]) => ({ name, value: environmentText(value) }));
 }
 
+/** Where a sink's Secret is mounted. */
+export const sinkFolder = '/etc/zen-watcher/secret';
+
 interface Mounted {
   readonly volumeMounts: readonly object[];
   readonly volumes: readonly object[];
@@ -215,7 +218,7 @@ function sinkSecret({ kind, name }: FunctionDefinition): Mounted {
   if (kind !== 'sink') return { volumeMounts: [], volumes: [] };
   const secret = { secretName: `zen-watcher-${name}`, optional: true };
   return {
-    volumeMounts: [{ name: 'secret', mountPath: '/etc/zen-watcher/secret', readOnly: true }],
+    volumeMounts: [{ name: 'secret', mountPath: sinkFolder, readOnly: true }],
     volumes: [{ name: 'secret', secret }],
   };
 }
@@ -531,10 +534,10 @@ function exceptionPolicy(): Manifest[] {
     `[${Object.keys(shape)
       .map((field) => `'${field}'`)
       .join(', ')}]`;
-  /** Names the fields of an object that are not known, wherever it is. */
+  /** Names the fields of an object that are not known, wherever it is. `dyn`: what has a type in the CRD is no map to the type checker. */
   const onlyKnown = (path: string, shape: object) => ({
-    expression: `object.${path}.all(key, key in ${fieldsOf(shape)})`,
-    messageExpression: `'${path} has an unknown field: ' + object.${path}.filter(key, !(key in ${fieldsOf(shape)})).join(', ')`,
+    expression: `dyn(object.${path}).all(key, key in ${fieldsOf(shape)})`,
+    messageExpression: `'${path} has an unknown field: ' + dyn(object.${path}).filter(key, !(key in ${fieldsOf(shape)})).join(', ')`,
     reason: 'Invalid',
   });
   return policy(
@@ -560,8 +563,8 @@ function exceptionPolicy(): Manifest[] {
         onlyKnown('spec', exceptionSpec.shape),
         onlyKnown('spec.match', match.shape),
         {
-          expression: `!has(object.spec.match.resources) || object.spec.match.resources.all(one, one.all(key, key in ${fieldsOf(resource.shape)}))`,
-          messageExpression: `'spec.match.resources has an unknown field: ' + object.spec.match.resources.map(one, one.filter(key, !(key in ${fieldsOf(resource.shape)})).join(', ')).join(' ')`,
+          expression: `!has(object.spec.match.resources) || object.spec.match.resources.all(one, dyn(one).all(key, key in ${fieldsOf(resource.shape)}))`,
+          messageExpression: `'spec.match.resources has an unknown field: ' + object.spec.match.resources.map(one, dyn(one).filter(key, !(key in ${fieldsOf(resource.shape)})).join(', ')).join(' ')`,
           reason: 'Invalid',
         },
       ],

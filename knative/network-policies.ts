@@ -39,6 +39,9 @@ const scalingMetrics = 9090;
 /** The function's own port, since a scrape through queue-proxy would count as a request; and queue-proxy's own metrics. */
 const metrics = [8080, 9091];
 
+/** Of the one Deployment without Knative, for https. */
+export const securePort = 8443;
+
 const brokerPorts = [8080, 8443];
 /** What the Service `kubernetes` has, and what kubeadm, k3s, RKE2, Talos, kind and OpenShift have behind it. */
 const apiServerPorts = [443, 6443];
@@ -55,7 +58,7 @@ function namespaces(values: readonly string[], podSelector?: Selector): Peer {
 const ours: Selector = { matchLabels: ownLabels };
 
 /** The pods of certain functions. */
-export function named(definitions: readonly FunctionDefinition[]): Selector {
+export function named(definitions: readonly Pick<FunctionDefinition, 'name'>[]): Selector {
   const values = definitions.map(({ name }) => name);
   // In a tenant's namespace, other pods may have such a name.
   return { ...ours, matchExpressions: [{ key: 'app.kubernetes.io/name', operator: 'In', values }] };
@@ -118,10 +121,13 @@ function toCluster(): Manifest[] {
 export const brokerEgress = [{ to: [namespaces([eventing])], ports: tcp(...brokerPorts) }];
 
 /** A sink may reach its receiver, wherever that is, at the ports where such receivers usually listen. */
-export function sinkPolicies(definition: FunctionDefinition): Manifest[] {
+export function sinkPolicies(
+  definition: FunctionDefinition,
+  pods: Pick<FunctionDefinition, 'name'> = definition,
+): Manifest[] {
   if (definition.kind !== 'sink') return [];
   const rules = { policyTypes: ['Egress'], egress: [{ ports: tcp(...definition.sink.ports) }] };
-  return [policy(definition.name, { podSelector: named([definition]), ...rules })];
+  return [policy(definition.name, { podSelector: named([pods]), ...rules })];
 }
 
 /**
@@ -163,9 +169,6 @@ export function networkPolicies(definitions: readonly FunctionDefinition[], reac
  * nobody gets in without a token.
  */
 export function standalonePolicies(): Manifest[] {
-  const own = [8080];
-  return [
-    policy('standalone', { podSelector: ours, policyTypes: ['Ingress'], ingress: [{ ports: tcp(...own) }] }),
-    ...toCluster(),
-  ];
+  const ingress = [{ ports: tcp(8080, securePort) }];
+  return [policy('standalone', { podSelector: ours, policyTypes: ['Ingress'], ingress }), ...toCluster()];
 }

@@ -37,7 +37,6 @@ function portsFor(object: KubernetesObject | undefined, metrics: Metrics): Ports
       endOf: never,
       find: async () => undefined,
       findWhole: async () => undefined,
-      async *openOnes() {},
       patch: never,
       delete: never,
       addSeries: never,

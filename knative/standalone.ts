@@ -15,9 +15,10 @@ import {
   restricted,
   rulesWithoutKnative,
   sharedManifests,
+  sinkFolder,
   systemNamespace,
 } from './manifests.ts';
-import { standalonePolicies } from './network-policies.ts';
+import { securePort, sinkPolicies, standalonePolicies } from './network-policies.ts';
 
 /**
  * For clusters without Knative: one Deployment that hosts every function, with the rights of all of them. Knative's form has a
@@ -26,11 +27,18 @@ import { standalonePolicies } from './network-policies.ts';
 const standaloneName = 'zen-watcher';
 export const standaloneAccount = accountOf(standaloneName);
 
-const tokenFile = '/etc/zen-watcher/token';
+export const tokenFile = '/etc/zen-watcher/webhook/token';
 const port = commonSettings.PORT;
 
 /** Where the user puts the token, before anything starts. */
-const tokenSecret = 'zen-watcher-webhook';
+export const tokenSecret = 'zen-watcher-webhook';
+
+/** Where the user, or cert-manager, puts a certificate; https is served from when it is there. */
+const certificateSecret = 'zen-watcher-tls';
+export const certificateFiles = {
+  TLS_CERT_FILE: '/etc/zen-watcher/tls/tls.crt',
+  TLS_KEY_FILE: '/etc/zen-watcher/tls/tls.key',
+};
 
 /**
  * Measured: CAPACITY.md, "Without Knative". It asks for more than it takes while it reads 4,500 large reports. The limit leaves
@@ -85,8 +93,27 @@ export function standaloneRoles(definitions: readonly FunctionDefinition[], reac
   });
 }
 
-function deployment(reach: Reach): Manifest {
+/** What is mounted. A sink's Secret is at the same place as on Knative; their keys lie side by side. */
+function mounts(definitions: readonly FunctionDefinition[]) {
+  const sinks = definitions.filter(({ kind }) => kind === 'sink');
+  const sources = sinks.map(({ name }) => ({ secret: { name: `zen-watcher-${name}`, optional: true } }));
+  return {
+    volumeMounts: [
+      { name: 'token', mountPath: dirname(tokenFile), readOnly: true },
+      { name: 'certificate', mountPath: dirname(certificateFiles.TLS_CERT_FILE), readOnly: true },
+      { name: 'secret', mountPath: sinkFolder, readOnly: true },
+    ],
+    volumes: [
+      { name: 'token', secret: { secretName: tokenSecret } },
+      { name: 'certificate', secret: { secretName: certificateSecret, optional: true } },
+      { name: 'secret', projected: { sources } },
+    ],
+  };
+}
+
+function deployment(definitions: readonly FunctionDefinition[], reach: Reach): Manifest {
   const metadata = metadataOf(standaloneName);
+  const { volumeMounts, volumes } = mounts(definitions);
   const probe = (path: string) => ({ httpGet: { path, port } });
   const container = {
     ...{ name: standaloneName, image, args: ['standalone'] },
@@ -94,15 +121,19 @@ function deployment(reach: Reach): Manifest {
       { name: 'SYSTEM_NAMESPACE', value: systemNamespace },
       ...(reach === 'namespace' ? [{ name: 'WATCH_NAMESPACE', value: systemNamespace }] : []),
       { name: 'WEBHOOK_AUTH_TOKEN_FILE', value: tokenFile },
+      ...Object.entries(certificateFiles).map(([name, value]) => ({ name, value })),
     ],
     // As Knative calls it, so that the same PodMonitor scrapes both.
-    ports: [{ name: 'user-port', containerPort: port }],
+    ports: [
+      { name: 'user-port', containerPort: port },
+      { name: 'https', containerPort: securePort },
+    ],
     readinessProbe: { ...probe('/ready'), periodSeconds: 2, timeoutSeconds: 2 },
     livenessProbe: { ...probe('/health'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
     lifecycle: { preStop: { sleep: { seconds: preStopSeconds } } },
     resources: standaloneResources,
     securityContext: restricted,
-    volumeMounts: [{ name: 'token', mountPath: dirname(tokenFile), readOnly: true }],
+    volumeMounts,
   };
   const spread = {
     ...{ maxSkew: 1, topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway' },
@@ -121,7 +152,7 @@ function deployment(reach: Reach): Manifest {
           terminationGracePeriodSeconds: graceSeconds,
           topologySpreadConstraints: [spread],
           containers: [container],
-          volumes: [{ name: 'token', secret: { secretName: tokenSecret } }],
+          volumes,
         },
       },
     },
@@ -130,7 +161,10 @@ function deployment(reach: Reach): Manifest {
 
 function service(): Manifest {
   const metadata = metadataOf(standaloneName);
-  const ports = [{ name: 'http', port: 80, targetPort: 'user-port' }];
+  const ports = [
+    { name: 'http', port: 80, targetPort: 'user-port' },
+    { name: 'https', port: 443, targetPort: 'https' },
+  ];
   return { apiVersion: 'v1', kind: 'Service', metadata, spec: { selector: metadata.labels, ports } };
 }
 
@@ -164,6 +198,11 @@ export function ownManifests(definitions: readonly FunctionDefinition[], reach: 
     ...standalonePolicies(),
     service(),
     disruptionBudget(),
-    deployment(reach),
+    deployment(definitions, reach),
   ];
+}
+
+/** What a sink needs besides: its way out. */
+export function standaloneSinkPolicies(definition: FunctionDefinition): Manifest[] {
+  return sinkPolicies(definition, { name: standaloneName });
 }

@@ -35,8 +35,8 @@ async function startStandalone(without: readonly string[], log: ProcessLog): Pro
   const definitions = (await loadFunctions()).filter(({ name }) => !without.includes(name));
   const started = startStandaloneMode({ definitions, environment: process.env, log });
   stopOnSignal(started, log);
-  const { url } = await started;
-  log.announce({ operation: 'start' }, `listening on ${url}`);
+  const { url, secureUrl } = await started;
+  log.announce({ operation: 'start' }, `listening on ${[url, secureUrl].filter(Boolean).join(' and ')}`);
 }
 
 /** `screen` is for a person; there is none where a program reads the log. */

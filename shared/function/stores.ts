@@ -178,22 +178,23 @@ export interface SpecEnd {
   readonly endsAt: number;
 }
 
-/** A stored Observation, whole. */
+/** A stored Observation, whole, with what it takes to change it. */
 export interface StoredObservation extends Stored {
-  readonly spec: Observation['spec'];
+  readonly observation: Observation;
 }
 
 /** Everything that is given must hold. */
 export interface ObservationsQuery {
-  readonly source?: string | undefined;
-  readonly rule?: string | undefined;
-  readonly severity?: Severity | undefined;
   /** `undefined`: in all of them. */
   readonly namespace?: string | undefined;
-  /** In this namespace, by that name. */
-  readonly name?: string | undefined;
+  /** The one of this name, for who may list and not get. */
+  readonly name?: string;
   /** Whether it bears the label `accepted`, be it over or not. */
-  readonly isMarked?: boolean | undefined;
+  readonly isMarked?: boolean;
+  /** Any of these. */
+  readonly severities?: readonly Severity[];
+  /** Those that are open or have no state, whether they are accepted or not. */
+  readonly isOpen?: true;
 }
 
 /** An Observation without a state. */
@@ -212,12 +213,6 @@ export interface NamesQuery {
   readonly affected?: string;
   /** Those of which something is to be told. */
   readonly isDue?: true;
-}
-
-/** An Observation with what it takes to change it. */
-export interface WholeObservation {
-  readonly stored: Stored;
-  readonly observation: Observation;
 }
 
 /** Stores Observations. There are two implementations, and one contract test for both. */
@@ -239,7 +234,7 @@ export interface Store {
    * How many Observations there are, in one namespace or in all, at this moment. Costs little, however many there are.
    */
   count(namespace: string | undefined, signal: AbortSignal): Promise<number>;
-  /** Lists Observations with their specs, ordered by `<namespace>/`; none that is being deleted. */
+  /** Lists whole Observations, ordered by `<namespace>/`; none that is being deleted. */
   observations(query: ObservationsQuery, signal: AbortSignal): AsyncIterable<StoredObservation>;
   /** Lists Observations that have no state, with their rules. */
   events(signal: AbortSignal): AsyncIterable<StoredEvent>;
@@ -250,9 +245,7 @@ export interface Store {
   /** One Observation without its spec; `undefined` if there is none of that name, or it is being deleted. */
   find(namespace: string, name: string, signal: AbortSignal): Promise<Stored | undefined>;
   /** The same, whole. */
-  findWhole(namespace: string, name: string, signal: AbortSignal): Promise<WholeObservation | undefined>;
-  /** Lists Observations of these severities, whole, that are open or have no state, whether they are accepted or not. */
-  openOnes(severities: readonly Severity[], signal: AbortSignal): AsyncIterable<Observation>;
+  findWhole(namespace: string, name: string, signal: AbortSignal): Promise<StoredObservation | undefined>;
   /**
    * Changes an Observation in one write. Resolves to `false` if it is gone, or has changed since it was read. Throws a
    * NamespaceRefusal if its namespace denies that, or a Refusal 422 if it would be invalid.

@@ -13,7 +13,7 @@ import { type AppOptions, createApp } from './app.ts';
 import { type BoundFunction, isHandler } from './context.ts';
 import { countingOf } from './counting.ts';
 import type { Dispatcher } from './dispatch.ts';
-import { type Served, serve } from './listen.ts';
+import { type SecureOptions, type Served, serve } from './listen.ts';
 import type { Log } from './log.ts';
 import { memoryLimit } from './memory.ts';
 import type { Metrics } from './metrics.ts';
@@ -53,6 +53,8 @@ export interface HostOptions {
   readonly drainMilliseconds?: number;
   /** Whether who posts events must sign in as who posts to webhooks does. */
   readonly guardsEvents?: boolean;
+  /** Whether it is served over TLS, too. */
+  readonly secure?: SecureOptions | undefined;
 }
 
 export interface Host extends Served {
@@ -147,11 +149,11 @@ export async function startHost(options: HostOptions): Promise<Host> {
     ...(options.checkOrigin && { checkOrigin: options.checkOrigin }),
     ...(options.view && { view: options.view }),
   });
-  const { port, hostname, drainMilliseconds = longestDrainMilliseconds } = options;
+  const { drainMilliseconds = longestDrainMilliseconds } = options;
   const trustedProxies = access?.trustedProxies ?? [];
-  const served = await serve({ listener: app, port, hostname, log, abort, drainMilliseconds, trustedProxies });
+  const served = await serve({ ...options, listener: app, abort, drainMilliseconds, trustedProxies });
   return {
-    url: served.url,
+    ...served,
     deadlineFor,
     async stop() {
       stopping = true;

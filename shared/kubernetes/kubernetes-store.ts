@@ -12,7 +12,6 @@ import {
   listExpired,
   listNames,
   listObservations,
-  listOpen,
   listStripped,
   type ObservationListsOptions,
 } from './observation-lists.ts';
@@ -50,7 +49,6 @@ export function createKubernetesStore(
     endOf: (ref, signal) => findEnd(options, ref, signal),
     find: (namespace, name, signal) => findStored(client, namespace, name, signal),
     findWhole: (namespace, name, signal) => findWhole(client, namespace, name, signal),
-    openOnes: (severities, signal) => listOpen(options, severities, signal),
     patch: (stored, patch, signal) => patchObservation(client, stored, patch, signal),
     addSeries: (ref, addition, signal) => addSeries(client, ref, addition, signal),
     delete: (ref, signal) => deleteObservation(client, ref, signal),

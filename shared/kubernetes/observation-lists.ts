@@ -8,9 +8,7 @@ import {
   reportedByAnnotation,
   toldAnnotation,
 } from '../api/labels.ts';
-import type { Observation } from '../api/observation.ts';
 import { readObservation } from '../api/read-observation.ts';
-import type { Severity } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import type {
   Expired,
@@ -21,7 +19,6 @@ import type {
   StoredEvent,
   StoredObservation,
   StoredRef,
-  WholeObservation,
 } from '../function/stores.ts';
 import type { ApiClient } from './api-client.ts';
 import { setUpFault } from './api-status.ts';
@@ -29,7 +26,6 @@ import { listMetadata } from './list-metadata.ts';
 import { listPages, type Page, readJson } from './list-pages.ts';
 import { decodeMetadata, decodeMetadataList, type Metadata, metadataOfMany, metadataOfOne } from './metadata-list.ts';
 import { observationPath } from './observation-path.ts';
-import { selectorsOf } from './observation-selectors.ts';
 
 export interface ObservationListsOptions {
   readonly client: ApiClient;
@@ -127,12 +123,12 @@ export async function findWhole(
   namespace: string,
   name: string,
   signal: AbortSignal,
-): Promise<WholeObservation | undefined> {
+): Promise<StoredObservation | undefined> {
   const response = await client.request({ method: 'GET', path: observationPath(namespace, name), signal });
   if (response.status === 404) return undefined;
   if (response.status !== 200) throw setUpFault('reading Observations', response);
   const stored = storedOf(objectSchema.parse(response.body).metadata);
-  return stored.isBeingDeleted ? undefined : { stored, observation: readObservation(response.body) };
+  return stored.isBeingDeleted ? undefined : { ...stored, observation: readObservation(response.body) };
 }
 
 interface Selectors {
@@ -263,21 +259,23 @@ export async function findEnd(
   return endBySpec(objectSchema.parse(response.body), defaultTtl);
 }
 
-/** Whole Observations. */
+/** The Observations that a query selects, whole. */
 export async function* listObservations(
   options: ObservationListsOptions,
-  { source, severity, rule, name, namespace, isMarked }: ObservationsQuery,
+  { namespace, name, isMarked, severities, isOpen }: ObservationsQuery,
   signal: AbortSignal,
 ): AsyncGenerator<StoredObservation> {
-  const mark = isMarked === undefined ? [] : [`${isMarked ? '' : '!'}${labelNames.accepted}`];
-  const { fieldSelector } = selectorsOf({ source, severity, rule });
-  const named = name === undefined ? [] : [`metadata.name=${name}`];
-  const fields = [...(fieldSelector === undefined ? [] : [fieldSelector]), ...named];
-  const selectors = { namespace, labelSelector: mark[0], fieldSelector: fields.join(',') || undefined };
-  for await (const { items } of objectPages(options, selectors, signal)) {
+  const selectors = [
+    ...(isMarked === undefined ? [] : [`${isMarked ? '' : '!'}${labelNames.accepted}`]),
+    ...(severities ? [`${labelNames.severity} in (${severities.join(',')})`] : []),
+    ...(isOpen ? [`${labelNames.state} notin (missing,resolved)`] : []),
+  ];
+  const labelSelector = selectors.join(',') || undefined;
+  const fieldSelector = name === undefined ? undefined : `metadata.name=${name}`;
+  for await (const { items } of objectPages(options, { namespace, labelSelector, fieldSelector }, signal)) {
     for (const item of items) {
       const { metadata } = objectSchema.parse(item);
-      if (metadata.deletedAt === undefined) yield { ...storedOf(metadata), spec: readObservation(item).spec };
+      if (metadata.deletedAt === undefined) yield { ...storedOf(metadata), observation: readObservation(item) };
     }
   }
 }
@@ -288,20 +286,6 @@ export async function* listEvents(options: ObservationListsOptions, signal: Abor
     for (const item of items) {
       const { metadata, spec } = objectSchema.parse(item);
       yield { ...storedOf(metadata), rule: spec.rule };
-    }
-  }
-}
-
-/** The Observations of these severities that are neither missing nor resolved, whole. */
-export async function* listOpen(
-  options: ObservationListsOptions,
-  severities: readonly Severity[],
-  signal: AbortSignal,
-): AsyncGenerator<Observation> {
-  const selector = `${labelNames.severity} in (${severities.join(',')}),${labelNames.state} notin (missing,resolved)`;
-  for await (const { items } of objectPages(options, { labelSelector: selector }, signal)) {
-    for (const item of items) {
-      if (objectSchema.parse(item).metadata.deletedAt === undefined) yield readObservation(item);
     }
   }
 }

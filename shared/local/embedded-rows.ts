@@ -2,9 +2,7 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
 import { acceptanceAnnotations } from '../api/acceptance.ts';
 import { due, expiresAt, labels as labelNames, laterExpiry, outboxLabel } from '../api/labels.ts';
-import type { Observation } from '../api/observation.ts';
 import { seriesWith } from '../api/series.ts';
-import type { Severity } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import type {
   Expired,
@@ -17,9 +15,9 @@ import type {
   StoredEvent,
   StoredObservation,
   StoredRef,
-  WholeObservation,
 } from '../function/stores.ts';
 import {
+  type ObjectRow,
   objectRowSchema,
   objectSchema,
   observationIn,
@@ -68,6 +66,10 @@ function storedOf(row: StoredRow): Stored {
   const reportedBy = row.reported_by ?? undefined;
   const told = row.told ?? undefined;
   return { ref, labels, history, reportedBy, told, acceptance: row.noted, hasAnnotations: true, createdAt };
+}
+
+function wholeOf(row: ObjectRow): StoredObservation {
+  return { ...storedOf(row), observation: observationIn(row) };
 }
 
 /** A condition for each column with a value: it must equal that, or one of several. */
@@ -124,26 +126,27 @@ export function* storedRows(
   for (const row of pages(database, selected, [...range, ...values], index)) yield storedOf(row);
 }
 
-/** Whole Observations. */
+/** The rows that a query selects, whole. */
 export function* observationRows(
   database: DatabaseSync,
-  { source, severity, rule, namespace, name, isMarked }: ObservationsQuery,
+  { namespace, name, isMarked, severities, isOpen }: ObservationsQuery,
 ): Generator<StoredObservation> {
-  const { where, values } = conditionsOf({
-    source,
-    severity,
-    place: namespace && placeOf(namespace),
-    name,
-    "json_extract(object, '$.spec.rule')": rule,
-  });
+  const { where, values } = conditionsOf({ severity: severities, place: namespace && placeOf(namespace), name });
   const mark = `json_extract(labels, '$."${labelNames.accepted}"')`;
-  const marked = isMarked === undefined ? where : `${where} AND ${mark} IS ${isMarked ? 'NOT ' : ''}NULL`;
-  const statement = database.prepare('SELECT object FROM observations WHERE place = ? AND name = ?');
-  for (const row of pages(database, marked, values)) {
-    const found = guarded(() => statement.get(row.place, row.name));
-    if (!found) continue;
-    const { object } = objectRowSchema.pick({ object: true }).parse(found);
-    yield { ...storedOf(row), spec: objectSchema.parse(JSON.parse(object)).spec };
+  const state = `coalesce(json_extract(labels, '$."${labelNames.state}"'), 'open')`;
+  const conditions = [
+    where,
+    ...(isMarked === undefined ? [] : [`${mark} IS ${isMarked ? 'NOT ' : ''}NULL`]),
+    ...(isOpen ? [`${state} NOT IN ('missing', 'resolved')`] : []),
+  ].join(' AND ');
+  const sql = `WHERE (place, name) > (?, ?) AND ${conditions} ORDER BY place, name LIMIT ${rowsPerPage}`;
+  let after: readonly [string, string] = ['', ''];
+  for (;;) {
+    const rows = guarded(() => selectObjects(database, sql, [...after, ...values]));
+    yield* rows.map(wholeOf);
+    const last = rows.at(-1);
+    if (!last || rows.length < rowsPerPage) return;
+    after = [last.place, last.name];
   }
 }
 
@@ -194,24 +197,9 @@ export function findRow(database: DatabaseSync, namespace: string, name: string)
 }
 
 /** The same, whole. */
-export function findWholeRow(database: DatabaseSync, namespace: string, name: string): WholeObservation | undefined {
+export function findWholeRow(database: DatabaseSync, namespace: string, name: string): StoredObservation | undefined {
   const [row] = selectObjects(database, 'WHERE place = ? AND name = ?', [placeOf(namespace), name]);
-  return row && { stored: storedOf(row), observation: observationIn(row) };
-}
-
-/** Rows of these severities that are open or have no state, whole. */
-export function* openRows(database: DatabaseSync, severities: readonly Severity[]): Generator<Observation> {
-  const { where, values } = conditionsOf({ severity: severities });
-  const state = `coalesce(json_extract(labels, '$."${labelNames.state}"'), 'open') NOT IN ('missing', 'resolved')`;
-  const sql = `WHERE (place, name) > (?, ?) AND ${where} AND ${state} ORDER BY place, name LIMIT ${rowsPerPage}`;
-  let after: readonly [string, string] = ['', ''];
-  for (;;) {
-    const rows = guarded(() => selectObjects(database, sql, [...after, ...values]));
-    yield* rows.map(observationIn);
-    const last = rows.at(-1);
-    if (!last || rows.length < rowsPerPage) return;
-    after = [last.place, last.name];
-  }
+  return row && wholeOf(row);
 }
 
 function specWith(spec: StoredSpec, facts: NonNullable<ObservationPatch['facts']>): object {

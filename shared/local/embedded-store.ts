@@ -22,7 +22,6 @@ import {
   guarded,
   nullable,
   observationRows,
-  openRows,
   outboxIndex,
   patchRow,
   placeOf,
@@ -236,10 +235,6 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
 
     async findWhole(namespace, name) {
       return guarded(() => findWholeRow(database, namespace, name));
-    },
-
-    async *openOnes(severities) {
-      for (const observation of openRows(database, severities)) yield observation;
     },
 
     async patch(stored, patch) {

@@ -158,7 +158,10 @@ async function showEffects(reader: ObservationReader, request: Many, file: strin
   const now = Date.now();
   const tried = blaming(`--would-drop ${file}`, () => readFilterFile(file, now));
   const effects = createEffects(tried, now);
-  for await (const page of readPages(reader, request.selectionAt(Date.now()), {})) {
+  const selection = request.selectionAt(now);
+  // As if nothing were accepted yet: what is in the file may be in force already.
+  const selected = request.hidesSettled ? { ...selection, acceptance: undefined } : selection;
+  for await (const page of readPages(reader, selected, {})) {
     for (const observation of page) effects.add(observation);
   }
   printEffects(effects.all(), request);

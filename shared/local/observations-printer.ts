@@ -72,6 +72,18 @@ export function printCounts(counts: readonly Count[], { by, limit, output }: Cou
   else process.stderr.write('No observations found\n');
 }
 
+/** `of 12, 3 would be dropped, 1 would have another severity, and 2 would be accepted` */
+function effectsText({ total, dropped, graded, accepted = 0, items }: Effects): string {
+  if (items.length === 0) return `of ${total}, nothing matches`;
+  const counts: readonly (readonly [count: number, what: string])[] = [
+    [dropped, 'be dropped'],
+    [graded, 'have another severity'],
+    [accepted, 'be accepted'],
+  ];
+  const parts = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} would ${what}`);
+  return `of ${total}, ${new Intl.ListFormat('en').format(parts)}`;
+}
+
 export interface EffectsOptions {
   readonly limit: number | undefined;
   readonly output: Output;
@@ -85,8 +97,7 @@ export function printEffects(effects: Effects, { limit, output }: EffectsOptions
     return;
   }
   if (shown.length > 0) write(effectsTableOf(shown, screenWidth()));
-  const others = accepted === undefined ? '' : `, and ${accepted} be accepted`;
-  process.stderr.write(`of ${total}, ${dropped} would be dropped and ${graded} have another severity${others}\n`);
+  process.stderr.write(`${effectsText(effects)}\n`);
 }
 
 /** The part of an object that can change, with its identity. */

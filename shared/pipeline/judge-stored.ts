@@ -22,9 +22,9 @@ const maxNamespaces = 16;
 export type Matched = ReadonlyMap<string, number>;
 
 /** What a stored Observation is judged by. A label says what one is about that is kept in the system namespace. */
-function acceptableOf({ ref, labels: found, spec }: StoredObservation): Acceptable {
+function acceptableOf({ ref, labels: found, observation }: StoredObservation): Acceptable {
   return {
-    spec,
+    spec: observation.spec,
     namespace: found[labels.namespace] ?? ref.namespace,
     hasState: found[labels.state] !== undefined,
   };
@@ -58,7 +58,7 @@ function changeOf(stored: StoredObservation, index: ExceptionIndex, context: Con
 /** Changes an Observation as exceptions say, and judges it anew whenever somebody else was quicker. */
 async function change(found: StoredObservation, index: ExceptionIndex, context: Context): Promise<void> {
   const { store, event } = context;
-  let current: StoredObservation | undefined = found;
+  let current = found;
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const needed = changeOf(current, index, context);
     if (!needed) return;
@@ -70,8 +70,9 @@ async function change(found: StoredObservation, index: ExceptionIndex, context: 
       return;
     }
     const { namespace, name }: StoredRef = current.ref;
-    [current] = await Array.fromAsync(store.observations({ namespace, name }, event.signal));
-    if (!current) return;
+    const [after] = await Array.fromAsync(store.observations({ namespace, name }, event.signal));
+    if (!after) return;
+    current = after;
   }
   throw new Refusal(503, 'an Observation keeps changing');
 }

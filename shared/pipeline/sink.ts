@@ -18,6 +18,7 @@ import {
   type SinkOptions,
 } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
+import type { StoredObservation } from '../function/stores.ts';
 import { severitiesIn } from './history.ts';
 
 type AnySink = SinkDefinition<unknown>;
@@ -116,11 +117,9 @@ async function follow(sink: AnySink, { observation, change }: Announced, context
   throw new Refusal(503, 'an Observation keeps changing');
 }
 
-type Found = Awaited<ReturnType<Context['store']['findWhole']>>;
-
-function isSame(a: Found, b: Found): boolean {
-  const told = (found: NonNullable<Found>): Told => toldOf(found.stored.labels, found.stored.createdAt);
-  return a && b ? a.stored.ref.uid === b.stored.ref.uid && isSameTold(told(a), told(b)) : a === b;
+function isSame(a: StoredObservation | undefined, b: StoredObservation | undefined): boolean {
+  const told = ({ labels, createdAt }: StoredObservation): Told => toldOf(labels, createdAt);
+  return a && b ? a.ref.uid === b.ref.uid && isSameTold(told(a), told(b)) : a === b;
 }
 
 /** One at a time: whoever asks meanwhile shares the next one. */
@@ -144,7 +143,7 @@ async function refreshAll(sink: AnySink, context: Context): Promise<void> {
     batch = [];
     if (message) await send(sink, message, context);
   };
-  for await (const observation of store.openOnes(wanted, event.signal)) {
+  for await (const { observation } of store.observations({ severities: wanted, isOpen: true }, event.signal)) {
     if (isBelow(observation.spec.severity, options.floorOf(observation.spec.source))) continue;
     batch.push(observation);
     if (batch.length >= perRequest) await flush();

@@ -5,13 +5,14 @@ import { pingOf } from '../function/cloud-event.ts';
 import type { FunctionInfo } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, SettingsError } from '../function/settings.ts';
-import type { Change } from '../function/stores.ts';
+import type { Change, Store } from '../function/stores.ts';
 import { type HostClock, processClock } from '../host/clock.ts';
 import { type Bindings, type BoundHandler, bindFunctions, isHandler } from '../host/context.ts';
 import { createDispatcher, type Dispatcher } from '../host/dispatch.ts';
 import { comesFromBroker } from '../host/event-routing.ts';
 import { functionInfoOf } from '../host/function-info.ts';
 import { checkSettings, type Host, startHost } from '../host/host.ts';
+import type { SecureOptions } from '../host/listen.ts';
 import type { Log } from '../host/log.ts';
 import { createMetrics, type Metrics } from '../host/metrics.ts';
 import { sleep } from '../host/sleep.ts';
@@ -24,12 +25,12 @@ import { createProcessBroker, type ProcessBroker } from './broker.ts';
 import { type KindWatches, startKindWatches } from './kind-watches.ts';
 import { createPassRequests } from './pass-requests.ts';
 import { createReferences } from './references.ts';
+import { secureOptions } from './settings.ts';
 import { withTelling } from './telling.ts';
 import { startTimers } from './timers.ts';
 import { watchedKinds } from './watched-kinds.ts';
 
-export interface StandaloneMode {
-  readonly url: string;
+export interface StandaloneMode extends Pick<Host, 'url' | 'secureUrl'> {
   /** Finishes what is in flight, within `drainMilliseconds` and a few seconds. */
   stop(): Promise<void>;
 }
@@ -38,6 +39,8 @@ export interface StandaloneOptions {
   readonly definitions: readonly FunctionDefinition[];
   readonly environment: Environment;
   readonly log: Log;
+  /** How it reaches its cluster; without it, as a Pod does. */
+  readonly connect?: (settings: CommonSettings, clock: HostClock) => Connection;
 }
 
 /** A connection for each kind that is watched: as many kinds as anybody maps. */
@@ -61,7 +64,11 @@ const scheduledRetries = { first: 1000, longest: 60_000, attempts: 8 };
 /** The changes that may mean that other kinds are served, or wanted. */
 const discoveryGroups: ReadonlySet<string> = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
 
-type Connection = ReturnType<typeof connectCluster>;
+/** What of a cluster it uses. */
+export interface Connection
+  extends Pick<ReturnType<typeof connectCluster>, 'objects' | 'owners' | 'discovery' | 'watch' | 'follow' | 'close'> {
+  readonly store: Store;
+}
 
 /** What the parts of standalone mode share. The page has a door of its own on Knative, with who looks signed in there. */
 interface Shared extends StandaloneOptions {
@@ -71,11 +78,12 @@ interface Shared extends StandaloneOptions {
   readonly dispatcher: Dispatcher;
   readonly connection: Connection;
   readonly infos: readonly FunctionInfo[];
+  readonly secure: SecureOptions | undefined;
   readonly stopping: AbortSignal;
 }
 
 function prepare(options: StandaloneOptions, stopping: AbortSignal): Shared {
-  const { log } = options;
+  const { log, connect: reach = connect } = options;
   const all = options.definitions.filter(({ kind }) => kind !== 'page');
   checkSettings(all, options.environment);
   const { definitions, environment } = withTelling(all, options.environment);
@@ -86,7 +94,8 @@ function prepare(options: StandaloneOptions, stopping: AbortSignal): Shared {
   return {
     ...{ definitions, environment, log, settings, clock, metrics },
     dispatcher: createDispatcher(log, metrics),
-    connection: connect(settings, clock),
+    connection: reach(settings, clock),
+    secure: secureOptions(environment),
     infos: definitions.map((definition) => functionInfoOf(definition, environment, [])),
     stopping,
   };
@@ -279,8 +288,10 @@ export async function startStandaloneMode(options: StandaloneOptions): Promise<S
     if (!stopping.signal.aborted)
       await startTimers({ functions: handlers, systemNamespace, clock, ping, signal: stopping.signal });
   });
+  const { url, secureUrl } = host;
   return {
-    url: host.url,
+    url,
+    ...(secureUrl !== undefined && { secureUrl }),
     async stop() {
       stopping.abort();
       passes.stop();

@@ -1,5 +1,5 @@
 import type { FunctionDefinition } from '../function/definitions.ts';
-import { type Environment, parseSettings } from '../function/settings.ts';
+import { type Environment, parseSettings, SettingsError } from '../function/settings.ts';
 
 /** Whether a sink has been told where its receiver is. */
 function isConfigured(definition: FunctionDefinition, environment: Environment): boolean {
@@ -14,6 +14,12 @@ function isConfigured(definition: FunctionDefinition, environment: Environment):
  */
 export function withTelling(definitions: readonly FunctionDefinition[], environment: Environment) {
   const sinks = definitions.filter((definition) => isConfigured(definition, environment));
+  if (sinks.length > 1 && environment.SINK_TOKEN_FILE) {
+    const names = sinks.map(({ name }) => name).join(' and ');
+    throw new SettingsError([
+      `SINK_TOKEN_FILE: ${names} would both be sent the token: in one process, one of them alone can have one`,
+    ]);
+  }
   const { ANNOUNCE: asked = sinks.length > 0 ? 'true' : 'false' } = environment;
   const isUsed = (definition: FunctionDefinition): boolean =>
     definition.kind === 'sink' ? sinks.includes(definition) : asked === 'true';

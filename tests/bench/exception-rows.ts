@@ -33,7 +33,10 @@ export async function exceptionRows(): Promise<Row[]> {
   for (let index = 0; index < many; index += 1) objects.all.push(aReport(`r${index}`, rules, `team-${index % 50}`));
   const all = Array.from({ length: many }, (_, index) => exception(index));
   const environment = { MAX_OBSERVATIONS: '10000000' };
-  const { store, context: first } = createTestContext(kyverno as HandlerDefinition, { environment, context: { objects } });
+  const { store, context: first } = createTestContext(kyverno as HandlerDefinition, {
+    environment,
+    context: { objects },
+  });
   await handled(kyverno as HandlerDefinition, ping, first);
   const timed = (definition: HandlerDefinition, count: number) => async (): Promise<number> => {
     const kept = all.slice(0, count);
@@ -51,7 +54,11 @@ export async function exceptionRows(): Promise<Row[]> {
   const row = (name: string, measured: Pick<Row, 'ours' | 'floor'>): Row => ({
     ...{ name, unit: 's', against: 'the same with one exception', goal: 1.3, ...measured },
   });
-  const judging = await takeTurns(3, timed(exceptions as HandlerDefinition, 1), timed(exceptions as HandlerDefinition, many));
+  const judging = await takeTurns(
+    3,
+    timed(exceptions as HandlerDefinition, 1),
+    timed(exceptions as HandlerDefinition, many),
+  );
   const passing = await takeTurns(3, timed(kyverno as HandlerDefinition, 1), timed(kyverno as HandlerDefinition, many));
   return [
     row("a source's pass over 100,000 findings, with 1,000 exceptions", passing),

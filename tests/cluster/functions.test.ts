@@ -104,7 +104,7 @@ describe.skipIf(skipWithoutCluster())('functions on a real API server', { timeou
         proxy.calls.length = 0;
         expect(await withFunction('trivy', ({ url }) => postTo(url, headers, body))).toBe(204);
         // What it lists and watches from its start on is no event's, nor is the sign of life that a process gives now and then.
-        return proxy.calls.filter((call) => !/\/observationfilters\?|\/leases\//.test(call));
+        return proxy.calls.filter((call) => !/\/observation(?:filters|exceptions)\?|\/leases\//.test(call));
       };
       const fresh = await callsOf();
       const known = await callsOf();

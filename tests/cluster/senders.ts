@@ -7,8 +7,8 @@ const json = { 'content-type': 'application/json' };
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export interface BrokerOptions {
-  /** The subscribers, by type of CloudEvent. */
-  readonly subscribers: ReadonlyMap<string, string>;
+  /** The subscribers, one or several, by type of CloudEvent. */
+  readonly subscribers: ReadonlyMap<string, string | readonly string[]>;
   readonly deadLetterSink: string;
   /** Called before each event, which waits until it resolves. */
   readonly turn?: () => Promise<void>;
@@ -42,17 +42,23 @@ async function pauseOrSucceed(
   return undefined;
 }
 
+interface Delivery {
+  readonly isCalm: () => boolean;
+  /** Whether the Broker is gone, and with it what it was about to deliver. */
+  readonly isGone: () => boolean;
+}
+
 /** Delivers as Knative's channel dispatcher does: 10 retries, exponential from 0.2 s. Resolves to the last status. */
 async function deliver(
   url: string,
   headers: Record<string, string>,
   body: string,
-  isCalm: () => boolean,
+  { isCalm, isGone }: Delivery,
 ): Promise<number> {
-  const send = (): Promise<number> => postTo(url, headers, body);
+  const send = async (): Promise<number> => (isGone() ? 0 : postTo(url, headers, body));
   for (let tries = 0; ; tries += 1) {
     const status = await send();
-    if (isSuccess(status)) return status;
+    if (isSuccess(status) || isGone()) return status;
     if (!(retriedByBroker.has(status) || status >= 500) || tries === 10) return status;
     const success = await pauseOrSucceed(200 * 2 ** tries, { isCalm, send });
     if (success !== undefined) return success;
@@ -62,27 +68,33 @@ async function deliver(
 /** A stand-in for the Broker of Knative Eventing, with the dispatcher's retries and its dead letters; 202 when all is over. */
 export async function startBroker(options: BrokerOptions) {
   const { subscribers, deadLetterSink, turn, isCalm = () => false, port = 0 } = options;
+  let isKilled = false;
+  const delivery = { isCalm, isGone: () => isKilled };
+
+  async function deliverTo(url: string, contentType: string, body: string): Promise<void> {
+    const headers = { 'content-type': contentType, prefer: 'reply' };
+    const status = await deliver(url, headers, body, delivery);
+    if (isSuccess(status) || isKilled) return;
+    const letter = {
+      ...JSON.parse(body),
+      knativeerrorcode: String(status),
+      knativeerrordest: url,
+      knativearrivaltime: new Date().toISOString(),
+    };
+    await deliver(deadLetterSink, headers, JSON.stringify(letter), delivery);
+  }
+
   const server = createServer((incoming, outgoing) => {
     const chunks: Buffer[] = [];
+    // Whoever posts may be killed before all of it is here.
+    incoming.on('error', () => undefined);
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', async () => {
       const body = Buffer.concat(chunks).toString();
       const event: { type: string } = JSON.parse(body);
       await turn?.();
-      const url = subscribers.get(event.type);
-      if (url !== undefined) {
-        const headers = { 'content-type': incoming.headers['content-type'] ?? '', prefer: 'reply' };
-        const status = await deliver(url, headers, body, isCalm);
-        if (!isSuccess(status)) {
-          const letter = {
-            ...event,
-            knativeerrorcode: String(status),
-            knativeerrordest: url,
-            knativearrivaltime: new Date().toISOString(),
-          };
-          await deliver(deadLetterSink, headers, JSON.stringify(letter), isCalm);
-        }
-      }
+      const urls = [subscribers.get(event.type) ?? []].flat();
+      await Promise.all(urls.map((url) => deliverTo(url, incoming.headers['content-type'] ?? '', body)));
       outgoing.writeHead(202).end();
     });
   }).listen(port, '127.0.0.1');
@@ -93,6 +105,7 @@ export async function startBroker(options: BrokerOptions) {
     stop: () => void server.close(),
     /** Breaks every connection and stops listening. */
     async kill() {
+      isKilled = true;
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { commonSchema, parseSettings } from '../../shared/function/settings.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
+import { standaloneSettings } from '../../shared/standalone/settings.ts';
 import { differences, expectNone, repeated } from './faults.ts';
 import { codeIn, nameIn, root, tablesOf } from './markdown.ts';
 
@@ -22,7 +23,9 @@ function defaultsOf(schema: z.ZodType): [name: string, text: string][] {
 }
 
 const definitions = await loadFunctions();
-const declared = [commonSchema.in, ...definitions.map(({ settings }) => settings)].flatMap(defaultsOf);
+const declared = [commonSchema.in, standaloneSettings, ...definitions.map(({ settings }) => settings)].flatMap(
+  defaultsOf,
+);
 const documented = tablesOf('README.md')
   .filter(({ header }) => header[0] === 'setting' && header[1] === 'default')
   .flatMap(({ rows }) => rows)

@@ -200,6 +200,27 @@ describe.skipIf(isSkipped)('the chart', () => {
     for (const one of ['EVENT_NAMESPACE', 'system', 'LOG_LEVEL', 'DEBUG']) expect(textsIn(deployment)).toContain(one);
   });
 
+  it('as standalone lets sinks that are on, and no others, out to their receivers, with their settings', async () => {
+    const flags = ['--set', 'standalone.enabled=true,webhook.tokenSecret=s,functions.announce.enabled=true'];
+    const env = (name: string, variable: string, value: string): string[] => [
+      '--set',
+      `functions.${name}.env[0].name=${variable},functions.${name}.env[0].value=${value}`,
+    ];
+    const made = await rendered(
+      ...[...flags, '--set', 'functions.alertmanager.enabled=true'],
+      ...env('alertmanager', 'ALERTMANAGER_URL', 'http://alertmanager:9093'),
+      ...env('sender', 'SINK_URL', 'http://nobody'),
+    );
+    const texts = textsIn(made.filter(({ kind }) => kind === 'Deployment'));
+    for (const one of ['ANNOUNCE', 'ALERTMANAGER_URL', 'http://alertmanager:9093']) expect(texts).toContain(one);
+    for (const one of ['SINK_URL', 'http://nobody']) expect(texts).not.toContain(one);
+    const policyOf = (sink: string) => made.filter(({ metadata: { name } }) => name === `zen-watcher-${sink}`);
+    expectSame(policyOf('alertmanager'), committed('components', 'alertmanager-standalone', 'alertmanager.yaml'));
+    expect(policyOf('sender')).toEqual([]);
+    const without = await rendered(...flags, '--set', 'functions.sender.enabled=true,networkPolicy.enabled=false');
+    expect(without.filter(({ kind }) => kind === 'NetworkPolicy')).toEqual([]);
+  });
+
   it('has the component monitoring, with the labels by which an operator selects', async () => {
     const isOf = ({ kind }: Manifest): boolean => ['PodMonitor', 'PrometheusRule', 'ConfigMap'].includes(kind);
     const expected = ['prometheus-operator.yaml', 'dashboards.yaml'].flatMap((file) =>
@@ -427,6 +448,14 @@ describe.skipIf(isSkipped)('the chart', () => {
       "webhook.external: it is Knative's gateway",
     ],
     ['standalone.enabled=true,webhook.tokenSecret=t,functions.falco.ttl=1d', 'functions.falco.ttl: with standalone'],
+    [
+      'standalone.enabled=true,webhook.tokenSecret=t,functions.sender.enabled=true',
+      'functions.sender.enabled: nothing is told to it unless functions.announce.enabled is true',
+    ],
+    [
+      'standalone.enabled=true,webhook.tokenSecret=t,functions.falco.env[0].name=A,functions.falco.env[0].value=b,functions.trivy.env[0].name=A,functions.trivy.env[0].value=c',
+      'functions.trivy.env: A is something else in functions.falco.env',
+    ],
     ['standalone.replicas=0', "at '/standalone/replicas': minimum: got 0, want 1"],
     ['webhook.allowedIPs={host}', "at '/webhook/allowedIPs/0': 'host' does not match pattern"],
     ['webhook.allowedIPs={10.0.0.1}', 'webhook.trustedProxies: without the addresses of the gateway'],

@@ -182,13 +182,33 @@ describe.skipIf(built.size === 0)('the overlays', () => {
           containers: [
             {
               args: ['standalone'],
-              env: expect.arrayContaining([{ name: 'WEBHOOK_AUTH_TOKEN_FILE', value: '/etc/zen-watcher/token' }]),
+              env: expect.arrayContaining([
+                { name: 'WEBHOOK_AUTH_TOKEN_FILE', value: '/etc/zen-watcher/webhook/token' },
+              ]),
+              volumeMounts: ['webhook', 'tls', 'secret'].map((name) => ({
+                ...{ mountPath: `/etc/zen-watcher/${name}`, readOnly: true },
+                name: expect.any(String),
+              })),
+              lifecycle: { preStop: { sleep: { seconds: 5 } } },
               readinessProbe: { httpGet: { path: '/ready' } },
               livenessProbe: { httpGet: { path: '/health' } },
               securityContext: { readOnlyRootFilesystem: true, runAsNonRoot: true, capabilities: { drop: ['ALL'] } },
             },
           ],
-          volumes: [{ name: 'token', secret: { secretName: 'zen-watcher-webhook' } }],
+          // What preStop, the drain and what is written afterwards may take together.
+          terminationGracePeriodSeconds: 55,
+          volumes: [
+            { name: 'token', secret: { secretName: 'zen-watcher-webhook' } },
+            { name: 'certificate', secret: { secretName: 'zen-watcher-tls', optional: true } },
+            {
+              name: 'secret',
+              projected: {
+                sources: ['alertmanager', 'falcosidekick', 'sender'].map((name) => ({
+                  secret: { name: `zen-watcher-${name}`, optional: true },
+                })),
+              },
+            },
+          ],
         },
       },
     });

@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { eventPolicy } from '../../knative/event-policy.ts';
 import type { Manifest } from '../../knative/manifests.ts';
-import { networkPolicies } from '../../knative/network-policies.ts';
+import { networkPolicies, standalonePolicies } from '../../knative/network-policies.ts';
+import { standaloneSinkPolicies } from '../../knative/standalone.ts';
 import { type FunctionDefinition, writesObservations } from '../../shared/function/definitions.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { hasKubectl } from '../cluster/cluster.ts';
@@ -147,6 +148,38 @@ describe('networkPolicies', () => {
     expect(admits(pod('zen-system', { app: 'web' }))).toBe(false);
     expect(admits(pod('kourier-system'))).toBe(true);
   });
+});
+
+describe('standalonePolicies', () => {
+  const one = pod('zen-system', {
+    ...{ 'app.kubernetes.io/part-of': 'zen-watcher', 'app.kubernetes.io/name': 'zen-watcher' },
+  });
+  const own = [8080, 8443];
+  const anywhere = { address: '203.0.113.1' };
+
+  it('open to everybody the ports for posts, and no other', () => {
+    const network = createNetwork(standalonePolicies());
+    for (const [, party] of senders) {
+      expect([...ports, 8443].filter((port) => network.admits(one, party, port))).toEqual(own);
+    }
+  });
+
+  it('let it out to the API server and DNS', () => {
+    const network = createNetwork(standalonePolicies());
+    const reached = receivers.filter(([, party, port, protocol]) => network.letsOut(one, party, port, protocol));
+    expect(reached.map(([what]) => what)).toEqual(everybodys);
+  });
+
+  it.each(functions.filter(({ kind }) => kind === 'sink'))(
+    'let it out to the receiver of $name with its own',
+    (sink) => {
+      const before = createNetwork(standalonePolicies());
+      const network = createNetwork([...standalonePolicies(), ...standaloneSinkPolicies(sink)]);
+      const [port = 0] = sink.kind === 'sink' ? sink.sink.ports.filter((number) => number !== 443) : [];
+      expect([before.letsOut(one, anywhere, port), network.letsOut(one, anywhere, port)]).toEqual([false, true]);
+      expect(network.letsOut(one, anywhere, 8081)).toBe(false);
+    },
+  );
 });
 
 function documents(text: string): Manifest[] {

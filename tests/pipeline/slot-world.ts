@@ -139,7 +139,6 @@ function hookedStore(store: Store, hook: Hook): Store {
       return store.find(...given);
     },
     findWhole: (...given) => store.findWhole(...given),
-    openOnes: (...given) => store.openOnes(...given),
     patch: async (...given) => {
       await hook('patch');
       return store.patch(...given);

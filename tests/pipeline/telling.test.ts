@@ -1,40 +1,27 @@
 import { describe, expect, it } from 'vitest';
-import * as z from 'zod';
 import alertmanager from '../../functions/alertmanager.ts';
 import announce from '../../functions/announce.ts';
 import sender from '../../functions/sender.ts';
-import { dueEventType, isOpen } from '../../shared/api/announcement.ts';
-import { labels, outboxLabel } from '../../shared/api/labels.ts';
-import type { Observation } from '../../shared/api/observation.ts';
-import { isSameTold, type Told, toldOf } from '../../shared/api/told.ts';
-import { isBelow, parseSeverity, type Severity } from '../../shared/finding/severity.ts';
+import { dueEventType } from '../../shared/api/announcement.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { Answer, Context, Outgoing } from '../../shared/function/context.ts';
 import type { SinkFunction } from '../../shared/function/definitions.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
-import type { Store, Stored } from '../../shared/function/stores.ts';
+import type { Store } from '../../shared/function/stores.ts';
 import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
-import {
-  type Change,
-  changeWhenAccepted,
-  changeWhenReported,
-  changeWhenUnreported,
-  isAnnounced,
-  type LifecycleOptions,
-  withOutbox,
-} from '../../shared/pipeline/lifecycle.ts';
 import { createRandom } from '../host/random.ts';
 import { isQuick } from '../quick.ts';
-import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { createAlertModel } from './alert-model.ts';
+import { allOf, changeOne, createdBy, createReceiver, openOf } from './tellings.ts';
 import { createTestContext, eventOf, handled, ping } from './test-context.ts';
 
 const changes = Number(process.env.CHANGES ?? (isQuick ? 1500 : 10_000));
-const findings = 300;
-const floor: Severity = 'MEDIUM';
 const signal = new AbortController().signal;
 const hint = eventOf(dueEventType, undefined);
 const minute = 60_000;
+
+/** How many turns of others something may wait on its way. */
+const maxLate = 200;
 
 /** What breaks, and how often: before it is done, or after, so that only the answer is lost. */
 interface Faults {
@@ -78,8 +65,8 @@ function throughFaults(store: Store, call: FaultyCall, isKilled: () => boolean):
     async *names(...given) {
       yield* await via(() => Array.fromAsync(store.names(...given)));
     },
-    async *openOnes(...given) {
-      yield* await via(() => Array.fromAsync(store.openOnes(...given)));
+    async *observations(...given) {
+      yield* await via(() => Array.fromAsync(store.observations(...given)));
     },
     count: (...given) => via(() => store.count(...given)),
     find: (...given) => via(() => store.find(...given)),
@@ -88,47 +75,44 @@ function throughFaults(store: Store, call: FaultyCall, isKilled: () => boolean):
   };
 }
 
-const recordsSchema = z.array(
-  z.object({ id: z.string(), observation: z.custom<Observation>((value) => typeof value === 'object') }),
-);
-
-function toldIn({ metadata }: Observation): Told {
-  return toldOf(metadata.labels, Date.parse(metadata.creationTimestamp ?? ''));
-}
-
-/** Two receivers: a model of Alertmanager, and one that drops the ids that it has seen. */
-function createReceivers(call: FaultyCall, now: () => number) {
+/** Two receivers: a model of Alertmanager, and one that drops the ids that it has seen. Each post is `late` on its way. */
+function createReceivers(call: FaultyCall, now: () => number, late: () => Promise<void>) {
   const model = createAlertModel(now);
-  const byId = new Map<string, Told>();
-  const ambiguous: string[] = [];
+  const others = createReceiver();
   let posts = 0;
 
   function take({ url, body }: Outgoing): void {
     posts += 1;
-    if (String(url).includes('/api/v2/alerts')) return model.post(body);
-    for (const { id, observation } of recordsSchema.parse(JSON.parse(body))) {
-      const told = toldIn(observation);
-      const known = byId.get(id);
-      if (known && !isSameTold(known, told)) ambiguous.push(id);
-      byId.set(id, told);
-    }
+    if (String(url).includes('/api/v2/alerts')) model.post(body);
+    else others.take(body);
   }
 
   const post = (outgoing: Outgoing): Promise<Answer> =>
     call('receivers', async () => {
+      await late();
       take(outgoing);
       return { status: 200, retryAfter: undefined, words: '' };
     });
-  return { model, byId, ambiguous, post, posts: () => posts };
+  return { model, others, post, posts: () => posts };
 }
 
-function createWorld(random: Random, deletes = true) {
+interface WorldOptions {
+  /** Whether findings are deleted, too. */
+  readonly deletes?: boolean;
+  /** Whether the Broker answers as soon as it has an event, and delivers it whenever it likes, as one on Kafka. */
+  readonly keepsEvents?: boolean;
+}
+
+function createWorld(random: Random, { deletes = true, keepsEvents = false }: WorldOptions = {}) {
   const clock = { now: Date.parse('2026-03-01T12:00:00Z') };
   const now = (): number => clock.now;
   const faults: Faults = { rate: 0, away: new Set() };
   const call = createFaultyCall(random, faults);
   const store = createEmbeddedStore({ data: ':memory:', now });
-  const receivers = createReceivers(call, now);
+  const late = async (): Promise<void> => {
+    for (let turns = keepsEvents ? random.below(maxLate) : 0; turns > 0; turns -= 1) await nextTurn();
+  };
+  const receivers = createReceivers(call, now, late);
   const counts = { published: 0, kills: 0, refused: 0 };
   let generation = 0;
 
@@ -167,10 +151,22 @@ function createWorld(random: Random, deletes = true) {
     }
   }
 
+  const kept = new Set<Promise<void>>();
+
+  async function deliverLater(sink: SinkFunction, event: CloudEvent): Promise<void> {
+    await late();
+    await deliver(sink, event);
+  }
+
   const publish = (event: CloudEvent): Promise<void> =>
     call('broker', async () => {
       counts.published += 1;
-      await Promise.all([alertmanager, sender].map((sink) => deliver(sink, event)));
+      if (!keepsEvents) return void (await Promise.all([alertmanager, sender].map((sink) => deliver(sink, event))));
+      for (const sink of [alertmanager, sender]) {
+        const delivery = deliverLater(sink, event);
+        kept.add(delivery);
+        delivery.finally(() => kept.delete(delivery));
+      }
     });
 
   return {
@@ -184,70 +180,14 @@ function createWorld(random: Random, deletes = true) {
       generation += 1;
       counts.kills += 1;
     },
+    /** Resolves when the Broker has delivered what it has. */
+    delivered: () => Promise.all(kept),
     run: (event: CloudEvent) => handled(announce, event, contextOf(announce, publish)).catch(() => undefined),
     pass: () => handled(alertmanager, ping, contextOf(alertmanager, nobody)).catch(() => undefined),
   };
 }
 
 type World = ReturnType<typeof createWorld>;
-
-const severities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'] as const;
-
-function createdBy(index: number, severity: Severity, now: number) {
-  const finding = { ...aFinding(`r${index}`, `ns${index % 7}`), severity };
-  const object = anObservationOf(finding, { source: 'kyverno', now, ttl: 7 * 86_400 });
-  const isDue = isAnnounced(severity, floor);
-  const found = { ...object.metadata.labels, ...(isDue && { [outboxLabel]: 'due' }) };
-  return { ...object, metadata: { ...object.metadata, labels: found } };
-}
-
-/** What happens next to a finding that is there. */
-function decided(stored: Stored, random: Random, options: LifecycleOptions): Change | undefined {
-  const deed = random.pick(['reported', 'unreported', 'filtered', 'severity', 'accepted']);
-  const severity = deed === 'severity' ? random.pick(severities) : parseSeverity(stored.labels[labels.severity]);
-  const digest = deed === 'severity' ? `d-${severity}` : (stored.labels[labels.digest] ?? '');
-  if (deed === 'accepted') return changeWhenAccepted(stored, 'shop/x', options);
-  if (deed === 'unreported') return changeWhenUnreported(stored, undefined, options);
-  if (deed === 'filtered') return changeWhenUnreported(stored, 'filtered', options);
-  return changeWhenReported(stored, { digest, severity, isAuthority: true }, options);
-}
-
-/** Writes a change as a source does. Resolves to whether it is one of state, acceptance or severity. */
-async function changeOne(index: number, random: Random, { store, clock, deletes }: World): Promise<boolean> {
-  const { now } = clock;
-  const object = createdBy(index, random.pick(severities), now);
-  const { namespace, name } = object.metadata;
-  const stored = await store.find(namespace, name, signal);
-  if (!stored) return (await store.create(object, signal)) === 'created';
-  if (deletes && random.below(20) === 0) return store.delete(stored.ref, signal);
-  // Heartbeats move the version, and change nothing that is told.
-  if (random.below(5) === 0) {
-    const repeats = { count: 1, lastObservedTime: new Date(now).toISOString(), seen: [] };
-    await store.addSeries(stored.ref, repeats, signal);
-    return false;
-  }
-  const settings = { OBSERVATION_TTL_SECONDS: 7 * 86_400, RESYNC_INTERVAL_MINUTES: 60 };
-  const change = decided(stored, random, { now, dueAt: now, settings });
-  if (!change) return false;
-  const marked = withOutbox(change, stored, floor);
-  const severity = marked.labels[labels.severity];
-  const facts = severity && { facts: { severity: parseSeverity(severity), details: {} } };
-  const isDone = await store.patch(stored, { ...marked, ...facts }, signal);
-  return isDone && labels.since in marked.labels;
-}
-
-async function allOf({ store }: World): Promise<Observation[]> {
-  const all: Observation[] = [];
-  for (const { ref } of await Array.fromAsync(store.names({}, signal))) {
-    const whole = await store.findWhole(ref.namespace, ref.name, signal);
-    if (whole) all.push(whole.observation);
-  }
-  return all;
-}
-
-function keyOf({ metadata, spec }: Observation): string {
-  return `${metadata.namespace}/${metadata.name} ${spec.severity.toLowerCase()}`;
-}
 
 /** Kills or cuts something, or mends it; mostly nothing. */
 async function disturb(world: World, random: Random): Promise<void> {
@@ -272,7 +212,8 @@ async function storm(world: World, random: Random, count: number, before: () => 
   })();
   while (made < count) {
     world.clock.now += random.below(40);
-    if (await changeOne(random.below(findings), random, world)) made += 1;
+    const { store, clock, deletes } = world;
+    if (await changeOne(random, { store, now: clock.now, deletes })) made += 1;
     await before();
     if (random.below(3) === 0) await nextTurn();
   }
@@ -291,26 +232,16 @@ describe('telling', () => {
     faults.rate = 0;
     await world.run(ping);
     const due = await Array.fromAsync(store.names({ isDue: true }, signal));
-    const all = await allOf(world);
-    const isWrong = (one: Observation): boolean => {
-      const told = toldIn(one);
-      const known = receivers.byId.get(`${one.metadata.namespace}/${one.metadata.name}/${told.since}`);
-      const isOwed =
-        one.metadata.annotations['zen.kube-zen.io/told'] !== undefined || !isBelow(one.spec.severity, floor);
-      return isOwed && !(known && isSameTold(known, told));
-    };
+    const all = await allOf(store);
+    const { byId, ambiguous, twice, untold } = receivers.others;
     console.log(
-      `telling: seed ${random.seed}, ${made} changes, ${counts.kills} kills, ${counts.published} published, ${receivers.posts()} posts, ${receivers.byId.size} ids`,
+      `telling: seed ${random.seed}, ${made} changes, ${counts.kills} kills, ${counts.published} published, ${receivers.posts()} posts, ${byId.size} ids`,
     );
-    expect({
-      due,
-      wrong: all.filter(isWrong).map(keyOf),
-      ambiguous: receivers.ambiguous,
-      refused: counts.refused,
-    }).toEqual({
+    expect({ due, untold: untold(all), ambiguous, twice, refused: counts.refused }).toEqual({
       due: [],
-      wrong: [],
+      untold: [],
       ambiguous: [],
+      twice: [],
       refused: 0,
     });
     for (let pass = 0; pass < 4; pass += 1) {
@@ -318,24 +249,30 @@ describe('telling', () => {
       world.clock.now += 10 * minute;
     }
     await world.pass();
-    const open = all.filter((one) => isOpen(one, world.clock.now) && !isBelow(one.spec.severity, floor)).map(keyOf);
-    expect([...receivers.model.active()].sort()).toEqual(open.sort());
+    const open = openOf(all, world.clock.now);
+    expect([...receivers.model.active()].sort()).toEqual(open);
     expect(open.length).toBeGreaterThan(10);
   });
 
-  it('closes what is over, and what has another severity, at once where nothing is killed', {
-    timeout: 600_000,
-  }, async () => {
-    const random = createRandom();
-    const world = createWorld(random, false);
-    await storm(world, random, 1000, async () => undefined);
-    await world.run(ping);
-    const all = await allOf(world);
-    const open = all.filter((one) => isOpen(one, world.clock.now) && !isBelow(one.spec.severity, floor)).map(keyOf);
-    expect([...world.receivers.model.active()].sort(), `seed ${random.seed}`).toEqual(open.sort());
-    const told = new Set([...world.receivers.byId.keys()]);
-    expect(world.counts.published - told.size, 'told twice').toBe(0);
-  });
+  it.each([
+    { broker: 'answers when its subscribers did', keepsEvents: false },
+    { broker: 'answers at once, and keeps no order', keepsEvents: true },
+  ])(
+    'closes what is over, and what has another severity, at once where nothing is killed and the Broker $broker',
+    {
+      timeout: 600_000,
+    },
+    async ({ keepsEvents }) => {
+      const random = createRandom();
+      const world = createWorld(random, { deletes: false, keepsEvents });
+      await storm(world, random, 1000, async () => undefined);
+      await world.run(ping);
+      await world.delivered();
+      const open = openOf(await allOf(world.store), world.clock.now);
+      expect([...world.receivers.model.active()].sort(), `seed ${random.seed}`).toEqual(open);
+      expect(world.counts.published - world.receivers.others.byId.size, 'told twice').toBe(0);
+    },
+  );
 
   it('costs one write an announced change, and none otherwise', async () => {
     const random = createRandom();

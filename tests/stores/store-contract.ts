@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { labels, toldAnnotation } from '../../shared/api/labels.ts';
+import { due, labels, outboxLabel, toldAnnotation } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
 import { observationOf } from '../../shared/api/observation.ts';
 import { contentHash } from '../../shared/finding/canonical-json.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
 import { findingDigest, observationName } from '../../shared/finding/name.ts';
-import type { Store, Stored } from '../../shared/function/stores.ts';
+import type { Severity } from '../../shared/finding/severity.ts';
+import type { ObservationsQuery, Store, Stored, StoredObservation } from '../../shared/function/stores.ts';
 import type { ObservationReader } from '../../shared/view/observation-reader.ts';
 
 export interface StoreUnderTest {
@@ -324,6 +325,149 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       expect((await known()).told).toBe('two');
       const { items } = await under.reader.read({ source, limit: 1 });
       expect(items[0]?.metadata.annotations[toldAnnotation]).toBe('two');
+    });
+
+    it('finds one whole, with what it takes to change it', async () => {
+      const source = 'whole';
+      const object = anObservationOf({ ...aFinding('w', first), references: ['https://example.com/1'] }, { source });
+      const { name } = object.metadata;
+      const find = () => under.store.findWhole(first, name, signal);
+      expect(await find()).toBeUndefined();
+      await under.store.create(object, signal);
+      const before = await find();
+      if (!before) throw new Error('not found');
+      const { observation, ...stored } = before;
+      expect(stored).toEqual(await under.store.find(first, name, signal));
+      expect(observation.spec).toEqual(object.spec);
+      expect(observation.status).toBeUndefined();
+      expect(observation.metadata).toMatchObject({ ...object.metadata, uid: before.ref.uid });
+      expect(Date.parse(before.observation.metadata.creationTimestamp ?? '')).toBe(before.createdAt);
+      const repeats = { count: 2, lastObservedTime: '2026-03-01T10:00:00.000Z', seen: [] };
+      await under.store.addSeries({ namespace: first, name }, repeats, signal);
+      const change = {
+        labels: { [labels.severity]: 'LOW' },
+        told: 'one',
+        facts: { severity: 'LOW', details: {} },
+      } as const;
+      expect(await under.store.patch(before, change, signal)).toBe(false);
+      const repeated = await find();
+      if (!repeated) throw new Error('not found');
+      expect(repeated.observation.status?.series?.count).toBe(3);
+      expect(await under.store.patch(repeated, change, signal)).toBe(true);
+      const after = await find();
+      expect(after).toMatchObject({ told: 'one', labels: { [labels.severity]: 'LOW' } });
+      expect(after?.observation.metadata.annotations[toldAnnotation]).toBe('one');
+      expect(after?.observation.spec).toMatchObject({ severity: 'LOW', details: {} });
+      expect(await under.store.findWhole(second, name, signal)).toBeUndefined();
+      expect(await under.store.findWhole(first, `${name}0`, signal)).toBeUndefined();
+      if (after) await under.store.delete(after.ref, signal);
+      expect(await find()).toBeUndefined();
+    });
+
+    it('lists whole ones: by severity, what is open or has no state, by whether they are marked as accepted', async () => {
+      const source = 'open';
+      const create = async (rule: string, severity: Severity, namespace: string, hasState = true) => {
+        const object = anObservationOf({ ...aFinding(rule, namespace), severity }, { source, hasState });
+        await under.store.create(object, signal);
+        return object;
+      };
+      const created = new Map(
+        [
+          await create('high', 'HIGH', second),
+          await create('critical', 'CRITICAL', first),
+          await create('event', 'HIGH', first, false),
+          await create('accepted', 'HIGH', first),
+          await create('low', 'LOW', first),
+          await create('missing', 'HIGH', first),
+          await create('resolved', 'CRITICAL', first),
+          await create('deleted', 'HIGH', first),
+          await create('fallen', 'HIGH', first),
+          await create('risen', 'LOW', first),
+        ].map((object) => [object.spec.rule ?? '', object]),
+      );
+      const storedOf = async (rule: string): Promise<Stored> => {
+        const { namespace = '', name = '' } = created.get(rule)?.metadata ?? {};
+        const stored = await under.store.find(namespace, name, signal);
+        if (!stored) throw new Error('not found');
+        return stored;
+      };
+      const change = async (rule: string, changed: Record<string, string>, severity?: Severity): Promise<void> => {
+        const facts = severity && { facts: { severity, details: {} } };
+        await under.store.patch(await storedOf(rule), { labels: changed, ...facts }, signal);
+      };
+      await change('accepted', { [labels.accepted]: 'forever' });
+      await change('missing', { [labels.state]: 'missing' });
+      await change('resolved', { [labels.state]: 'resolved' });
+      await change('fallen', { [labels.severity]: 'LOW' }, 'LOW');
+      await change('risen', { [labels.severity]: 'HIGH' }, 'HIGH');
+      await under.store.delete((await storedOf('deleted')).ref, signal);
+      const select = async (query: ObservationsQuery): Promise<StoredObservation[]> => {
+        const all = await Array.fromAsync(under.store.observations(query, signal));
+        return all.filter(({ observation }) => observation.spec.source === source);
+      };
+      const list = (...severities: Severity[]) => select({ severities, isOpen: true });
+      const rules = (all: readonly StoredObservation[]) => all.map(({ observation }) => observation.spec.rule).sort();
+      const both = await list('CRITICAL', 'HIGH');
+      expect(rules(both)).toEqual(['accepted', 'critical', 'event', 'high', 'risen']);
+      expect(both.map(({ ref }) => ref.namespace)).toEqual([first, first, first, first, second]);
+      expect(both.at(-1)?.observation).toMatchObject(created.get('high') ?? {});
+      expect(rules(await list('CRITICAL'))).toEqual(['critical']);
+      expect(rules(await list('LOW'))).toEqual(['fallen', 'low']);
+      expect(await list('UNKNOWN')).toEqual([]);
+      expect(rules(await select({ isMarked: true }))).toEqual(['accepted']);
+      const inSecond = { namespace: second, isMarked: false } as const;
+      expect(rules(await select(inSecond))).toEqual(['high']);
+      expect(rules(await select({ namespace: first, isMarked: false }))).toEqual([
+        'critical',
+        'event',
+        'fallen',
+        'low',
+        'missing',
+        'resolved',
+        'risen',
+      ]);
+      const { name: named } = (await storedOf('missing')).ref;
+      expect(rules(await select({ namespace: first, name: named }))).toEqual(['missing']);
+      expect(await select({ namespace: second, name: named })).toEqual([]);
+      const [one] = await select(inSecond);
+      if (!one) throw new Error('not found');
+      const { observation: _observation, ...stored } = one;
+      expect(stored).toMatchObject({ ...(await storedOf('high')) });
+    });
+
+    it('lists what is to be told, until it has been', async () => {
+      const source = 'outbox';
+      const isMarked = (object: Observation): Observation => ({
+        ...object,
+        metadata: { ...object.metadata, labels: { ...object.metadata.labels, [outboxLabel]: due } },
+      });
+      const objects = [
+        isMarked(anObservationOf(aFinding('1', second), { source })),
+        isMarked(anObservationOf(aFinding('2', first), { source, hasState: false })),
+        anObservationOf(aFinding('3', first), { source }),
+      ];
+      for (const object of objects) await under.store.create(object, signal);
+      const [a = '', b = '', c = ''] = objects.map(({ metadata }) => metadata.name);
+      const list = async (namespace?: string): Promise<string[]> => {
+        const owed = await collect(under.store.names({ isDue: true, namespace }, signal));
+        return owed.map(({ ref }) => ref.name).filter((name) => [a, b, c].includes(name));
+      };
+      expect(await list()).toEqual([b, a]);
+      expect(await list(first)).toEqual([b]);
+      expect(namesOf(await collect(under.store.names({ isDue: true, source }, signal)))).toEqual([a, b].sort());
+      expect(await collect(under.store.names({ isDue: true, source: 'outbo' }, signal))).toEqual([]);
+      const mark = async (namespace: string, name: string, value: string | null): Promise<void> => {
+        const stored = await under.store.find(namespace, name, signal);
+        if (stored) await under.store.patch(stored, { labels: { [outboxLabel]: value }, told: 'now' }, signal);
+      };
+      await mark(first, b, null);
+      expect(await list()).toEqual([a]);
+      expect((await under.store.find(first, b, signal))?.labels).not.toHaveProperty(outboxLabel);
+      await mark(first, c, due);
+      expect(await list()).toEqual([c, a]);
+      await mark(first, c, null);
+      await mark(second, a, null);
+      expect(await list()).toEqual([]);
     });
 
     it('says by its spec when one expires whose label is no number', async () => {

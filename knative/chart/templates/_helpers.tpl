@@ -107,11 +107,13 @@ functions behind its webhooks don't want, so it also gets theirs of what it has 
 {{- end }}
 {{- end }}
 
-{{- /* Its environment: what is generated, then `env`, then those of the functions, which all have the same one. */ -}}
+{{- /* Its environment: what is generated, then `env`, then those of the functions that are on, which all have the same one. */ -}}
 {{- define "zen-watcher.standaloneEnv" -}}
 {{- $all := concat (include "zen-watcher.standaloneEnv.generated" . | fromYamlArray) .Values.env }}
 {{- range .Values.functions }}
+{{- if .enabled }}
 {{- $all = concat $all (.env | default list) }}
+{{- end }}
 {{- end }}
 {{- $byName := dict }}
 {{- $names := list }}
