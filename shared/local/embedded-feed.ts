@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
-import { exceptionAnnotation, labels as labelNames } from '../api/labels.ts';
+import { acceptedReasonAnnotation, exceptionAnnotation, labels as labelNames } from '../api/labels.ts';
 import { severities } from '../finding/severity.ts';
 import type { Store } from '../function/stores.ts';
 import type { ObservationFeed } from '../view/live-view.ts';
@@ -19,9 +19,13 @@ const label = (name: string): string => `json_extract(labels, '$."${name}"')`;
 
 const members = ['category', 'eventType', 'rule', 'summary', 'resource', 'actor.username', 'remediation', 'detectedAt'];
 
+const annotations = [exceptionAnnotation, acceptedReasonAnnotation]
+  .map((name) => `'$.metadata.annotations."${name}"'`)
+  .join(', ');
+
 const columns = `place, name, source, severity, created_at, ${label(labelNames.state)} AS state,
   ${label(labelNames.since)} AS since, ${label(labelNames.accepted)} AS accepted,
-  json_extract(object, ${members.map((path) => `'$.spec.${path}'`).join(', ')}, '$.spec.details.image', '$.metadata.annotations."${exceptionAnnotation}"') AS members`;
+  json_extract(object, ${members.map((path) => `'$.spec.${path}'`).join(', ')}, '$.spec.details.image', ${annotations}) AS members`;
 
 const text = z.string().nullable();
 
@@ -48,12 +52,14 @@ const membersSchema = z.tuple([
   z.string(),
   z.unknown(),
   text,
+  text,
 ]);
 
 function rowOf(found: unknown): ViewRow {
   const { place, created_at: createdAt, state, since, accepted, members, ...row } = rowSchema.parse(found);
   const given = membersSchema.parse(JSON.parse(members));
-  const [category, eventType, rule, summary, resource, actor, remediation, detectedAt, image, exception] = given;
+  const [category, eventType, rule, summary, resource, actor, remediation, detectedAt, image, exception, reason] =
+    given;
   return viewRow({
     ...row,
     namespace: place.slice(0, -1),
@@ -71,6 +77,7 @@ function rowOf(found: unknown): ViewRow {
     since: since ?? undefined,
     accepted: accepted ?? undefined,
     exception: exception ?? undefined,
+    reason: reason ?? undefined,
   });
 }
 

@@ -19,6 +19,7 @@ const ownTexts = [
   'image',
   'fix',
   'exception',
+  'reason',
 ] as const;
 
 /** What is made of its resource. */
@@ -155,6 +156,7 @@ function rowAt(columns: Columns, number: number, key: string): ViewRow {
     image: text('image'),
     fix: text('fix'),
     exception: text('exception'),
+    reason: text('reason'),
     resource: resourceOf(text('resource')),
     acceptedUntil: time('acceptedUntil'),
     detectedAt: time('detectedAt'),

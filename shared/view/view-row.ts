@@ -1,5 +1,5 @@
 import { acceptedUntil } from '../api/acceptance.ts';
-import { exceptionAnnotation, labels } from '../api/labels.ts';
+import { acceptedReasonAnnotation, exceptionAnnotation, labels } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import type { ResourceRef } from '../finding/finding.ts';
 import type { Severity } from '../finding/severity.ts';
@@ -22,6 +22,8 @@ export interface ViewRow {
   readonly fix: string;
   /** What has accepted it. */
   readonly exception: string;
+  /** Why. */
+  readonly reason: string;
   readonly resource: ResourceRef | undefined;
   /** Until when it is accepted, in milliseconds since 1970, as the other times: Infinity without an end, 0 if it is not. */
   readonly acceptedUntil: number;
@@ -47,8 +49,9 @@ export interface RowFacts
   readonly state?: string | undefined;
   readonly since?: string | undefined;
   readonly accepted?: string | undefined;
-  /** The annotation. */
+  /** The annotations. */
   readonly exception?: string | undefined;
+  readonly reason?: string | undefined;
 }
 
 export function viewRow(facts: RowFacts): ViewRow {
@@ -67,6 +70,7 @@ export function viewRow(facts: RowFacts): ViewRow {
     image: imagesOf(facts.image).join('\n'),
     fix: fixOf(facts.remediation),
     exception: facts.exception ?? '',
+    reason: facts.reason ?? '',
     resource,
     acceptedUntil: acceptedUntil(facts.accepted) ?? 0,
     detectedAt: Date.parse(facts.detectedAt),
@@ -88,5 +92,6 @@ export function viewRowOf(observation: Observation): ViewRow {
     since: metadata.labels[labels.since],
     accepted: metadata.labels[labels.accepted],
     exception: metadata.annotations[exceptionAnnotation],
+    reason: metadata.annotations[acceptedReasonAnnotation],
   });
 }

@@ -58,6 +58,32 @@ const hostile = [
   }),
 ];
 
+/** One that its tool has accepted, so that no exception of ours is looked for, and one that went away. */
+const settled = [
+  anObservation({
+    metadata: {
+      name: 'accepted',
+      labels: { 'zen.kube-zen.io/state': 'open', 'zen.kube-zen.io/accepted': 'forever' },
+      annotations: {
+        'zen.kube-zen.io/exception': 'shop/old-openssl',
+        'zen.kube-zen.io/accepted-by': 'alice',
+        'zen.kube-zen.io/accepted-reason': 'the cart needs this for a while',
+      },
+    },
+    spec: { source: 'posture', severity: 'MEDIUM', summary: 'An accepted finding', rule: 'accepted-rule' },
+  }),
+  anObservation({
+    metadata: {
+      name: 'missing',
+      creationTimestamp: '2020-01-01T00:00:00Z',
+      labels: { 'zen.kube-zen.io/state': 'missing', 'zen.kube-zen.io/since': String(Date.now()) },
+    },
+    spec: { source: 'posture', severity: 'LOW', summary: 'A finding that went away' },
+  }),
+];
+
+const stored = [...hostile, ...settled];
+
 describe.skipIf(skipWithoutBrowser())('the page, with hostile texts', { timeout: 120_000 }, () => {
   let program: Program;
   let browser: Browser;
@@ -70,7 +96,7 @@ describe.skipIf(skipWithoutBrowser())('the page, with hostile texts', { timeout:
     data = temporaryFolder();
     port = await freePort();
     const store = createEmbeddedStore({ data, now: Date.now });
-    for (const object of hostile) await store.create(object, signal);
+    for (const object of stored) await store.create(object, signal);
     store.close();
     program = await start();
     browser = await startBrowser();
@@ -101,6 +127,34 @@ describe.skipIf(skipWithoutBrowser())('the page, with hostile texts', { timeout:
     }
   });
 
+  it('says until when, why and by whom something is accepted, on a phone, too', async () => {
+    const { page } = await openTab(browser);
+    await page.goto(`${program.url}/?view=accepted`);
+    await rowsOf(page).first().waitFor();
+    expect(await page.locator('.head').innerText()).toMatch(/Reason\s+Until/);
+    expect(await rowsOf(page).first().locator('.rule').innerText()).toContain('the cart needs this for a while');
+    expect(await rowsOf(page).first().locator('.when').innerText()).toBe('for ever');
+    await rowsOf(page).first().getByRole('link').click();
+    const finding = page.getByRole('complementary', { name: 'One finding' });
+    await finding.getByText('the cart needs this for a while', { exact: true }).waitFor();
+    await finding.getByText('alice', { exact: true }).waitFor();
+    await finding.getByText('shop/old-openssl', { exact: true }).waitFor();
+    const { page: small } = await openTab(browser, phone);
+    await small.goto(`${program.url}/?view=accepted`);
+    await small.getByText(/^for ever: the cart needs this for a while$/).waitFor();
+    expect(await isTooWide(small)).toBe(false);
+    await picture(small, 'accepted-phone');
+  });
+
+  it('says since when what is gone is no longer reported', async () => {
+    const { page } = await openTab(browser);
+    await page.goto(`${program.url}/?view=gone`);
+    await rowsOf(page).first().waitFor();
+    expect(await page.locator('.head').innerText()).toContain('Gone since');
+    const row = rowsOf(page).filter({ hasText: 'A finding that went away' });
+    expect(await row.locator('.when').innerText()).toMatch(/^\d+[smh]\s+no longer reported$/);
+  });
+
   it('shows escapes by their codes, and markup as it is written', async () => {
     const { page } = await openTab(browser);
     await page.goto(`${program.url}/?view=all`);
@@ -115,11 +169,11 @@ describe.skipIf(skipWithoutBrowser())('the page, with hostile texts', { timeout:
     const { page } = await openTab(browser);
     await page.goto(`${program.url}/?view=all`);
     await page.getByText('Live', { exact: true }).waitFor();
-    await expect.poll(() => rowsOf(page).count()).toBe(hostile.length);
+    await expect.poll(() => rowsOf(page).count()).toBe(stored.length);
     await program.kill();
     await page.getByText('Not connected').waitFor();
     await page.getByRole('alert').getByText('this is what was read last').waitFor();
-    expect(await rowsOf(page).count()).toBe(hostile.length);
+    expect(await rowsOf(page).count()).toBe(stored.length);
     await picture(page, 'gone');
     program = await start();
     await page.getByText('Live', { exact: true }).waitFor();

@@ -23,6 +23,7 @@ export interface Row {
   readonly image: string;
   readonly fix: string;
   readonly exception: string;
+  readonly reason: string;
   readonly resource?: Resource;
   readonly workload: string;
   /** null: without an end; 0: not at all. */

@@ -22,7 +22,7 @@ function Facet({ name, title, counts, address, few, isOpen, onToggle }: FacetPro
   const most = Math.max(...items.map(({ severities }) => sum(severities)));
   const left = (counts?.distinct ?? 0) - few;
   return html`<section class="facet" aria-labelledby=${`facet-${name}`}>
-    <h3 id=${`facet-${name}`}>${title}</h3>
+    <h3 id=${`facet-${name}`} title="Worst first">${title}</h3>
     <ul>
       ${items.map(({ value, severities }) => {
         const isChosen = address[name] === value;

@@ -80,9 +80,12 @@ function Acceptance({ found, now }: { readonly found: Observation; readonly now:
   const label = found.metadata.labels?.[`${prefix}accepted`];
   const until = label === 'forever' ? Number.POSITIVE_INFINITY : Number(label ?? 0) * 1000;
   if (!(until > now)) return null;
-  const by = found.metadata.annotations?.[`${prefix}exception`];
-  return html`<${Fact} name="Accepted"><bdi>${shown(by ? `by ${by}` : 'yes')}</bdi>
-    ${Number.isFinite(until) ? ` until ${dateText(until)}` : ', without an end'}<//>`;
+  const { [`${prefix}exception`]: exception, [`${prefix}accepted-reason`]: reason } = found.metadata.annotations ?? {};
+  const by = found.metadata.annotations?.[`${prefix}accepted-by`];
+  return html`<${Fact} name="Accepted">${Number.isFinite(until) ? `until ${dateText(until)}` : 'for ever'}<//>
+    <${Fact} name="Reason">${reason && html`<bdi class="text">${shown(reason)}</bdi>`}<//>
+    <${Fact} name="Approved by">${by && html`<bdi>${shown(by)}</bdi>`}<//>
+    <${Fact} name="Exception">${exception && html`<bdi>${shown(exception)}</bdi>`}<//>`;
 }
 
 interface FactsProps {
@@ -103,7 +106,7 @@ function Facts({ found, address, now }: FactsProps) {
   const where = `${resourceText(resource?.kind, resource?.name)}${resource?.namespace ? ` in ${resource.namespace}` : ''}`;
   const image = typeof spec.details?.image === 'string' ? spec.details.image.split('\n').filter(Boolean) : [];
   return html`<dl class="facts">
-    <${Fact} name="State">${state ? html`${shown(state)} <span class="ago">since <${When} time=${Number(since)} now=${now} /></span>` : 'event'}<//>
+    <${Fact} name="State">${state ? html`${state === 'missing' ? 'no longer reported' : shown(state)} <span class="ago">since <${When} time=${Number(since)} now=${now} /></span>` : 'event'}<//>
     <${Acceptance} found=${found} now=${now} />
     <${Fact} name="Where">${resource?.name && html`<${Link} to=${only('workload', place)}><bdi>${shown(where)}</bdi><//>`}<//>
     ${actor && html`<${Actor} actor=${actor} address=${address} />`}

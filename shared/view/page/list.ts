@@ -91,13 +91,41 @@ function useRows(
       : chunks.current.get(Math.floor(index / chunk))?.[index % chunk];
 }
 
-function stateText({ state, acceptedUntil, exception }: Row, now: number): string {
-  if (acceptedUntil !== 0 && (acceptedUntil === null || acceptedUntil > now)) {
-    const until = acceptedUntil === null ? '' : ` until ${dateText(acceptedUntil)}`;
-    return `accepted${until}${exception === '' ? '' : ` by ${exception}`}`;
-  }
-  return state === 'open' ? '' : state;
+/** Until when it is accepted; empty if it isn't. */
+function untilText({ acceptedUntil }: Row, now: number): string {
+  if (acceptedUntil === null) return 'for ever';
+  return acceptedUntil > now ? dateText(acceptedUntil) : '';
 }
+
+function stateText(row: Row, now: number): string {
+  const until = untilText(row, now);
+  if (until !== '') return `accepted ${acceptedFor(until)}${row.exception === '' ? '' : ` by ${row.exception}`}`;
+  if (row.state === 'missing') return 'no longer reported';
+  return row.state === 'open' ? '' : row.state;
+}
+
+function acceptedFor(until: string): string {
+  return until === 'for ever' ? until : `until ${until}`;
+}
+
+/** What the last two columns show: in the view of what is accepted, why and until when; of what is gone, since when. */
+function endOf(row: Row, view: string | undefined, now: number) {
+  const [about, time] =
+    view === 'accepted'
+      ? [html`<bdi>${shown(row.reason)}</bdi><small>${shown(row.exception)}</small>`, untilText(row, now)]
+      : [html`<bdi>${shown(row.rule)}</bdi><small>${shown(row.source)}</small>`, ''];
+  const at = view === 'gone' ? row.changedAt : row.createdAt;
+  const when = time === '' ? html`<time title=${timeText(at)}>${age(at, now)}</time>` : time;
+  const state = view === 'accepted' ? '' : stateText(row, now);
+  // A phone has room for it in a line of its own only.
+  const line = view === 'accepted' ? [acceptedFor(time), row.reason].filter(Boolean).join(': ') : state;
+  return { about, when, state, line };
+}
+
+const headings: Readonly<Record<string, readonly [about: string, when: string]>> = {
+  accepted: ['Reason', 'Until'],
+  gone: ['Rule', 'Gone since'],
+};
 
 interface RowProps {
   readonly row: Row | undefined;
@@ -112,15 +140,16 @@ function Line({ row, index, address, now }: RowProps) {
   const key = `${row.namespace}/${row.name}`;
   const isOpen = address.finding === key;
   const { kind } = row.resource ?? {};
-  const state = stateText(row, now);
+  const { about, when, state, line } = endOf(row, address.view, now);
   const where = row.workload === '' ? row.namespace : row.workload.replace(/\/$/, '');
-  return html`<div class=${`row sev-${row.severity}`} role="row" aria-rowindex=${index + 2}>
+  return html`<div class=${`row sev-${row.severity} ${line ? 'has-line' : ''}`} role="row" aria-rowindex=${index + 2}>
     <span role="cell" class="severity"><${SeverityMark} severity=${row.severity} /></span>
     <span role="cell" class="what"><${Link} to=${changed(address, { finding: key })} aria-current=${isOpen ? 'true' : undefined}
         data-row=${index}><bdi>${shown(row.summary || row.rule || row.name)}</bdi><//>
-      <small><bdi>${shown(where)}</bdi>${kind && !where.includes(kind) && ` · ${shown(kind)}`}${row.actor && html` · by <bdi>${shown(row.actor)}</bdi>`}</small></span>
-    <span role="cell" class="rule"><bdi>${shown(row.rule)}</bdi><small>${shown(row.source)}</small></span>
-    <span role="cell" class="when"><time title=${timeText(row.createdAt)}>${age(row.createdAt, now)}</time>
+      <small><bdi>${shown(where)}</bdi>${kind && !where.includes(kind) && ` · ${shown(kind)}`}${row.actor && html` · by <bdi>${shown(row.actor)}</bdi>`}</small>
+      ${line && html`<small class="line"><bdi>${shown(line)}</bdi></small>`}</span>
+    <span role="cell" class="rule">${about}</span>
+    <span role="cell" class="when">${when}
       ${state && html`<small class="state"><bdi>${shown(state)}</bdi></small>`}</span>
   </div>`;
 }
@@ -142,12 +171,13 @@ export function List(props: ListProps) {
   const height = matchMedia('(max-width: 640px)').matches ? 92 : 60;
   const { list, window } = useWindow(table.total, height);
   const rowAt = useRows(props, window);
+  const [about, when] = headings[address.view ?? ''] ?? ['Rule', 'Age'];
   const last = Math.min(window.last, table.total);
   const indexes = Array.from({ length: Math.max(0, last - window.first) }, (_, at) => window.first + at);
   return html`<div class="list" role="table" aria-label="Findings" aria-rowcount=${table.total + 1} aria-colcount="4" onKeyDown=${onKeyDown}>
     <div role="row" class="head" aria-rowindex="1">
       <span role="columnheader">Severity</span><span role="columnheader">Finding</span>
-      <span role="columnheader">Rule</span><span role="columnheader">Age</span>
+      <span role="columnheader">${about}</span><span role="columnheader">${when}</span>
     </div>
     <div class="rows" role="rowgroup" ref=${list} style=${{ height: `${table.total * height}px` }}>
       <div class="shown" role="presentation" style=${{ transform: `translateY(${window.first * height}px)` }}>

@@ -14,7 +14,7 @@ const views = [
   ['open', 'Open', 'What is wrong now'],
   ['new', 'New', 'First seen in the last day'],
   ['gone', 'Gone', 'Went away in the last day'],
-  ['accepted', 'Accepted', 'Accepted for now'],
+  ['accepted', 'Accepted', 'Open or gone'],
   ['all', 'All', 'Everything stored'],
 ] as const;
 
@@ -109,6 +109,13 @@ function Heading({ table, address }: { readonly table: Table; readonly address: 
   </div>`;
 }
 
+const nothing: Readonly<Record<string, string>> = {
+  new: 'Nothing came in the last day.',
+  gone: 'Nothing went away in the last day.',
+  accepted: 'Nothing is accepted.',
+  all: 'Nothing is stored.',
+};
+
 function Nothing({ table, address }: { readonly table: Table; readonly address: Address }) {
   if (!table.isComplete) return html`<p class="nothing">Loading…</p>`;
   const isNarrowed = filterNames.some((name) => address[name] !== undefined);
@@ -117,8 +124,7 @@ function Nothing({ table, address }: { readonly table: Table; readonly address: 
       <${Link} to=${changed(address, { view: 'all' })}>everything stored<//>.</p></div>`;
   }
   const view = address.view ?? 'open';
-  if (view !== 'open')
-    return html`<div class="nothing"><h3>Nothing here</h3><p>${views.find(([name]) => name === view)?.[2]}: there is none.</p></div>`;
+  if (view !== 'open') return html`<div class="nothing"><h3>Nothing here</h3><p>${nothing[view]}</p></div>`;
   return html`<div class="nothing"><h3>No open findings</h3>
     <p>What a tool reports shows up here within a second. No scan at hand? <code>npm start -- --samples</code> plays some.</p></div>`;
 }
