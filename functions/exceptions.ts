@@ -13,6 +13,7 @@ import { currentCondition, failing, setConditions } from '../shared/pipeline/con
 import { judgeStored } from '../shared/pipeline/judge-stored.ts';
 import { listConfiguration } from '../shared/pipeline/list-configuration.ts';
 import { acceptedCondition, type Exception, isException, readException } from '../shared/rules/exception.ts';
+import { sourceKey } from '../shared/rules/filter.ts';
 
 /** Changes in bursts are handled together. */
 const intervalMilliseconds = 1000;
@@ -32,6 +33,8 @@ export default defineTask({
     { type: 'PingSource', minutes: settings.RESYNC_INTERVAL_MINUTES },
   ],
   settings: z.object({}),
+  // Which of them tell of events, that no exception of a namespace holds for.
+  seesOthers: true,
   permissions: [
     // No `create`: it writes nothing new. `record`, since the admission policy asks for it.
     { group, resources: ['observations'], verbs: ['list', 'patch', 'record'] },
@@ -107,29 +110,48 @@ function expiredCondition(read: Exception | Condition, { clock }: Context): Cond
   return condition('Expired', isOver, isOver ? 'Ended' : 'NotEnded');
 }
 
+/** Which of the sources that it names tell of events, where it can't hold for those; all such, if it names none. */
+function outOfReach(read: Exception | Condition, { settings, functions }: Context) {
+  if (!isException(read) || read.namespace === undefined || settings.TENANTS_FILTER_EVENTS) return undefined;
+  const ofEvents = functions.filter(({ webhooks }) => webhooks.length > 0).map(({ name }) => name);
+  const { sources } = read.spec.match;
+  const names = sources
+    ? sources.filter((source) => ofEvents.some((name) => sourceKey(name) === sourceKey(source)))
+    : ofEvents;
+  return { names, isAll: sources !== undefined && names.length === sources.length };
+}
+
 /** Whether it has never matched anything, as far as passes have seen; a match stays known until its spec changes. */
 function neverMatchedCondition(
-  object: KubernetesObject,
+  { object, read }: Judged,
   { count, isPass }: { readonly count: number; readonly isPass: boolean },
+  context: Context,
 ): Condition[] {
+  const reach = outOfReach(read, context);
+  const names = reach?.names.join(' and ');
+  const never = `an exception of a namespace never holds for what ${names} tell${reach?.names.length === 1 ? 's' : ''}`;
+  const place = `make it in ${context.settings.SYSTEM_NAMESPACE} for that`;
+  if (reach?.isAll) return [condition('NeverMatched', true, 'OutOfReach', `${never}: ${place}`)];
   const before = currentCondition(object, 'NeverMatched');
   if (count > 0 || before?.status === 'False') return [condition('NeverMatched', false, 'Matched')];
   if (!isPass && before === undefined) return [];
   const message = 'nothing that is stored has matched so far: is it spelt as the findings are?';
-  return [condition('NeverMatched', true, 'NothingMatches', message)];
+  const more = names ? `; ${never}: ${place}` : '';
+  return [condition('NeverMatched', true, 'NothingMatches', message + more)];
 }
 
 function conditionsOf(
-  { object, read, failure }: Judged,
+  judged: Judged,
   seen: { readonly count: number; readonly isPass: boolean },
   context: Context,
 ): Condition[] {
+  const { read, failure } = judged;
   const isFailing = failure !== undefined;
   return [
     acceptedCondition(read),
     isFailing ? failing(`spec.match.expression: ${failure}`) : condition('Failing', false, 'NoFailure'),
     pendingCondition(read, context),
     expiredCondition(read, context),
-    ...neverMatchedCondition(object, seen),
+    ...neverMatchedCondition(judged, seen, context),
   ];
 }

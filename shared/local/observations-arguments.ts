@@ -1,13 +1,15 @@
 import * as z from 'zod';
+import { justifications } from '../api/observation-exception.ts';
 import { text } from '../api/text.ts';
 import { severities } from '../finding/severity.ts';
 import { faultyField } from '../function/refusal.ts';
 import type { Environment } from '../function/settings.ts';
 import { type Grouping, groupings } from '../view/counts.ts';
-import { untilOf } from '../view/exception-for.ts';
+import type { ExceptionOptions } from '../view/exception-for.ts';
 import { type Sort, sorts } from '../view/order.ts';
 import { oneOf, selectionParameters, upTo, word } from '../view/parameters.ts';
 import { type Selection, states } from '../view/selection.ts';
+import { untilOf } from '../view/until.ts';
 import { defaultData, parseCommand, UsageError } from './arguments.ts';
 import { takenByNpm } from './npm-flags.ts';
 
@@ -33,7 +35,9 @@ Options:
                           ${groupings.slice(5, 11).join(', ')},
                           ${groupings.slice(11).join(', ')}
   --would-drop FILE       what filters and exceptions in this file would change
-  --accept --reason R --until 30d, with a NAME: print an exception for it
+  --accept --reason R --until 30d, with a NAME: print an exception for it,
+                          with --ticket T, --justification J; whoever did it:
+                          --by-anyone
   -o, --output FORMAT     ${outputs.join(', ')}
   -w, --watch, or --help  keep printing what is new or has changed; or show this
   --data DIR              folder of the embedded store (${defaultData})
@@ -52,6 +56,9 @@ const options = {
   accept: { type: 'boolean' },
   reason: { type: 'string' },
   until: { type: 'string' },
+  ticket: { type: 'string' },
+  justification: { type: 'string' },
+  'by-anyone': { type: 'boolean' },
   sort: { type: 'string' },
   by: { type: 'string' },
   'would-drop': { type: 'string' },
@@ -78,6 +85,9 @@ const schema = z.object({
       error: 'takes a duration such as 30d, a day such as 2026-12-31, or a time',
     })
     .optional(),
+  ticket: text(1, 253).optional(),
+  justification: oneOf(justifications).optional(),
+  'by-anyone': z.boolean().default(false),
   sort: oneOf(sorts).default('severity'),
   by: oneOf(groupings).optional(),
   'would-drop': word.optional(),
@@ -96,6 +106,12 @@ export interface Place {
   readonly context: string | undefined;
 }
 
+/** What an exception is to say. */
+export interface AcceptArguments extends Pick<ExceptionOptions, 'reason' | 'ticket' | 'justification' | 'isByAnyone'> {
+  /** Throws a UsageError if that is over. */
+  readonly untilAt: (now: number) => string;
+}
+
 export type ObservationsArguments =
   | { readonly mode: 'help' }
   | {
@@ -105,7 +121,7 @@ export type ObservationsArguments =
       readonly namespace: string | undefined;
       readonly output: Output;
       /** What an exception that accepts it is to say, which is to be shown instead. */
-      readonly accept: { readonly reason: string; readonly untilAt: (now: number) => string } | undefined;
+      readonly accept: AcceptArguments | undefined;
     }
   | {
       readonly mode: 'list' | 'counts';
@@ -133,6 +149,9 @@ const withName: readonly Option[] = [
   'accept',
   'reason',
   'until',
+  'ticket',
+  'justification',
+  'by-anyone',
 ];
 
 type Given = Partial<Readonly<Record<Option, unknown>>>;
@@ -156,8 +175,13 @@ function conflictIn(given: Given, isNamed: boolean): string | undefined {
 }
 
 /** What is wrong with what is to be accepted; `undefined` if nothing is. */
-function conflictOfAccept({ accept, reason, until, output }: Given, isNamed: boolean): string | undefined {
-  if (!accept) return reason === undefined && until === undefined ? undefined : '--reason and --until need --accept';
+function conflictOfAccept(given: Given, isNamed: boolean): string | undefined {
+  const { accept, reason, until, output } = given;
+  if (!accept) {
+    if (reason !== undefined || until !== undefined) return '--reason and --until need --accept';
+    const stray = (['ticket', 'justification', 'by-anyone'] as const).find((name) => given[name] !== undefined);
+    return stray && `--${stray} needs --accept`;
+  }
   if (!isNamed) return '--accept needs a NAME';
   if (reason === undefined || until === undefined) return '--accept needs --reason and --until';
   return output === undefined ? undefined : "--accept and --output can't be used together";
@@ -192,16 +216,21 @@ export function parseObservationsArguments(args: readonly string[], environment:
     return wrong(`--${field} ${message}`);
   }
   const { data, kubeconfig, context, state, since, accepted, sort, by, limit, output, watch, ...rest } = parsed.data;
-  const { 'would-drop': filterFile, accept, reason = '', until = '', ...selection } = rest;
+  const { 'would-drop': filterFile, accept, ...about } = rest;
+  const { reason = '', until = '', ticket, justification, 'by-anyone': isByAnyone, ...selection } = about;
   const isNamed = name !== undefined;
   const conflict =
     conflictIn(values, isNamed) ?? conflictOfAccept(values, isNamed) ?? conflictOfOutput(output, parsed.data, isNamed);
   if (conflict !== undefined) wrong(conflict);
   const place = { data, kubeconfig, context };
   if (name !== undefined) {
-    const untilAt = (now: number): string => untilOf(until, now) ?? until;
+    const untilAt = (now: number): string => {
+      const time = untilOf(until, now) ?? until;
+      return Date.parse(time) > now ? time : wrong(`--until ${until} is over`);
+    };
     const { namespace } = selection;
-    return { mode: 'one', place, name, namespace, output, accept: accept ? { reason, untilAt } : undefined };
+    const said = accept ? { reason, untilAt, ticket, justification, isByAnyone } : undefined;
+    return { mode: 'one', place, name, namespace, output, accept: said };
   }
   return {
     mode: by !== undefined || output === 'counts' ? 'counts' : 'list',

@@ -54,7 +54,8 @@ async function showOne(reader: ObservationReader, { name, namespace, output, acc
     if (accept === undefined) printOne(first, output);
     else {
       const { SYSTEM_NAMESPACE: systemNamespace } = commonSchema.parse(process.env);
-      printException(first, { reason: accept.reason, until: accept.untilAt(Date.now()), systemNamespace });
+      const { untilAt, ...said } = accept;
+      printException(first, { ...said, until: untilAt(Date.now()), systemNamespace });
     }
     return;
   }
@@ -157,7 +158,10 @@ async function showEffects(reader: ObservationReader, request: Many, file: strin
   const now = Date.now();
   const tried = blaming(`--would-drop ${file}`, () => readFilterFile(file, now));
   const effects = createEffects(tried, now);
-  for await (const page of readPages(reader, request.selectionAt(Date.now()), {})) {
+  const selection = request.selectionAt(now);
+  // As if nothing were accepted yet: what is in the file may be in force already.
+  const selected = request.hidesSettled ? { ...selection, acceptance: undefined } : selection;
+  for await (const page of readPages(reader, selected, {})) {
     for (const observation of page) effects.add(observation);
   }
   printEffects(effects.all(), request);

@@ -10,6 +10,7 @@ import { type ExceptionOptions, exceptionFor } from '../view/exception-for.ts';
 import { describeFinding } from '../view/one-finding.ts';
 import { stateOf } from '../view/selection.ts';
 import { countsTableOf, effectsTableOf, tableOf } from '../view/table.ts';
+import { yamlDocument } from '../view/yaml-text.ts';
 import type { Output } from './observations-arguments.ts';
 
 const leastColumns = 80;
@@ -43,7 +44,7 @@ export function printOne(object: Observation, output: Output): void {
 /** An exception that accepts one, as YAML to be looked at and applied. */
 export function printException(object: Observation, options: ExceptionOptions): void {
   const summary = printableValue(object.spec.summary ?? object.spec.eventType);
-  write([`# ${oneLine(String(summary), 256)}`, yamlOf(exceptionFor(object, options))]);
+  write([`# ${oneLine(String(summary), 256)}`, yamlDocument(printableValue(exceptionFor(object, options))).trimEnd()]);
 }
 
 /** What a name might mean, as lines. */
@@ -71,6 +72,18 @@ export function printCounts(counts: readonly Count[], { by, limit, output }: Cou
   else process.stderr.write('No observations found\n');
 }
 
+/** `of 12, 3 would be dropped, 1 would have another severity, and 2 would be accepted` */
+function effectsText({ total, dropped, graded, accepted = 0, items }: Effects): string {
+  if (items.length === 0) return `of ${total}, nothing matches`;
+  const counts: readonly (readonly [count: number, what: string])[] = [
+    [dropped, 'be dropped'],
+    [graded, 'have another severity'],
+    [accepted, 'be accepted'],
+  ];
+  const parts = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} would ${what}`);
+  return `of ${total}, ${new Intl.ListFormat('en').format(parts)}`;
+}
+
 export interface EffectsOptions {
   readonly limit: number | undefined;
   readonly output: Output;
@@ -84,8 +97,7 @@ export function printEffects(effects: Effects, { limit, output }: EffectsOptions
     return;
   }
   if (shown.length > 0) write(effectsTableOf(shown, screenWidth()));
-  const others = accepted === undefined ? '' : `, and ${accepted} be accepted`;
-  process.stderr.write(`of ${total}, ${dropped} would be dropped and ${graded} have another severity${others}\n`);
+  process.stderr.write(`${effectsText(effects)}\n`);
 }
 
 /** The part of an object that can change, with its identity. */

@@ -1,55 +1,114 @@
 import { group } from '../api/group.ts';
-import { parseDuration } from '../api/ingester.ts';
 import { labels } from '../api/labels.ts';
-import type { Observation } from '../api/observation.ts';
-import { observationExceptions } from '../api/observation-exception.ts';
+import type { Actor, ResourceRef } from '../finding/finding.ts';
+import { workloadKey, workloadKinds } from '../finding/workload.ts';
+
+// The page writes exceptions with this, too: it imports nothing that a browser can't run, or that is large.
+
+/** What an exception is made of. */
+export interface Accepted {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  readonly spec: {
+    readonly source: string;
+    readonly rule?: string | undefined;
+    readonly resource?: ResourceRef | undefined;
+    readonly actor?: Pick<Actor, 'username'> | undefined;
+  };
+}
 
 export interface ExceptionOptions {
   readonly reason: string;
-  /** RFC 3339. */
-  readonly until: string;
+  readonly justification?: string | undefined;
+  readonly ticket?: string | undefined;
+  /** RFC 3339; `undefined`: for ever. */
+  readonly until: string | undefined;
+  /** Whether it is accepted everywhere in its namespace; else on its workload only. */
+  readonly isForNamespace?: boolean | undefined;
+  /** Whether it is accepted whoever did it; else only if it was the same user. */
+  readonly isByAnyone?: boolean | undefined;
   readonly systemNamespace: string;
 }
 
-/** A day, a time by RFC 3339, or a duration from now as RFC 3339; `undefined` if it is none of them. */
-export function untilOf(text: string, now: number): string | undefined {
-  const seconds = parseDuration(text);
-  if (seconds !== undefined) return timeOf(now + seconds * 1000);
-  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?$/.test(text);
-  const time = Date.parse(text);
-  return isTime && !Number.isNaN(time) ? timeOf(time) : undefined;
+/** The last second of a day such as `2026-03-01`: whoever names a day means all of it. */
+export function endOfDay(day: string): string {
+  return `${day}T23:59:59Z`;
 }
 
-function timeOf(milliseconds: number): string | undefined {
-  const date = new Date(milliseconds);
-  return Number.isNaN(date.getTime()) ? undefined : `${date.toISOString().slice(0, 19)}Z`;
+/** What an exception is bound to: one of `resources`, and what an expression says. */
+interface Binding {
+  readonly resource?: Partial<ResourceRef>;
+  readonly conditions: readonly string[];
 }
 
-/** An ObservationException that accepts an Observation, and others of the same rule about the same resource. */
-export function exceptionFor(
-  { metadata, spec }: Observation,
-  { reason, until, systemNamespace }: ExceptionOptions,
-): object {
-  const { kind, name, namespace } = spec.resource ?? {};
-  const fields = { kind: kind || undefined, name, namespace };
-  const resource = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-  // A namespace's own exceptions don't reach what events tell.
-  const hasState = metadata.labels[labels.state] !== undefined;
+/** Only what is about the same thing: the Pods and ReplicaSets of a workload come and go, so its name is what counts. */
+function bindingTo(resource: ResourceRef | undefined): Binding {
+  const { kind = '', name = '', namespace = '' } = resource ?? {};
+  const place = namespace === '' ? {} : { namespace };
+  if (resource && name !== '' && workloadKinds.includes(kind)) {
+    const workload = workloadKey(resource);
+    return {
+      resource: place,
+      conditions: [
+        ...(namespace === '' ? ['namespace == ""'] : []),
+        `workload.kind == ${JSON.stringify(workload.kind)}`,
+        `workload.name == ${JSON.stringify(workload.name ?? '')}`,
+      ],
+    };
+  }
   return {
-    apiVersion: `${group}/${observationExceptions.versions[0]}`,
-    kind: observationExceptions.kind,
+    resource: { ...(kind !== '' && { kind }), ...(name !== '' && { name }), ...place },
+    // A list of Secrets has no name: without this, it would stand for each of them.
+    conditions: [...(kind === '' ? ['resource.kind == ""'] : []), ...(name === '' ? ['resource.name == ""'] : [])],
+  };
+}
+
+/** Whether it is in a namespace, everywhere in which it may be accepted. */
+export function isInNamespace({ spec: { resource } }: Accepted): boolean {
+  return (resource?.namespace ?? '') !== '';
+}
+
+function matchOf(found: Accepted, { isForNamespace = false, isByAnyone = false }: ExceptionOptions) {
+  const { source, rule, resource, actor } = found.spec;
+  const isWide = isForNamespace && isInNamespace(found);
+  const place: Binding = { resource: { namespace: resource?.namespace ?? '' }, conditions: [] };
+  const binding = isWide ? place : bindingTo(resource);
+  const conditions = [
+    ...binding.conditions,
+    ...(actor && !isByAnyone ? [`actor.username == ${JSON.stringify(actor.username)}`] : []),
+  ];
+  return {
+    sources: [source],
+    ...(rule !== undefined && rule !== '' && { rules: [rule] }),
+    ...(Object.keys(binding.resource ?? {}).length > 0 && { resources: [binding.resource] }),
+    ...(conditions.length > 0 && { expression: conditions.join(' && ') }),
+  };
+}
+
+/** Where an exception has to be: a namespace's own exceptions don't reach what events tell. */
+export function exceptionNamespace({ metadata }: Accepted, systemNamespace: string): string {
+  return metadata.labels?.[labels.state] === undefined ? systemNamespace : metadata.namespace;
+}
+
+/** An ObservationException that accepts an Observation, and others of the same rule about the same workload, by the same user. */
+export function exceptionFor(found: Accepted, options: ExceptionOptions): object {
+  const { reason, justification, ticket, until } = options;
+  return {
+    apiVersion: `${group}/v1alpha1`,
+    kind: 'ObservationException',
     metadata: {
-      name: `accept-${metadata.name}`.slice(0, 253),
-      namespace: hasState ? metadata.namespace : systemNamespace,
+      name: `accept-${found.metadata.name}`.slice(0, 253),
+      namespace: exceptionNamespace(found, options.systemNamespace),
     },
     spec: {
-      match: {
-        sources: [spec.source],
-        ...(spec.rule !== undefined && { rules: [spec.rule] }),
-        ...(Object.keys(resource).length > 0 && { resources: [resource] }),
-      },
+      match: matchOf(found, options),
       reason,
-      until,
+      ...(justification && { justification }),
+      ...(ticket && { ticket }),
+      ...(until && { until }),
     },
   };
 }

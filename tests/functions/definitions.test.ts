@@ -6,7 +6,16 @@ describe('the functions', async () => {
 
   it('see each other where they ask which there are, or where they are, and nowhere else', () => {
     const seeing = functions.filter(({ seesOthers }) => seesOthers).map(({ name }) => name);
-    expect(seeing.sort()).toEqual(['alertmanager', 'announce', 'deadletter', 'gc', 'ingest', 'sources', 'webhook']);
+    expect(seeing.sort()).toEqual([
+      'alertmanager',
+      'announce',
+      'deadletter',
+      'exceptions',
+      'gc',
+      'ingest',
+      'sources',
+      'webhook',
+    ]);
   });
 
   it('leave dead letters to one of them', () => {

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import audit from '../../functions/audit.ts';
+import falco from '../../functions/falco.ts';
+import trivy from '../../functions/trivy.ts';
 import { isAccepted } from '../../shared/api/acceptance.ts';
 import { historyAnnotation, labels } from '../../shared/api/labels.ts';
 import { NamespaceRefusal } from '../../shared/function/stores.ts';
+import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { createExceptionWorld } from '../pipeline/exception-world.ts';
 
 const row = (id: string, more: object = {}): object => ({ id, ...more });
@@ -192,6 +196,52 @@ describe('the function exceptions', () => {
     await world.judgePass();
     expect(await world.states()).toEqual({ a: 'resolved' });
     expect(world.statusOf('right')).toMatchObject({ matched: 0, NeverMatched: 'False Matched' });
+  });
+
+  describe('of a namespace', () => {
+    const functions = [falco, audit, trivy].map((definition) => functionInfoOf(definition, {}, []));
+    const outOfReach = 'an exception of a namespace never holds for what';
+    const guess = 'nothing that is stored has matched so far: is it spelt as the findings are?';
+
+    it.each<[match: object, namespace: string, reaches: string, message: string | undefined, asPass: string]>([
+      [{ sources: ['fal-co'] }, 'shop', 'false', `${outOfReach} fal-co tells: make it in zen-system for that`, ''],
+      [
+        { sources: ['falco', 'audit'] },
+        'shop',
+        'false',
+        `${outOfReach} falco and audit tell: make it in zen-system for that`,
+        '',
+      ],
+      [
+        { sources: ['falco', 'scanner'] },
+        'shop',
+        'false',
+        undefined,
+        `${guess}; ${outOfReach} falco tells: make it in zen-system for that`,
+      ],
+      [
+        { rules: ['x'] },
+        'shop',
+        'false',
+        undefined,
+        `${guess}; ${outOfReach} falco and audit tell: make it in zen-system for that`,
+      ],
+      [{ sources: ['scanner'] }, 'shop', 'false', undefined, guess],
+      [{ sources: ['falco'] }, 'zen-system', 'false', undefined, guess],
+      [{ sources: ['falco'] }, 'shop', 'true', undefined, guess],
+    ])(
+      'says that %j in %s (TENANTS_FILTER_EVENTS=%s) reaches no events: at once %s',
+      async (match, namespace, reaches, message, asPass) => {
+        const world = createExceptionWorld({
+          environment: { TENANTS_FILTER_EVENTS: reaches },
+          context: { functions },
+        });
+        await world.judgeEvent(world.forgive('e', { match }, namespace));
+        expect(world.messageOf('e', 'NeverMatched', namespace)).toBe(message);
+        await world.judgePass();
+        expect(world.messageOf('e', 'NeverMatched', namespace)).toBe(asPass || message);
+      },
+    );
   });
 
   it('waits for approval where that is needed', async () => {

@@ -15,34 +15,38 @@ const examples = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].flatMap(([, yaml 
 );
 
 const web = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web', namespace: 'shop' };
-const cve = { source: 'trivy', rule: 'CVE-2024-7', resource: web, eventType: 'vulnerability' } as const;
+const cart = { ...web, kind: 'ReplicaSet', name: 'cart-7d9' };
+const cve = { source: 'trivy', rule: 'CVE-2099-7', resource: cart, eventType: 'vulnerability' } as const;
 
 /** For each example what it accepts, and what it doesn't. */
 const expected: Readonly<
   Record<string, readonly (readonly [spec: Partial<Observation['spec']>, isAccepted: boolean])[]>
 > = {
-  'openssl-web': [
-    [{ ...cve, severity: 'LOW', details: { package: 'openssl' } }, true],
-    [{ ...cve, severity: 'HIGH', details: { package: 'openssl' } }, false],
-    [{ ...cve, severity: 'LOW', details: { package: 'zlib' } }, false],
-    [{ ...cve, severity: 'LOW', details: { package: 'openssl' }, resource: { ...web, name: 'api' } }, false],
+  'zlib-in-cart': [
+    [{ ...cve, severity: 'LOW', details: { package: 'zlib1g' } }, true],
+    [{ ...cve, severity: 'HIGH', details: { package: 'zlib1g' } }, false],
+    [{ ...cve, severity: 'LOW', details: { package: 'openssl' } }, false],
+    [{ ...cve, severity: 'LOW', details: { package: 'zlib1g' }, resource: { ...cart, name: 'api-7d9' } }, false],
   ],
   'web-may-run-as-root': [
     [{ source: 'kyverno', rule: 'require-run-as-nonroot/run-as-non-root', resource: web }, true],
     [{ source: 'kyverno', rule: 'require-run-as-nonroot/run-as-non-root', resource: { ...web, name: 'api' } }, false],
   ],
-  'cve-2024-0001': [
-    [{ rule: 'CVE-2024-0001', resource: { kind: 'Node', name: 'n' } }, true],
-    [{ rule: 'CVE-2024-00012' }, false],
+  'cve-2099-0002': [
+    [{ rule: 'CVE-2099-0002', resource: { kind: 'Node', name: 'n' } }, true],
+    [{ rule: 'CVE-2099-00021' }, false],
   ],
   'minor-outside-production': [
-    [{ severity: 'LOW', resource: web }, true],
-    [{ severity: 'HIGH', resource: web }, false],
-    [{ severity: 'LOW', resource: { ...web, namespace: 'prod-eu' } }, false],
+    [{ source: 'trivy', severity: 'LOW', resource: web }, true],
+    [{ source: 'falco', severity: 'LOW', resource: web }, false],
+    [{ source: 'trivy', severity: 'LOW', resource: { kind: 'Node', name: 'n' } }, false],
+    [{ source: 'trivy', severity: 'HIGH', resource: web }, false],
+    [{ source: 'trivy', severity: 'LOW', resource: { ...web, namespace: 'prod-eu' } }, false],
   ],
   'no-fix-yet': [
     [{ ...cve, details: {} }, true],
-    [{ ...cve, details: { fixedVersion: '3.0.2' } }, false],
+    [{ ...cve, details: { versions: [{ installedVersion: '3.0.1' }] } }, true],
+    [{ ...cve, details: { versions: [{ installedVersion: '3.0.1', fixedVersion: '3.0.2' }] } }, false],
     [{ ...cve, severity: 'CRITICAL', details: {} }, false],
   ],
   'chaos-tests': [

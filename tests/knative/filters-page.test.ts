@@ -34,6 +34,7 @@ const answers: Readonly<Record<string, readonly [Partial<Finding>, string][]>> =
   'Only what can be fixed': [
     [{}, 'HIGH'],
     [{ details: { versions: [{ installedVersion: '1.0' }] } }, 'expression'],
+    [{ details: {} }, 'expression'],
     [{ eventType: 'misconfiguration', details: {} }, 'HIGH'],
   ],
   'Only production': [
@@ -44,6 +45,7 @@ const answers: Readonly<Record<string, readonly [Partial<Finding>, string][]>> =
   'Less bad outside production': [
     [{}, 'HIGH'],
     [about('Deployment', 'test'), 'LOW'],
+    [about('Node'), 'HIGH'],
     [{ ...about('Deployment', 'test'), severity: 'MEDIUM' }, 'MEDIUM'],
   ],
   'One check matters everywhere': [

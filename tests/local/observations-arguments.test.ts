@@ -65,6 +65,8 @@ describe('parseObservationsArguments', () => {
     expect(parsed.accept?.reason).toBe('r');
     expect(parsed.accept?.untilAt(now)).toBe('2026-03-31T10:00:00Z');
     expect(parse('web')).toMatchObject({ mode: 'one', accept: undefined });
+    const past = parse('web', '--accept', '--reason', 'r', '--until', '2026-02-28');
+    expect(() => past.mode === 'one' && past.accept?.untilAt(now)).toThrow('--until 2026-02-28 is over');
   });
 
   it.each<[args: string, message: string]>([
@@ -73,6 +75,7 @@ describe('parseObservationsArguments', () => {
     ['web --accept --until 30d', '--accept needs --reason and --until'],
     ['web --reason r', '--reason and --until need --accept'],
     ['web --until 30d', '--reason and --until need --accept'],
+    ['web --ticket T-1', '--ticket needs --accept'],
     ['web --accept --reason r --until soon', '--until takes a duration such as 30d'],
     ['web --accept --reason r --until 30d -o json', "--accept and --output can't be used together"],
   ])('refuses %s', (args, message) => {

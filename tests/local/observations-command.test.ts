@@ -240,7 +240,7 @@ describe('npm run observations -- --would-drop', () => {
         `---\n${filterOf('{ targetSource: trivy, setSeverity: [{ rules: [CVE-2], severity: CRITICAL }] }')}`,
     );
     const { code, stdout, stderr } = await run('--would-drop', file);
-    expect([code, stderr]).toEqual([0, 'of 3, 2 would be dropped and 1 have another severity\n']);
+    expect([code, stderr]).toEqual([0, 'of 3, 2 would be dropped and 1 would have another severity\n']);
     expect(stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
       ['SOURCE', 'RULE', 'EFFECT', 'COUNT', 'EXAMPLE'],
       ['trivy', 'CVE-0', 'min_severity', '1', 'shop: number 0'],
@@ -265,13 +265,27 @@ describe('npm run observations -- --would-drop', () => {
     const exceptions = filterOf('{ match: { rules: [CVE-1] }, reason: r }', 'ObservationException');
     const file = fileOf(`${exceptions}---\n${filterOf('{ targetSource: trivy, minSeverity: MEDIUM }')}`);
     const { code, stdout, stderr } = await run('--would-drop', file);
-    expect([code, stderr]).toEqual([0, 'of 3, 1 would be dropped and 0 have another severity, and 1 be accepted\n']);
+    expect([code, stderr]).toEqual([0, 'of 3, 1 would be dropped and 1 would be accepted\n']);
     expect(stdout).toMatch(/^trivy +CVE-1 +accepted +1 +shop: number 1$/m);
     const wrong = fileOf(filterOf('{ match: { rulez: [CVE-1] }, reason: r }', 'ObservationException'));
     expect(await run('--would-drop', wrong)).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/spec\.match\.rulez/),
     });
+  });
+
+  it('asks an expression, too, and says what does not match', async () => {
+    const expression = (text: string): string => fileOf(filterOf(`{ targetSource: trivy, expression: '${text}' }`));
+    const { stdout, stderr } = await run('--would-drop', expression('rule != "CVE-2" && severity != "LOW"'));
+    expect(stderr).toBe('of 3, 2 would be dropped\n');
+    expect(stdout).toMatch(/^trivy +CVE-0 +expression +1 .*\ntrivy +CVE-2 +expression +1 /m);
+    expect(await run('--would-drop', expression('true'))).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'of 3, nothing matches\n',
+    });
+    const wrong = await run('--would-drop', expression('rule ='));
+    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringMatching(/spec\.expression: at 1:\d+/)]);
   });
 
   it('prints an exception that accepts a finding, and applies nothing', async () => {
@@ -286,7 +300,7 @@ describe('npm run observations -- --would-drop', () => {
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^# number 1\napiVersion: zen\.kube-zen\.io\/v1alpha1\nkind: ObservationException\n/);
     const { stderr: effect } = await run('--would-drop', fileOf(stdout));
-    expect(effect).toBe('of 3, 0 would be dropped and 0 have another severity, and 1 be accepted\n');
+    expect(effect).toBe('of 3, 1 would be accepted\n');
     expect(JSON.parse((await run('--accepted', '-o', 'json')).stdout).items).toEqual([]);
   });
 
@@ -396,6 +410,17 @@ describe('npm run observations of what is accepted', () => {
     const rows = stdout.trim().split('\n').slice(1);
     expect(rows.map((row) => row.split(/ +/)[1])).toEqual(names);
     expect(stderr).toBe(says);
+  });
+
+  it('--would-drop counts what is accepted already, unless told otherwise', async () => {
+    const file = join(folder, 'in-force.yaml');
+    const spec = 'spec: { match: { sources: [trivy] }, reason: r }';
+    writeFileSync(
+      file,
+      `apiVersion: zen.kube-zen.io/v1alpha1\nkind: ObservationException\nmetadata: { name: e }\n${spec}\n`,
+    );
+    expect((await run('--would-drop', file)).stderr).toBe('of 2, 2 would be accepted\n');
+    expect((await run('--would-drop', file, '--accepted')).stderr).toBe('of 1, 1 would be accepted\n');
   });
 });
 

@@ -101,12 +101,19 @@ describe.skipIf(skipWithoutBrowser())('the page, with the samples', { timeout: 1
     await page.getByRole('link', { name: /CVE-2099-0001 in openssl/ }).click();
     const finding = page.getByRole('complementary', { name: 'One finding' });
     await finding.getByText('Accept', { exact: true }).click();
+    await finding.getByRole('button', { name: 'Copy YAML' }).click();
+    await finding.getByText('Say why first').waitFor();
     await finding.getByLabel('Why').fill('not reachable: "yes"');
+    await finding.getByLabel('Until').fill('');
+    await finding.getByText('No date: for ever.').waitFor();
     await finding.getByLabel('Until').fill('2030-01-31');
+    await finding.getByLabel('Ticket').fill('SEC-1');
     const yaml = await finding.locator('.accept pre').innerText();
     expect(yaml).toContain('kind: ObservationException');
     expect(yaml).toContain('reason: "not reachable: \\"yes\\""');
-    expect(yaml).toContain('until: "2030-01-31T00:00:00Z"');
+    expect(yaml).toContain('until: "2030-01-31T23:59:59Z"');
+    expect(yaml).toContain('ticket: SEC-1');
+    expect(yaml).toContain('expression: "workload.kind == \\"rollout\\" && workload.name == \\"cart\\""');
     expect(yaml).toContain('- CVE-2099-0001');
     expect(await finding.getByRole('button', { name: 'Apply' }).count()).toBe(0);
     await picture(page, 'accept');
@@ -146,6 +153,24 @@ describe.skipIf(skipWithoutBrowser())('the page, with the samples', { timeout: 1
     await expect.poll(() => rowsOf(colleague).count()).toBeGreaterThan(10);
     await colleague.goBack();
     await expect.poll(() => rowsOf(colleague).count()).toBe(1);
+  });
+
+  it('loses nothing of what somebody types between two frames, and "back" leaves the search', async () => {
+    const { page } = await open();
+    const typed = await page.evaluate(`(async () => {
+      const field = document.querySelector('#search');
+      for (const letter of 'openssl') {
+        field.value += letter;
+        field.dispatchEvent(new InputEvent('input', { bubbles: true }));
+        await Promise.resolve().then(() => undefined);
+      }
+      return field.value;
+    })()`);
+    expect(typed).toBe('openssl');
+    await expect.poll(() => rowsOf(page).count()).toBe(1);
+    await page.goBack();
+    await expect.poll(() => page.getByLabel('Search in findings').inputValue()).toBe('');
+    expect(new URL(page.url()).search).toBe('');
   });
 
   it('can be had as CSV and JSON', async () => {

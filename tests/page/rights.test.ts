@@ -33,7 +33,8 @@ describe.skipIf(skipWithoutCluster() || skipWithoutBrowser())(
         const namespace = at % 3 ? 'bank' : 'shop';
         const { uid: _uid, creationTimestamp: _created, ...metadata } = anObservation().metadata;
         const object = anObservation({ spec: { rule: `rule-${at % 4}`, summary: `finding ${at} in ${namespace}` } });
-        const named = { ...object, metadata: { ...metadata, name: `finding-${at}`, namespace } };
+        const labels = { 'zen.kube-zen.io/state': 'open' };
+        const named = { ...object, metadata: { ...metadata, name: `finding-${at}`, namespace, labels } };
         const { status } = await cluster.request('POST', `${api}/namespaces/${namespace}/observations`, named);
         expect(status).toBe(201);
       }
@@ -204,7 +205,7 @@ describe.skipIf(skipWithoutCluster() || skipWithoutBrowser())(
       await finding.getByText('Applied').waitFor();
       const { body } = await cluster.request(
         'GET',
-        '/apis/zen.kube-zen.io/v1alpha1/namespaces/shop/observationexceptions/rule-3',
+        '/apis/zen.kube-zen.io/v1alpha1/namespaces/shop/observationexceptions/accept-finding-3',
       );
       expect(body.spec).toMatchObject({ match: { rules: ['rule-3'] }, reason: 'only in the demo shop' });
       await context.close();

@@ -1,5 +1,6 @@
 import exceptions from '../../functions/exceptions.ts';
 import { acceptanceIn } from '../../shared/api/acceptance.ts';
+import type { Condition } from '../../shared/api/condition.ts';
 import { labels } from '../../shared/api/labels.ts';
 import { observationExceptions } from '../../shared/api/observation-exception.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
@@ -15,6 +16,9 @@ export function createExceptionWorld(options: TestContextOptions = {}) {
     ...options,
     context: { watched: ({ plural }) => (plural === observationExceptions.plural ? current : []), ...options.context },
   });
+
+  // Unlike the source, it sees other functions.
+  const judging = { ...world.context, functions: options.context?.functions ?? [] };
 
   function refresh(): void {
     current = world.objects.all.filter(({ kind }) => kind === observationExceptions.kind);
@@ -37,14 +41,25 @@ export function createExceptionWorld(options: TestContextOptions = {}) {
     refresh();
   }
 
+  function statusIn(name: string, namespace: string) {
+    const found = world.objects.all.find(
+      ({ kind, metadata }) =>
+        kind === observationExceptions.kind && metadata.name === name && metadata.namespace === namespace,
+    );
+    const { status = {} } = Object.assign({ status: undefined }, found);
+    const none: readonly Condition[] = [];
+    const { matched, conditions } = Object.assign({ matched: undefined, conditions: none }, status);
+    return { matched, conditions };
+  }
+
   return {
     ...world,
     /** Makes an exception, or changes it. */
     forgive,
     /** Deletes an exception. */
     regret,
-    judgePass: (): Promise<Summary> => handled(exceptions, ping, world.context),
-    judgeEvent: (object: KubernetesObject): Promise<Summary> => handled(exceptions, referenceTo(object), world.context),
+    judgePass: (): Promise<Summary> => handled(exceptions, ping, judging),
+    judgeEvent: (object: KubernetesObject): Promise<Summary> => handled(exceptions, referenceTo(object), judging),
     /** What each finding bears: the label, and by which exception, by id. */
     async marks(): Promise<
       Readonly<Record<string, readonly [label: string, exception: string | undefined] | undefined>>
@@ -63,14 +78,12 @@ export function createExceptionWorld(options: TestContextOptions = {}) {
     },
     /** The status of an exception. */
     statusOf(name: string, namespace = 'zen-system') {
-      const found = world.objects.all.find(
-        ({ kind, metadata }) =>
-          kind === observationExceptions.kind && metadata.name === name && metadata.namespace === namespace,
-      );
-      const { status = {} } = Object.assign({ status: undefined }, found);
-      const { matched, conditions = [] } = Object.assign({ matched: undefined, conditions: [] }, status);
+      const { matched, conditions } = statusIn(name, namespace);
       const entries = conditions.map(({ type, status: word, reason }) => [type, `${word} ${reason}`]);
       return { matched, ...Object.fromEntries(entries) };
     },
+    /** What a condition of an exception says. */
+    messageOf: (name: string, condition: string, namespace: string): string | undefined =>
+      statusIn(name, namespace).conditions.find(({ type }) => type === condition)?.message,
   };
 }

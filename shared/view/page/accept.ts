@@ -1,9 +1,12 @@
 import { useEffect, useState } from 'preact/hooks';
+import { endOfDay, exceptionFor, exceptionNamespace, isInNamespace } from '../exception-for.ts';
+import { yamlDocument } from '../yaml-text.ts';
 import { ask, Fault, type Observation, post, type Session } from './answers.ts';
 import { html } from './html.ts';
-import { shown, yamlDocument } from './texts.ts';
+import { shown } from './texts.ts';
 
 const justifications = [
+  ['', 'Not said'],
   ['risk-accepted', 'The risk is accepted'],
   ['mitigated', 'Something else mitigates it'],
   ['not-affected', 'It does not apply here'],
@@ -15,12 +18,19 @@ const scopes = [
   ['namespace', 'Everywhere in this namespace'],
 ] as const;
 
+const users = [
+  ['same', 'By this user'],
+  ['anyone', 'By anyone'],
+] as const;
+
 interface Choice {
   readonly reason: string;
   readonly justification: string;
-  /** A day, as `2026-03-01`. */
+  readonly ticket: string;
+  /** A day, as `2026-03-01`; empty for ever. */
   readonly until: string;
   readonly scope: string;
+  readonly user: string;
 }
 
 const month = 30 * 86_400_000;
@@ -29,54 +39,29 @@ function dayIn(milliseconds: number): string {
   return new Date(Date.now() + milliseconds).toISOString().slice(0, 10);
 }
 
-/** A name that a Kubernetes object may have. */
-function nameFrom(...parts: readonly string[]): string {
-  const name = parts
-    .join('-')
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9-]+/g, '-')
-    .slice(0, 60);
-  return name.replaceAll(/^-+|-+$/g, '') || 'exception';
+/** What keeps a choice from being an exception; `undefined` if nothing does. */
+function faultIn({ reason, until }: Choice): string | undefined {
+  if (reason.trim() === '') return 'Say why first';
+  return until !== '' && Date.parse(endOfDay(until)) <= Date.now() ? 'That day is over' : undefined;
 }
 
-/** The ObservationException that somebody chooses. */
-function exceptionOf({ metadata, spec }: Observation, { reason, justification, until, scope }: Choice) {
-  const { resource, rule, source } = spec;
-  const isHere = scope === 'here' && resource?.name !== undefined;
-  return {
-    apiVersion: 'zen.kube-zen.io/v1alpha1',
-    kind: 'ObservationException',
-    metadata: {
-      name: nameFrom(rule ?? spec.eventType, ...(isHere ? [resource.name ?? ''] : [])),
-      namespace: metadata.namespace,
-    },
-    spec: {
-      match: {
-        sources: [source],
-        ...(rule !== undefined && rule !== '' && { rules: [rule] }),
-        ...(isHere && {
-          resources: [
-            { kind: resource.kind, name: resource.name, ...(resource.namespace && { namespace: resource.namespace }) },
-          ],
-        }),
-      },
-      reason: reason === '' ? 'say why' : reason,
-      justification,
-      ...(until !== '' && { until: `${until}T00:00:00Z` }),
-    },
-  };
-}
-
-/** Whether whoever looks may apply one in this namespace. */
-function useMayAccept(namespace: string): boolean {
-  const [mayAccept, setMayAccept] = useState(false);
+/** Where an exception has to be, and whether whoever looks may apply it there. */
+function usePlace(found: Observation): { readonly systemNamespace: string; readonly mayAccept: boolean } | undefined {
+  const [place, setPlace] = useState<{ readonly systemNamespace: string; readonly mayAccept: boolean }>();
   useEffect(() => {
-    ask<Session>('/observations/session', new URLSearchParams({ namespace })).then(
-      (session) => setMayAccept(session.mayAccept),
-      () => setMayAccept(false),
-    );
-  }, [namespace]);
-  return mayAccept;
+    const sessionIn = (namespace: string) => ask<Session>('/observations/session', new URLSearchParams({ namespace }));
+    const read = async (): Promise<void> => {
+      const own = await sessionIn(found.metadata.namespace);
+      const { systemNamespace } = own;
+      const namespace = exceptionNamespace(found, systemNamespace);
+      // Who sees one namespace may not ask about another.
+      const isOwn = namespace === found.metadata.namespace;
+      const mayAccept = isOwn ? own.mayAccept : (await sessionIn(namespace).catch(() => undefined))?.mayAccept;
+      setPlace({ systemNamespace, mayAccept: mayAccept ?? false });
+    };
+    read().catch(() => undefined);
+  }, [found.metadata.namespace, found.metadata.name]);
+  return place;
 }
 
 async function copy(text: string): Promise<string> {
@@ -88,45 +73,69 @@ async function copy(text: string): Promise<string> {
   }
 }
 
-export function Accept({ found }: { readonly found: Observation }) {
-  const [choice, setChoice] = useState<Choice>(() => ({
-    reason: '',
-    justification: 'risk-accepted',
-    until: dayIn(month),
-    scope: 'here',
-  }));
-  const [said, setSaid] = useState('');
-  const mayAccept = useMayAccept(found.metadata.namespace);
-  const exception = exceptionOf(found, choice);
-  const yaml = yamlDocument(exception);
+interface FieldsProps {
+  readonly found: Observation;
+  readonly choice: Choice;
+  readonly onChoice: (choice: Choice) => void;
+}
+
+function Fields({ found, choice, onChoice }: FieldsProps) {
   const set = (name: keyof Choice) => (event: Event) => {
     const { target } = event;
     if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement)
-      setChoice({ ...choice, [name]: target.value });
+      onChoice({ ...choice, [name]: target.value });
   };
-  const options = (all: typeof justifications | typeof scopes, value: string) =>
+  const options = (all: readonly (readonly [string, string])[], value: string) =>
     all.map(([word, text]) => html`<option value=${word} selected=${word === value}>${text}</option>`);
-  async function apply(): Promise<void> {
-    if (choice.reason === '') return setSaid('It needs a reason');
+  return html`<div class="fields">
+    <label class="whole">Why<input type="text" required value=${choice.reason} onInput=${set('reason')} maxlength="256" /></label>
+    <label>Because<select onChange=${set('justification')}>${options(justifications, choice.justification)}</select></label>
+    <label>Until the end of<input type="date" value=${choice.until} min=${dayIn(0)} onInput=${set('until')} /></label>
+    <label>Ticket<input type="text" value=${choice.ticket} onInput=${set('ticket')} maxlength="253" /></label>
+    <p class="hint" role="status">${choice.until === '' ? 'No date: for ever.' : ''}</p>
+    ${isInNamespace(found) && html`<label class="whole">For<select onChange=${set('scope')}>${options(scopes, choice.scope)}</select></label>`}
+    ${found.spec.actor && html`<label class="whole">Done<select onChange=${set('user')}>${options(users, choice.user)}</select></label>`}
+  </div>`;
+}
+
+export function Accept({ found }: { readonly found: Observation }) {
+  const [choice, setChoice] = useState<Choice>(() => ({
+    reason: '',
+    justification: '',
+    ticket: '',
+    until: dayIn(month),
+    scope: 'here',
+    user: 'same',
+  }));
+  const [said, setSaid] = useState('');
+  const place = usePlace(found);
+  if (!place) return null;
+  const { systemNamespace, mayAccept } = place;
+  const exception = exceptionFor(found, {
+    ...choice,
+    until: choice.until === '' ? undefined : endOfDay(choice.until),
+    isForNamespace: choice.scope === 'namespace',
+    isByAnyone: choice.user === 'anyone',
+    systemNamespace,
+  });
+  const yaml = yamlDocument(exception);
+  async function apply(): Promise<string> {
+    const namespace = exceptionNamespace(found, systemNamespace);
     try {
-      await post(`/observations/exceptions?${new URLSearchParams({ namespace: found.metadata.namespace })}`, exception);
-      setSaid('Applied: it takes effect within a minute');
+      await post(`/observations/exceptions?${new URLSearchParams({ namespace })}`, exception);
+      return 'Applied: it takes effect within a minute';
     } catch (error) {
-      setSaid(error instanceof Fault ? `${error.message}${error.path ? `: ${error.path}` : ''}` : String(error));
+      return error instanceof Fault ? `${error.message}${error.path ? `: ${error.path}` : ''}` : String(error);
     }
   }
+  const unlessFaulty = (act: () => Promise<string>) => async () => setSaid(faultIn(choice) ?? (await act()));
   return html`<details class="accept"><summary>Accept</summary>
     <p class="hint">An exception says why this is accepted, and until when. It deletes nothing, and ends by itself.</p>
-    <div class="fields">
-      <label class="whole">Why<input type="text" required value=${choice.reason} onInput=${set('reason')} maxlength="256" /></label>
-      <label>Because<select onChange=${set('justification')}>${options(justifications, choice.justification)}</select></label>
-      <label>Until<input type="date" value=${choice.until} min=${dayIn(0)} onInput=${set('until')} /></label>
-      <label class="whole">For<select onChange=${set('scope')}>${options(scopes, choice.scope)}</select></label>
-    </div>
+    <${Fields} found=${found} choice=${choice} onChoice=${setChoice} />
     <pre tabindex="0" aria-label="The exception as YAML">${shown(yaml)}</pre>
     <div class="buttons">
-      ${mayAccept && html`<button type="button" class="main" onClick=${apply}>Apply</button>`}
-      <button type="button" onClick=${async () => setSaid(await copy(yaml))}>Copy YAML</button>
+      ${mayAccept && html`<button type="button" class="main" onClick=${unlessFaulty(apply)}>Apply</button>`}
+      <button type="button" onClick=${unlessFaulty(() => copy(yaml))}>Copy YAML</button>
       <span role="status">${shown(said)}</span>
     </div></details>`;
 }

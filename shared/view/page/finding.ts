@@ -1,10 +1,11 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { yamlDocument } from '../yaml-text.ts';
 import { Accept } from './accept.ts';
 import { type Address, changed, go } from './address.ts';
 import { ask, Fault, type Observation } from './answers.ts';
 import { html, Link, SeverityMark } from './html.ts';
-import { age, dateText, isWebAddress, number, resourceText, shown, timeText, yamlDocument } from './texts.ts';
+import { age, dateText, isWebAddress, number, resourceText, shown, timeText } from './texts.ts';
 
 const prefix = 'zen.kube-zen.io/';
 

@@ -1,9 +1,11 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { type Address, queryOf } from './address.ts';
+import { type Address, changed, queryOf, readAddress } from './address.ts';
 import { ask, Fault, followChanges, type Table } from './answers.ts';
 
 export interface Live {
   readonly table: Table | undefined;
+  /** What the table was read for: for a moment after a click, that is not yet what the address says. */
+  readonly tableAddress: Address;
   readonly fault: Fault | undefined;
   /** Whether changes show by themselves. */
   readonly isLive: boolean;
@@ -60,7 +62,9 @@ function useChanges(namespace: string | undefined, onChange: () => void): boolea
 
 /** What the address asks for, kept as it is now. */
 export function useTable(address: Address, top: number): Live {
-  const [state, setState] = useState<{ table?: Table; fault?: Fault; generation: number }>({ generation: 0 });
+  const [state, setState] = useState<{ table?: Table; query?: string; fault?: Fault; generation: number }>({
+    generation: 0,
+  });
   const query = String(queryOf(address, { limit: '100', top: String(top) }));
   const latest = useRef(query);
   latest.current = query;
@@ -70,18 +74,19 @@ export function useTable(address: Address, top: number): Live {
     reading.current?.abort();
     const stopping = new AbortController();
     reading.current = stopping;
+    const query = latest.current;
     try {
-      const table = await ask<Table>('/observations/table', new URLSearchParams(latest.current), stopping.signal);
-      setState(({ generation }) => ({ table, generation: generation + 1 }));
+      const table = await ask<Table>('/observations/table', new URLSearchParams(query), stopping.signal);
+      setState(({ generation }) => ({ table, query, generation: generation + 1 }));
       if (!table.isComplete) setTimeout(() => refresh(), pauseMilliseconds);
     } catch (error) {
       if (stopping.signal.aborted) return;
       const fault = error instanceof Fault ? error : new Fault(0, String(error));
       // What was read last stays on the screen while the server is away, but not when it may no longer be seen.
-      setState(({ table, generation }) => ({
+      setState(({ table, query: read, generation }) => ({
         generation,
         fault,
-        ...(table && (fault.status === 0 || fault.status >= 500) && { table }),
+        ...(table && read !== undefined && (fault.status === 0 || fault.status >= 500) && { table, query: read }),
       }));
     }
   }, []);
@@ -97,5 +102,7 @@ export function useTable(address: Address, top: number): Live {
 
   useEffect(() => void read(), [query]);
   const isLive = useChanges(address.namespace, refresh);
-  return { table: state.table, fault: state.fault, generation: state.generation, isLive, refresh };
+  const { table, fault, generation } = state;
+  const tableAddress = changed(readAddress(state.query ?? ''), { finding: address.finding });
+  return { table, tableAddress, fault, generation, isLive, refresh };
 }

@@ -46,12 +46,13 @@ function Views({ table, address }: { readonly table: Table; readonly address: Ad
   })}</ul></nav>`;
 }
 
-/** Says what is being searched for while it is typed, and adds to the address only where somebody stops. */
+/**
+ * What is typed is in the address at once, and shown from there: there is no second copy that could be older. A search is one
+ * entry of the history, so that "back" leaves it.
+ */
 function Search({ address }: { readonly address: Address }) {
   const field = useRef<HTMLInputElement>(null);
   const given = address.search ?? '';
-  const [text, setText] = useState(given);
-  useEffect(() => setText(given), [given]);
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       if (event.key !== 'k' || !(event.ctrlKey || event.metaKey)) return;
@@ -64,11 +65,11 @@ function Search({ address }: { readonly address: Address }) {
   const onInput = (event: Event): void => {
     if (!(event.target instanceof HTMLInputElement)) return;
     const { value } = event.target;
-    setText(value);
-    go(changed(address, { search: value.trim() === '' ? undefined : value, finding: undefined }), true);
+    const search = value.trim() === '' ? undefined : value;
+    go(changed(address, { search, finding: undefined }), given !== '');
   };
   return html`<search class="search"><label class="hidden" for="search">Search in findings</label>
-    <input id="search" ref=${field} type="search" value=${text} onInput=${onInput} maxlength="200" autocomplete="off" spellcheck=${false}
+    <input id="search" ref=${field} type="search" value=${given} onInput=${onInput} maxlength="200" autocomplete="off" spellcheck=${false}
       placeholder="Search findings" /><kbd aria-hidden="true">Ctrl K</kbd></search>`;
 }
 
@@ -174,16 +175,19 @@ function Status({ isLive, fault }: { readonly isLive: boolean; readonly fault: F
 function Main({
   table,
   address,
+  tableAddress,
   generation,
   now,
 }: {
   readonly table: Table;
   readonly address: Address;
+  /** What the table was read for. */
+  readonly tableAddress: Address;
   readonly generation: number;
   readonly now: number;
 }) {
   return html`<main id="findings" tabindex="-1">
-    <${Focus} table=${table} address=${address} />
+    <${Focus} table=${table} address=${tableAddress} />
     <${Chips} address=${address} />
     <${Heading} table=${table} address=${address} />
     ${table.total === 0 ? html`<${Nothing} table=${table} address=${address} />` : html`<${List} table=${table} address=${address} generation=${generation} now=${now} />`}
@@ -193,7 +197,7 @@ function Main({
 function Page() {
   const address = useAddress();
   const [top, setTop] = useState(9);
-  const { table, fault, isLive, generation } = useTable(address, top);
+  const { table, tableAddress, fault, isLive, generation } = useTable(address, top);
   const now = useNow(generation);
   const isWide = useWide('(min-width: 960px)');
   const hasOne = address.finding !== undefined;
@@ -210,7 +214,7 @@ function Page() {
       ${
         table &&
         html`<${Facets} table=${table} address=${address} isWide=${isWide} onMore=${() => setTop(50)} />
-        <${Main} table=${table} address=${address} generation=${generation} now=${now} />`
+        <${Main} table=${table} address=${address} tableAddress=${tableAddress} generation=${generation} now=${now} />`
       }
       ${!table && (fault ? html`<main id="findings" tabindex="-1"><${Problem} fault=${fault} address=${address} /></main>` : html`<main id="findings" tabindex="-1"><p class="nothing">Loading…</p></main>`)}
       ${hasOne && table && html`<${Finding} address=${address} generation=${generation} now=${now} />`}

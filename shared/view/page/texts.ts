@@ -48,38 +48,6 @@ export function isWebAddress(text: string): boolean {
   return /^https?:\/\/[^\s]+$/i.test(text) && URL.canParse(text);
 }
 
-const plain = /^[A-Za-z_./][\w ./@-]*$/;
-const meaningful = /^(?:true|false|null|yes|no|on|off|y|n|~)$/i;
-
-function scalar(value: unknown): string {
-  if (typeof value !== 'string') return JSON.stringify(value) ?? 'null';
-  return plain.test(value) && !meaningful.test(value) && value.trim() === value ? value : JSON.stringify(value);
-}
-
-/** A value as JSON has them, in YAML. */
-export function yamlOf(value: unknown, indent = ''): string {
-  if (Array.isArray(value)) {
-    if (value.length === 0) return ' []';
-    return value.map((item) => `\n${indent}-${itemOf(item, `${indent}  `)}`).join('');
-  }
-  if (typeof value === 'object' && value !== null) {
-    const entries = Object.entries(value).filter(([, member]) => member !== undefined);
-    if (entries.length === 0) return ' {}';
-    return entries.map(([key, member]) => `\n${indent}${scalar(key)}:${yamlOf(member, `${indent}  `)}`).join('');
-  }
-  return ` ${scalar(value)}`;
-}
-
-function itemOf(item: unknown, indent: string): string {
-  const text = yamlOf(item, indent);
-  const isMap = typeof item === 'object' && item !== null && !Array.isArray(item) && text.startsWith('\n');
-  return isMap ? ` ${text.slice(indent.length + 1)}` : text;
-}
-
-export function yamlDocument(value: unknown): string {
-  return `${yamlOf(value).replace(/^\n/, '')}\n`;
-}
-
 /** The workload, as the server names it: what the resource's Pods are made by. */
 export function resourceText(kind: string | undefined, name: string | undefined): string {
   return [kind, name].filter(Boolean).join('/');
