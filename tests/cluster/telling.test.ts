@@ -258,6 +258,7 @@ describe.skipIf(skipWithoutCluster() || skipWithoutAlertmanager())('telling on a
       while (!isOver()) {
         for (const happen of random.shuffle(Object.values(misfortunes))) {
           await pause(200 + random.below(600));
+          if (isOver()) return;
           await happen();
         }
         rounds += 1;
