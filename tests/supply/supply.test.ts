@@ -29,6 +29,7 @@ describe('the packages', () => {
       'MIT',
       'MIT OR Apache-2.0',
       'Apache-2.0',
+      '(Apache-2.0 AND BSD-3-Clause)',
       'BSD-2-Clause',
       'BSD-3-Clause',
       'ISC',
@@ -79,6 +80,10 @@ describe('the regular expressions', () => {
       'functions/audit/workloads.ts',
       'shared/api/label-selector.ts',
       'shared/finding/secret-patterns.ts',
+      // Of literals, with a source each.
+      'shared/rules/expression-source.ts',
+      // The page's bundle, for a browser.
+      'shared/view/page-file.ts',
     ]);
     expect(built.length).toBeGreaterThan(5);
   });
