@@ -196,6 +196,16 @@ describe('the filter ConfigMap', () => {
     ],
     ['null for a source', { sources: { falco: null } }, 'sources.falco'],
     [
+      'a wrong expression',
+      { sources: { falco: { expression: 'resource.nmae == "web"' } } },
+      'sources.falco.expression',
+    ],
+    [
+      'a wrong expression of a grade',
+      { sources: { falco: { setSeverity: [{ severity: 'LOW', expression: 'rule.matches("(")' }] } } },
+      'sources.falco.setSeverity[0].expression',
+    ],
+    [
       'a good source beside a bad one',
       { sources: { trivy: { minSeverity: 'LOW' }, falco: { enabled: 1 } } },
       'sources.falco.enabled',
