@@ -6,7 +6,7 @@ import { pingOf } from '../function/cloud-event.ts';
 import type { Broker, FunctionInfo } from '../function/context.ts';
 import { type FunctionDefinition, watchesOf } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
-import { connectCluster } from '../kubernetes/cluster.ts';
+import { clusterOf, connectCluster } from '../kubernetes/cluster.ts';
 import { type Credentials, serviceAccountCredentials } from '../kubernetes/credentials.ts';
 import { createPublisher, createSender, type Destination } from '../transport/event-sender.ts';
 import { createOutside } from '../transport/outside.ts';
@@ -150,13 +150,7 @@ function bind(
     ...shared,
     ownUsers: [],
     store: connection.store,
-    cluster: {
-      objects: connection.objects,
-      owners: connection.owners,
-      kinds: connection.discovery,
-      watched: watches.watched,
-      hasApiServerSources: true,
-    },
+    cluster: clusterOf(connection, { watched: watches.watched, hasApiServerSources: true }),
     broker: brokerOf(shared.settings, watches),
     outside: createOutside(),
     functions: others,

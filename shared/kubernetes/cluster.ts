@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { group } from '../api/group.ts';
 import type { KindSelector } from '../api/kind-selector.ts';
 import { createBoundedObjects, createObjectSet } from '../function/bounded-objects.ts';
-import type { Discovery, Objects, Owners, Store } from '../function/stores.ts';
+import type { Cluster, Discovery, Objects, Owners, Store } from '../function/stores.ts';
 import type { ObservationFeed } from '../view/live-view.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
 import { createApiClient } from './api-client.ts';
@@ -111,4 +111,12 @@ export function connectCluster({
     },
     close: () => client.close(),
   };
+}
+
+/** What functions see of a cluster that is connected. */
+export function clusterOf(
+  { objects, owners, discovery }: Pick<ReturnType<typeof connectCluster>, 'objects' | 'owners' | 'discovery'>,
+  { watched, hasApiServerSources }: Pick<Cluster, 'watched' | 'hasApiServerSources'>,
+): Cluster {
+  return { objects, owners, kinds: discovery, watched, hasApiServerSources };
 }

@@ -138,7 +138,7 @@ async function openCluster(
 ): Promise<LocalStores> {
   if (!existsSync(file)) throw new UserError(`--kubeconfig: no file ${file}`);
   const { kubeconfigCredentials } = await import('../kubernetes/kubeconfig.ts');
-  const { connectCluster } = await import('../kubernetes/cluster.ts');
+  const { clusterOf, connectCluster } = await import('../kubernetes/cluster.ts');
   const credentials = blaming(`--kubeconfig ${file}`, () => kubeconfigCredentials(file));
   const connection = connectCluster({
     credentials,
@@ -167,14 +167,8 @@ async function openCluster(
   );
   return {
     store: connection.store,
-    cluster: {
-      objects: connection.objects,
-      owners: connection.owners,
-      kinds: connection.discovery,
-      watched,
-      // Only the passes see changes, because no ApiServerSources are installed into this cluster.
-      hasApiServerSources: false,
-    },
+    // Only the passes see changes, because no ApiServerSources are installed into this cluster.
+    cluster: clusterOf(connection, { watched, hasApiServerSources: false }),
     viewing: { feed: connection.feed(settings.WATCH_NAMESPACE), exceptions: connection.exceptions },
     ownUsers: [await connection.whoAmI(AbortSignal.timeout(10_000))],
     start: () => undefined,

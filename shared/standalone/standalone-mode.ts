@@ -17,7 +17,7 @@ import type { Log } from '../host/log.ts';
 import { createMetrics, type Metrics } from '../host/metrics.ts';
 import { sleep } from '../host/sleep.ts';
 import { startWatches, type Watches } from '../host/watches.ts';
-import { connectCluster } from '../kubernetes/cluster.ts';
+import { clusterOf, connectCluster } from '../kubernetes/cluster.ts';
 import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
 import { mappingIndex, mappingKinds } from '../rules/accepted-mappings.ts';
 import { createOutside } from '../transport/outside.ts';
@@ -125,13 +125,7 @@ function bind(shared: Shared, broker: ProcessBroker, { watched }: Watches): Bind
     ...shared,
     ownUsers: [],
     store: connection.store,
-    cluster: {
-      objects: connection.objects,
-      owners: connection.owners,
-      kinds: connection.discovery,
-      watched,
-      hasApiServerSources: false,
-    },
+    cluster: clusterOf(connection, { watched, hasApiServerSources: false }),
     broker,
     outside: createOutside(),
     functions: infos,

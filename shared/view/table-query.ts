@@ -1,11 +1,12 @@
 import { globTest } from '../finding/glob.ts';
 import { severities } from '../finding/severity.ts';
+import { type Facet, facets } from './facets.ts';
 import type { ColumnName, ObservationIndex } from './observation-index.ts';
 import { resourceOf } from './observation-index.ts';
 import type { Sort } from './order.ts';
 import type { Selection } from './selection.ts';
 import { passing } from './text-column.ts';
-import { day, type Facet, facets, type View, views } from './view-query.ts';
+import { day, type View, views } from './view-query.ts';
 import type { ViewRow } from './view-row.ts';
 import { workloadTest } from './workload-word.ts';
 

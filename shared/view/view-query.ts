@@ -23,20 +23,3 @@ export function viewSelection(view: View, now: number): Selection {
       return {};
   }
 }
-
-/** What a list can be narrowed by with a click. */
-export const facets = [
-  'severity',
-  'source',
-  'namespace',
-  'workload',
-  'rule',
-  'kind',
-  'actor',
-  'image',
-  'fix',
-  'category',
-  'eventType',
-] as const;
-
-export type Facet = (typeof facets)[number];

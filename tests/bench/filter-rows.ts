@@ -3,10 +3,15 @@ import { join } from 'node:path';
 import { compileExpression } from '../../shared/rules/expression.ts';
 import { sources } from '../host/program.ts';
 import { hostileExpression, largestFinding } from '../rules/hostile-expressions.ts';
-import { cpuOf, firstAnswer, freePort, load, type Row, start, takeTurns } from './measure.ts';
-import { alert } from './messages.ts';
+import { type Row, takeTurns } from './measure.ts';
+import { microsecondsPerEvent } from './per-event.ts';
 
 const filters = 100;
+const events = 5000;
+
+function withConfiguration(config: string): readonly string[] {
+  return [sources, '--data', ':memory:', '--config', config];
+}
 
 /** A folder with filters that all apply to Falco's alerts, and drop none of the bench's. */
 function configuration(folder: string, name: string, specOf: (index: number) => object): string {
@@ -19,19 +24,6 @@ function configuration(folder: string, name: string, specOf: (index: number) => 
     writeFileSync(join(config, `${index}.json`), JSON.stringify({ ...object, spec }));
   }
   return config;
-}
-
-async function microsecondsPerEvent(config: string): Promise<number> {
-  const events = 5000;
-  const port = await freePort();
-  const running = start([sources, '--data', ':memory:', '--config', config], {}, port);
-  await firstAnswer(port, alert(-1), performance.now());
-  await load(port, 8, 3000, (index) => alert(1_000_000 + index));
-  const before = cpuOf(running.pid);
-  await load(port, 8, events, alert);
-  const spent = ((cpuOf(running.pid) - before) * 1000) / events;
-  await running.stop();
-  return spent;
 }
 
 function cpuMilliseconds(work: () => unknown): number {
@@ -62,8 +54,8 @@ export async function filterRows(folder: string): Promise<Row[]> {
   }));
   const perEvent = await takeTurns(
     3,
-    () => microsecondsPerEvent(builtIn),
-    () => microsecondsPerEvent(asExpression),
+    () => microsecondsPerEvent(withConfiguration(builtIn), {}, events),
+    () => microsecondsPerEvent(withConfiguration(asExpression), {}, events),
   );
   slowestHostile();
   const hostile = [slowestHostile(), slowestHostile(), slowestHostile()];

@@ -12,6 +12,7 @@ import { filterRows } from './filter-rows.ts';
 import { cpuOf, firstAnswer, freePort, load, type Row, seconds, start, takeTurns } from './measure.ts';
 import { alert } from './messages.ts';
 import { pageRows } from './page-rows.ts';
+import { microsecondsPerEvent } from './per-event.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 export const bare = [join(import.meta.dirname, 'bare.cjs')];
@@ -111,21 +112,10 @@ async function coldStarts(folder: string): Promise<Row[]> {
 
 async function cpuPerEvent(folder: string): Promise<Row[]> {
   const events = 10_000;
-  const microseconds = async (args: readonly string[], environment: Readonly<Record<string, string>>) => {
-    const port = await freePort();
-    const running = start(args, environment, port);
-    await firstAnswer(port, alert(-1), performance.now());
-    await load(port, 8, 3000, (index) => alert(1_000_000 + index));
-    const before = cpuOf(running.pid);
-    await load(port, 8, events, alert);
-    const spent = ((cpuOf(running.pid) - before) * 1000) / events;
-    await running.stop();
-    return spent;
-  };
   const measured = await takeTurns(
     3,
-    () => microseconds(bare, bareEnvironment(folder)),
-    () => microseconds([sources, '--data', ':memory:'], {}),
+    () => microsecondsPerEvent(bare, bareEnvironment(folder), events),
+    () => microsecondsPerEvent([sources, '--data', ':memory:'], {}, events),
   );
   return [
     {

@@ -44,8 +44,8 @@ function allTests({ tests, suites }: IncrementalTestSuite): IncrementalTest[] {
 }
 
 /** A message, such as a timestamp, which the suite packs. */
-function unpacked(any: CelInput): CelInput {
-  const value = createEvaluator({ registry }).plan(parse('value'))({ value: any });
+function unpacked(packed: CelInput): CelInput {
+  const value = createEvaluator({ registry }).plan(parse('value'))({ value: packed });
   if (isCelError(value)) throw value;
   return value;
 }

@@ -1,24 +1,11 @@
 import { useEffect, useState } from 'preact/hooks';
+import { facets } from '../facets.ts';
 
 /** What the address says: which findings are shown, in which order, and which one is open. */
 export type Address = Readonly<Record<string, string>>;
 
-export const facetNames = [
-  'severity',
-  'source',
-  'namespace',
-  'workload',
-  'rule',
-  'kind',
-  'actor',
-  'image',
-  'fix',
-  'category',
-  'eventType',
-] as const;
-
 /** What narrows: each can be taken away by itself. */
-export const filterNames = [...facetNames, 'fixable', 'search'] as const;
+export const filterNames = [...facets, 'fixable', 'search'] as const;
 
 const names: readonly string[] = [...filterNames, 'view', 'sort', 'finding'];
 

@@ -1,8 +1,6 @@
-/** What the server answers, as the page reads it: see shared/view/openapi.json. */
+import type { Severity } from '../../finding/severity.ts';
 
-export const severities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW', 'UNKNOWN'] as const;
-
-export type Severity = (typeof severities)[number];
+/** What the server answers, as the page reads it: see shared/view/openapi.yaml. */
 
 export interface Resource {
   readonly apiVersion?: string;

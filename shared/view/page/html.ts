@@ -1,7 +1,7 @@
 import htm from 'htm';
 import { type ComponentChildren, h, type VNode } from 'preact';
+import { severities } from '../../finding/severity.ts';
 import { type Address, follow, hrefOf } from './address.ts';
-import { severities } from './answers.ts';
 import { sum } from './texts.ts';
 
 /** Templates instead of JSX: nothing but text and elements ever comes of what is put into them. */
