@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { collectingEarly } from '../../shared/host/memory.ts';
+import { image } from './container.ts';
 
 const mebibyte = 1_048_576;
 
@@ -26,6 +27,10 @@ describe('collectingEarly', () => {
     };
     expect(await collectingEarly(work, collect)).toBe('done');
     expect(held.length).toBeGreaterThan(2);
+  });
+
+  it('can do so in the image', () => {
+    expect(image.arguments()).toContain('--expose-gc');
   });
 
   it('only does the work where the collector is not exposed', async () => {

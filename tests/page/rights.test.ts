@@ -1,5 +1,6 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { startFunction } from '../cluster/functions.ts';
 import { type Program, until, within } from '../host/program.ts';
@@ -16,6 +17,8 @@ async function listed(cluster: Cluster, path: string, token: string): Promise<st
   if (status !== 200) return status;
   return body.items.map(({ metadata }: { metadata: { name: string } }) => metadata.name).sort();
 }
+
+const tableAnswer = z.object({ items: z.array(z.object({ name: z.string() })), isComplete: z.boolean() });
 
 describe.skipIf(skipWithoutCluster() || skipWithoutBrowser())(
   'the page on a real API server',
@@ -77,10 +80,13 @@ describe.skipIf(skipWithoutCluster() || skipWithoutBrowser())(
       let names: string[] | number = [];
       await until('what somebody may see has been read', async () => {
         const response = await fetch(`${program.url}/observations/table?view=all&limit=1000${query}`, { headers });
-        // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever is answered.
-        const body: any = await response.json();
-        names = response.status === 200 ? body.items.map(({ name }: { name: string }) => name).sort() : response.status;
-        return response.status !== 200 || body.isComplete;
+        if (response.status !== 200) {
+          names = response.status;
+          return true;
+        }
+        const { items, isComplete } = tableAnswer.parse(await response.json());
+        names = items.map(({ name }) => name).sort();
+        return isComplete;
       });
       return names;
     }
