@@ -32,12 +32,10 @@ Options:
   --since 24h             detected in the last 45s, 30m, 24h, 7d
   --sort S, --limit N     by ${sorts.join(', ')}; no more than N
   --by B                  count by ${groupings.slice(0, 5).join(', ')},
-                          ${groupings.slice(5, 11).join(', ')},
-                          ${groupings.slice(11).join(', ')}
+                          ${groupings.slice(5).join(', ')}
   --would-drop FILE       what filters and exceptions in this file would change
-  --accept --reason R --until 30d, with a NAME: print an exception for it,
-                          with --ticket T, --justification J; whoever did it:
-                          --by-anyone
+  --accept --reason R --until 30d [--ticket T] [--justification J] [--by-anyone]
+                          with a NAME, print an exception for it
   -o, --output FORMAT     ${outputs.join(', ')}
   -w, --watch, or --help  keep printing what is new or has changed; or show this
   --data DIR              folder of the embedded store (${defaultData})
