@@ -114,6 +114,8 @@ export interface Broker {
    * `undefined` until that is known.
    */
   isRouted(functionName: string, eventType: string): boolean | undefined;
+  /** Whether it is in this process: then it has handled an event that it has taken, and whoever stops waiting stops that. */
+  readonly isHere?: true;
 }
 
 /** Something to be sent to a system that isn't ours. */
