@@ -135,6 +135,8 @@ export interface Answer {
   readonly retryAfter: number | undefined;
   /** What the other side has to say, if that is text: its beginning. */
   readonly words: string;
+  /** Whether it wasn't asked, since it gets a pause: then this is what it has answered before. */
+  readonly isAtRest?: true;
 }
 
 /** Sends to other systems. */

@@ -59,11 +59,10 @@ interface Known {
   rest: Rest | undefined;
 }
 
-/** What is known without asking: its last answer, or that it gives none. */
+/** What is answered without asking it. */
 function answerAtRest({ until, answer }: Rest, now: number): Answer {
-  if (!answer) throw new Error('it gave no answer a moment ago');
-  const seconds = Number.isFinite(until) ? Math.ceil((until - now) / 1000) : 1;
-  return { ...answer, retryAfter: seconds };
+  const retryAfter = Number.isFinite(until) ? Math.ceil((until - now) / 1000) : 1;
+  return { status: 503, words: '', ...answer, retryAfter, isAtRest: true };
 }
 
 /** How long a receiver wants to be left alone. */
