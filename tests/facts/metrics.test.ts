@@ -80,6 +80,7 @@ const everything: Required<Summary> = {
     live: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
     open: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
     limit: 1,
+    waiting: 1,
     heard: [{ source: 'falco', at: 0, isSilent: true }],
     errors: [{ operation: 'list', errorType: '503', count: 1 }],
   },
