@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { alertRules } from '../../knative/alerts.ts';
-import { dashboards } from '../../knative/dashboards.ts';
+import { alertRules } from '../../knative/generator/alerts.ts';
+import { dashboards } from '../../knative/generator/dashboards.ts';
 import type { Summary } from '../../shared/function/tally.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { createMetrics, type Metrics } from '../../shared/host/metrics.ts';

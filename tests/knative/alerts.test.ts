@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { alertRules } from '../../knative/alerts.ts';
+import { alertRules } from '../../knative/generator/alerts.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { temporaryFolder } from '../host/program.ts';
 import { skipWithout } from '../host/skip-without.ts';

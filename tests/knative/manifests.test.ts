@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import type { Manifest } from '../../knative/manifests.ts';
+import type { Manifest } from '../../knative/generator/manifests.ts';
 import { type Cluster, hasKubectl, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { corpusFiles, corpusMissing } from '../corpus/corpus.ts';
 import { until } from '../host/program.ts';

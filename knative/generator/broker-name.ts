@@ -1,5 +1,5 @@
-import { knativeBrokers, knativeTriggers } from '../shared/api/knative-kinds.ts';
-import type { FunctionDefinition } from '../shared/function/definitions.ts';
+import { knativeBrokers, knativeTriggers } from '../../shared/api/knative-kinds.ts';
+import type { FunctionDefinition } from '../../shared/function/definitions.ts';
 import { writersManifests } from './announcing.ts';
 import {
   brokerAudiencePath,

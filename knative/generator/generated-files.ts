@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
-import type { FunctionDefinition } from '../shared/function/definitions.ts';
-import { loadFunctions } from '../shared/host/function-list.ts';
+import type { FunctionDefinition } from '../../shared/function/definitions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import { alertRules, monitoringManifests, prometheusStack, ruleGroups } from './alerts.ts';
 import { announcerIn, writersManifests, writersPatch } from './announcing.ts';
 import { auditPolicies, auditTable } from './audit-policies.ts';

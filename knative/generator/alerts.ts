@@ -1,6 +1,6 @@
-import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
-import { parseSettings } from '../shared/function/settings.ts';
-import type { Trigger } from '../shared/function/triggers.ts';
+import { type FunctionDefinition, triggersOf } from '../../shared/function/definitions.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
+import type { Trigger } from '../../shared/function/triggers.ts';
 import type { Manifest } from './manifests.ts';
 import { documentUrl } from './repository.ts';
 

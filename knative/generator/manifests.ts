@@ -1,12 +1,12 @@
 import { basename, dirname } from 'node:path';
 import * as z from 'zod';
-import { group } from '../shared/api/group.ts';
-import { ingesters } from '../shared/api/ingester.ts';
-import type { KindSelector } from '../shared/api/kind-selector.ts';
-import { alwaysServed, knativeBrokers } from '../shared/api/knative-kinds.ts';
-import { exceptionSpec, observationExceptions } from '../shared/api/observation-exception.ts';
-import { observationFilters } from '../shared/api/observation-filter.ts';
-import { observationMappings } from '../shared/api/observation-mapping.ts';
+import { group } from '../../shared/api/group.ts';
+import { ingesters } from '../../shared/api/ingester.ts';
+import type { KindSelector } from '../../shared/api/kind-selector.ts';
+import { alwaysServed, knativeBrokers } from '../../shared/api/knative-kinds.ts';
+import { exceptionSpec, observationExceptions } from '../../shared/api/observation-exception.ts';
+import { observationFilters } from '../../shared/api/observation-filter.ts';
+import { observationMappings } from '../../shared/api/observation-mapping.ts';
 import {
   controllerReads,
   type FunctionDefinition,
@@ -18,16 +18,16 @@ import {
   stateWrites,
   triggersOf,
   watchesOf,
-} from '../shared/function/definitions.ts';
-import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
+} from '../../shared/function/definitions.ts';
+import { type CommonSettings, parseSettings } from '../../shared/function/settings.ts';
 import {
   type BrokerPrefixTrigger,
   type BrokerTrigger,
   kindsIn,
   type PingSourceTrigger,
   type Trigger,
-} from '../shared/function/triggers.ts';
-import { isSource } from '../shared/host/function-list.ts';
+} from '../../shared/function/triggers.ts';
+import { isSource } from '../../shared/host/function-list.ts';
 import { scaling } from './scaling.ts';
 
 /** A Kubernetes object to apply. */

@@ -1,5 +1,5 @@
-import { knativeBrokers } from '../shared/api/knative-kinds.ts';
-import { type FunctionDefinition, writesObservations } from '../shared/function/definitions.ts';
+import { knativeBrokers } from '../../shared/api/knative-kinds.ts';
+import { type FunctionDefinition, writesObservations } from '../../shared/function/definitions.ts';
 import { brokerToken, commonSettings, type Manifest, metadataOf, postsLabel, systemNamespace } from './manifests.ts';
 import { brokerEgress, named } from './network-policies.ts';
 
