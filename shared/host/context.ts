@@ -140,7 +140,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
   });
   const rules = liveRules(ports);
   const acquire = createInFlight();
-  const hints = createHints({ broker, clock, systemNamespace: ports.settings.SYSTEM_NAMESPACE });
+  const hints = createHints({ broker, clock, systemNamespace: ports.settings.SYSTEM_NAMESPACE, stopping });
   const bound = definitions.map((definition) => {
     const settings = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
     return {

@@ -199,6 +199,7 @@ describe.skipIf(skipWithoutCluster() || skipWithoutAlertmanager())('telling on a
       broker: { publish },
       clock: { now: Date.now, deadline },
       systemNamespace: 'zen-system',
+      stopping: signal,
     });
 
     let made = 0;
