@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { type Manifest, manifestsOf, type Reach } from '../../knative/manifests.ts';
-import { hostedIn, standaloneManifests } from '../../knative/standalone.ts';
+import { type Manifest, manifestsOf, type Reach } from '../../knative/generator/manifests.ts';
+import { hostedIn, standaloneManifests } from '../../knative/generator/standalone.ts';
 import type { FunctionDefinition } from '../../shared/function/definitions.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { differences, expectNone } from '../facts/faults.ts';
