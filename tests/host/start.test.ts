@@ -5,7 +5,7 @@ import { observationsOf, runProgram, startProgram, temporaryFolder, within } fro
 
 describe('starting', () => {
   it.each([
-    [['--bogus'], /Unknown option '--bogus'[\s\S]*Usage:/, 2],
+    [['--bogus'], /^zen-watcher: Unknown option '--bogus'.*\nAll options: npm start -- --help\n$/, 2],
     [['--port', 'x'], /--port takes a number/, 2],
     [['--port', '70000'], /--port takes a number/, 2],
     [['nonsense'], /no function nonsense[\s\S]*falco/, 2],
