@@ -69,9 +69,15 @@ function useNow(generation: number): number {
   return now;
 }
 
+/** Whether the server can't be had, whatever it would answer. */
+function isAway(fault: Fault | undefined): boolean {
+  return fault !== undefined && (fault.status === 0 || fault.status >= 500);
+}
+
 function Status({ isLive, fault }: { readonly isLive: boolean; readonly fault: Fault | undefined }) {
-  const text = isLive && !fault ? 'Live' : fault ? 'Not connected' : 'Connecting';
-  return html`<p class=${`status ${isLive && !fault ? 'on' : 'off'}`} role="status"><span aria-hidden="true"></span>${text}</p>`;
+  const isOn = isLive && !isAway(fault);
+  const text = isOn ? 'Live' : fault ? 'Not connected' : 'Connecting';
+  return html`<p class=${`status ${isOn ? 'on' : 'off'}`} role="status"><span aria-hidden="true"></span>${text}</p>`;
 }
 
 function Main({
