@@ -221,9 +221,9 @@ describe.skipIf(skipWithoutCluster() || skipWithoutBrowser())(
       const local = await startProgram({ args: ['--port', '0', '--kubeconfig', cluster.kubeconfig()] });
       try {
         const { page, faults, context } = await openTab(browser);
-        await page.goto(local.url);
+        await page.goto(`${local.url}/?view=all`);
         await page.getByText('Live', { exact: true }).waitFor();
-        await expect.poll(() => rowsOf(page).count()).toBeGreaterThan(10);
+        await until('rows', async () => (await rowsOf(page).count()) > 10);
         const { body } = await cluster.request('GET', `${api}/observations`);
         const table = await fetch(`${local.url}/observations/table?view=all&limit=1000`);
         const names = tableAnswer.parse(await table.json()).items.map(({ name }) => name);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
-import { type Program, startProgram, temporaryFolder, within } from '../host/program.ts';
+import { type Program, startProgram, temporaryFolder, until, within } from '../host/program.ts';
 import { anObservation } from '../view/an-observation.ts';
 import {
   desktop,
@@ -222,7 +222,8 @@ describe.skipIf(skipWithoutBrowser())('the page, as it is used', { timeout: 120_
     await page.route('**/observations/one?*', (route) => route.fulfill({ json: accepted }));
     await page.goto(`${program.url}/?finding=shop/old`);
     const state = page.getByRole('complementary', { name: 'One finding' }).locator('dd').first();
-    await expect.poll(() => state.innerText()).toMatch(/^open since .* 20d ago$/);
+    await state.waitFor();
+    expect(await state.innerText()).toMatch(/^open since .* 20d ago$/);
   });
 
   it('does not say the rule twice where it has a column of its own, and says it where it has none', async () => {
@@ -265,6 +266,14 @@ describe.skipIf(skipWithoutBrowser())('the page, as it is used', { timeout: 120_
     await page.getByText('1 on', { exact: true }).waitFor();
   });
 
+  it('shows a finding over the whole screen of a phone', async () => {
+    const page = await open('/?finding=treasury/list-of-secrets', phone);
+    const finding = page.getByRole('complementary', { name: 'One finding' });
+    await finding.getByRole('heading', { level: 2 }).waitFor();
+    expect(await finding.boundingBox()).toEqual({ x: 0, y: 0, width: phone.width, height: phone.height });
+    expect(await isTooWide(page)).toBe(false);
+  });
+
   it('has no text that is smaller than 12 px', async () => {
     for (const look of [desktop, phone]) {
       const page = await open('/?finding=treasury/list-of-secrets', look);
@@ -291,12 +300,10 @@ spec: { targetSource: falco, minSeverity: ${severity} }
     expect(await violationsOn(page)).toEqual([]);
     await picture(page, 'bad-file');
     writeFileSync(file, filterOf('LOW'));
-    await expect
-      .poll(async () => {
-        await page.reload();
-        await rowsOf(page).first().waitFor();
-        return notice.count();
-      })
-      .toBe(0);
+    await until('the notice to go', async () => {
+      await page.reload();
+      await rowsOf(page).first().waitFor();
+      return (await notice.count()) === 0;
+    });
   });
 });

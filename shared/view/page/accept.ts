@@ -130,7 +130,10 @@ export function Accept({ found }: { readonly found: Observation }) {
   const unlessFaulty = (act: () => Promise<string>) => async () => setSaid(faultIn(choice) ?? (await act()));
   return html`<details class="accept"><summary>Accept</summary>
     <p class="hint">An exception says why this is accepted, and until when. It deletes nothing, and ends by itself.</p>
-    <${Fields} found=${found} choice=${choice} onChoice=${setChoice} />
+    <${Fields} found=${found} choice=${choice} onChoice=${(next: Choice) => {
+      setChoice(next);
+      setSaid('');
+    }} />
     <pre tabindex="0" aria-label="The exception as YAML">${shown(yaml)}</pre>
     <div class="buttons">
       ${mayAccept && html`<button type="button" class="main" onClick=${unlessFaulty(apply)}>Apply</button>`}

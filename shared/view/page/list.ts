@@ -134,7 +134,10 @@ const headings: Readonly<Record<string, readonly [about: string, when: string]>>
 /** What was found. Where the rule has a column of its own, only whoever can't see that is told it here. */
 function Summary({ row: { summary, rule, name } }: { readonly row: Row }) {
   const text = summary || rule || name;
-  const join = rule !== '' && text.startsWith(rule) ? /^(?::|,| in| -)? +(?:\([^()]*\): +)?(?=.)/.exec(text.slice(rule.length)) : null;
+  const join =
+    rule !== '' && text.startsWith(rule)
+      ? /^(?::|,| in| -)? +(?:\([^()]*\): +)?(?=[^(])/.exec(text.slice(rule.length))
+      : null;
   if (!join) return html`<bdi>${shown(text)}</bdi>`;
   const at = rule.length + join[0].length;
   return html`<bdi><span class="lead">${shown(text.slice(0, at))}</span>${shown(text.slice(at))}</bdi>`;
