@@ -6,8 +6,17 @@ const schema = z.object({
   living: z.array(z.string()),
   /** Those that a test file noticed which was loaded for each of them; `control` is not to be among them. */
   noticed: z.array(z.string()),
-  /** By test file: which mutants it runs through, and the milliseconds that its tests take. */
-  coverage: z.record(z.string(), z.object({ ids: z.array(z.string()), milliseconds: z.number() })),
+  /** By test file. */
+  coverage: z.record(
+    z.string(),
+    z.object({
+      /** The mutants that it runs through. */
+      ids: z.array(z.string()),
+      milliseconds: z.number(),
+      /** The names of its tests that run through none, and take their time. */
+      idle: z.array(z.string()),
+    }),
+  ),
   /** Whether a test was too slow to be run again. */
   leftSlow: z.boolean(),
   /** What is wrong with tests, but no mutant's doing. */

@@ -14,8 +14,8 @@ export interface Room {
 
 const sources = ['tests/functions/*.test.ts', 'tests/knative/generated.test.ts'];
 
-/** What is asked of every function. `printable` is not among them: it is about shared texts, and takes long. */
-const ofAll = 'tests/functions/{definitions,golden,refusals,frozen-names,planted-secrets}.test.ts';
+/** What is asked of every function, as far as it is quick. */
+const ofAll = 'tests/functions/{definitions,golden,refusals}.test.ts';
 
 /** What a function does is tested with another, too. */
 const alsoIn: Readonly<Record<string, string>> = {
@@ -99,7 +99,7 @@ export const rooms: readonly Room[] = [
 /** These take long, or need the real payloads that no mutant sees, and kill none that the golden files leave alive. */
 export const slowTests = [
   'tests/functions/{real-payloads,changed-reports,cases,cases-*}.test.ts',
-  'tests/functions/corpus.test.ts',
+  'tests/functions/{corpus,frozen-names,planted-secrets,printable}.test.ts',
   'tests/functions/properties.test.ts',
   'tests/pipeline/large-report.test.ts',
   'tests/pipeline/rollouts.test.ts',

@@ -18,6 +18,9 @@ declare global {
 
 const environment = z.object({ MUTANTS_PROGRESS: z.string(), MUTANTS_SLOWEST: z.coerce.number() }).parse(process.env);
 
+/** Who takes longer and runs through no mutant, such as the tests of another function, is not asked again. */
+const idleMilliseconds = 10;
+
 const coverage: NonNullable<typeof __stryker__.mutantCoverage> = { static: {}, perTest: {} };
 globalThis.__stryker__ = { mutantCoverage: coverage };
 
@@ -29,21 +32,23 @@ export default class MutantRunner extends TestRunner {
   readonly #progress = readProgress(environment.MUTANTS_PROGRESS);
   readonly #living = new Set(this.#progress.living);
   readonly #covered = new Set<string>();
+  readonly #idle = new Set<string>();
+  readonly #left = new Set(Object.values(this.#progress.coverage).flatMap(({ idle }) => idle));
   #milliseconds = 0;
-  #hasFailed = false;
+  #isDone = false;
 
   override onCollectStart(file: RunnerTestFile): void {
-    this.#hasFailed = false;
+    this.#isDone = false;
     super.onCollectStart(file);
   }
 
   async runTask(test: RunnerTestCase): Promise<void> {
     const run = async (): Promise<void> => TestRunner.getTestFn(test)();
-    if (__stryker__.activeMutant === undefined) await this.#runForEach(run, `${test.file.name}: ${test.name}`);
-    else if (!this.#hasFailed) {
-      this.#hasFailed = true;
+    if (__stryker__.activeMutant === undefined) await this.#runForEach(run, test.fullTestName);
+    else if (!this.#isDone && !this.#left.has(test.fullTestName)) {
+      this.#isDone = true;
       await run();
-      this.#hasFailed = false;
+      this.#isDone = false;
     }
   }
 
@@ -52,7 +57,7 @@ export default class MutantRunner extends TestRunner {
     for (const file of files) {
       if (__stryker__.activeMutant === undefined) {
         const ids = [...Object.keys(coverage.static), ...this.#covered];
-        this.#progress.coverage[file.name] = { ids, milliseconds: this.#milliseconds };
+        this.#progress.coverage[file.name] = { ids, milliseconds: this.#milliseconds, idle: [...this.#idle] };
       } else if (file.result?.state === 'fail') this.#progress.noticed.push(basename(file.name, '.test.ts'));
     }
     writeProgress(environment.MUTANTS_PROGRESS, { ...this.#progress, living: [...this.#living] });
@@ -70,6 +75,7 @@ export default class MutantRunner extends TestRunner {
     const milliseconds = performance.now() - started;
     for (const id of Object.keys(hits)) this.#covered.add(id);
     this.#milliseconds += milliseconds;
+    if (milliseconds > idleMilliseconds && Object.keys(hits).length === 0) this.#idle.add(name);
     // Perhaps for what an earlier test left behind, when a mutant was tried with it.
     if (passes) await this.#tryMutants(hits, { run, name, milliseconds });
     else this.#progress.remarks.push(`fails without a mutant: ${name}`);

@@ -16,6 +16,7 @@ const quickMilliseconds = 250;
 /** Not below node_modules, where Node runs no TypeScript, which child processes of tests need. */
 const sandboxes = mkdtempSync(join(realpathSync(tmpdir()), 'zen-watcher-mutants-'));
 process.on('exit', () => rmSync(sandboxes, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 
 /** The project's files, those that are not committed yet included. */
 export function projectFiles(): string[] {
