@@ -12,6 +12,8 @@ const schema = z.object({
     z.object({
       /** The mutants that it runs through. */
       ids: z.array(z.string()),
+      /** How many of these while it is not only loaded. */
+      tested: z.number(),
       milliseconds: z.number(),
       /** The names of its tests that run through none, and take their time. */
       idle: z.array(z.string()),

@@ -57,7 +57,12 @@ export default class MutantRunner extends TestRunner {
     for (const file of files) {
       if (__stryker__.activeMutant === undefined) {
         const ids = [...Object.keys(coverage.static), ...this.#covered];
-        this.#progress.coverage[file.name] = { ids, milliseconds: this.#milliseconds, idle: [...this.#idle] };
+        this.#progress.coverage[file.name] = {
+          ids,
+          tested: this.#covered.size,
+          milliseconds: this.#milliseconds,
+          idle: [...this.#idle],
+        };
       } else if (file.result?.state === 'fail') this.#progress.noticed.push(basename(file.name, '.test.ts'));
     }
     writeProgress(environment.MUTANTS_PROGRESS, { ...this.#progress, living: [...this.#living] });
