@@ -57,8 +57,12 @@ export const rooms: readonly Room[] = [
     tests: ['tests/pipeline/*.test.ts', 'tests/functions/{deadletter,filters,gc-silence,ingest,sources}.test.ts'],
     least: 90,
   },
-  // Most of what these read is tested in child processes.
-  { name: 'functions/tool-files', files: ['functions/tool-files/*.ts'], tests: ['tests/local/tool-files.test.ts'] },
+  {
+    name: 'functions/tool-files',
+    files: ['functions/tool-files/*.ts'],
+    tests: ['tests/functions/tool-files.test.ts'],
+    least: 90,
+  },
   {
     name: 'shared/finding',
     files: ['shared/finding/*.ts', '!shared/finding/{name,canonical-json}.ts'],
