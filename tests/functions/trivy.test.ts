@@ -708,6 +708,7 @@ describe('the texts of a report of Trivy', () => {
   const exactPath = `${'a/'.repeat(39)}go`;
   it.each<[said: string, remediation: string | undefined, ...rows: object[]]>([
     ['in openssl, fixed in 3', 'upgrade openssl to 3', { installedVersion: null, fixedVersion: '3' }],
+    ['in openssl, no fix known', undefined, { installedVersion: null }],
     [
       'in openssl fixed in 3; 2, fixed in 4',
       'upgrade openssl to 3, from 2 to 4',
