@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { standaloneResources } from '../../knative/standalone.ts';
+import { standaloneResources } from '../../knative/generator/standalone.ts';
 import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';
 import { createControlGroup } from '../host/container.ts';
 import { memoryOf, type Program, until } from '../host/program.ts';

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { standaloneManifests } from '../../knative/standalone.ts';
+import { standaloneManifests } from '../../knative/generator/standalone.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import type { ControlGroup } from '../host/container.ts';
 import { type Program, temporaryFolder, until } from '../host/program.ts';

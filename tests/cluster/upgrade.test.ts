@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Manifest, manifestsOf, sharedManifests } from '../../knative/manifests.ts';
+import { type Manifest, manifestsOf, sharedManifests } from '../../knative/generator/manifests.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';
 import { type Program, until } from '../host/program.ts';

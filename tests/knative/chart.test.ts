@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import type { Manifest } from '../../knative/manifests.ts';
+import type { Manifest } from '../../knative/generator/manifests.ts';
 import { functionNames } from '../../shared/host/function-list.ts';
 import { hasKubectl } from '../cluster/cluster.ts';
 import { chart, helm, prepareHelm, rendered, skipWithoutHelm } from '../cluster/helm.ts';

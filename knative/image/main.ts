@@ -1,8 +1,8 @@
 import { startupSnapshot } from 'node:v8';
 // `run` loads one of these when it is asked for a function, or for all. Loaded here, they become part of the snapshot.
-import '../shared/host/function-mode.ts';
-import { run } from '../shared/run.ts';
-import '../shared/standalone/standalone-mode.ts';
+import '../../shared/host/function-mode.ts';
+import { run } from '../../shared/run.ts';
+import '../../shared/standalone/standalone-mode.ts';
 import { rehearse } from './rehearse.ts';
 
 /**

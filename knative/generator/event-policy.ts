@@ -1,4 +1,4 @@
-import { type FunctionDefinition, writesObservations } from '../shared/function/definitions.ts';
+import { type FunctionDefinition, writesObservations } from '../../shared/function/definitions.ts';
 import { announcerIn } from './announcing.ts';
 import { type Manifest, metadataOf, ownLabels, systemNamespace } from './manifests.ts';
 import { postsToBroker } from './network-policies.ts';

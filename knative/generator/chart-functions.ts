@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
 import * as z from 'zod';
-import { type FunctionDefinition, writesObservations } from '../shared/function/definitions.ts';
+import { type FunctionDefinition, writesObservations } from '../../shared/function/definitions.ts';
 import { announcerIn, announcing, hintToken, writersManifests } from './announcing.ts';
 import { isOn, keep, merged, note, onKnative, own, tenant, triggerTypes } from './chart-conditions.ts';
 import { createTemplates, type Part, type Templates, templateText } from './chart-template.ts';

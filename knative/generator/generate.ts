@@ -6,7 +6,7 @@ import { generatedFiles } from './generated-files.ts';
  * Writes the manifests: base/ for a cluster, components/ for functions that need a namespace of their own, namespaced/ for a
  * tenant, standalone/ for a cluster without Knative, chart/ for Helm. With --check it writes nothing, and fails if a file is out of date.
  */
-const root = import.meta.dirname;
+const root = join(import.meta.dirname, '..');
 const templates = join('chart', 'templates');
 const generated = [
   ...['base', 'components', 'namespaced', 'standalone'],

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
-import type { Grouping, LogRule } from '../functions/audit/detection.ts';
-import { detections } from '../functions/audit/detections.ts';
-import { controlPlane, knativeNamespaces, type Preset, presets } from '../functions/audit/presets.ts';
+import type { Grouping, LogRule } from '../../functions/audit/detection.ts';
+import { detections } from '../../functions/audit/detections.ts';
+import { controlPlane, knativeNamespaces, type Preset, presets } from '../../functions/audit/presets.ts';
 import { systemNamespace } from './manifests.ts';
 
 /**

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, transform } from 'esbuild';
 
-const folder = join(import.meta.dirname, '..', 'shared', 'view', 'page');
+const folder = join(import.meta.dirname, '..', '..', 'shared', 'view', 'page');
 
 /** A text as a TypeScript literal; `</script` and `<!--` in it would end the element that it stands in. */
 function literal(text: string): string {

@@ -1,4 +1,4 @@
-import type { Manifest } from './manifests.ts';
+import { brokerAudiencePath, type Manifest, postsLabel, selectorText } from './manifests.ts';
 
 interface Target {
   readonly select: Readonly<Record<string, string>>;
@@ -47,11 +47,17 @@ export function namespaceComponent(manifests: readonly Manifest[], namespace: st
       return [{ select, fieldPaths: [path], ...options }];
     });
   });
+  // Where others are told, whoever writes has a token for the Broker, too; where nobody is, there is no such place.
+  const tokens: Target = {
+    select: { group: 'serving.knative.dev', kind: 'Service', labelSelector: selectorText(postsLabel) },
+    fieldPaths: [brokerAudiencePath],
+    options: { delimiter: '/', index: 2 },
+  };
   const source = { kind: 'ConfigMap', name: 'zen-watcher-namespace', fieldPath: 'data.namespace' };
   // An object is selected by where it is, so it is moved last.
   const isMove = ({ fieldPaths }: Target): boolean =>
     ['metadata.namespace', 'metadata.name'].includes(fieldPaths[0] ?? '');
-  const ordered = [...targets.filter((target) => !isMove(target)), ...targets.filter(isMove)];
+  const ordered = [tokens, ...targets.filter((target) => !isMove(target)), ...targets.filter(isMove)];
   return {
     ...{ apiVersion: 'kustomize.config.k8s.io/v1alpha1', kind: 'Component' },
     replacements: [{ source, targets: ordered }],

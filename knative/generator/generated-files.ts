@@ -1,9 +1,10 @@
 import { stringify } from 'yaml';
-import type { FunctionDefinition } from '../shared/function/definitions.ts';
-import { loadFunctions } from '../shared/host/function-list.ts';
+import type { FunctionDefinition } from '../../shared/function/definitions.ts';
+import { loadFunctions } from '../../shared/host/function-list.ts';
 import { alertRules, monitoringManifests, prometheusStack, ruleGroups } from './alerts.ts';
-import { announcerIn, announcingComponent, writersManifests } from './announcing.ts';
+import { announcerIn, writersManifests, writersPatch } from './announcing.ts';
 import { auditPolicies, auditTable } from './audit-policies.ts';
+import { brokerReplacement, imageReplacement, kafkaComponent, triggersReplacement } from './broker-name.ts';
 import { chartFiles } from './chart.ts';
 import { production } from './chart-shared.ts';
 import { dashboards, dashboardsManifest } from './dashboards.ts';
@@ -29,10 +30,11 @@ function text(manifests: readonly Manifest[]): string {
   return note + documents.join('---\n');
 }
 
-function kustomization(names: readonly string[], kind: 'Kustomization' | 'Component'): string {
+function kustomization(names: readonly string[], kind: 'Kustomization' | 'Component', more: object = {}): string {
   const version = kind === 'Component' ? 'v1alpha1' : 'v1beta1';
   const resources = names.map((name) => `${name}.yaml`);
-  return note + stringify({ apiVersion: `kustomize.config.k8s.io/${version}`, kind, resources });
+  const content = { apiVersion: `kustomize.config.k8s.io/${version}`, kind, resources, ...more };
+  return note + stringify(content, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 const namespaceNote = `# For an overlay in another namespace than ${systemNamespace}. Add this component, and the name:
@@ -40,6 +42,9 @@ const namespaceNote = `# For an overlay in another namespace than ${systemNamesp
 #     - name: zen-watcher-namespace
 #       literals: [namespace=NAME]
 #       options: { disableNameSuffixHash: true, annotations: { config.kubernetes.io/local-config: 'true' } }
+`;
+
+const kafkaNote = `# A Broker of class Kafka, and Triggers for it, under names of their own. It comes after the components that add functions.
 `;
 
 /** All that is made for a whole cluster, wherever it stands, each once. */
@@ -66,9 +71,15 @@ function optionalFiles(
   const { name } = definition;
   const folder = `components/${name}${reach === 'namespace' ? '-namespaced' : ''}`;
   const isAnnouncer = definition === announcerIn(all);
+  const image = imageReplacement(definition, all);
   const content = isAnnouncer
-    ? note + stringify(announcingComponent(all), { lineWidth: 0 })
-    : kustomization([name], 'Component');
+    ? kustomization([name, 'hints'], 'Component', {
+        patches: [writersPatch(all)],
+        replacements: [image, brokerReplacement(all, reach)],
+      })
+    : kustomization([name], 'Component', {
+        replacements: definition.kind === 'sink' ? [image, triggersReplacement] : [image],
+      });
   return [
     [`${folder}/kustomization.yaml`, content],
     [`${folder}/${name}.yaml`, text([...manifestsOf(definition, all, reach), ...sinkPolicies(definition)])],
@@ -128,6 +139,10 @@ export async function generatedFiles(): Promise<Map<string, string>> {
     [
       'components/namespace/kustomization.yaml',
       note + namespaceNote + stringify(namespaceComponent(allManifests(all), systemNamespace)),
+    ],
+    [
+      'components/kafka/kustomization.yaml',
+      note + kafkaNote + stringify(kafkaComponent(all), { lineWidth: 0, aliasDuplicateObjects: false }),
     ],
     ['event-policy/event-policy.yaml', text([eventPolicy(all)])],
     ...auditPolicies(),

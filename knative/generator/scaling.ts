@@ -1,5 +1,5 @@
-import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
-import type { CommonSettings } from '../shared/function/settings.ts';
+import { type FunctionDefinition, triggersOf } from '../../shared/function/definitions.ts';
+import type { CommonSettings } from '../../shared/function/settings.ts';
 
 export interface Scaling {
   readonly annotations: Readonly<Record<string, string>>;

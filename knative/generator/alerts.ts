@@ -1,6 +1,6 @@
-import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
-import { parseSettings } from '../shared/function/settings.ts';
-import type { Trigger } from '../shared/function/triggers.ts';
+import { type FunctionDefinition, triggersOf } from '../../shared/function/definitions.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
+import type { Trigger } from '../../shared/function/triggers.ts';
 import type { Manifest } from './manifests.ts';
 import { documentUrl } from './repository.ts';
 
@@ -135,25 +135,46 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
         '{{ $value | humanize }} events were {{ $labels.reason }}.',
       ],
     ),
-    // What is off by default has no scheduled work to be late with, and nothing here tells whether it is on.
-    ...definitions
-      .filter(({ isOptional }) => !isOptional)
-      .flatMap((definition) =>
-        defaultTriggers(definition)
-          .filter((trigger) => trigger.type === 'PingSource')
-          .map(({ minutes }) => {
-            const { name } = definition;
-            const interval = minutes * minute;
-            const passes = counted(`zen_watcher_passes_total{source="${name}"}`, window(3 * interval), 'source');
-            return rule(
-              'ZenWatcherPassOverdue',
-              'warning',
-              `absent(${passes} > 0)`,
-              [`${name} has not completed its scheduled work`, `It is due every ${durationOf(interval)}.`],
-              { for: window(interval), labels: { source: name } },
-            );
-          }),
-      ),
+    ...definitions.flatMap((definition) =>
+      defaultTriggers(definition)
+        .filter((trigger) => trigger.type === 'PingSource')
+        .map(({ minutes }) => {
+          const { name } = definition;
+          const interval = minutes * minute;
+          const passes = `zen_watcher_passes_total{source="${name}"}`;
+          const done = `${counted(passes, window(3 * interval), 'source')} > 0`;
+          // Nothing tells whether what is off by default is on, but that it was there a while ago.
+          const seen = `sum by (source) (present_over_time(${passes}[${window(day)}]))`;
+          return rule(
+            'ZenWatcherPassOverdue',
+            'warning',
+            definition.isOptional ? `${seen} unless ${done}` : `absent(${done})`,
+            [`${name} has not completed its scheduled work`, `It is due every ${durationOf(interval)}.`],
+            { for: window(interval), labels: { source: name } },
+          );
+        }),
+    ),
+    rule(
+      'ZenWatcherTellsNobody',
+      'warning',
+      `${counted('zen_watcher_announcements_total{outcome="failed"}', window(15 * minute), 'sink')} > 0 unless ${counted('zen_watcher_announcements_total{outcome="told"}', window(15 * minute), 'sink')} > 0`,
+      [
+        '{{ $labels.sink }} reaches nobody',
+        'In a quarter of an hour it has failed {{ $value | humanize }} times, and told nothing.',
+      ],
+      { for: window(10 * minute) },
+    ),
+    rule(
+      'ZenWatcherUntold',
+      'warning',
+      `max(${atLast('zen_watcher_outbox_oldest_seconds', collection)}) > ${scaled(hour)}`,
+      [
+        'What has changed is not announced',
+        'At the last collection, the oldest change had waited for {{ $value | humanizeDuration }}.',
+      ],
+      // Longer than from one collection to the next: what is announced because of ANNOUNCE_EXISTING is old from the start.
+      { for: window(65 * minute) },
+    ),
     rule(
       'ZenWatcherObservationsLimit',
       'warning',

@@ -1,12 +1,12 @@
 import { basename, dirname } from 'node:path';
 import * as z from 'zod';
-import { group } from '../shared/api/group.ts';
-import { ingesters } from '../shared/api/ingester.ts';
-import type { KindSelector } from '../shared/api/kind-selector.ts';
-import { alwaysServed, knativeBrokers } from '../shared/api/knative-kinds.ts';
-import { exceptionSpec, observationExceptions } from '../shared/api/observation-exception.ts';
-import { observationFilters } from '../shared/api/observation-filter.ts';
-import { observationMappings } from '../shared/api/observation-mapping.ts';
+import { group } from '../../shared/api/group.ts';
+import { ingesters } from '../../shared/api/ingester.ts';
+import type { KindSelector } from '../../shared/api/kind-selector.ts';
+import { alwaysServed, knativeBrokers } from '../../shared/api/knative-kinds.ts';
+import { exceptionSpec, observationExceptions } from '../../shared/api/observation-exception.ts';
+import { observationFilters } from '../../shared/api/observation-filter.ts';
+import { observationMappings } from '../../shared/api/observation-mapping.ts';
 import {
   controllerReads,
   type FunctionDefinition,
@@ -18,16 +18,16 @@ import {
   stateWrites,
   triggersOf,
   watchesOf,
-} from '../shared/function/definitions.ts';
-import { type CommonSettings, parseSettings } from '../shared/function/settings.ts';
+} from '../../shared/function/definitions.ts';
+import { type CommonSettings, parseSettings } from '../../shared/function/settings.ts';
 import {
   type BrokerPrefixTrigger,
   type BrokerTrigger,
   kindsIn,
   type PingSourceTrigger,
   type Trigger,
-} from '../shared/function/triggers.ts';
-import { isSource } from '../shared/host/function-list.ts';
+} from '../../shared/function/triggers.ts';
+import { isSource } from '../../shared/host/function-list.ts';
 import { scaling } from './scaling.ts';
 
 /** A Kubernetes object to apply. */
@@ -239,6 +239,20 @@ export function brokerToken(definition: FunctionDefinition, settings: CommonSett
   };
 }
 
+/** A label of the Services that mount such a token, by which overlays find them: one that tells nobody has none. */
+export const postsLabel = { [`${group}/posts-to`]: 'broker' };
+
+/** A label selector in one text, as kustomize has it. */
+export function selectorText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',');
+}
+
+/** Where the token says in such a Service which Broker it is for. */
+export const brokerAudiencePath =
+  'spec.template.spec.volumes.[name=broker-token].projected.sources.0.serviceAccountToken.audience';
+
 /** What Pod Security `restricted` asks for, and nothing to write to. */
 export const restricted = {
   ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, runAsUser: 1001 },
@@ -258,7 +272,8 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
   const { name } = definition;
   const settings = settingsOf(definition, reach);
   const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition, settings);
-  const mounted = [brokerToken(definition, settings), sinkSecret(definition)];
+  const token = brokerToken(definition, settings);
+  const mounted = [token, sinkSecret(definition)];
   const volumeMounts = mounted.flatMap((one) => one.volumeMounts);
   const volumes = mounted.flatMap((one) => one.volumes);
   const container = {
@@ -283,7 +298,11 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
       ...metadata,
       // Serving refuses to lose annotations of its own, and they go with the last one that an apply takes away.
       annotations: { [`${group}/function`]: name },
-      labels: { ...metadata.labels, 'networking.knative.dev/visibility': 'cluster-local' },
+      labels: {
+        ...metadata.labels,
+        ...(token.volumes.length > 0 && postsLabel),
+        'networking.knative.dev/visibility': 'cluster-local',
+      },
     },
     spec: {
       template: {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { FunctionDefinition } from '../shared/function/definitions.ts';
+import type { FunctionDefinition } from '../../shared/function/definitions.ts';
 import { isOn, merged, plainTemplate, standalone, tenant, triggerTypes } from './chart-conditions.ts';
 import { toolNamespace } from './chart-functions.ts';
 import { createTemplates, type Part, type Templates } from './chart-template.ts';

@@ -12,7 +12,7 @@ import { sbomOf } from './sbom.ts';
  * Builds the image's program: one CommonJS bundle, a snapshot of Node's heap after loading and rehearsing it, and the list of what
  * they hold (SBOM).
  */
-const root = join(import.meta.dirname, '..');
+const root = join(import.meta.dirname, '..', '..');
 /** `debian-packages` is for the image: the folder that describes those of its base. The others are for tests. */
 const { values } = parseArgs({
   options: {
@@ -133,7 +133,7 @@ const lazyBuiltins: Plugin = {
 
 async function bundle(): Promise<Metafile> {
   const { metafile } = await build({
-    entryPoints: [join(root, 'knative', 'main.ts')],
+    entryPoints: [join(root, 'knative', 'image', 'main.ts')],
     outfile: program,
     // Names of modules are relative to it.
     absWorkingDir: root,
@@ -146,7 +146,7 @@ async function bundle(): Promise<Metafile> {
     minifyWhitespace: true,
     legalComments: 'none',
     define: { 'import.meta.dirname': '__dirname' },
-    banner: { js: readFileSync(join(root, 'knative', 'standstill.cjs'), 'utf8') },
+    banner: { js: readFileSync(join(root, 'knative', 'image', 'standstill.cjs'), 'utf8') },
     plugins: [listFunctions, expressionLibrary, leaveOut, lazyBuiltins],
     logLevel: 'warning',
     metafile: true,

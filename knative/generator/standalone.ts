@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
+import { type FunctionDefinition, triggersOf } from '../../shared/function/definitions.ts';
 import {
   accountOf,
   bound,

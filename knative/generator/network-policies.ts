@@ -1,4 +1,4 @@
-import type { FunctionDefinition } from '../shared/function/definitions.ts';
+import type { FunctionDefinition } from '../../shared/function/definitions.ts';
 import { foreignNamespaces, type Manifest, metadataOf, ownLabels, type Reach, systemNamespace } from './manifests.ts';
 
 interface Selector {

@@ -1,6 +1,6 @@
-import { knativeBrokers } from '../shared/api/knative-kinds.ts';
-import { type FunctionDefinition, writesObservations } from '../shared/function/definitions.ts';
-import { brokerToken, commonSettings, type Manifest, metadataOf, systemNamespace } from './manifests.ts';
+import { knativeBrokers } from '../../shared/api/knative-kinds.ts';
+import { type FunctionDefinition, writesObservations } from '../../shared/function/definitions.ts';
+import { brokerToken, commonSettings, type Manifest, metadataOf, postsLabel, systemNamespace } from './manifests.ts';
 import { brokerEgress, named } from './network-policies.ts';
 
 /** The function that tells others. */
@@ -53,13 +53,16 @@ export function writersManifests(definitions: readonly FunctionDefinition[]): Ma
   ];
 }
 
-/** What an overlay adds to the Services of those that write. */
-function writersPatch(definitions: readonly FunctionDefinition[]) {
+/** What an overlay adds to the Services of those that write. It comes after what adds functions, since it changes these. */
+export function writersPatch(definitions: readonly FunctionDefinition[]) {
   const writers = definitions.filter(writesObservations);
   const [first] = writers;
   const { volumeMounts, volumes } = first ? hintToken(first) : { volumeMounts: [], volumes: [] };
   const container = '/spec/template/spec/containers/0';
   const operations = [
+    ...Object.entries(postsLabel).map(([name, value]) => ({
+      ...{ op: 'add', path: `/metadata/labels/${name.replace('/', '~1')}`, value },
+    })),
     { op: 'add', path: `${container}/env/-`, value: announcing },
     { op: 'add', path: `${container}/volumeMounts`, value: volumeMounts },
     { op: 'add', path: '/spec/template/spec/volumes', value: volumes },
@@ -67,15 +70,5 @@ function writersPatch(definitions: readonly FunctionDefinition[]) {
   return {
     target: { group: 'serving.knative.dev', kind: 'Service', name: writers.map(({ name }) => name).join('|') },
     patch: JSON.stringify(operations),
-  };
-}
-
-/** The component of the function that tells others. It comes after those that add functions, since it changes these. */
-export function announcingComponent(definitions: readonly FunctionDefinition[]): object {
-  return {
-    apiVersion: 'kustomize.config.k8s.io/v1alpha1',
-    kind: 'Component',
-    resources: [`${announcerIn(definitions).name}.yaml`, 'hints.yaml'],
-    patches: [writersPatch(definitions)],
   };
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import type { FunctionDefinition } from '../shared/function/definitions.ts';
+import type { FunctionDefinition } from '../../shared/function/definitions.ts';
 import { standaloneReplicas, standaloneResources } from './standalone.ts';
 
 /** A JSON schema, as far as the chart uses it. */
@@ -80,7 +80,7 @@ const ofOne: Readonly<Record<string, Schema>> = {
 
 /** What an ObservationFilter may say, but for the source, which is the key here. */
 function filterSchema(): Schema {
-  const file = join(import.meta.dirname, '..', 'crds', 'observationfilters.yaml');
+  const file = join(import.meta.dirname, '..', '..', 'crds', 'observationfilters.yaml');
   const { spec } = parse(readFileSync(file, 'utf8'));
   const { targetSource: _source, ...properties } = spec.versions[0].schema.openAPIV3Schema.properties.spec.properties;
   const text = JSON.stringify(properties, (key, value) => (key.startsWith('x-kubernetes-') ? undefined : value));

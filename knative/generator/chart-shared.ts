@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
-import type { FunctionDefinition } from '../shared/function/definitions.ts';
+import type { FunctionDefinition } from '../../shared/function/definitions.ts';
 import { alertRules, monitoringManifests } from './alerts.ts';
 import { cluster, isOn, isOneOn, keep, merged, onKnative, plainTemplate, triggerTypes } from './chart-conditions.ts';
 import { createTemplates, type Part, type Templates } from './chart-template.ts';
@@ -116,7 +116,7 @@ export function monitoringTemplate(all: readonly FunctionDefinition[]): string {
 
 /** What the overlay `production` has besides, which is written by hand. */
 export function production(file: string): Manifest[] {
-  const path = join(import.meta.dirname, 'overlays', 'production', file);
+  const path = join(import.meta.dirname, '..', 'overlays', 'production', file);
   return parseAllDocuments(readFileSync(path, 'utf8')).map((document) => document.toJS());
 }
 

@@ -1,20 +1,20 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
-import { createBodyReader } from '../shared/edge/body.ts';
-import { createBudget } from '../shared/edge/budget.ts';
-import { decodeRequest } from '../shared/edge/cloud-event-http.ts';
-import { createInflate } from '../shared/edge/inflate.ts';
-import { parseSettings } from '../shared/function/settings.ts';
-import type { KubernetesObject } from '../shared/function/stores.ts';
-import { createApp } from '../shared/host/app.ts';
-import { createClock } from '../shared/host/clock.ts';
-import { bindFunctions, isHandler, type Ports } from '../shared/host/context.ts';
-import { createDispatcher } from '../shared/host/dispatch.ts';
-import { wants } from '../shared/host/event-routing.ts';
-import { isSource, loadFunctions } from '../shared/host/function-list.ts';
-import { createLog } from '../shared/host/log.ts';
-import { createMetrics, type Metrics } from '../shared/host/metrics.ts';
-import { objectSchema } from '../shared/kubernetes/kubernetes-objects.ts';
+import { createBodyReader } from '../../shared/edge/body.ts';
+import { createBudget } from '../../shared/edge/budget.ts';
+import { decodeRequest } from '../../shared/edge/cloud-event-http.ts';
+import { createInflate } from '../../shared/edge/inflate.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
+import type { KubernetesObject } from '../../shared/function/stores.ts';
+import { createApp } from '../../shared/host/app.ts';
+import { createClock } from '../../shared/host/clock.ts';
+import { bindFunctions, isHandler, type Ports } from '../../shared/host/context.ts';
+import { createDispatcher } from '../../shared/host/dispatch.ts';
+import { wants } from '../../shared/host/event-routing.ts';
+import { isSource, loadFunctions } from '../../shared/host/function-list.ts';
+import { createLog } from '../../shared/host/log.ts';
+import { createMetrics, type Metrics } from '../../shared/host/metrics.ts';
+import { objectSchema } from '../../shared/kubernetes/kubernetes-objects.ts';
 
 const never = (): never => {
   throw new Error('not in a rehearsal');

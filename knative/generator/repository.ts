@@ -9,7 +9,7 @@ interface Release {
 }
 
 /** What package.json says of what is released. */
-export const release: Release = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8'));
+export const release: Release = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'));
 
 /** Where a document of ours is read: the address of a heading, by its anchor. */
 export function documentUrl(path: string, anchor: string): string {

@@ -1,5 +1,5 @@
-import { type FunctionDefinition, triggersOf } from '../shared/function/definitions.ts';
-import { parseSettings } from '../shared/function/settings.ts';
+import { type FunctionDefinition, triggersOf } from '../../shared/function/definitions.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
 import { type Part, type Templates, templateText } from './chart-template.ts';
 import type { Manifest } from './manifests.ts';
 

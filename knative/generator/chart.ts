@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import * as z from 'zod';
-import type { FunctionDefinition } from '../shared/function/definitions.ts';
+import type { FunctionDefinition } from '../../shared/function/definitions.ts';
 import { cluster, note } from './chart-conditions.ts';
 import { functionTemplate } from './chart-functions.ts';
 import {
@@ -17,7 +17,7 @@ import { standaloneTemplate } from './chart-standalone.ts';
 import { defaultValues, valuesSchema, valuesTable, valuesYaml } from './chart-values.ts';
 import { documentUrl, release } from './repository.ts';
 
-const crdFolder = join(import.meta.dirname, '..', 'crds');
+const crdFolder = join(import.meta.dirname, '..', '..', 'crds');
 const crdFiles = readdirSync(crdFolder).filter((file) => file.endsWith('.yaml'));
 
 /** As it is in crds/, and kept when the release goes, with all objects of it. */
@@ -34,7 +34,7 @@ function defaultsTemplate(all: readonly FunctionDefinition[]): string {
 
 /** The chart's README with its table of values, which stands between two marks. */
 function readmeWithTable(table: string): string {
-  const text = readFileSync(join(import.meta.dirname, 'chart', 'README.md'), 'utf8');
+  const text = readFileSync(join(import.meta.dirname, '..', 'chart', 'README.md'), 'utf8');
   return text.replace(/(<!-- values -->\n)[\s\S]*(<!-- end of values -->)/, `$1${table}\n$2`);
 }
 
