@@ -132,6 +132,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
     onGone: known.delete,
     now: clock.latest,
     sleep: idleSleep,
+    deadline: clock.deadline,
   });
   const limit = limitOf(ports);
   const controllers = createControllers({
