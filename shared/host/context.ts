@@ -132,6 +132,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
     onGone: known.delete,
     now: clock.latest,
     sleep: idleSleep,
+    deadline: clock.deadline,
   });
   const limit = limitOf(ports);
   const controllers = createControllers({
@@ -141,7 +142,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
   });
   const rules = liveRules(ports);
   const acquire = createInFlight();
-  const hints = createHints({ broker, clock, systemNamespace: ports.settings.SYSTEM_NAMESPACE });
+  const hints = createHints({ broker, clock, systemNamespace: ports.settings.SYSTEM_NAMESPACE, stopping });
   const bound = definitions.map((definition) => {
     const own = environmentOf(definition, environment);
     const settings = Object.assign({}, parseSettings(own, definition.settings, ownUsers));
