@@ -138,12 +138,12 @@ async function announceAll(isPass: boolean, context: Context<Settings>): Promise
       }
     });
   }
-  if (failed > 0) return settle(failed, isPass, context);
-  // The hint that follows has the next run go on.
+  // The hint that follows has the next run go on with what has not been tried.
   if (left > 0 || !isAll) event.tally.due();
+  if (failed > 0) settle(failed, isPass, context);
 }
 
-/** What has failed is still due. Of a hint, a second delivery would be of no use: the pass comes anyway. */
+/** What has failed is still due. A second delivery of a hint would be of no use: the pass tries it again. */
 function settle(failed: number, isPass: boolean, { event }: Context<Settings>): void {
   if (isPass) throw new Refusal(503, 'the Broker did not take all announcements', { cause: `${failed} are left` });
   event.tally.warning('the Broker did not take all announcements: the next pass announces what is left');

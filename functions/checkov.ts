@@ -197,7 +197,7 @@ function readReport(part: unknown, path: string): Output {
     return { scans: [report.data], isEmpty: false, badRows: badRowsOf(list, report.data.results.failed_checks) };
   }
   if (emptySummary.safeParse(part).success) return { scans: [], isEmpty: true, badRows: [] };
-  return { scans: [], isEmpty: false, badRows: [{ path: path || 'results.json', message: notCheckov }] };
+  return { scans: [], isEmpty: false, badRows: [{ path, message: notCheckov }] };
 }
 
 /** Where Checkov clones repositories and renders charts: each run has its own. */
@@ -215,10 +215,11 @@ function filePath(path: string | null | undefined): string | undefined {
 
 /** Of a package in an image, Checkov says `Dockerfile (nginx:1.25 lines:1-2 (sha256:...))`. */
 function splitImage(path: string | undefined): { readonly file?: string | undefined; readonly image?: string } {
-  const at = path?.indexOf(' (') ?? -1;
-  if (path === undefined || at < 0) return { file: path };
+  if (path === undefined) return {};
+  const at = path.indexOf(' (');
+  if (at < 0) return { file: path };
   const [reference = ''] = path.slice(at + 2).split(/[ )]/);
-  return { file: text(path.slice(0, at)), image: reference.replace(/@.*$/, '').replace(/:[^:/]*$/, '') };
+  return { file: text(path.slice(0, at)), image: reference.replace(/@.*/, '').replace(/:[^:/]*$/, '') };
 }
 
 interface PackageFacts {
@@ -266,16 +267,16 @@ function findingOf(
   const named = about ? undefined : kubernetesResource(shown, file, check);
   const resource = named ?? configMapOf(metadata);
   const resourceName = named ? [named.kind, named.namespace, named.name].filter(isPresent).join('.') : shown;
-  const lines = [lineRange(check.file_line_range ?? [])].filter(isPresent);
+  const lines = lineRange(check.file_line_range ?? []);
   const reportFile = resource ? undefined : fileOf(metadata);
   const place = named ? { kind: named.kind, namespace: named.namespace, name: named.name } : { resource: shown };
   // Without any of what tells two rows apart, the rest of them has to.
-  const rest = named || shown !== undefined || file !== undefined || about ? {} : { checkName, lines: lines.join() };
+  const rest = named || shown !== undefined || file !== undefined || about ? {} : { checkName, lines };
   const { fixedVersion, ...packageIdentity } = about ?? {};
   const details = detailsOf({
     resource: resourceName,
     file,
-    lines,
+    lines: [lines],
     checkName,
     guideline,
     ...about,
@@ -283,7 +284,7 @@ function findingOf(
     reportFile,
   });
   const remediation = about && fixedVersion ? `upgrade ${about.package} to ${fixedVersion}` : undefined;
-  const references = [vulnerability?.link, guideline].filter((url) => url?.match(/^https?:\/\//)).filter(isText);
+  const references = [vulnerability?.link, guideline].flatMap((url) => (url?.match(/^https?:\/\//) ? url : []));
   return {
     category: 'security',
     severity: severityOf(check),
@@ -292,8 +293,8 @@ function findingOf(
     summary: summaryOf(checkId, details),
     resource,
     identity: identityOf({ checkId, ...place, file, ...packageIdentity, ...rest, reportFile }),
-    ...(remediation !== undefined && { remediation }),
-    ...(references.length > 0 && { references: [...new Set(references)].sort() }),
+    remediation,
+    references,
     details,
     detectedAt: time,
   };
@@ -356,7 +357,7 @@ function parseResource(shown: string): ResourceRef | undefined {
   const namespace = isNamespaced ? rest[0] : undefined;
   const name = (isNamespaced || hasNamespace(kind, rest) ? rest.slice(1) : rest).join('.');
   const isPossible = kindPattern.test(kind) && namespacePattern.test(namespace ?? 'none') && namePattern.test(name);
-  return isPossible ? { kind, ...(namespace !== undefined && { namespace }), name } : undefined;
+  return isPossible ? { kind, namespace, name } : undefined;
 }
 
 /** Whether the name of a cluster-scoped object begins with a namespace: Checkov says `default` if there is none. */
@@ -403,10 +404,11 @@ function packageSummary(rule: string, details: Readonly<Record<string, unknown>>
   return `${vulnerability ?? rule} in ${named}${isPresent(fixedVersion) ? `, fixed in ${fixedVersion}` : ''}`;
 }
 
-function shownLines(details: Readonly<Record<string, unknown>>): string | undefined {
+/** The first few; nothing if none is known. */
+function shownLines(details: Readonly<Record<string, unknown>>): string {
   const lines = linesOf(details);
   const more = lines.length > maxLinesShown ? ` and ${lines.length - maxLinesShown} more` : '';
-  return lines.length > 0 ? `${lines.slice(0, maxLinesShown).join(',')}${more}` : undefined;
+  return `${lines.slice(0, maxLinesShown).join(',')}${more}`;
 }
 
 function linesOf({ lines }: Readonly<Record<string, unknown>>): string[] {
@@ -430,7 +432,7 @@ function mergeChecks(findings: readonly [Finding, ...Finding[]]): Finding {
     severity:
       severities.find((severity) => findings.some((finding) => finding.severity === severity)) ?? first.severity,
     summary: first.rule === unparsedRule ? first.summary : summaryOf(first.rule, details),
-    ...(references.length > 0 && { references }),
+    references: references.length > 0 ? references : undefined,
     details,
     detectedAt: findings.map(({ detectedAt }) => detectedAt).reduce((a, b) => (Date.parse(b) < Date.parse(a) ? b : a)),
   };
@@ -447,9 +449,12 @@ interface Unparsed {
 /** The files that Checkov could not parse and so did not check; with `--quiet` it tells only how many. */
 function unparsedFiles(scans: Output['scans']): Unparsed {
   const roots = scans.flatMap(({ results }) =>
-    results.failed_checks.rows.flatMap(({ file_abs_path: absolute, file_path: path }) =>
-      isPresent(path) && absolute?.endsWith(path ?? '') ? [absolute.slice(0, -(path?.length ?? 0))] : [],
-    ),
+    results.failed_checks.rows.flatMap((check) => {
+      const path = text(check.file_path);
+      return path !== undefined && check.file_abs_path?.endsWith(path)
+        ? check.file_abs_path.slice(0, -path.length)
+        : [];
+    }),
   );
   const named = scans.map(({ results }) => results.parsing_errors.map(text).filter(isText));
   const files = named.flat().map((file) => {

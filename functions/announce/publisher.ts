@@ -1,10 +1,10 @@
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { Context } from '../../shared/function/context.ts';
 
-/** How long the Broker may take for one, in milliseconds. It may answer only after its subscribers did. */
-const patient = 30_000;
+/** How long the Broker may take for one, in milliseconds: until a sink has started, and its receiver has answered. */
+const patient = 15_000;
 
-/** How long once it has taken longer for another: as long as a sink's receiver may take. */
+/** How long once it has taken longer for another: as long as a receiver may take. */
 const impatient = 10_000;
 
 /**

@@ -75,7 +75,7 @@ interface Subject {
 interface Artifact {
   readonly repository: string;
   readonly tag?: string;
-  readonly digest?: string;
+  readonly digest?: string | undefined;
 }
 
 /** Splits a reference such as `registry:5000/shop/cart:1.2@sha256:...` into its parts. */
@@ -86,7 +86,7 @@ function imageOf(reference: string): Artifact {
   return {
     repository: hasTag ? tagged.slice(0, colon) : tagged,
     ...(hasTag && { tag: tagged.slice(colon + 1) }),
-    ...(digest !== undefined && { digest }),
+    digest,
   };
 }
 
@@ -145,14 +145,14 @@ const rbacKinds: ReadonlySet<string> = new Set(['Role', 'RoleBinding', 'ClusterR
 
 /** Whether a check is one of those that Trivy has for the control plane and the nodes. */
 function isInfraCheck({ ID: id }: Row): boolean {
-  return typeof id === 'string' && /^(?:AVD-)?KCV/.test(id);
+  return /^(?:AVD-)?KCV/.test(String(id));
 }
 
 function checkReports(results: readonly Result[], { resource }: Subject): Map<string, readonly object[]> {
   const rows = results.flatMap((one) => one.Misconfigurations.map((found) => ({ found, target: one.Target })));
   const kind = (found: Row): string => {
     if (isInfraCheck(found)) return 'InfraAssessmentReport';
-    return rbacKinds.has(resource?.kind ?? '') ? 'RbacAssessmentReport' : 'ConfigAuditReport';
+    return resource && rbacKinds.has(resource.kind) ? 'RbacAssessmentReport' : 'ConfigAuditReport';
   };
   const byKind = Map.groupBy(rows, ({ found }) => kind(found));
   // A Kubernetes object is its own target.

@@ -53,6 +53,7 @@ export const complianceReport = z.object({
 });
 
 type ComplianceReport = z.infer<typeof complianceReport>;
+type Status = NonNullable<ComplianceReport['status']>;
 type Detail = z.infer<typeof detail>;
 
 interface Control extends Pick<z.infer<typeof result>, 'id' | 'name' | 'description' | 'severity'> {
@@ -90,7 +91,7 @@ function failedCount(checks: readonly Detail[]): number {
 }
 
 /** The controls of the summary or, where that is empty, of the details. Without a count, a control was not measured. */
-function controlsOf({ summaryReport, detailReport, controlCheck }: NonNullable<ComplianceReport['status']>) {
+function controlsOf({ summaryReport, detailReport, controlCheck }: Status) {
   const details = detailReport?.results.rows ?? [];
   const summaries = [...(summaryReport?.controlCheck.rows ?? []), ...(details.length > 0 ? [] : controlCheck.rows)];
   if (summaries.length === 0) {
@@ -114,7 +115,8 @@ function severityOf({ severity, checks }: Control): Finding['severity'] {
 
 function controlFinding(
   found: Control,
-  { apiVersion, kind, metadata, spec, status }: ComplianceReport,
+  { apiVersion, kind, metadata, spec }: ComplianceReport,
+  { detailReport, updateTimestamp }: Status,
   time: string,
 ): Finding {
   const remediation = sortedOnce(found.checks.flatMap((row) => text(row.remediation) ?? [])).join('\n');
@@ -128,10 +130,7 @@ function controlFinding(
     resource: { apiVersion: apiVersion ?? undefined, kind, name: metadata.name },
     identity: identityOf(about),
     remediation: remediation === '' ? undefined : remediation,
-    references: urlsOf(
-      ...(spec?.compliance?.relatedResources ?? []),
-      ...(status?.detailReport?.relatedResources ?? []),
-    ),
+    references: urlsOf(...(spec?.compliance?.relatedResources ?? []), ...(detailReport?.relatedResources ?? [])),
     details: detailsOf({
       ...about,
       title: text(found.name),
@@ -140,7 +139,7 @@ function controlFinding(
       targets: targetsOf(found.checks),
       checks: sortedOnce(found.checks.flatMap(({ checkID }) => text(checkID) ?? []).map(checkIdOf)),
     }),
-    detectedAt: timeOf(status?.updateTimestamp, time),
+    detectedAt: timeOf(updateTimestamp, time),
   };
   // Merging it with itself cuts the list of targets.
   return mergeFindings([finding, finding]);
@@ -149,17 +148,18 @@ function controlFinding(
 /** One finding for each control that fails. */
 export function fromCompliance(report: ComplianceReport, time: string): Normalized {
   const { status } = report;
-  const controls = status ? controlsOf(status) : [];
+  if (!status) return { findings: [], skipped: { no_result: 1 } };
+  const controls = controlsOf(status);
   const badRows = [
-    ...badRowsOf('status.summaryReport.controlCheck', status?.summaryReport?.controlCheck ?? { bad: [] }),
-    ...badRowsOf('status.detailReport.results', status?.detailReport?.results ?? { bad: [] }),
-    ...badRowsOf('status.controlCheck', status?.controlCheck ?? { bad: [] }),
+    ...badRowsOf('status.summaryReport.controlCheck', status.summaryReport?.controlCheck ?? { bad: [] }),
+    ...badRowsOf('status.detailReport.results', status.detailReport?.results ?? { bad: [] }),
+    ...badRowsOf('status.controlCheck', status.controlCheck),
   ];
   if (controls.length === 0) return { findings: [], skipped: { no_result: 1 }, badRows };
   const failed = controls.filter((row) => row.failed !== undefined && row.failed > 0);
   const passed = controls.filter((row) => row.failed === 0).length;
   const unmeasured = controls.length - failed.length - passed;
-  const findings = mergedByIdentity(failed.map((row) => controlFinding(row, report, time)));
+  const findings = mergedByIdentity(failed.map((row) => controlFinding(row, report, status, time)));
   return {
     findings,
     skipped: countsOf({ passed, unmeasured, merged: failed.length - findings.length }),

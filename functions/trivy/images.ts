@@ -69,7 +69,7 @@ export function urlsOf(...links: readonly unknown[]): readonly string[] | undefi
 /** `pkg:maven/org.example/core@1.2?type=jar` without its version. */
 function packageOf({ resource, packagePURL }: z.infer<typeof vulnerability>): string | undefined {
   const purl = text(packagePURL)
-    ?.replace(/[?#].*$/s, '')
+    ?.replace(/[?#].*/s, '')
     .replace(/(?<=[^/])@[^@/]*$/, '');
   return text(resource) ?? purl;
 }

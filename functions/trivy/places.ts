@@ -52,6 +52,8 @@ const ownCheck = /^(?:AVD-)?(KSV|KCV|DS|AWS|AZU|GCP|DIG|GIT|NIF|OCI|KUBE|OPNSTK|
 
 /** One spelling for KSV014, AVD-KSV-0014 and KSV-0014, which are one check in three versions of Trivy. */
 export function checkIdOf(id: string): string {
-  const [, prefix, number] = ownCheck.exec(id) ?? [];
-  return prefix === undefined || number === undefined ? id : `${prefix.toUpperCase()}-${number.padStart(4, '0')}`;
+  return id.replace(
+    ownCheck,
+    (_id, prefix: string, number: string) => `${prefix.toUpperCase()}-${number.padStart(4, '0')}`,
+  );
 }

@@ -66,7 +66,7 @@ function listed(items: readonly string[], all = items.length): string {
 function inBrackets(found: Facts, ...others: readonly (string | undefined)[]): string {
   const image = found.image === undefined ? undefined : `image ${listed(found.image.split('\n'))}`;
   const container = found.container === undefined ? undefined : `container ${found.container}`;
-  const parts = [...others, container ?? found.artifact ?? image].filter((part) => part !== undefined && part !== '');
+  const parts = [...others, container ?? found.artifact ?? image].filter((part) => part !== undefined);
   return parts.length > 0 ? ` (${parts.join(', ')})` : '';
 }
 
@@ -129,8 +129,7 @@ function osSummary(found: Facts): string {
 
 /** What kind of secret it is. Some titles are only the name of a company: `Stripe (stripe-access-token)`. */
 function secretText({ title, category, ruleID }: Facts): string {
-  const named = title ?? category;
-  if (named === undefined) return ruleID ?? 'secret';
+  const named = title ?? category ?? ruleID ?? '';
   const words = named.toLowerCase().split(/[^a-z0-9]+/);
   const more = ruleID?.toLowerCase().split(/[^a-z0-9]+/) ?? [];
   const saysMore = more.length > words.length && words.every((word) => more.includes(word));
@@ -184,7 +183,7 @@ function checkSummary(found: Facts, { resource }: Finding): string {
 function aboutText(resource: Finding['resource'], found: Facts, said: string): string | undefined {
   if (resource === undefined) {
     const where = [found.cause, found.target, found.artifact].filter((part) => part !== undefined);
-    return where.length > 0 ? where.map((part) => shortPath(part.split('\n').join(', '))).join(', ') : undefined;
+    return where.length > 0 ? where.map(shortPath).join(', ') : undefined;
   }
   const name = workloadName(resource);
   const spellings = [`'${name}'`, `"${name}"`, `${resource.kind} ${name}`];

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { FunctionDefinition } from '../../shared/function/definitions.ts';
-import { isOn, merged, plainTemplate, standalone, tenant, triggerTypes } from './chart-conditions.ts';
+import { isOn, merged, own, plainTemplate, standalone, tenant, triggerTypes } from './chart-conditions.ts';
 import { toolNamespace } from './chart-functions.ts';
 import { createTemplates, type Part, type Templates } from './chart-template.ts';
 import {
@@ -16,6 +16,7 @@ import {
   hostedIn,
   ownManifests,
   standaloneAccount,
+  standalonePage,
   standaloneSinkPolicies,
   tokenFile,
   tokenSecret,
@@ -28,7 +29,7 @@ const deploymentShape = z.looseObject({
       metadata: z.looseObject({ labels: z.looseObject({}) }),
       spec: z.looseObject({
         containers: z.tuple([z.looseObject({ env: z.array(z.looseObject({ name: z.string() })) })]),
-        volumes: z.array(z.looseObject({})),
+        volumes: z.array(z.looseObject({})).optional(),
       }),
     }),
   }),
@@ -63,10 +64,38 @@ function withTokenSecret(volume: object, secretName: string): object {
   );
 }
 
+/** What differs between the Deployments, as expressions. */
+interface FromValues {
+  readonly spec: object;
+  readonly container: object;
+}
+
+function ofStandalone({ value, included }: Templates): FromValues {
+  return {
+    spec: { replicas: value('int .Values.standalone.replicas') },
+    container: {
+      args: included('include "zen-watcher.standaloneArgs" .'),
+      env: included('include "zen-watcher.standaloneEnv" .'),
+      resources: included('.Values.standalone.resources | toYaml'),
+    },
+  };
+}
+
+function ofPage({ included }: Templates, name: string): FromValues {
+  return {
+    spec: {},
+    container: {
+      args: [name],
+      env: included(`include "zen-watcher.env" (list . "${name}")`),
+      resources: included(`${own(name)}.resources | default .Values.resources | toYaml`),
+    },
+  };
+}
+
 /** The Pod, with what comes from the values. */
-function deployment(templates: Templates, manifest: Manifest): Manifest {
+function deployment(templates: Templates, manifest: Manifest, fromValues: FromValues): Manifest {
   const { spec, ...rest } = deploymentShape.parse(manifest);
-  const { value, included, literally } = templates;
+  const { value, literally } = templates;
   const { metadata, spec: pod } = spec.template;
   const [{ image: _image, args: _args, env: _env, resources: _resources, ...container }] = pod.containers;
   const { containers: _containers, volumes, ...restOfPod } = pod;
@@ -75,7 +104,7 @@ function deployment(templates: Templates, manifest: Manifest): Manifest {
     ...rest,
     spec: {
       ...spec,
-      replicas: value('int .Values.standalone.replicas'),
+      ...fromValues.spec,
       template: {
         metadata: {
           labels: {
@@ -95,12 +124,12 @@ function deployment(templates: Templates, manifest: Manifest): Manifest {
               ...container,
               image: value('include "zen-watcher.image" .'),
               ...literally(...['{{- with .Values.image.pullPolicy }}', 'imagePullPolicy: {{ . }}', '{{- end }}']),
-              args: included('include "zen-watcher.standaloneArgs" .'),
-              env: included('include "zen-watcher.standaloneEnv" .'),
-              resources: included('.Values.standalone.resources | toYaml'),
+              ...fromValues.container,
             },
           ],
-          volumes: volumes.map((volume) => withTokenSecret(volume, value('.Values.webhook.tokenSecret'))),
+          ...(volumes && {
+            volumes: volumes.map((volume) => withTokenSecret(volume, value('.Values.webhook.tokenSecret'))),
+          }),
         },
       },
     },
@@ -151,7 +180,25 @@ function conditionsOf(all: readonly FunctionDefinition[]): (manifest: Manifest) 
   };
 }
 
-/** Everything of the one Deployment, but for what is shared with Knative's form. */
+/** A condition that both must be true, as far as there are two. */
+function bothOf(one: string | undefined, other: string | undefined): string | undefined {
+  return one !== undefined && other !== undefined ? `(and (${one}) (${other}))` : (one ?? other);
+}
+
+function pageParts(templates: Templates, all: readonly FunctionDefinition[]): Part[] {
+  return all
+    .filter(({ kind }) => kind === 'page')
+    .flatMap((page) => {
+      const fromValues = ofPage(templates, page.name);
+      const parts = merged(standalonePage(page, 'cluster'), standalonePage(page, 'namespace'));
+      return parts.map(({ condition, manifest }) => ({
+        condition: bothOf(condition, isOn(page.name)) ?? '',
+        manifest: manifest.kind === 'Deployment' ? deployment(templates, manifest, fromValues) : manifest,
+      }));
+    });
+}
+
+/** Everything without Knative, but for what is shared with its form. */
 export function standaloneTemplate(all: readonly FunctionDefinition[]): string {
   const templates = createTemplates(systemNamespace);
   const conditionOf = conditionsOf(all);
@@ -160,15 +207,15 @@ export function standaloneTemplate(all: readonly FunctionDefinition[]): string {
     ...all.flatMap(standaloneSinkPolicies),
     ...roleParts(templates, all, reach),
   ];
+  const fromValues = ofStandalone(templates);
   const parts = merged(manifestsFor('cluster'), manifestsFor('namespace')).map(({ condition, manifest }): Part => {
-    const own = conditionOf(manifest);
-    const both = [condition, own].filter((one) => one !== undefined);
-    const needed = both.length > 1 ? `(and ${both.map((one) => `(${one})`).join(' ')})` : both.join();
+    const needed = bothOf(condition, conditionOf(manifest));
     const part = {
-      ...(needed !== '' && { condition: needed }),
-      manifest: manifest.kind === 'Deployment' ? deployment(templates, manifest) : manifest,
+      ...(needed !== undefined && { condition: needed }),
+      manifest: manifest.kind === 'Deployment' ? deployment(templates, manifest, fromValues) : manifest,
     };
     return manifest.kind === 'Namespace' ? toolNamespace(part) : part;
   });
-  return plainTemplate(standalone, templates, parts).replace('{{- if ', `${environment}{{- if `);
+  const text = plainTemplate(standalone, templates, [...parts, ...pageParts(templates, all)]);
+  return text.replace('{{- if ', `${environment}{{- if `);
 }

@@ -202,8 +202,8 @@ function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[]
     .map(([name, value]) => ({ name, value: environmentText(value) }));
 }
 
-/** Where a sink's Secret is mounted. */
-export const sinkFolder = '/etc/zen-watcher/secret';
+/** Where the Secret of a sink is mounted: at the same place whether it runs by itself or beside others. */
+const secretsFolder = '/etc/zen-watcher/secret';
 
 interface Mounted {
   readonly volumeMounts: readonly object[];
@@ -214,12 +214,12 @@ interface Mounted {
  * For a sink, the Secret with its name: what its receiver asks for, and nothing else of it, is in files. Without a Secret
  * there are none.
  */
-function sinkSecret({ kind, name }: FunctionDefinition): Mounted {
+export function sinkSecret({ kind, name }: FunctionDefinition): Mounted {
   if (kind !== 'sink') return { volumeMounts: [], volumes: [] };
   const secret = { secretName: `zen-watcher-${name}`, optional: true };
   return {
-    volumeMounts: [{ name: 'secret', mountPath: sinkFolder, readOnly: true }],
-    volumes: [{ name: 'secret', secret }],
+    volumeMounts: [{ name, mountPath: `${secretsFolder}/${name}`, readOnly: true }],
+    volumes: [{ name, secret }],
   };
 }
 
@@ -260,6 +260,12 @@ export const restricted = {
   seccompProfile: { type: 'RuntimeDefault' },
 };
 
+/** What each function asks for, and may use at most. */
+export const functionResources = {
+  requests: { cpu: '100m', memory: '128Mi' },
+  limits: { cpu: '500m', memory: '512Mi' },
+};
+
 /** Requests come through queue-proxy, which is in the same pod, so the client address it reports can be trusted. */
 const queueProxy = { name: 'WEBHOOK_TRUSTED_PROXIES', value: '127.0.0.1/32,::1/128' };
 
@@ -286,7 +292,7 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
     ],
     readinessProbe: { httpGet: { path: '/ready' } },
     livenessProbe: { httpGet: { path: '/health' } },
-    resources: { requests: { cpu: '100m', memory: '128Mi' }, limits: { cpu: '500m', memory: '512Mi' } },
+    resources: functionResources,
     securityContext: restricted,
     ...(volumeMounts.length > 0 && { volumeMounts }),
   };

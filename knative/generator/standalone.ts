@@ -5,6 +5,7 @@ import {
   bound,
   commonSettings,
   foreignNamespaces,
+  functionResources,
   image,
   type Manifest,
   mappedKindsRole,
@@ -15,7 +16,7 @@ import {
   restricted,
   rulesWithoutKnative,
   sharedManifests,
-  sinkFolder,
+  sinkSecret,
   systemNamespace,
 } from './manifests.ts';
 import { securePort, sinkPolicies, standalonePolicies } from './network-policies.ts';
@@ -61,6 +62,9 @@ export const standaloneReplicas = 2;
 const preStopSeconds = 5;
 const graceSeconds = 55;
 
+/** Nothing is lost of a page that is broken off: it asks again. */
+const pageGraceSeconds = 20;
+
 /** The same rights once, by what they are for. */
 export function united(rules: readonly Rule[]): Rule[] {
   const verbs = new Map<string, { readonly about: Omit<Rule, 'verbs'>; readonly verbs: Set<string> }>();
@@ -93,79 +97,123 @@ export function standaloneRoles(definitions: readonly FunctionDefinition[], reac
   });
 }
 
-/** What is mounted. A sink's Secret is at the same place as on Knative; their keys lie side by side. */
+/** What is mounted: beside what it serves with, the Secret of each sink. */
 function mounts(definitions: readonly FunctionDefinition[]) {
-  const sinks = definitions.filter(({ kind }) => kind === 'sink');
-  const sources = sinks.map(({ name }) => ({ secret: { name: `zen-watcher-${name}`, optional: true } }));
+  const sinks = definitions.map(sinkSecret);
   return {
     volumeMounts: [
       { name: 'token', mountPath: dirname(tokenFile), readOnly: true },
       { name: 'certificate', mountPath: dirname(certificateFiles.TLS_CERT_FILE), readOnly: true },
-      { name: 'secret', mountPath: sinkFolder, readOnly: true },
+      ...sinks.flatMap((one) => one.volumeMounts),
     ],
     volumes: [
       { name: 'token', secret: { secretName: tokenSecret } },
       { name: 'certificate', secret: { secretName: certificateSecret, optional: true } },
-      { name: 'secret', projected: { sources } },
+      ...sinks.flatMap((one) => one.volumes),
     ],
   };
 }
 
-function deployment(definitions: readonly FunctionDefinition[], reach: Reach): Manifest {
-  const metadata = metadataOf(standaloneName);
-  const { volumeMounts, volumes } = mounts(definitions);
+/** What differs between the Deployments. */
+interface Workload {
+  readonly name: string;
+  readonly replicas: number;
+  readonly graceSeconds: number;
+  readonly reach: Reach;
+  /** Of the container, besides what all have. */
+  readonly container: {
+    readonly env: readonly object[];
+    readonly ports: readonly object[];
+    readonly [key: string]: unknown;
+  };
+  readonly pod: object;
+}
+
+function deployment({
+  name,
+  replicas,
+  graceSeconds: terminationGracePeriodSeconds,
+  reach,
+  ...own
+}: Workload): Manifest {
+  const metadata = metadataOf(name);
   const probe = (path: string) => ({ httpGet: { path, port } });
+  const { env, ports, ...more } = own.container;
   const container = {
-    ...{ name: standaloneName, image, args: ['standalone'] },
+    ...{ name, image },
+    ...more,
     env: [
       { name: 'SYSTEM_NAMESPACE', value: systemNamespace },
       ...(reach === 'namespace' ? [{ name: 'WATCH_NAMESPACE', value: systemNamespace }] : []),
-      { name: 'WEBHOOK_AUTH_TOKEN_FILE', value: tokenFile },
-      ...Object.entries(certificateFiles).map(([name, value]) => ({ name, value })),
+      ...env,
     ],
     // As Knative calls it, so that the same PodMonitor scrapes both.
-    ports: [
-      { name: 'user-port', containerPort: port },
-      { name: 'https', containerPort: securePort },
-    ],
+    ports: [{ name: 'user-port', containerPort: port }, ...ports],
     readinessProbe: { ...probe('/ready'), periodSeconds: 2, timeoutSeconds: 2 },
     livenessProbe: { ...probe('/health'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
     lifecycle: { preStop: { sleep: { seconds: preStopSeconds } } },
-    resources: standaloneResources,
     securityContext: restricted,
-    volumeMounts,
-  };
-  const spread = {
-    ...{ maxSkew: 1, topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway' },
-    labelSelector: { matchLabels: metadata.labels },
   };
   return {
     ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata },
     spec: {
-      replicas: standaloneReplicas,
+      replicas,
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
       selector: { matchLabels: metadata.labels },
       template: {
         metadata: { labels: metadata.labels },
-        spec: {
-          serviceAccountName: standaloneName,
-          terminationGracePeriodSeconds: graceSeconds,
-          topologySpreadConstraints: [spread],
-          containers: [container],
-          volumes,
-        },
+        spec: { serviceAccountName: name, terminationGracePeriodSeconds, containers: [container], ...own.pod },
       },
     },
   };
 }
 
-function service(): Manifest {
-  const metadata = metadataOf(standaloneName);
-  const ports = [
-    { name: 'http', port: 80, targetPort: 'user-port' },
-    { name: 'https', port: 443, targetPort: 'https' },
-  ];
+function ownDeployment(definitions: readonly FunctionDefinition[], reach: Reach): Manifest {
+  const { labels: matchLabels } = metadataOf(standaloneName);
+  const { volumeMounts, volumes } = mounts(definitions);
+  const spread = {
+    ...{ maxSkew: 1, topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway' },
+    labelSelector: { matchLabels },
+  };
+  const files = { WEBHOOK_AUTH_TOKEN_FILE: tokenFile, ...certificateFiles };
+  return deployment({
+    ...{ name: standaloneName, replicas: standaloneReplicas, graceSeconds, reach },
+    container: {
+      args: ['standalone'],
+      env: Object.entries(files).map(([name, value]) => ({ name, value })),
+      ports: [{ name: 'https', containerPort: securePort }],
+      resources: standaloneResources,
+      volumeMounts,
+    },
+    pod: { topologySpreadConstraints: [spread], volumes },
+  });
+}
+
+function service(name: string, ports: readonly object[]): Manifest {
+  const metadata = metadataOf(name);
   return { apiVersion: 'v1', kind: 'Service', metadata, spec: { selector: metadata.labels, ports } };
+}
+
+const http = { name: 'http', port: 80, targetPort: 'user-port' };
+const https = { name: 'https', port: 443, targetPort: 'https' };
+
+/**
+ * The page: a Deployment of its own, since whoever finds a way through it must not find the rights of all functions, and
+ * people who look at much must not take the memory of what takes posts. One Pod: what was read is kept in it. Knative makes a
+ * Service with the name of the function, so this one has another, and both may be there while somebody moves.
+ */
+export function standalonePage({ kind, name: functionName }: FunctionDefinition, reach: Reach): Manifest[] {
+  if (kind !== 'page') return [];
+  const name = `${standaloneName}-${functionName}`;
+  return [
+    accountOf(name),
+    service(name, [http]),
+    deployment({
+      ...{ name, replicas: 1, graceSeconds: pageGraceSeconds, reach },
+      container: { args: [functionName], env: [], ports: [], resources: functionResources },
+      pod: {},
+    }),
+  ];
 }
 
 function disruptionBudget(): Manifest {
@@ -196,9 +244,9 @@ export function ownManifests(definitions: readonly FunctionDefinition[], reach: 
     ...standaloneRoles(definitions, reach),
     ...(inCluster ? mapped.flatMap(({ name }) => mappedKindsRole(name, 'standalone', [standaloneName])) : []),
     ...standalonePolicies(),
-    service(),
+    service(standaloneName, [http, https]),
     disruptionBudget(),
-    deployment(definitions, reach),
+    ownDeployment(definitions, reach),
   ];
 }
 

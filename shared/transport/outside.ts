@@ -10,6 +10,9 @@ const attemptMilliseconds = 10_000;
 /** How long a receiver that gave no answer is left alone. */
 const silenceMilliseconds = 5000;
 
+/** The longest that one is left alone, whatever it asks for. */
+const longestPauseMilliseconds = 60_000;
+
 /** How long somebody must have waited for it. What breaks sooner, a connection that is refused or reset, keeps nobody waiting. */
 const waitedMilliseconds = 1000;
 
@@ -44,15 +47,34 @@ async function wordsOf(answer: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
+/** Why a receiver is left alone, and when it may be tried again, by one alone: in milliseconds of `elapsed`. */
+interface Rest {
+  readonly until: number;
+  /** What it has said; `undefined` if it has said nothing. */
+  readonly answer: Answer | undefined;
+}
+
 interface Known {
   readonly client: HttpClient;
-  /** After no answer: when it may be tried again, by one alone, in milliseconds of `elapsed`. */
-  silentUntil: number | undefined;
+  rest: Rest | undefined;
+}
+
+/** What is answered without asking it. */
+function answerAtRest({ until, answer }: Rest, now: number): Answer {
+  const retryAfter = Number.isFinite(until) ? Math.ceil((until - now) / 1000) : 1;
+  return { status: 503, words: '', ...answer, retryAfter, isAtRest: true };
+}
+
+/** How long a receiver wants to be left alone. */
+function pauseAfter({ status, retryAfter }: Answer): number {
+  if (retryAfter === undefined || (status !== 429 && status !== 503)) return 0;
+  return Math.min(retryAfter * 1000, longestPauseMilliseconds);
 }
 
 /**
- * Posts to other systems over keep-alive connections. What has kept somebody waiting in vain is left alone for a moment, so that
- * those who wait for others, too, don't wait for it each time. `elapsed` is monotonic, in milliseconds.
+ * Posts to other systems over keep-alive connections. One that asks for a pause gets it, although not every Broker heeds that; and
+ * what has kept somebody waiting in vain is left alone for a moment, so that those who wait for others, too, don't wait for it
+ * each time. `elapsed` is monotonic, in milliseconds.
  */
 export function createOutside(elapsed = (): number => performance.now()): Outside {
   /** By origin and file of certificates. */
@@ -63,7 +85,7 @@ export function createOutside(elapsed = (): number => performance.now()): Outsid
     const tls = () => (caFile === undefined ? {} : { ca: [...rootCertificates, textOf(caFile)] });
     const known = all.get(key) ?? {
       client: createHttpClient({ server, tls, limit: maxConnections }),
-      silentUntil: undefined,
+      rest: undefined,
     };
     all.set(key, known);
     return known;
@@ -71,18 +93,19 @@ export function createOutside(elapsed = (): number => performance.now()): Outsid
 
   async function tryOnce(known: Known, work: () => Promise<Answer>): Promise<Answer> {
     const began = elapsed();
-    const { silentUntil: before } = known;
-    if (before !== undefined) {
-      if (began < before) throw new Error('it gave no answer a moment ago');
-      known.silentUntil = Number.POSITIVE_INFINITY;
+    const { rest: before } = known;
+    if (before) {
+      if (began < before.until) return answerAtRest(before, began);
+      known.rest = { ...before, until: Number.POSITIVE_INFINITY };
     }
     try {
       const answer = await work();
-      known.silentUntil = undefined;
+      const pause = pauseAfter(answer);
+      known.rest = pause > 0 ? { until: elapsed() + pause, answer } : undefined;
       return answer;
     } catch (error) {
       const now = elapsed();
-      known.silentUntil = now - began >= waitedMilliseconds ? now + silenceMilliseconds : before;
+      known.rest = now - began >= waitedMilliseconds ? { until: now + silenceMilliseconds, answer: undefined } : before;
       throw error;
     }
   }

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { sampleOf } from '../../functions/announce/sample.ts';
 import announce from '../../functions/announce.ts';
+import { dueEventType } from '../../shared/api/announcement.ts';
 import { outboxLabel } from '../../shared/api/labels.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { Clock } from '../../shared/function/context.ts';
-import { createTestContext, handled, ping } from '../pipeline/test-context.ts';
+import { createTestContext, eventOf, handled, ping } from '../pipeline/test-context.ts';
 import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 
 const signal = new AbortController().signal;
@@ -77,6 +78,11 @@ async function createWorld(count: number) {
     told,
     state,
     pass: () => time.taken(handled(announce, ping, context)),
+    async hinted() {
+      const run = handled(announce, eventOf(dueEventType, undefined), context);
+      const seconds = await time.taken(run);
+      return { seconds, due: (await run).due };
+    },
     due: async () => (await Array.fromAsync(store.names({ isDue: true }, signal))).length,
   };
 }
@@ -94,6 +100,17 @@ describe('announce, while one of two sinks is dead and the Broker waits for both
     const { told, pass } = await createWorld(1000);
     await pass();
     expect(told.size).toBe(1000);
+  });
+
+  it('goes on after a hint as long as it has not tried everything, and no longer', async () => {
+    const { told, hinted } = await createWorld(200);
+    const first = await hinted();
+    expect(first.due).toBe(1);
+    expect(first.seconds).toBeLessThan(30);
+    expect(told.size).toBe(128);
+    const few = await createWorld(60);
+    expect((await few.hinted()).due).toBe(0);
+    expect(few.told.size).toBe(60);
   });
 
   it('tells both, at 50 a second, once both live', async () => {

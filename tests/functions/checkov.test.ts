@@ -97,6 +97,10 @@ describe('what Checkov prints', () => {
     expect(await refusalOf('checkov', configMapWith('checkov', printed))).toEqual(unreadable);
   });
 
+  it('is unreadable, with the reason, if it is no JSON', async () => {
+    expect(await refusalOf('checkov', configMapWith('checkov', '{'))).toMatchObject({ cause: 'is not valid JSON' });
+  });
+
   it('is unreadable if it is under another key', async () => {
     const { data, ...object } = configMapWith('checkov', report());
     const other = { ...object, data: { 'report.json': data['results.json'] } };
@@ -153,6 +157,24 @@ describe('a finding of Checkov', () => {
       expect(findings[0]?.finding.summary).toContain(`Deployment.default.${release}-web`);
     },
   );
+
+  it.each(['my-release-name', 'release-names', 'release-namesake-web'])('is about the object %s', async (name) => {
+    const { findings } = await found(report(row('CKV_K8S_20', `Deployment.default.${name}`)));
+    expect(findings[0]?.finding.resource).toEqual({ kind: 'Deployment', namespace: 'default', name });
+  });
+
+  it.each<[number, object, string]>([
+    [1, {}, 'a resource and a file'],
+    [1, { file_path: null }, 'a resource'],
+    [1, { resource: null }, 'a file'],
+    [2, { file_path: null, resource: null }, 'neither, so that its name and lines tell it from others'],
+  ])('is one of %d that differ in name and lines: %j has %s', async (count, more) => {
+    const rows = [
+      row('CKV_X', 'x', { check_name: 'a', ...more }),
+      row('CKV_X', 'x', { check_name: 'b', file_line_range: [2, 2], ...more }),
+    ];
+    expect((await found(report(...rows))).findings).toHaveLength(count);
+  });
 
   it('shows whatever tells it from another', async () => {
     const secrets = ['a', 'b'].map((letter) => row('CKV_SECRET_2', letter.repeat(40), { file_line_range: [1, 1] }));
@@ -247,6 +269,12 @@ describe('what Checkov found', () => {
     expect((await one('CKV2_X', 'Pod.shop.web'))?.resource?.name).toBe('web');
     expect((await one('CKV_X', 'Pod.shop.web.app'))?.resource?.name).toBe('web.app');
     expect((await one('CKV2_X', 'Job.shop.web.app'))?.resource?.name).toBe('web.app');
+    expect((await one('MY_CKV2_X', 'Pod.shop.web.app'))?.resource?.name).toBe('web.app');
+  });
+
+  it('is about its object although the row tells of a vulnerability, if that has no package', async () => {
+    const finding = await one('CKV_X', 'Deployment.shop.web', { vulnerability_details: { severity: 'HIGH' } });
+    expect(finding).toMatchObject({ severity: 'HIGH', resource: { kind: 'Deployment' } });
   });
 
   it.each([
@@ -291,6 +319,12 @@ describe('what Checkov found', () => {
       'upgrade qs to 3',
       { ...flaw, lowest_fixed_version: 'unknown', fix_version: 'Fixed in 3' },
     ],
+    ['CVE-2099-1 in qs 1, fixed in 3 (deploy.yaml:1-9)', 'upgrade qs to 3', { ...flaw, fix_version: 'fixed in  3' }],
+    [
+      'CVE-2099-1 in qs 1, fixed in 2.x, also fixed in 3 (deploy.yaml:1-9)',
+      'upgrade qs to 2.x, also fixed in 3',
+      { ...flaw, fix_version: 'fixed in 2.x, also fixed in 3' },
+    ],
     ['CVE-2099-1 in qs (deploy.yaml:1-9)', undefined, { ...flaw, package_version: null, fix_version: 'none' }],
     ['BC_1 in qs 1 (deploy.yaml:1-9)', undefined, { ...flaw, id: null }],
     ['BC_1 licence MIT of qs 1 (deploy.yaml:1-9)', undefined, { ...flaw, id: null, license: 'MIT' }],
@@ -318,6 +352,9 @@ describe('what Checkov found', () => {
     ['CKV_X: x', 'x', { check_name: null, file_path: null, file_line_range: null }],
     ['CKV_X Check: deploy.yaml:1-9', './deploy.yaml', { check_name: 'Check' }],
     ['CKV_X Check (deploy.yaml:1-9)', '', { check_name: 'Check' }],
+    ['CKV_X Check (deploy.yaml:1-9)', './', { check_name: 'Check' }],
+    [`CKV_X ${'n'.repeat(71)}: x (deploy.yaml:1-9)`, 'x', { check_name: 'n'.repeat(71) }],
+    [`CKV_X x (deploy.yaml:1-9): ${'n'.repeat(72)}`, 'x', { check_name: 'n'.repeat(72) }],
   ])('is told of a check as %s', async (summary, resource, more) => {
     expect((await one('CKV_X', resource, more))?.summary).toBe(summary);
   });
@@ -332,20 +369,46 @@ describe('what Checkov found', () => {
     expect((await one('CKV_X', 'x', more))?.references).toEqual(references);
   });
 
-  it('is one finding of all places, of which some are named', async () => {
-    const lines = [
-      [30, 30],
-      [4, 9],
-      [4, 4],
-      [100, 100],
-    ];
+  it.each<[string, readonly string[], readonly (readonly number[])[]]>([
+    [
+      '4,4-9,30 and 1 more',
+      ['4', '4-9', '30', '100'],
+      [
+        [30, 30],
+        [4, 9],
+        [4, 4],
+        [100, 100],
+      ],
+    ],
+    [
+      '4,4-9,30',
+      ['4', '4-9', '30'],
+      [
+        [4, 4],
+        [4, 9],
+        [30, 30],
+        [4, 4],
+      ],
+    ],
+  ])('is one finding of all places, of which some are named: %s', async (shown, all, lines) => {
     const { findings } = await found(
       report(...lines.map((file_line_range) => row('CKV_X', 'x', { check_name: 'C', file_line_range }))),
     );
     expect(findings.map(({ finding }) => [finding.summary, finding.details.lines])).toEqual([
-      ['CKV_X C: x (deploy.yaml:4,4-9,30 and 1 more)', ['4', '4-9', '30', '100']],
+      [`CKV_X C: x (deploy.yaml:${shown})`, all],
     ]);
   });
+
+  it.each([[['a', 'b']], [['b', 'a']]])(
+    'is as bad as its worst row, and says the same in any order: %j',
+    async (names) => {
+      const rows = names.map((name) =>
+        row('CKV_X', 'x', { check_name: name, severity: name === 'a' ? 'LOW' : 'CRITICAL' }),
+      );
+      const { findings } = await found(report(...rows));
+      expect(findings.map(({ finding }) => [finding.severity, finding.details.checkName])).toEqual([['CRITICAL', 'a']]);
+    },
+  );
 });
 
 describe('files that Checkov could not parse', () => {
@@ -363,16 +426,25 @@ describe('files that Checkov could not parse', () => {
     ['3 files, and did not check them: a.tf and 2 more', [{ ...errors('/a.tf'), summary: { parsing_errors: 3 } }]],
     ['1 file, and did not check it: a.tf', [{ ...errors('/a.tf'), summary: { parsing_errors: 0 } }]],
     ['2 files, and did not check them; run it without --quiet to see which', [{ summary: { parsing_errors: 2 } }]],
+    ['1 file, and did not check it: a.tf', [errors(null, {}, '/a.tf')]],
     [undefined, [{ summary: { parsing_errors: 0 } }]],
   ])('are told as %s', async (summary, reports) => {
     expect(await unparsed(...reports)).toEqual(summary === undefined ? [] : [summary]);
   });
 
+  it('are counted, and some of them named', async () => {
+    const files = Array.from({ length: 61 }, (_, index) => `/${index}.tf`);
+    const { findings } = await found({ check_type: 'x', ...errors(...files) });
+    const details = findings[0]?.finding.details;
+    expect([details?.count, details?.files]).toEqual([61, expect.objectContaining({ length: 60 })]);
+  });
+
   it('have the paths of the other files', async () => {
     const checked = row('CKV_X', 'x', { file_path: '/deploy.yaml', file_abs_path: '/run/2/deploy.yaml' });
+    const atRoot = row('CKV_X', 'y', { file_path: '/deploy.yaml', file_abs_path: '/deploy.yaml' });
     const { findings } = await found({
       check_type: 'x',
-      results: { failed_checks: [checked], parsing_errors: ['/run/2/a.tf', '/run/22/b.tf'] },
+      results: { failed_checks: [atRoot, checked], parsing_errors: ['/run/2/a.tf', '/run/22/b.tf'] },
     });
     expect(findings.map(({ finding }) => finding.details.files).find((files) => files !== undefined)).toEqual([
       'a.tf',
@@ -406,5 +478,15 @@ describe('merging findings of Checkov', () => {
     expect(merge([b, a])).toEqual(merged);
     expect(merge([merged, b])).toEqual(merged);
     expect(merge([a, merged])).toEqual(merged);
+  });
+
+  it('keeps the earliest time, however it is written', async () => {
+    const { findings } = await found(report(row('CKV_1', 'x')));
+    const [one] = findings.map(({ finding }) => finding);
+    if (!one) throw new Error('a finding expected');
+    const at = (detectedAt: string): Finding => ({ ...one, detectedAt });
+    const [early, late] = [at('2026-03-01T11:00:00+01:00'), at('2026-03-01T10:30:00Z')];
+    expect(merge([early, late]).detectedAt).toBe(early.detectedAt);
+    expect(merge([late, early]).detectedAt).toBe(early.detectedAt);
   });
 });

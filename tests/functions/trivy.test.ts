@@ -365,6 +365,8 @@ describe('minor vulnerabilities', () => {
 
   it.each([
     ['CRITICAL', ['1 HIGH, 1 MEDIUM and 1 LOW vulnerabilities, none with a fix (container web)', 'UNKNOWN']],
+    ['High', ['1 MEDIUM and 1 LOW vulnerabilities, none with a fix (container web)', 'HIGH', 'UNKNOWN']],
+    ['medium', ['1 LOW vulnerability, without a fix (container web)', 'HIGH', 'MEDIUM', 'UNKNOWN']],
     ['low', ['HIGH', 'LOW', 'MEDIUM', 'UNKNOWN']],
   ])('are those below TRIVY_MINIMUM_SEVERITY=%s', (TRIVY_MINIMUM_SEVERITY, expected) => {
     const rows = ['HIGH', 'MEDIUM', 'LOW', 'UNKNOWN'].map((severity) => ({
@@ -375,6 +377,12 @@ describe('minor vulnerabilities', () => {
     const { findings } = normalized(images(...rows), { TRIVY_MINIMUM_SEVERITY });
     const said = findings.map(({ rule, severity, summary }) => (rule === 'minor' ? summary : severity));
     expect(said.sort()).toEqual(expected);
+  });
+
+  it.each([[['MEDIUM', 'LOW']], [['LOW', 'MEDIUM']]])('are as bad as the worst of them: %j', (found) => {
+    const rows = found.map((severity) => ({ ...flaw, vulnerabilityID: `CVE-${severity}`, severity }));
+    const { findings } = normalized(images(...rows), { TRIVY_MINIMUM_SEVERITY: 'HIGH' });
+    expect(findings.map(({ severity }) => severity)).toEqual(['MEDIUM']);
   });
 
   it('name at most 40 of those with a fix', () => {
@@ -448,6 +456,15 @@ describe('a row that breaks the schema', () => {
     const result = normalized(object);
     expect(result.findings).toHaveLength(findings);
     expect(result.badRows?.map(({ path }) => path)).toEqual(paths);
+  });
+
+  it.each<[unknown, string]>([
+    [images({ vulnerabilityID: '' }), 'must not be empty'],
+    [reportOf('ExposedSecretReport', { secrets: [{ ruleID: '<nil>' }] }), 'must not be empty'],
+    [reportOf('ConfigAuditReport', { checks: [{ title: 't' }] }), 'a check that has not passed needs its ID'],
+    [compliance({ controlCheck: [{ id: '' }] }), 'must not be empty'],
+  ])('is told with the reason: %#', (object, message) => {
+    expect(normalized(object).badRows?.map((row) => row.message)).toEqual([message]);
   });
 });
 
@@ -623,6 +640,11 @@ describe('where in an image something is', () => {
     [undefined, 'shop/web', undefined, 'shop/web'],
     ['manager', 'manager', undefined, 'manager'],
     ['a@b', 'a@b', undefined, undefined],
+    [undefined, '<nil>', 'lang-pkgs', undefined],
+    [undefined, 'x (debian 13)', undefined, undefined],
+    [undefined, 'x (wolfi v_20230201)', undefined, undefined],
+    [undefined, 'x (ubuntu 24.04~lts)', undefined, undefined],
+    ['shop/v1.0/web:1.2', 'shop/v1.0/web:1.2', 'lang-pkgs', 'shop/v2.0/web'],
   ])('is %s, of %s', (place, target, type, repository) => {
     expect(placeOf({ target, class: type }, repository)).toBe(place);
   });
@@ -654,6 +676,7 @@ describe('where in an image something is', () => {
     ['KSV014x', 'KSV014x'],
     ['KSV', 'KSV'],
     ['my-check', 'my-check'],
+    ['', ''],
   ])('is the check %s of %s', (id, given) => {
     expect(checkIdOf(given)).toBe(id);
   });
@@ -665,7 +688,7 @@ describe('the texts of a report of Trivy', () => {
   it.each<[readonly string[] | undefined, object]>([
     [['https://a', 'https://b'], { primaryLink: 'https://b', links: ['https://a', 'https://b', 7] }],
     [['http://a'], { links: ['http://a'] }],
-    [undefined, { links: ['see https://a', 'https://a b', 'ftp://a'] }],
+    [undefined, { links: ['see https://a', 'https://a b', 'ftp://a', ['https://a']] }],
     [undefined, {}],
   ])('have the references %j', (references, more) => {
     expect(ofFlaw(more).references).toEqual(references);
@@ -676,8 +699,70 @@ describe('the texts of a report of Trivy', () => {
     ['pkg:npm/@x/y', 'pkg:npm/@x/y@1.2#a\nb'],
     ['pkg:npm/@x', 'pkg:npm/@x'],
     ['pkg:npm/x', 'pkg:npm/x?type=jar'],
+    ['pkg:golang/a@b/c', 'pkg:golang/a@b/c'],
   ])('name the package %s', (name, packagePURL) => {
     expect(ofFlaw({ resource: null, packagePURL }).details.package).toBe(name);
+  });
+
+  const longPath = `${'a/'.repeat(90)}x.jar`;
+  const exactPath = `${'a/'.repeat(39)}go`;
+  it.each<[said: string, remediation: string | undefined, ...rows: object[]]>([
+    ['in openssl, fixed in 3', 'upgrade openssl to 3', { installedVersion: null, fixedVersion: '3' }],
+    ['in openssl, no fix known', undefined, { installedVersion: null }],
+    [
+      'in openssl fixed in 3; 2, fixed in 4',
+      'upgrade openssl to 3, from 2 to 4',
+      { installedVersion: null, fixedVersion: '3' },
+      { installedVersion: '2', fixedVersion: '4' },
+    ],
+    [
+      `in openssl at ${exactPath}, 1, fixed in 3; 2, no fix known`,
+      'upgrade openssl to 3',
+      { packagePath: exactPath, installedVersion: '1', fixedVersion: '3' },
+      { packagePath: exactPath, installedVersion: '2' },
+    ],
+    [
+      'in openssl 1, fixed in 2; 2, fixed in 3; 3, fixed in 4',
+      'upgrade openssl from 1 to 2, from 2 to 3, from 3 to 4',
+      ...['1', '2', '3'].map((version) => ({ installedVersion: version, fixedVersion: String(Number(version) + 1) })),
+    ],
+    [
+      'in openssl 1, fixed in 2; 2, fixed in 3; 3, fixed in 4; and more',
+      'upgrade openssl from 1 to 2, from 2 to 3, from 3 to 4, from 4 to 5',
+      ...['1', '2', '3', '4'].map((version) => ({
+        installedVersion: version,
+        fixedVersion: String(Number(version) + 1),
+      })),
+    ],
+    [`in openssl 3.0.1 at …${longPath.slice(-80)}, no fix known`, undefined, { packagePath: longPath }],
+    [`in openssl 3.0.1 at ${exactPath}, no fix known`, undefined, { packagePath: exactPath }],
+    [': Bad, fixed in 3', undefined, { resource: null, title: 'Bad', fixedVersion: '3' }],
+  ])('tell of versions as %s', (said, remediation, ...rows) => {
+    const finding = onlyFinding(images(...rows.map((row) => ({ ...flaw, ...row }))));
+    const separator = said.startsWith(':') ? '' : ' ';
+    expect(finding.summary).toBe(`CVE-2099-1${separator}${said} (container web)`);
+    expect(finding.remediation).toBe(remediation);
+  });
+
+  const inFile = (kind: string, report: object) => ({
+    ...reportOf(kind, report),
+    metadata: { name: 'scan', annotations: { [fileAnnotation]: 'scan.json' } },
+  });
+  it.each<[string, object]>([
+    [
+      'x in image shop/web',
+      reportOf('ExposedSecretReport', { artifact, secrets: [{ ruleID: 'x' }] }, { container: '' }),
+    ],
+    ['x in image shop/web (container web)', reportOf('ExposedSecretReport', { artifact, secrets: [{ ruleID: 'x' }] })],
+    ['x (container web)', reportOf('ExposedSecretReport', { secrets: [{ ruleID: 'x' }] })],
+    ['x (shop/web)', inFile('ExposedSecretReport', { artifact, secrets: [{ ruleID: 'x' }] })],
+    ['KSV-0017 Privileged', inFile('ConfigAuditReport', { checks: [failing] })],
+    [
+      'KSV-0017 Privileged (main.tf, shop/web)',
+      inFile('ConfigAuditReport', { artifact, checks: [{ ...failing, target: 'main.tf' }] }),
+    ],
+  ])('say where it is, as far as that is known: %s', (summary, object) => {
+    expect(onlyFinding(object).summary).toBe(summary);
   });
 
   const secretOf = (...secrets: readonly object[]) =>
@@ -720,6 +805,10 @@ describe('the texts of a report of Trivy', () => {
       { messages: ['Container ab is.;', 'Container ac is'] },
     ],
     ["KSV-0017 Privileged: ReplicaSet 'web' is", { messages: ["ReplicaSet 'web' is"] }],
+    ["KSV-0017 Privileged (web): Container 'a' is, and 1 more", { messages: ["Container 'a' is", 'Its host is'] }],
+    ['KSV-0017 Privileged (web)', { description: 'Long' }],
+    ['KSV-0017 (web): Long', { title: null, description: 'Long' }],
+    ['KSV-0017 Privileged (web): x y', { messages: ['  x \n  y '] }],
     ['KSV-0017 Privileged (web): for verbs create, update', { messages: ['for verbs ["create",  "update"]'] }],
   ])('tell of a check as %s', (summary, more) => {
     expect(checkOf(more)).toBe(summary);
@@ -758,7 +847,28 @@ describe('the texts of a report of Trivy', () => {
         ]),
       ),
     ],
+    [
+      'nsa 1 C: fails for shop/backup',
+      'LOW',
+      controls(control({}, [{ target: 'shop/job-backup-29012345', severity: 'LOW' }])),
+    ],
+    ['nsa 1 C: fails for shop/pod-web', 'LOW', controls(control({}, [{ target: 'shop/pod-web', severity: 'LOW' }]))],
     ['nsa 1 C: 1 failure', 'UNKNOWN', controls(control({}, [{}]))],
+    ['nsa 1: 1 failure', 'UNKNOWN', controls(control({ name: '...' }, [{}]))],
+    [
+      'nsa 1 C: 1 failure',
+      'UNKNOWN',
+      { ...controls(control({}, [{}])), controlCheck: [{ id: '7', name: 'Old', failTotal: 3 }] },
+    ],
+    [
+      'nsa 1 C: 2 failures',
+      'UNKNOWN',
+      {
+        updateTimestamp: '2026-03-01T09:00:00Z',
+        summaryReport: { controlCheck: [{ id: '1', name: 'C', totalFail: 2 }] },
+        detailReport: { results: [{ id: '2', checks: [{ success: false, target: 'x', severity: 'HIGH' }] }] },
+      },
+    ],
     ['nsa 1: 2 failures', 'UNKNOWN', controls(control({ name: null }, [{ checkID: 'a' }, { checkID: 'b' }]))],
   ])('tell of a control as %s', (summary, severity, status) => {
     const finding = onlyFinding(compliance(status));
@@ -767,5 +877,68 @@ describe('the texts of a report of Trivy', () => {
       severity,
       '2026-03-01T09:00:00Z',
     ]);
+  });
+});
+
+describe('what several rows say of one check', () => {
+  it('is kept, each text once and in order, and one text as it is', () => {
+    const remediation = (...texts: readonly string[]) =>
+      onlyFinding(reportOf('ConfigAuditReport', { checks: texts.map((text) => ({ ...failing, remediation: text })) }))
+        .remediation;
+    expect(remediation('b', 'a', 'b')).toBe('a\nb');
+    expect(remediation('b\na', 'b\na')).toBe('b\na');
+  });
+
+  it('is kept of a control, too', () => {
+    const checks = ['b', 'a'].map((text) => ({ success: false, remediation: text, checkID: `KSV00${text.length}` }));
+    const finding = onlyFinding(compliance({ detailReport: { results: [{ id: '1', checks }] } }));
+    expect(finding).toMatchObject({ remediation: 'a\nb', details: { checks: ['KSV-0001'] } });
+  });
+
+  it('is trimmed, a line each', () => {
+    const object = reportOf('ConfigAuditReport', { checks: [{ ...failing, messages: [' x \n  y ', 'a'] }] });
+    expect(onlyFinding(object).details.message).toBe('a\nx y');
+  });
+});
+
+describe('what several reports say of one finding', () => {
+  it('has all places and images', () => {
+    const scan = (server: string, version: string) =>
+      onlyFinding(
+        reportOf('VulnerabilityReport', {
+          artifact,
+          registry: { server },
+          vulnerabilities: [{ ...flaw, target: `opt/app-${version}/go.mod` }],
+        }),
+      );
+    expect(mergeFindings([scan('b.example', '2.0'), scan('a.example', '1.0')]).details).toMatchObject({
+      image: 'a.example/shop/web\nb.example/shop/web',
+      target: 'opt/app-1.0/go.mod\nopt/app-2.0/go.mod',
+    });
+  });
+});
+
+describe('a check in a cluster', () => {
+  it('is about the whole resource, whatever file, cause and container its report names', () => {
+    const names = [
+      reportOf('ConfigAuditReport', { checks: [failing] }),
+      reportOf('ConfigAuditReport', { checks: [{ ...failing, target: 'a.yaml', cause: 'x' }] }, { container: 'proxy' }),
+    ].flatMap((object) => derived(object).map(({ name }) => name));
+    expect(new Set(names).size).toBe(1);
+  });
+});
+
+describe('a report without a namespace', () => {
+  it('is about what is in the namespace that its label names', () => {
+    const metadata = metadataOf();
+    const labels = { ...metadata.labels, 'trivy-operator.resource.namespace': 'blue' };
+    const object = { ...images(flaw), metadata: { name: 'r', labels } };
+    expect(normalized(object).findings.map(({ resource }) => resource?.namespace)).toEqual(['blue']);
+  });
+});
+
+describe('a compliance report', () => {
+  it.each([undefined, null])('whose status is %s says nothing', (status) => {
+    expect(normalized({ ...compliance({}), status })).toEqual({ findings: [], skipped: { no_result: 1 } });
   });
 });

@@ -174,6 +174,7 @@ describe.skipIf(built.size === 0)('the overlays', () => {
 
   it('as standalone require a token always, in Pods that Pod Security calls restricted, without an object of Knative', () => {
     const manifests = built.get('standalone') ?? [];
+    const sinks = ['alertmanager', 'falcosidekick', 'sender'];
     expect(manifests.filter(({ apiVersion }) => apiVersion.includes('knative'))).toEqual([]);
     const [deployment] = manifests.filter(({ kind }) => kind === 'Deployment');
     expect(deployment?.spec).toMatchObject({
@@ -187,7 +188,7 @@ describe.skipIf(built.size === 0)('the overlays', () => {
               env: expect.arrayContaining([
                 { name: 'WEBHOOK_AUTH_TOKEN_FILE', value: '/etc/zen-watcher/webhook/token' },
               ]),
-              volumeMounts: ['webhook', 'tls', 'secret'].map((name) => ({
+              volumeMounts: ['webhook', 'tls', ...sinks.map((name) => `secret/${name}`)].map((name) => ({
                 ...{ mountPath: `/etc/zen-watcher/${name}`, readOnly: true },
                 name: expect.any(String),
               })),
@@ -202,14 +203,8 @@ describe.skipIf(built.size === 0)('the overlays', () => {
           volumes: [
             { name: 'token', secret: { secretName: 'zen-watcher-webhook' } },
             { name: 'certificate', secret: { secretName: 'zen-watcher-tls', optional: true } },
-            {
-              name: 'secret',
-              projected: {
-                sources: ['alertmanager', 'falcosidekick', 'sender'].map((name) => ({
-                  secret: { name: `zen-watcher-${name}`, optional: true },
-                })),
-              },
-            },
+            // Each its own, so that the same key may be in all of them.
+            ...sinks.map((name) => ({ name, secret: { secretName: `zen-watcher-${name}`, optional: true } })),
           ],
         },
       },

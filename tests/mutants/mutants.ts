@@ -1,20 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, matchesGlob, relative } from 'node:path';
+import { join, matchesGlob } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Stryker } from '@stryker-mutator/core';
+import type { Mutant, Target } from './instrument.ts';
 import { listedSurvivors, survivorKey } from './listed-survivors.ts';
 import { type Room, rooms, slowTests } from './rooms.ts';
-import { isSampled, samplePlugin } from './sample.ts';
-
-type Mutant = Awaited<ReturnType<Stryker['runMutationTest']>>[number];
+import { isSampled } from './sample.ts';
+import { projectFiles, tryMutants } from './try-mutants.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-
-/** Where the changed copies are: not below node_modules, where Node runs no TypeScript, which child processes of tests need. */
-const sandboxes = mkdtempSync(join(realpathSync(tmpdir()), 'zen-watcher-mutants-'));
-process.on('exit', () => rmSync(sandboxes, { recursive: true, force: true }));
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -25,26 +18,25 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: '1' },
   },
 });
-const sample = Number(values.sample);
-if (!(sample > 0 && sample <= 1)) throw new Error('--sample is the share of the mutants to try, like 0.2');
-process.env.MUTANTS_SAMPLE = values.sample;
-process.env.MUTANTS_SEED = values.seed;
+const share = Number(values.sample);
+if (!(share > 0 && share <= 1)) throw new Error('--sample is the share of the mutants to try, like 0.2');
 
 function git(...args: readonly string[]): string {
   return execFileSync('git', args, { cwd: root, encoding: 'utf8' });
 }
 
-/** `file:first-last` for each piece of a source that differs from `since`, what is not committed yet included. */
-function changedLines(since: string): string[] {
-  const pieces: string[] = [];
+/** The lines of each source that differ from `since`, what is not committed yet included. */
+function changedLines(since: string): Target[] {
+  const lines = new Map<string, { first: number; last: number }[]>();
   let file = '';
   for (const line of git('diff', '--unified=0', '--no-ext-diff', since, '--', 'functions', 'shared').split('\n')) {
     if (line.startsWith('+++ ')) file = line.startsWith('+++ b/') ? line.slice(6) : '';
     const [, first, count = '1'] = /^@@ \S+ \+(\d+)(?:,(\d+))? @@/.exec(line) ?? [];
     if (first === undefined || count === '0' || !file.endsWith('.ts')) continue;
-    pieces.push(`${file}:${first}-${Number(first) + Number(count) - 1}`);
+    const piece = { first: Number(first), last: Number(first) + Number(count) - 1 };
+    lines.set(file, [...(lines.get(file) ?? []), piece]);
   }
-  return pieces;
+  return [...lines].map(([name, pieces]) => ({ file: name, lines: pieces }));
 }
 
 function isIn({ files }: Room, file: string): boolean {
@@ -55,64 +47,44 @@ function isIn({ files }: Room, file: string): boolean {
   return included.some((glob) => matchesGlob(file, glob)) && !excluded.some((glob) => matchesGlob(file, glob.slice(1)));
 }
 
-/** What of a room is changed: all of it, the files or folders that were asked for, or the lines that differ. */
-function targetsIn(room: Room): readonly string[] {
-  if (values.changed) return changed.filter((piece) => isIn(room, piece.split(':', 1).join('')));
-  if (positionals.length === 0) return room.files;
-  if (positionals.includes(room.name)) return room.files;
-  return positionals.filter((file) => isIn(room, file));
+const asked = values.changed ? changedLines(values.since) : projectFiles().map((file): Target => ({ file }));
+
+/** What of a room is changed: all of it, the files that were asked for, or the lines that differ. */
+function targetsIn(room: Room): readonly Target[] {
+  const isWhole = positionals.length === 0 || positionals.includes(room.name);
+  return asked.filter(({ file }) => isIn(room, file) && (isWhole || positionals.includes(file)));
 }
 
-const changed = values.changed ? changedLines(values.since) : [];
 const listed = listedSurvivors();
-
-const leftOut: ReadonlySet<Mutant['status']> = new Set(['CompileError', 'RuntimeError', 'Ignored']);
 
 interface Outcome {
   readonly room: Room;
   readonly killed: number;
   readonly survivors: readonly Mutant[];
+  readonly remarks: readonly string[];
   readonly files: readonly string[];
   /** One line for each file. */
   readonly shares: readonly string[];
   readonly seconds: number;
 }
 
-async function tryRoom(room: Room, mutate: readonly string[]): Promise<Outcome> {
-  process.env.MUTANTS_TESTS = room.tests.join(' ');
-  process.env.MUTANTS_EXCLUDE = slowTests.join(' ');
+async function tryRoom(room: Room, targets: readonly Target[]): Promise<Outcome> {
   const started = performance.now();
-  const stryker = new Stryker({
-    mutate: [...mutate],
-    testRunner: 'vitest',
-    vitest: { configFile: join('tests', 'mutants', 'vitest.config.ts'), related: false },
-    // Its own reading of tsconfig calls what TypeScript 7 no longer has, so it is given none.
-    tsconfigFile: 'none.json',
-    // A generated file with a line more would not be as it is generated.
-    disableTypeChecks: false,
-    plugins: ['@stryker-mutator/vitest-runner', samplePlugin],
-    checkers: sample < 1 ? ['sample'] : [],
-    coverageAnalysis: 'perTest',
-    concurrency: Number(process.env.MUTANTS_CONCURRENCY ?? 2),
-    reporters: ['progress-append-only'],
-    tempDirName: sandboxes,
-    cleanTempDir: 'always',
+  const { mutants, living, remarks } = await tryMutants({
+    targets,
+    tests: room.tests,
+    exclude: slowTests,
+    isTried: (mutant) => isSampled(mutant, { share, seed: values.seed }),
   });
-  const mutants = (await stryker.runMutationTest()).filter(
-    (mutant) => !leftOut.has(mutant.status) && isSampled(mutant, 1),
-  );
-  const survivors = mutants.filter(isSurvivor);
-  const byFile = Map.groupBy(mutants, ({ fileName }) => relative(root, fileName));
+  const survivors = mutants.filter(({ id }) => living.has(id));
+  const byFile = Map.groupBy(mutants, ({ file }) => file);
   const shares = [...byFile].map(([file, all]) => {
-    const killed = all.filter((mutant) => !isSurvivor(mutant)).length;
+    const killed = all.filter(({ id }) => !living.has(id)).length;
     return `${file}: ${killed} of ${all.length}, ${((100 * killed) / all.length).toFixed(1)} %`;
   });
   const seconds = Math.round((performance.now() - started) / 1000);
-  return { room, killed: mutants.length - survivors.length, survivors, files: [...byFile.keys()], shares, seconds };
-}
-
-function isSurvivor({ status }: Mutant): boolean {
-  return status === 'Survived' || status === 'NoCoverage';
+  const killed = mutants.length - survivors.length;
+  return { room, killed, survivors, remarks, files: [...byFile.keys()], shares, seconds };
 }
 
 function shareOf({ killed, survivors }: Outcome): number {
@@ -121,37 +93,26 @@ function shareOf({ killed, survivors }: Outcome): number {
 
 /** How far the share of all of a room's mutants may be from that of the sample, with a confidence of 95 %. */
 function marginOf(outcome: Outcome): string {
-  if (sample === 1) return '';
-  const share = shareOf(outcome) / 100;
+  if (share === 1) return '';
+  const killed = shareOf(outcome) / 100;
   const tried = outcome.killed + outcome.survivors.length;
-  return ` ± ${(196 * Math.sqrt((share * (1 - share) * (1 - sample)) / Math.max(tried, 1))).toFixed(1)}`;
+  return ` ± ${(196 * Math.sqrt((killed * (1 - killed) * (1 - share)) / Math.max(tried, 1))).toFixed(1)}`;
 }
 
-/** The text that a mutant replaces, read from the file; its lines and columns are counted from one. */
-function originalOf({ fileName, location: { start, end } }: Mutant): string {
-  const lines = readFileSync(fileName, 'utf8')
-    .split('\n')
-    .slice(start.line - 1, end.line);
-  const last = lines.length - 1;
-  return lines
-    .map((line, index) => line.slice(index === 0 ? start.column - 1 : 0, index === last ? end.column - 1 : undefined))
-    .join('\n');
-}
-
-function keyOf(mutant: Mutant): string {
-  return survivorKey(relative(root, mutant.fileName), originalOf(mutant), mutant.replacement);
+function keyOf({ file, original, replacement }: Mutant): string {
+  return survivorKey(file, original, replacement);
 }
 
 function printSurvivor(mutant: Mutant): boolean {
   const key = keyOf(mutant);
   const isListed = listed.has(key);
-  console.log(`  ${isListed ? 'listed  ' : 'survived'} ${mutant.location.start.line} ${key}`);
+  console.log(`  ${isListed ? 'listed  ' : 'survived'} ${mutant.location.start.line + 1} ${key}`);
   return isListed;
 }
 
 /** What is listed, but was killed or is no longer there: of the files that were tried whole, or of all. */
 function staleKeys(outcomes: readonly Outcome[]): readonly string[] {
-  if (values.changed || sample < 1) return [];
+  if (values.changed || share < 1) return [];
   const survivors = new Set(outcomes.flatMap((outcome) => outcome.survivors.map(keyOf)));
   const tried = outcomes.flatMap(({ files }) => files);
   return [...listed].filter(
@@ -159,24 +120,36 @@ function staleKeys(outcomes: readonly Outcome[]): readonly string[] {
   );
 }
 
-const outcomes: Outcome[] = [];
-for (const room of rooms) {
-  const mutate = targetsIn(room);
-  if (mutate.length > 0) outcomes.push(await tryRoom(room, mutate));
-}
-for (const outcome of outcomes) {
-  const { room, killed, survivors, shares, seconds } = outcome;
-  const share = shareOf(outcome);
-  const of = sample < 1 ? ` of a sample of ${100 * sample} % (seed ${values.seed})` : '';
+/** @returns whether enough are killed, and the others are listed */
+function report(outcome: Outcome): boolean {
+  const { room, killed, survivors, remarks, shares, seconds } = outcome;
+  const percentage = shareOf(outcome);
+  const of = share < 1 ? ` of a sample of ${100 * share} % (seed ${values.seed})` : '';
   const counts = `${killed} killed, ${survivors.length} survived${of}`;
-  console.log(`\n${room.name}: ${counts}, ${share.toFixed(1)}${marginOf(outcome)} %, ${seconds} s`);
-  for (const line of shares) console.log(`  ${line}`);
+  console.log(`\n${room.name}: ${counts}, ${percentage.toFixed(1)}${marginOf(outcome)} %, ${seconds} s`);
+  for (const line of [...shares, ...remarks]) console.log(`  ${line}`);
   const unlisted = survivors.filter((survivor) => !printSurvivor(survivor));
-  if (room.least === undefined) continue;
-  if (share < room.least) console.log(`  fewer than ${room.least} % are killed`);
+  if (room.least === undefined) return true;
+  if (percentage < room.least) console.log(`  fewer than ${room.least} % are killed`);
   if (unlisted.length > 0) console.log(`  ${unlisted.length} of them are not listed in tests/README.md`);
-  if (share < room.least || unlisted.length > 0) process.exitCode = 1;
+  return percentage >= room.least && unlisted.length === 0;
 }
+
+const outcomes: Outcome[] = [];
+const waiting = rooms.values();
+
+/** Rooms have nothing in common, so each core tries one after the other. */
+async function tryWaiting(): Promise<void> {
+  for (const room of waiting) {
+    const targets = targetsIn(room);
+    if (targets.length === 0) continue;
+    const outcome = await tryRoom(room, targets);
+    outcomes.push(outcome);
+    if (!report(outcome)) process.exitCode = 1;
+  }
+}
+
+await Promise.all(Array.from({ length: Number(process.env.MUTANTS_CONCURRENCY ?? 2) }, tryWaiting));
 const stale = staleKeys(outcomes);
 for (const key of stale) console.log(`listed in tests/README.md, but no survivor: ${key}`);
 if (stale.length > 0) process.exitCode = 1;

@@ -14,20 +14,20 @@ export interface Room {
 
 const sources = ['tests/functions/*.test.ts', 'tests/knative/generated.test.ts'];
 
-/** What is asked of every function. `printable` is not among them: it is about shared texts, and takes long. */
-const ofAll = 'tests/functions/{definitions,golden,refusals,frozen-names,planted-secrets}.test.ts';
+/** What is asked of every function, as far as it is quick. */
+const ofAll = ['tests/functions/{definitions,golden,refusals}.test.ts', 'tests/knative/generated.test.ts'];
 
 /** What a function does is tested with another, too. */
-const alsoIn: Readonly<Record<string, string>> = {
-  webhook: 'tests/functions/audit-shipping.test.ts',
-  audit: 'tests/functions/repeats.test.ts',
+const alsoIn: Readonly<Record<string, readonly string[]>> = {
+  webhook: ['tests/functions/audit-shipping.test.ts'],
+  audit: ['tests/functions/repeats.test.ts', 'tests/knative/audit-policy.test.ts'],
 };
 
 function roomOf(name: string): Room {
   return {
     name: `functions/${name}`,
     files: [`functions/${name}.ts`, `functions/${name}/*.ts`],
-    tests: [`tests/functions/${name}{,-*}.test.ts`, ofAll, alsoIn[name] ?? 'tests/knative/generated.test.ts'],
+    tests: [`tests/functions/${name}{,-*}.test.ts`, ...ofAll, ...(alsoIn[name] ?? [])],
     least: 90,
   };
 }
@@ -57,8 +57,12 @@ export const rooms: readonly Room[] = [
     tests: ['tests/pipeline/*.test.ts', 'tests/functions/{deadletter,filters,gc-silence,ingest,sources}.test.ts'],
     least: 90,
   },
-  // Most of what these read is tested in child processes.
-  { name: 'functions/tool-files', files: ['functions/tool-files/*.ts'], tests: ['tests/local/tool-files.test.ts'] },
+  {
+    name: 'functions/tool-files',
+    files: ['functions/tool-files/*.ts'],
+    tests: ['tests/functions/tool-files.test.ts'],
+    least: 90,
+  },
   {
     name: 'shared/finding',
     files: ['shared/finding/*.ts', '!shared/finding/{name,canonical-json}.ts'],
@@ -99,7 +103,7 @@ export const rooms: readonly Room[] = [
 /** These take long, or need the real payloads that no mutant sees, and kill none that the golden files leave alive. */
 export const slowTests = [
   'tests/functions/{real-payloads,changed-reports,cases,cases-*}.test.ts',
-  'tests/functions/corpus.test.ts',
+  'tests/functions/{audit-hour,corpus,frozen-names,planted-secrets,printable}.test.ts',
   'tests/functions/properties.test.ts',
   'tests/pipeline/large-report.test.ts',
   'tests/pipeline/rollouts.test.ts',

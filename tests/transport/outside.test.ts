@@ -57,7 +57,7 @@ describe('createOutside', () => {
     await waitInVain(world, 1000);
     const { received } = state;
     state.now += 4999;
-    await expect(send('/another')).rejects.toThrow('it gave no answer a moment ago');
+    await expect(send('/another')).resolves.toMatchObject({ status: 503, isAtRest: true });
     await expect(sendToLiving()).resolves.toMatchObject({ status: 200 });
     expect(state.received).toBe(received);
     state.now += 1;
@@ -76,7 +76,7 @@ describe('createOutside', () => {
     const first = send();
     const response = await promise;
     state.now += 60_000;
-    await expect(send()).rejects.toThrow('it gave no answer a moment ago');
+    await expect(send()).resolves.toMatchObject({ status: 503, isAtRest: true });
     state.answer = ok;
     ok(response);
     await expect(first).resolves.toMatchObject({ status: 200 });
@@ -96,6 +96,43 @@ describe('createOutside', () => {
     const world = await startWorld();
     await waitInVain(world, 999);
     await expect(world.send()).resolves.toMatchObject({ status: 200 });
+  });
+
+  it('gives a pause to one that asks for it, and says for how much longer', async () => {
+    const { state, send, sendToLiving } = await startWorld();
+    state.answer = (response) => void response.writeHead(429, { 'retry-after': '30' }).end('slow down');
+    await expect(send()).resolves.toMatchObject({ status: 429, retryAfter: 30 });
+    state.answer = ok;
+    state.now = 12_345;
+    await expect(send('/another')).resolves.toEqual({
+      status: 429,
+      retryAfter: 18,
+      words: 'slow down',
+      isAtRest: true,
+    });
+    await expect(sendToLiving()).resolves.toMatchObject({ status: 200 });
+    expect(state.received).toBe(1);
+    state.now = 30_000;
+    await expect(send()).resolves.toMatchObject({ status: 200 });
+    await expect(send()).resolves.toMatchObject({ status: 200 });
+  });
+
+  it.each([
+    [503, '3600', 60_000],
+    [503, '2', 2000],
+    [429, undefined, 0],
+    [500, '30', 0],
+    [404, '30', 0],
+  ])('after %i with Retry-After %s pauses for %i ms', async (status, retryAfter, pause) => {
+    const { state, send } = await startWorld();
+    const headers = retryAfter === undefined ? {} : { 'retry-after': retryAfter };
+    state.answer = (response) => void response.writeHead(status, headers).end();
+    await send();
+    state.answer = ok;
+    state.now = pause - 1;
+    if (pause > 0) await expect(send()).resolves.toMatchObject({ status });
+    state.now = pause;
+    await expect(send()).resolves.toMatchObject({ status: 200 });
   });
 
   it.each([

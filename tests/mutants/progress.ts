@@ -1,0 +1,40 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import * as z from 'zod';
+
+const schema = z.object({
+  /** The IDs of mutants that no test has noticed yet. */
+  living: z.array(z.string()),
+  /** Those that a test file noticed which was loaded for each of them; `control` is not to be among them. */
+  noticed: z.array(z.string()),
+  /** By test file. */
+  coverage: z.record(
+    z.string(),
+    z.object({
+      /** The mutants that it runs through. */
+      ids: z.array(z.string()),
+      /** How many of these while it is not only loaded. */
+      tested: z.number(),
+      milliseconds: z.number(),
+      /** The names of its tests that run through none, and take their time. */
+      idle: z.array(z.string()),
+    }),
+  ),
+  /** Whether a test was too slow to be run again. */
+  leftSlow: z.boolean(),
+  /** What is wrong with tests, but no mutant's doing. */
+  remarks: z.array(z.string()),
+});
+
+/** No mutant has this ID: what runs with it must pass. */
+export const control = 'none';
+
+/** What the processes that run tests tell one another, and the one that starts them. */
+export type Progress = z.infer<typeof schema>;
+
+export function readProgress(file: string): Progress {
+  return schema.parse(JSON.parse(readFileSync(file, 'utf8')));
+}
+
+export function writeProgress(file: string, progress: Progress): void {
+  writeFileSync(file, JSON.stringify(progress));
+}
