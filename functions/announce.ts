@@ -5,7 +5,7 @@ import { ownBroker } from '../shared/api/knative-kinds.ts';
 import { due, labels, outboxLabel } from '../shared/api/labels.ts';
 import { formatTold, isSameTold, parseTold, type Told, toldOf } from '../shared/api/told.ts';
 import { isBelow, parseSeverity } from '../shared/finding/severity.ts';
-import { isPing } from '../shared/function/cloud-event.ts';
+import { type CloudEvent, isPing } from '../shared/function/cloud-event.ts';
 import type { Context } from '../shared/function/context.ts';
 import { defaultFloor, defineTask, leaseWrites } from '../shared/function/definitions.ts';
 import { Refusal } from '../shared/function/refusal.ts';
@@ -16,6 +16,8 @@ import { compileExpression, type Expression } from '../shared/rules/expression.t
 import { hasBegun, noteBeginning } from './announce/beginning.ts';
 import { announcementOf } from './announce/event.ts';
 import { createPace } from './announce/pace.ts';
+import { createPublisher } from './announce/publisher.ts';
+import { sampleOf } from './announce/sample.ts';
 
 const settingsSchema = z.object({
   ANNOUNCE_EXISTING: z
@@ -35,17 +37,17 @@ const settingsSchema = z.object({
 
 type Settings = z.infer<typeof settingsSchema>;
 
-/** How many announcements are on their way at a time: a Broker may answer only after its subscribers did. */
-const inFlight = 16;
+/**
+ * How many announcements are on their way at a time. There are few, unless a Broker waits for a subscriber that doesn't answer:
+ * then the more, the sooner the others are told. As many connections to one address are there.
+ */
+const inFlight = 64;
 
 /** The fewest milliseconds between two of them: a storm takes longer then, and nothing of it is lost. */
 const pauseMilliseconds = 20;
 
-/** How long the Broker may take for one. */
-const publishMilliseconds = 30_000;
-
-/** How many are listed at a time. */
-const batchSize = 2000;
+/** How many are chosen at a time of those that are due. */
+const batchSize = 10_000;
 
 /** How long one run may take, in milliseconds, so that it ends by itself: what is left is the next one's. */
 const hintedMilliseconds = 20_000;
@@ -121,51 +123,43 @@ async function announceAll(isPass: boolean, context: Context<Settings>): Promise
   const until = clock.elapsed() + (isPass ? passMilliseconds : hintedMilliseconds);
   const isLate = (): boolean => clock.elapsed() >= until;
   const pace = createPace(pauseMilliseconds, clock);
+  const publish = createPublisher(context);
   let failed = 0;
   let left = 0;
   let isAll = false;
   while (!isAll && failed === 0 && !isLate()) {
-    const owed = await listDue(context);
-    isAll = owed.length < batchSize;
-    await forEachConcurrently(inRandomOrder(owed), inFlight, async (ref) => {
+    const owed = await sampleOf(dueIn(context), batchSize);
+    isAll = owed.isAll;
+    await forEachConcurrently(owed.sample, inFlight, async (ref) => {
       if (isLate()) left += 1;
       else {
         await pace(event.signal);
-        if (!(await isAnnounced(ref, context))) failed += 1;
+        if (!(await isAnnounced(ref, publish, context))) failed += 1;
       }
     });
   }
-  if (failed > 0) return settle(failed, isPass, context);
-  // The hint that follows has the next run go on.
+  // The hint that follows has the next run go on with what has not been tried.
   if (left > 0 || !isAll) event.tally.due();
+  if (failed > 0) settle(failed, isPass, context);
 }
 
-/** What has failed is still due. Of a hint, a second delivery would be of no use: the pass comes anyway. */
+/** What has failed is still due. A second delivery of a hint would be of no use: the pass tries it again. */
 function settle(failed: number, isPass: boolean, { event }: Context<Settings>): void {
   if (isPass) throw new Refusal(503, 'the Broker did not take all announcements', { cause: `${failed} are left` });
   event.tally.warning('the Broker did not take all announcements: the next pass announces what is left');
 }
 
-async function listDue({ store, settings, event }: Context<Settings>): Promise<StoredRef[]> {
-  const refs: StoredRef[] = [];
+async function* dueIn({ store, settings, event }: Context<Settings>): AsyncGenerator<StoredRef> {
   const owed = store.names({ isDue: true, namespace: settings.WATCH_NAMESPACE }, event.signal);
-  for await (const { ref } of owed) {
-    refs.push(ref);
-    if (refs.length >= batchSize) break;
-  }
-  return refs;
-}
-
-/** So that what can't be delivered doesn't keep what comes after it from being tried, run after run. */
-function inRandomOrder<Item>(items: readonly Item[]): Item[] {
-  return items
-    .map((item) => ({ item, at: Math.random() }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ item }) => item);
+  for await (const { ref } of owed) yield ref;
 }
 
 /** Announces the present state of one, and again if it changes meanwhile. Resolves to `false` if the Broker doesn't take it. */
-async function isAnnounced({ namespace, name }: StoredRef, context: Context<Settings>): Promise<boolean> {
+async function isAnnounced(
+  { namespace, name }: StoredRef,
+  publish: (announcement: CloudEvent) => Promise<boolean>,
+  context: Context<Settings>,
+): Promise<boolean> {
   const { store, event } = context;
   let toldNow: Told | undefined;
   for (let round = 0; round < maxRounds; round += 1) {
@@ -176,7 +170,7 @@ async function isAnnounced({ namespace, name }: StoredRef, context: Context<Sett
     // What was told once is told to its end.
     const isToTell = before !== undefined || isWanted(whole, context);
     if (!isToTell) event.tally.announced('unwanted');
-    else if (!(await isPublished(whole, before, context))) return false;
+    else if (!(await publish(announcementFor(whole, before, context)))) return false;
     if (await isSettled(whole, now, isToTell, context)) return true;
     toldNow = isToTell ? now : undefined;
   }
@@ -194,29 +188,17 @@ function isWanted({ observation: { spec } }: StoredObservation, { settings, even
   return true;
 }
 
-async function isPublished(
+function announcementFor(
   { observation, ...stored }: StoredObservation,
   before: Told | undefined,
-  context: Context<Settings>,
-): Promise<boolean> {
-  const { broker, clock, settings, event } = context;
-  const announcement = announcementOf(observation, {
+  { clock, settings }: Context<Settings>,
+): CloudEvent {
+  return announcementOf(observation, {
     before,
     now: toldOf(stored.labels, stored.createdAt),
     time: clock.earliest(),
     cluster: settings.CLUSTER_NAME,
   });
-  const { signal, clear } = clock.deadline(publishMilliseconds, event.signal);
-  try {
-    await broker.publish(announcement, signal);
-    event.tally.announced('told');
-    return true;
-  } catch {
-    event.tally.announced('failed');
-    return false;
-  } finally {
-    clear();
-  }
 }
 
 /**

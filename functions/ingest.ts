@@ -325,12 +325,23 @@ async function passOnce(context: Context): Promise<void> {
     }
   }
   for (const { object, condition, mapping } of verdicts) {
-    const own = mapping && (ready.get(mapping) ?? readyCondition('True', 'Ready', ''));
-    const conditions = [condition, own ?? notReadyCondition(condition), ...changedSinceFailing(object)];
+    const conditions = [condition, ...readiness(condition, mapping, ready), ...changedSinceFailing(object)];
     await setConditions(kindOf(object), object, conditions, context);
   }
   await ageOrphans(orphansOf(verdicts, context), context);
   if (failed.length > 0) throw failed[0];
+}
+
+/** Nothing where the pass ended before that was known: what was said last stays. */
+function readiness(
+  condition: Condition,
+  mapping: AcceptedMapping | undefined,
+  ready: ReadonlyMap<AcceptedMapping, Condition>,
+): Condition[] {
+  if (!mapping) return [notReadyCondition(condition)];
+  if (!mapping.kind) return [readyCondition('True', 'Ready', '')];
+  const known = ready.get(mapping);
+  return known ? [known] : [];
 }
 
 function warnOf(tenant: string, { message, cause }: LastRefusal, { event }: Context): void {

@@ -23,6 +23,20 @@ function stopOnSignal(started: Promise<{ stop(): Promise<void> }>, log: ProcessL
   }
 }
 
+const parentMilliseconds = 500;
+
+/** npm runs its scripts by a shell, which ends at once when npm is told to, and says nothing to us. */
+function endWithNpm(environment: NodeJS.ProcessEnv): void {
+  if (environment.npm_lifecycle_event === undefined) return;
+  const shell = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === shell) return;
+    clearInterval(timer);
+    process.kill(process.pid, 'SIGTERM');
+  }, parentMilliseconds);
+  timer.unref();
+}
+
 function checkNames(names: readonly string[]): void {
   const known = functionNames();
   const unknown = names.find((name) => !known.includes(name));
@@ -55,6 +69,7 @@ async function start(args: StartArguments, log: ProcessLog, screen: LineWriter |
     return;
   }
   if (args.mode === 'standalone') return startStandalone(args.without, log);
+  endWithNpm(process.env);
   const { startLocalMode } = await import('./local/local-mode.ts');
   const definitions = await loadFunctions();
   const started = startLocalMode({ args, definitions, environment: process.env, log, screen });

@@ -1,5 +1,6 @@
 import { isAccepted } from '../../shared/api/acceptance.ts';
-import { labels } from '../../shared/api/labels.ts';
+import { due, labels, outboxLabel } from '../../shared/api/labels.ts';
+import { toldOf } from '../../shared/api/told.ts';
 import { severities } from '../../shared/finding/severity.ts';
 import type { Context } from '../../shared/function/context.ts';
 import { boundLabel, createCounts } from '../../shared/function/count-rows.ts';
@@ -25,15 +26,17 @@ export function createCensus({ settings: { MAX_OBSERVATIONS: limit }, clock, eve
   const open = createCounts('source', 'severity', 'namespace');
   const errors = createCounts('operation', 'errorType');
   let heard: readonly Heard[] = [];
+  let oldestDue = now;
   return {
     deleted: (source: string, reason: 'ttl' | 'limit' | 'copy') => deleted.add(source, reason),
-    live({ ref, labels: found }: Stored): void {
+    live({ ref, labels: found, createdAt }: Stored): void {
       const { [labels.source]: from, [labels.severity]: word, [labels.state]: state } = found;
       const source = from ?? 'unknown';
       const severity = severities.find((one) => one === word) ?? 'UNKNOWN';
       live.add(source, severity, ref.namespace);
       if (state !== 'missing' && state !== 'resolved' && !isAccepted(found, now))
         open.add(source, severity, ref.namespace);
+      if (found[outboxLabel] === due) oldestDue = Math.min(oldestDue, Number(toldOf(found, createdAt).since) || now);
     },
     fail: (operation: string, error: unknown) =>
       errors.add(operation, error instanceof Refusal ? String(error.status) : 'unexpected'),
@@ -45,6 +48,7 @@ export function createCensus({ settings: { MAX_OBSERVATIONS: limit }, clock, eve
         live: boundLabel(boundLabel(live.rows(), 'source', maxSources), 'namespace', maxNamespaces),
         open: boundLabel(boundLabel(open.rows(), 'source', maxSources), 'namespace', maxNamespaces),
         limit,
+        waiting: now - oldestDue,
         heard,
         errors: errors.rows(),
       };

@@ -114,6 +114,8 @@ export interface Broker {
    * `undefined` until that is known.
    */
   isRouted(functionName: string, eventType: string): boolean | undefined;
+  /** Whether it is in this process: then it has handled an event that it has taken, and whoever stops waiting stops that. */
+  readonly isHere?: true;
 }
 
 /** Something to be sent to a system that isn't ours. */
@@ -133,6 +135,8 @@ export interface Answer {
   readonly retryAfter: number | undefined;
   /** What the other side has to say, if that is text: its beginning. */
   readonly words: string;
+  /** Whether it wasn't asked, since it gets a pause: then this is what it has answered before. */
+  readonly isAtRest?: true;
 }
 
 /** Sends to other systems. */

@@ -16,6 +16,8 @@ export interface RefusalOptions {
   /** In seconds, for 429 and 503. */
   readonly retryAfter?: number | undefined;
   readonly cause?: unknown;
+  /** Whether it says only what was said a moment ago, so that the log needn't. */
+  readonly isRepeated?: boolean | undefined;
   /** What another system has said, for the sender: it may quote what it was sent, so it never gets into a log. */
   readonly words?: string | undefined;
 }
@@ -29,6 +31,7 @@ export class Refusal extends Error {
   readonly path: string | undefined;
   readonly retryAfter: number | undefined;
   readonly words: string | undefined;
+  readonly isRepeated: boolean;
 
   constructor(status: RefusalStatus, message: string, options: RefusalOptions = {}) {
     super(message, { cause: options.cause });
@@ -36,6 +39,7 @@ export class Refusal extends Error {
     this.status = status;
     this.path = options.path === undefined ? undefined : oneLine(options.path, maxPathLength);
     this.words = options.words;
+    this.isRepeated = options.isRepeated ?? false;
     this.retryAfter = options.retryAfter ?? (status === 503 || status === 429 ? 1 : undefined);
   }
 

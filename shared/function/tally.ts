@@ -49,6 +49,8 @@ export interface Collection {
   readonly open: readonly CountRow<'source' | 'severity' | 'namespace'>[];
   /** How many Observations there may be. */
   readonly limit: number;
+  /** For how many milliseconds the oldest change has waited to be told; 0 if none waits. */
+  readonly waiting: number;
   /** When each source was last heard of; a source that never was is not among them. */
   readonly heard: readonly Heard[];
   readonly errors: readonly CountRow<'operation' | 'errorType'>[];

@@ -17,6 +17,7 @@ import {
   triggersOf,
 } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, parseSettings } from '../function/settings.ts';
+import { environmentOf } from '../function/sink-environment.ts';
 import type { Cluster, Store } from '../function/stores.ts';
 import type { Trigger } from '../function/triggers.ts';
 import { createControllers } from '../pipeline/controllers.ts';
@@ -131,6 +132,7 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
     onGone: known.delete,
     now: clock.latest,
     sleep: idleSleep,
+    deadline: clock.deadline,
   });
   const limit = limitOf(ports);
   const controllers = createControllers({
@@ -140,9 +142,10 @@ export function bindFunctions(definitions: readonly FunctionDefinition[], ports:
   });
   const rules = liveRules(ports);
   const acquire = createInFlight();
-  const hints = createHints({ broker, clock, systemNamespace: ports.settings.SYSTEM_NAMESPACE });
+  const hints = createHints({ broker, clock, systemNamespace: ports.settings.SYSTEM_NAMESPACE, stopping });
   const bound = definitions.map((definition) => {
-    const settings = Object.assign({}, parseSettings(environment, definition.settings, ownUsers));
+    const own = environmentOf(definition, environment);
+    const settings = Object.assign({}, parseSettings(own, definition.settings, ownUsers));
     return {
       definition,
       triggers: triggersOf(definition, settings),

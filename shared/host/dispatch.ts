@@ -82,7 +82,8 @@ interface Job {
 function logRefusal(log: Log, refusal: Refusal, error: unknown, fields: LogFields): void {
   const { status, message: reason, path, cause } = refusal;
   const why = { ...fields, status, reason, path, cause: causeOf(cause) };
-  if (refusal === error) log.warn(why, 'refused');
+  if (refusal.isRepeated) log.debug(why, 'refused');
+  else if (refusal === error) log.warn(why, 'refused');
   else log.error({ ...why, at: stackOf(error) }, 'refused');
 }
 

@@ -4,22 +4,29 @@ import type { Broker, Clock } from '../function/context.ts';
 /** How long a hint may take. What it is about is stored, and the next pass finds it. */
 const hintMilliseconds = 2000;
 
+/** How long where it is handled meanwhile: longer than that takes. */
+const handledMilliseconds = 60_000;
+
 export interface HintsOptions {
-  readonly broker: Pick<Broker, 'publish'>;
+  readonly broker: Pick<Broker, 'publish' | 'isHere'>;
   readonly clock: Pick<Clock, 'now' | 'deadline'>;
   readonly systemNamespace: string;
+  /** Aborts when the process ends. */
+  readonly stopping: AbortSignal;
 }
 
 /**
  * Posts to the Broker that something is to be told. Nobody waits for it, and one at a time is enough: what is written
  * while one is on its way is in the next.
  */
-export function createHints({ broker, clock, systemNamespace }: HintsOptions) {
+export function createHints({ broker, clock, systemNamespace, stopping }: HintsOptions) {
   let running: Promise<void> | undefined;
   let isWaiting = false;
 
   async function post(): Promise<void> {
-    const { signal, clear } = clock.deadline(hintMilliseconds, new AbortController().signal);
+    const { signal, clear } = broker.isHere
+      ? clock.deadline(handledMilliseconds, stopping)
+      : clock.deadline(hintMilliseconds, new AbortController().signal);
     const event = {
       id: crypto.randomUUID(),
       source: `/apis/v1/namespaces/${systemNamespace}`,

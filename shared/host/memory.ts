@@ -11,7 +11,7 @@ export function memoryLimit(): number {
 }
 
 /** By how much a pass may let the heap grow before its garbage is collected, in bytes. */
-const growth = 6 * mebibyte;
+const growth = 9 * mebibyte;
 
 /** How often that is looked at, in milliseconds: a pass makes some 60 MiB of garbage a second. */
 const lookMilliseconds = 25;

@@ -73,6 +73,7 @@ const gauges = {
   observations_open: 'Observations neither missing, nor resolved, nor accepted, at the last collection.',
   exceptions_matched: 'Observations that exceptions match, at the last pass.',
   observations_limit: 'How many Observations there may be: MAX_OBSERVATIONS.',
+  outbox_oldest_seconds: 'How long the oldest change had waited to be told, at the last collection.',
   source_last_heard_timestamp_seconds: 'When a source was last heard of, in seconds since 1970.',
   source_silent: 'Whether a source has been silent for too long.',
   gc_last_run_timestamp_seconds: 'When the last collection ended, in seconds since 1970.',
@@ -114,12 +115,13 @@ function countSummary(count: CountMetric, source: string, summary: Summary): voi
 function showCollection(
   count: CountMetric,
   show: ShowMetric,
-  { live, open, limit, heard, errors }: Collection,
+  { live, open, limit, waiting, heard, errors }: Collection,
   now: number,
 ): void {
   show('observations_live', ['source', 'severity', 'namespace'], live);
   show('observations_open', ['source', 'severity', 'namespace'], open);
   show('observations_limit', [], [{ count: limit }]);
+  show('outbox_oldest_seconds', [], [{ count: Math.round(waiting / 1000) }]);
   const lastHeard = heard.map(({ source, at }) => ({ source, count: Math.round(at / 1000) }));
   show('source_last_heard_timestamp_seconds', ['source'], lastHeard);
   const silent = heard.map(({ source, isSilent }) => ({ source, count: isSilent ? 1 : 0 }));

@@ -65,7 +65,7 @@ async function listPage(
 ) {
   const response = await client.request({
     method: 'GET',
-    path: observationPath(selection.namespace ?? watchNamespace),
+    path: observationPath(typeof selection.namespace === 'string' ? selection.namespace : watchNamespace),
     query: { ...selectorsOf(selection), limit: String(limit), continue: page },
     signal: AbortSignal.timeout(readMilliseconds),
   });
@@ -75,14 +75,33 @@ async function listPage(
   return readObservationList(response.body);
 }
 
+type Test = (item: Observation) => boolean;
+
+/** Whether it has, of each list of values, one. */
+function testsOfLists(selection: Selection): Test[] {
+  const { exact } = partsOf(selection);
+  return (['source', 'severity', 'category', 'namespace', 'eventType', 'rule', 'actor'] as const).flatMap(
+    (by): Test[] => {
+      const wanted = exact[by];
+      if (wanted === undefined || typeof wanted === 'string') return [];
+      const values = new Set<string>(wanted);
+      return [(item) => values.has(groupValueOf(item, by))];
+    },
+  );
+}
+
 /** Whether an Observation has the part of a selection that the API server can't select by; `undefined` if there is none. */
-function testOf(selection: Selection): ((item: Observation) => boolean) | undefined {
+function testOf(selection: Selection): Test | undefined {
   const { exact, test } = partsOf(selection);
   const { acceptance } = exact;
-  if (!acceptance) return test && ((item) => test(comparableOf(item)));
-  const { at } = acceptance;
-  return (item) =>
-    isAccepted(item.metadata.labels, at) === acceptance.isAccepted && (test === undefined || test(comparableOf(item)));
+  const tests = [
+    ...testsOfLists(selection),
+    ...(acceptance
+      ? [(item: Observation) => isAccepted(item.metadata.labels, acceptance.at) === acceptance.isAccepted]
+      : []),
+    ...(test ? [(item: Observation) => test(comparableOf(item))] : []),
+  ];
+  return tests.length === 0 ? undefined : (item) => tests.every((one) => one(item));
 }
 
 /** Up to `limit` of what is selected, in the API server's order. */

@@ -23,22 +23,22 @@ function stateSelector(wanted: Selection['states']): string[] {
 }
 
 /**
- * The part of a selection that the API server can answer. Of what bears the label `accepted` it can't tell whether it still
- * is. It finds what one user did, and what is known of one workload
+ * The part of a selection that the API server can answer: of several values, it can't find any. Of what bears the label
+ * `accepted` it can't tell whether it still is. It finds what one user did, and what is known of one workload
  * in one namespace, by the labels that zen-watcher sets: what others wrote isn't found by those.
  */
 export function selectorsOf(selection: Selection): Selectors {
   const { source, severity, category, eventType, rule, actor, states: wanted, acceptance } = partsOf(selection).exact;
   const fields = Object.entries({ source, severity, category, eventType, rule }).flatMap(([field, value]) =>
-    value === undefined ? [] : [`spec.${field}=${escapeValue(value)}`],
+    typeof value === 'string' ? [`spec.${field}=${escapeValue(value)}`] : [],
   );
   const { workload, namespace } = selection;
   const workloadLabel =
-    workload === undefined || namespace === undefined ? undefined : workloadLabelOf(workload, namespace);
+    typeof workload === 'string' && typeof namespace === 'string' ? workloadLabelOf(workload, namespace) : undefined;
   const labels = [
     ...stateSelector(wanted),
     ...(acceptance?.isAccepted ? [labelNames.accepted] : []),
-    ...(actor === undefined ? [] : [`${labelNames.actor}=${actorHash(actor)}`]),
+    ...(typeof actor === 'string' ? [`${labelNames.actor}=${actorHash(actor)}`] : []),
     ...(workloadLabel === undefined ? [] : [`${labelNames.workload}=${workloadLabel}`]),
   ];
   return { fieldSelector: fields.join(',') || undefined, labelSelector: labels.join(',') || undefined };

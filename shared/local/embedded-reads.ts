@@ -5,6 +5,7 @@ import { severities } from '../finding/severity.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { ObservationList, ReadQuery } from '../view/observation-reader.ts';
 import type { Sort } from '../view/order.ts';
+import { anyOf } from '../view/selection.ts';
 import { type ObjectRow, observationIn, selectObjects } from './embedded-objects.ts';
 import { placeOf } from './embedded-rows.ts';
 import { whereOf } from './embedded-selection.ts';
@@ -29,7 +30,8 @@ type Start = z.infer<typeof startSchema>;
 const readBySeverity: PageReader = (database, query, start) => {
   const { where, values } = whereOf(database, { ...query, severity: undefined });
   const from = start?.sort === 'severity' ? start : undefined;
-  const wanted = query.severity === undefined ? severities : [query.severity];
+  const { severity: chosen = severities } = query;
+  const wanted = severities.filter((severity) => anyOf(chosen).includes(severity));
   const rows: ObjectRow[] = [];
   for (const severity of wanted.slice(from ? wanted.indexOf(from.severity) : 0)) {
     const after = severity === from?.severity ? from.after : ['', '', ''];
@@ -49,8 +51,10 @@ const readByAge: PageReader = (database, query, start) => {
 };
 
 const readByNamespace: PageReader = (database, query, start) => {
-  const { namespace, limit } = query;
-  const { where, values } = whereOf(database, { ...query, namespace: undefined });
+  const { limit } = query;
+  // One namespace is a range of the order; several are looked for in it.
+  const namespace = typeof query.namespace === 'string' ? query.namespace : undefined;
+  const { where, values } = whereOf(database, namespace === undefined ? query : { ...query, namespace: undefined });
   const [place, name] = start?.sort === 'namespace' ? start.after : ['', ''];
   const [range, from] =
     namespace === undefined ? ['(place, name) > (?, ?)', place] : ['place = ? AND name > ?', placeOf(namespace)];

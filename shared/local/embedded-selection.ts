@@ -2,7 +2,7 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
 import { forever } from '../api/acceptance.ts';
 import { labels as labelNames } from '../api/labels.ts';
-import { type Comparable, partsOf, type Selection } from '../view/selection.ts';
+import { anyOf, type Comparable, partsOf, type Selection } from '../view/selection.ts';
 import { actorSchema, resourceSchema } from './embedded-objects.ts';
 import { conditionsOf, placeOf } from './embedded-rows.ts';
 
@@ -49,9 +49,11 @@ const comparableSchema = z
     actorSchema.nullable(),
     z.string().nullable(),
     z.unknown(),
+    z.string(),
   ])
-  .transform(([detectedAt, rule, summary, resource, actor, remediation, image]) => ({
+  .transform(([detectedAt, rule, summary, resource, actor, remediation, image, source]) => ({
     detectedAt,
+    source,
     image,
     ...(rule !== null && { rule }),
     ...(summary !== null && { summary }),
@@ -60,16 +62,18 @@ const comparableSchema = z
     ...(remediation !== null && { remediation }),
   }));
 
-const members = ['detectedAt', 'rule', 'summary', 'resource', 'actor', 'remediation', 'details.image'];
+const members = ['detectedAt', 'rule', 'summary', 'resource', 'actor', 'remediation', 'details.image', 'source'];
 
 const since = `json_extract(labels, '$."${labelNames.since}"')`;
 
 /** What `comparableIn` reads. */
-const comparable = `json_extract(object, ${members.map((path) => `'$.spec.${path}'`).join(', ')}), created_at, ${since}`;
+const comparable = `json_extract(object, ${members.map((path) => `'$.spec.${path}'`).join(', ')}), created_at, ${since}, place, name`;
 
-function comparableIn(members: unknown, createdAt: unknown, since: unknown): Comparable {
+function comparableIn([members, createdAt, since, place, name]: readonly unknown[]): Comparable {
   return {
     ...comparableSchema.parse(JSON.parse(String(members))),
+    namespace: String(place).slice(0, -1),
+    name: String(name),
     createdAt: Number(createdAt),
     changedAt: since === null ? Number.NaN : Number(since),
   };
@@ -90,7 +94,7 @@ export function whereOf(database: DatabaseSync, selection: Selection): Where {
   const { where, values } = conditionsOf({
     '+source': exact.source,
     '+severity': exact.severity,
-    '+place': exact.namespace && placeOf(exact.namespace),
+    '+place': exact.namespace && anyOf(exact.namespace).map(placeOf),
     [state]: exact.states,
     ...(acceptance && { [isAcceptedAt(acceptance.at)]: acceptance.isAccepted ? '1' : '0' }),
     [member('category')]: exact.category,
@@ -99,8 +103,6 @@ export function whereOf(database: DatabaseSync, selection: Selection): Where {
     [member('actor.username')]: exact.actor,
   });
   if (test === undefined) return { where, values };
-  database.function('is_selected', { deterministic: true }, (members, createdAt, since) =>
-    Number(test(comparableIn(members, createdAt, since))),
-  );
+  database.function('is_selected', { deterministic: true, varargs: true }, (...row) => Number(test(comparableIn(row))));
   return { where: `${where} AND is_selected(${comparable})`, values };
 }

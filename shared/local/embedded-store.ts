@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expiresAt, labels as labelNames, reportedByAnnotation } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
-import type { Refusal } from '../function/refusal.ts';
 import type { Store } from '../function/stores.ts';
 import type { ObservationReader } from '../view/observation-reader.ts';
+import { createCommits } from './embedded-commits.ts';
 import { countRows } from './embedded-counts.ts';
 import { type ViewRows, viewRowsOf } from './embedded-feed.ts';
 import { findRows, getRow, readPage } from './embedded-reads.ts';
@@ -25,7 +25,6 @@ import {
   outboxIndex,
   patchRow,
   placeOf,
-  storageFault,
   storedRows,
 } from './embedded-rows.ts';
 import { hasSeverityIndex, severityIndex } from './embedded-selection.ts';
@@ -59,12 +58,6 @@ const reportIndex = 'CREATE INDEX IF NOT EXISTS by_report ON observations (repor
 
 /** In the data folder. */
 export const databaseFile = 'observations.sqlite';
-
-interface PendingCreate {
-  readonly object: Observation;
-  readonly resolve: (result: 'created' | 'exists') => void;
-  readonly reject: (error: Refusal) => void;
-}
 
 export interface EmbeddedStoreOptions {
   /** Folder of the database; `:memory:` keeps everything in memory. */
@@ -124,42 +117,6 @@ function createInsert(database: DatabaseSync, now: () => number): (object: Obser
   };
 }
 
-/** Commits creates that arrive together in one transaction: one write to the disk for all of them. */
-function createBatches(database: DatabaseSync, now: () => number) {
-  const insert = createInsert(database, now);
-  const begin = database.prepare('BEGIN IMMEDIATE');
-  const commit = database.prepare('COMMIT');
-  let pending: PendingCreate[] = [];
-
-  function flush(): void {
-    const batch = pending;
-    pending = [];
-    try {
-      begin.run();
-      const results = batch.map(({ object }) => insert(object));
-      commit.run();
-      for (const [index, { resolve }] of batch.entries()) resolve(results[index] ?? 'exists');
-    } catch (cause) {
-      if (database.isOpen && database.isTransaction) database.exec('ROLLBACK');
-      for (const { reject } of batch) reject(storageFault(cause));
-    }
-  }
-
-  return {
-    create(object: Observation): Promise<'created' | 'exists'> {
-      return new Promise((resolve, reject) => {
-        pending.push({ object, resolve, reject });
-        if (pending.length === 1) setImmediate(flush);
-      });
-    },
-
-    /** Commits what is still waiting. */
-    finish(): void {
-      if (pending.length > 0) flush();
-    },
-  };
-}
-
 function createReads(database: DatabaseSync): ObservationReader {
   return {
     sortsAcrossPages: hasSeverityIndex(database),
@@ -198,9 +155,16 @@ export function openEmbeddedReader(data: string): ObservationReader & { close():
 /** Observations in SQLite. */
 export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): EmbeddedStore {
   const database = open(data);
-  const batches = createBatches(database, now);
+  const insert = createInsert(database, now);
+  const commits = createCommits(database);
   return {
-    create: batches.create,
+    create: (object) => commits.write(() => insert(object)),
+
+    patch: (stored, patch) => commits.write(() => patchRow(database, stored, patch)),
+
+    addSeries: (ref, addition) => commits.write(() => addSeriesToRow(database, ref, addition)),
+
+    delete: (ref) => commits.write(() => deleteRow(database, ref)),
 
     async *names(query) {
       for (const stored of storedRows(database, query)) yield stored;
@@ -237,23 +201,11 @@ export function createEmbeddedStore({ data, now }: EmbeddedStoreOptions): Embedd
       return guarded(() => findWholeRow(database, namespace, name));
     },
 
-    async patch(stored, patch) {
-      return guarded(() => patchRow(database, stored, patch));
-    },
-
-    async addSeries(ref, addition) {
-      return guarded(() => addSeriesToRow(database, ref, addition));
-    },
-
-    async delete(ref) {
-      return guarded(() => deleteRow(database, ref));
-    },
-
     ...createReads(database),
     ...viewRowsOf(database),
 
     close() {
-      batches.finish();
+      commits.finish();
       database.close();
     },
   };

@@ -28,6 +28,8 @@ export interface ObjectFolder extends Objects, Owners {
   start(): void;
   /** The objects of a kind as last read; the same array until a file changes. */
   current(resource: KindSelector): readonly KubernetesObject[];
+  /** The files that can't be read as they are now, and why. */
+  faults(): readonly string[];
   stop(): void;
 }
 
@@ -92,6 +94,7 @@ function createObjectSet(options: ObjectFolderOptions) {
 
   return {
     read,
+    faults: files.faults,
     ofKind,
 
     /** The same array until a file changes. */
@@ -205,6 +208,8 @@ export function createObjectFolder(options: ObjectFolderOptions): ObjectFolder {
     listMetadata: list,
 
     current: objects.current,
+
+    faults: objects.faults,
 
     start() {
       objects.read();

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { loadFunctions } from '../host/function-list.ts';
-import { defaultData, parseCommand, UsageError } from './arguments.ts';
+import { defaultData, helpFor, parseCommand, UsageError } from './arguments.ts';
 import { decodeText } from './decode-text.ts';
 import { keepImport, removeImport } from './imports.ts';
 import { takenByNpm } from './npm-flags.ts';
@@ -17,6 +17,8 @@ Options:
   --remove     delete the copies: their findings become missing, then resolved
   --help       show this`;
 
+const help = helpFor('npm run import');
+
 const options = {
   source: { type: 'string' },
   data: { type: 'string' },
@@ -26,9 +28,9 @@ const options = {
 
 function parse(args: readonly string[]) {
   const taken = takenByNpm(process.env, options, 'npm run import');
-  if (taken !== undefined) throw new UsageError(taken, usage);
-  const { values, positionals } = parseCommand({ args: [...args], options, allowPositionals: true }, usage);
-  if (!values.help && positionals.length === 0) throw new UsageError('no file is named', usage);
+  if (taken !== undefined) throw new UsageError(taken, help);
+  const { values, positionals } = parseCommand({ args: [...args], options, allowPositionals: true }, help);
+  if (!values.help && positionals.length === 0) throw new UsageError('no file is named', help);
   return { ...values, data: values.data ?? defaultData, files: positionals };
 }
 
@@ -78,7 +80,7 @@ async function main(): Promise<void> {
   const reader = createToolFileReader(await loadToolFiles(), await loadFunctions(), process.env);
   const { source } = parsed;
   if (source !== undefined && !reader.sources.includes(source)) {
-    throw new UsageError(`--source takes ${reader.sources.join(', ')}`, usage);
+    throw new UsageError(`--source takes ${reader.sources.join(', ')}`, help);
   }
   const isSuccess = forEachFile(parsed.files, (file) => importFile(file, parsed, reader));
   process.stdout.write(

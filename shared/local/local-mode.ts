@@ -86,7 +86,7 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
     signal: stopping.signal,
   });
   if (args.samples) {
-    await Promise.all([firstRound, playSamples(host.url, infos)]);
+    await Promise.all([firstRound, playSamples(host.url, infos, clock.now())]);
     const where = `see them with "npm run observations", or ${host.url}/observations`;
     log.info({ operation: 'samples' }, `samples played: ${where}`);
   }

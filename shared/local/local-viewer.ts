@@ -25,6 +25,7 @@ export function createLocalViewer(
         live,
         now,
         exceptions: viewing.exceptions,
+        problems: viewing.problems,
         place: { kind, systemNamespace, ...(namespace !== undefined && { namespace }) },
       });
       return viewer;

@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { formatPath } from '../finding/format-path.ts';
 import type { KubernetesObject } from '../function/stores.ts';
 import { decodeText } from './decode-text.ts';
+import { firstLine } from './start-errors.ts';
 
 const ownerReference = z.looseObject({
   apiVersion: z.string(),
@@ -98,6 +99,8 @@ export interface ObjectFilesOptions {
 export interface ObjectFiles {
   /** Reads the files that have changed; returns the objects of all files. */
   read(): readonly KubernetesObject[];
+  /** What can't be read as it is now: `<file>: <why>`. */
+  faults(): readonly string[];
 }
 
 interface FileState {
@@ -115,15 +118,17 @@ function parseFile(text: string, file: string, { folders, readOther }: ObjectFil
 export function createObjectFiles(options: ObjectFilesOptions): ObjectFiles {
   const { folders, check, onFault } = options;
   const byFile = new Map<string, FileState>();
-  /** What was wrong with each file or folder that can't be read: its text, or the reason if not even that was read. */
-  const faults = new Map<string, string>();
+  /** Each file or folder that can't be read: its text, or the reason if not even that was read, and what is wrong. */
+  const faults = new Map<string, { readonly of: string; readonly line: string }>();
 
   /** Reports a fault once, although every pass reads the files again. */
   function report(file: string, text: string | undefined, error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
-    if (faults.get(file) === (text ?? message)) return;
-    faults.set(file, text ?? message);
-    onFault(relative(process.cwd(), file), message);
+    const of = text ?? message;
+    if (faults.get(file)?.of === of) return;
+    const name = relative(process.cwd(), file);
+    faults.set(file, { of, line: `${name}: ${firstLine(message)}` });
+    onFault(name, message);
   }
 
   function readFile(file: string): void {
@@ -131,7 +136,7 @@ export function createObjectFiles(options: ObjectFilesOptions): ObjectFiles {
     try {
       text = decodeText(readFileSync(file));
       if (byFile.get(file)?.text === text) return void faults.delete(file);
-      if (faults.get(file) === text) return;
+      if (faults.get(file)?.of === text) return;
       const objects = parseFile(text, file, options);
       for (const object of objects) check(object, file);
       byFile.set(file, { text, objects });
@@ -165,5 +170,6 @@ export function createObjectFiles(options: ObjectFilesOptions): ObjectFiles {
       forgetAllBut(files);
       return [...byFile.values()].flatMap(({ objects }) => objects);
     },
+    faults: () => [...faults.values()].map(({ line }) => line),
   };
 }

@@ -1,16 +1,16 @@
 import * as z from 'zod';
+import { forever } from '../api/acceptance.ts';
 import { justifications } from '../api/observation-exception.ts';
 import { text } from '../api/text.ts';
 import { severities } from '../finding/severity.ts';
-import { faultyField } from '../function/refusal.ts';
 import type { Environment } from '../function/settings.ts';
 import { type Grouping, groupings } from '../view/counts.ts';
 import type { ExceptionOptions } from '../view/exception-for.ts';
 import { type Sort, sorts } from '../view/order.ts';
-import { oneOf, selectionParameters, upTo, word } from '../view/parameters.ts';
-import { type Selection, states } from '../view/selection.ts';
+import { oneOf, parameterFault, selectionParameters, upTo, word } from '../view/parameters.ts';
+import { anyOf, type Selection, states } from '../view/selection.ts';
 import { untilOf } from '../view/until.ts';
-import { defaultData, parseCommand, UsageError } from './arguments.ts';
+import { defaultData, helpFor, parseCommand, UsageError } from './arguments.ts';
 import { takenByNpm } from './npm-flags.ts';
 
 const outputs = ['table', 'wide', 'json', 'yaml', 'csv', 'counts'] as const;
@@ -19,7 +19,7 @@ export type Output = (typeof outputs)[number];
 
 export const usage = `Usage: npm run observations -- [NAME] [options]
   Prints what is stored, worst first; with a NAME, or a unique part of one, that
-  finding in full.
+  finding in full. A filter that is given twice takes either of its values.
 
 Options:
   --source S              from this source
@@ -34,21 +34,23 @@ Options:
   --by B                  count by ${groupings.slice(0, 5).join(', ')},
                           ${groupings.slice(5).join(', ')}
   --would-drop FILE       what filters and exceptions in this file would change
-  --accept --reason R --until 30d [--ticket T] [--justification J] [--by-anyone]
-                          with a NAME, print an exception for it
+  --accept --reason R --until 30d|forever [--ticket T] [--justification J]
+    [--whole-namespace] [--by-anyone]    with a NAME, print an exception for it
   -o, --output FORMAT     ${outputs.join(', ')}
   -w, --watch, or --help  keep printing what is new or has changed; or show this
   --data DIR              folder of the embedded store (${defaultData})
   --kubeconfig FILE       read that cluster; -c, --context C: by this context`;
 
+const help = helpFor('npm run observations');
+
 const options = {
-  source: { type: 'string' },
-  severity: { type: 'string' },
-  namespace: { type: 'string', short: 'n' },
+  source: { type: 'string', multiple: true },
+  severity: { type: 'string', multiple: true },
+  namespace: { type: 'string', short: 'n', multiple: true },
   state: { type: 'string' },
-  workload: { type: 'string' },
-  actor: { type: 'string' },
-  rule: { type: 'string' },
+  workload: { type: 'string', multiple: true },
+  actor: { type: 'string', multiple: true },
+  rule: { type: 'string', multiple: true },
   since: { type: 'string' },
   accepted: { type: 'boolean' },
   accept: { type: 'boolean' },
@@ -57,6 +59,7 @@ const options = {
   ticket: { type: 'string' },
   justification: { type: 'string' },
   'by-anyone': { type: 'boolean' },
+  'whole-namespace': { type: 'boolean' },
   sort: { type: 'string' },
   by: { type: 'string' },
   'would-drop': { type: 'string' },
@@ -79,13 +82,14 @@ const schema = z.object({
   reason: text(1, 512).optional(),
   until: z
     .string()
-    .refine((text) => untilOf(text, 0) !== undefined, {
-      error: 'takes a duration such as 30d, a day such as 2026-12-31, or a time',
+    .refine((text) => text === forever || untilOf(text, 0) !== undefined, {
+      error: 'takes a duration such as 30d, a day such as 2026-12-31, a time, or forever',
     })
     .optional(),
   ticket: text(1, 253).optional(),
   justification: oneOf(justifications).optional(),
   'by-anyone': z.boolean().default(false),
+  'whole-namespace': z.boolean().default(false),
   sort: oneOf(sorts).default('severity'),
   by: oneOf(groupings).optional(),
   'would-drop': word.optional(),
@@ -105,9 +109,10 @@ export interface Place {
 }
 
 /** What an exception is to say. */
-export interface AcceptArguments extends Pick<ExceptionOptions, 'reason' | 'ticket' | 'justification' | 'isByAnyone'> {
-  /** Throws a UsageError if that is over. */
-  readonly untilAt: (now: number) => string;
+export interface AcceptArguments
+  extends Pick<ExceptionOptions, 'reason' | 'ticket' | 'justification' | 'isByAnyone' | 'isForNamespace'> {
+  /** `undefined`: for ever. Throws a UsageError if that is over. */
+  readonly untilAt: (now: number) => string | undefined;
 }
 
 export type ObservationsArguments =
@@ -150,6 +155,7 @@ const withName: readonly Option[] = [
   'ticket',
   'justification',
   'by-anyone',
+  'whole-namespace',
 ];
 
 type Given = Partial<Readonly<Record<Option, unknown>>>;
@@ -162,6 +168,8 @@ function conflictIn(given: Given, isNamed: boolean): string | undefined {
       : undefined;
   const stray = Object.keys(options).find((name) => name in given && !withName.some((one) => one === name));
   if (isNamed && stray !== undefined) return `--${stray} can't be used with a NAME`;
+  if (isNamed && Array.isArray(given.namespace) && given.namespace.length > 1)
+    return '--namespace takes one value with a NAME';
   if (given.context !== undefined && given.kubeconfig === undefined) return '--context needs --kubeconfig';
   return (
     together('data', 'kubeconfig') ??
@@ -177,7 +185,9 @@ function conflictOfAccept(given: Given, isNamed: boolean): string | undefined {
   const { accept, reason, until, output } = given;
   if (!accept) {
     if (reason !== undefined || until !== undefined) return '--reason and --until need --accept';
-    const stray = (['ticket', 'justification', 'by-anyone'] as const).find((name) => given[name] !== undefined);
+    const stray = (['ticket', 'justification', 'by-anyone', 'whole-namespace'] as const).find(
+      (name) => given[name] !== undefined,
+    );
     return stray && `--${stray} needs --accept`;
   }
   if (!isNamed) return '--accept needs a NAME';
@@ -200,34 +210,43 @@ function conflictOfOutput(
 /** Throws a UsageError. */
 export function parseObservationsArguments(args: readonly string[], environment: Environment): ObservationsArguments {
   const wrong = (message: string): never => {
-    throw new UsageError(message, usage);
+    throw new UsageError(message, help);
   };
   const taken = takenByNpm(environment, options, 'npm run observations');
   if (taken !== undefined) wrong(taken);
-  const { values, positionals } = parseCommand({ args: [...args], options, allowPositionals: true }, usage);
+  const { values, positionals } = parseCommand({ args: [...args], options, allowPositionals: true }, help);
   if (values.help) return { mode: 'help' };
   const [name, ...more] = positionals;
   if (more.length > 0) wrong('name one Observation at most');
   const parsed = schema.safeParse(values);
   if (!parsed.success) {
-    const { field, message } = faultyField(parsed.error);
-    return wrong(`--${field} ${message}`);
+    const { name, message } = parameterFault(parsed.error);
+    return wrong(`--${name} ${message}`);
   }
   const { data, kubeconfig, context, state, since, accepted, sort, by, limit, output, watch, ...rest } = parsed.data;
   const { 'would-drop': filterFile, accept, ...about } = rest;
-  const { reason = '', until = '', ticket, justification, 'by-anyone': isByAnyone, ...selection } = about;
+  const {
+    reason = '',
+    until = '',
+    ticket,
+    justification,
+    'by-anyone': isByAnyone,
+    'whole-namespace': isForNamespace,
+    ...selection
+  } = about;
   const isNamed = name !== undefined;
   const conflict =
     conflictIn(values, isNamed) ?? conflictOfAccept(values, isNamed) ?? conflictOfOutput(output, parsed.data, isNamed);
   if (conflict !== undefined) wrong(conflict);
   const place = { data, kubeconfig, context };
   if (name !== undefined) {
-    const untilAt = (now: number): string => {
+    const untilAt = (now: number): string | undefined => {
+      if (until === forever) return undefined;
       const time = untilOf(until, now) ?? until;
       return Date.parse(time) > now ? time : wrong(`--until ${until} is over`);
     };
-    const { namespace } = selection;
-    const said = accept ? { reason, untilAt, ticket, justification, isByAnyone } : undefined;
+    const [namespace] = anyOf(selection.namespace ?? []);
+    const said = accept ? { reason, untilAt, ticket, justification, isByAnyone, isForNamespace } : undefined;
     return { mode: 'one', place, name, namespace, output, accept: said };
   }
   return {

@@ -1,16 +1,14 @@
 import { stringify } from 'yaml';
 import { isAccepted } from '../api/acceptance.ts';
 import type { Observation } from '../api/observation.ts';
-import { oneLine } from '../finding/one-line.ts';
 import { printableJson, printableValue } from '../finding/printable.ts';
 import { type Count, type Grouping, totalOf } from '../view/counts.ts';
 import { csvOf } from '../view/csv.ts';
 import type { Effects } from '../view/effects.ts';
-import { type ExceptionOptions, exceptionFor } from '../view/exception-for.ts';
+import { type ExceptionOptions, exceptionText } from '../view/exception-for.ts';
 import { describeFinding } from '../view/one-finding.ts';
 import { stateOf } from '../view/selection.ts';
 import { countsTableOf, effectsTableOf, tableOf } from '../view/table.ts';
-import { yamlDocument } from '../view/yaml-text.ts';
 import type { Output } from './observations-arguments.ts';
 
 const leastColumns = 80;
@@ -43,8 +41,8 @@ export function printOne(object: Observation, output: Output): void {
 
 /** An exception that accepts one, as YAML to be looked at and applied. */
 export function printException(object: Observation, options: ExceptionOptions): void {
-  const summary = printableValue(object.spec.summary ?? object.spec.eventType);
-  write([`# ${oneLine(String(summary), 256)}`, yamlDocument(printableValue(exceptionFor(object, options))).trimEnd()]);
+  // Escapes of JSON are escapes of YAML, too: what is applied means what is stored.
+  write([printableJson(exceptionText(object, options).trimEnd())]);
 }
 
 /** What a name might mean, as lines. */

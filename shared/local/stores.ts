@@ -28,7 +28,7 @@ export interface LocalStores {
   readonly store: Store & ObservationReader;
   readonly cluster: Cluster;
   /** What the page looks at. */
-  readonly viewing: Pick<ViewerOptions, 'exceptions'> & { readonly feed: ObservationFeed };
+  readonly viewing: Pick<ViewerOptions, 'exceptions' | 'problems'> & { readonly feed: ObservationFeed };
   /** The user names under which zen-watcher itself appears in the audit log. */
   readonly ownUsers: readonly string[];
   /** Begins to report changes, unless finding them is left to the completeness passes. */
@@ -79,7 +79,7 @@ async function openFolders(
   const own = join(data, 'objects');
   const imports = join(data, importsFolder);
   for (const folder of [own, imports]) mkdirSync(folder, { recursive: true });
-  const folders = [args.objects, args.samples ? sampleObjects(data) : undefined, args.config, own, imports];
+  const folders = [args.objects, args.samples ? sampleObjects(data, Date.now()) : undefined, args.config, own, imports];
   let notify: (change: ObjectChange) => void = () => undefined;
   let isStarted = false;
   const objects = createObjectFolder({
@@ -104,7 +104,7 @@ async function openFolders(
   });
   return {
     store: teller.store,
-    viewing: { feed: createEmbeddedFeed(store, teller.listen) },
+    viewing: { feed: createEmbeddedFeed(store, teller.listen), problems: objects.faults },
     // Folders serve whatever is in them, and their changes are watched, without any ApiServerSource.
     cluster: { objects, owners: objects, kinds: undefined, watched: objects.current, hasApiServerSources: false },
     ownUsers: [],

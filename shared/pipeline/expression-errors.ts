@@ -36,7 +36,6 @@ export function createExpressionErrors(count: (kind: string) => void): Expressio
       if (!isShown && !hasFailed(object) && !noted.has(key)) noted.set(key, { kind, object, message });
     },
     async settle(context) {
-      if (noted.size === 0) return;
       const all = [...noted];
       noted.clear();
       for (const [key, { object }] of all) shown.set(key, object.metadata.generation);

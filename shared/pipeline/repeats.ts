@@ -1,5 +1,5 @@
 import { seenName, seenWith } from '../api/series.ts';
-import type { RepeatCounter } from '../function/context.ts';
+import type { Clock, RepeatCounter } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
 import type { Store } from '../function/stores.ts';
 import { forEachConcurrently } from './concurrency.ts';
@@ -27,6 +27,7 @@ export interface RepeatsOptions {
   readonly now: () => number;
   /** Resolves after this many milliseconds, or as soon as `signal` aborts; must not keep the process alive. */
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  readonly deadline: Clock['deadline'];
 }
 
 export interface Repeats extends RepeatCounter {
@@ -59,7 +60,7 @@ async function isSettled(
  * make room for others twice a minute loses those of the second time. While nothing repeats, no timer runs.
  */
 export function createRepeats(options: RepeatsOptions): Repeats {
-  const { now, sleep } = options;
+  const { now, sleep, deadline } = options;
   const isKnownEvent = createMemory();
   const backlog = createBacklog();
   const ended = new AbortController();
@@ -81,13 +82,15 @@ export function createRepeats(options: RepeatsOptions): Repeats {
     urgentCount += 1;
     urgent = urgent.then(async () => {
       // There is no room to keep it for another attempt.
-      await isSettled(evicted, options, limited());
+      await inTime((signal) => isSettled(evicted, options, signal));
       urgentCount -= 1;
     });
   }
 
-  function limited(): AbortSignal {
-    return AbortSignal.any([hurried.signal, AbortSignal.timeout(heartbeatLimit)]);
+  async function inTime(work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    const { signal, clear } = deadline(heartbeatLimit, hurried.signal);
+    await work(signal);
+    clear();
   }
 
   async function writeAll(all: readonly Pending[], signal: AbortSignal): Promise<void> {
@@ -104,7 +107,7 @@ export function createRepeats(options: RepeatsOptions): Repeats {
       const due = backlog.take(recent);
       regular = new Set([...recent, ...due.map(keyOf)]);
       early = new Set();
-      await writeAll(due, limited());
+      await inTime((signal) => writeAll(due, signal));
     }
     beating = undefined;
   }

@@ -188,7 +188,7 @@ async function send(sink: AnySink, message: SinkMessage, context: Context): Prom
   );
   const failed = outcomes.filter((outcome) => !isTaken(outcome));
   if (failed.length === outcomes.length) throw refusalOf(failed);
-  if (failed.length > 0) {
+  if (failed.some((outcome) => !outcome?.isAtRest)) {
     event.tally.warning(`${failed.length} of ${outcomes.length} receivers did not take what the others took`);
   }
 }
@@ -210,8 +210,9 @@ function refusalOf(outcomes: readonly Outcome[]): Refusal {
     const words = oneLine(`${answer.status} ${answer.words}`, maxWords);
     return new Refusal(422, 'the receiver refuses it', { cause: `status ${answer.status}`, words });
   }
+  const isRepeated = answer !== undefined && outcomes.every((outcome) => outcome?.isAtRest);
   const waits = answers.map(({ retryAfter }) => retryAfter ?? 0);
   const retryAfter = Math.max(1, ...waits);
   const status = answer ? `status ${answer.status}` : 'no answer';
-  return new Refusal(503, 'the receiver did not take it', { cause: status, retryAfter });
+  return new Refusal(503, 'the receiver did not take it', { cause: status, retryAfter, isRepeated });
 }

@@ -53,6 +53,7 @@ export function createProcessBroker(given: ProcessBrokerOptions): ProcessBroker 
   const { functions } = options;
   return {
     isRouted: () => true,
+    isHere: true,
 
     send: (handler, event, signal) => send(options, { handler, event, signal }),
 

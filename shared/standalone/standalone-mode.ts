@@ -1,7 +1,4 @@
 import type { KindSelector } from '../api/kind-selector.ts';
-import { createInFlight } from '../edge/in-flight.ts';
-import { retry } from '../function/backoff.ts';
-import { pingOf } from '../function/cloud-event.ts';
 import type { FunctionInfo } from '../function/context.ts';
 import type { FunctionDefinition } from '../function/definitions.ts';
 import { type CommonSettings, type Environment, SettingsError } from '../function/settings.ts';
@@ -25,6 +22,7 @@ import { createProcessBroker, type ProcessBroker } from './broker.ts';
 import { type KindWatches, startKindWatches } from './kind-watches.ts';
 import { createPassRequests } from './pass-requests.ts';
 import { createReferences } from './references.ts';
+import { createRuns } from './runs.ts';
 import { secureOptions } from './settings.ts';
 import { withTelling } from './telling.ts';
 import { startTimers } from './timers.ts';
@@ -52,14 +50,8 @@ const drainMilliseconds = 40_000;
 /** As long as a function may take for a reference, as with Knative. */
 const referenceMilliseconds = 60_000;
 
-/** Passes hold what they compare, so no more than these run at a time. */
-const passesInFlight = 2;
-
 /** How often to see whether it has been read what the functions need. */
 const readPollMilliseconds = 50;
-
-/** A scheduled run that fails is tried again after these pauses, and then at its next time. */
-const scheduledRetries = { first: 1000, longest: 60_000, attempts: 8 };
 
 /** The changes that may mean that other kinds are served, or wanted. */
 const discoveryGroups: ReadonlySet<string> = new Set(['apiextensions.k8s.io', 'apiregistration.k8s.io']);
@@ -162,36 +154,6 @@ function listen(shared: Shared, broker: ProcessBroker, bindings: Bindings, { unr
   });
 }
 
-/** Runs what is scheduled, and passes that are asked for, a few at a time. */
-function createRuns(shared: Shared, host: Pick<Host, 'deadlineFor'>) {
-  const { dispatcher, clock, settings, stopping } = shared;
-  const acquire = createInFlight();
-
-  /** One of a function at a time. Its deadline begins with it: what waits for another takes nobody's place meanwhile. */
-  async function run(handler: BoundHandler): Promise<void> {
-    const { name } = handler.definition;
-    const releaseFunction = await acquire(name, 1, stopping);
-    const release = await acquire('passes', passesInFlight, stopping);
-    try {
-      if (!release) return;
-      const event = pingOf(name, settings.SYSTEM_NAMESPACE, clock.now());
-      await dispatcher.handle(handler, event, AbortSignal.any([host.deadlineFor(event), stopping]));
-    } finally {
-      release?.();
-      releaseFunction?.();
-    }
-  }
-
-  /** The dispatcher logs each failure. */
-  function ping(handler: BoundHandler): Promise<void> {
-    return retry(() => run(handler), { ...scheduledRetries, sleep: clock.sleep, signal: stopping }).catch(
-      () => undefined,
-    );
-  }
-
-  return { ping };
-}
-
 interface WatchingOptions {
   readonly watches: Watches;
   readonly handlers: readonly BoundHandler[];
@@ -272,7 +234,7 @@ export async function startStandaloneMode(options: StandaloneOptions): Promise<S
   requireToken(bindings);
   handlers.push(...bindings.functions.filter(isHandler));
   const host = await listen(shared, broker, bindings, watches);
-  const { ping } = createRuns(shared, host);
+  const ping = createRuns({ ...shared, systemNamespace });
   const passes = createPassRequests(ping);
   void untilRead(shared, watches).then(async () => {
     const watching = startWatching(shared, { watches, handlers, broker, requestPass: passes.request });

@@ -7,6 +7,15 @@ import { createHttpClient, type HttpClient } from './http-client.ts';
 /** A receiver that takes longer is taken for one that is down. The Broker waits for a minute in all. */
 const attemptMilliseconds = 10_000;
 
+/** How long a receiver that gave no answer is left alone. */
+const silenceMilliseconds = 5000;
+
+/** The longest that one is left alone, whatever it asks for. */
+const longestPauseMilliseconds = 60_000;
+
+/** How long somebody must have waited for it. What breaks sooner, a connection that is refused or reset, keeps nobody waiting. */
+const waitedMilliseconds = 1000;
+
 const maxConnections = 16;
 
 /** What is read of an answer, in bytes. */
@@ -38,34 +47,88 @@ async function wordsOf(answer: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-/** Posts to other systems over keep-alive connections. */
-export function createOutside(): Outside {
-  /** By origin and file of certificates. */
-  const clients = new Map<string, HttpClient>();
+/** Why a receiver is left alone, and when it may be tried again, by one alone: in milliseconds of `elapsed`. */
+interface Rest {
+  readonly until: number;
+  /** What it has said; `undefined` if it has said nothing. */
+  readonly answer: Answer | undefined;
+}
 
-  function clientFor(server: URL, caFile: string | undefined): HttpClient {
+interface Known {
+  readonly client: HttpClient;
+  rest: Rest | undefined;
+}
+
+/** What is answered without asking it. */
+function answerAtRest({ until, answer }: Rest, now: number): Answer {
+  const retryAfter = Number.isFinite(until) ? Math.ceil((until - now) / 1000) : 1;
+  return { status: 503, words: '', ...answer, retryAfter, isAtRest: true };
+}
+
+/** How long a receiver wants to be left alone. */
+function pauseAfter({ status, retryAfter }: Answer): number {
+  if (retryAfter === undefined || (status !== 429 && status !== 503)) return 0;
+  return Math.min(retryAfter * 1000, longestPauseMilliseconds);
+}
+
+/**
+ * Posts to other systems over keep-alive connections. One that asks for a pause gets it, although not every Broker heeds that; and
+ * what has kept somebody waiting in vain is left alone for a moment, so that those who wait for others, too, don't wait for it
+ * each time. `elapsed` is monotonic, in milliseconds.
+ */
+export function createOutside(elapsed = (): number => performance.now()): Outside {
+  /** By origin and file of certificates. */
+  const all = new Map<string, Known>();
+
+  function knownAs(server: URL, caFile: string | undefined): Known {
     const key = `${server.origin} ${caFile ?? ''}`;
     const tls = () => (caFile === undefined ? {} : { ca: [...rootCertificates, textOf(caFile)] });
-    const client = clients.get(key) ?? createHttpClient({ server, tls, limit: maxConnections });
-    clients.set(key, client);
-    return client;
+    const known = all.get(key) ?? {
+      client: createHttpClient({ server, tls, limit: maxConnections }),
+      rest: undefined,
+    };
+    all.set(key, known);
+    return known;
+  }
+
+  async function tryOnce(known: Known, work: () => Promise<Answer>): Promise<Answer> {
+    const began = elapsed();
+    const { rest: before } = known;
+    if (before) {
+      if (began < before.until) return answerAtRest(before, began);
+      known.rest = { ...before, until: Number.POSITIVE_INFINITY };
+    }
+    try {
+      const answer = await work();
+      const pause = pauseAfter(answer);
+      known.rest = pause > 0 ? { until: elapsed() + pause, answer } : undefined;
+      return answer;
+    } catch (error) {
+      const now = elapsed();
+      known.rest = now - began >= waitedMilliseconds ? { until: now + silenceMilliseconds, answer: undefined } : before;
+      throw error;
+    }
   }
 
   async function post(outgoing: Outgoing, signal: AbortSignal): Promise<Answer> {
     const { contentType, body, tokenFile, caFile } = outgoing;
     const url = new URL(typeof outgoing.url === 'string' ? outgoing.url : textOf(outgoing.url.file));
-    const answer = await clientFor(url, caFile).send({
-      method: 'POST',
-      path: url.pathname + url.search,
-      headers: {
-        'content-type': contentType,
-        ...(tokenFile !== undefined && { authorization: `Bearer ${textOf(tokenFile)}` }),
-      },
-      body,
-      signal,
-      timeout: attemptMilliseconds,
+    const headers = {
+      'content-type': contentType,
+      ...(tokenFile !== undefined && { authorization: `Bearer ${textOf(tokenFile)}` }),
+    };
+    const known = knownAs(url, caFile);
+    return tryOnce(known, async () => {
+      const answer = await known.client.send({
+        method: 'POST',
+        path: url.pathname + url.search,
+        headers,
+        body,
+        signal,
+        timeout: attemptMilliseconds,
+      });
+      return { status: answer.statusCode ?? 503, retryAfter: retryAfterOf(answer), words: await wordsOf(answer) };
     });
-    return { status: answer.statusCode ?? 503, retryAfter: retryAfterOf(answer), words: await wordsOf(answer) };
   }
 
   return { post };

@@ -2,6 +2,7 @@ import { group } from '../api/group.ts';
 import { labels } from '../api/labels.ts';
 import type { Actor, ResourceRef } from '../finding/finding.ts';
 import { workloadKey, workloadKinds } from '../finding/workload.ts';
+import { yamlDocument } from './yaml-text.ts';
 
 // The page writes exceptions with this, too: it imports nothing that a browser can't run, or that is large.
 
@@ -14,6 +15,8 @@ export interface Accepted {
   };
   readonly spec: {
     readonly source: string;
+    readonly eventType: string;
+    readonly summary?: string | undefined;
     readonly rule?: string | undefined;
     readonly resource?: ResourceRef | undefined;
     readonly actor?: Pick<Actor, 'username'> | undefined;
@@ -111,4 +114,11 @@ export function exceptionFor(found: Accepted, options: ExceptionOptions): object
       ...(until && { until }),
     },
   };
+}
+
+/** That exception as a file, which says in its first line what it accepts. */
+export function exceptionText(found: Accepted, options: ExceptionOptions): string {
+  const { summary, eventType } = found.spec;
+  const line = (summary || eventType).replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  return `# ${line}\n${yamlDocument(exceptionFor(found, options))}`;
 }

@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import { group } from '../api/group.ts';
-import { faultyField, Refusal } from '../function/refusal.ts';
+import { Refusal } from '../function/refusal.ts';
 import { groupings, totalOf } from './counts.ts';
 import type { ObservationReader } from './observation-reader.ts';
 import { sorts } from './order.ts';
-import { oneOf, queryParameters, upTo } from './parameters.ts';
+import { oneOf, parameterFault, queryParameters, upTo } from './parameters.ts';
 import type { Selection } from './selection.ts';
 import { viewSelection, views } from './view-query.ts';
 
@@ -19,7 +19,7 @@ const parameters = {
 
 export const listSchema = z.strictObject({
   ...parameters,
-  sort: oneOf(sorts).optional(),
+  sort: oneOf(sorts).default('severity'),
   continue: z.string().optional(),
 });
 
@@ -30,12 +30,12 @@ export const countsSchema = z.strictObject({
 
 type Parameters = Readonly<Record<string, unknown>>;
 
-/** Throws a Refusal 400 that names the parameter. */
+/** Throws a Refusal 400 that names the parameter, and says what it takes. */
 export function parseQuery<Schema extends z.ZodType>(schema: Schema, given: Parameters): z.output<Schema> {
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
-  const { field, message } = faultyField(parsed.error);
-  throw new Refusal(400, 'a bad query', { path: field, cause: message });
+  const { name, message } = parameterFault(parsed.error);
+  throw new Refusal(400, `a bad query: ${message}`, { path: name });
 }
 
 /** What a query selects; a view is the beginning, of which it may take something back. */

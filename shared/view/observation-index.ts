@@ -23,7 +23,7 @@ const ownTexts = [
 ] as const;
 
 /** What is made of its resource. */
-const resourceTexts = ['resource', 'workload', 'kind'] as const;
+const resourceTexts = ['resource', 'workload', 'kind', 'resourceName'] as const;
 
 const textColumns = [...ownTexts, ...resourceTexts];
 
@@ -49,6 +49,8 @@ export interface ObservationIndex {
   /** The numbers of the rows, the worst first, the newest first, or by namespace and name. */
   order(sort: Sort): Uint32Array;
   row(number: number): ViewRow;
+  /** Calls it with each row's number and `<namespace>/<name>`. */
+  eachKey(call: (number: number, key: string) => void): void;
 }
 
 const firstCapacity = 1024;
@@ -125,6 +127,7 @@ function createColumns() {
       column('resource').set(number, text);
       column('workload').set(number, workloadOf(text, resource));
       column('kind').set(number, resource?.kind ?? '');
+      column('resourceName').set(number, resource?.name ?? '');
       for (const name of timeColumns) {
         const values = times.get(name);
         if (values) values[number] = row[name];
@@ -279,5 +282,8 @@ export function createObservationIndex(): ObservationIndex {
       return sorted;
     },
     row: (number) => rowAt(rows.columns, number, rows.numbers.keyOf(number)),
+    eachKey(call) {
+      for (const [key, number] of rows.numbers.all) call(number, key);
+    },
   };
 }

@@ -6,6 +6,7 @@ import type { Actor, ResourceRef } from '../finding/finding.ts';
 import { escapeUnprintable } from '../finding/printable.ts';
 import { wrapLine } from './cells.ts';
 import { acceptanceOf, acceptedUntilText, ageOf, printable, timeText } from './columns.ts';
+import { stateSince } from './state-since.ts';
 
 export interface OneFindingOptions {
   /** Milliseconds since 1970. */
@@ -36,9 +37,11 @@ function timeAndAge(time: string, now: number): string {
   return age === '' ? time : `${timeText(time)} (${age} ago)`;
 }
 
-function stateText({ metadata }: Observation, now: number): string {
+function stateText(observation: Observation, now: number): string {
+  const { metadata } = observation;
   const { [labels.state]: state = '', [labels.since]: since } = metadata.labels;
-  const date = new Date(Number(since));
+  const created = Date.parse(metadata.creationTimestamp ?? '');
+  const date = new Date(stateSince(state, historyOf(observation), { created, since: Number(since) }));
   const isKnown = state !== '' && !Number.isNaN(date.getTime());
   return isKnown ? `${state} since ${timeAndAge(date.toISOString(), now)}` : state;
 }
@@ -59,7 +62,7 @@ function acceptedText(observation: Observation, now: number): string {
 
 function resourceText({ kind, name, namespace, apiVersion }: ResourceRef): string {
   return [
-    name === undefined ? kind : `${kind}/${name}`,
+    name ? `${kind}/${name}` : `any ${kind}`,
     namespace === undefined ? '' : `in ${namespace}`,
     apiVersion === undefined ? '' : `(${apiVersion})`,
   ]

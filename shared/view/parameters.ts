@@ -1,7 +1,9 @@
 import * as z from 'zod';
 import { parseDuration } from '../api/ingester.ts';
 import { severities } from '../finding/severity.ts';
-import { states } from './selection.ts';
+import { faultyField } from '../function/refusal.ts';
+import { mostWords, wordsOf } from './search.ts';
+import { type AnyOf, states } from './selection.ts';
 
 /** One of some words. Each message here is what follows the parameter's name. */
 export function oneOf<const Words extends readonly string[]>(words: Words) {
@@ -23,17 +25,41 @@ const duration = word.transform((text, context) => {
   return (seconds ?? 0) * 1000;
 });
 
+/** As many values as one parameter may have. */
+const mostValues = 100;
+
+/** One value, or several of which any will do: a parameter, or an option, that is given several times. */
+function anyOfThem<Value extends string>(one: z.ZodType<Value, string>) {
+  return z
+    .preprocess(
+      (given) => (Array.isArray(given) ? given : [given]),
+      z.array(one).max(mostValues, { error: `takes at most ${mostValues} values` }),
+    )
+    .transform(([first, ...more]): AnyOf<Value> | undefined =>
+      first !== undefined && more.length === 0 ? first : [...new Set(first === undefined ? more : [first, ...more])],
+    )
+    .optional();
+}
+
 const yesOrNo = oneOf(['true', 'false']).transform((text) => text === 'true');
+
+/** The parameter, or the option, in which the first fault is, and what it takes. */
+export function parameterFault(error: z.ZodError): { readonly name: string; readonly message: string } {
+  const { field, message } = faultyField(error);
+  const isUnknown = error.issues[0]?.code === 'unrecognized_keys';
+  // Of one that is given several times, which of them it is doesn't matter.
+  return isUnknown ? { name: field, message: 'no such parameter' } : { name: field.replace(/\[\d+\]$/, ''), message };
+}
 
 /** What a query and the command line select by, under the same names. */
 export const selectionParameters = {
-  source: word.optional(),
-  severity: word.toUpperCase().pipe(oneOf(severities)).optional(),
-  namespace: word.optional(),
+  source: anyOfThem(word),
+  severity: anyOfThem(word.toUpperCase().pipe(oneOf(severities))),
+  namespace: anyOfThem(word),
   state: oneOf(states).optional(),
-  rule: word.optional(),
-  workload: word.optional(),
-  actor: word.optional(),
+  rule: anyOfThem(word),
+  workload: anyOfThem(word),
+  actor: anyOfThem(word),
   /** Milliseconds. */
   since: duration.optional(),
 };
@@ -42,14 +68,16 @@ export const selectionParameters = {
 export const queryParameters = {
   ...selectionParameters,
   accepted: yesOrNo.optional(),
-  kind: word.optional(),
-  image: word.optional(),
-  fix: word.optional(),
+  kind: anyOfThem(word),
+  image: anyOfThem(word),
+  fix: anyOfThem(word),
   fixable: yesOrNo.optional(),
   /** Milliseconds. */
   created: duration.optional(),
   changed: duration.optional(),
-  category: word.optional(),
-  eventType: word.optional(),
-  search: word.optional(),
+  category: anyOfThem(word),
+  eventType: anyOfThem(word),
+  search: word
+    .refine((text) => wordsOf(text).length <= mostWords, { error: `takes at most ${mostWords} words` })
+    .optional(),
 };

@@ -2,36 +2,44 @@ import { labels } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import { globTest } from '../finding/glob.ts';
 import type { Severity } from '../finding/severity.ts';
-import { workloadTest } from './workload-word.ts';
+import { allBits, wordBits, wordsOf } from './search.ts';
+import { anyWorkloadTest } from './workload-word.ts';
 
 export const states = ['open', 'missing', 'resolved'] as const;
 
 export type State = (typeof states)[number];
 
+/** A value, or several of which any will do. */
+export type AnyOf<Value extends string = string> = Value | readonly Value[];
+
+export function anyOf<Value extends string>(wanted: AnyOf<Value>): readonly Value[] {
+  return typeof wanted === 'string' ? [wanted] : wanted;
+}
+
 /** Which Observations somebody wants to see: everything that is given must hold. */
 export interface Selection {
-  readonly source?: string | undefined;
-  readonly severity?: Severity | undefined;
-  readonly category?: string | undefined;
+  readonly source?: AnyOf | undefined;
+  readonly severity?: AnyOf<Severity> | undefined;
+  readonly category?: AnyOf | undefined;
   /** The Observation's own. */
-  readonly namespace?: string | undefined;
+  readonly namespace?: AnyOf | undefined;
   /** Any of these. An Observation without a state is open. */
   readonly states?: readonly State[] | undefined;
   /** Whether it is accepted at that time, in milliseconds since 1970. */
   readonly acceptance?: { readonly isAccepted: boolean; readonly at: number } | undefined;
-  readonly eventType?: string | undefined;
+  readonly eventType?: AnyOf | undefined;
   /** `*` stands for any text. */
-  readonly rule?: string | undefined;
+  readonly rule?: AnyOf | undefined;
   /** A user name; `*` stands for any text. */
-  readonly actor?: string | undefined;
+  readonly actor?: AnyOf | undefined;
   /** As `workloadTest` reads it. */
-  readonly workload?: string | undefined;
+  readonly workload?: AnyOf | undefined;
   /** Of the resource, in any case. */
-  readonly kind?: string | undefined;
+  readonly kind?: AnyOf | undefined;
   /** As `imagesOf` gives it; `*` stands for any text. */
-  readonly image?: string | undefined;
+  readonly image?: AnyOf | undefined;
   /** As `fixOf` gives it. */
-  readonly fix?: string | undefined;
+  readonly fix?: AnyOf | undefined;
   /** Whether it says what to do. */
   readonly isFixable?: boolean | undefined;
   /** Detected at this time or later, in milliseconds since 1970. */
@@ -40,13 +48,18 @@ export interface Selection {
   readonly createdSince?: number | undefined;
   /** Whose state, acceptance or severity last changed at this time or later. */
   readonly changedSince?: number | undefined;
-  /** Text in the summary, the rule or the resource's name, in any case. */
+  /** Words, each of which is somewhere in what `searched` lists, in any case. */
   readonly search?: string | undefined;
 }
 
 /** The part of an Observation that patterns, workloads, times and texts are compared with. */
 export interface Comparable
-  extends Pick<Observation['spec'], 'rule' | 'summary' | 'resource' | 'actor' | 'detectedAt' | 'remediation'> {
+  extends Pick<
+    Observation['spec'],
+    'source' | 'rule' | 'summary' | 'resource' | 'actor' | 'detectedAt' | 'remediation'
+  > {
+  readonly namespace: string;
+  readonly name: string;
   /** What its details have under that name. */
   readonly image?: unknown;
   /** Milliseconds since 1970. */
@@ -58,6 +71,8 @@ export interface Comparable
 export function comparableOf({ metadata, spec }: Observation): Comparable {
   return {
     ...spec,
+    namespace: metadata.namespace,
+    name: metadata.name,
     image: spec.details.image,
     createdAt: Date.parse(metadata.creationTimestamp ?? ''),
     changedAt: Number(metadata.labels[labels.since] ?? Number.NaN),
@@ -81,18 +96,24 @@ type Test = (spec: Comparable) => boolean;
 
 type TestFor<Value> = (wanted: Value) => Test;
 
-const ruleTest: TestFor<string> = (pattern) => {
-  const matches = globTest(pattern);
+/** Whether a text is any of some, in which `*` stands for any text. */
+export function anyGlobTest(wanted: AnyOf): (text: string) => boolean {
+  const tests = anyOf(wanted).map(globTest);
+  return (text) => tests.some((matches) => matches(text));
+}
+
+const ruleTest: TestFor<AnyOf> = (wanted) => {
+  const matches = anyGlobTest(wanted);
   return ({ rule }) => rule !== undefined && matches(rule);
 };
 
-const actorTest: TestFor<string> = (pattern) => {
-  const matches = globTest(pattern);
+const actorTest: TestFor<AnyOf> = (wanted) => {
+  const matches = anyGlobTest(wanted);
   return ({ actor }) => actor !== undefined && matches(actor.username);
 };
 
-const resourceTest: TestFor<string> = (word) => {
-  const matches = workloadTest(word);
+const resourceTest: TestFor<AnyOf> = (words) => {
+  const matches = anyWorkloadTest(words);
   return ({ resource }) => resource !== undefined && matches(resource);
 };
 
@@ -112,30 +133,35 @@ const changedTest: TestFor<number> =
   ({ changedAt }) =>
     changedAt >= since;
 
-const kindTest: TestFor<string> = (kind) => {
-  const wanted = kind.toLowerCase();
-  return ({ resource }) => resource?.kind.toLowerCase() === wanted;
+const kindTest: TestFor<AnyOf> = (kinds) => {
+  const wanted = new Set(anyOf(kinds).map((kind) => kind.toLowerCase()));
+  return ({ resource }) => resource !== undefined && wanted.has(resource.kind.toLowerCase());
 };
 
-const imageTest: TestFor<string> = (pattern) => {
-  const matches = globTest(pattern);
+const imageTest: TestFor<AnyOf> = (wanted) => {
+  const matches = anyGlobTest(wanted);
   return ({ image }) => imagesOf(image).some(matches);
 };
 
-const fixTest: TestFor<string> =
-  (fix) =>
-  ({ remediation }) =>
-    fixOf(remediation) === fix;
+const fixTest: TestFor<AnyOf> = (fixes) => {
+  const wanted = new Set(anyOf(fixes));
+  return ({ remediation }) => wanted.has(fixOf(remediation));
+};
 
 const fixableTest: TestFor<boolean> =
   (isFixable) =>
   ({ remediation }) =>
     (fixOf(remediation) !== '') === isFixable;
 
-const textTest: TestFor<string> = (text) => {
-  const wanted = text.toLowerCase();
-  return ({ summary = '', rule = '', resource }) =>
-    [summary, rule, resource?.name ?? ''].some((one) => one.toLowerCase().includes(wanted));
+/** The texts that are searched. */
+function searched({ namespace, name, source, summary = '', rule = '', resource, actor, image }: Comparable): string[] {
+  const { kind = '', name: resourceName = '' } = resource ?? {};
+  return [namespace, name, source, summary, rule, kind, resourceName, actor?.username ?? '', ...imagesOf(image)];
+}
+
+const textTest: TestFor<string> = (search) => {
+  const words = wordsOf(search);
+  return (one) => searched(one).reduce((bits, text) => bits | wordBits(words, text), 0) === allBits(words);
 };
 
 function given<Value>(test: TestFor<Value>, wanted: Value | undefined): Test[] {
@@ -144,7 +170,7 @@ function given<Value>(test: TestFor<Value>, wanted: Value | undefined): Test[] {
 
 /** A selection in two parts. */
 export interface SelectionParts {
-  /** What every store can select by itself: values that are equal. Nothing in it is a pattern. */
+  /** Values that are equal, by which a store can select by itself; nothing in it is a pattern. */
   readonly exact: Pick<
     Selection,
     'source' | 'severity' | 'category' | 'namespace' | 'states' | 'acceptance' | 'eventType' | 'rule' | 'actor'
@@ -153,9 +179,13 @@ export interface SelectionParts {
   readonly test: Test | undefined;
 }
 
+function hasPattern(wanted: AnyOf | undefined): boolean {
+  return wanted !== undefined && anyOf(wanted).some((one) => one.includes('*'));
+}
+
 export function partsOf(selection: Selection): SelectionParts {
   const { rule, actor, source, severity, category, namespace, states, acceptance, eventType } = selection;
-  const [isRulePattern, isActorPattern] = [rule?.includes('*'), actor?.includes('*')];
+  const [isRulePattern, isActorPattern] = [hasPattern(rule), hasPattern(actor)];
   const tests = [
     ...given(ruleTest, isRulePattern ? rule : undefined),
     ...given(actorTest, isActorPattern ? actor : undefined),

@@ -1,14 +1,14 @@
-import { globTest } from '../finding/glob.ts';
 import { severities } from '../finding/severity.ts';
 import { type Facet, facets } from './facets.ts';
 import type { ColumnName, ObservationIndex } from './observation-index.ts';
 import { resourceOf } from './observation-index.ts';
 import type { Sort } from './order.ts';
-import type { Selection } from './selection.ts';
+import { allBits, wordBits, wordsOf } from './search.ts';
+import { type AnyOf, anyGlobTest, anyOf, type Selection } from './selection.ts';
 import { passing } from './text-column.ts';
 import { day, type View, views } from './view-query.ts';
 import type { ViewRow } from './view-row.ts';
-import { workloadTest } from './workload-word.ts';
+import { anyWorkloadTest } from './workload-word.ts';
 
 export interface TableQuery {
   /** In addition to what the view selects. */
@@ -69,52 +69,56 @@ interface TextCondition {
   readonly test: ((text: string) => boolean) | undefined;
 }
 
-function equalTo(wanted: string | undefined): TextCondition['test'] {
-  return wanted === undefined ? undefined : (text) => text === wanted;
+function equalTo(wanted: AnyOf | undefined): TextCondition['test'] {
+  if (wanted === undefined) return undefined;
+  const all = new Set(anyOf(wanted));
+  return (text) => all.has(text);
 }
 
-function matching(pattern: string | undefined): TextCondition['test'] {
-  return pattern === undefined ? undefined : globTest(pattern);
+function imageTest(patterns: AnyOf | undefined): TextCondition['test'] {
+  if (patterns === undefined) return undefined;
+  const matches = anyGlobTest(patterns);
+  return (images) => images !== '' && images.split('\n').some(matches);
 }
 
-function imageTest(pattern: string | undefined): TextCondition['test'] {
-  const matches = matching(pattern);
-  return matches && ((images) => images !== '' && images.split('\n').some(matches));
+function kindTest(kinds: AnyOf | undefined): TextCondition['test'] {
+  if (kinds === undefined) return undefined;
+  const wanted = new Set(anyOf(kinds).map((kind) => kind.toLowerCase()));
+  return (text) => wanted.has(text.toLowerCase());
 }
 
-function kindTest(kind: string | undefined): TextCondition['test'] {
-  const wanted = kind?.toLowerCase();
-  return wanted === undefined ? undefined : (text) => text.toLowerCase() === wanted;
-}
-
-function workloadCondition(word: string | undefined): TextCondition['test'] {
-  if (word === undefined) return undefined;
-  const matches = workloadTest(word);
+function workloadCondition(words: AnyOf | undefined): TextCondition['test'] {
+  if (words === undefined) return undefined;
+  const matches = anyWorkloadTest(words);
   return (text) => {
     const resource = resourceOf(text);
     return resource !== undefined && matches(resource);
   };
 }
 
-function ruleOrActor(pattern: string | undefined): TextCondition['test'] {
-  const matches = matching(pattern);
-  return matches && ((text) => text !== '' && matches(text));
+function ruleOrActor(patterns: AnyOf | undefined): TextCondition['test'] {
+  if (patterns === undefined) return undefined;
+  const matches = anyGlobTest(patterns);
+  return (text) => text !== '' && matches(text);
 }
 
-/** Whether one of several texts of a row has this in it: as a column of its own. */
-function searchCondition(index: ObservationIndex, wanted: string): Condition {
-  const lower = wanted.toLowerCase();
-  const has = (text: string): boolean => text.toLowerCase().includes(lower);
-  const conditions = [
-    byText(index, 'summary', has),
-    byText(index, 'rule', has),
-    byText(index, 'resource', (text) => has(resourceOf(text)?.name ?? '')),
-  ];
-  const [first] = conditions;
-  const codes = new Int32Array(first?.codes.length ?? 0);
-  for (const condition of conditions) {
-    for (let row = 0; row < codes.length; row += 1) if (condition.passes[condition.codes[row] ?? 0]) codes[row] = 1;
-  }
+/** The texts of a row that are searched, apart from its namespace and name. */
+const searchedColumns = ['summary', 'rule', 'source', 'kind', 'resourceName', 'actor', 'image'] as const;
+
+/** Whether each word is in one of several texts of a row: as a column of its own. */
+function searchCondition(index: ObservationIndex, search: string): Condition {
+  const words = wordsOf(search);
+  const columns = searchedColumns.map((name) => {
+    const { values, codes } = index.column(name);
+    return { codes, bits: Int32Array.from(values, (text) => wordBits(words, text)) };
+  });
+  const all = allBits(words);
+  const codes = new Int32Array(columns[0]?.codes.length ?? 0);
+  index.eachKey((row, key) => {
+    let bits = wordBits(words, key);
+    for (const column of columns) bits |= column.bits[column.codes[row] ?? 0] ?? 0;
+    codes[row] = bits === all ? 1 : 0;
+  });
   return { facet: undefined, codes, passes: Uint8Array.of(0, 1) };
 }
 
@@ -170,10 +174,9 @@ function viewBits(index: ObservationIndex, now: number): (row: number) => number
   const bitOf = recordOf(views, (view) => 1 << views.indexOf(view));
   return (row) => {
     const isAccepted = now < (accepted[row] ?? 0);
-    const bits = bitOf.all | (isAccepted ? bitOf.accepted : 0);
-    if (isGone[codes[row] ?? 0]) return (changed[row] ?? 0) >= yesterday ? bits | bitOf.gone : bits;
-    if (isAccepted) return bits;
-    return bits | bitOf.open | ((created[row] ?? 0) >= yesterday ? bitOf.new : 0);
+    if (isGone[codes[row] ?? 0]) return (changed[row] ?? 0) >= yesterday ? bitOf.all | bitOf.gone : bitOf.all;
+    if (isAccepted) return bitOf.all | bitOf.accepted;
+    return bitOf.all | bitOf.open | ((created[row] ?? 0) >= yesterday ? bitOf.new : 0);
   };
 }
 

@@ -18,7 +18,8 @@ export function viewSelection(view: View, now: number): Selection {
     case 'gone':
       return { states: ['missing', 'resolved'], changedSince: now - day };
     case 'accepted':
-      return { acceptance: { isAccepted: true, at: now } };
+      // What is accepted and gone is gone: each is in one of them.
+      return { states: ['open'], acceptance: { isAccepted: true, at: now } };
     case 'all':
       return {};
   }

@@ -30,6 +30,8 @@ export interface ViewerOptions {
   readonly now: () => number;
   /** Absent where exceptions are files. */
   readonly exceptions?: ExceptionWriter | undefined;
+  /** What whoever looks should mend: files that can't be read. */
+  readonly problems?: (() => readonly string[]) | undefined;
   /** What the page says of where it looks. */
   readonly place: ViewPlace;
 }
@@ -83,13 +85,13 @@ const sessionSchema = z.strictObject({ namespace: word.optional() });
 const exportSchema = z.strictObject({
   ...queryParameters,
   view: oneOf(views).optional(),
-  sort: oneOf(sorts).optional(),
+  sort: oneOf(sorts).default('severity'),
   format: oneOf(['json', 'csv']).default('json'),
 });
 const watchSchema = z.strictObject({ watch: oneOf(['1']), brief: oneOf(['1']).optional(), namespace: word.optional() });
 /** What each path may be asked, as shared/view/openapi.yaml says it. */
 export const querySchemas = {
-  '/observations': z.strictObject({ ...listSchema.shape, ...watchSchema.partial().shape }),
+  '/observations': z.strictObject({ ...watchSchema.partial().shape, ...listSchema.shape }),
   '/observations/counts': countsSchema,
   '/observations/table': tableSchema,
   '/observations/one': oneSchema,
@@ -154,7 +156,7 @@ async function* changeLines(
   }
 }
 
-export function createViewer({ reader, live, now, exceptions, place }: ViewerOptions): Viewer {
+export function createViewer({ reader, live, now, exceptions, problems, place }: ViewerOptions): Viewer {
   function throwFault(): void {
     const fault = live.fault();
     if (fault !== undefined) throw Refusal.from(fault, 503, 'the Observations can not be read');
@@ -175,7 +177,7 @@ export function createViewer({ reader, live, now, exceptions, place }: ViewerOpt
         top,
         now: now(),
       });
-      return { severities, ...table };
+      return { severities, problems: problems?.() ?? [], ...table };
     },
 
     async one(query) {

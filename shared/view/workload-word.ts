@@ -68,6 +68,12 @@ export function workloadTest(word: string): Test {
   return (resource) => test(resource) || resource.name === word || workloadWord(resource) === word;
 }
 
+/** Whether a resource belongs to any of some workloads. */
+export function anyWorkloadTest(words: string | readonly string[]): Test {
+  const tests = (typeof words === 'string' ? [words] : words).map(workloadTest);
+  return (resource) => tests.some((test) => test(resource));
+}
+
 /** The value of the label `workload` that `kind/name` stands for in a namespace; `undefined` if it can't be told. */
 export function workloadLabelOf(word: string, namespace: string): string | undefined {
   const [kindWord = '', name, ...more] = word.split('/');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type AlertRule, alertRules } from '../../knative/alerts.ts';
+import { type AlertRule, alertRules } from '../../knative/generator/alerts.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import type { Program } from '../host/program.ts';
 import { type Prometheus, repeatUntil, startPrometheus } from '../host/prometheus.ts';

@@ -233,6 +233,29 @@ describe.skipIf(isSkipped)('a release', { timeout: 300_000 }, () => {
     expect(new Set((await ours()).keys())).toEqual(before);
   });
 
+  it('becomes standalone, and goes back, and nothing that is stored changes', async () => {
+    const lasting = (): Promise<Set<string>> =>
+      ours().then((all) => {
+        // What controllers make of them comes and goes in its own time.
+        const made = /^(Revision|Configuration|Route|ReplicaSet|Pod|Endpoints|EndpointSlice|PodMetrics) /;
+        return new Set([...all.keys()].filter((name) => !made.test(name)));
+      });
+    const before = await lasting();
+    const stored = await crdVersions();
+    const to = 'standalone.enabled=true,webhook.tokenSecret=zen-watcher-webhook';
+    const notes = await run('upgrade', 'zen-watcher', chart, '--reset-values', '--set', to);
+    expect(notes).not.toMatch(/ksvc|knative/i);
+    expect(await kubectl(['get', 'ksvc,triggers,brokers,pingsources,apiserversources', '-A', '-o', 'name'])).toBe('');
+    const meanwhile = await lasting();
+    for (const kind of ['Deployment', 'Service', 'PodDisruptionBudget', 'ServiceAccount'])
+      expect(meanwhile).toContain(`${kind} zen-system/zen-watcher`);
+    await expectFindingKept();
+    await run('upgrade', 'zen-watcher', chart, '--reset-values');
+    await until('all is as before', async () => (await lasting()).symmetricDifference(before).size === 0);
+    await expectFindingKept();
+    expect(await crdVersions()).toEqual(stored);
+  });
+
   it('fits well into the Secret that helm keeps it in', async () => {
     const list = '/api/v1/namespaces/zen-system/secrets?labelSelector=owner%3Dhelm';
     const { body } = await cluster.request('GET', list);

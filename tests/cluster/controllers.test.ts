@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Manifest, manifestsOf } from '../../knative/manifests.ts';
+import { type Manifest, manifestsOf } from '../../knative/generator/manifests.ts';
 import { controlledKinds } from '../../shared/api/controllers.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { until } from '../host/program.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import exceptions from '../../functions/exceptions.ts';
-import { sharedManifests } from '../../knative/manifests.ts';
+import { sharedManifests } from '../../knative/generator/manifests.ts';
 import { labels } from '../../shared/api/labels.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import type { Manifest } from '../../knative/manifests.ts';
+import type { Manifest } from '../../knative/generator/manifests.ts';
 import { temporaryFolder } from '../host/program.ts';
 import { findHelm, helmUnavailable } from './binaries.ts';
 

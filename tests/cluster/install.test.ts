@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments, stringify } from 'yaml';
-import type { Manifest } from '../../knative/manifests.ts';
+import type { Manifest } from '../../knative/generator/manifests.ts';
 import { temporaryFolder, until } from '../host/program.ts';
 import { findControllers, findKnative } from './binaries.ts';
 import { type Cluster, hasKubectl, startCluster } from './cluster.ts';

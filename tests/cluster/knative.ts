@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import type { Manifest } from '../../knative/manifests.ts';
+import type { Manifest } from '../../knative/generator/manifests.ts';
 import { atEnd } from '../host/at-end.ts';
 import { temporaryFolder, until } from '../host/program.ts';
 import { applyManifest, pathOf } from '../knative/apply.ts';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
 import webhookFunction from '../../functions/webhook.ts';
-import { scaling } from '../../knative/scaling.ts';
+import { scaling } from '../../knative/generator/scaling.ts';
 import type { FunctionDefinition } from '../../shared/function/definitions.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import { type ControlGroup, createControlGroup, memoryMiB } from '../host/container.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { manifestsOf, sharedManifests } from '../../knative/manifests.ts';
+import { manifestsOf, sharedManifests } from '../../knative/generator/manifests.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { until } from '../host/program.ts';
 import { applyManifest } from '../knative/apply.ts';

@@ -225,4 +225,34 @@ describe.skipIf(skipWithoutCluster())('faults of standalone mode on a real API s
     expect(expected.difference(stored)).toEqual(new Set());
     for (const { program } of service.pods) await program.stop();
   });
+
+  it('told to end under load, it answers all that it has taken, and leaves nothing half done', async () => {
+    const environment = { LOG_LEVEL: 'ERROR' };
+    const program = await startReadyStandalone({ server: cluster.server, folder, environment });
+    const acknowledged = new Set<string>();
+    const namesBefore = new Set(await namesIn(cluster, 'zen.kube-zen.io/source=falco'));
+    const statuses = new Map<number, number>();
+    let next = 2_000_000;
+    let isGone = false;
+    const send = async (): Promise<void> => {
+      while (!isGone) {
+        const alert = alertOf(next++, 'shop');
+        const status = await postTo(`${program.url}/falco/webhook`, signedIn, alert);
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+        if (status !== 204) continue;
+        for (const name of expectedOf(falco, JSON.parse(alert))) acknowledged.add(name);
+      }
+    };
+    const senders = Array.from({ length: 16 }, send);
+    await until('it is at work', () => acknowledged.size > 200);
+    expect(await program.stop()).toBe(0);
+    isGone = true;
+    await Promise.all(senders);
+    const stored = new Set(await namesIn(cluster, 'zen.kube-zen.io/source=falco')).difference(namesBefore);
+    console.log(`an end under load: ${[...statuses].map(([status, count]) => `${count} times ${status}`).join(', ')}`);
+    expect(acknowledged.difference(stored)).toEqual(new Set());
+    expect(stored.difference(acknowledged)).toEqual(new Set());
+    // Refused by the door that is closed, or answered that it is about to be.
+    for (const status of statuses.keys()) expect([204, 503, 0]).toContain(status);
+  });
 });

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { standaloneManifests } from '../../knative/standalone.ts';
+import { standaloneManifests } from '../../knative/generator/standalone.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import type { ControlGroup } from '../host/container.ts';
 import { type Program, temporaryFolder, until } from '../host/program.ts';
@@ -16,13 +16,19 @@ export const senderToken = 'a-token-of-senders';
 export async function installStandalone(cluster: Cluster): Promise<string> {
   await applyCrds(cluster);
   for (const manifest of standaloneManifests(await loadFunctions())) await applyManifest(cluster, manifest);
-  const account = '/api/v1/namespaces/zen-system/serviceaccounts/zen-watcher/token';
+  return signIn(cluster, 'zen-system');
+}
+
+/** The mounted folder of the ServiceAccount, once its role acts. */
+export async function signIn(cluster: Cluster, namespace: string): Promise<string> {
+  const account = `/api/v1/namespaces/${namespace}/serviceaccounts/zen-watcher/token`;
   const { body } = await cluster.request('POST', account, { spec: { expirationSeconds: 7200 } });
   const token = z.string().parse(body.status.token);
-  const folder = cluster.mount('standalone', token);
-  const leases = '/apis/coordination.k8s.io/v1/namespaces/zen-system/leases';
-  await until('the role acts', async () => (await cluster.request('GET', leases, undefined, { token })).status === 200);
-  return folder;
+  const observations = `/apis/zen.kube-zen.io/v1/namespaces/${namespace}/observations`;
+  await until('the role acts', async () => {
+    return (await cluster.request('GET', observations, undefined, { token })).status === 200;
+  });
+  return cluster.mount('standalone', token);
 }
 
 export interface StandaloneOptions {
@@ -89,4 +95,11 @@ export async function namesIn(cluster: Cluster, selector = ''): Promise<string[]
   const { body } = await cluster.request('GET', `/apis/zen.kube-zen.io/v1/observations${query}`);
   const items: { metadata: { namespace: string; name: string } }[] = body.items ?? [];
   return items.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).sort();
+}
+
+/** The functions of which a pass has run. */
+export async function passesOf({ url }: Program): Promise<ReadonlySet<string>> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const counts = [...text.matchAll(/^zen_watcher_passes_total\{source="([^"]+)"\} (\d+)/gm)];
+  return new Set(counts.filter(([, , count]) => Number(count) > 0).map(([, source = '']) => source));
 }

@@ -1,6 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { announcementType, changes as changeKinds, dueEventType } from '../../shared/api/announcement.ts';
 import { createHints } from '../../shared/host/hints.ts';
@@ -14,6 +11,7 @@ import { createRandom } from '../host/random.ts';
 import { allOf, changeOne, createReceiver, namespaces, openOf } from '../pipeline/tellings.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
 import { connectAs } from './connect.ts';
+import { type Fate, startReceiver } from './faulty-receiver.ts';
 import { startFunction, startReadyFunction } from './functions.ts';
 import { type FaultProxy, faults, postTo, startProxy } from './proxy.ts';
 import { pingHeaders } from './report-crds.ts';
@@ -36,49 +34,6 @@ const alertMilliseconds = 180_000;
 
 const signal = new AbortController().signal;
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-/** What becomes of a post to a receiver. */
-type Fate = 'taken' | 'refused' | 'taken, but the answer is lost' | 'lost';
-
-interface ReceiverOptions {
-  /** Resolves to the status to answer; rejects where there is nobody to answer. */
-  readonly take: (body: string) => Promise<number>;
-  readonly fate: () => Fate;
-}
-
-/** A receiver, or the way to one, that fails as `fate` says, and can be cut off. */
-async function startReceiver({ take, fate }: ReceiverOptions) {
-  const statuses = new Map<number, number>();
-  const create = () =>
-    createServer(async (incoming, outgoing) => {
-      const body = await text(incoming).catch(() => undefined);
-      const chosen = fate();
-      if (body === undefined || chosen === 'lost') return void incoming.socket.destroy();
-      const status = chosen === 'refused' ? 503 : await take(body).catch(() => 0);
-      statuses.set(status, (statuses.get(status) ?? 0) + 1);
-      if (status === 0 || chosen === 'taken, but the answer is lost') return void incoming.socket.destroy();
-      outgoing.writeHead(status).end();
-    });
-  const port = await freePort();
-  let server = create();
-  const open = async (): Promise<void> => {
-    server = create().listen(port, '127.0.0.1');
-    await once(server, 'listening');
-  };
-  await open();
-  return {
-    url: `http://127.0.0.1:${port}`,
-    /** How often each status was answered, or would have been. */
-    statuses,
-    open,
-    async close(): Promise<void> {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-  };
-}
 
 /** The functions that tell, as processes that can be killed. */
 async function startTellers(options: {
@@ -199,6 +154,7 @@ describe.skipIf(skipWithoutCluster() || skipWithoutAlertmanager())('telling on a
       broker: { publish },
       clock: { now: Date.now, deadline },
       systemNamespace: 'zen-system',
+      stopping: signal,
     });
 
     let made = 0;

@@ -38,7 +38,7 @@ function numbers(from: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => from + index);
 }
 
-function vulnerabilities(workload: number, templateHash: string): ToolReport {
+function vulnerabilities(workload: number, templateHash: string, count: number): ToolReport {
   const name = `web-${workload}-${templateHash}`;
   const metadata = {
     ...{ name: `replicaset-${name}-app`, namespace: 'shop' },
@@ -49,7 +49,7 @@ function vulnerabilities(workload: number, templateHash: string): ToolReport {
       'trivy-operator.container.name': 'app',
     },
   };
-  const rows = numbers(10_000 + workload * 100, 40).map((number) => ({
+  const rows = numbers(10_000 + workload * 100, count).map((number) => ({
     vulnerabilityID: `CVE-2099-${number}`,
     ...{
       resource: 'libexample3',
@@ -118,8 +118,8 @@ function violations(workload: number): ToolReport {
   };
 }
 
-function checks(): ToolReport {
-  const failed = numbers(30_000, 300).map((number) => ({
+function checks(count: number): ToolReport {
+  const failed = numbers(30_000, count).map((number) => ({
     ...{ check_id: `CKV_${number}`, check_name: 'Every container has a limit of memory', file_path: '/web.yaml' },
     ...{ resource: `Deployment.shop.web-${number % 20}`, guideline: `https://example.com/${number}`, severity: 'LOW' },
   }));
@@ -143,13 +143,24 @@ function checks(): ToolReport {
   };
 }
 
+/** How much the tools report. */
+interface WorldSize {
+  readonly trivy: number;
+  readonly kyverno: number;
+  /** Vulnerabilities of a workload. */
+  readonly vulnerabilities: number;
+  readonly checks: number;
+}
+
+const wholeSize: WorldSize = { trivy: 30, kyverno: 20, vulnerabilities: 40, checks: 300 };
+
 /** Workloads 1 and 2 are in the middle of a rollout: two ReplicaSets, of which each has what the other has. */
-export function toolReports(): ToolReport[] {
+export function toolReports(size = wholeSize): ToolReport[] {
   return [
-    ...numbers(0, 30).map((workload) => vulnerabilities(workload, '7d9c5b6f4d')),
-    ...[1, 2].map((workload) => vulnerabilities(workload, '85b9d4c7f6')),
-    ...numbers(0, 20).map(violations),
-    checks(),
+    ...numbers(0, size.trivy).map((workload) => vulnerabilities(workload, '7d9c5b6f4d', size.vulnerabilities)),
+    ...[1, 2].map((workload) => vulnerabilities(workload, '85b9d4c7f6', size.vulnerabilities)),
+    ...numbers(0, size.kyverno).map(violations),
+    checks(size.checks),
   ];
 }
 

@@ -1,12 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Manifest, manifestsOf, sharedManifests } from '../../knative/manifests.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';
 import { type Program, until } from '../host/program.ts';
-import { applyManifest } from '../knative/apply.ts';
+import { installAccounts } from './accounts.ts';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from './cluster.ts';
+import { newCrd, useCrd } from './crd-in-use.ts';
 import { eventHeaders, startReadyFunction } from './functions.ts';
 import { type ObservationWatch, type WatchedObservation, watchObservations } from './observation-watch.ts';
 import { postTo } from './proxy.ts';
@@ -14,7 +12,6 @@ import { pingHeaders, referenceTo, reportCrds } from './report-crds.ts';
 import { alert, auditEvent, keyOf, type SensorEvent, type ToolReport, toolReports } from './upgrade-world.ts';
 import { oldCrd, oldObservation, oldPass, oldWrite } from './version-0.1.0.ts';
 
-const newCrd = readFileSync(join(import.meta.dirname, '..', '..', 'crds', 'observations.yaml'), 'utf8');
 const prefix = 'zen.kube-zen.io';
 const stateSources = ['trivy', 'kyverno', 'checkov'];
 const eventSources = ['falco', 'audit'];
@@ -24,7 +21,7 @@ const functions = await loadFunctions();
 
 let cluster: Cluster;
 let watch: ObservationWatch;
-const tokens = new Map<string, string>();
+let tokens: ReadonlyMap<string, string>;
 
 /** What must have an open Observation at every moment. */
 const expected = new Set<string>();
@@ -90,28 +87,6 @@ async function put(report: ToolReport, object: object): Promise<void> {
   expect(answer.status, JSON.stringify(answer.body)).toBeLessThan(300);
 }
 
-/** Applies a version of the CRD, and waits until what the API server stores has `summary` or lacks it. */
-async function useCrd(crd: string): Promise<void> {
-  await cluster.apply(crd);
-  const finding = { ...oldObservation(events[0]?.old ?? alert(1).old, Date.now()) };
-  const probe = { ...finding, spec: { ...finding.spec, summary: 'x' } };
-  const path = `/apis/${prefix}/v1/namespaces/shop/observations?dryRun=All`;
-  await until('the CRD is in use', async () => {
-    const { status, body } = await cluster.request('POST', path, { ...probe, metadata: { name: 'probe' } });
-    if (status !== 201 || (body.spec.summary === 'x') !== (crd === newCrd)) return false;
-    // Lists are answered 429 until the API server has read everything again.
-    return (await cluster.request('GET', `/apis/${prefix}/v1/observations?labelSelector=probe`)).status === 200;
-  });
-}
-
-/** What a function's generated role is made of, and its own account. */
-function accountOf(name: string): Manifest[] {
-  return functions
-    .filter((one) => one.name === name)
-    .flatMap((one) => manifestsOf(one, functions))
-    .filter(({ apiVersion }) => !apiVersion.includes('knative.dev'));
-}
-
 async function withFunctions(names: readonly string[], work: (programs: Map<string, Program>) => Promise<void>) {
   const programs = new Map<string, Program>();
   for (const name of names) {
@@ -160,18 +135,10 @@ describe.skipIf(skipWithoutCluster())('coming from version 0.1.0', { timeout: 60
     await cluster.apply(reportCrds);
     await cluster.namespace('zen-system');
     await cluster.namespace('shop');
-    for (const one of sharedManifests(functions)) {
-      if (!one.apiVersion.includes('knative.dev')) await applyManifest(cluster, one);
-    }
-    for (const name of [...stateSources, ...eventSources]) {
-      for (const one of accountOf(name)) await applyManifest(cluster, one);
-      const path = `/api/v1/namespaces/zen-system/serviceaccounts/${name}/token`;
-      const { body } = await cluster.request('POST', path, { spec: { expirationSeconds: 3600 } });
-      tokens.set(name, body.status.token);
-    }
+    tokens = await installAccounts(cluster, functions, [...stateSources, ...eventSources]);
     const reads = [{ apiGroups: [prefix], resources: ['observations'], verbs: ['list', 'watch'] }];
     const { token } = await cluster.serviceAccount('watch', reads);
-    await useCrd(oldCrd);
+    await useCrd(cluster, oldCrd);
     watch = watchObservations(cluster, token, note);
     for (const report of reports) {
       await until('reports are served', async () => (await cluster.request('GET', report.path)).status === 200);
@@ -203,7 +170,7 @@ describe.skipIf(skipWithoutCluster())('coming from version 0.1.0', { timeout: 60
   const heldNames = new Set(broken.flatMap(({ old }) => old.map((one) => oldObservation(one, 0).metadata.name)));
 
   it('keeps in the first passes what can not be read, and nothing else that had a state', async () => {
-    await useCrd(newCrd);
+    await useCrd(cluster, newCrd);
     for (const report of broken) await put(report, report.unreadable);
     await withFunctions([...stateSources, ...eventSources], async (programs) => {
       const fresh = [alert(60_000), alert(60_001), auditEvent(60_002), auditEvent(60_003)];
@@ -253,7 +220,7 @@ describe.skipIf(skipWithoutCluster())('coming from version 0.1.0', { timeout: 60
   });
 
   it('rolls back', async () => {
-    await useCrd(oldCrd);
+    await useCrd(cluster, oldCrd);
     for (const source of stateSources) await oldPass(source, oldFindings(source), writerOf(source));
     const all = await stored();
     expect([...gaps]).toEqual([]);
@@ -263,7 +230,7 @@ describe.skipIf(skipWithoutCluster())('coming from version 0.1.0', { timeout: 60
   });
 
   it('loses nothing when it is upgraded again', async () => {
-    await useCrd(newCrd);
+    await useCrd(cluster, newCrd);
     await withFunctions(stateSources, async (programs) => {
       await Promise.all([...stateSources.map((source) => pass(source, programs)), sendReferences(programs)]);
       for (const source of stateSources) await pass(source, programs);
@@ -282,10 +249,10 @@ describe.skipIf(skipWithoutCluster())('coming from version 0.1.0', { timeout: 60
       await cluster.request('DELETE', `/apis/${prefix}/v1/namespaces/${name}/observations`);
     }
     expected.clear();
-    await useCrd(oldCrd);
+    await useCrd(cluster, oldCrd);
     await withFunctions(stateSources, async (programs) => {
       for (const source of stateSources) await pass(source, programs);
-      await useCrd(newCrd);
+      await useCrd(cluster, newCrd);
       for (const source of stateSources) await pass(source, programs);
     });
     const lacking = (await stored()).filter(({ spec }) => spec.rule === undefined || spec.summary === undefined);

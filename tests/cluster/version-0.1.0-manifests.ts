@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Manifest } from '../../knative/manifests.ts';
+import type { Manifest } from '../../knative/generator/manifests.ts';
 
 const serviceSchema = z.object({
   spec: z.object({

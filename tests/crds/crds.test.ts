@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type * as z from 'zod';
 import gc from '../../functions/gc.ts';
-import { sharedManifests } from '../../knative/manifests.ts';
+import { sharedManifests } from '../../knative/generator/manifests.ts';
 import { ingesterObject } from '../../shared/api/ingester.ts';
 import { labels } from '../../shared/api/labels.ts';
 import { exceptionObject } from '../../shared/api/observation-exception.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { alertRules } from '../../knative/alerts.ts';
-import { dashboards } from '../../knative/dashboards.ts';
+import { alertRules } from '../../knative/generator/alerts.ts';
+import { dashboards } from '../../knative/generator/dashboards.ts';
 import type { Summary } from '../../shared/function/tally.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { createMetrics, type Metrics } from '../../shared/host/metrics.ts';
@@ -80,6 +80,7 @@ const everything: Required<Summary> = {
     live: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
     open: [{ source: 'falco', severity: 'HIGH', namespace: 'shop', count: 1 }],
     limit: 1,
+    waiting: 1,
     heard: [{ source: 'falco', at: 0, isSilent: true }],
     errors: [{ operation: 'list', errorType: '503', count: 1 }],
   },

@@ -25,7 +25,14 @@ interface Parameter {
   readonly name: string;
   readonly in: string;
   readonly required?: boolean;
-  readonly schema: { readonly enum?: readonly string[]; readonly default?: unknown; readonly maximum?: number };
+  readonly schema: {
+    readonly type?: string;
+    readonly enum?: readonly string[];
+    readonly default?: unknown;
+    readonly maximum?: number;
+    readonly maxItems?: number;
+    readonly items?: { readonly enum?: readonly string[] };
+  };
 }
 
 function parametersOf(path: string): readonly Parameter[] {
@@ -49,8 +56,14 @@ describe(file, () => {
       const withoutValue = given.safeParse(undefined);
       expect([name, withoutValue.success]).toEqual([name, !required]);
       expect([name, withoutValue.data]).toEqual([name, schema.default]);
-      for (const value of schema.enum ?? []) expect([name, given.safeParse(value).success]).toEqual([name, true]);
-      if (schema.enum) expect([name, given.safeParse('no-such').success]).toEqual([name, false]);
+      const words = schema.enum ?? schema.items?.enum;
+      for (const value of words ?? []) expect([name, given.safeParse(value).success]).toEqual([name, true]);
+      if (words) expect([name, given.safeParse('no-such').success]).toEqual([name, false]);
+      if (schema.type === 'array') {
+        const most = Array.from({ length: schema.maxItems ?? 0 }, () => words?.[0] ?? 'x');
+        expect([name, given.safeParse(most).success]).toEqual([name, true]);
+        expect([name, given.safeParse([...most, ...most]).success]).toEqual([name, false]);
+      } else expect([name, given.safeParse(['1', '1']).success]).toEqual([name, false]);
       if (schema.maximum === undefined) continue;
       const bounds = [schema.maximum, schema.maximum + 1].map((bound) => given.safeParse(String(bound)).success);
       expect([name, bounds]).toEqual([name, [true, false]]);
@@ -105,6 +118,20 @@ describe('real answers', () => {
     const response = await fetch(program.url + path + query);
     expect(response.status).toBe(status);
     expect(schemaFor(path, status, 'application/json').safeParse(await response.json()).error).toBeUndefined();
+  });
+
+  it('an exception is not applied in local mode, where it is a file', async () => {
+    const response = await fetch(`${program.url}/observations/exceptions`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-Requested-By': 'zen-watcher' },
+      body: JSON.stringify({ kind: 'ObservationException', metadata: { namespace: 'shop' }, spec: { reason: 'x' } }),
+    });
+    expect(response.status).toBe(405);
+    const body = await response.json();
+    expect(body).toMatchObject({ error: expect.stringContaining('--config') });
+    const described: unknown = resolved(document.paths['/observations/exceptions'].post.responses['405']);
+    const { schema } = Object(described).content['application/json'];
+    expect(z.fromJSONSchema(schema).safeParse(body).error).toBeUndefined();
   });
 
   it.each(['', '&brief=1'])('a change is as it is described: watch=1%s', async (more) => {

@@ -245,10 +245,10 @@ describe('announce', () => {
       time += 10_000;
     };
     const world = createWorld({ context: { publish, elapsed: () => time } });
-    for (let index = 0; index < 40; index += 1) await world.put(`r${index}`);
+    for (let index = 0; index < 200; index += 1) await world.put(`r${index}`);
     const summary = await world.run();
     expect(summary.due).toBe(1);
-    expect(summary.announced.told).toBeLessThan(40);
+    expect(summary.announced.told).toBeLessThan(200);
     for (let runs = 0; runs < 20; runs += 1) await world.run();
     const left = await Array.fromAsync(world.store.names({ isDue: true }, signal));
     expect(left).toEqual([]);

@@ -63,6 +63,27 @@ describe('gc', () => {
     expect(collection?.open.map(({ namespace }) => namespace).sort()).toEqual([`in-${seconds}`, 'in-yes']);
   });
 
+  it.each<[string, readonly Readonly<Record<string, string | undefined>>[], number]>([
+    ['nothing is', [{}], 0],
+    ['changed two hours ago and a minute ago', [{ minutes: '120' }, { minutes: '1' }], 120],
+    ['changed at a time that nobody can read', [{ [labels.since]: 'yesterday' }], 0],
+    ['new, and two hours old', [{ [labels.since]: undefined }], 120],
+  ])('says how long the oldest change has waited to be told: what is due %s', async (_what, all, minutes) => {
+    const test = context();
+    for (const [index, { minutes: ago, ...odd }] of all.entries()) {
+      const since = ago === undefined ? {} : { [labels.since]: String(test.clock.now - Number(ago) * 60_000) };
+      const isDue = ago !== undefined || labels.since in odd;
+      await seed(test, {
+        rule: `r${index}`,
+        ageHours: 2,
+        odd: { ...since, ...odd, ...(isDue && { [outboxLabel]: 'due' }) },
+      });
+    }
+    await seed(test, { rule: 'told long ago', ageHours: 100, state: 'open' });
+    const { collection } = await handled(gc, ping, test.context);
+    expect(collection?.waiting).toBe(minutes * 60_000);
+  });
+
   it('counts an Observation without a source or a valid severity as unknown', async () => {
     const odd = { [labels.source]: undefined, [labels.severity]: 'awful' };
     const test = context();

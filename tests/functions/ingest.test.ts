@@ -666,6 +666,23 @@ describe('a pass', () => {
     });
   });
 
+  it('says nothing new of a mapping whose kind could not be looked up', async () => {
+    const world = createWorld(aMapping('m'));
+    const groups = async (): Promise<never> => {
+      throw new Refusal(503, 'away');
+    };
+    const { kinds } = world.context.cluster;
+    Object.assign(world.context.cluster, { kinds: { groups } });
+    await expect(world.pass()).rejects.toMatchObject({ status: 503 });
+    expect(world.conditionsOf('m')).toEqual({ Accepted: 'Valid' });
+    Object.assign(world.context.cluster, { kinds });
+    await world.pass();
+    expect(world.conditionsOf('m')).toEqual({ Accepted: 'Valid', Ready: 'Ready' });
+    Object.assign(world.context.cluster, { kinds: { groups } });
+    await expect(world.pass()).rejects.toMatchObject({ status: 503 });
+    expect(world.conditionsOf('m')).toEqual({ Accepted: 'Valid', Ready: 'Ready' });
+  });
+
   it('handles only its own namespace, for a tenant’s zen-watcher', async () => {
     const world = createWorld(aMapping('mine', {}, 'shop'), aMapping('theirs', {}, 'pay'), anIngester('i', {}, 'pay'));
     Object.assign(world.context.settings, { WATCH_NAMESPACE: 'shop', SYSTEM_NAMESPACE: 'shop' });

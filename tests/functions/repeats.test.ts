@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { rolesOf } from '../../knative/manifests.ts';
+import { rolesOf } from '../../knative/generator/manifests.ts';
 import type { Occurrence } from '../../shared/function/context.ts';
 import type { SourceDefinition } from '../../shared/function/definitions.ts';
 import { isSource, loadFunctions } from '../../shared/host/function-list.ts';

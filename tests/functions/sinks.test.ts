@@ -174,6 +174,15 @@ describe.each(sinks.map((sink) => ({ name: sink.name, sink })))('the sink $name'
     });
   });
 
+  it('says once in the log that a receiver asks for a pause, and leaves it alone', async () => {
+    const receiver = await startReceiver((response) => void response.writeHead(429, { 'retry-after': '30' }).end());
+    const world = createWorld(sink, receiver.url);
+    for (let times = 0; times < 3; times += 1) await expect(world.tell()).rejects.toMatchObject({ status: 503 });
+    const refused = world.lines.filter((line) => line.includes('"refused"'));
+    expect(refused.map((line) => JSON.parse(line).level)).toEqual(['WARN', 'DEBUG', 'DEBUG']);
+    expect(receiver.received).toHaveLength(1);
+  });
+
   it('has a date told by Retry-After waited for', async () => {
     const at = new Date(Date.now() + 100_000).toUTCString();
     const receiver = await startReceiver((response) => void response.writeHead(503, { 'retry-after': at }).end());

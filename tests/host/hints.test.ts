@@ -10,7 +10,9 @@ import { createTestContext } from '../pipeline/test-context.ts';
 import { aFinding, events, found } from '../pipeline/test-sources.ts';
 
 /** Hints whose posts are answered one by one. */
-function createWorld() {
+function createWorld(isHere?: true) {
+  const stop = new AbortController();
+  const signals: AbortSignal[] = [];
   const posts: { readonly event: CloudEvent; readonly answer: (error?: Error) => void }[] = [];
   const limits: number[] = [];
   const publish = (event: CloudEvent): Promise<void> =>
@@ -19,10 +21,16 @@ function createWorld() {
     });
   const deadline = (milliseconds: number, signal: AbortSignal) => {
     limits.push(milliseconds);
+    signals.push(signal);
     return { signal, clear: () => undefined };
   };
-  const hints = createHints({ broker: { publish }, clock: { now: () => 0, deadline }, systemNamespace: 'zen-system' });
-  return { ...hints, posts, limits };
+  const hints = createHints({
+    broker: { publish, ...(isHere && { isHere }) },
+    clock: { now: () => 0, deadline },
+    systemNamespace: 'zen-system',
+    stopping: stop.signal,
+  });
+  return { ...hints, posts, limits, stop, signals };
 }
 
 describe('hints', () => {
@@ -43,6 +51,17 @@ describe('hints', () => {
     await finish();
     expect(limits).toEqual([2000, 2000, 2000]);
     expect(new Set(posts.map(({ event }) => event.id)).size).toBe(3);
+  });
+
+  it.each([
+    ['are posted within two seconds to a Broker elsewhere, when the process ends, too', undefined, 2000, false],
+    ['have a minute where they are handled in this process, and end with it', true, 60_000, true],
+  ] as const)('%s', async (_what, isHere, limit, isStopped) => {
+    const { hint, limits, stop, signals } = createWorld(isHere);
+    hint();
+    stop.abort();
+    expect(limits).toEqual([limit]);
+    expect(signals[0]?.aborted).toBe(isStopped);
   });
 });
 

@@ -66,7 +66,7 @@ describe('what senders choose', () => {
     tally.deadLetter(word, word);
     const row = { source: word, severity: word, namespace: word, count: 1 };
     const heard = [{ source: word, at: 0, isSilent: true }];
-    tally.collected({ live: [row], open: [row], limit: 1, heard, errors: [] });
+    tally.collected({ live: [row], open: [row], limit: 1, waiting: 1, heard, errors: [] });
     metrics.countSummary(word, tally.read());
     for (const accept of ['', 'application/openmetrics-text']) {
       const { text } = await metrics.render(accept);

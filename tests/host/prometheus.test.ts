@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { alertRules } from '../../knative/alerts.ts';
-import { dashboards } from '../../knative/dashboards.ts';
+import { alertRules } from '../../knative/generator/alerts.ts';
+import { dashboards } from '../../knative/generator/dashboards.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { freePort } from '../bench/measure.ts';
 import { type Program, startProgram, temporaryFolder, within } from './program.ts';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type AlertRule, ruleGroups } from '../../knative/alerts.ts';
+import { type AlertRule, ruleGroups } from '../../knative/generator/alerts.ts';
 import { freePort } from '../bench/measure.ts';
 import { atEnd } from './at-end.ts';
 import { temporaryFolder, within } from './program.ts';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type AlertRule, alertRules } from '../../knative/alerts.ts';
+import { type AlertRule, alertRules } from '../../knative/generator/alerts.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { freePort } from '../bench/measure.ts';
 import { selfSigned } from '../transport/certificate.ts';

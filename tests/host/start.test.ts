@@ -1,11 +1,13 @@
+import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
-import { observationsOf, runProgram, startProgram, temporaryFolder, within } from './program.ts';
+import { observationsOf, runProgram, sources, startProgram, temporaryFolder, until, within } from './program.ts';
 
 describe('starting', () => {
   it.each([
-    [['--bogus'], /Unknown option '--bogus'[\s\S]*Usage:/, 2],
+    [['--bogus'], /^zen-watcher: Unknown option '--bogus'.*\nAll options: npm start -- --help\n$/, 2],
     [['--port', 'x'], /--port takes a number/, 2],
     [['--port', '70000'], /--port takes a number/, 2],
     [['nonsense'], /no function nonsense[\s\S]*falco/, 2],
@@ -45,6 +47,27 @@ describe('starting', () => {
     const environment = { WATCH_NAMESPACE: '', LOG_LEVEL: '', FALCO_MINIMUM_PRIORITY: '' };
     const program = await startProgram({ args: ['--port', '0', '--data', temporaryFolder()], environment });
     expect(await program.stop()).toBe(0);
+  });
+
+  it('ends with the shell by which npm runs it', async () => {
+    // The shell stays, as it has something to do afterwards: else it would become the program itself.
+    const script = `"${process.execPath}" "${sources}" --port 0 --data :memory:; exit $?`;
+    const environment = { PATH: process.env.PATH, npm_lifecycle_event: 'start' };
+    const shell = spawn('sh', ['-c', script], { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
+    const lines = createInterface(shell.stdout);
+    let url: string | undefined;
+    for await (const line of lines) {
+      url = /listening on (http:[^" ]+)/.exec(line)?.[1];
+      if (url !== undefined) break;
+    }
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+    shell.kill('SIGTERM');
+    await until('the program to be gone', () =>
+      fetch(`${url}/health`).then(
+        () => false,
+        () => true,
+      ),
+    );
   });
 
   it('says that its port is taken', async () => {

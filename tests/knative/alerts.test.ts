@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { alertRules } from '../../knative/alerts.ts';
+import { alertRules } from '../../knative/generator/alerts.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { temporaryFolder } from '../host/program.ts';
 import { skipWithout } from '../host/skip-without.ts';
@@ -179,6 +179,107 @@ const cases: readonly [string, Case][] = [
       series: { 'zen_watcher_passes_total{source="gc"}': `1x${minutes(60)} 2x${minutes(420)}` },
       fires: ['6h'],
       quiet: ['2h', '4h'],
+    },
+  ],
+  [
+    'a pass that does not come of a function that is off by default, and was there today',
+    {
+      alert: 'ZenWatcherPassOverdue',
+      labels: ',source="announce"',
+      series: { 'zen_watcher_passes_total{source="announce",pod="a"}': `${shortLife(1)} _x${minutes(120)} 0x3 stale` },
+      fires: ['45m', '3h'],
+      quiet: ['0m', '25m', '27h'],
+    },
+  ],
+  [
+    'passes of a function that is off by default',
+    {
+      alert: 'ZenWatcherPassOverdue',
+      labels: ',source="alertmanager"',
+      series: Object.fromEntries(
+        Array.from({ length: 12 }, (_, pass) => [
+          `zen_watcher_passes_total{source="alertmanager",pod="p${pass}"}`,
+          `_x${minutes(10 * pass + 1)} 0 1x3 stale`,
+        ]),
+      ),
+      fires: ['160m'],
+      quiet: ['0m', '30m', '60m', '110m'],
+    },
+  ],
+  [
+    'a function that is off by default, and is',
+    { alert: 'ZenWatcherPassOverdue', labels: ',source="announce"', series: {}, fires: [], quiet: ['0m', '60m'] },
+  ],
+  [
+    'a sink whose receiver is away, until it is back',
+    {
+      alert: 'ZenWatcherTellsNobody',
+      labels: ',sink="sender"',
+      series: {
+        'zen_watcher_announcements_total{sink="sender",outcome="failed"}': `0x6 0+1x${minutes(30)} 180x300`,
+        'zen_watcher_announcements_total{sink="sender",outcome="told"}': `0x${minutes(32)} 5x300`,
+        'zen_watcher_announcements_total{sink="alertmanager",outcome="told"}': '0+1x400',
+      },
+      fires: ['20m', '31m'],
+      quiet: ['0m', '8m', '34m'],
+    },
+  ],
+  [
+    'a sink that fails now and then',
+    {
+      alert: 'ZenWatcherTellsNobody',
+      series: {
+        'zen_watcher_announcements_total{sink="sender",outcome="failed"}': '0+5x400',
+        'zen_watcher_announcements_total{sink="sender",outcome="told"}': '0+1x400',
+      },
+      fires: [],
+      quiet: ['20m', '60m'],
+    },
+  ],
+  [
+    'a receiver that is away, and passes of short-lived pods that find it so',
+    {
+      alert: 'ZenWatcherTellsNobody',
+      labels: ',sink="announce"',
+      series: Object.fromEntries(
+        [1, 11, 21, 31].map((at) => [
+          `zen_watcher_announcements_total{sink="announce",outcome="failed",pod="p${at}"}`,
+          `_x${minutes(at)} 0 16x3 stale`,
+        ]),
+      ),
+      fires: ['15m', '40m'],
+      quiet: ['5m', '60m'],
+    },
+  ],
+  [
+    'changes that nobody announces',
+    {
+      alert: 'ZenWatcherUntold',
+      series: Object.fromEntries(
+        [0, 4000, 7600, 0].flatMap((waited, hours) => {
+          const at = `_x${minutes(60 * hours + 1)}`;
+          return [
+            [`zen_watcher_outbox_oldest_seconds{pod="p${hours}"}`, `${at} ${waited}x3 stale`],
+            [`zen_watcher_gc_last_run_timestamp_seconds{pod="p${hours}"}`, `${at} ${3600 * hours + 60}x3 stale`],
+          ];
+        }),
+      ),
+      fires: ['2h10m', '3h'],
+      quiet: ['0m', '62m', '2h', '3h5m'],
+    },
+  ],
+  [
+    'what is announced because it is old, within the hour',
+    {
+      alert: 'ZenWatcherUntold',
+      series: {
+        'zen_watcher_outbox_oldest_seconds{pod="a"}': shortLife(864_000),
+        'zen_watcher_outbox_oldest_seconds{pod="b"}': `_x${minutes(61)} 0x3 stale`,
+        'zen_watcher_gc_last_run_timestamp_seconds{pod="a"}': shortLife(60),
+        'zen_watcher_gc_last_run_timestamp_seconds{pod="b"}': `_x${minutes(61)} 3660x3 stale`,
+      },
+      fires: [],
+      quiet: ['2m', '60m', '70m', '3h'],
     },
   ],
   [

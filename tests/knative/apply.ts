@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Manifest } from '../../knative/manifests.ts';
+import type { Manifest } from '../../knative/generator/manifests.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 
 const plurals: Readonly<Record<string, string>> = {

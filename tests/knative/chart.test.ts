@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import type { Manifest } from '../../knative/manifests.ts';
+import type { Manifest } from '../../knative/generator/manifests.ts';
 import { functionNames } from '../../shared/host/function-list.ts';
 import { hasKubectl } from '../cluster/cluster.ts';
 import { chart, helm, prepareHelm, rendered, skipWithoutHelm } from '../cluster/helm.ts';
@@ -214,11 +214,36 @@ describe.skipIf(isSkipped)('the chart', () => {
     const texts = textsIn(made.filter(({ kind }) => kind === 'Deployment'));
     for (const one of ['ANNOUNCE', 'ALERTMANAGER_URL', 'http://alertmanager:9093']) expect(texts).toContain(one);
     for (const one of ['SINK_URL', 'http://nobody']) expect(texts).not.toContain(one);
+    const tokens = await rendered(
+      ...[...flags, '--set', 'functions.falcosidekick.enabled=true,functions.sender.enabled=true'],
+      ...env('falcosidekick', 'SINK_TOKEN_FILE', '/etc/zen-watcher/secret/falcosidekick/token'),
+      ...env('sender', 'SINK_TOKEN_FILE', '/etc/zen-watcher/secret/sender/token'),
+    );
+    const variables = textsIn(tokens.filter(({ kind }) => kind === 'Deployment')).filter((one) =>
+      /TOKEN_FILE/.test(one),
+    );
+    expect(variables.sort()).toEqual([
+      ...['FALCOSIDEKICK_SINK_TOKEN_FILE', 'SENDER_SINK_TOKEN_FILE', 'WEBHOOK_AUTH_TOKEN_FILE'],
+    ]);
     const policyOf = (sink: string) => made.filter(({ metadata: { name } }) => name === `zen-watcher-${sink}`);
     expectSame(policyOf('alertmanager'), committed('components', 'alertmanager-standalone', 'alertmanager.yaml'));
     expect(policyOf('sender')).toEqual([]);
     const without = await rendered(...flags, '--set', 'functions.sender.enabled=true,networkPolicy.enabled=false');
     expect(without.filter(({ kind }) => kind === 'NetworkPolicy')).toEqual([]);
+  });
+
+  it('as standalone has the page, if it is on, in a Deployment of its own without any right', async () => {
+    const flags = ['--set', 'standalone.enabled=true,webhook.tokenSecret=s'];
+    const isPage = ({ metadata: { name } }: Manifest): boolean => name === 'zen-watcher-page';
+    expect((await rendered(...flags)).filter(isPage)).toEqual([]);
+    const made = await rendered(...flags, '--set', 'functions.page.enabled=true');
+    const untagged = JSON.stringify(made.filter(isPage)).replace(/("image":"zen-watcher):[^"]*/, '$1');
+    expectSame(JSON.parse(untagged), committed('components', 'page-standalone', 'page.yaml'));
+    const bindings = made.filter(({ kind }) => kind.endsWith('RoleBinding'));
+    expect(bindings.filter((one) => textsIn(one).includes('zen-watcher-page')).map(idOf)).toEqual([]);
+    const tenants = await rendered(...flags, '--set', 'functions.page.enabled=true,rbac.clusterRole=false');
+    const [deployment] = tenants.filter((one) => isPage(one) && one.kind === 'Deployment');
+    expect(textsIn(deployment)).toContain('WATCH_NAMESPACE');
   });
 
   it('has the component monitoring, with the labels by which an operator selects', async () => {

@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
-import type { Manifest } from '../../knative/manifests.ts';
+import type { Manifest } from '../../knative/generator/manifests.ts';
 import { hasKubectl } from '../cluster/cluster.ts';
 import { temporaryFolder } from '../host/program.ts';
 

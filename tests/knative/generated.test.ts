@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { generatedFiles } from '../../knative/generated-files.ts';
+import { generatedFiles } from '../../knative/generator/generated-files.ts';
 
 const folder = join(import.meta.dirname, '..', '..', 'knative');
 

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Manifest } from '../../knative/manifests.ts';
+import type { Manifest } from '../../knative/generator/manifests.ts';
 
 const selectorSchema = z.strictObject({
   matchLabels: z.record(z.string(), z.string()).default({}),

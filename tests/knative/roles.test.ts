@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { manifestsOf, rolesOf, sharedManifests } from '../../knative/manifests.ts';
+import { manifestsOf, rolesOf, sharedManifests } from '../../knative/generator/manifests.ts';
 import { controlledKinds } from '../../shared/api/controllers.ts';
 import type { FunctionDefinition } from '../../shared/function/definitions.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';

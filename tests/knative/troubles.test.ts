@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { describe, expect, it } from 'vitest';
-import { manifestsOf } from '../../knative/manifests.ts';
+import { manifestsOf } from '../../knative/generator/manifests.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { startFunction } from '../cluster/functions.ts';
 import { expectNone } from '../facts/faults.ts';

@@ -226,6 +226,16 @@ describe('the client of the API server', () => {
     await closed;
   });
 
+  it('gives up a stream that is silent for too long after its first value', async () => {
+    const { client } = await connect([(_request, response) => void response.write('{"first":true}\n')]);
+    const { signal } = new AbortController();
+    const answer = await client.stream({ method: 'GET', path: '/x', signal }, 300);
+    if ('status' in answer) throw new Error(`answered ${answer.status}`);
+    const values = answer[Symbol.asyncIterator]();
+    expect(await values.next()).toEqual({ value: { first: true }, done: false });
+    await expect(values.next()).rejects.toThrow();
+  });
+
   /** An answer in protobuf that begins, and goes on when told to. */
   const begun =
     (held: ServerResponse[]): Answer =>

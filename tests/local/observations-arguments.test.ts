@@ -41,6 +41,11 @@ describe('parseObservationsArguments', () => {
     ['--severity high', { severity: 'HIGH', states: notResolved, acceptance: notAccepted }],
     ['-n shop', { namespace: 'shop', states: notResolved, acceptance: notAccepted }],
     ['--namespace shop', { namespace: 'shop', states: notResolved, acceptance: notAccepted }],
+    ['--source trivy --source falco', { source: ['trivy', 'falco'], states: notResolved, acceptance: notAccepted }],
+    [
+      '--severity high --severity LOW -n shop -n bank',
+      { severity: ['HIGH', 'LOW'], namespace: ['shop', 'bank'], states: notResolved, acceptance: notAccepted },
+    ],
     ['--accepted', { states: notResolved, acceptance: accepted }],
     ['--state all --accepted', { states: undefined, acceptance: accepted }],
     ['--state missing', { states: ['missing'] }],
@@ -65,6 +70,9 @@ describe('parseObservationsArguments', () => {
     expect(parsed.accept?.reason).toBe('r');
     expect(parsed.accept?.untilAt(now)).toBe('2026-03-31T10:00:00Z');
     expect(parse('web')).toMatchObject({ mode: 'one', accept: undefined });
+    const wide = parse('web', '--accept', '--reason', 'r', '--until', 'forever', '--whole-namespace');
+    expect(wide).toMatchObject({ accept: { isForNamespace: true, isByAnyone: false } });
+    expect(wide.mode === 'one' && wide.accept?.untilAt(now)).toBeUndefined();
     const past = parse('web', '--accept', '--reason', 'r', '--until', '2026-02-28');
     expect(() => past.mode === 'one' && past.accept?.untilAt(now)).toThrow('--until 2026-02-28 is over');
   });
@@ -76,6 +84,7 @@ describe('parseObservationsArguments', () => {
     ['web --reason r', '--reason and --until need --accept'],
     ['web --until 30d', '--reason and --until need --accept'],
     ['web --ticket T-1', '--ticket needs --accept'],
+    ['web --whole-namespace', '--whole-namespace needs --accept'],
     ['web --accept --reason r --until soon', '--until takes a duration such as 30d'],
     ['web --accept --reason r --until 30d -o json', "--accept and --output can't be used together"],
   ])('refuses %s', (args, message) => {
@@ -132,6 +141,7 @@ describe('parseObservationsArguments', () => {
     ['--source=', '--source takes a value'],
     ['one two', 'name one Observation at most'],
     ['one --source trivy', "--source can't be used with a NAME"],
+    ['one -n shop -n bank', '--namespace takes one value with a NAME'],
     ['one --watch', "--watch can't be used with a NAME"],
     ['one --by rule', "--by can't be used with a NAME"],
     ['one -o csv', "-o csv can't be used with a NAME"],
@@ -153,7 +163,10 @@ describe('parseObservationsArguments', () => {
     ['--nonsense', "Unknown option '--nonsense'"],
   ])('refuses %s', (args, message) => {
     expect(() => parse(...args.split(' '))).toThrow(
-      expect.objectContaining({ name: 'UsageError', message: expect.stringMatching(/\n\nUsage: /) }),
+      expect.objectContaining({
+        name: 'UsageError',
+        message: expect.stringMatching(/\nAll options: npm run observations -- --help$/),
+      }),
     );
     expect(() => parse(...args.split(' '))).toThrow(message);
   });

@@ -280,8 +280,8 @@ describe('npm run import', () => {
   });
 
   it.each<[args: readonly string[], code: number, message: RegExp]>([
-    [[], 2, /no file is named[\s\S]*Usage:/],
-    [['--bogus'], 2, /Unknown option '--bogus'[\s\S]*Usage:/],
+    [[], 2, /no file is named\nAll options: npm run import -- --help/],
+    [['--bogus'], 2, /Unknown option '--bogus'.*\nAll options: npm run import -- --help/],
     [['--source', 'falco', 'scan.json'], 2, /--source takes checkov, kube-bench, trivy/],
     [['/nowhere.json'], 1, /^import: \/nowhere\.json: no such file\n$/],
     [['--source', 'checkov', file], 1, /scan\.json: it is from trivy, not from checkov\n$/],

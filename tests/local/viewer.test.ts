@@ -66,7 +66,9 @@ async function ask(answer: unknown): Promise<any> {
   return JSON.parse(JSON.stringify(await answer));
 }
 
-async function tableOf({ viewer }: Opened, query: Record<string, string>): Promise<Table & { read: number }> {
+type Query = Readonly<Record<string, string | readonly string[]>>;
+
+async function tableOf({ viewer }: Opened, query: Query): Promise<Table & { read: number }> {
   return ask(viewer.table(query));
 }
 
@@ -79,7 +81,7 @@ describe('createViewer', () => {
     await until('all to be read', () => under.live.rows() === many.length);
   });
 
-  it.each<Record<string, string>>([
+  it.each<Query>([
     {},
     { view: 'open' },
     { view: 'new' },
@@ -110,6 +112,22 @@ describe('createViewer', () => {
     { search: 'ärger' },
     { search: 'WEB-4' },
     { search: 'cve-2026-12' },
+    { search: 'web-4 openssl' },
+    { search: 'Secret shopping user:1' },
+    { search: 'falco-00000000000000000000000000000001' },
+    { search: 'registry.example/web-2 trivy' },
+    { source: ['falco', 'audit'] },
+    { severity: ['low', 'CRITICAL'] },
+    { namespace: ['shop', 'prod'], source: ['trivy', 'nobody'] },
+    { namespace: ['shop', 'shopping'], sort: 'namespace' },
+    { rule: ['CVE-2026-1', 'CVE-2026-3*'] },
+    { rule: ['CVE-2026-1', 'CVE-2026-2'] },
+    { actor: ['user:1', 'user:2'] },
+    { workload: ['shop/web-1', 'deployment/web-2'] },
+    { kind: ['secret', 'Deployment'] },
+    { image: ['registry.example/web-1', 'other'] },
+    { fix: ['upgrade openssl to 3.0.1', 'upgrade openssl to 3.0.2'] },
+    { category: ['compliance', 'security'], eventType: ['secret-access', 'none'] },
     { since: '3d' },
     { created: '1h' },
     { changed: '1h' },
@@ -140,11 +158,41 @@ describe('createViewer', () => {
     },
   );
 
+  it('has nothing open, gone and accepted at once', async () => {
+    const { views } = await tableOf(under, { view: 'all' });
+    const total = (name: 'open' | 'gone' | 'accepted') => views[name].reduce((sum, count) => sum + count, 0);
+    const names = new Set<string>();
+    for (const view of ['open', 'gone', 'accepted'] as const) {
+      const { items } = await tableOf(under, { view, limit: '1000' });
+      expect(items).toHaveLength(total(view));
+      for (const { name } of items) names.add(name);
+    }
+    expect(names.size).toBe(total('open') + total('gone') + total('accepted'));
+  });
+
   it('counts of a facet what would be there without what is chosen of it, and of the others what is', async () => {
     const { total, facets } = await tableOf(under, { view: 'all', namespace: 'shop' });
     expect(facets.namespace.items.map(({ value }) => value).sort()).toEqual(['prod', 'shop', 'shopping']);
     const sources = facets.source.items.flatMap(({ severities }) => severities);
     expect(sources.reduce((sum, count) => sum + count, 0)).toBe(total);
+  });
+
+  it('finds by several words what has each of them somewhere', async () => {
+    const both = await tableOf(under, { view: 'all', limit: '1000', search: 'openssl secret prod' });
+    expect(both.total).toBeGreaterThan(0);
+    expect(both.items.every(({ namespace, resource }) => namespace === 'prod' && resource?.kind === 'Secret')).toBe(
+      true,
+    );
+    expect(await tableOf(under, { view: 'all', search: 'openssl nothing-has-this' })).toMatchObject({ total: 0 });
+  });
+
+  it('counts of a facet of which several are chosen what each of the others would add', async () => {
+    const { total, facets } = await tableOf(under, { view: 'all', namespace: ['shop', 'prod'] });
+    const totals = new Map(
+      facets.namespace.items.map(({ value, severities }) => [value, severities.reduce((sum, count) => sum + count, 0)]),
+    );
+    expect((totals.get('shop') ?? 0) + (totals.get('prod') ?? 0)).toBe(total);
+    expect(totals.get('shopping')).toBe((await tableOf(under, { view: 'all', namespace: 'shopping' })).total);
   });
 
   it.each([

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { applyCrds, type Cluster, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { startFunction } from '../cluster/functions.ts';
-import { type Program, until, within } from '../host/program.ts';
+import { type Program, startProgram, until, within } from '../host/program.ts';
 import { anObservation } from '../view/an-observation.ts';
 import { desktop, openTab, picture, rowsOf, skipWithoutBrowser, startBrowser, violationsOn } from './browser.ts';
 
@@ -215,6 +215,41 @@ describe.skipIf(skipWithoutCluster() || skipWithoutBrowser())(
       );
       expect(body.spec).toMatchObject({ match: { rules: ['rule-3'] }, reason: 'only in the demo shop' });
       await context.close();
+    });
+
+    it('shows the cluster in local mode, too, with the rights of the kubeconfig', async () => {
+      const local = await startProgram({ args: ['--port', '0', '--kubeconfig', cluster.kubeconfig()] });
+      try {
+        const { page, faults, context } = await openTab(browser);
+        await page.goto(`${local.url}/?view=all`);
+        await page.getByText('Live', { exact: true }).waitFor();
+        await until('rows', async () => (await rowsOf(page).count()) > 10);
+        const { body } = await cluster.request('GET', `${api}/observations`);
+        const table = await fetch(`${local.url}/observations/table?view=all&limit=1000`);
+        const names = tableAnswer.parse(await table.json()).items.map(({ name }) => name);
+        expect(names.sort()).toEqual(
+          body.items.map(({ metadata }: { metadata: { name: string } }) => metadata.name).sort(),
+        );
+        await page.goto(`${local.url}/?finding=bank/finding-1`);
+        const finding = page.getByRole('complementary', { name: 'One finding' });
+        await finding.getByText('Accept', { exact: true }).click();
+        await finding.getByLabel('Why').fill('seen in local mode');
+        await finding.getByRole('button', { name: 'Apply' }).click();
+        await finding.getByText('Applied').waitFor();
+        const path = '/apis/zen.kube-zen.io/v1alpha1/namespaces/bank/observationexceptions/accept-finding-1';
+        expect((await cluster.request('GET', path)).body.spec).toMatchObject({ reason: 'seen in local mode' });
+        const { creationTimestamp: _created, ...metadata } = anObservation({
+          metadata: { name: 'seen-locally', namespace: 'bank', labels: {} },
+        }).metadata;
+        await page.goto(`${local.url}/?search=seen-locally`);
+        await page.getByText('Live', { exact: true }).waitFor();
+        await cluster.request('POST', `${api}/namespaces/bank/observations`, { ...anObservation(), metadata });
+        await within('a change is visible', 1, async () => (await rowsOf(page).count()) === 1 || undefined);
+        expect(faults).toEqual([]);
+        await context.close();
+      } finally {
+        await local.stop();
+      }
     });
 
     it('logs no token', () => {

@@ -58,12 +58,12 @@ const hostile = [
   }),
 ];
 
-/** One that its tool has accepted, so that no exception of ours is looked for, and one that went away. */
+/** An event that is accepted, as no pass would look for it, and one that went away. */
 const settled = [
   anObservation({
     metadata: {
       name: 'accepted',
-      labels: { 'zen.kube-zen.io/state': 'open', 'zen.kube-zen.io/accepted': 'forever' },
+      labels: { 'zen.kube-zen.io/accepted': 'forever' },
       annotations: {
         'zen.kube-zen.io/exception': 'shop/old-openssl',
         'zen.kube-zen.io/accepted-by': 'alice',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createExpressionErrors } from '../../shared/pipeline/expression-errors.ts';
 import { createTestContext, createTestObjects, tallied } from './test-context.ts';
-import { anObject, box, boxes } from './test-sources.ts';
+import { anObject, box, boxes, crate, jar } from './test-sources.ts';
 
 function createWorld(status?: object) {
   const objects = createTestObjects();
@@ -24,6 +24,8 @@ function createWorld(status?: object) {
     fail: (error: Error) => {
       fault = error;
     },
+    errors,
+    objects,
     note: (message: string) => errors.note(box, object, message),
     settle: () => tallied(context, (own) => errors.settle(own)),
   };
@@ -55,12 +57,50 @@ describe('createExpressionErrors', () => {
     });
   });
 
-  it('writes nothing if another process has shown it', async () => {
+  it.each([
+    ['another name', box, anObject('other')],
+    ['another namespace', box, anObject('it', { namespace: 'pay' })],
+    ['another kind', jar, anObject('it', { resource: jar })],
+    ['no namespace', crate, anObject('it', { resource: crate })],
+  ])('shows it on each object for itself, here on one with %s', async (_case, kind, other) => {
+    const { errors, note, settle, object, objects } = createWorld();
+    const changed = Object.assign(other, { status: undefined });
+    objects.all.push(changed);
+    note('spec.expression: first');
+    errors.note(kind, changed, 'spec.expression: other');
+    expect((await settle()).warnings).toEqual([
+      'Box shop/it: spec.expression: first',
+      `${other.kind} ${other.metadata.namespace}/${other.metadata.name}: spec.expression: other`,
+    ]);
+    expect([object.status, changed.status]).toMatchObject([
+      { conditions: [{ message: 'spec.expression: first' }] },
+      { conditions: [{ message: 'spec.expression: other' }] },
+    ]);
+  });
+
+  it('shows it once, though what is watched does not have it yet', async () => {
+    const { errors, settle, object, writes } = createWorld();
+    const watched = { ...object };
+    for (let event = 0; event < 3; event += 1) {
+      errors.note(box, watched, 'spec.expression: first');
+      await settle();
+    }
+    expect(writes()).toBe(1);
+  });
+
+  it('says nothing if another process has shown it', async () => {
     const shown = { ...failing, lastTransitionTime: '2026-03-01T10:00:00Z', observedGeneration: 1 };
     const { note, settle, writes } = createWorld({ conditions: [shown] });
-    note('spec.expression: first');
-    await settle();
+    note('spec.expression: second');
+    expect((await settle()).warnings).toEqual([]);
     expect(writes()).toBe(0);
+  });
+
+  it('counts by its kind what is shown elsewhere', async () => {
+    const { errors, counted, settle, writes } = createWorld();
+    errors.count(crate);
+    await settle();
+    expect([counted, writes()]).toEqual([['Crate'], 0]);
   });
 
   it('stops nothing if the condition can not be set', async () => {
@@ -68,8 +108,8 @@ describe('createExpressionErrors', () => {
     fail(new Error('no answer'));
     note('spec.expression: first');
     expect((await settle()).warnings).toEqual([
-      expect.stringMatching(/: spec\.expression: first$/),
-      expect.stringMatching(/: its condition can't be set: /),
+      'Box shop/it: spec.expression: first',
+      expect.stringMatching(/^Box shop\/it: its condition can't be set: ./),
     ]);
   });
 });

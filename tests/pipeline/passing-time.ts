@@ -13,6 +13,7 @@ export async function settle(): Promise<void> {
 /** Time that passes on demand, for what sleeps a minute at a time. */
 export function createPassingTime() {
   let wake: (() => void) | undefined;
+  const deadlines = new Set<() => void>();
   const time = { now: start };
   return {
     time,
@@ -28,9 +29,22 @@ export function createPassingTime() {
           resolve();
         });
       }),
+    /** It is over with the minute, if not before. */
+    deadline(milliseconds: number, signal: AbortSignal) {
+      expect(milliseconds).toBeLessThanOrEqual(minute);
+      const end = new AbortController();
+      const abort = (): void => end.abort();
+      deadlines.add(abort);
+      signal.addEventListener('abort', abort);
+      if (signal.aborted) abort();
+      return { signal: end.signal, clear: () => void deadlines.delete(abort) };
+    },
+    /** How many deadlines nobody has cleared yet. */
+    openDeadlines: () => deadlines.size,
     /** A minute passes, and what follows from it at once happens. */
     async minute(): Promise<void> {
       time.now += minute;
+      for (const end of deadlines) end();
       const due = wake;
       wake = undefined;
       due?.();

@@ -235,6 +235,20 @@ describe.each(races)('a process that dies, when $name', ({ before, first, second
 });
 
 describe('what gc deletes', () => {
+  it.each(['event', 'pass'] as const)('just before it would be changed by an %s is written again', async (kind) => {
+    const world = createWorld();
+    await world.event(world.put('r', rows('a')));
+    const object = world.put('r', [{ id: 'a', summary: 'new' }]);
+    const { signal } = new AbortController();
+    world.beforeCalls(async (call) => {
+      if (call !== 'patch') return;
+      world.beforeCalls(undefined);
+      for (const { ref } of await Array.fromAsync(world.store.names({}, signal))) await world.store.delete(ref, signal);
+    });
+    await (kind === 'event' ? world.event(object) : world.pass());
+    expect(await world.seen()).toMatchObject([{ id: 'a', state: 'open', summary: 'a: new' }]);
+  });
+
   it.each(['event', 'pass'] as const)('during an %s is created again', async (kind) => {
     for (let at = 1; at < 40; at += 1) {
       const world = createWorld();

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import gc from '../../functions/gc.ts';
 import { expiresLabel, labels } from '../../shared/api/labels.ts';
@@ -5,7 +7,7 @@ import type { Occurrence } from '../../shared/function/context.ts';
 import { Refusal, type RefusalStatus } from '../../shared/function/refusal.ts';
 import type { Store } from '../../shared/function/stores.ts';
 import { createEmbeddedStore, type EmbeddedStore } from '../../shared/local/embedded-store.ts';
-import { createRepeats } from '../../shared/pipeline/repeats.ts';
+import { createRepeats, type RepeatsOptions } from '../../shared/pipeline/repeats.ts';
 import { temporaryFolder } from '../host/program.ts';
 import { isQuick } from '../quick.ts';
 import { createPassingTime, day, hour, minute, settle, start } from './passing-time.ts';
@@ -13,6 +15,14 @@ import { createTestContext, handled, ping } from './test-context.ts';
 import { aFinding, events, type Fields, found } from './test-sources.ts';
 
 const signal = AbortSignal.timeout(600_000);
+const mebibyte = 1_048_576;
+
+/** What the heap holds once its garbage has gone. */
+function heapAfterCollection(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  return process.memoryUsage().heapUsed;
+}
 
 /** A function of an event source whose repeats are counted, and the time by which they are written. */
 function createWorld(
@@ -173,6 +183,24 @@ describe('repeats of an event', () => {
     expect(added.find(({ name }) => name === 'name')).toMatchObject({ count: 5 });
   });
 
+  it('are told from redeliveries for no more than the latest 20,000 events, and with no id kept that is long', async () => {
+    const { repeats, minute: pass, added } = createCounter();
+    const others = (count: number): void => {
+      for (let other = 0; other < count; other += 1) repeats.note(occurrence({ name: 'other' }));
+    };
+    repeats.note(occurrence({ event: 'one' }));
+    others(19_999);
+    repeats.note(occurrence({ event: 'one' }));
+    const before = heapAfterCollection();
+    for (let event = 0; event < 16; event += 1) {
+      repeats.note(occurrence({ name: 'long', event: `${event} ${'x'.repeat(mebibyte)}` }));
+    }
+    expect(heapAfterCollection() - before).toBeLessThan(4 * mebibyte);
+    await pass();
+    expect(added.find(({ name }) => name === 'name')).toMatchObject({ count: 2 });
+    expect(added.find(({ name }) => name === 'long')).toMatchObject({ count: 16 });
+  });
+
   it('add up if another process counts, too', async () => {
     const data = temporaryFolder();
     const stores = [1, 2].map(() => createEmbeddedStore({ data, now: () => start }));
@@ -284,6 +312,17 @@ describe('an event that goes on', () => {
     expect(await world.series()).toEqual([]);
   });
 
+  it('ends its TTL after the last time, however rare passes are', async () => {
+    const environment = { OBSERVATION_TTL_SECONDS: '7200', RESYNC_INTERVAL_MINUTES: '1440' };
+    const world = createWorld({ environment });
+    await world.send({ repeat: { isOngoing: true } });
+    world.time.now += hour;
+    await world.send({ repeat: { isOngoing: true } });
+    await world.minute();
+    const { items } = await world.store.read({ limit: 9 });
+    expect(items.map(({ metadata }) => metadata.labels[labels.expires])).toEqual([expiresLabel(start + 3 * hour)]);
+  });
+
   it('is not renewed if its identity has a time', async () => {
     const world = createWorld();
     await world.send();
@@ -303,7 +342,7 @@ function occurrence(changes: Partial<Occurrence> = {}): Occurrence {
 }
 
 /** Repeats that are counted without a store; it keeps what it is given. */
-function createCounter(addSeries?: Store['addSeries']) {
+function createCounter(addSeries?: Store['addSeries'], options: Partial<RepeatsOptions> = {}) {
   const clock = createPassingTime();
   const added: { readonly name: string; readonly count: number; readonly at: number }[] = [];
   const store: Pick<Store, 'addSeries'> = {
@@ -316,11 +355,63 @@ function createCounter(addSeries?: Store['addSeries']) {
   return {
     ...clock,
     added,
-    repeats: createRepeats({ store, onGone: () => undefined, onThere: () => undefined, ...clock }),
+    repeats: createRepeats({ store, onGone: () => undefined, onThere: () => undefined, ...clock, ...options }),
   };
 }
 
 describe('createRepeats', () => {
+  it('says which Observations it has found, changed by somebody else or not', async () => {
+    const there: string[] = [];
+    const outcomes = ['added', 'changed', 'gone', 'added'] as const;
+    let calls = 0;
+    const { repeats, minute: pass } = createCounter(async () => outcomes[calls++] ?? 'gone', {
+      onThere: (name, namespace) => there.push(`${namespace}/${name}`),
+    });
+    for (const name of ['a', 'b', 'c']) repeats.note(occurrence({ name }));
+    await pass();
+    expect(there).toEqual(['shop/a', 'shop/b']);
+    await pass();
+    expect(there).toEqual(['shop/a', 'shop/b', 'shop/b']);
+  });
+
+  it('adds what could not be written to what has come meanwhile', async () => {
+    const held = Promise.withResolvers<'changed'>();
+    let calls = 0;
+    const { repeats, minute: pass, added } = createCounter(async () => (calls++ === 0 ? held.promise : 'added'));
+    for (const about of ['shop/a', 'shop/b']) repeats.note(occurrence({ about, time: '2026-03-01T09:00:00Z' }));
+    await pass();
+    for (const about of ['shop/c', 'shop/b']) repeats.note(occurrence({ about, time: '2026-03-01T10:00:00Z' }));
+    held.resolve('changed');
+    await settle();
+    await pass();
+    expect(added).toMatchObject([
+      { count: 4, seen: ['shop/c', 'shop/b', 'shop/a'], lastObservedTime: '2026-03-01T10:00:00.000Z' },
+    ]);
+  });
+
+  it('leaves to the next heartbeat what one does not reach in time', async () => {
+    let isAway = true;
+    const {
+      repeats,
+      minute: pass,
+      added,
+      openDeadlines,
+    } = createCounter(async (_ref, _addition, ended) => {
+      if (!isAway) return 'added';
+      return new Promise((_resolve, reject) => {
+        ended.addEventListener('abort', () => reject(new Refusal(503, 'no answer in time')));
+      });
+    });
+    const names = Array.from({ length: 20 }, (_, name) => `${name}`);
+    for (const name of names) repeats.note(occurrence({ name }));
+    await pass();
+    await pass();
+    expect([added, openDeadlines()]).toEqual([[], 0]);
+    isAway = false;
+    await pass();
+    expect(added.map(({ name, count }) => `${name} ${count}`).sort()).toEqual(names.map((name) => `${name} 1`).sort());
+  });
+
   it('takes a time that is none, or has not come yet, as now', async () => {
     const { repeats, minute: pass, added } = createCounter();
     for (const [name, time] of Object.entries({ none: 'never', ahead: '2999-01-01T00:00:00Z', before: '' })) {
@@ -376,6 +467,16 @@ describe('createRepeats', () => {
     },
   );
 
+  it('writes all that has to make room, be it as much as it may, where the store keeps up', async () => {
+    const { repeats, minute: pass, added } = createCounter();
+    for (let name = 0; name < 11_000; name += 1) {
+      repeats.note(occurrence({ name: `${name}` }));
+      if (name % 1000 === 999) await settle();
+    }
+    await pass();
+    expect(new Set(added.map(({ name }) => name)).size).toBe(11_000);
+  });
+
   it('keeps no more than 5,000 while the store is away, and as many that wait for it', async () => {
     const back = Promise.withResolvers<'added'>();
     const { repeats, minute: pass, added } = createCounter(() => back.promise);
@@ -425,6 +526,17 @@ describe('createRepeats', () => {
       repeats.note(occurrence());
       await repeats.finish(signal);
       expect([calls, added.length]).toEqual([3, 1]);
+    });
+
+    it('gives up what somebody else changes again and again', async () => {
+      let calls = 0;
+      const { repeats } = createCounter(async () => {
+        calls += 1;
+        return 'changed';
+      });
+      repeats.note(occurrence());
+      await repeats.finish(signal);
+      expect(calls).toBe(3);
     });
 
     it('waits for a heartbeat that is under way, and doubles nothing', async () => {

@@ -121,6 +121,27 @@ describe('writing', () => {
     expect(written.sort()).toEqual(['r1', 'r2', 'r4', 'unreadable-object']);
   });
 
+  it('looks at what it knows again after a minute and a half, once', async () => {
+    const calls = { create: 0, find: 0 };
+    const wrap = (store: Store): Partial<Store> => ({
+      create(...given) {
+        calls.create += 1;
+        return store.create(...given);
+      },
+      find(...given) {
+        calls.find += 1;
+        return store.find(...given);
+      },
+    });
+    const { context, clock } = createTestContext(falco, { wrap });
+    await handled(falco, alert(), context);
+    for (const seconds of [89, 1, 1, 88, 1]) {
+      clock.now += seconds * 1000;
+      expect(await handled(falco, alert(), context)).toMatchObject({ created: [], duplicate: 1 });
+    }
+    expect(calls).toEqual({ create: 1, find: 2 });
+  });
+
   it('forgets a cached name after ten minutes', async () => {
     const { context, store, clock } = createTestContext(falco);
     await handled(falco, alert(), context);

@@ -145,13 +145,15 @@ describe('standalone mode over https', () => {
 describe('standalone mode with a sink', () => {
   async function startReceiver() {
     const told: { change: string; observation: { spec: { rule: string } } }[] = [];
+    const tokens = new Set<string | undefined>();
     const server = createServer(async (incoming, response) => {
+      tokens.add(incoming.headers.authorization);
       told.push(...[JSON.parse(await text(incoming))].flat());
       response.end();
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     closing.push(() => server.close());
-    return { told, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+    return { told, tokens, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
   }
 
   it('tells it what opens, once it is stored, and is done with it then', async () => {
@@ -169,7 +171,31 @@ describe('standalone mode with a sink', () => {
 
   it('sends no token to a receiver that it is not for', async () => {
     const both = { SINK_URL: 'http://localhost:1', ALERTMANAGER_URL: 'http://localhost:1', SINK_TOKEN_FILE: '/token' };
-    await expect(createWorld().start(both)).rejects.toThrow('alertmanager and sender would both be sent the token');
+    await expect(createWorld().start(both)).rejects.toThrow(
+      'alertmanager and sender would both be sent the token: set ALERTMANAGER_SINK_TOKEN_FILE or SENDER_SINK_TOKEN_FILE instead',
+    );
+  });
+
+  it('sends each receiver its own token, and none to one that has none', async () => {
+    const [one, two, three] = [await startReceiver(), await startReceiver(), await startReceiver()];
+    const world = createWorld();
+    const tokenOf = (sink: string): string => {
+      const file = join(world.folder, `${sink}-token`);
+      writeFileSync(file, `of-${sink}`);
+      return file;
+    };
+    const mode = await world.start({
+      ...{ ALERTMANAGER_URL: one.url, FALCOSIDEKICK_URL: two.url, SINK_URL: three.url },
+      ...{ FALCOSIDEKICK_SINK_TOKEN_FILE: tokenOf('falcosidekick'), SENDER_SINK_TOKEN_FILE: tokenOf('sender') },
+    });
+    expect(await post(at(mode.url, '/falco/webhook'))).toBe(204);
+    const all = [one, two, three];
+    await until('all are told', () => all.every(({ told }) => told.length > 0));
+    expect(all.map(({ tokens }) => [...tokens])).toEqual([
+      [undefined],
+      ['Bearer of-falcosidekick'],
+      ['Bearer of-sender'],
+    ]);
   });
 });
 

@@ -147,6 +147,37 @@ describe('embedded store', () => {
     after.close();
   });
 
+  it('deletes what is deleted together with one wait for the disk', async () => {
+    const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare');
+    const store = createEmbeddedStore({ data: ':memory:', now: Date.now });
+    const commit = prepare.mock.results.find((_, index) => prepare.mock.calls[index]?.[0] === 'COMMIT')?.value;
+    prepare.mockRestore();
+    await Promise.all(
+      Array.from({ length: 20 }, (_, index) => store.create(anObservationOf(aFinding(`r${index}`, 'shop')), signal)),
+    );
+    const refs = (await Array.fromAsync(store.names({}, signal))).map(({ ref }) => ref);
+    const commits = vi.spyOn(commit, 'run');
+    expect(await Promise.all(refs.map((ref) => store.delete(ref, signal)))).toEqual(Array(20).fill(true));
+    expect(commits).toHaveBeenCalledTimes(1);
+    store.close();
+  });
+
+  it('refuses only the one of several writes whose row it cannot read', async () => {
+    const data = temporaryFolder();
+    const store = createEmbeddedStore({ data, now: Date.now });
+    const [broken, whole] = [anObservationOf(aFinding('broken', 'shop')), anObservationOf(aFinding('whole', 'shop'))];
+    await Promise.all([broken, whole].map((object) => store.create(object, signal)));
+    const found = await Array.fromAsync(store.names({}, signal));
+    const disk = new DatabaseSync(join(data, 'observations.sqlite'));
+    disk.exec(`UPDATE observations SET labels = '[]' WHERE name = '${broken.metadata.name}'`);
+    disk.close();
+    const patched = await Promise.allSettled(found.map((one) => store.patch(one, { labels: { x: 'y' } }, signal)));
+    const outcomes = new Map(found.map(({ ref }, index) => [ref.name, patched[index]]));
+    expect(outcomes.get(broken.metadata.name)).toMatchObject({ status: 'rejected', reason: { status: 503 } });
+    expect(outcomes.get(whole.metadata.name)).toEqual({ status: 'fulfilled', value: true });
+    store.close();
+  });
+
   it('answers 503 if its disk fails', async () => {
     const store = createEmbeddedStore({ data: ':memory:', now: Date.now });
     store.close();

@@ -193,8 +193,17 @@ export function readerContract(what: string, open: () => Promise<ReaderUnderTest
       [{ changedSince: 1_772_355_600_000 }, 'b'],
       [{ changedSince: 1_772_355_600_001 }, ''],
       [{ search: 'openssl' }, 'a'],
-      [{ search: 'SECRET' }, 'f'],
+      [{ search: 'SECRET' }, 'df'],
       [{ search: 'db-pass' }, 'd'],
+      [{ search: 'deployment summary' }, 'c'],
+      [{ search: 'eve secret reader' }, 'df'],
+      [{ severity: ['CRITICAL', 'HIGH'] }, 'bcde'],
+      [{ source: [source, 'nobody'] }, 'abcdef'],
+      [{ category: ['compliance', 'none'], eventType: ['vulnerability', 'secret-access'] }, 'e'],
+      [{ rule: ['CVE-2024-2', 'exec'] }, 'ce'],
+      [{ rule: ['CVE-2024-2', 'ex*'] }, 'ce'],
+      [{ actor: ['eve', 'nobody'], severity: ['HIGH', 'LOW'] }, 'd'],
+      [{ workload: ['deployment/web', 'secret/db-password'] }, 'abcd'],
       [{ severity: 'CRITICAL', states: ['missing'], rule: 'CVE-*', workload: 'web' }, 'b'],
     ];
 
@@ -217,9 +226,16 @@ export function readerContract(what: string, open: () => Promise<ReaderUnderTest
       expect((await readAll({ ...selection, namespace }, 2)).map(keyOf).sort().join('')).toBe(keys);
     });
 
+    it.each(sorts)('selects several namespaces, sorted by %s', async (sort) => {
+      const [first, second] = under.namespaces;
+      const keysIn = async (namespace: readonly string[]) => (await readAll({ sort, namespace }, 2)).map(keyOf).sort();
+      expect((await keysIn([first, second])).join('')).toBe('abcdef');
+      expect((await keysIn([second, 'nowhere'])).join('')).toBe('cdf');
+    });
+
     it('gives whole Observations', async () => {
       for (const object of objects) {
-        const [found] = await readAll({ search: object.spec.summary }, 100);
+        const [found] = await readAll({ search: object.metadata.name }, 100);
         expect(found).toMatchObject(object);
         expect(found?.metadata.uid).toMatch(/./);
         expect(Date.parse(found?.metadata.creationTimestamp ?? '')).toBeGreaterThan(0);

@@ -40,7 +40,7 @@ describe('a build', { timeout: 120_000 }, () => {
   it('is the same, byte by byte, in another folder, at another time, for somebody else', () => {
     const folder = copyOfSources();
     const build = (stdout: 'pipe' | number): Record<string, string> => {
-      execFileSync(process.execPath, [join(folder, 'knative', 'build.ts')], {
+      execFileSync(process.execPath, [join(folder, 'knative', 'image', 'build.ts')], {
         cwd: '/',
         env: { PATH: process.env.PATH, HOME: '/nowhere', TZ: 'Asia/Tokyo', LANG: 'tr_TR.UTF-8' },
         stdio: ['ignore', stdout, stdout],
@@ -62,7 +62,7 @@ describe('a build', { timeout: 120_000 }, () => {
 describe('standstill.cjs', () => {
   function run(script: string): string {
     const folder = temporaryFolder();
-    const standstill = readFileSync(join(root, 'knative', 'standstill.cjs'), 'utf8');
+    const standstill = readFileSync(join(root, 'knative', 'image', 'standstill.cjs'), 'utf8');
     writeFileSync(join(folder, 'it.cjs'), `${standstill}\n${script}`);
     const options = { cwd: folder, encoding: 'utf8', timeout: 60_000 } as const;
     const flags = ['--disable-warning=Warning', '--snapshot-blob', 'it.blob'];

@@ -33,7 +33,7 @@ const debianFiles: Readonly<Record<string, string>> = {
 
 function build(...more: readonly string[]) {
   const dist = join(temporaryFolder(), 'dist');
-  const args = [join(root, 'knative', 'build.ts'), '--dist', dist, '--without-snapshot', ...more];
+  const args = [join(root, 'knative', 'image', 'build.ts'), '--dist', dist, '--without-snapshot', ...more];
   const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   return { status, stderr, file: join(dist, 'sbom.cdx.json') };
 }

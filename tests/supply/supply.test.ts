@@ -97,16 +97,24 @@ describe('the regular expressions', () => {
     expect(expressions.length).toBeGreaterThan(40);
   });
 
-  it.each(expressions)('$source in $file is at worst quadratic', ({ source, flags }) => {
-    const diagnosis = checkSync(source, flags.replace(/[dgvy]/g, ''), { timeout: 10_000 });
+  /** By how much the time grows with the text: 2 is quadratic. */
+  function degreeOf(source: string, flags: string): number {
+    // Without a limit, since how much can be tried in a given time depends on the machine.
+    const diagnosis = checkSync(source, flags.replace(/[dgvy]/g, ''), { timeout: null });
     expect(diagnosis.status).not.toBe('unknown');
     const complexity = 'complexity' in diagnosis ? diagnosis.complexity : undefined;
-    const degree =
-      complexity?.type === 'exponential'
-        ? Number.POSITIVE_INFINITY
-        : complexity?.type === 'polynomial'
-          ? complexity.degree
-          : 1;
-    expect(degree).toBeLessThanOrEqual(2);
+    if (complexity?.type === 'exponential') return Number.POSITIVE_INFINITY;
+    return complexity?.type === 'polynomial' ? complexity.degree : 1;
+  }
+
+  it.each(expressions)('$source in $file is at worst quadratic', ({ source, flags }) => {
+    // Of what it can't calculate, the checker tries random texts, and now and then it takes a large bound for growth without
+    // one. What does grow is found to do so every time.
+    const isQuadratic = [1, 2, 3].some(() => degreeOf(source, flags) <= 2);
+    expect(isQuadratic).toBe(true);
+  });
+
+  it.each([['(a+)+$'], [String.raw`\s*a*b?a*c?a*x`], ['(?<!x)(a|aa)*$']])('%s would be found', (source) => {
+    expect([1, 2, 3].some(() => degreeOf(source, '') <= 2)).toBe(false);
   });
 });

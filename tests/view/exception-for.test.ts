@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { parse as parseYaml } from 'yaml';
+import { printableJson } from '../../shared/finding/printable.ts';
 import { commonSchema } from '../../shared/function/settings.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { isException, readException } from '../../shared/rules/exception.ts';
-import { exceptionFor } from '../../shared/view/exception-for.ts';
+import { exceptionFor, exceptionText } from '../../shared/view/exception-for.ts';
 import { untilOf } from '../../shared/view/until.ts';
 import { anObservation, type Changes } from './an-observation.ts';
 
@@ -92,6 +94,21 @@ describe('what exceptionFor binds an exception to', () => {
     expect(read.reasonAgainst({ spec: stored.spec, namespace: 'shop', hasState: true }, now)).toBeUndefined();
     const other = { ...stored.spec, resource: { kind: 'Pod', name: 'other', namespace: 'bank' } };
     expect(read.reasonAgainst({ spec: other, namespace: 'shop', hasState: true }, now)).toBeDefined();
+  });
+});
+
+describe('exceptionText', () => {
+  it('says in its first line what it accepts, in one line whatever that is, and is what exceptionFor makes', () => {
+    const stored = anObservation({ ...open, spec: { rule: 'a\u202eb', summary: 'bad:\n- kind\u0085: Secret' } });
+    const text = exceptionText(stored, options);
+    expect(text.split('\n')[0]).toBe('# bad: - kind : Secret');
+    expect(parseYaml(text)).toEqual(exceptionFor(stored, options));
+    expect(parseYaml(printableJson(text))).toEqual(exceptionFor(stored, options));
+    expect(printableJson(text)).not.toContain('\u202e');
+  });
+
+  it('says the type of what has no summary', () => {
+    expect(exceptionText(anObservation(open), options).split('\n')[0]).toBe('# vulnerability');
   });
 });
 

@@ -91,10 +91,27 @@ describe('the answer to GET /observations', () => {
     expect(asked.read).toEqual({ ...selected, sort: 'age', limit: 7, continue: 'x' });
   });
 
-  it('has 500 of all states, unless something else is asked for', async () => {
+  it('takes any of several values, each of them once', async () => {
+    const { list, asked } = answers();
+    const repeated = {
+      source: ['trivy', 'falco', 'trivy'],
+      severity: ['high', 'LOW'],
+      workload: ['web'],
+      fix: ['a', 'b'],
+    };
+    await list(repeated);
+    expect(asked.read).toMatchObject({
+      source: ['trivy', 'falco'],
+      severity: ['HIGH', 'LOW'],
+      workload: 'web',
+      fix: ['a', 'b'],
+    });
+  });
+
+  it('has 500 of all states, the worst first, unless something else is asked for', async () => {
     const { list, asked } = answers();
     await list({});
-    expect(asked.read).toEqual({ limit: 500 });
+    expect(asked.read).toEqual({ limit: 500, sort: 'severity' });
   });
 
   it.each(sorts)('may be sorted by %s', async (sort) => {
@@ -117,10 +134,14 @@ describe('the answer to GET /observations', () => {
     ['limit', '1001'],
     ['limit', '1.5'],
     ['limit', 'many'],
-    ['source', ['trivy', 'falco']],
     ['source', ''],
+    ['source', ['trivy', '']],
+    ['severity', ['HIGH', 'SEVERE']],
+    ['source', Array.from({ length: 101 }, (_, at) => `s${at}`)],
     ['search', ''],
-    ['category', ['a', 'b']],
+    ['search', ['a', 'b']],
+    ['search', Array.from({ length: 21 }, (_, at) => `w${at}`).join(' ')],
+    ['since', ['1h', '2h']],
     ['eventType', ''],
     ['rule', { a: '1' }],
     ['nonsense', '1'],
@@ -132,7 +153,12 @@ describe('the answer to GET /observations', () => {
         () => expect.unreachable(),
         (refusal) => refusal,
       );
-    expect(error).toMatchObject({ name: 'Refusal', status: 400, message: 'a bad query', path: parameter });
+    expect(error).toMatchObject({
+      name: 'Refusal',
+      status: 400,
+      message: expect.stringMatching(/^a bad query: ./),
+      path: parameter,
+    });
   });
 
   it.each([
@@ -142,10 +168,14 @@ describe('the answer to GET /observations', () => {
     ['limit', '1.5', 'takes a number from 1 to 1000'],
     ['limit', '1001', 'takes a number from 1 to 1000'],
     ['limit', 'many', 'takes a number from 1 to 1000'],
-    ['source', ['a', 'b'], 'takes one value'],
+    ['search', ['a', 'b'], 'takes one value'],
+    ['search', Array.from({ length: 21 }, (_, at) => `w${at}`).join(' '), 'takes at most 20 words'],
+    ['severity', ['HIGH', 'SEVERE'], 'takes CRITICAL, HIGH, MEDIUM, LOW, UNKNOWN'],
+    ['source', Array.from({ length: 101 }, (_, at) => `s${at}`), 'takes at most 100 values'],
     ['source', '', 'takes a value'],
+    ['nonsense', '1', 'no such parameter'],
   ])('knows what is wrong with %s=%j', async (parameter, value, cause) => {
-    await expect(answers().list({ [parameter]: value })).rejects.toMatchObject({ cause });
+    await expect(answers().list({ [parameter]: value })).rejects.toMatchObject({ message: `a bad query: ${cause}` });
   });
 });
 

@@ -137,10 +137,25 @@ describe('describeFinding', () => {
     expect(described({ metadata: { labels } }).find((one) => one.startsWith('State'))).toBe(line);
   });
 
+  it('says since when it is open, whenever it was accepted', () => {
+    const accepted = [{ time: '2026-03-02T10:00:00Z', state: 'open', severity: 'HIGH', reason: 'accepted' }];
+    const lines = described({
+      metadata: {
+        creationTimestamp: '2026-02-20T10:00:00Z',
+        labels: {
+          'zen.kube-zen.io/state': 'open',
+          'zen.kube-zen.io/since': String(Date.parse('2026-03-02T10:00:00Z')),
+        },
+        annotations: { 'zen.kube-zen.io/history': JSON.stringify(accepted) },
+      },
+    });
+    expect(lines).toContain('State     open since 2026-02-20T10:00:00Z (11d ago)');
+  });
+
   it.each<[resource: NonNullable<typeof whole.spec.resource>, line: string]>([
-    [{ kind: 'Secret' }, 'Resource  Secret'],
+    [{ kind: 'Secret' }, 'Resource  any Secret'],
     [{ kind: 'Node', name: 'n1', apiVersion: 'v1' }, 'Resource  Node/n1 (v1)'],
-    [{ kind: 'Secret', namespace: 'prod' }, 'Resource  Secret in prod'],
+    [{ kind: 'Secret', namespace: 'prod' }, 'Resource  any Secret in prod'],
   ])('shows the resource %j', (resource, line) => {
     expect(described({ spec: { resource } })).toContain(line);
   });

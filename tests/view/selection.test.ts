@@ -35,6 +35,8 @@ describe('partsOf', () => {
     };
     expect(partsOf(exact)).toEqual({ exact, test: undefined });
     expect(partsOf({}).test).toBeUndefined();
+    const several: Selection = { source: ['trivy', 'falco'], rule: ['a', 'b'], actor: ['eve', 'bob'] };
+    expect(partsOf(several)).toEqual({ exact: several, test: undefined });
   });
 
   it('leaves no pattern to it', () => {
@@ -47,6 +49,7 @@ describe('partsOf', () => {
       search: 's',
     });
     expect(exact).toEqual({ source: 'trivy', rule: undefined, actor: undefined });
+    expect(partsOf({ rule: ['CVE-2024-1', 'KSV-*'] }).exact.rule).toBeUndefined();
     expect(test).toBeDefined();
   });
 
@@ -76,7 +79,19 @@ describe('partsOf', () => {
     [{ search: 'OPENSSL' }, true],
     [{ search: 'cve-2024' }, true],
     [{ search: 'wEB-7' }, true],
-    [{ search: 'shop' }, false],
+    [{ search: 'Shop' }, true],
+    [{ search: 'trivy pod' }, true],
+    [{ search: 'deployer registry.example/worker' }, true],
+    [{ search: '  openssl   cve-2024  openssl ' }, true],
+    [{ search: 'openssl zlib' }, false],
+    [{ search: ' ' }, true],
+    [{ rule: ['CVE-2023-1', 'CVE-2024-*'] }, true],
+    [{ rule: ['CVE-2023-*', 'KSV-*'] }, false],
+    [{ kind: ['secret', 'POD'] }, true],
+    [{ workload: ['db', 'Web'] }, true],
+    [{ image: ['other', '*/worker'] }, true],
+    [{ fix: ['wait', 'upgrade openssl to 3.0.15'] }, true],
+    [{ fix: ['wait', 'upgrade openssl'] }, false],
     [{ rule: 'CVE-*', search: 'openssl', since: detected }, true],
     [{ rule: 'CVE-*', search: 'zlib', since: detected }, false],
   ])('says of a spec whether it has %j: %s', (selection, expected) => {
@@ -92,7 +107,7 @@ describe('partsOf', () => {
     { isFixable: true },
     { changedSince: 0 },
     { search: 'undefined' },
-    { search: 'e' },
+    { search: 'openssl' },
   ])('finds nothing by %j where there is none of that', (selection) => {
     expect(partsOf(selection).test?.(bare)).toBe(false);
   });

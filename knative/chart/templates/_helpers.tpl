@@ -107,12 +107,17 @@ functions behind its webhooks don't want, so it also gets theirs of what it has 
 {{- end }}
 {{- end }}
 
+{{- /* What sinks do not share in one process has the name of the sink in front: shared/function/sink-environment.ts. */ -}}
+{{- define "zen-watcher.ownVariable" -}}
+{{ if has (index . 1) (list "SINK_TOKEN_FILE" "SINK_CA_FILE") }}{{ index . 0 | upper }}_{{ end }}{{ index . 1 }}
+{{- end }}
+
 {{- /* Its environment: what is generated, then `env`, then those of the functions that are on, which all have the same one. */ -}}
 {{- define "zen-watcher.standaloneEnv" -}}
 {{- $all := concat (include "zen-watcher.standaloneEnv.generated" . | fromYamlArray) .Values.env }}
-{{- range .Values.functions }}
-{{- if .enabled }}
-{{- $all = concat $all (.env | default list) }}
+{{- range $name, $function := .Values.functions }}
+{{- range $function.enabled | ternary ($function.env | default list) list }}
+{{- $all = append $all (merge (dict "name" (include "zen-watcher.ownVariable" (list $name .name))) .) }}
 {{- end }}
 {{- end }}
 {{- $byName := dict }}

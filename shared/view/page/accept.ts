@@ -1,6 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import { endOfDay, exceptionFor, exceptionNamespace, isInNamespace } from '../exception-for.ts';
-import { yamlDocument } from '../yaml-text.ts';
+import { endOfDay, exceptionFor, exceptionNamespace, exceptionText, isInNamespace } from '../exception-for.ts';
 import { ask, Fault, type Observation, post, type Session } from './answers.ts';
 import { html } from './html.ts';
 import { shown } from './texts.ts';
@@ -111,18 +110,18 @@ export function Accept({ found }: { readonly found: Observation }) {
   const place = usePlace(found);
   if (!place) return null;
   const { systemNamespace, mayAccept } = place;
-  const exception = exceptionFor(found, {
+  const options = {
     ...choice,
     until: choice.until === '' ? undefined : endOfDay(choice.until),
     isForNamespace: choice.scope === 'namespace',
     isByAnyone: choice.user === 'anyone',
     systemNamespace,
-  });
-  const yaml = yamlDocument(exception);
+  };
+  const yaml = exceptionText(found, options);
   async function apply(): Promise<string> {
     const namespace = exceptionNamespace(found, systemNamespace);
     try {
-      await post(`/observations/exceptions?${new URLSearchParams({ namespace })}`, exception);
+      await post(`/observations/exceptions?${new URLSearchParams({ namespace })}`, exceptionFor(found, options));
       return 'Applied: it takes effect within a minute';
     } catch (error) {
       return error instanceof Fault ? `${error.message}${error.path ? `: ${error.path}` : ''}` : String(error);
@@ -131,7 +130,10 @@ export function Accept({ found }: { readonly found: Observation }) {
   const unlessFaulty = (act: () => Promise<string>) => async () => setSaid(faultIn(choice) ?? (await act()));
   return html`<details class="accept"><summary>Accept</summary>
     <p class="hint">An exception says why this is accepted, and until when. It deletes nothing, and ends by itself.</p>
-    <${Fields} found=${found} choice=${choice} onChoice=${setChoice} />
+    <${Fields} found=${found} choice=${choice} onChoice=${(next: Choice) => {
+      setChoice(next);
+      setSaid('');
+    }} />
     <pre tabindex="0" aria-label="The exception as YAML">${shown(yaml)}</pre>
     <div class="buttons">
       ${mayAccept && html`<button type="button" class="main" onClick=${unlessFaulty(apply)}>Apply</button>`}

@@ -1,36 +1,87 @@
 import { useEffect, useState } from 'preact/hooks';
-import { facets } from '../facets.ts';
+import { type Facet, facets } from '../facets.ts';
 
 /** What the address says: which findings are shown, in which order, and which one is open. */
-export type Address = Readonly<Record<string, string>>;
-
-/** What narrows: each can be taken away by itself. */
-export const filterNames = [...facets, 'fixable', 'search'] as const;
-
-const names: readonly string[] = [...filterNames, 'view', 'sort', 'finding'];
-
-export function readAddress(search: string): Address {
-  return Object.fromEntries(
-    [...new URLSearchParams(search)].filter(([name, value]) => names.includes(name) && value !== ''),
-  );
+export interface Address {
+  /** The values that are chosen of each facet, any of which will do. */
+  readonly facets: Readonly<Partial<Record<Facet, readonly string[]>>>;
+  readonly fixable?: string | undefined;
+  readonly search?: string | undefined;
+  readonly view?: string | undefined;
+  readonly sort?: string | undefined;
+  /** `<namespace>/<name>` */
+  readonly finding?: string | undefined;
 }
 
-/** An address with changes; what is changed to `undefined` is left out. */
-export function changed(address: Address, changes: Readonly<Record<string, string | undefined>>): Address {
-  return Object.fromEntries(
-    Object.entries({ ...address, ...changes }).filter((entry): entry is [string, string] => entry[1] !== undefined),
+export const start: Address = { facets: {} };
+
+const singles = ['fixable', 'search', 'view', 'sort', 'finding'] as const;
+
+export function readAddress(query: string): Address {
+  const given = new URLSearchParams(query);
+  const chosen = facets.map(
+    (name) => [name, [...new Set(given.getAll(name))].filter((value) => value !== '')] as const,
   );
+  return {
+    facets: Object.fromEntries(chosen.filter(([, values]) => values.length > 0)),
+    ...Object.fromEntries(singles.flatMap((name) => (given.get(name) ? [[name, given.get(name)]] : []))),
+  };
+}
+
+/** An address with changes. */
+export function changed(address: Address, changes: Partial<Address>): Address {
+  return { ...address, ...changes };
+}
+
+/** The address with these values of a facet chosen, and with no finding open. */
+export function choosing(address: Address, name: Facet, values: readonly string[]): Address {
+  const { [name]: _before, ...others } = address.facets;
+  return changed(address, {
+    facets: values.length === 0 ? others : { ...others, [name]: values },
+    finding: undefined,
+  });
+}
+
+export function valuesOf(address: Address, name: Facet): readonly string[] {
+  return address.facets[name] ?? [];
+}
+
+/** The address after a click on a value: it is chosen besides the others, or not any more. */
+export function toggling(address: Address, name: Facet, value: string): Address {
+  const values = valuesOf(address, name);
+  return choosing(address, name, values.includes(value) ? values.filter((one) => one !== value) : [...values, value]);
+}
+
+/** Whether it shows less than its view has. */
+export function isNarrowed({ facets, fixable, search }: Address): boolean {
+  return Object.keys(facets).length > 0 || fixable !== undefined || search !== undefined;
+}
+
+/** The address without what narrows, and with no finding open. */
+export function cleared({ view, sort }: Address): Address {
+  return { facets: {}, view, sort };
+}
+
+function parametersOf(address: Address): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const name of facets) for (const value of valuesOf(address, name)) query.append(name, value);
+  for (const name of singles) {
+    const value = address[name];
+    if (value !== undefined) query.set(name, value);
+  }
+  return query;
 }
 
 export function hrefOf(address: Address): string {
-  const query = String(new URLSearchParams({ ...address }));
+  const query = String(parametersOf(address));
   return query === '' ? '/' : `/?${query}`;
 }
 
 /** The part of an address that the server is asked for. */
 export function queryOf(address: Address, more: Readonly<Record<string, string>> = {}): URLSearchParams {
-  const { finding: _finding, ...query } = address;
-  return new URLSearchParams({ ...query, ...more });
+  const query = parametersOf({ ...address, finding: undefined });
+  for (const [name, value] of Object.entries(more)) query.set(name, value);
+  return query;
 }
 
 const listeners = new Set<() => void>();

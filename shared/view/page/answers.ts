@@ -36,6 +36,8 @@ export interface FacetCounts {
 }
 
 export interface Table {
+  /** What whoever looks should mend. */
+  readonly problems: readonly string[];
   readonly total: number;
   readonly read: number;
   readonly isComplete: boolean;

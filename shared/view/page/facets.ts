@@ -1,11 +1,13 @@
 import { useState } from 'preact/hooks';
-import { type Address, changed, go } from './address.ts';
+import type { Facet as FacetName } from '../facets.ts';
+import { type Address, changed, go, toggling, valuesOf } from './address.ts';
 import type { FacetCounts, Table } from './answers.ts';
+import { chipsOf } from './chips.ts';
 import { Bar, html, Link } from './html.ts';
-import { number, plural, shown, sum } from './texts.ts';
+import { number, plural, sum, valueText } from './texts.ts';
 
 interface FacetProps {
-  readonly name: string;
+  readonly name: FacetName;
   readonly title: string;
   readonly counts: FacetCounts | undefined;
   readonly address: Address;
@@ -15,7 +17,7 @@ interface FacetProps {
   readonly onToggle: () => void;
 }
 
-/** The values of one facet, each a link that narrows to it, or, if it is chosen, that takes it back. */
+/** The values of one facet, each a link that adds it to what is chosen, or, if it is chosen, takes it back. */
 function Facet({ name, title, counts, address, few, isOpen, onToggle }: FacetProps) {
   const items = (counts?.items ?? []).slice(0, isOpen ? 50 : few);
   if (items.length === 0) return null;
@@ -25,11 +27,11 @@ function Facet({ name, title, counts, address, few, isOpen, onToggle }: FacetPro
     <h3 id=${`facet-${name}`} title="Worst first">${title}</h3>
     <ul>
       ${items.map(({ value, severities }) => {
-        const isChosen = address[name] === value;
-        const to = changed(address, { [name]: isChosen ? undefined : value, finding: undefined });
+        const isChosen = valuesOf(address, name).includes(value);
+        const to = toggling(address, name, value);
         const count = sum(severities);
         return html`<li key=${value}><${Link} to=${to} class="value" aria-current=${isChosen ? 'true' : undefined}>
-          <bdi class="label" title=${shown(value)}>${shown(value)}</bdi>
+          <bdi class="label" title=${valueText(name, value)}>${valueText(name, value)}</bdi>
           <span class="count">${number.format(count)}</span>
           <${Bar} counts=${severities} of=${most} />
         <//></li>`;
@@ -74,6 +76,7 @@ export function Facets({ table, address, isWide, onMore }: FacetsProps) {
     onMore();
   };
   const isFixable = address.fixable === 'true';
+  const active = chipsOf(address).length;
   const content = html`
     <label class="check"><input type="checkbox" checked=${isFixable} onChange=${() => go(changed(address, { fixable: isFixable ? undefined : 'true', finding: undefined }))} />Can be fixed</label>
     ${shownFacets.map(
@@ -83,6 +86,10 @@ export function Facets({ table, address, isWide, onMore }: FacetsProps) {
     )}`;
   if (isWide) return html`<nav class="facets" aria-label="Filters"><h2 class="hidden">Filters</h2>${content}</nav>`;
   return html`<nav class="facets" aria-label="Filters"><details>
-    <summary>Filters <span class="count">${plural(table.facets.source?.distinct ?? 0, 'source')}${', '}${plural(table.facets.namespace?.distinct ?? 0, 'namespace')}</span></summary>
+    <summary class=${active > 0 ? 'on' : ''}>Filters ${
+      active > 0
+        ? html`<span class="active">${number.format(active)} on</span>`
+        : html`<span class="count">${plural(table.facets.source?.distinct ?? 0, 'source')}${', '}${plural(table.facets.namespace?.distinct ?? 0, 'namespace')}</span>`
+    }</summary>
     <h2 class="hidden">Filters</h2>${content}</details></nav>`;
 }

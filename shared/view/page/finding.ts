@@ -1,10 +1,13 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Facet } from '../facets.ts';
+import { changeTime, stateSince } from '../state-since.ts';
 import { yamlDocument } from '../yaml-text.ts';
 import { Accept } from './accept.ts';
-import { type Address, changed, go } from './address.ts';
-import { ask, Fault, type Observation } from './answers.ts';
+import { type Address, start } from './address.ts';
+import { ask, Fault, type Observation, type Resource } from './answers.ts';
 import { html, Link, SeverityMark } from './html.ts';
+import { closeFinding } from './keyboard.ts';
 import { age, dateText, isWebAddress, number, resourceText, shown, timeText } from './texts.ts';
 
 const prefix = 'zen.kube-zen.io/';
@@ -72,7 +75,7 @@ function Actor({
     via && `by way of ${via}`,
     userAgent && `with ${userAgent}`,
   ];
-  return html`<${Fact} name="User"><${Link} to=${changed({}, { view: 'all', actor: username, finding: address.finding })}
+  return html`<${Fact} name="User"><${Link} to=${{ facets: { actor: [username] }, view: 'all', finding: address.finding }}
       ><bdi>${shown(username)}</bdi><//> <span class="ago"><bdi>${shown(rest.filter(Boolean).join(', '))}</bdi></span><//>`;
 }
 
@@ -88,6 +91,12 @@ function Acceptance({ found, now }: { readonly found: Observation; readonly now:
     <${Fact} name="Exception">${exception && html`<bdi>${shown(exception)}</bdi>`}<//>`;
 }
 
+/** What the server finds a resource by, and others of the same workload. */
+function placeOf({ kind, name, namespace }: Resource): string {
+  // What has no name goes by its kind as it is written: see shared/view/workload-word.ts.
+  return [namespace, name ? kind.toLowerCase() : kind, name ?? ''].filter((part) => part !== undefined).join('/');
+}
+
 interface FactsProps {
   readonly found: Observation;
   readonly address: Address;
@@ -98,17 +107,20 @@ function Facts({ found, address, now }: FactsProps) {
   const { metadata, spec, status } = found;
   const { resource, rule, actor, source, category, eventType } = spec;
   const { [`${prefix}state`]: state, [`${prefix}since`]: since } = metadata.labels ?? {};
-  const only = (name: string, value: string): Address =>
-    changed({}, { view: 'all', [name]: value, finding: address.finding });
-  const place = [resource?.namespace, resourceText(resource?.kind.toLowerCase(), resource?.name)]
-    .filter(Boolean)
-    .join('/');
-  const where = `${resourceText(resource?.kind, resource?.name)}${resource?.namespace ? ` in ${resource.namespace}` : ''}`;
+  const only = (name: Facet, value: string): Address => ({
+    facets: { [name]: [value] },
+    view: 'all',
+    finding: address.finding,
+  });
+  const openSince = stateSince(state ?? '', historyOf(found), {
+    created: Date.parse(metadata.creationTimestamp ?? ''),
+    since: Number(since),
+  });
   const image = typeof spec.details?.image === 'string' ? spec.details.image.split('\n').filter(Boolean) : [];
   return html`<dl class="facts">
-    <${Fact} name="State">${state ? html`${state === 'missing' ? 'no longer reported' : shown(state)} <span class="ago">since <${When} time=${Number(since)} now=${now} /></span>` : 'event'}<//>
+    <${Fact} name="State">${state ? html`${state === 'missing' ? 'no longer reported' : shown(state)} <span class="ago">since <${When} time=${openSince} now=${now} /></span>` : 'event'}<//>
     <${Acceptance} found=${found} now=${now} />
-    <${Fact} name="Where">${resource?.name && html`<${Link} to=${only('workload', place)}><bdi>${shown(where)}</bdi><//>`}<//>
+    <${Fact} name="Where">${resource && html`<${Link} to=${only('workload', placeOf(resource))}><bdi>${shown(resourceText(resource))}</bdi><//>`}<//>
     ${actor && html`<${Actor} actor=${actor} address=${address} />`}
     <${Fact} name="Rule">${rule && html`<${Link} to=${only('rule', rule)}><bdi>${shown(rule)}</bdi><//>`}<//>
     <${Fact} name="Image">${image.length > 0 && image.map((one) => html`<${Link} to=${only('image', one)}><bdi>${shown(one)}</bdi><//> `)}<//>
@@ -124,12 +136,7 @@ function History({ found, now }: { readonly found: Observation; readonly now: nu
   const seen = found.status?.series?.seen ?? [];
   return html`<section><h3>History</h3><ol class="history">
     ${changes.map(
-      ({
-        time,
-        state,
-        severity,
-        reason,
-      }) => html`<li><${When} time=${typeof time === 'string' && /^\d+$/.test(time) ? Number(time) : time} now=${now} />
+      ({ time, state, severity, reason }) => html`<li><${When} time=${changeTime(time)} now=${now} />
         <bdi>${shown([state, severity, reason].filter(Boolean).join(', '))}</bdi></li>`,
     )}
     ${created && html`<li><${When} time=${created} now=${now} /><bdi>stored</bdi></li>`}
@@ -137,9 +144,10 @@ function History({ found, now }: { readonly found: Observation; readonly now: nu
 }
 
 /** Reads one, and again whenever something has changed. */
-function useFinding(key: string, generation: number): Observation | Fault | undefined {
+export function useFinding(key: string | undefined, generation: number): Observation | Fault | undefined {
   const [found, setFound] = useState<{ key: string; value: Observation | Fault }>();
   useEffect(() => {
+    if (key === undefined) return;
     const stopping = new AbortController();
     const slash = key.indexOf('/');
     const query = new URLSearchParams({ namespace: key.slice(0, slash), name: key.slice(slash + 1) });
@@ -152,12 +160,12 @@ function useFinding(key: string, generation: number): Observation | Fault | unde
     );
     return () => stopping.abort();
   }, [key, generation]);
-  return found?.key === key ? found.value : undefined;
+  return found !== undefined && found.key === key ? found.value : undefined;
 }
 
 export interface FindingProps {
   readonly address: Address;
-  readonly generation: number;
+  readonly found: Observation | Fault | undefined;
   readonly now: number;
 }
 
@@ -177,27 +185,31 @@ function Body({ found, address, now }: FactsProps) {
     <details class="raw"><summary>YAML</summary><pre tabindex="0" aria-label="The object as YAML">${shown(yamlDocument(found))}</pre></details>`;
 }
 
-export function Finding({ address, generation, now }: FindingProps) {
+/** What became of a finding that can't be shown, and where to go on. */
+function NotFound({ fault, name }: { readonly fault: Fault; readonly name: string }) {
+  if (fault.status !== 404)
+    return html`<h2 id="finding" tabindex="-1">This finding can not be shown</h2><p>${shown(fault.message)}</p>`;
+  const search = name.slice(name.indexOf('/') + 1);
+  return html`<h2 id="finding" tabindex="-1">There is no finding of this name</h2>
+    <p><b><bdi>${shown(name)}</bdi></b></p>
+    <p>It was deleted, because its time was over or what it was about no longer exists, or the name is mistyped:
+      findings are named <code>namespace/name</code>.</p>
+    <p class="ways"><${Link} to=${{ facets: {}, view: 'all', search: search.slice(0, 200) }}>Search for this name<//>
+      <${Link} to=${start}>All open findings<//></p>`;
+}
+
+export function Finding({ address, found, now }: FindingProps) {
   const key = address.finding ?? '';
-  const found = useFinding(key, generation);
   const panel = useRef<HTMLElement>(null);
   const isThere = found !== undefined;
-  const close = (): void => {
-    go(changed(address, { finding: undefined }));
-    document.querySelector<HTMLElement>(`.what a[href*="finding=${CSS.escape(encodeURIComponent(key))}"]`)?.focus();
-  };
+  const close = (): void => closeFinding(address);
   useEffect(() => {
     panel.current?.querySelector<HTMLElement>('h2')?.focus({ preventScroll: true });
   }, [key, isThere]);
-  return html`<aside class="finding" ref=${panel} aria-label="One finding"
-      onKeyDown=${(event: KeyboardEvent) => event.key === 'Escape' && close()}>
+  return html`<aside class="finding" ref=${panel} aria-label="One finding">
     <button type="button" class="close" onClick=${close} aria-label="Close">✕</button>
     ${found === undefined && html`<p class="loading">Loading…</p>`}
-    ${
-      found instanceof Fault &&
-      html`<h2 id="finding" tabindex="-1">${found.status === 404 ? 'This finding is gone' : 'This finding can not be shown'}</h2>
-      <p>${found.status === 404 ? 'It was deleted: its time to live is over, or what it was about no longer exists.' : shown(found.message)}</p>`
-    }
+    ${found instanceof Fault && html`<${NotFound} fault=${found} name=${key} />`}
     ${found && !(found instanceof Fault) && html`<${Body} found=${found} address=${address} now=${now} />`}
   </aside>`;
 }

@@ -1,7 +1,8 @@
-import { type Address, changed } from './address.ts';
+import type { Facet } from '../facets.ts';
+import { type Address, toggling, valuesOf } from './address.ts';
 import type { FacetCounts, Table } from './answers.ts';
 import { Bar, html, Link } from './html.ts';
-import { number, plural, shown, sum } from './texts.ts';
+import { number, plural, sum, valueText } from './texts.ts';
 
 /** What is told of a thing that somebody looks at: by these facets, under these words. */
 const focuses = [
@@ -53,7 +54,7 @@ const focuses = [
 ] as const;
 
 interface PartProps {
-  readonly name: string;
+  readonly name: Facet;
   readonly title: string;
   readonly counts: FacetCounts | undefined;
   readonly address: Address;
@@ -65,24 +66,24 @@ function Part({ name, title, counts, address }: PartProps) {
   const most = Math.max(...items.map(({ severities }) => sum(severities)));
   const left = (counts?.distinct ?? 0) - items.length;
   return html`<section class="part"><h3>${title}</h3><ul>${items.map(
-    ({ value, severities }) => html`<li key=${value}><${Link} class="value" to=${changed(address, { [name]: value })}>
-      <bdi class="label" title=${shown(value)}>${shown(value)}</bdi>
+    ({ value, severities }) => html`<li key=${value}><${Link} class="value" to=${toggling(address, name, value)}>
+      <bdi class="label" title=${valueText(name, value)}>${valueText(name, value)}</bdi>
       <span class="count">${name === 'fix' ? `clears ${number.format(sum(severities))}` : number.format(sum(severities))}</span>
       <${Bar} counts=${severities} of=${most} /><//></li>`,
   )}</ul>${left > 0 && html`<p class="more">and ${number.format(left)} more</p>`}</section>`;
 }
 
-/** One workload, rule, image, user or remedy, if that is what has been chosen. */
+/** One workload, rule, image, user or remedy, if one alone has been chosen. */
 export function Focus({ table, address }: { readonly table: Table; readonly address: Address }) {
-  const focus = focuses.find(([name]) => address[name] !== undefined);
+  const focus = focuses.find(([name]) => valuesOf(address, name).length === 1);
   if (!focus) return null;
   const [name, word, parts] = focus;
-  const value = address[name] ?? '';
+  const [value = ''] = valuesOf(address, name);
   const workloads = table.facets.workload?.distinct ?? 0;
   const also = name === 'workload' ? plural(table.facets.rule?.distinct ?? 0, 'rule') : plural(workloads, 'workload');
   return html`<section class="focus" aria-labelledby="focus">
     <p class="kicker">${word}</p>
-    <h2 id="focus"><bdi>${shown(value)}</bdi></h2>
+    <h2 id="focus"><bdi>${valueText(name, value)}</bdi></h2>
     <p class="sums">${plural(table.total, 'finding')}, ${also}</p>
     <div class="parts">${parts.map(
       ([facet, title]) =>

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Address, changed, queryOf } from './address.ts';
 import { ask, type Row, type Table } from './answers.ts';
 import { html, Link, SeverityMark } from './html.ts';
-import { age, dateText, shown, timeText } from './texts.ts';
+import { age, dateText, shown, timeText, workloadText } from './texts.ts';
 
 const chunk = 100;
 
@@ -41,9 +41,13 @@ function useWindow(total: number, height: number) {
     measure();
     addEventListener('scroll', measure, { passive: true });
     addEventListener('resize', measure);
+    // Whatever is above the list may grow or shrink, too.
+    const observer = new ResizeObserver(measure);
+    observer.observe(document.body);
     return () => {
       removeEventListener('scroll', measure);
       removeEventListener('resize', measure);
+      observer.disconnect();
     };
   }, [total, height]);
   return { list, window };
@@ -127,6 +131,18 @@ const headings: Readonly<Record<string, readonly [about: string, when: string]>>
   gone: ['Rule', 'Gone since'],
 };
 
+/** What was found. Where the rule has a column of its own, only whoever can't see that is told it here. */
+function Summary({ row: { summary, rule, name } }: { readonly row: Row }) {
+  const text = summary || rule || name;
+  const join =
+    rule !== '' && text.startsWith(rule)
+      ? /^(?::|,| in| -)? +(?:\([^()]*\): +)?(?=[^(])/.exec(text.slice(rule.length))
+      : null;
+  if (!join) return html`<bdi>${shown(text)}</bdi>`;
+  const at = rule.length + join[0].length;
+  return html`<bdi><span class="lead">${shown(text.slice(0, at))}</span>${shown(text.slice(at))}</bdi>`;
+}
+
 interface RowProps {
   readonly row: Row | undefined;
   readonly index: number;
@@ -141,29 +157,17 @@ function Line({ row, index, address, now }: RowProps) {
   const isOpen = address.finding === key;
   const { kind } = row.resource ?? {};
   const { about, when, state, line } = endOf(row, address.view, now);
-  const where = row.workload === '' ? row.namespace : row.workload.replace(/\/$/, '');
+  const where = row.workload === '' ? row.namespace : workloadText(row.workload);
   return html`<div class=${`row sev-${row.severity} ${line ? 'has-line' : ''}`} role="row" aria-rowindex=${index + 2}>
     <span role="cell" class="severity"><${SeverityMark} severity=${row.severity} /></span>
     <span role="cell" class="what"><${Link} to=${changed(address, { finding: key })} aria-current=${isOpen ? 'true' : undefined}
-        data-row=${index}><bdi>${shown(row.summary || row.rule || row.name)}</bdi><//>
+        data-row=${index}><${Summary} row=${row} /><//>
       <small><bdi>${shown(where)}</bdi>${kind && !where.includes(kind) && ` · ${shown(kind)}`}${row.actor && html` · by <bdi>${shown(row.actor)}</bdi>`}</small>
       ${line && html`<small class="line"><bdi>${shown(line)}</bdi></small>`}</span>
     <span role="cell" class="rule">${about}</span>
     <span role="cell" class="when">${when}
       ${state && html`<small class="state"><bdi>${shown(state)}</bdi></small>`}</span>
   </div>`;
-}
-
-/** Arrows go from row to row while one has the focus. */
-function onKeyDown(event: KeyboardEvent): void {
-  const step = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 }[event.key];
-  const from = event.target instanceof HTMLElement ? event.target.dataset.row : undefined;
-  if (step === undefined || from === undefined) return;
-  const next = document.querySelector<HTMLElement>(`[data-row="${Number(from) + step}"]`);
-  if (!next) return;
-  event.preventDefault();
-  next.focus();
-  next.scrollIntoView({ block: 'nearest' });
 }
 
 export function List(props: ListProps) {
@@ -174,7 +178,7 @@ export function List(props: ListProps) {
   const [about, when] = headings[address.view ?? ''] ?? ['Rule', 'Age'];
   const last = Math.min(window.last, table.total);
   const indexes = Array.from({ length: Math.max(0, last - window.first) }, (_, at) => window.first + at);
-  return html`<div class="list" role="table" aria-label="Findings" aria-rowcount=${table.total + 1} aria-colcount="4" onKeyDown=${onKeyDown}>
+  return html`<div class="list" role="table" aria-label="Findings" aria-rowcount=${table.total + 1} aria-colcount="4">
     <div role="row" class="head" aria-rowindex="1">
       <span role="columnheader">Severity</span><span role="columnheader">Finding</span>
       <span role="columnheader">${about}</span><span role="columnheader">${when}</span>

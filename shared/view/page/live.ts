@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { type Address, changed, queryOf, readAddress } from './address.ts';
+import { type Address, changed, queryOf, readAddress, valuesOf } from './address.ts';
 import { ask, Fault, followChanges, type Table } from './answers.ts';
 
 export interface Live {
@@ -16,12 +16,15 @@ export interface Live {
 
 /** Changes that come together are shown together. */
 const pauseMilliseconds = 100;
+const rereadMilliseconds = 30_000;
 const firstRetry = 500;
 const longestRetry = 10_000;
 
 /** Follows changes while somebody looks, so that the server may sleep when nobody does. */
-function useChanges(namespace: string | undefined, onChange: () => void): boolean {
+function useChanges(namespaces: readonly string[], onChange: () => void): boolean {
   const [isLive, setIsLive] = useState(false);
+  // Changes can be had of one namespace, or of all that one may see.
+  const namespace = namespaces.length === 1 ? namespaces[0] : undefined;
   useEffect(() => {
     let stopping = new AbortController();
     let retry = firstRetry;
@@ -101,7 +104,12 @@ export function useTable(address: Address, top: number): Live {
   }, []);
 
   useEffect(() => void read(), [query]);
-  const isLive = useChanges(address.namespace, refresh);
+  useEffect(() => {
+    // What was new grows old, and what is accepted opens again, without any change.
+    const timer = setInterval(() => document.hidden || refresh(), rereadMilliseconds);
+    return () => clearInterval(timer);
+  }, [refresh]);
+  const isLive = useChanges(valuesOf(address, 'namespace'), refresh);
   const { table, fault, generation } = state;
   const tableAddress = changed(readAddress(state.query ?? ''), { finding: address.finding });
   return { table, tableAddress, fault, generation, isLive, refresh };

@@ -1,3 +1,6 @@
+import type { Facet } from '../facets.ts';
+import type { Resource } from './answers.ts';
+
 /** What can't be seen, or turns the text around it: shown by its code, so that nobody is misled. */
 const hidden = /[[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--[\ufe00-\ufe0f\n\t]]/gv;
 
@@ -48,7 +51,19 @@ export function isWebAddress(text: string): boolean {
   return /^https?:\/\/[^\s]+$/i.test(text) && URL.canParse(text);
 }
 
-/** The workload, as the server names it: what the resource's Pods are made by. */
-export function resourceText(kind: string | undefined, name: string | undefined): string {
-  return [kind, name].filter(Boolean).join('/');
+/** A resource, for people: `Deployment/web in shop`, or, of a request for all of a kind, `any Secret in shop`. */
+export function resourceText({ kind, name, namespace }: Resource): string {
+  return `${name ? `${kind}/${name}` : `any ${kind}`}${namespace ? ` in ${namespace}` : ''}`;
+}
+
+/** The server's word for a workload, as people say it: of a resource without a name, it ends with a slash. */
+export function workloadText(word: string): string {
+  if (!word.endsWith('/')) return word;
+  const [kind = '', namespace] = word.slice(0, -1).split('/').toReversed();
+  return resourceText({ kind, ...(namespace !== undefined && { namespace }) });
+}
+
+/** A value of a facet, to be shown. */
+export function valueText(name: Facet, value: string): string {
+  return shown(name === 'workload' ? workloadText(value) : value);
 }
