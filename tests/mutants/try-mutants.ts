@@ -147,5 +147,5 @@ export async function tryMutants({ targets, tests, exclude, isTried }: TrialOpti
   for (const [file] of files) await tryLoadedAnew(sandbox, file);
   const last: Progress = readProgress(path);
   rmSync(sandbox, { recursive: true });
-  return { mutants, living: new Set(last.living), remarks: last.remarks };
+  return { mutants, living: new Set(last.living), remarks: [...new Set(last.remarks)] };
 }
