@@ -128,6 +128,14 @@ describe('what Checkov prints', () => {
     expect(outcome.badRows).toMatchObject(badRows);
   });
 
+  it.each(['§\n--- OUTPUT DELIMITER ---\nPassed checks: 3', '<?xml version="1.0"?>\n--- OUTPUT DELIMITER ---\n§'])(
+    'is read among other formats: %s',
+    async (printed) => {
+      const text = printed.replace('§', JSON.stringify(report(row('CKV_1', 'x'))));
+      expect((await found(text)).findings).toHaveLength(1);
+    },
+  );
+
   it('is the same in any order, at any time, from any machine', async () => {
     const rows = [
       row('CKV_DOCKER_4', '/Dockerfile.ADD', { file_line_range: [2, 2] }),
@@ -279,13 +287,14 @@ describe('what Checkov found', () => {
 
   it.each([
     ['a.yaml', '/a.yaml'],
+    ['a/b.yaml', 'a/b.yaml'],
     ['a.yaml', './a.yaml'],
     ['a.yaml', '/.//a.yaml'],
     ['a.yaml', '//a.yaml'],
     ['a/b.yaml', '\\\\a\\b.yaml'.replaceAll('\\\\', '\\')],
     ['a.yaml', '/tmp/tmpabc_1234/a.yaml'],
     ['a.yaml', '/private/tmp/tmpabc_1234/a.yaml'],
-    ['a.yaml', '/var/folders/x/y/T/tmpabc_1234/a.yaml'],
+    ['a.yaml', '/var/folders/ab/x_yz1/T/tmpabc_1234/a.yaml'],
     ['tmp/tmpabc/a.yaml', '/tmp/tmpabc/a.yaml'],
     ['x/tmp/tmpabc_1234/a.yaml', '/x/tmp/tmpabc_1234/a.yaml'],
     [undefined, ''],
@@ -325,6 +334,11 @@ describe('what Checkov found', () => {
       'upgrade qs to 2.x, also fixed in 3',
       { ...flaw, fix_version: 'fixed in 2.x, also fixed in 3' },
     ],
+    [
+      'CVE-2099-1 in qs 1, fixed in v2 (fixed in 3) (deploy.yaml:1-9)',
+      'upgrade qs to v2 (fixed in 3)',
+      { ...flaw, fix_version: 'v2 (fixed in 3)' },
+    ],
     ['CVE-2099-1 in qs (deploy.yaml:1-9)', undefined, { ...flaw, package_version: null, fix_version: 'none' }],
     ['BC_1 in qs 1 (deploy.yaml:1-9)', undefined, { ...flaw, id: null }],
     ['BC_1 licence MIT of qs 1 (deploy.yaml:1-9)', undefined, { ...flaw, id: null, license: 'MIT' }],
@@ -341,6 +355,14 @@ describe('what Checkov found', () => {
     ['CVE-2099-1 in qs 1 (lines 1-9, image a)', ' (a:1)'],
   ])('is told of an image as %s', async (summary, file_path) => {
     expect((await one('BC_1', 'x (y).qs', { file_path, vulnerability_details: flaw }))?.summary).toBe(summary);
+  });
+
+  it.each([
+    ['Dockerfile.qs', 'Dockerfile (nginx:1.25).qs'],
+    ['.qs', ' (nginx:1.25).qs'],
+    ['package.json.qs', 'package.json.qs'],
+  ])('is about the package %s of %s', async (resource, given) => {
+    expect((await one('BC_1', given, { vulnerability_details: flaw }))?.details.resource).toBe(resource);
   });
 
   it.each<[string, string, object]>([
