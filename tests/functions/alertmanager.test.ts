@@ -116,6 +116,7 @@ describe('alertmanager', () => {
     await world.store.create(observation, signal);
     await world.tell(observation, { state: 'open', accepted: '', since: '1', severity: 'CRITICAL' });
     expect(world.alerts().map(shown)).toEqual(['a high 30', 'a critical 0', 'a medium 0', 'a unknown 0']);
+    expect(world.alerts().map((alert) => 'startsAt' in alert)).toEqual([true, false, false, false]);
   });
 
   it('closes what has fallen below the floor, and opens nothing', async () => {
