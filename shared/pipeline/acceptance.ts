@@ -1,10 +1,4 @@
-import {
-  type Acceptance,
-  acceptanceAnnotations,
-  acceptedUntil,
-  isAccepted,
-  isAcceptedByTool,
-} from '../api/acceptance.ts';
+import { type Acceptance, acceptanceAnnotations, acceptedUntil, isAcceptedByTool } from '../api/acceptance.ts';
 import { labels } from '../api/labels.ts';
 import { type NewObservation, operationsCategory } from '../api/observation.ts';
 import type { Context } from '../function/context.ts';
@@ -51,11 +45,12 @@ export function changeWhenJudged(
   if (!accepting) return withoutAcceptance(stored, options);
   const { label } = accepting;
   if (found[labels.accepted] === label && isSame(acceptance, accepting.acceptance)) return undefined;
-  const { now, dueAt } = options;
-  const isNews = !isAccepted(found, dueAt);
+  const { now } = options;
+  // Until when it is accepted is told, too, so another end is another change: `since` is part of its id.
+  const isNews = found[labels.accepted] !== label;
   return {
     labels: { [labels.accepted]: label, ...(isNews && { [labels.since]: sinceLabel(found, now) }) },
-    ...(found[labels.accepted] !== label && { history: historyOf(stored, 'accepted', now) }),
+    ...(isNews && { history: historyOf(stored, 'accepted', now) }),
     acceptance: accepting.acceptance,
     withFacts: false,
     kind: 'accepted',

@@ -1,6 +1,6 @@
 import { announcementPrefix, changeOfType } from '../api/announcement.ts';
 import { group } from '../api/group.ts';
-import { historyAnnotation, toldAnnotation } from '../api/labels.ts';
+import { historyAnnotation, labels, toldAnnotation } from '../api/labels.ts';
 import type { Observation } from '../api/observation.ts';
 import { readObservation } from '../api/read-observation.ts';
 import { isSameTold, parseTold, type Told, toldOf } from '../api/told.ts';
@@ -131,9 +131,15 @@ async function refreshOnce(sink: AnySink, context: Context): Promise<void> {
   if (!isDone) context.event.tally.skipped('coalesced');
 }
 
+function keyOf({ namespace, name }: { readonly namespace: string; readonly name: string }): string {
+  return `${namespace}/${name}`;
+}
+
 /** Sends again what is open, before the other side takes it for over. */
 async function refreshAll(sink: AnySink, context: Context): Promise<void> {
   const { store, event } = context;
+  /** Since when what was sent is as it was sent. */
+  const sent = new Map<string, string | undefined>();
   const options = optionsOf(context);
   const lowest = lowestFloor(context, options);
   const wanted = severities.filter((severity) => !isBelow(severity, lowest));
@@ -146,9 +152,36 @@ async function refreshAll(sink: AnySink, context: Context): Promise<void> {
   for await (const { observation } of store.observations({ severities: wanted, isOpen: true }, event.signal)) {
     if (isBelow(observation.spec.severity, options.floorOf(observation.spec.source))) continue;
     batch.push(observation);
+    sent.set(keyOf(observation.metadata), observation.metadata.labels[labels.since]);
     if (batch.length >= perRequest) await flush();
   }
   if (batch.length > 0) await flush();
+  if (sent.size > 0) await lookAgain(sink, sent, context);
+}
+
+/** What has changed while it was sent may have been closed by its announcement before it was sent as open: it is told anew. */
+async function lookAgain(
+  sink: AnySink,
+  sent: ReadonlyMap<string, string | undefined>,
+  context: Context,
+): Promise<void> {
+  const { store, settings, clock, event } = context;
+  for await (const { ref, labels: found } of store.names({ namespace: settings.WATCH_NAMESPACE }, event.signal)) {
+    const key = keyOf(ref);
+    if (!sent.has(key) || sent.get(key) === found[labels.since]) continue;
+    const whole = await store.findWhole(ref.namespace, ref.name, event.signal);
+    if (!whole) continue;
+    const { observation } = whole;
+    const time = new Date(clock.now()).toISOString();
+    const change = {
+      kind: 'changed',
+      id: key,
+      time,
+      formerSeverities: formerSeverities(observation),
+      isGone: false,
+    } as const;
+    await follow(sink, { observation, change }, context);
+  }
 }
 
 /** The lowest severity that is told of any source. */

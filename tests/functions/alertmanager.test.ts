@@ -227,6 +227,26 @@ describe('alertmanager', () => {
     ]);
   });
 
+  it.each(over)('closes after its pass what became %s before the post of the pass arrived', async (_case, more) => {
+    const observation = finding('a');
+    const bodies: string[] = [];
+    const world = createWorld({
+      context: {
+        async post({ body }) {
+          bodies.push(body);
+          const stored = await world.store.find('shop', observation.metadata.name, signal);
+          const changed = { [labels.since]: String(noon + 1), ...more };
+          if (stored && bodies.length === 1) await world.store.patch(stored, { labels: changed }, signal);
+          return { status: 200, retryAfter: undefined, words: '' };
+        },
+      },
+    });
+    await world.store.create(observation, signal);
+    await world.pass();
+    const all = bodies.flatMap((body) => alertsSchema.parse(JSON.parse(body)));
+    expect(all.map(shown)).toEqual(['a high 30', 'a high 0']);
+  });
+
   it('posts many together, and nothing where nothing is open', async () => {
     const world = createWorld();
     await world.pass();

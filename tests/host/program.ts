@@ -159,8 +159,8 @@ export async function within<Value>(
 /**
  * Polls until it is so: for what nobody is promised a time for, with a limit that tells late on a loaded machine from never.
  */
-export async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  const deadline = performance.now() + 45_000;
+export async function until(what: string, isSo: () => Promise<boolean> | boolean, seconds = 45): Promise<void> {
+  const deadline = performance.now() + seconds * 1000;
   while (!(await isSo())) {
     if (performance.now() > deadline) throw new Error(`never: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 50));

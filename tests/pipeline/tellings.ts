@@ -92,14 +92,14 @@ export async function allOf(store: Store): Promise<Observation[]> {
 }
 
 /** As the alerts of Alertmanager are told apart: by our mark and the severity. */
-function keyOf({ metadata, spec }: Observation): string {
+export function alertKeyOf({ metadata, spec }: Observation): string {
   return `${metadata.namespace}/${metadata.name} ${spec.severity.toLowerCase()}`;
 }
 
 /** What is open at or above the floor, and not accepted. */
 export function openOf(all: readonly Observation[], now: number): string[] {
   const open = all.filter((one) => isOpen(one, now) && !isBelow(one.spec.severity, floor));
-  return open.map(keyOf).sort();
+  return open.map(alertKeyOf).sort();
 }
 
 function toldIn({ metadata }: Observation): Told {
@@ -149,7 +149,7 @@ export function createReceiver() {
         const isOwed = annotations[toldAnnotation] !== undefined || !isBelow(one.spec.severity, floor);
         return isOwed && !(known && isSameTold(known, told));
       };
-      return all.filter(isUntold).map(keyOf);
+      return all.filter(isUntold).map(alertKeyOf);
     },
   };
 }
