@@ -86,7 +86,7 @@ describe('changeWhenJudged', () => {
     ['is missing', { state: 'missing' }, 'forever', true, 'missing HIGH accepted'],
     ['has no severity that is known', { severity: 'LOW' }, ahead, true, 'open LOW accepted'],
     ['was accepted, which is past', { label: past, acceptance: ours }, ahead, true, 'open HIGH accepted'],
-    ['is accepted for longer', { label: later, acceptance: ours }, ahead, false, 'open HIGH accepted'],
+    ['is accepted for longer', { label: later, acceptance: ours }, ahead, true, 'open HIGH accepted'],
     ['is marked, which says nobody', { label: ahead }, ahead, false, undefined],
   ])('marks what an exception accepts and %s', (_what, marks, label, isNews, says) => {
     expect(shown(changeWhenJudged(stored(marks), accepting(label), options))).toEqual({
