@@ -33,7 +33,7 @@ function parseRuleSeverities(list: string, context: z.RefinementCtx): readonly s
   const items = list.replace(/^\s*\+/, '').split(',');
   const entries = items.map((item) => item.trim()).filter((item) => item !== '');
   for (const entry of entries) {
-    if (!/^.*\S\s*=\s*(?:critical|high|medium|low|unknown)$/i.test(entry))
+    if (!/\S\s*=\s*(?:critical|high|medium|low|unknown)$/i.test(entry))
       context.addIssue('must be a list of rule=SEVERITY, with CRITICAL, HIGH, MEDIUM, LOW or UNKNOWN');
   }
   return list.trim().startsWith('+') ? [...ruleSeverities, ...entries] : entries;

@@ -46,7 +46,6 @@ export interface Facts {
   readonly commandLine: string | undefined;
   readonly parent: string | undefined;
   readonly user: string | undefined;
-  /** Of a user without a name. */
   readonly userId: string | undefined;
   readonly actor: Actor | undefined;
   readonly action: string | undefined;
@@ -86,7 +85,7 @@ export function factsOf(alert: AlertTexts, fields: Fields): Facts {
     commandLine,
     parent: field('proc.pname'),
     user,
-    userId: user === undefined ? field('user.uid') : undefined,
+    userId: field('user.uid'),
     actor: actorOf(user, fields),
     action: field(...actionFields),
     object,
@@ -169,7 +168,7 @@ function userOf(fields: Fields, isPlugin: boolean): string | undefined {
 }
 
 function listOf(value: string | undefined): string[] {
-  return (value ?? '').split(/[\s,()]+/).filter((item) => item !== '');
+  return (value ?? '').split(/[\s,()]/).filter((item) => item !== '');
 }
 
 function actorOf(username: string | undefined, fields: Fields): Actor | undefined {

@@ -91,7 +91,7 @@ export function stableName(name: string): string | undefined {
 
 function isStable(name: string, isInPod: boolean): boolean {
   if (!name.includes('.') || (isInPod && name === 'container.id')) return false;
-  const words = name.toLowerCase().split(/[^a-z0-9]+/);
+  const words = name.toLowerCase().split(/[^a-z0-9]/);
   return (
     !words.some((word) => volatileWords.has(word) || word.endsWith('timestamp')) &&
     !volatileFields.some((field) => field.test(name))
@@ -118,7 +118,7 @@ function stableValue(name: string, value: string): string | undefined {
 export function stableFields(fields: Fields, isInPod: boolean): Record<string, string> {
   const stable: Record<string, string> = {};
   for (const [name, value] of [...fields].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const whole = text(typeof value === 'object' && value !== null ? canonicalJson(value) : value)?.trim();
+    const whole = text(typeof value === 'object' ? canonicalJson(value) : value)?.trim();
     if (whole === undefined || !isStable(name, isInPod)) continue;
     const part = stableValue(name, shortened(whole));
     if (part !== undefined) stable[name] = part;

@@ -25,7 +25,7 @@ function united(a: Pending, b: Pending): Pending {
     ...a,
     count: a.count + b.count,
     lastObserved: Math.max(a.lastObserved, b.lastObserved),
-    seen: b.seen.every((name) => a.seen.includes(name)) ? a.seen : seenWith(a.seen, b.seen),
+    seen: seenWith(a.seen, b.seen),
     expires: laterExpiry(b.expires, a.expires) ?? a.expires,
   };
 }

@@ -116,6 +116,7 @@ describe('alertmanager', () => {
     await world.store.create(observation, signal);
     await world.tell(observation, { state: 'open', accepted: '', since: '1', severity: 'CRITICAL' });
     expect(world.alerts().map(shown)).toEqual(['a high 30', 'a critical 0', 'a medium 0', 'a unknown 0']);
+    expect(world.alerts().map((alert) => 'startsAt' in alert)).toEqual([true, false, false, false]);
   });
 
   it('closes what has fallen below the floor, and opens nothing', async () => {
@@ -162,6 +163,34 @@ describe('alertmanager', () => {
     await handled(alertmanager, event, { ...world.context, store });
     expect(world.alerts().map(shown)).toEqual(['a high 30', 'a high 0']);
     expect(looks).toBe(3);
+  });
+
+  it('says nothing that is empty, and of a resource without a name its kind', async () => {
+    const world = createWorld({ environment: { CLUSTER_NAME: '' } });
+    const plain = finding('a');
+    const observation = { ...plain, spec: { ...plain.spec, summary: '', resource: { kind: 'Node' } } };
+    await world.store.create(observation, signal);
+    await world.tell(observation);
+    const [alert] = world.alerts();
+    expect(alert?.labels).not.toHaveProperty('cluster');
+    expect(alert?.annotations).toEqual({ resource: 'Node' });
+  });
+
+  it('says of nothing that it begins later than now, whatever clock it has its time from', async () => {
+    const world = createWorld();
+    const observation = finding('a', { more: { [labels.since]: String(noon + 3_600_000) } });
+    await world.store.create(observation, signal);
+    await world.tell(observation);
+    expect(world.alerts()).toMatchObject([{ startsAt: '2026-03-01T12:00:00.000Z' }]);
+  });
+
+  it('posts again no event that is over by now, and says of what goes on when it began', async () => {
+    const world = createWorld();
+    const event = { hasState: false, severity: 'HIGH' } as const;
+    await world.store.create(finding('over', { ...event, detectedAt: '2026-03-01T11:00:00Z' }), signal);
+    await world.store.create(finding('recent', { ...event, detectedAt: '2026-03-01T11:00:01Z' }), signal);
+    await world.pass();
+    expect(world.alerts()).toMatchObject([{ labels: { rule: 'recent' }, startsAt: '2026-03-01T11:00:01.000Z' }]);
   });
 
   it('ends an event after an hour', async () => {

@@ -128,6 +128,14 @@ describe('what Checkov prints', () => {
     expect(outcome.badRows).toMatchObject(badRows);
   });
 
+  it.each(['§\n--- OUTPUT DELIMITER ---\nPassed checks: 3', '<?xml version="1.0"?>\n--- OUTPUT DELIMITER ---\n§'])(
+    'is read among other formats: %s',
+    async (printed) => {
+      const text = printed.replace('§', JSON.stringify(report(row('CKV_1', 'x'))));
+      expect((await found(text)).findings).toHaveLength(1);
+    },
+  );
+
   it('is the same in any order, at any time, from any machine', async () => {
     const rows = [
       row('CKV_DOCKER_4', '/Dockerfile.ADD', { file_line_range: [2, 2] }),
@@ -205,7 +213,16 @@ describe('what Checkov found', () => {
   it.each([
     [
       'CRITICAL',
-      ['CKV_SECRET_2', 'CKV2_SECRET_9', 'CKV_AWS_41', 'CKV_AWS_45', 'CKV_AWS_46', 'CKV_AZURE_45', 'CKV_BCW_1'],
+      [
+        'CKV_SECRET_2',
+        'CKV_SECRET_12',
+        'CKV2_SECRET_9',
+        'CKV_AWS_41',
+        'CKV_AWS_45',
+        'CKV_AWS_46',
+        'CKV_AZURE_45',
+        'CKV_BCW_1',
+      ],
     ],
     ['CRITICAL', ['CKV_LIN_1', 'CKV_OCI_1', 'CKV_OPENSTACK_1', 'CKV_PAN_1']],
     ['HIGH', [1, 2, 3, 4, 16, 17, 18, 19, 27, 39, 49, 155, 156, 157, 158].map((number) => `CKV_K8S_${number}`)],
@@ -249,6 +266,12 @@ describe('what Checkov found', () => {
     ].map((kind): [string, object] => [`${kind}.a.b`, { kind, name: 'a.b' }]),
     ['VPA.shop.x', undefined],
     ['VPAutoscaler.shop.x', { kind: 'VPAutoscaler', namespace: 'shop', name: 'x' }],
+    ['VPAutoscalerCheckpoint.shop.x', { kind: 'VPAutoscalerCheckpoint', namespace: 'shop', name: 'x' }],
+    ['my_Deployment.shop.web', undefined],
+    ['my_VPAutoscaler.shop.x', undefined],
+    ['VPAutoscaler_my.shop.x', undefined],
+    ['Deployment.shop.web_x', undefined],
+    ['Deployment.default.release-name', undefined],
     ['aws_instance.db', undefined],
     ['Deployment.Shop.web', undefined],
     ['Deployment.shop.', undefined],
@@ -279,13 +302,15 @@ describe('what Checkov found', () => {
 
   it.each([
     ['a.yaml', '/a.yaml'],
+    ['a/b.yaml', 'a/b.yaml'],
     ['a.yaml', './a.yaml'],
     ['a.yaml', '/.//a.yaml'],
     ['a.yaml', '//a.yaml'],
     ['a/b.yaml', '\\\\a\\b.yaml'.replaceAll('\\\\', '\\')],
     ['a.yaml', '/tmp/tmpabc_1234/a.yaml'],
+    ['a.yaml', 'tmp/tmpabc_1234/a.yaml'],
     ['a.yaml', '/private/tmp/tmpabc_1234/a.yaml'],
-    ['a.yaml', '/var/folders/x/y/T/tmpabc_1234/a.yaml'],
+    ['a.yaml', '/var/folders/ab/x_yz1/T/tmpabc_1234/a.yaml'],
     ['tmp/tmpabc/a.yaml', '/tmp/tmpabc/a.yaml'],
     ['x/tmp/tmpabc_1234/a.yaml', '/x/tmp/tmpabc_1234/a.yaml'],
     [undefined, ''],
@@ -325,6 +350,11 @@ describe('what Checkov found', () => {
       'upgrade qs to 2.x, also fixed in 3',
       { ...flaw, fix_version: 'fixed in 2.x, also fixed in 3' },
     ],
+    [
+      'CVE-2099-1 in qs 1, fixed in v2 (fixed in 3) (deploy.yaml:1-9)',
+      'upgrade qs to v2 (fixed in 3)',
+      { ...flaw, fix_version: 'v2 (fixed in 3)' },
+    ],
     ['CVE-2099-1 in qs (deploy.yaml:1-9)', undefined, { ...flaw, package_version: null, fix_version: 'none' }],
     ['BC_1 in qs 1 (deploy.yaml:1-9)', undefined, { ...flaw, id: null }],
     ['BC_1 licence MIT of qs 1 (deploy.yaml:1-9)', undefined, { ...flaw, id: null, license: 'MIT' }],
@@ -343,6 +373,14 @@ describe('what Checkov found', () => {
     expect((await one('BC_1', 'x (y).qs', { file_path, vulnerability_details: flaw }))?.summary).toBe(summary);
   });
 
+  it.each([
+    ['Dockerfile.qs', 'Dockerfile (nginx:1.25).qs'],
+    ['.qs', ' (nginx:1.25).qs'],
+    ['package.json.qs', 'package.json.qs'],
+  ])('is about the package %s of %s', async (resource, given) => {
+    expect((await one('BC_1', given, { vulnerability_details: flaw }))?.details.resource).toBe(resource);
+  });
+
   it.each<[string, string, object]>([
     ['CKV_X Check CKV_X: x (deploy.yaml:1-9)', 'x', {}],
     ['CKV_X Check: x (deploy.yaml)', 'x', { check_name: 'Check. : ', file_line_range: null }],
@@ -353,6 +391,10 @@ describe('what Checkov found', () => {
     ['CKV_X Check: deploy.yaml:1-9', './deploy.yaml', { check_name: 'Check' }],
     ['CKV_X Check (deploy.yaml:1-9)', '', { check_name: 'Check' }],
     ['CKV_X Check (deploy.yaml:1-9)', './', { check_name: 'Check' }],
+    ['CKV_X Check (deploy.yaml:1-9)', '0f'.repeat(20), { check_name: 'Check' }],
+    ['CKV_X Check: a (deploy.yaml:1-9)', 'a', { check_name: 'Check' }],
+    [`CKV_X Check: ${'0f'.repeat(20)}a (deploy.yaml:1-9)`, `${'0f'.repeat(20)}a`, { check_name: 'Check' }],
+    [`CKV_X Check: x${'0f'.repeat(20)} (deploy.yaml:1-9)`, `x${'0f'.repeat(20)}`, { check_name: 'Check' }],
     [`CKV_X ${'n'.repeat(71)}: x (deploy.yaml:1-9)`, 'x', { check_name: 'n'.repeat(71) }],
     [`CKV_X x (deploy.yaml:1-9): ${'n'.repeat(72)}`, 'x', { check_name: 'n'.repeat(72) }],
   ])('is told of a check as %s', async (summary, resource, more) => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { announcementOf } from '../../functions/announce/event.ts';
 import sender from '../../functions/sender.ts';
+import type { Observation } from '../../shared/api/observation.ts';
 import { bearsOwnMark, ownMark } from '../../shared/api/own-mark.ts';
 import { toldOf } from '../../shared/api/told.ts';
 import type { Outgoing } from '../../shared/function/context.ts';
@@ -29,7 +30,11 @@ function observation() {
 const mark = `shop/${observation().metadata.name}`;
 
 /** What is sent in a format. */
-async function sent(format: string | undefined, environment: Record<string, string> = {}): Promise<Outgoing> {
+async function sent(
+  format: string | undefined,
+  environment: Record<string, string> = {},
+  object: Observation = observation(),
+): Promise<Outgoing> {
   const posted: Outgoing[] = [];
   const post = async (outgoing: Outgoing) => {
     posted.push(outgoing);
@@ -43,8 +48,8 @@ async function sent(format: string | undefined, environment: Record<string, stri
     ...environment,
   };
   const { context } = createTestContext(sender, { environment: all, context: { post } });
-  const now = toldOf(observation().metadata.labels, noon);
-  const event = announcementOf(observation(), { before: undefined, now, time: noon, cluster: 'prod' });
+  const now = toldOf(object.metadata.labels, noon);
+  const event = announcementOf(object, { before: undefined, now, time: noon, cluster: 'prod' });
   await handled(sender, event, context);
   const [outgoing] = posted;
   if (!outgoing) throw new Error('nothing was sent');
@@ -120,6 +125,70 @@ describe('sender', () => {
     ]);
   });
 
+  it('sends a card as a whole', async () => {
+    expect(JSON.parse((await sent('teams')).body).attachments[0].content).toEqual({
+      type: 'AdaptiveCard',
+      version: '1.4',
+      body: [
+        { type: 'TextBlock', text: `HIGH opened: ${text}`, wrap: true, weight: 'Bolder', id: `${ownMark}=${mark}` },
+        { type: 'TextBlock', text: 'prod · shop · deployment/web · kyverno · no-root', wrap: true },
+        { type: 'TextBlock', text: 'set runAsNonRoot', wrap: true },
+      ],
+      actions: [{ type: 'Action.OpenUrl', title: 'Details', url: page }],
+    });
+  });
+
+  describe('of what is said little about', () => {
+    const { metadata, spec, ...rest } = observation();
+    const { summary: _summary, rule: _rule, remediation: _advice, ...bare } = spec;
+    const object = { ...rest, metadata, spec: bare };
+    const nowhere = { CLUSTER_NAME: '', PAGE_URL: '' };
+
+    async function bodyOf(format: string) {
+      const { body } = await sent(format, nowhere, object);
+      return JSON.parse(body);
+    }
+
+    it('sends to Slack no line that is empty', async () => {
+      const { blocks } = await bodyOf('slack');
+      expect(blocks[0].text.text).toBe(
+        ':large_orange_circle: *HIGH opened: policy-violation*\nshop · deployment/web · kyverno',
+      );
+    });
+
+    it('sends to Teams no block that is empty, and nothing to open', async () => {
+      const { content } = (await bodyOf('teams')).attachments[0];
+      expect(content.body.map((block: { text: string }) => block.text)).toEqual([
+        'HIGH opened: policy-violation',
+        'shop · deployment/web · kyverno',
+      ]);
+      expect(content).not.toHaveProperty('actions');
+    });
+
+    it('sends a CloudEvent from zen-watcher', async () => {
+      expect(await bodyOf('cloudevent')).toMatchObject({ source: 'zen-watcher' });
+    });
+  });
+
+  it.each([
+    ['CRITICAL', ':red_circle:'],
+    ['HIGH', ':large_orange_circle:'],
+    ['MEDIUM', ':large_yellow_circle:'],
+    ['LOW', ':large_blue_circle:'],
+    ['UNKNOWN', ':white_circle:'],
+  ] as const)('shows in Slack by a colour that it is %s', async (severity, icon) => {
+    const object = observation();
+    const { blocks } = JSON.parse((await sent('slack', {}, { ...object, spec: { ...object.spec, severity } })).body);
+    expect(blocks[0].text.text.split('\n')[0]).toBe(`${icon} *${severity} opened: a &lt;b&gt; &amp; "c"*`);
+  });
+
+  it('marks a message to Slack in as many characters as it takes', async () => {
+    const object = observation();
+    const metadata = { ...object.metadata, namespace: 'n'.repeat(63), name: 'o'.repeat(253) };
+    const { blocks } = JSON.parse((await sent('slack', {}, { ...object, metadata })).body);
+    expect(blocks[0].block_id).toHaveLength(255);
+  });
+
   it('sends the CloudEvent', async () => {
     const { contentType, body } = await sent('cloudevent');
     expect(contentType).toBe('application/cloudevents+json');
@@ -147,7 +216,9 @@ describe('sender', () => {
       nested: [{ rule: '$.observation.spec.rule' }, 7, null, true, 'plain {text}'],
       absent: '.nothing',
     };
-    expect(JSON.parse((await sent(JSON.stringify(template))).body)).toEqual({
+    const { contentType, body } = await sent(JSON.stringify(template));
+    expect(contentType).toBe('application/json');
+    expect(JSON.parse(body)).toEqual({
       message: `HIGH: ${text} ()`,
       references: ['https://x/1'],
       nested: [{ rule: 'no-root' }, 7, null, true, 'plain {text}'],
@@ -160,6 +231,10 @@ describe('sender', () => {
     ['[]', 'SINK_FORMAT must be json, jsonl, slack, teams, cloudevent, or a JSON object: it is no object'],
     ['{"a": ".b["}', 'SINK_FORMAT must be json, jsonl, slack, teams, cloudevent, or a JSON object: .b[ is no path'],
     ['{"a": "{.b[}"}', 'SINK_FORMAT must be json, jsonl, slack, teams, cloudevent, or a JSON object: .b[ is no path'],
+    ...['null', '7', '"a"'].map((format) => [
+      format,
+      'SINK_FORMAT must be json, jsonl, slack, teams, cloudevent, or a JSON object: it is no object',
+    ]),
   ])('refuses the format %s at start', (format, message) => {
     expect(() => parseSettings({ SINK_FORMAT: format }, sender.settings, [])).toThrow(`bad settings: ${message}`);
   });

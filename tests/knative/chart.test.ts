@@ -4,13 +4,17 @@ import { join, relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import type { Manifest } from '../../knative/generator/manifests.ts';
-import { functionNames } from '../../shared/host/function-list.ts';
+import { functionNames, loadFunctions } from '../../shared/host/function-list.ts';
 import { hasKubectl } from '../cluster/cluster.ts';
 import { chart, helm, prepareHelm, rendered, skipWithoutHelm } from '../cluster/helm.ts';
 import { temporaryFolder } from '../host/program.ts';
 
 const overlays = join(chart, '..', 'overlays');
 const keep = 'helm.sh/resource-policy';
+
+const optional: ReadonlySet<string> = new Set(
+  (await loadFunctions()).filter(({ isOptional }) => isOptional).map(({ name }) => name),
+);
 
 /** What overlays can be had by which values. */
 const patterns: readonly (readonly [string, readonly string[]])[] = [
@@ -59,6 +63,9 @@ function comparable(manifest: Manifest): unknown {
     if (['env', 'volumes', 'volumeMounts'].includes(key) && Array.isArray(value))
       return value.toSorted((a, b) => (a.name < b.name ? -1 : 1));
     if (key === 'rules' && Array.isArray(value) && value[0]?.verbs) return rightsIn(value);
+    // A component has no values, so its rules are of all functions.
+    if (key === 'rules' && Array.isArray(value) && value[0]?.alert)
+      return value.filter(({ labels }) => !optional.has(labels.source));
     if (key !== 'annotations' || value[keep] === undefined) return value;
     const { [keep]: _kept, ...others } = value;
     return Object.keys(others).length > 0 ? others : undefined;
@@ -261,6 +268,18 @@ describe.skipIf(isSkipped)('the chart', () => {
     ]);
     expect(textsIn(labelled)).toContain('1m');
   });
+
+  it.each(['announce', 'alertmanager'])(
+    'has the alert for a pass of %s that is overdue when that is on',
+    async (name) => {
+      const overdue = async (...flags: string[]) => {
+        const made = await rendered('--set', 'monitoring.enabled=true', ...flags);
+        return textsIn(made.filter(({ kind }) => kind === 'PrometheusRule')).includes(name);
+      };
+      expect(await overdue()).toBe(false);
+      expect(await overdue('--set', `functions.${name}.enabled=true`)).toBe(true);
+    },
+  );
 
   it('has the component event-policy', async () => {
     const isOf = ({ kind }: Manifest): boolean => kind === 'EventPolicy';

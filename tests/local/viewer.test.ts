@@ -113,7 +113,7 @@ describe('createViewer', () => {
     { search: 'WEB-4' },
     { search: 'cve-2026-12' },
     { search: 'web-4 openssl' },
-    { search: 'Secret shopping user:1' },
+    { search: 'Secret shop user:1' },
     { search: 'falco-00000000000000000000000000000001' },
     { search: 'registry.example/web-2 trivy' },
     { source: ['falco', 'audit'] },
@@ -178,9 +178,9 @@ describe('createViewer', () => {
   });
 
   it('finds by several words what has each of them somewhere', async () => {
-    const both = await tableOf(under, { view: 'all', limit: '1000', search: 'openssl secret prod' });
+    const both = await tableOf(under, { view: 'all', limit: '1000', search: 'openssl secret shop' });
     expect(both.total).toBeGreaterThan(0);
-    expect(both.items.every(({ namespace, resource }) => namespace === 'prod' && resource?.kind === 'Secret')).toBe(
+    expect(both.items.every(({ namespace, resource }) => namespace === 'shop' && resource?.kind === 'Secret')).toBe(
       true,
     );
     expect(await tableOf(under, { view: 'all', search: 'openssl nothing-has-this' })).toMatchObject({ total: 0 });

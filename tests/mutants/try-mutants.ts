@@ -15,7 +15,11 @@ const quickMilliseconds = 250;
 
 /** Not below node_modules, where Node runs no TypeScript, which child processes of tests need. */
 const sandboxes = mkdtempSync(join(realpathSync(tmpdir()), 'zen-watcher-mutants-'));
-process.on('exit', () => rmSync(sandboxes, { recursive: true, force: true }));
+const end = new AbortController();
+process.on('exit', () => {
+  end.abort();
+  rmSync(sandboxes, { recursive: true, force: true });
+});
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 
 /** The project's files, those that are not committed yet included. */
@@ -53,6 +57,7 @@ async function runTests(sandbox: string, { tests, exclude, isolate, slowest }: R
       ['node_modules/vitest/vitest.mjs', 'run', '--config', 'tests/mutants/vitest.config.ts', '--silent', '--no-color'],
       {
         cwd: sandbox,
+        signal: end.signal,
         maxBuffer: 2 ** 28,
         env: {
           ...process.env,
@@ -140,7 +145,7 @@ export async function tryMutants({ targets, tests, exclude, isTried }: TrialOpti
   }
   const files = Object.entries(readProgress(path).coverage).toSorted(([, a], [, b]) => worthOf(b) - worthOf(a));
   for (const [file] of files) await tryLoadedAnew(sandbox, file);
-  const end: Progress = readProgress(path);
+  const last: Progress = readProgress(path);
   rmSync(sandbox, { recursive: true });
-  return { mutants, living: new Set(end.living), remarks: end.remarks };
+  return { mutants, living: new Set(last.living), remarks: [...new Set(last.remarks)] };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import filters from '../../functions/filters.ts';
-import { labels } from '../../shared/api/labels.ts';
+import { historyAnnotation, labels } from '../../shared/api/labels.ts';
 import type { ResourceRef } from '../../shared/finding/finding.ts';
 import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
 import type { OperationsReport } from '../../shared/pipeline/operations.ts';
@@ -50,6 +50,9 @@ describe('settleOperations', () => {
     await world.settle(['x'], { ...about, name: 'b' });
     await world.settle(['y', 'z']);
     expect(await statesIn(world)).toEqual(['a x resolved', 'a y open', 'a z open', 'b x open']);
+    const { items } = await world.store.read({ limit: 9 });
+    const histories = items.map(({ metadata }) => metadata.annotations[historyAnnotation] ?? '');
+    expect(histories.filter((history) => history.includes('"reason":"mended"'))).toHaveLength(1);
     await world.settle([]);
     expect(await statesIn(world)).toEqual(['a x resolved', 'a y resolved', 'a z resolved', 'b x open']);
   });

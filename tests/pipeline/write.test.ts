@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import falco from '../../functions/falco.ts';
 import kyverno from '../../functions/kyverno.ts';
 import type { Observation } from '../../shared/api/observation.ts';
+import type { Acceptable } from '../../shared/function/exceptions.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
 import { aReport, createTestContext, eventOf, handled, ping, referenceTo } from './test-context.ts';
@@ -119,6 +120,21 @@ describe('writing', () => {
     await expect(handled(kyverno, referenceTo(report), context)).rejects.toMatchObject({ status: 422 });
     const written = (await store.read({ limit: 9 })).items.map(({ spec }) => spec.details.rule ?? spec.eventType);
     expect(written.sort()).toEqual(['r1', 'r2', 'r4', 'unreadable-object']);
+  });
+
+  it('asks exceptions where a finding belongs, and whether an event has told it', async () => {
+    const asked: unknown[] = [];
+    const exceptions = ({ namespace, hasState }: Acceptable): undefined => void asked.push([namespace, hasState]);
+    const told = createTestContext(falco);
+    await handled(falco, alert(), { ...told.context, exceptions });
+    const reported = createTestContext(kyverno);
+    const report = aReport('web', ['a'], 'pay');
+    reported.objects.all.push(report);
+    await handled(kyverno, referenceTo(report), { ...reported.context, exceptions });
+    expect(asked).toEqual([
+      ['shop', false],
+      ['pay', true],
+    ]);
   });
 
   it('looks at what it knows again after a minute and a half, once', async () => {
