@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { isAccepted } from '../shared/api/acceptance.ts';
 import { affectedNamespace, isOpen, pageOf, workloadText } from '../shared/api/announcement.ts';
 import { labels } from '../shared/api/labels.ts';
 import type { Observation } from '../shared/api/observation.ts';
@@ -53,7 +54,8 @@ export default defineSink<z.infer<typeof settingsSchema>>({
     const alerts = observations.flatMap((observation) => {
       const endsAt = endOf(observation, false, options);
       const isActive = isFiring(observation, options) && endsAt > options.now;
-      return isActive ? [alertOf(observation, observation.spec.severity, endsAt, true, options)] : [];
+      if (!isActive && !isLatelyAccepted(observation, options)) return [];
+      return [alertOf(observation, observation.spec.severity, isActive ? endsAt : options.now, isActive, options)];
     });
     return messageOf(alerts);
   },
@@ -67,6 +69,11 @@ function messageOf(alerts: readonly Alert[]): SinkMessage | undefined {
 function isFiring(observation: Observation, { now, floorOf }: Options): boolean {
   const { severity, source } = observation.spec;
   return isOpen(observation, now) && !isBelow(severity, floorOf(source));
+}
+
+/** What was posted as open before that may have arrived after it was closed: it is closed again while its alert may last. */
+function isLatelyAccepted({ metadata }: Observation, { now }: Options): boolean {
+  return isAccepted(metadata.labels, now) && now - Number(metadata.labels[labels.since]) < eventMilliseconds;
 }
 
 /** When an alert ends that nobody posts again. What has no state is over an hour after it happened, or was told. */

@@ -201,7 +201,7 @@ describe('alertmanager', () => {
     expect(world.alerts().map(shown)).toEqual(['shell high 60']);
   });
 
-  it('posts again what is open, in its pass', async () => {
+  it('posts again what is open, in its pass, and closes again what was accepted lately', async () => {
     const functions = [
       { name: 'falco', url: '', webhooks: [], kinds: [], takesMappedKinds: false, announcedFrom: 'LOW' } as const,
     ];
@@ -212,7 +212,8 @@ describe('alertmanager', () => {
       finding('low', { severity: 'LOW' }),
       finding('unknown', { severity: 'UNKNOWN' }),
       finding('missing', { more: { [labels.state]: 'missing' } }),
-      finding('accepted', { more: { [labels.accepted]: 'forever' } }),
+      finding('accepted', { more: { [labels.accepted]: 'forever', [labels.since]: String(noon - 3_599_999) } }),
+      finding('long-accepted', { more: { [labels.accepted]: 'forever', [labels.since]: String(noon - 3_600_000) } }),
       finding('expired', { more: { [labels.accepted]: String(noon / 1000 - 1) } }),
       finding('event', recent),
       finding('old-event', { ...recent, detectedAt: '2026-03-01T10:59:00Z' }),
@@ -220,6 +221,7 @@ describe('alertmanager', () => {
       await world.store.create(observation, signal);
     await world.pass();
     expect(world.alerts().map(shown).sort()).toEqual([
+      'accepted high 0',
       'event low 40',
       'expired high 30',
       'open high 30',
