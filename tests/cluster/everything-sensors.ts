@@ -77,7 +77,7 @@ interface SensorsOptions {
 type Version = 'old' | 'new';
 
 /** Where Observations of events must be, and may be. */
-export interface ExpectedEvents {
+interface ExpectedEvents {
   readonly required: ReadonlySet<string>;
   readonly allowed: ReadonlySet<string>;
   /** Of version 0.1.0: these, and no others. */
