@@ -387,8 +387,8 @@ export async function writeSlot(contents: SlotContents, context: Context): Promi
     if (result === 'gone') gone.push(named);
   });
   await createAll(gone, options, shortfall);
-  changed += await writeAccepted(contents, context);
-  const hasWritten = toCreate.length + gone.length + changed > keptOut;
+  const acceptances = await writeAccepted(contents, context);
+  const hasWritten = toCreate.length + gone.length + changed + acceptances > keptOut;
   const displaced = [...shortfall.displaced];
   await createAll(displaced, options, shortfall, context.settings.SYSTEM_NAMESPACE);
   context.event.tally.unchanged(Math.max(0, known - changed - displaced.length));

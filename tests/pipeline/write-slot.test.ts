@@ -111,11 +111,17 @@ describe.each(both)('writing a slot, by an %s,', (by) => {
 
   it('counts what it creates, changes and leaves alone', async () => {
     const world = createWorld();
-    await world.event(world.put('r', [{ id: 'a' }, { id: 'b' }, { id: 'c' }]));
-    const rows = [{ id: 'a', summary: 'new' }, { id: 'b' }, { id: 'c' }, { id: 'd' }];
+    await world.event(world.put('r', [{ id: 'a' }, { id: 'b' }, { id: 'c' }, { id: 'e' }]));
+    const rows = [
+      { id: 'a', summary: 'new' },
+      { id: 'b' },
+      { id: 'c' },
+      { id: 'd' },
+      { id: 'e', accepted: 'shop/why' },
+    ];
     expect(await write(world, by, rows)).toMatchObject({
       created: [{ count: 1 }],
-      relabelled: { updated: 1 },
+      relabelled: { updated: 1, accepted: 1 },
       unchanged: 2,
     });
   });
