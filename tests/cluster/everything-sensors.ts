@@ -76,20 +76,13 @@ interface SensorsOptions {
 
 type Version = 'old' | 'new';
 
-/** Where Observations of events must be, and may be. */
-interface ExpectedEvents {
-  readonly required: ReadonlySet<string>;
-  readonly allowed: ReadonlySet<string>;
-  /** Of version 0.1.0: these, and no others. */
-  readonly old: ReadonlySet<string>;
-}
-
 const batchLength = 5;
 const falcoSenders = 4;
 const auditSenders = 2;
 
 /** Falco, an API server's audit webhook, and a tool that posts to an Ingester's path. They know what was acknowledged. */
 export function createSensors({ url, random, isOver, restMilliseconds }: SensorsOptions) {
+  /** Where Observations of events must be, and may be; of version 0.1.0 these, and no others (`old`). */
   const expected = { required: new Set<string>(), allowed: new Set<string>(), old: new Set<string>() };
   const counts = { sent: 0, acknowledged: 0, unanswered: 0, byOld: 0 };
   let version: Version = 'old';
