@@ -3,8 +3,7 @@ import type { Observation } from '../../shared/api/observation.ts';
 import type { Finding } from '../../shared/finding/finding.ts';
 import type { Severity } from '../../shared/finding/severity.ts';
 import type { Filter } from '../../shared/function/filter.ts';
-import type { createRandom } from '../host/random.ts';
-import type { Cluster } from './cluster.ts';
+import { type ActorOptions, pause } from './everything-tools.ts';
 import { referenceTo } from './report-crds.ts';
 import { sendAsApiServerSource } from './senders.ts';
 
@@ -132,22 +131,11 @@ interface Applied<Variant> {
   readonly until: number;
 }
 
-interface RulesOptions {
-  readonly cluster: Cluster;
-  readonly random: ReturnType<typeof createRandom>;
-  /** Where the function is that is to be told. */
-  readonly urlOf: (functionName: string) => string;
-  readonly isOver: () => boolean;
-  /** So long passes between two changes, on average. */
-  readonly restMilliseconds: number;
-}
-
-const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const pathOf = (kind: string, { namespace, name }: { readonly namespace: string; readonly name: string }): string =>
   `/apis/zen.kube-zen.io/v1alpha1/namespaces/${namespace}/${kind}s/${name}`.toLowerCase();
 
 /** People who apply, edit and remove filters and exceptions, and know which there are. */
-export function createRules({ cluster, random, urlOf, isOver, restMilliseconds }: RulesOptions) {
+export function createRules({ cluster, random, urlOf, isOver, restMilliseconds }: ActorOptions) {
   const filtersNow = new Map<TestFilter, Applied<FilterVariant>>();
   const exceptionsNow = new Map<TestException, Applied<ExceptionVariant>>();
   const counts = { applied: 0, edited: 0, removed: 0 };

@@ -5,6 +5,7 @@ import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
 import { planted, until } from '../host/program.ts';
 import type { createRandom } from '../host/random.ts';
+import { pause } from './everything-tools.ts';
 import { expectedOf, mappedOf, placeOf } from './expected-names.ts';
 import { postTo } from './proxy.ts';
 import { alert, auditEvent, keyOf, type SensorEvent } from './upgrade-world.ts';
@@ -21,8 +22,6 @@ export const ownIngester = {
 };
 
 const json = { 'content-type': 'application/json' };
-
-const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 function numberOf(key: string | undefined): number {
   return Number(key?.slice(-5));

@@ -110,23 +110,25 @@ const tools: readonly Tool[] = [
 /** The functions that keep findings as reports say. */
 export const stateFunctions: readonly string[] = tools.map(({ functionName }) => functionName);
 
-interface ToolsOptions {
+/** Of whoever does something again and again until the storm is over. */
+export interface ActorOptions {
   readonly cluster: Cluster;
   readonly random: ReturnType<typeof createRandom>;
   /** Where the function is that is to be told. */
   readonly urlOf: (functionName: string) => string;
   readonly isOver: () => boolean;
-  /** So long each tool rests after each deed, on average. */
+  /** So long it rests after each deed, on average. */
   readonly restMilliseconds: number;
 }
 
-const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+export const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** How many reports a tool has at the most. */
 const mostReports = 6;
 
 /** Tools that write, change and delete reports, whatever the API server answers, and know what is there. */
-export function createTools({ cluster, random, urlOf, isOver, restMilliseconds }: ToolsOptions) {
+export function createTools({ cluster, random, urlOf, isOver, restMilliseconds }: ActorOptions) {
   const current = new Map<string, { readonly tool: Tool; readonly report: Report }>();
   const counts = { written: 0, deleted: 0, references: 0, dropped: 0 };
 

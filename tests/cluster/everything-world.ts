@@ -144,5 +144,3 @@ export async function createWorld(
     },
   };
 }
-
-export type World = Awaited<ReturnType<typeof createWorld>>;
