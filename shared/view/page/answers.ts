@@ -114,7 +114,7 @@ async function send(path: string, options: RequestInit): Promise<Response> {
     response = await fetch(path, { cache: 'no-store', redirect: 'error', ...options });
   } catch (cause) {
     if (options.signal?.aborted) throw cause;
-    throw new Fault(0, 'The server can not be reached');
+    throw new Fault(0, 'The server cannot be reached');
   }
   if (!response.ok) throw await faultOf(response);
   return response;

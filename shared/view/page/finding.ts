@@ -188,7 +188,7 @@ function Body({ found, address, now }: FactsProps) {
 /** What became of a finding that can't be shown, and where to go on. */
 function NotFound({ fault, name }: { readonly fault: Fault; readonly name: string }) {
   if (fault.status !== 404)
-    return html`<h2 id="finding" tabindex="-1">This finding can not be shown</h2><p>${shown(fault.message)}</p>`;
+    return html`<h2 id="finding" tabindex="-1">This finding cannot be shown</h2><p>${shown(fault.message)}</p>`;
   const search = name.slice(name.indexOf('/') + 1);
   return html`<h2 id="finding" tabindex="-1">There is no finding of this name</h2>
     <p><b><bdi>${shown(name)}</bdi></b></p>

@@ -1,11 +1,13 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { type Address, changed, queryOf, readAddress, valuesOf } from './address.ts';
+import { type Address, changed, queryOf, start, valuesOf } from './address.ts';
 import { ask, Fault, followChanges, type Table } from './answers.ts';
 
 export interface Live {
   readonly table: Table | undefined;
   /** What the table was read for: for a moment after a click, that is not yet what the address says. */
   readonly tableAddress: Address;
+  /** Whether the table is not what the address asks for, and won't be in a moment either: it may not be shown as that. */
+  readonly isAwaited: boolean;
   readonly fault: Fault | undefined;
   /** Whether changes show by themselves. */
   readonly isLive: boolean;
@@ -19,6 +21,11 @@ const pauseMilliseconds = 100;
 const rereadMilliseconds = 30_000;
 const firstRetry = 500;
 const longestRetry = 10_000;
+
+const awayRetry = 2000;
+
+/** So long, the last answer may stand in for the next one. */
+const longestBridge = 1000;
 
 /** Follows changes while somebody looks, so that the server may sleep when nobody does. */
 function useChanges(namespaces: readonly string[], onChange: () => void): boolean {
@@ -63,34 +70,58 @@ function useChanges(namespaces: readonly string[], onChange: () => void): boolea
   return isLive;
 }
 
+/** Whether it has been so for a while. */
+function useLasting(is: boolean, key: string): boolean {
+  const [lasting, setLasting] = useState('');
+  useEffect(() => {
+    if (!is) return;
+    const timer = setTimeout(() => setLasting(key), longestBridge);
+    return () => clearTimeout(timer);
+  }, [is, key]);
+  return is && lasting === key;
+}
+
+interface Read {
+  readonly table?: Table;
+  /** What the table was read for. */
+  readonly address?: Address;
+  readonly fault?: Fault;
+  readonly generation: number;
+}
+
+/** Whether the server can't be had, whatever it would answer. */
+export function isAway(fault: Fault | undefined): boolean {
+  return fault !== undefined && (fault.status === 0 || fault.status >= 500);
+}
+
 /** What the address asks for, kept as it is now. */
 export function useTable(address: Address, top: number): Live {
-  const [state, setState] = useState<{ table?: Table; query?: string; fault?: Fault; generation: number }>({
-    generation: 0,
-  });
+  const [state, setState] = useState<Read>({ generation: 0 });
   const query = String(queryOf(address, { limit: '100', top: String(top) }));
-  const latest = useRef(query);
-  latest.current = query;
+  const latest = useRef({ query, address });
+  latest.current = { query, address };
   const reading = useRef<AbortController>(undefined);
 
   const read = useCallback(async (): Promise<void> => {
     reading.current?.abort();
     const stopping = new AbortController();
     reading.current = stopping;
-    const query = latest.current;
+    const { query, address } = latest.current;
     try {
       const table = await ask<Table>('/observations/table', new URLSearchParams(query), stopping.signal);
-      setState(({ generation }) => ({ table, query, generation: generation + 1 }));
+      setState(({ generation }) => ({ table, address, generation: generation + 1 }));
       if (!table.isComplete) setTimeout(() => refresh(), pauseMilliseconds);
     } catch (error) {
       if (stopping.signal.aborted) return;
       const fault = error instanceof Fault ? error : new Fault(0, String(error));
       // What was read last stays on the screen while the server is away, but not when it may no longer be seen.
-      setState(({ table, query: read, generation }) => ({
+      setState(({ table, address, generation }) => ({
         generation,
         fault,
-        ...(table && read !== undefined && (fault.status === 0 || fault.status >= 500) && { table, query: read }),
+        ...(table && address && isAway(fault) && { table, address }),
       }));
+      // The stream of changes may be open all the same, so that it never says when the server is back.
+      if (isAway(fault)) setTimeout(() => document.hidden || refresh(), awayRetry);
     }
   }, []);
 
@@ -111,6 +142,9 @@ export function useTable(address: Address, top: number): Live {
   }, [refresh]);
   const isLive = useChanges(valuesOf(address, 'namespace'), refresh);
   const { table, fault, generation } = state;
-  const tableAddress = changed(readAddress(state.query ?? ''), { finding: address.finding });
-  return { table, tableAddress, fault, generation, isLive, refresh };
+  const tableAddress = changed(state.address ?? start, { finding: address.finding });
+  const isOld = table !== undefined && String(queryOf(tableAddress)) !== String(queryOf(address));
+  const isLate = useLasting(isOld, query);
+  const isAwaited = isOld && (isLate || !isLive || fault !== undefined);
+  return { table, tableAddress, isAwaited, fault, generation, isLive, refresh };
 }

@@ -9,7 +9,7 @@ import { Focus } from './focus.ts';
 import { Bar, html, Link } from './html.ts';
 import { useKeyboard } from './keyboard.ts';
 import { List } from './list.ts';
-import { useTable } from './live.ts';
+import { isAway, useTable } from './live.ts';
 import { Nothing, Problem } from './problem.ts';
 import { SearchField } from './search-field.ts';
 import { number, shown, sum } from './texts.ts';
@@ -69,15 +69,22 @@ function useNow(generation: number): number {
   return now;
 }
 
-/** Whether the server can't be had, whatever it would answer. */
-function isAway(fault: Fault | undefined): boolean {
-  return fault !== undefined && (fault.status === 0 || fault.status >= 500);
-}
-
 function Status({ isLive, fault }: { readonly isLive: boolean; readonly fault: Fault | undefined }) {
   const isOn = isLive && !isAway(fault);
   const text = isOn ? 'Live' : fault ? 'Not connected' : 'Connecting';
   return html`<p class=${`status ${isOn ? 'on' : 'off'}`} role="status"><span aria-hidden="true"></span>${text}</p>`;
+}
+
+/** What was chosen, while there is no answer to it. */
+function Awaited({ address, fault }: { readonly address: Address; readonly fault: Fault | undefined }) {
+  return html`<main id="findings" tabindex="-1" class="awaiting">
+    <${Chips} address=${address} />
+    ${
+      fault
+        ? html`<div class="nothing"><h2>The server cannot be reached</h2><p>What you chose shows as soon as it answers: leave the page open.</p></div>`
+        : html`<p class="nothing">Loading…</p>`
+    }
+  </main>`;
 }
 
 function Main({
@@ -98,31 +105,35 @@ function Main({
     <${Focus} table=${table} address=${tableAddress} />
     <${Chips} address=${address} />
     <${Heading} table=${table} address=${address} />
-    ${table.total === 0 ? html`<${Nothing} table=${table} address=${address} isNarrowed=${isNarrowed(address)} />` : html`<${List} table=${table} address=${address} generation=${generation} now=${now} />`}
+    ${table.total === 0 ? html`<${Nothing} table=${table} address=${address} isNarrowed=${isNarrowed(address)} />` : html`<${List} table=${table} address=${tableAddress} generation=${generation} now=${now} />`}
   </main>`;
 }
 
 function Page() {
   const address = useAddress();
   const [top, setTop] = useState(9);
-  const { table, tableAddress, fault, isLive, generation } = useTable(address, top);
+  const { table, tableAddress, isAwaited, fault, isLive, generation } = useTable(address, top);
   const now = useNow(generation);
   const isWide = useWide('(min-width: 960px)');
   const hasOne = address.finding !== undefined;
   const found = useFinding(address.finding, generation);
-  useTitle(address, table, found);
+  useTitle(address, isAwaited ? undefined : table, found);
   useKeyboard(address);
   return html`
     <a class="skip" href="#findings">Skip to the findings</a>
     <header><h1><${Link} to=${start}>zen-watcher<//></h1>${table && html`<${SearchField} address=${address} />`}<${Status} isLive=${isLive} fault=${fault} /></header>
-    ${fault && table && html`<p class="notice" role="alert">The server can not be reached: this is what was read last.</p>`}
+    ${fault && table && html`<p class="notice away" role="alert">The server cannot be reached${isAwaited ? '.' : ': this is what was read last.'}</p>`}
     ${table?.problems.map((line) => html`<p class="notice" role="alert" key=${line}>Not read, so what was read last holds: <bdi>${shown(line)}</bdi></p>`)}
     ${table && html`<${Views} table=${table} address=${address} />`}
     <div class=${`columns ${hasOne ? 'with-one' : ''}`}>
       ${
         table &&
         html`<${Facets} table=${table} address=${address} isWide=${isWide} onMore=${() => setTop(50)} />
-        <${Main} table=${table} address=${address} tableAddress=${tableAddress} generation=${generation} now=${now} />`
+        ${
+          isAwaited
+            ? html`<${Awaited} address=${address} fault=${fault} />`
+            : html`<${Main} table=${table} address=${address} tableAddress=${tableAddress} generation=${generation} now=${now} />`
+        }`
       }
       ${!table && (fault ? html`<main id="findings" tabindex="-1"><${Problem} fault=${fault} address=${address} /></main>` : html`<main id="findings" tabindex="-1"><p class="nothing">Loading…</p></main>`)}
       ${hasOne && table && html`<${Finding} address=${address} found=${found} now=${now} />`}

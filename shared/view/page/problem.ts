@@ -49,7 +49,7 @@ function BadAddress({ fault, address }: { readonly fault: Fault; readonly addres
   const name = fault.path ?? '';
   const { word, given, without } = partOf(name, address);
   const choices = choicesFor(name, address);
-  return html`<div class="nothing"><h2>This address can not be shown</h2>
+  return html`<div class="nothing"><h2>This address cannot be shown</h2>
     <p>${word}: <b>${shown(given)}</b> ${choices.length > 0 ? 'is none of these:' : shown(fault.message.replace('a bad query: ', ''))}</p>
     <${Choices} choices=${choices} />
     <p><${Link} to=${without}>Show it without that<//>${' or '}<${Link} to=${start}>all open findings<//></p></div>`;
@@ -82,7 +82,7 @@ export function Problem({ fault, address }: { readonly fault: Fault; readonly ad
   }
   if (status === 403 && path === 'namespace') return html`<${NamespaceForm} address=${address} />`;
   if (status === 400) return html`<${BadAddress} fault=${fault} address=${address} />`;
-  return html`<div class="nothing"><h2>${status === 0 ? 'The server can not be reached' : 'This can not be shown'}</h2>
+  return html`<div class="nothing"><h2>${status === 0 ? 'The server cannot be reached' : 'This cannot be shown'}</h2>
     <p>${status === 0 ? 'It is asked again and again: leave the page open.' : shown([message, path].filter(Boolean).join(': '))}</p></div>`;
 }
 
