@@ -2,6 +2,7 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import * as z from 'zod';
 import { forever } from '../api/acceptance.ts';
 import { labels as labelNames } from '../api/labels.ts';
+import { severities } from '../finding/severity.ts';
 import { anyOf, type Comparable, partsOf, type Selection } from '../view/selection.ts';
 import { actorSchema, resourceSchema } from './embedded-objects.ts';
 import { conditionsOf, placeOf } from './embedded-rows.ts';
@@ -50,10 +51,12 @@ const comparableSchema = z
     z.string().nullable(),
     z.unknown(),
     z.string(),
+    z.enum(severities),
   ])
-  .transform(([detectedAt, rule, summary, resource, actor, remediation, image, source]) => ({
+  .transform(([detectedAt, rule, summary, resource, actor, remediation, image, source, severity]) => ({
     detectedAt,
     source,
+    severity,
     image,
     ...(rule !== null && { rule }),
     ...(summary !== null && { summary }),
@@ -62,7 +65,17 @@ const comparableSchema = z
     ...(remediation !== null && { remediation }),
   }));
 
-const members = ['detectedAt', 'rule', 'summary', 'resource', 'actor', 'remediation', 'details.image', 'source'];
+const members = [
+  'detectedAt',
+  'rule',
+  'summary',
+  'resource',
+  'actor',
+  'remediation',
+  'details.image',
+  'source',
+  'severity',
+];
 
 const since = `json_extract(labels, '$."${labelNames.since}"')`;
 

@@ -26,7 +26,12 @@ export function createLocalViewer(
         now,
         exceptions: viewing.exceptions,
         problems: viewing.problems,
-        place: { kind, systemNamespace, ...(namespace !== undefined && { namespace }) },
+        place: {
+          kind,
+          systemNamespace,
+          ...(namespace !== undefined && { namespace }),
+          ...(viewing.config !== undefined && { config: viewing.config }),
+        },
       });
       return viewer;
     },

@@ -44,7 +44,7 @@ async function openReader({ data, kubeconfig, context }: Place): Promise<Observa
 type One = Extract<ObservationsArguments, { mode: 'one' }>;
 type Many = Extract<ObservationsArguments, { mode: 'list' | 'counts' }>;
 
-async function showOne(reader: ObservationReader, { name, namespace, output, accept }: One): Promise<void> {
+async function showOne(reader: ObservationReader, { place, name, namespace, output, accept }: One): Promise<void> {
   // A table on a narrow terminal ends names with this mark.
   const text = name.replace(/…$/, '');
   const found = await reader.findByName(text, namespace, maxCandidates + 1);
@@ -56,6 +56,12 @@ async function showOne(reader: ObservationReader, { name, namespace, output, acc
       const { SYSTEM_NAMESPACE: systemNamespace } = commonSchema.parse(process.env);
       const { untilAt, ...said } = accept;
       printException(first, { ...said, until: untilAt(Date.now()), systemNamespace });
+      // Not on standard output, which is the file.
+      process.stderr.write(
+        place.kubeconfig === undefined
+          ? 'Nothing is accepted yet: save this as a .yaml file in the folder that npm start -- --config FOLDER reads\n'
+          : 'Nothing is accepted yet: save this as a file, and kubectl apply -f FILE\n',
+      );
     }
     return;
   }

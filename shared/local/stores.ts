@@ -28,7 +28,11 @@ export interface LocalStores {
   readonly store: Store & ObservationReader;
   readonly cluster: Cluster;
   /** What the page looks at. */
-  readonly viewing: Pick<ViewerOptions, 'exceptions' | 'problems'> & { readonly feed: ObservationFeed };
+  readonly viewing: Pick<ViewerOptions, 'exceptions' | 'problems'> & {
+    readonly feed: ObservationFeed;
+    /** The folder of --config. */
+    readonly config?: string | undefined;
+  };
   /** The user names under which zen-watcher itself appears in the audit log. */
   readonly ownUsers: readonly string[];
   /** Begins to report changes, unless finding them is left to the completeness passes. */
@@ -104,7 +108,7 @@ async function openFolders(
   });
   return {
     store: teller.store,
-    viewing: { feed: createEmbeddedFeed(store, teller.listen), problems: objects.faults },
+    viewing: { feed: createEmbeddedFeed(store, teller.listen), problems: objects.faults, config: args.config },
     // Folders serve whatever is in them, and their changes are watched, without any ApiServerSource.
     cluster: { objects, owners: objects, kinds: undefined, watched: objects.current, hasApiServerSources: false },
     ownUsers: [],

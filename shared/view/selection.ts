@@ -56,7 +56,7 @@ export interface Selection {
 export interface Comparable
   extends Pick<
     Observation['spec'],
-    'source' | 'rule' | 'summary' | 'resource' | 'actor' | 'detectedAt' | 'remediation'
+    'source' | 'severity' | 'rule' | 'summary' | 'resource' | 'actor' | 'detectedAt' | 'remediation'
   > {
   readonly namespace: string;
   readonly name: string;
@@ -154,9 +154,22 @@ const fixableTest: TestFor<boolean> =
     (fixOf(remediation) !== '') === isFixable;
 
 /** The texts that are searched. */
-function searched({ namespace, name, source, summary = '', rule = '', resource, actor, image }: Comparable): string[] {
+function searched(one: Comparable): string[] {
+  const { namespace, name, source, severity, summary = '', rule = '', resource, actor, image, remediation } = one;
   const { kind = '', name: resourceName = '' } = resource ?? {};
-  return [namespace, name, source, summary, rule, kind, resourceName, actor?.username ?? '', ...imagesOf(image)];
+  return [
+    namespace,
+    name,
+    source,
+    severity,
+    summary,
+    rule,
+    kind,
+    resourceName,
+    actor?.username ?? '',
+    fixOf(remediation),
+    ...imagesOf(image),
+  ];
 }
 
 const textTest: TestFor<string> = (search) => {

@@ -103,7 +103,17 @@ function ruleOrActor(patterns: AnyOf | undefined): TextCondition['test'] {
 }
 
 /** The texts of a row that are searched, apart from its namespace and name. */
-const searchedColumns = ['summary', 'rule', 'source', 'kind', 'resourceName', 'actor', 'image'] as const;
+const searchedColumns = [
+  'summary',
+  'rule',
+  'source',
+  'severity',
+  'kind',
+  'resourceName',
+  'actor',
+  'image',
+  'fix',
+] as const;
 
 /** Whether each word is in one of several texts of a row: as a column of its own. */
 function searchCondition(index: ObservationIndex, search: string): Condition {

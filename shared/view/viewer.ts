@@ -43,6 +43,8 @@ export interface ViewPlace {
   readonly namespace?: string | undefined;
   /** Where exceptions for the whole cluster, and filters, are. */
   readonly systemNamespace: string;
+  /** The folder whose files exceptions are in, where they are files. */
+  readonly config?: string | undefined;
 }
 
 type Query = Readonly<Record<string, unknown>>;
@@ -156,6 +158,36 @@ async function* changeLines(
   }
 }
 
+const problemsInterval = 1000;
+
+/** The lines, and between them, whenever what should be mended has changed, one that says so. */
+async function* withProblems(
+  lines: AsyncGenerator<string>,
+  problems: () => readonly string[],
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  let told = problems().join('\n');
+  let next = lines.next();
+  while (!signal.aborted) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const pause = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), problemsInterval);
+    });
+    const line = await Promise.race([next, pause]);
+    clearTimeout(timer);
+    const now = problems();
+    if (now.join('\n') !== told) {
+      told = now.join('\n');
+      yield `${JSON.stringify({ type: 'PROBLEMS', problems: now })}\n`;
+    }
+    if (line?.done) return;
+    if (line) {
+      yield line.value;
+      next = lines.next();
+    }
+  }
+}
+
 export function createViewer({ reader, live, now, exceptions, problems, place }: ViewerOptions): Viewer {
   function throwFault(): void {
     const fault = live.fault();
@@ -204,7 +236,9 @@ export function createViewer({ reader, live, now, exceptions, problems, place }:
     watch(query, signal) {
       const parsed = parseQuery(watchSchema, query);
       throwFault();
-      return changeLines(reader, live.changes(signal), parsed);
+      const lines = changeLines(reader, live.changes(signal), parsed);
+      // A script that follows Observations need not know of anything else.
+      return problems && parsed.brief !== undefined ? withProblems(lines, problems, signal) : lines;
     },
 
     async accept(body) {

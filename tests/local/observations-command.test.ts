@@ -297,7 +297,10 @@ describe('npm run observations -- --would-drop', () => {
       '--until',
       '2099-12-31',
     );
-    expect([code, stderr]).toEqual([0, '']);
+    expect([code, stderr]).toEqual([
+      0,
+      'Nothing is accepted yet: save this as a .yaml file in the folder that npm start -- --config FOLDER reads\n',
+    ]);
     expect(stdout).toMatch(/^# number 1\napiVersion: zen\.kube-zen\.io\/v1alpha1\nkind: ObservationException\n/);
     const { stderr: effect } = await run('--would-drop', fileOf(stdout));
     expect(effect).toBe('of 3, 1 would be accepted\n');

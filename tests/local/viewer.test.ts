@@ -116,6 +116,8 @@ describe('createViewer', () => {
     { search: 'Secret shop user:1' },
     { search: 'falco-00000000000000000000000000000001' },
     { search: 'registry.example/web-2 trivy' },
+    { search: 'critical openssl' },
+    { search: 'UPGRADE 3.0.1' },
     { source: ['falco', 'audit'] },
     { severity: ['low', 'CRITICAL'] },
     { namespace: ['shop', 'prod'], source: ['trivy', 'nobody'] },

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
-import { type Program, startProgram, temporaryFolder, until, within } from '../host/program.ts';
+import { type Program, startProgram, temporaryFolder, within } from '../host/program.ts';
 import { anObservation } from '../view/an-observation.ts';
 import {
   desktop,
@@ -111,6 +111,8 @@ describe.skipIf(skipWithoutBrowser())('the page, as it is used', { timeout: 120_
     const page = await open();
     await page.getByLabel('Search in findings').fill('secret PAYMENTS eve@example.com');
     await expect.poll(() => rowsOf(page).count()).toBe(1);
+    await page.getByLabel('Search in findings').fill('critical upgrade');
+    await expect.poll(async () => (await rowsOf(page).allInnerTexts()).join()).toContain('CVE-2099-0001 in');
     await page.getByLabel('Search in findings').fill('list-of-sec posture');
     await expect.poll(async () => (await rowsOf(page).allInnerTexts()).join()).toContain('eve listed Secrets');
     await page.getByLabel('Search in findings').fill('list-of-sec trivy');
@@ -143,8 +145,8 @@ describe.skipIf(skipWithoutBrowser())('the page, as it is used', { timeout: 120_
     await page.keyboard.press('ArrowUp');
     await expect.poll(() => addressOf(page).get('finding')).toBe(opened);
     await heading.waitFor();
-    await page.getByText('Accept', { exact: true }).click();
-    await page.getByLabel('Why').focus();
+    await page.getByRole('button', { name: 'Accept' }).click();
+    await page.getByLabel('Why').waitFor();
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Escape');
     expect(addressOf(page).get('finding')).toBe(opened);
@@ -186,6 +188,21 @@ describe.skipIf(skipWithoutBrowser())('the page, as it is used', { timeout: 120_
       await finding.getByRole('link', { name: 'All open findings' }).click();
       await rowsOf(page).first().waitFor();
       expect(new URL(page.url()).search).toBe('');
+    },
+  );
+
+  it.each(['/?severty=HIGH', '/?namespace=shop&limit=3'])(
+    'says of %s which parameter there is none of, with a way back',
+    async (path) => {
+      const page = await open(path);
+      const [, name = ''] = /[?&](severty|limit)=/.exec(path) ?? [];
+      await page.getByText(`There is no filter ${name}.`).waitFor();
+      expect(await rowsOf(page).count()).toBe(0);
+      expect(await violationsOn(page)).toEqual([]);
+      await page.getByRole('link', { name: 'Show it without that' }).click();
+      await rowsOf(page).first().waitFor();
+      expect(addressOf(page).has(name)).toBe(false);
+      expect(addressOf(page).getAll('namespace')).toEqual(path.includes('shop') ? ['shop'] : []);
     },
   );
 
@@ -285,7 +302,7 @@ describe.skipIf(skipWithoutBrowser())('the page, as it is used', { timeout: 120_
     }
   });
 
-  it('says which file of the configuration is not in force, until it is', async () => {
+  it('says on an open page which file of the configuration is not in force, until it is', async () => {
     const file = join(config, 'filter.yaml');
     const filterOf = (severity: string) => `apiVersion: zen.kube-zen.io/v1alpha1
 kind: ObservationFilter
@@ -300,10 +317,10 @@ spec: { targetSource: falco, minSeverity: ${severity} }
     expect(await violationsOn(page)).toEqual([]);
     await picture(page, 'bad-file');
     writeFileSync(file, filterOf('LOW'));
-    await until('the notice to go', async () => {
-      await page.reload();
-      await rowsOf(page).first().waitFor();
-      return (await notice.count()) === 0;
-    });
+    await notice.waitFor({ state: 'detached', timeout: 6000 });
+    writeFileSync(file, filterOf('SEVERE'));
+    await notice.waitFor({ timeout: 6000 });
+    writeFileSync(file, filterOf('LOW'));
+    await notice.waitFor({ state: 'detached', timeout: 6000 });
   });
 });

@@ -84,6 +84,8 @@ describe('partsOf', () => {
     [{ search: 'deployer registry.example/worker' }, true],
     [{ search: '  openssl   cve-2024  openssl ' }, true],
     [{ search: 'openssl zlib' }, false],
+    [{ search: 'high upgrade' }, true],
+    [{ search: 'critical upgrade' }, false],
     [{ search: ' ' }, true],
     [{ rule: ['CVE-2023-1', 'CVE-2024-*'] }, true],
     [{ rule: ['CVE-2023-*', 'KSV-*'] }, false],

@@ -11,18 +11,25 @@ export interface Address {
   readonly sort?: string | undefined;
   /** `<namespace>/<name>` */
   readonly finding?: string | undefined;
+  /** A parameter that there is none of, as somebody mistyped it: no link of the page has it. */
+  readonly unknown?: string | undefined;
 }
 
 export const start: Address = { facets: {} };
 
 const singles = ['fixable', 'search', 'view', 'sort', 'finding'] as const;
 
+/** What an address may have. */
+export const parameters: readonly string[] = [...facets, ...singles];
+
 export function readAddress(query: string): Address {
   const given = new URLSearchParams(query);
   const chosen = facets.map(
     (name) => [name, [...new Set(given.getAll(name))].filter((value) => value !== '')] as const,
   );
+  const unknown = [...given.keys()].find((name) => !parameters.includes(name));
   return {
+    ...(unknown !== undefined && { unknown }),
     facets: Object.fromEntries(chosen.filter(([, values]) => values.length > 0)),
     ...Object.fromEntries(singles.flatMap((name) => (given.get(name) ? [[name, given.get(name)]] : []))),
   };

@@ -85,6 +85,8 @@ export interface Session {
   readonly kind: 'local' | 'cluster';
   readonly namespace?: string;
   readonly systemNamespace: string;
+  /** Where exceptions are files, the folder of them; absent if there is none yet. */
+  readonly config?: string;
   readonly mayAccept: boolean;
 }
 

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Facet } from '../facets.ts';
 import { changeTime, stateSince } from '../state-since.ts';
 import { yamlDocument } from '../yaml-text.ts';
-import { Accept } from './accept.ts';
+import { Accept, acceptanceOf } from './accept.ts';
 import { type Address, start } from './address.ts';
 import { ask, Fault, type Observation, type Resource } from './answers.ts';
 import { html, Link, SeverityMark } from './html.ts';
@@ -80,10 +80,10 @@ function Actor({
 }
 
 function Acceptance({ found, now }: { readonly found: Observation; readonly now: number }) {
-  const label = found.metadata.labels?.[`${prefix}accepted`];
-  const until = label === 'forever' ? Number.POSITIVE_INFINITY : Number(label ?? 0) * 1000;
-  if (!(until > now)) return null;
-  const { [`${prefix}exception`]: exception, [`${prefix}accepted-reason`]: reason } = found.metadata.annotations ?? {};
+  const acceptance = acceptanceOf(found, now);
+  if (!acceptance) return null;
+  const { until, reason } = acceptance;
+  const exception = found.metadata.annotations?.[`${prefix}exception`];
   const by = found.metadata.annotations?.[`${prefix}accepted-by`];
   return html`<${Fact} name="Accepted">${Number.isFinite(until) ? `until ${dateText(until)}` : 'for ever'}<//>
     <${Fact} name="Reason">${reason && html`<bdi class="text">${shown(reason)}</bdi>`}<//>
@@ -173,6 +173,7 @@ function Body({ found, address, now }: FactsProps) {
   const { spec, metadata } = found;
   return html`<${SeverityMark} severity=${spec.severity} />
     <h2 id="finding" tabindex="-1"><bdi>${shown(spec.summary || spec.rule || metadata.name)}</bdi></h2>
+    <${Accept} found=${found} />
     ${spec.remediation && html`<section class="advice"><h3>What to do</h3><p><bdi class="text">${shown(spec.remediation)}</bdi></p></section>`}
     <${Facts} found=${found} address=${address} now=${now} />
     <${References} references=${spec.references ?? []} />
@@ -181,7 +182,6 @@ function Body({ found, address, now }: FactsProps) {
       Object.keys(spec.details ?? {}).length > 0 &&
       html`<section><h3>Details</h3><${Details} details=${spec.details ?? {}} /></section>`
     }
-    <${Accept} found=${found} />
     <details class="raw"><summary>YAML</summary><pre tabindex="0" aria-label="The object as YAML">${shown(yamlDocument(found))}</pre></details>`;
 }
 

@@ -74,20 +74,28 @@ function Part({ name, title, counts, address }: PartProps) {
 }
 
 /** One workload, rule, image, user or remedy, if one alone has been chosen. */
-export function Focus({ table, address }: { readonly table: Table; readonly address: Address }) {
+interface FocusProps {
+  readonly table: Table;
+  readonly address: Address;
+  readonly isWide: boolean;
+}
+
+export function Focus({ table, address, isWide }: FocusProps) {
   const focus = focuses.find(([name]) => valuesOf(address, name).length === 1);
   if (!focus) return null;
   const [name, word, parts] = focus;
   const [value = ''] = valuesOf(address, name);
   const workloads = table.facets.workload?.distinct ?? 0;
   const also = name === 'workload' ? plural(table.facets.rule?.distinct ?? 0, 'rule') : plural(workloads, 'workload');
+  const content = html`<div class="parts">${parts.map(
+    ([facet, title]) =>
+      html`<${Part} key=${facet} name=${facet} title=${title} counts=${table.facets[facet]} address=${address} />`,
+  )}</div>`;
+  // On a phone, the findings come first.
   return html`<section class="focus" aria-labelledby="focus">
     <p class="kicker">${word}</p>
     <h2 id="focus"><bdi>${valueText(name, value)}</bdi></h2>
     <p class="sums">${plural(table.total, 'finding')}, ${also}</p>
-    <div class="parts">${parts.map(
-      ([facet, title]) =>
-        html`<${Part} key=${facet} name=${facet} title=${title} counts=${table.facets[facet]} address=${address} />`,
-    )}</div>
+    ${isWide ? content : html`<details><summary>What it has</summary>${content}</details>`}
   </section>`;
 }

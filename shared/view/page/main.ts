@@ -10,7 +10,7 @@ import { Bar, html, Link } from './html.ts';
 import { useKeyboard } from './keyboard.ts';
 import { List } from './list.ts';
 import { isAway, useTable } from './live.ts';
-import { Nothing, Problem } from './problem.ts';
+import { Nothing, Problem, UnknownParameter } from './problem.ts';
 import { SearchField } from './search-field.ts';
 import { number, shown, sum } from './texts.ts';
 import { useTitle } from './title.ts';
@@ -93,6 +93,7 @@ function Main({
   tableAddress,
   generation,
   now,
+  isWide,
 }: {
   readonly table: Table;
   readonly address: Address;
@@ -100,9 +101,10 @@ function Main({
   readonly tableAddress: Address;
   readonly generation: number;
   readonly now: number;
+  readonly isWide: boolean;
 }) {
   return html`<main id="findings" tabindex="-1">
-    <${Focus} table=${table} address=${tableAddress} />
+    <${Focus} table=${table} address=${tableAddress} isWide=${isWide} />
     <${Chips} address=${address} />
     <${Heading} table=${table} address=${address} />
     ${table.total === 0 ? html`<${Nothing} table=${table} address=${address} isNarrowed=${isNarrowed(address)} />` : html`<${List} table=${table} address=${tableAddress} generation=${generation} now=${now} />`}
@@ -117,7 +119,7 @@ function Page() {
   const isWide = useWide('(min-width: 960px)');
   const hasOne = address.finding !== undefined;
   const found = useFinding(address.finding, generation);
-  useTitle(address, isAwaited ? undefined : table, found);
+  useTitle(address, isAwaited || address.unknown !== undefined ? undefined : table, found);
   useKeyboard(address);
   return html`
     <a class="skip" href="#findings">Skip to the findings</a>
@@ -128,14 +130,16 @@ function Page() {
     <div class=${`columns ${hasOne ? 'with-one' : ''}`}>
       ${
         table &&
+        address.unknown === undefined &&
         html`<${Facets} table=${table} address=${address} isWide=${isWide} onMore=${() => setTop(50)} />
         ${
           isAwaited
             ? html`<${Awaited} address=${address} fault=${fault} />`
-            : html`<${Main} table=${table} address=${address} tableAddress=${tableAddress} generation=${generation} now=${now} />`
+            : html`<${Main} table=${table} address=${address} tableAddress=${tableAddress} generation=${generation} now=${now} isWide=${isWide} />`
         }`
       }
-      ${!table && (fault ? html`<main id="findings" tabindex="-1"><${Problem} fault=${fault} address=${address} /></main>` : html`<main id="findings" tabindex="-1"><p class="nothing">Loading…</p></main>`)}
+      ${address.unknown !== undefined && html`<${UnknownParameter} name=${address.unknown} address=${address} />`}
+      ${!table && address.unknown === undefined && (fault ? html`<main id="findings" tabindex="-1"><${Problem} fault=${fault} address=${address} /></main>` : html`<main id="findings" tabindex="-1"><p class="nothing">Loading…</p></main>`)}
       ${hasOne && table && html`<${Finding} address=${address} found=${found} now=${now} />`}
     </div>`;
 }

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { severities } from '../../finding/severity.ts';
 import { type Facet, facets } from '../facets.ts';
-import { type Address, changed, choosing, go, start, valuesOf } from './address.ts';
+import { type Address, changed, choosing, go, parameters, start, valuesOf } from './address.ts';
 import type { Fault, Table } from './answers.ts';
 import { html, Link } from './html.ts';
 import { shown, valueText } from './texts.ts';
@@ -53,6 +53,13 @@ function BadAddress({ fault, address }: { readonly fault: Fault; readonly addres
     <p>${word}: <b>${shown(given)}</b> ${choices.length > 0 ? 'is none of these:' : shown(fault.message.replace('a bad query: ', ''))}</p>
     <${Choices} choices=${choices} />
     <p><${Link} to=${without}>Show it without that<//>${' or '}<${Link} to=${start}>all open findings<//></p></div>`;
+}
+
+/** An address with a parameter that there is none of: without it, something else would be shown than was meant. */
+export function UnknownParameter({ name, address }: { readonly name: string; readonly address: Address }) {
+  return html`<main id="findings" tabindex="-1"><div class="nothing"><h2>This address cannot be shown</h2>
+    <p>There is no filter <b>${shown(name)}</b>. There is ${parameters.join(', ')}.</p>
+    <p><${Link} to=${changed(address, { unknown: undefined })}>Show it without that<//>${' or '}<${Link} to=${start}>all open findings<//></p></div></main>`;
 }
 
 function NamespaceForm({ address }: { readonly address: Address }) {
