@@ -126,6 +126,32 @@ describe.skipIf(skipWithoutBrowser())('the form that accepts a finding', { timeo
     expect(widths).toSatisfy(([text, room]: [number, number]) => text < room);
   });
 
+  it.each(['/?view=all', '/?view=all&finding=shop/x', '/?view=accepted'])(
+    'says in full at %s what became of a finding',
+    async (path) => {
+      const { page } = await openTab(browser);
+      await page.route('**/observations/table?*', async (route) => {
+        const table = await (await fetch(route.request().url().replace('view=accepted', 'view=all'))).json();
+        for (const item of table.items)
+          Object.assign(
+            item,
+            path.includes('accepted') ? { acceptedUntil: Date.UTC(2031, 10, 26) } : { state: 'missing' },
+          );
+        await route.fulfill({ json: table });
+      });
+      await page.goto(program.url + path);
+      await rowsOf(page).first().waitFor();
+      const isCut = await page.evaluate(`(() => {
+      const cell = document.querySelector('.row .when');
+      const text = cell.querySelector('.state');
+      return text ? text.scrollWidth > text.clientWidth || text.scrollHeight > text.clientHeight + 1
+        : cell.scrollWidth > cell.clientWidth;
+    })()`);
+      expect(isCut).toBe(false);
+      await picture(page, `end-${path.replaceAll(/\W/g, '-')}`);
+    },
+  );
+
   it('leaves findings on the first screen of a phone that looks at a workload', async () => {
     const { page } = await openTab(browser, phone);
     await page.goto(`${program.url}/?workload=shop/cart`);
