@@ -19,14 +19,14 @@ const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => 
 
 /** The Pods of a Deployment, behind a Service that sends to those that are ready. */
 function createService(start: (port: number) => Promise<Program>) {
-  const pods: { readonly port: number; program: Program; isReady: boolean }[] = [];
+  const pods: { readonly port: number; program: Program; isReady: boolean; onTheWay: number }[] = [];
   let turn = 0;
   return {
     pods,
 
     async add(): Promise<void> {
       const port = await freePort();
-      pods.push({ port, program: await start(port), isReady: true });
+      pods.push({ port, program: await start(port), isReady: true, onTheWay: 0 });
     },
 
     /** Posts to a Pod; resolves to the status, or to 0 without an answer. */
@@ -34,9 +34,14 @@ function createService(start: (port: number) => Promise<Program>) {
       const ready = pods.filter(({ isReady }) => isReady);
       turn += 1;
       const pod = ready[turn % ready.length];
-      if (pod) return postTo(`${pod.program.url}${path}`, signedIn, body);
-      await pause(20);
-      return 0;
+      if (!pod) {
+        await pause(20);
+        return 0;
+      }
+      pod.onTheWay += 1;
+      const status = await postTo(`${pod.program.url}${path}`, signedIn, body);
+      pod.onTheWay -= 1;
+      return status;
     },
 
     /** Kills one as the kernel does when memory is short, and starts it again. */
@@ -49,13 +54,17 @@ function createService(start: (port: number) => Promise<Program>) {
       pod.isReady = true;
     },
 
-    /** Ends the oldest as a rolling update does: first no Service sends it anything new, then it is told. */
+    /**
+     * Ends the oldest as a rolling update does: first no Service sends it anything new, what is on its way arrives during the
+     * preStop, then it is told.
+     */
     async replaceOldest(): Promise<number | null> {
       await this.add();
       const [oldest] = pods;
       if (!oldest) return null;
       oldest.isReady = false;
       pods.shift();
+      await until('what is on its way has arrived', () => oldest.onTheWay === 0);
       return oldest.program.stop();
     },
   };
