@@ -2,9 +2,12 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import { type Program, startProgram, temporaryFolder, within } from '../host/program.ts';
 import { anObservation } from '../view/an-observation.ts';
 import { openTab, phone, picture, rowsOf, skipWithoutBrowser, startBrowser, violationsOn } from './browser.ts';
+
+const tableSchema = z.looseObject({ items: z.array(z.looseObject({})) });
 
 const label = (name: string) => `zen.kube-zen.io/${name}`;
 
@@ -111,6 +114,19 @@ describe.skipIf(skipWithoutBrowser())('the form that accepts a finding', { timeo
     expect(await page.getByLabel('Until').inputValue()).toBe(day);
   });
 
+  it('has room for the ring around a chosen filter, and the cross that clears a search at its end', async () => {
+    const page = await open();
+    await page.getByRole('link', { name: /^HIGH/ }).click();
+    const gap = await page.evaluate(`(() => {
+      const [value, nav] = ['.facets .value', '.facets'].map((one) => document.querySelector(one).getBoundingClientRect().left);
+      return value - nav;
+    })()`);
+    expect(gap).toBeGreaterThanOrEqual(4);
+    await page.getByLabel('Search in findings').fill('openssl');
+    expect(await page.evaluate("getComputedStyle(document.querySelector('#search')).paddingRight")).toBe('10.5px');
+    await picture(page, 'search-cross');
+  });
+
   it('cuts no choice off', async () => {
     const page = await open();
     await openFinding(page, /CVE-2099-0001/);
@@ -131,13 +147,10 @@ describe.skipIf(skipWithoutBrowser())('the form that accepts a finding', { timeo
     async (path) => {
       const { page } = await openTab(browser);
       await page.route('**/observations/table?*', async (route) => {
-        const table = await (await fetch(route.request().url().replace('view=accepted', 'view=all'))).json();
-        for (const item of table.items)
-          Object.assign(
-            item,
-            path.includes('accepted') ? { acceptedUntil: Date.UTC(2031, 10, 26) } : { state: 'missing' },
-          );
-        await route.fulfill({ json: table });
+        const all = await fetch(route.request().url().replace('view=accepted', 'view=all'));
+        const { items, ...table } = tableSchema.parse(await all.json());
+        const end = path.includes('accepted') ? { acceptedUntil: Date.UTC(2031, 10, 26) } : { state: 'missing' };
+        await route.fulfill({ json: { ...table, items: items.map((item) => ({ ...item, ...end })) } });
       });
       await page.goto(program.url + path);
       await rowsOf(page).first().waitFor();
