@@ -126,7 +126,7 @@ describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }
 
   it('is built even if no snapshot can be taken, and then loads the bundle', async () => {
     const dist = join(folder, 'app');
-    execFileSync(process.execPath, [join(root, 'knative', 'build.ts'), '--dist', dist, '--without-snapshot'], {
+    execFileSync(process.execPath, [join(root, 'knative', 'image', 'build.ts'), '--dist', dist, '--without-snapshot'], {
       stdio: 'ignore',
     });
     const program = await contain(folder, 'falco', group);

@@ -121,18 +121,19 @@ describe.skipIf(skipWithoutBrowser())('the page, as it is used', { timeout: 120_
 
   it('goes by arrows from the search, the body and the list to the first row, and from one open finding to the next', async () => {
     const page = await open();
+    await rowsOf(page).first().waitFor();
     const focused = () => page.evaluate("document.activeElement.getAttribute('data-row')");
     await page.keyboard.press('ArrowDown');
-    expect(await focused()).toBe('0');
+    await expect.poll(focused).toBe('0');
     await page.getByLabel('Search in findings').focus();
     await page.keyboard.press('ArrowUp');
-    expect(await focused()).toBeNull();
+    await expect.poll(focused).toBeNull();
     await page.keyboard.press('ArrowDown');
-    expect(await focused()).toBe('0');
+    await expect.poll(focused).toBe('0');
     await page.evaluate("document.querySelector('#findings').focus()");
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('ArrowDown');
-    expect(await focused()).toBe('1');
+    await expect.poll(focused).toBe('1');
     await page.keyboard.press('Enter');
     const heading = page.getByRole('complementary', { name: 'One finding' }).getByRole('heading', { level: 2 });
     await heading.waitFor();
@@ -153,7 +154,7 @@ describe.skipIf(skipWithoutBrowser())('the page, as it is used', { timeout: 120_
     await page.evaluate('document.activeElement.blur()');
     await page.keyboard.press('Escape');
     expect(addressOf(page).get('finding')).toBeNull();
-    expect(await focused()).toBe('1');
+    await expect.poll(focused).toBe('1');
     await page.goBack();
     expect(addressOf(page).get('finding')).toBe(opened);
   });
