@@ -192,7 +192,7 @@ export function readerContract(what: string, open: () => Promise<ReaderUnderTest
       [{ createdSince: Date.now() + 600_000 }, ''],
       [{ changedSince: 1_772_355_600_000 }, 'b'],
       [{ changedSince: 1_772_355_600_001 }, ''],
-      [{ search: 'openssl' }, 'a'],
+      [{ search: 'openssl' }, 'ab'],
       [{ search: 'SECRET' }, 'df'],
       [{ search: 'db-pass' }, 'd'],
       [{ search: 'deployment summary' }, 'c'],
