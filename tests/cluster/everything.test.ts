@@ -252,9 +252,13 @@ function firstOf(lists: Readonly<Record<string, readonly unknown[]>>): Record<st
   return Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, short(list)]));
 }
 
-/** Which alerts there must be: the sink's pass posts what is open, also of what nobody announced, as it was there before. */
+/**
+ * Which alerts there must be: the sink's pass posts what is open, also of what nobody announced, as it was there before. But
+ * what has no state is over an hour after it happened, or was told.
+ */
 function alertsOf(all: readonly Observation[], now: number): string[] {
-  const isFiring = (one: Observation): boolean => isOpen(one, now) && isAtFloor(one);
+  const isFiring = (one: Observation): boolean =>
+    isOpen(one, now) && isAtFloor(one) && (stateOf(one) !== undefined || isTold(one));
   return all.filter(isFiring).map(alertKeyOf).sort();
 }
 
@@ -305,7 +309,7 @@ function figures({ world, sensors, tools, rules, viewer, random }: Storm, all: r
   return ['| what | how many |', '|---|---|', ...rows.map(([name, value]) => `| ${name} | ${value} |`)].join('\n');
 }
 
-// Not yet in every run: at its end Alertmanager has more alerts than there are open findings, and nobody knows why.
+// Not yet in every run: few seeds have been tried, and it takes five minutes.
 const isAsked = process.env.EVERYTHING !== undefined;
 
 describe.skipIf(!isAsked || skipWithoutCluster() || skipWithoutAlertmanager())(
