@@ -1,6 +1,6 @@
 /**
- * So many of all there are, each as likely as any other, in random order. So what can't be delivered doesn't keep what comes
- * after it from being tried, run after run.
+ * Picks at most `size` of all items at random, in random order, each as likely as any other: where some can't be delivered, run
+ * after run, the rest is tried all the same.
  */
 export async function sampleOf<Item>(all: AsyncIterable<Item>, size: number) {
   const sample: Item[] = [];

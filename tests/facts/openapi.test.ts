@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import * as z from 'zod';
 import { viewPaths } from '../../shared/host/view-routes.ts';
 import { querySchemas } from '../../shared/view/viewer.ts';
-import { type Program, startProgram, within } from '../host/program.ts';
+import { type Program, samplesPlayed, startProgram } from '../host/program.ts';
 
 const file = 'shared/view/openapi.yaml';
 const document = parse(readFileSync(join(import.meta.dirname, '..', '..', file), 'utf8'));
@@ -76,7 +76,7 @@ describe('real answers', () => {
 
   beforeAll(async () => {
     program = await startProgram({ args: ['--port', '0', '--data', ':memory:', '--samples'] });
-    await within('samples played', 20, () => program.log.some((line) => line.includes('samples played')) || undefined);
+    await samplesPlayed(program.log);
   }, 120_000);
 
   afterAll(() => program.stop());

@@ -156,6 +156,11 @@ export async function within<Value>(
   }
 }
 
+/** Resolves once a program that was started with `--samples` has played them. */
+export async function samplesPlayed(log: readonly string[]): Promise<void> {
+  await within('samples played', 20, () => log.some((line) => line.includes('samples played')) || undefined);
+}
+
 /**
  * Polls until it is so: for what nobody is promised a time for, with a limit that tells late on a loaded machine from never.
  */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { asOfNow } from '../../shared/local/samples.ts';
-import { type Program, startProgram, temporaryFolder, until, within } from '../host/program.ts';
+import { type Program, samplesPlayed, startProgram, temporaryFolder, until } from '../host/program.ts';
 
 const folder = join(import.meta.dirname, '..', '..', 'functions', 'samples');
 const event = z.looseObject({ type: z.string(), time: z.string(), data: z.record(z.string(), z.unknown()) });
@@ -30,7 +30,7 @@ describe('--samples', { timeout: 120_000 }, () => {
 
   beforeAll(async () => {
     played = await startProgram({ args: ['--port', '0', '--data', ':memory:', '--samples'] });
-    await within('samples played', 20, () => played.log.some((line) => line.includes('samples played')) || undefined);
+    await samplesPlayed(played.log);
     const objects = temporaryFolder();
     mkdirSync(objects, { recursive: true });
     const [kept, posted] = [samples.filter(isObject), samples.filter((one) => !isObject(one))];

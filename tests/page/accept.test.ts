@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { type Program, startProgram, temporaryFolder, within } from '../host/program.ts';
+import { type Program, samplesPlayed, startProgram, temporaryFolder } from '../host/program.ts';
 import { anObservation } from '../view/an-observation.ts';
 import { openTab, phone, picture, rowsOf, skipWithoutBrowser, startBrowser, violationsOn } from './browser.ts';
 
@@ -21,8 +21,7 @@ describe.skipIf(skipWithoutBrowser())('the form that accepts a finding', { timeo
     mkdirSync(config);
     program = await startProgram({ args: ['--port', '0', '--data', ':memory:', '--samples', '--config', config] });
     without = await startProgram({ args: ['--port', '0', '--data', ':memory:', '--samples'] });
-    for (const { log } of [program, without])
-      await within('samples played', 20, () => log.some((line) => line.includes('samples played')) || undefined);
+    for (const { log } of [program, without]) await samplesPlayed(log);
     browser = await startBrowser();
   }, 120_000);
 

@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Program, startProgram, within } from '../host/program.ts';
+import { type Program, samplesPlayed, startProgram } from '../host/program.ts';
 import {
   desktop,
   isTooWide,
@@ -19,7 +19,7 @@ describe.skipIf(skipWithoutBrowser())('the page, while the server is away', { ti
 
   beforeAll(async () => {
     program = await startProgram({ args: ['--port', '0', '--data', ':memory:', '--samples'] });
-    await within('samples played', 20, () => program.log.some((line) => line.includes('samples played')) || undefined);
+    await samplesPlayed(program.log);
     browser = await startBrowser();
   }, 120_000);
 

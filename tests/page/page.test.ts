@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Program, startProgram, within } from '../host/program.ts';
+import { type Program, samplesPlayed, startProgram, within } from '../host/program.ts';
 import {
   desktop,
   isTooWide,
@@ -22,7 +22,7 @@ describe.skipIf(skipWithoutBrowser())('the page, with the samples', { timeout: 1
 
   beforeAll(async () => {
     program = await startProgram({ args: ['--port', '0', '--data', ':memory:', '--samples'] });
-    await within('samples played', 20, () => program.log.some((line) => line.includes('samples played')) || undefined);
+    await samplesPlayed(program.log);
     browser = await startBrowser();
   }, 120_000);
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
-import { type Program, startProgram, temporaryFolder, within } from '../host/program.ts';
+import { type Program, samplesPlayed, startProgram, temporaryFolder, within } from '../host/program.ts';
 import { anObservation } from '../view/an-observation.ts';
 import {
   desktop,
@@ -59,7 +59,7 @@ describe.skipIf(skipWithoutBrowser())('the page, as it is used', { timeout: 120_
     await store.create(secrets, signal);
     store.close();
     program = await startProgram({ args: ['--port', '0', '--data', data, '--config', config, '--samples'] });
-    await within('samples played', 20, () => program.log.some((line) => line.includes('samples played')) || undefined);
+    await samplesPlayed(program.log);
     browser = await startBrowser();
   }, 120_000);
 
