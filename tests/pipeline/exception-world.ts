@@ -82,6 +82,14 @@ export function createExceptionWorld(options: TestContextOptions = {}) {
       const entries = conditions.map(({ type, status: word, reason }) => [type, `${word} ${reason}`]);
       return { matched, ...Object.fromEntries(entries) };
     },
+    /** What the status of an exception says in words, `True` or `False` and why before it. */
+    conditionsOf: (name: string): Readonly<Record<string, string>> =>
+      Object.fromEntries(
+        statusIn(name, 'zen-system').conditions.map(({ type, status, reason, message }) => [
+          type,
+          [status, reason, message].filter((part) => part !== '').join(' '),
+        ]),
+      ),
     /** What a condition of an exception says. */
     messageOf: (name: string, condition: string, namespace: string): string | undefined =>
       statusIn(name, namespace).conditions.find(({ type }) => type === condition)?.message,
