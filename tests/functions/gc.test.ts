@@ -213,6 +213,7 @@ describe('gc', () => {
 
   it.each([
     ['keeps for an hour more', 2.5, 1],
+    ['keeps at the end of that hour', 2, 1],
     ['deletes after an hour', 3.5, 0],
   ])('%s what is to be told', async (_what, ageHours, left) => {
     const test = context();
@@ -220,6 +221,50 @@ describe('gc', () => {
     await seed(test, { rule: 'told', ageHours, ttlHours: 1 });
     await handled(gc, ping, test.context);
     expect(await rulesIn(test)).toEqual(left ? ['untold'] : []);
+  });
+
+  it.each([
+    ['deletes', 'is over', 9, 1, []],
+    ['keeps', 'is at this moment', 1, 1, ['odd']],
+    ['keeps', 'is later', 1, 9, ['odd']],
+  ])('%s what bears no time of its end, if that %s', async (_deletes, _when, ageHours, ttlHours, left) => {
+    const test = context();
+    await seed(test, { rule: 'odd', ageHours, ttlHours, odd: { [labels.expires]: 'soon' } });
+    const { deleted } = await handled(gc, ping, test.context);
+    expect(await rulesIn(test)).toEqual(left);
+    expect(deleted).toEqual(left.length > 0 ? [] : [{ source: 'contract', reason: 'ttl', count: 1 }]);
+  });
+
+  it('goes on where one that bears no time of its end is gone before it is read', async () => {
+    const test = context({ wrap: () => ({ endOf: async () => undefined }) });
+    await seed(test, { rule: 'odd', odd: { [labels.expires]: 'soon' } });
+    expect((await handled(gc, ping, test.context)).deleted).toEqual([]);
+  });
+
+  it('does not delete what is being deleted already', async () => {
+    const wrap = (store: Store): Partial<Store> => ({
+      async *expired(now, signal) {
+        for await (const stored of store.expired(now, signal)) yield { ...stored, isBeingDeleted: true };
+      },
+    });
+    const test = context({ wrap });
+    await seed(test, { rule: 'stuck', ageHours: 9, ttlHours: 1 });
+    expect((await handled(gc, ping, test.context)).deleted).toEqual([]);
+    expect(await rulesIn(test)).toEqual(['stuck']);
+  });
+
+  it('deletes of an event that is stored twice the one that is in the wrong namespace', async () => {
+    const test = context({ environment: { EVENT_NAMESPACE: 'system' } });
+    const twice = { rule: 'twice', name: 'audit-twice', source: 'audit' };
+    await seed(test, { ...twice, namespace: 'shop' });
+    await seed(test, { ...twice, namespace: 'zen-system', odd: { [labels.namespace]: 'shop' } });
+    await seed(test, { rule: 'once', source: 'audit', namespace: 'shop' });
+    expect((await handled(gc, ping, test.context)).deleted).toEqual([{ source: 'audit', reason: 'copy', count: 1 }]);
+    const { items } = await test.store.read({ limit: 9 });
+    expect(items.map(({ metadata, spec }) => `${spec.rule} ${metadata.namespace}`).sort()).toEqual([
+      'once shop',
+      'twice zen-system',
+    ]);
   });
 
   it('keeps what was renewed after it was listed', async () => {
