@@ -121,7 +121,7 @@ describe('an alert', () => {
   });
 
   it('of a plugin is by the first of several users', () => {
-    const fields = { 'okta.b.user': 'bob', 'okta.actor': 'alice' };
+    const fields = { 'okta.user': 'bob', 'okta.actor': 'alice' };
     expect(said({ source: 'okta', output_fields: fields }).findings[0]?.actor?.username).toBe('alice');
   });
 
