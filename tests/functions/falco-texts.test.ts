@@ -186,6 +186,10 @@ describe('what the webhook passes on', () => {
     expect(split({ ...alert, rule: 'Other' })?.items[0]?.id).not.toBe(split(alert)?.items[0]?.id);
   });
 
+  it('is what the example shows, for one', () => {
+    expect(split(JSON.parse(webhook?.example ?? ''))?.items).toHaveLength(1);
+  });
+
   it('is nothing that is not told', () => {
     expect(split({ ...alert, priority: 'Debug' })).toEqual({
       items: [],
