@@ -111,6 +111,14 @@ describe('gc above nine tenths of MAX_OBSERVATIONS', () => {
     expect(await rulesIn(test)).toHaveLength(40);
   });
 
+  it('says how many it deletes, of many that can be spared', async () => {
+    const resolved = many(150, (index) => ({ rule: `${index}`, state: 'resolved' as const }));
+    const test = await limited(100, resolved);
+    const { warnings } = await handled(gc, ping, test.context);
+    expect(warnings).toEqual(['150 Observations are more than nine tenths of MAX_OBSERVATIONS: deleting 70']);
+    expect(await rulesIn(test)).toHaveLength(80);
+  });
+
   it('deletes one of no source as one of an unknown source', async () => {
     const test = await limited(1, [foreign]);
     const { deleted } = await handled(gc, ping, test.context);
