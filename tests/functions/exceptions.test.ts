@@ -239,6 +239,7 @@ describe('the function exceptions', () => {
         });
         await world.judgeEvent(world.forgive('e', { match }, namespace));
         expect(world.messageOf('e', 'NeverMatched', namespace)).toBe(message);
+        expect(world.statusOf('e', namespace)).toMatchObject(message ? { NeverMatched: 'True OutOfReach' } : {});
         await world.judgePass();
         expect(world.messageOf('e', 'NeverMatched', namespace)).toBe(asPass || message);
       },
@@ -272,6 +273,7 @@ describe('the function exceptions', () => {
       Accepted: 'True Valid',
       Failing: 'True ExpressionFailed',
     });
+    expect(world.expressionErrors).toEqual(['ObservationException']);
     expect(await world.marks()).toEqual({ a: undefined });
   });
 
@@ -464,5 +466,6 @@ describe('how much exceptions match', () => {
   it('is found out once for all that ask at the same time', async () => {
     const world = createExceptionWorld({ context: { coalesce: async () => undefined } });
     expect((await world.judgePass()).skipped).toEqual({ coalesced: 1 });
+    expect((await createExceptionWorld().judgePass()).skipped).toEqual({});
   });
 });
