@@ -401,6 +401,7 @@ describe('every ObservationFilter', () => {
   it('is left to the next run if there was one just now', async () => {
     const { context } = createTestContext(filters, { context: { coalesce: async () => undefined } });
     expect((await handled(filters, ping, context)).skipped).toEqual({ coalesced: 1 });
+    expect((await handled(filters, ping, createTestContext(filters).context)).skipped).toEqual({});
   });
 
   it('is written to only if that condition changes', async () => {

@@ -693,6 +693,7 @@ describe('a pass', () => {
 
   it('is left to the next one if there was one just now', async () => {
     const world = createWorld(aMapping('m'), aWidget('a'));
+    expect((await world.pass()).skipped).toEqual({});
     Object.assign(world.context, { coalesce: async () => undefined });
     expect((await world.pass()).skipped).toEqual({ coalesced: 1 });
     expect((await world.see(aMapping('m'))).skipped).toEqual({ coalesced: 1 });
