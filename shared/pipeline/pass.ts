@@ -160,13 +160,12 @@ async function reconcileComplete<Data, Settings>(
   const { source, context } = pass;
   const union = unionOf(await countingReports(source, read, context), source.merge, context);
   const stored = await storedOf(label, union, here, pass);
-  const { wanted } = union;
   const contents = { source: source.name, label, stored, isTaken: here.has, ...union };
   const outcome = await writeSlot(contents, context);
   pass.fingerprints.set(label, fingerprintOf(versions));
   pass.noteOutcome(outcome);
   if (union.isHeld) pass.noteHeld(label, read);
-  for (const [name, named] of wanted) {
+  for (const [name, named] of outcome.wanted) {
     pass.unreported.delete(named.namespace, name);
     pass.unreported.delete(context.settings.SYSTEM_NAMESPACE, name);
     if (named.namespace !== here.namespace) pass.elsewhere.add(name);
