@@ -345,6 +345,19 @@ describe('what is kept out', () => {
     expect(many).toEqual(await callsOf(1));
   });
 
+  it('keeps nothing that is written beside it from being looked at again', async () => {
+    const world = limited(100);
+    await fill(world, 60);
+    const older = world.put('a', [...rows(1, 'low'), ...rows(1, 'high')]);
+    world.beforeCalls(async (call) => {
+      if (call !== 'create') return;
+      world.beforeCalls(undefined);
+      await world.event(world.put('a', rows(1, 'low')));
+    });
+    await world.event(older);
+    expect(await world.states()).toMatchObject({ 'high-0': 'missing' });
+  });
+
   it('is neither missing nor resolved, and is written by a pass once there is room', async () => {
     const world = limited(100);
     await fill(world, 60);

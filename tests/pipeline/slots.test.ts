@@ -31,6 +31,23 @@ describe('an event about a report', () => {
     expect(calls).toEqual(['get Scan', 'names']);
   });
 
+  it.each<[string, (world: ReturnType<typeof createWorld>) => KubernetesObject]>([
+    ['something of it is missing', ({ put }) => put('r', [row('b')])],
+    ['the tool itself has accepted it', ({ put }) => put('r', [row('a', { accepted: 'shop/why' })])],
+    [
+      'another slot says something else of it',
+      ({ put }) => put('s', [row('a', { fixedIn: '2' })], { kind: kinds.checks }),
+    ],
+  ])('costs two calls, too, while %s', async (_what, change) => {
+    const world = createWorld();
+    await world.event(world.put('r', [row('a'), row('b')]));
+    const changed = change(world);
+    await world.event(changed);
+    world.calls.length = 0;
+    await world.event(changed);
+    expect(world.calls).toEqual([`get ${changed.kind}`, 'names']);
+  });
+
   it('costs two calls, too, if a filter has come that drops some of it', async () => {
     let drops = false;
     const filter: Filter = (finding) => (drops ? 'exclude_rule' : finding);
