@@ -61,6 +61,44 @@ describe('an event about a report', () => {
     expect(await states()).toEqual({ a: 'open' });
   });
 
+  it.each([
+    [9, { created: [{ count: 10 }] }],
+    [10, { status: 503, message: 'the reports keep changing' }],
+  ])('is handled to its end while its report changes, or again: %i times', async (times, outcome) => {
+    const { put, event, beforeCalls } = createWorld();
+    let rows = [row('0')];
+    let looks = 0;
+    beforeCalls(async (call) => {
+      if (call !== 'metadata Scan') return;
+      looks += 1;
+      // The second look of a round is the one after it has written.
+      if (looks % 2 !== 0 || rows.length > times) return;
+      rows = [...rows, row(`${rows.length}`)];
+      put('r', rows);
+    });
+    const handled = await event(put('r', rows)).catch((error: unknown) => error);
+    expect(handled).toMatchObject(outcome);
+  });
+
+  it('closes nothing of another report that is made anew while it is read', async () => {
+    const { put, remove, event, beforeCalls, states } = createWorld();
+    put('s', [row('b')]);
+    await event(put('r', [row('a')]));
+    await event(put('s', [row('b')]));
+    const changed = put('s', [row('b'), row('c')]);
+    let reads = 0;
+    beforeCalls(async (call) => {
+      if (call === 'get Scan') {
+        reads += 1;
+        if (reads === 2) remove('r');
+      }
+      if (call === 'metadata Scan' && reads === 2) put('r', [row('a')]);
+    });
+    const { relabelled, created } = await event(changed);
+    expect([relabelled, created.length]).toEqual([{}, 1]);
+    expect(await states()).toEqual({ a: 'open', b: 'open', c: 'open' });
+  });
+
   it('makes missing at once what its report no longer has', async () => {
     const { put, event, states } = createWorld();
     await event(put('r', [row('a'), row('b')]));
