@@ -7,16 +7,7 @@ import type { KubernetesObject, Stored } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import { countingReports } from './counting-reports.ts';
 import { type Report, readReport } from './report.ts';
-import {
-  fingerprintOf,
-  isRelevant,
-  keyOf,
-  listReports,
-  type ReportSlot,
-  slotLabelOf,
-  versionOf,
-  versionsOf,
-} from './slot.ts';
+import { fingerprintOf, isRelevant, listReports, type ReportSlot, slotLabelOf, versionOf, versionsOf } from './slot.ts';
 import { type Union, unionOf } from './union.ts';
 import { createUnseen, type Unseen } from './unseen.ts';
 import { faultOf } from './write.ts';
@@ -83,8 +74,8 @@ async function readAll<Data, Settings>(
 ): Promise<Report[]> {
   const read: Report[] = [];
   await forEachConcurrently(reports, callsInFlight, async ({ kind, metadata }) => {
-    const isGiven = given && keyOf(given.object) === keyOf(metadata) && versionOf(given.object) === versionOf(metadata);
-    if (isGiven) return void read.push(given);
+    // No two objects have the same version.
+    if (given && versionOf(given.object) === versionOf(metadata)) return void read.push(given);
     const {
       apiVersion,
       metadata: { name, namespace },

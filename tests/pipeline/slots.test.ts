@@ -4,7 +4,7 @@ import { type Filter, UnreadableFilter } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { type KubernetesObject, NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
 import { settle } from './passing-time.ts';
-import { createWorld, kinds } from './slot-world.ts';
+import { createWorld, kinds, type ReportOptions } from './slot-world.ts';
 
 const row = (id: string, more: object = {}) => ({ id, ...more });
 
@@ -27,8 +27,9 @@ describe('an event about a report', () => {
     const rows = Array.from({ length: 300 }, (_, index) => row(`${index}`));
     await event(put('r', rows));
     calls.length = 0;
-    await event(put('r', rows.toReversed(), { uid: 'another', created: '2026-03-02T10:00:00Z' }));
+    const summary = await event(put('r', rows.toReversed(), { uid: 'another', created: '2026-03-02T10:00:00Z' }));
     expect(calls).toEqual(['get Scan', 'names']);
+    expect(summary).toMatchObject({ unchanged: 300, filtered: {} });
   });
 
   it.each<[string, (world: ReturnType<typeof createWorld>) => KubernetesObject]>([
@@ -97,6 +98,40 @@ describe('an event about a report', () => {
     const { relabelled, created } = await event(changed);
     expect([relabelled, created.length]).toEqual([{}, 1]);
     expect(await states()).toEqual({ a: 'open', b: 'open', c: 'open' });
+  });
+
+  it.each<[string, number, ReportOptions]>([
+    ['once what is stored, wherever that is', 1, { about: undefined }],
+    ['once what is stored in the system namespace', 1, { kind: kinds.clusterScans, about: 'Node/n' }],
+    ['twice what is stored in its own namespace, or in the system namespace', 2, {}],
+  ])('lists %s', async (_what, lists, report) => {
+    const { put, event, calls } = createWorld();
+    await event(put('r', [row('a')], report));
+    expect(calls.filter((call) => call === 'names')).toHaveLength(lists);
+  });
+
+  it('changes nothing but what it may: what is left out, and what is missing, is for the pass', async () => {
+    let drops = false;
+    const filter: Filter = (finding) => (drops && finding.rule === 'a' ? 'exclude_rule' : finding);
+    const { put, event, states, later } = createWorld({ context: { filter } });
+    await event(put('r', [row('a'), row('b')]));
+    await event(put('r', [row('a')]));
+    expect(await states()).toEqual({ a: 'open', b: 'missing' });
+    drops = true;
+    later(61);
+    const { relabelled } = await event(put('r', [row('a'), row('c')]));
+    expect([relabelled, await states()]).toEqual([{}, { a: 'open', b: 'missing', c: 'open' }]);
+  });
+
+  it('changes nothing because its report goes as soon as it has been read', async () => {
+    const { put, remove, event, states, beforeCalls } = createWorld();
+    await event(put('r', [row('a')]));
+    const changed = put('r', [row('b')]);
+    beforeCalls(async (call) => {
+      if (call === 'metadata Scan') remove('r');
+    });
+    expect(await event(changed)).toMatchObject({ created: [], relabelled: {} });
+    expect(await states()).toEqual({ a: 'open' });
   });
 
   it('makes missing at once what its report no longer has', async () => {
@@ -273,6 +308,24 @@ describe('a slot of many reports', () => {
     expect(world.calls.length).toBeLessThanOrEqual(10);
     for (let index = 0; index < 21; index += 1) world.remove(`report-${index}`, { kind });
     world.put('report-1', [row('a')], { kind, about: 'ReplicaSet/web-7d9c5b6f4d' });
+    await world.pass();
+    expect(await world.states()).toEqual({ a: 'open', b: 'missing', c: 'missing' });
+  });
+
+  it('is read whole by a pass if one of them changes meanwhile', async () => {
+    const world = createWorld();
+    const [first] = reportsOf(world, 17);
+    if (first) await world.event(first);
+    let looks = 0;
+    world.beforeCalls(async (call) => {
+      if (call === 'metadata Check') looks += 1;
+      if (call !== 'metadata Check' || looks !== 2) return;
+      for (let index = 0; index < 21; index += 1) {
+        const about = index === 0 ? 'Deployment/web' : `Pod/web-7d9c5b6f4d-x2x${'bcdfghjklmnpqrstvwxz24'[index]}z`;
+        world.put(`report-${index}`, [row('a')], { kind, about });
+      }
+    });
+    world.put('report-0', [row('a'), row('b'), row('c')], { kind, about: 'Deployment/web' });
     await world.pass();
     expect(await world.states()).toEqual({ a: 'open', b: 'missing', c: 'missing' });
   });
