@@ -159,6 +159,17 @@ describe('an event about a report', () => {
     expect(calls).toEqual(['get Scan', 'names', 'metadata Scan', 'get Scan', 'names']);
   });
 
+  it('is handled again, and closes nothing, if the reports of its slot can not be listed', async () => {
+    const { put, event, states, beforeCalls } = createWorld();
+    await event(put('r', [row('a')]));
+    const changed = put('r', [row('b')]);
+    beforeCalls(async (call) => {
+      if (call === 'metadata Scan') throw new Refusal(503, 'away');
+    });
+    await expect(event(changed)).rejects.toMatchObject({ status: 503, message: 'away' });
+    expect(await states()).toEqual({ a: 'open' });
+  });
+
   it('leaves alone what another slot says', async () => {
     const { put, event, states } = createWorld();
     await event(put('other', [row('a')], { about: 'Deployment/api' }));
