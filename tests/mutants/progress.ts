@@ -10,9 +10,9 @@ const schema = z.object({
   coverage: z.record(
     z.string(),
     z.object({
-      /** The mutants that it runs through. */
-      ids: z.array(z.string()),
-      /** How many of these while it is not only loaded. */
+      /** The mutants that can be tried only with the file loaded anew. */
+      anew: z.array(z.string()),
+      /** How many mutants its tests run through. */
       tested: z.number(),
       milliseconds: z.number(),
       /** The names of its tests that run through none, and take their time. */

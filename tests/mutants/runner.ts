@@ -32,6 +32,7 @@ export default class MutantRunner extends TestRunner {
   readonly #progress = readProgress(environment.MUTANTS_PROGRESS);
   readonly #living = new Set(this.#progress.living);
   readonly #covered = new Set<string>();
+  readonly #anew = new Set<string>();
   readonly #idle = new Set<string>();
   readonly #left = new Set(Object.values(this.#progress.coverage).flatMap(({ idle }) => idle));
   #milliseconds = 0;
@@ -56,9 +57,8 @@ export default class MutantRunner extends TestRunner {
     super.onAfterRunFiles(files);
     for (const file of files) {
       if (__stryker__.activeMutant === undefined) {
-        const ids = [...Object.keys(coverage.static), ...this.#covered];
         this.#progress.coverage[file.name] = {
-          ids,
+          anew: [...new Set([...Object.keys(coverage.static), ...this.#anew])],
           tested: this.#covered.size,
           milliseconds: this.#milliseconds,
           idle: [...this.#idle],
@@ -83,7 +83,10 @@ export default class MutantRunner extends TestRunner {
     if (milliseconds > idleMilliseconds && Object.keys(hits).length === 0) this.#idle.add(name);
     // Perhaps for what an earlier test left behind, when a mutant was tried with it.
     if (passes) await this.#tryMutants(hits, { run, name, milliseconds });
-    else this.#progress.remarks.push(`fails without a mutant: ${name}`);
+    else {
+      this.#progress.remarks.push(`fails without a mutant: ${name}`);
+      for (const id of Object.keys(hits)) this.#anew.add(id);
+    }
     __stryker__.currentTestId = undefined;
   }
 
@@ -101,9 +104,13 @@ export default class MutantRunner extends TestRunner {
     const fails = (id: string): Promise<boolean> => failsWith(id, { run, limit, hits: hits[id] ?? 0 });
     // A test that does not pass twice, or not after a mutant that it noticed, is left to a process of its own.
     for (const id of [control, ...ids]) {
-      if (!(await fails(id))) continue;
+      const isNoticed = await fails(id);
+      // What ran only once, because its result is remembered, was not tried by this.
+      if (!isNoticed && (__stryker__.hitCount ?? 0) < (hits[id] ?? 0)) this.#anew.add(id);
+      if (!isNoticed) continue;
       if (id === control || (await fails(control))) {
         this.#progress.remarks.push(`can't be run twice${id === control ? '' : ', or not after a mutant'}: ${name}`);
+        for (const left of ids) this.#anew.add(left);
         return;
       }
       this.#living.delete(id);

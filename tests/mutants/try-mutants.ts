@@ -78,11 +78,11 @@ async function runTests(sandbox: string, { tests, exclude, isolate, slowest }: R
   }
 }
 
-/** Loads a test file anew for each mutant that still lives and that the file runs through, and once for none. */
+/** Loads a test file anew for each mutant that still lives and that can be tried only so, and once for none. */
 async function tryLoadedAnew(sandbox: string, file: string): Promise<void> {
   const path = join(sandbox, progressFile);
   const before = readProgress(path);
-  const ids = before.living.filter((id) => before.coverage[file]?.ids.includes(id));
+  const ids = before.living.filter((id) => before.coverage[file]?.anew.includes(id));
   if (ids.length === 0) return;
   const folder = join(sandbox, freshFolder);
   mkdirSync(folder);
