@@ -12,8 +12,7 @@ const schema = z.object({
     z.object({
       /** The mutants that can be tried only with the file loaded anew. */
       anew: z.array(z.string()),
-      /** How many mutants its tests run through. */
-      tested: z.number(),
+      /** What it takes to load it and to run its tests. */
       milliseconds: z.number(),
       /** The names of its tests that run through none, and take their time. */
       idle: z.array(z.string()),

@@ -31,7 +31,6 @@ globalThis.__stryker__ = { mutantCoverage: coverage };
 export default class MutantRunner extends TestRunner {
   readonly #progress = readProgress(environment.MUTANTS_PROGRESS);
   readonly #living = new Set(this.#progress.living);
-  readonly #covered = new Set<string>();
   readonly #anew = new Set<string>();
   readonly #idle = new Set<string>();
   readonly #left = new Set(Object.values(this.#progress.coverage).flatMap(({ idle }) => idle));
@@ -59,8 +58,7 @@ export default class MutantRunner extends TestRunner {
       if (__stryker__.activeMutant === undefined) {
         this.#progress.coverage[file.name] = {
           anew: [...new Set([...Object.keys(coverage.static), ...this.#anew])],
-          tested: this.#covered.size,
-          milliseconds: this.#milliseconds,
+          milliseconds: this.#milliseconds + (file.collectDuration ?? 0),
           idle: [...this.#idle],
         };
       } else if (file.result?.state === 'fail') this.#progress.noticed.push(basename(file.name, '.test.ts'));
@@ -78,7 +76,6 @@ export default class MutantRunner extends TestRunner {
       () => false,
     );
     const milliseconds = performance.now() - started;
-    for (const id of Object.keys(hits)) this.#covered.add(id);
     this.#milliseconds += milliseconds;
     if (milliseconds > idleMilliseconds && Object.keys(hits).length === 0) this.#idle.add(name);
     // Perhaps for what an earlier test left behind, when a mutant was tried with it.

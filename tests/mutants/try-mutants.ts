@@ -106,11 +106,6 @@ async function tryLoadedAnew(sandbox: string, file: string): Promise<void> {
   writeProgress(path, { ...after, living, noticed: [] });
 }
 
-/** The files that run through many mutants in little time come first. */
-function worthOf({ tested, milliseconds }: Progress['coverage'][string]): number {
-  return tested / Math.max(milliseconds, 1);
-}
-
 export interface Trial {
   readonly mutants: readonly Mutant[];
   /** The IDs of those that no test notices. */
@@ -143,7 +138,7 @@ export async function tryMutants({ targets, tests, exclude, isTried }: TrialOpti
     if (failure !== undefined) throw new Error(`the tests can't be loaded: ${failure}`);
     if (!readProgress(path).leftSlow) break;
   }
-  const files = Object.entries(readProgress(path).coverage).toSorted(([, a], [, b]) => worthOf(b) - worthOf(a));
+  const files = Object.entries(readProgress(path).coverage).toSorted(([, a], [, b]) => a.milliseconds - b.milliseconds);
   for (const [file] of files) await tryLoadedAnew(sandbox, file);
   const last: Progress = readProgress(path);
   rmSync(sandbox, { recursive: true });
