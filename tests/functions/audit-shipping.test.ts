@@ -306,6 +306,56 @@ describe('what the webhook leaves out', () => {
     ]);
   });
 
+  // Nobody sends an event with this kind: what is left out of it was not even checked.
+  const unchecked = { kind: 'Pod' };
+  const node = (does: string) => eventOf({ by: 'system:node:n', does });
+  const refused = { code: 400 };
+
+  it.each<[string, object]>([
+    ...['get', 'list', 'watch'].map((verb) => [`a ${verb}`, { ...untold, verb }] as const),
+    ['a read that was allowed with a warning', { ...untold, responseStatus: { code: 399 } }],
+    ['a read without an answer', { ...untold, responseStatus: undefined }],
+    ['a read by somebody in no group', { ...untold, user: { username: 'eve' } }],
+    ['a read of another group', { ...untold, objectRef: { resource: 'things', apiGroup: 'example.org' } }],
+    ...['events', 'leases', 'events.k8s.io:events', 'coordination.k8s.io:leases'].flatMap((what) =>
+      ['create', 'update', 'patch'].map((verb) => [`a ${verb} of ${what}`, node(`${verb} ${what} shop/x`)] as const),
+    ),
+    ...['shop/x', 'system:kube-scheduler', 'system:apiserver'].map(
+      (by) => [`an Event of ${by}`, eventOf({ by, does: 'create events shop/x' })] as const,
+    ),
+    ['an Event without a group', { ...node('create events shop/x'), objectRef: { resource: 'events' } }],
+  ])('is not checked, if it is %s', (_what, event) => {
+    expect(splitOf({ ...event, ...unchecked })).toMatchObject({ items: [], unwanted: 1, reasons: { no_rule: 1 } });
+  });
+
+  it.each<[string, object, Readonly<Record<string, string>>?]>([
+    ['a read of Secrets', eventOf({ by: 'eve', does: 'get secrets shop/x' })],
+    ['a read of a part', eventOf({ by: 'eve', does: 'get pods/log shop/x' })],
+    ['a read of nothing', eventOf({ by: 'eve', does: 'GET /healthz' })],
+    ['a read of a number', { ...untold, objectRef: { resource: 7 } }],
+    ['a read that failed', { ...untold, responseStatus: refused }],
+    ['a read with an answer that is no number', { ...untold, responseStatus: { code: '200' } }],
+    ['a read by nobody', { ...untold, user: {} }],
+    ['a read by somebody anonymous', { ...untold, user: { username: 'system:anonymous' } }],
+    ['a read by somebody unknown', { ...untold, user: { username: 'x', groups: ['a', 'system:unauthenticated'] } }],
+    ['a read in the name of another', eventOf({ by: 'eve', does: 'get pods shop/x', as: 'bob' })],
+    ['a read where addresses count', untold, { AUDIT_CLUSTER_CIDRS: '10.0.0.0/8' }],
+    ['a read without an ID', { ...untold, auditID: undefined }],
+    ['a deletion', eventOf({ by: 'eve', does: 'delete pods shop/x' })],
+    ['an Event of a person', eventOf({ by: 'eve', does: 'create events shop/x' })],
+    ['an Event of somebody with a similar name', eventOf({ by: 'system:apiservers', does: 'create events shop/x' })],
+    ['an Event of another with one', eventOf({ by: 'x-system:node:n', does: 'create events shop/x' })],
+    ['an Event that is deleted', node('delete events shop/x')],
+    ['an Event of another group', node('create example.org:events shop/x')],
+    ['an Event of a number', { ...node('create events shop/x'), objectRef: { resource: 'events', apiGroup: 7 } }],
+    ['an Event that has just begun', { ...node('create events shop/x'), stage: 'ResponseStarted' }],
+    ['an Event of which nothing came', { ...node('create events shop/x'), responseStatus: refused }],
+    ['a write of another kind', node('create configmaps shop/x')],
+  ])('is checked, if it is %s', (_what, event, environment) => {
+    const body = { kind: 'EventList', items: [{ ...event, ...unchecked }] };
+    expect(splitOf(body, environment).refused.map(({ path }) => path)).toEqual(['items[0].kind']);
+  });
+
   it.each<[string, object]>([
     ['an empty auditID', { ...untold, auditID: '' }],
     ['an auditID that is none', { ...untold, auditID: 7 }],

@@ -337,6 +337,35 @@ describe('a log that leaves things out', () => {
     expect(event(ref(resource), { by: 'eve', does: 'create pods -' })?.rule).toBe(rule);
   });
 
+  const builtIn: Readonly<Record<string, readonly string[]>> = {
+    apps: ['deployments', 'daemonsets', 'statefulsets', 'replicasets', 'controllerrevisions'],
+    batch: ['jobs', 'cronjobs'],
+    'rbac.authorization.k8s.io': ['roles', 'rolebindings', 'clusterroles', 'clusterrolebindings'],
+    'admissionregistration.k8s.io': [
+      'mutatingwebhookconfigurations',
+      'validatingwebhookconfigurations',
+      'validatingadmissionpolicies',
+      'validatingadmissionpolicybindings',
+      'mutatingadmissionpolicies',
+      'mutatingadmissionpolicybindings',
+    ],
+    'apiregistration.k8s.io': ['apiservices'],
+    'apiextensions.k8s.io': ['customresourcedefinitions'],
+    'certificates.k8s.io': ['certificatesigningrequests'],
+    'networking.k8s.io': ['ingresses', 'networkpolicies'],
+    'discovery.k8s.io': ['endpointslices'],
+    'authorization.k8s.io': ['subjectaccessreviews', 'selfsubjectaccessreviews', 'selfsubjectrulesreviews'],
+  };
+
+  it.each(Object.entries(builtIn).flatMap(([group, resources]) => resources.map((resource) => [resource, group])))(
+    'still has the group of all %s that are deleted: %s',
+    (resource, group) => {
+      const { details } =
+        event({ objectRef: { resource, namespace: 'shop' } }, { by: 'eve', does: 'deletecollection pods -' }) ?? {};
+      expect(details?.apiGroup).toBe(group);
+    },
+  );
+
   it('does not take a custom resource for a built-in one', () => {
     expect(event(ref('deployments', 'example.org'), { by: 'eve', does: 'delete pods -' })).toBeUndefined();
   });
