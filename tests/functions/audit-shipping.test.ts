@@ -311,7 +311,7 @@ describe('what the webhook leaves out', () => {
   const node = (does: string) => eventOf({ by: 'system:node:n', does });
   const refused = { code: 400 };
 
-  it.each<[string, object]>([
+  it.each<readonly [string, object]>([
     ...['get', 'list', 'watch'].map((verb) => [`a ${verb}`, { ...untold, verb }] as const),
     ['a read that was allowed with a warning', { ...untold, responseStatus: { code: 399 } }],
     ['a read without an answer', { ...untold, responseStatus: undefined }],
