@@ -71,8 +71,6 @@ const groupsOf: ReadonlyMap<string, string> = new Map(
 /** Old homes of kinds that moved. */
 const movedGroups: ReadonlySet<string> = new Set(['extensions']);
 
-const writeVerbs: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
-
 export function isChange(verb: string): boolean {
   return verb === 'create' || verb === 'update' || verb === 'patch';
 }
@@ -115,7 +113,7 @@ export function deedOf(event: AuditEvent, scope: Scope): Deed {
     namespace,
     name: text(objectRef?.name) ?? (verb === 'create' ? facts.name : undefined),
     path: event.requestURI ?? '',
-    isWrite: writeVerbs.has(verb),
+    isWrite: isChange(verb) || isDeletion(verb),
     isCut: facts.isCut === true || event.annotations?.['audit.k8s.io/truncated'] === 'true',
   };
 }

@@ -205,7 +205,7 @@ const csrGroup = 'certificates.k8s.io';
 const daySeconds = 86_400;
 
 function isStranger({ who }: Deed): boolean {
-  return who.presets.size === 0 || (who.presets.size > 0 && !who.presets.has('system'));
+  return !who.presets.has('system');
 }
 
 const handTool = /^(?:kubectl|curl)\b/i;

@@ -191,9 +191,9 @@ describe('what makes one finding', () => {
       })),
     ],
     [
-      '600 denials of a person in an hour',
+      'all denials of a person in an hour',
       1,
-      Array.from({ length: 600 }, (_, index) => ({
+      Array.from({ length: 20 }, (_, index) => ({
         by: 'eve',
         does: `list secrets ns${index}/`,
         code: 403,
