@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import { eventOf, findingsOf, podOf, splitOf } from './audit-requests.ts';
 import { plantedCount, plantedRequests } from './planted-requests.ts';
 
@@ -136,6 +137,60 @@ describe('what a managed cluster ships', () => {
   });
 });
 
+describe('a row of the table AKSAudit', () => {
+  const sent = eventOf({
+    by: 'eve',
+    does: 'create pods shop/web',
+    body: podOf({ hostPID: true }),
+    result: { metadata: { name: 'web-1' } },
+  });
+  const whole: Readonly<Record<string, unknown>> = JSON.parse(JSON.stringify({ ...sent, apiVersion: undefined }));
+  const columns = {
+    AuditId: whole.auditID,
+    Stage: whole.stage,
+    RequestUri: whole.requestURI,
+    Verb: whole.verb,
+    User: whole.user,
+    SourceIps: whole.sourceIPs,
+    UserAgent: whole.userAgent,
+    ObjectRef: whole.objectRef,
+    ResponseStatus: whole.responseStatus,
+    RequestReceivedTime: whole.requestReceivedTimestamp,
+    StageReceivedTime: whole.stageTimestamp,
+    Annotations: whole.annotations,
+    RequestObject: whole.requestObject,
+    ResponseObject: whole.responseObject,
+  };
+
+  it('says what the event says, with objects or with their texts', () => {
+    const { items } = splitOf(whole);
+    expect(items).toHaveLength(1);
+    expect(splitOf(columns).items).toEqual(items);
+    const texts = Object.entries(columns).map(([key, value]) => [
+      key,
+      typeof value === 'object' ? ` ${JSON.stringify(value)}` : value,
+    ]);
+    expect(splitOf(Object.fromEntries(texts)).items).toEqual(items);
+  });
+
+  it('says of what has only begun that it has', () => {
+    const exec = {
+      ...columns,
+      ObjectRef: { resource: 'pods', subresource: 'exec', name: 'x' },
+      Stage: 'ResponseStarted',
+    };
+    expect(splitOf(exec).items).toMatchObject([{ id: `${whole.auditID}/ResponseStarted` }]);
+  });
+
+  it('is read as far as its texts are objects', () => {
+    expect(splitOf({ ...columns, User: '{"username":' }).items).toMatchObject([{ data: { user: undefined } }]);
+  });
+
+  it.each([{ AuditId: undefined }, { Stage: undefined }])('is none without an ID and a stage: %j', (more) => {
+    expect(splitOf({ records: [{ ...columns, ...more }] })).toMatchObject({ items: [] });
+  });
+});
+
 describe('a log entry of GKE', () => {
   const about = (methodName: string, resourceName: string, more: Readonly<Record<string, unknown>> = {}) =>
     splitOf(entry({ methodName, resourceName, ...more })).items.flatMap(({ data }) => findingsOf(data))[0];
@@ -225,57 +280,145 @@ describe('what a log entry of GKE says besides', () => {
       resourceName: 'core/v1/namespaces/shop/secrets/db',
       ...more,
     };
-    return splitOf(entry(payload, outer)).items.map(({ data }) => Object.assign({}, data));
+    return z.array(z.looseObject({})).parse(splitOf(entry(payload, outer)).items.map(({ data }) => data));
   };
   const object = { resource: 'secrets', namespace: 'shop', name: 'db' };
 
-  it.each<[string, readonly unknown[], object]>([
-    ['by whom', eventsOf({ authenticationInfo: { authoritySelector: 'eve' } }), { user: { username: 'eve' } }],
-    ['by nobody', eventsOf({ authenticationInfo: {} }), { user: { username: undefined } }],
-    ['from where', eventsOf({}), { sourceIPs: ['203.0.113.7'], userAgent: 'kubectl/v1.36' }],
-    ['from nowhere', eventsOf({ requestMetadata: {} }), { sourceIPs: [], userAgent: undefined }],
+  it.each<[string, Parameters<typeof eventsOf>, object]>([
+    ['by whom', [{ authenticationInfo: { authoritySelector: 'eve' } }], { user: { username: 'eve' } }],
+    ['by nobody', [{ authenticationInfo: {} }], { user: { username: undefined } }],
+    ['from where', [{}], { sourceIPs: ['203.0.113.7'], userAgent: 'kubectl/v1.36' }],
+    ['from nowhere', [{ requestMetadata: {} }], { sourceIPs: undefined, userAgent: undefined }],
     [
       'when',
-      eventsOf({}),
+      [{}],
       { requestReceivedTimestamp: '2026-03-01T10:00:00.000001Z', stageTimestamp: '2026-03-01T10:00:00.000001Z' },
     ],
     [
       'when it came',
-      eventsOf({}, { timestamp: undefined, receiveTimestamp: '2026-03-02T00:00:00Z' }),
+      [{}, { timestamp: undefined, receiveTimestamp: '2026-03-02T00:00:00Z' }],
       { stageTimestamp: '2026-03-02T00:00:00Z' },
     ],
-    ['its number', eventsOf({}), { auditID: '0f0f0f0f-1111-4222-8333-444444444444' }],
+    ['its number', [{}], { auditID: '0f0f0f0f-1111-4222-8333-444444444444' }],
     [
       'the number of its operation',
-      eventsOf({}, { operation: { id: 'op-1' } }),
+      [{}, { operation: { id: 'op-1' } }],
       { auditID: 'op-1', stage: 'ResponseComplete' },
     ],
-    ['that it has ended', eventsOf({}, { operation: { first: true, last: true } }), { stage: 'ResponseComplete' }],
-    ['its path', eventsOf({}), { requestURI: '/core/v1/namespaces/shop/secrets/db', verb: 'delete' }],
-    ['its object', eventsOf({}), { objectRef: { ...object, apiGroup: '', apiVersion: 'v1' } }],
+    ['that it has ended', [{}, { operation: { first: true, last: true } }], { stage: 'ResponseComplete' }],
+    ['that it has not begun', [{}, { operation: { first: false } }], { stage: 'ResponseComplete' }],
+    ['nothing about its stage', [{}, { operation: { last: true } }], { stage: 'ResponseComplete' }],
+    ['no labels', [{}, { labels: 'x' }], { annotations: undefined }],
+    ['an answer in words', [{ status: { code: 'x' } }], { responseStatus: { code: 200 } }],
+    ['its path', [{}], { requestURI: '/core/v1/namespaces/shop/secrets/db', verb: 'delete' }],
+    ['its object', [{}], { objectRef: { ...object, apiGroup: '', apiVersion: 'v1' } }],
     [
       'its object, as it was authorized',
-      eventsOf({ resourceName: undefined, authorizationInfo: [{ resource: 'core/v1/namespaces/shop/secrets/db' }] }),
+      [{ resourceName: undefined, authorizationInfo: [{ resource: 'core/v1/namespaces/shop/secrets/db' }] }],
       { objectRef: object },
     ],
     [
       'its method, of the service alone',
-      eventsOf({ methodName: 'core.v1.secrets.delete' }),
+      [{ methodName: 'core.v1.secrets.delete' }],
       { verb: 'delete', objectRef: object },
     ],
     [
       'its answer',
-      eventsOf({ status: { code: 3, message: 'admission webhook "x" denied the request' } }),
+      [{ status: { code: 3, message: 'admission webhook "x" denied the request' } }],
       { responseStatus: { code: 422 } },
     ],
-    ['another answer', eventsOf({ status: { code: 7 } }), { responseStatus: { code: 403 } }],
+    ['another answer', [{ status: { code: 7 } }], { responseStatus: { code: 403 } }],
     [
       'its reason',
-      eventsOf({}, { labels: { 'authorization.k8s.io/reason': 'r' } }),
+      [{}, { labels: { 'authorization.k8s.io/reason': 'r' } }],
       { annotations: { 'authorization.k8s.io/reason': 'r' } },
     ],
-  ])('is %s', (_what, events, expected) => {
-    expect(events).toMatchObject([expected]);
+  ])('is %s', (_what, request, expected) => {
+    expect(eventsOf(...request)).toMatchObject([expected]);
+  });
+
+  it.each([
+    [0, 200],
+    [3, 422],
+    [5, 404],
+    [6, 409],
+    [7, 403],
+    [9, 409],
+    [10, 409],
+    [16, 401],
+    [2, 500],
+  ])('is an answer: %i stands for %i', (code, expected) => {
+    const status = { code, message: 'admission webhook "x" denied the request' };
+    expect(eventsOf({ status })).toMatchObject([{ responseStatus: { code: expected } }]);
+  });
+
+  const failure = { status: 'Failure', code: 403 };
+  it.each<[string, Readonly<Record<string, unknown>>, number | undefined]>([
+    ['the one of the API server', { status: { code: 16 }, response: failure }, 403],
+    ['another, since that one is no failure', { status: { code: 7 }, response: { status: 'Success', code: 201 } }, 403],
+    ['another, since that one has no code', { status: { code: 7 }, response: { status: 'Failure' } }, 403],
+    ['a failure of which nothing is known', { response: { status: 'Failure' } }, undefined],
+  ])('is an answer: %s', (_what, payload, code) => {
+    expect(eventsOf(payload).map(({ responseStatus }) => responseStatus)).toEqual(code === undefined ? [] : [{ code }]);
+  });
+
+  const anonymous = { authenticationInfo: { principalEmail: 'system:anonymous' } };
+  const core = { apiGroup: '', apiVersion: 'v1' };
+  it.each<[string, string, object | undefined]>([
+    ['core/v1/namespaces/shop/pods/web', 'pods.get', { ...core, namespace: 'shop', resource: 'pods', name: 'web' }],
+    ['/core/v1/namespaces/shop//pods/web', 'pods.get', { ...core, namespace: 'shop', resource: 'pods', name: 'web' }],
+    ['core/v1/namespaces/shop/pods', 'pods.list', { ...core, namespace: 'shop', resource: 'pods' }],
+    ['core/v1/namespaces/shop', 'namespaces.get', { ...core, resource: 'namespaces', name: 'shop' }],
+    ['core/v1/namespaces', 'namespaces.list', { ...core, resource: 'namespaces' }],
+    [
+      'core/v1/namespaces/shop/status',
+      'namespaces.get',
+      { ...core, resource: 'namespaces', name: 'shop', subresource: 'status' },
+    ],
+    [
+      'core/v1/namespaces/shop/finalize',
+      'x.get',
+      { ...core, resource: 'namespaces', name: 'shop', subresource: 'finalize' },
+    ],
+    ['core/v1/nodes/n1', 'nodes.get', { ...core, resource: 'nodes', name: 'n1' }],
+    ['core/v1/nodes/n1', 'nodes.proxy.get', { ...core, resource: 'nodes', name: 'n1', subresource: 'proxy' }],
+    ['core/v1/nodes/n1', 'nodes.proxy.x.get', { ...core, resource: 'nodes', name: 'n1' }],
+    ['core/v1/nodes/n1/log', 'nodes.proxy.get', { ...core, resource: 'nodes', name: 'n1', subresource: 'log' }],
+    [
+      'apps/v1beta1/namespaces/shop/deployments/web/scale',
+      'deployments.get',
+      {
+        apiGroup: 'apps',
+        apiVersion: 'v1beta1',
+        namespace: 'shop',
+        resource: 'deployments',
+        name: 'web',
+        subresource: 'scale',
+      },
+    ],
+    ['', 'pods.list', { apiVersion: 'v1', resource: 'pods' }],
+    ['', 'pods.log.get', { apiVersion: 'v1', resource: 'pods', subresource: 'log' }],
+    ['logs', 'get', undefined],
+    ['x/av1/things', 'get', undefined],
+    ['x/vx/things', 'get', undefined],
+  ])('is the object of %s, by the method %s', (resourceName, method, objectRef) => {
+    const [event] = eventsOf({ ...anonymous, resourceName, methodName: `io.k8s.core.v1.${method}` });
+    expect(event?.objectRef).toEqual(objectRef);
+    expect(event?.requestURI).toBe(`/${resourceName.replace(/^\//, '')}`);
+  });
+
+  it.each(['core.v1.list', 'authorization.rbac.roles.list', 'core.xv1.roles.list'])(
+    'is nothing without an object, neither by its name nor by its method: %s',
+    (method) => {
+      expect(eventsOf({ ...anonymous, resourceName: '', methodName: `io.k8s.${method}` })).toEqual([]);
+    },
+  );
+
+  it.each(['healthz', 'livez', 'readyz', 'version', 'openapi'])('is nothing of what anybody may ask: %s', (word) => {
+    const methodName = `io.k8s.core.v1.${word}.get`;
+    expect(eventsOf({ ...anonymous, methodName, resourceName: `core/v1/${word}` })).toEqual([]);
+    expect(eventsOf({ ...anonymous, methodName: `io.k8s.${word}`, resourceName: '' })).toEqual([]);
+    expect(eventsOf({ ...anonymous, methodName, resourceName: `x/y/z/${word}` })).toHaveLength(1);
   });
 
   it.each([5, 6, 9, 10, 13, 2])('is that it failed, with code %i', (code) => {
