@@ -119,12 +119,71 @@ describe('what a managed cluster ships', () => {
     expect(splitOf(body)).toMatchObject({ items: [], refused: [], unwanted: 1, reasons: { other_log: 1 } });
   });
 
-  const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024)).toString('base64');
+  const zeros = (bytes: number): string => gzipSync(Buffer.alloc(bytes)).toString('base64');
+  const mebibyte = 1024 * 1024;
+  const bomb = zeros(64 * mebibyte);
+  const tooLong = 'is not base64 of gzip, or too long';
+  const full = zeros(8 * mebibyte);
+  const faults = (...data: readonly string[]): string[] =>
+    splitOf(firehose(...data)).refused.map(({ message }) => message);
 
   it('is bounded when it is decompressed', () => {
-    expect(splitOf(firehose(bomb)).refused).toEqual([
-      { path: 'records[0].data', message: 'is not base64 of gzip, or too long' },
-    ]);
+    expect(splitOf(firehose(bomb)).refused).toEqual([{ path: 'records[0].data', message: tooLong }]);
+    expect(faults(full)).toEqual(['holds no events']);
+    expect(faults(zeros(8 * mebibyte + 1))).toEqual([tooLong]);
+  });
+
+  it('is bounded as a whole, what is too long included', () => {
+    const good = base64(told);
+    const times = (count: number, data: string): string[] => Array.from({ length: count }, () => data);
+    expect(faults(...times(8, full), zipped(told))).toEqual([...times(8, 'holds no events'), tooLong]);
+    expect(faults(...times(8, bomb), zipped(told))).toEqual([...times(8, tooLong), tooLong]);
+    expect(faults(...times(7, full), zipped(told), good)).toEqual(times(7, 'holds no events'));
+  });
+
+  const wide = ' '.repeat(70_000);
+
+  it.each<[string, string | Buffer]>([
+    ['an event', `${wide}${text}`],
+    ['a list', `${wide}[${text}]`],
+    [
+      'an event behind a mark of its encoding',
+      Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from(`${text}${wide}`)]),
+    ],
+    ['several events, one a line', `${text}\n${wide}\n${text.slice(0, -1)},"x":1}`],
+  ])('is read if it is long: %s', (_what, long) => {
+    const { items, refused } = splitOf(firehose(Buffer.from(long).toString('base64')));
+    expect([refused, items.length > 0]).toEqual([[], true]);
+  });
+
+  const lines = (count: number): string => base64('{}\n'.repeat(count));
+
+  it.each<[string, unknown, string]>([
+    ['a long text', firehose(base64(`${wide}x`)), 'holds no events'],
+    ['too many lines', firehose(lines(25_001)), 'has too many lines'],
+    [
+      'millions of values',
+      firehose(gzipSync(`[${'1,'.repeat(4_000_000)}1]`).toString('base64')),
+      'holds too many values',
+    ],
+    ['half a line', firehose(base64('{')), 'is not valid JSON'],
+    ['one line of several', firehose(base64(`${text}\n{`)), 'is not valid JSON'],
+    ['lists of lists', nested(7), 'is nested too deeply'],
+    ['no text', firehose(zipped(cloudWatch([7]))), 'is no text'],
+    ['a number', [told, 7], 'Invalid input: expected object'],
+  ])('is refused with the reason: %s', (_what, body, reason) => {
+    expect(splitOf(body).refused.map(({ message }) => message)).toEqual([reason]);
+  });
+
+  it('may be nested six times, and have 25,000 lines', () => {
+    expect(splitOf(nested(6)).items).toHaveLength(1);
+    expect(splitOf(firehose(lines(25_000 - 1))).refused).toHaveLength(25_000 - 1);
+  });
+
+  it('may hold 25,000 events that are forwarded or refused, and no more', () => {
+    const list = (count: number) => ({ kind: 'EventList', items: Array.from({ length: count }, () => 7) });
+    expect(splitOf(list(25_000)).refused).toHaveLength(25_000);
+    expect(() => splitOf(list(25_001))).toThrow('there are too many events');
   });
 
   it('is answered as Firehose demands, and nobody else is', () => {
@@ -134,6 +193,10 @@ describe('what a managed cluster ships', () => {
     });
     expect(splitOf({ records: [azure({ log: text })] }).answer).toBeUndefined();
     expect(splitOf(told).answer).toBeUndefined();
+    expect(splitOf({ ...firehose(), requestId: 'x'.repeat(300), timestamp: 'x' }).answer).toEqual({
+      requestId: 'x'.repeat(256),
+      timestamp: 0,
+    });
   });
 });
 
