@@ -29,7 +29,7 @@ export const factsSchema = z.object({
   program: z.string().optional(),
   container: z.string().optional(),
   suspicion: z.string().optional(),
-  /** Whether a list of Secrets is of Helm's releases. */
+  /** Whether a list is of Helm's releases. */
   isHelm: z.boolean().optional(),
   powers: texts.optional(),
   isRoot: z.boolean().optional(),
@@ -226,7 +226,7 @@ export function factsOf(bodies: Bodies): Facts {
     owner: ownerOf(object),
     isDryRun: query.getAll('dryRun').includes('All') || textsIn(at(object, 'dryRun')).includes('All'),
     refusedBy: refusedBy(bodies.message),
-    isHelm: resource === 'secrets' && query.get('labelSelector') === 'owner=helm',
+    isHelm: query.get('labelSelector') === 'owner=helm',
     container: query.get('container') ?? undefined,
     ...(subresource === 'exec' && sessionFactsOf(query, object)),
     ...(isWrite && hasPods(bodies) && podFactsOf(object)),
