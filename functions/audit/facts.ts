@@ -118,10 +118,8 @@ function isOnlyCaBundle(object: unknown): boolean {
 function reviewOf(object: unknown): Facts['review'] {
   const attributes = at(object, 'spec', 'resourceAttributes');
   const user = textAt(object, 'spec', 'user');
-  const resource = textAt(attributes, 'resource');
-  if (user === undefined || resource === undefined) return undefined;
-  const subresource = textAt(attributes, 'subresource');
-  return { user, about: subresource === undefined ? resource : `${resource}/${subresource}` };
+  const about = [textAt(attributes, 'resource'), textAt(attributes, 'subresource')].join('/');
+  return user === undefined ? undefined : { user, about };
 }
 
 /**

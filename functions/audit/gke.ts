@@ -24,7 +24,7 @@ interface Place {
   readonly apiGroup?: string;
   readonly apiVersion?: string;
   readonly namespace?: string | undefined;
-  readonly resource?: string;
+  readonly resource?: string | undefined;
   readonly name?: string | undefined;
   readonly subresource?: string | undefined;
 }
@@ -53,7 +53,7 @@ function methodOf(methodName: string): { readonly verb: string; readonly parts: 
 
 /** Of an entry without a resource's name, what its method says: `io.k8s.core.v1.pods.create`. */
 function placeOfMethod([, , , apiVersion = '', resource]: readonly string[]): Place {
-  return resource === undefined || !/^v\d/.test(apiVersion) ? {} : { apiVersion, resource };
+  return /^v\d/.test(apiVersion) ? { apiVersion, resource } : {};
 }
 
 /** The method of an exec is `io.k8s.core.v1.pods.exec.create`, whether or not the resource's name says so. */

@@ -81,6 +81,7 @@ describe('what is read of a query', () => {
 
 describe('what is read of a body', () => {
   const privileged = { name: 'bad', securityContext: { privileged: true } };
+  const privilegedContext = { securityContext: { privileged: true } };
   const many = (count: number): object[] => Array.from({ length: count }, () => ({ name: 'web', image: 'x' }));
 
   it('is no more than a thousand containers', () => {
@@ -125,6 +126,91 @@ describe('what is read of a body', () => {
       });
     expect(line(999)).toContain('replicas 0');
     expect(line(1000)).toBeUndefined();
+  });
+
+  const containers = '/spec/template/spec/containers';
+  const op = (path: string, value: unknown) => ({ op: 'add', path, value });
+  const privilege = { privileged: true };
+  const web = { name: 'web', securityContext: privilege };
+  it.each<[string, string | undefined, readonly unknown[]]>([
+    [
+      'one after the other',
+      'web',
+      [op(`${containers}/0/name`, 'web'), op(`${containers}/0/securityContext`, privilege)],
+    ],
+    ['at the end', 'web', [op(`${containers}/-/image`, 'x'), op(`${containers}/-`, web)]],
+    ['the twelfth', 'web', [op(`${containers}/12`, web)]],
+    ['the last that is looked at', 'web', [op(`${containers}/0/image`, 'x'), op(`${containers}/999`, web)]],
+    ['too many', nobody, [op(`${containers}/12345`, web)]],
+    ['too many of a list', nobody, [op(`${containers}/0/image`, 'x'), op(`${containers}/12345`, web)]],
+    ['far too many of a list', nobody, [op(`${containers}/0/image`, 'x'), op(`${containers}/999999999/image`, 'x')]],
+    ['no number', nobody, [op(`${containers}/a1`, web)]],
+    ['no number either', nobody, [op(`${containers}/1a`, web)]],
+    ['the whole object', 'web', [op('', { spec: { template: { spec: { containers: [web] } } } })]],
+    ['no whole object', nobody, [op('', [web])]],
+    ['nothing that can be read', 'web', [null, 7, op(`${containers}/0`, web)]],
+    ['a copy of what came before', 'web', [op(containers, [web]), op(`${containers}/-`, { image: 'x' })]],
+  ])('is a container of a patch: %s', (_what, name, body) => {
+    const finding = findingOf({ by: 'eve', does: 'patch apps:deployments shop/x', body });
+    expect(finding?.details.powers).toBe(name && `container ${name} is privileged`);
+  });
+
+  it('leaves an event as it was sent', () => {
+    const event = eventOf({
+      by: 'eve',
+      does: 'patch apps:deployments shop/x',
+      body: [op(containers, [{ name: 'a' }]), op(`${containers}/0/image`, 'x'), op(`${containers}/-`, web)],
+    });
+    const before = JSON.stringify(event);
+    findingsOf(event);
+    expect(JSON.stringify(event)).toBe(before);
+  });
+
+  it.each<[string | undefined, string, readonly unknown[]]>([
+    [
+      'HIGH exposed-service: eve changed Service shop/x with externalIPs 198.51.100.9',
+      'services shop/x',
+      [op('/spec/externalIPs/-', '198.51.100.9')],
+    ],
+    [
+      'HIGH pod-security-change: eve weakened Pod Security of Namespace shop: enforce removed',
+      'namespaces shop',
+      [op('/metadata/labels', { a: 'b' })],
+    ],
+    [nobody, 'namespaces shop', [op('/metadata/labels', 7)]],
+    [nobody, 'namespaces shop', [op('/metadata/labels/__proto__', { $patch: 'replace' })]],
+    [
+      'MEDIUM cloud-identity-change: eve changed ServiceAccount shop/x, which has the cloud role r',
+      'serviceaccounts shop/x',
+      [op('/metadata/annotations/eks.amazonaws.com~1role-arn', 'r')],
+    ],
+    [nobody, 'serviceaccounts shop/x', [op('/metadata/annotations/eks.amazonaws.com~01role-arn', 'r')]],
+  ])('is what a patch in JSON writes: %s', (expected, what, body) => {
+    expect(told({ by: 'eve', does: `patch ${what}`, body })).toBe(expected);
+  });
+
+  it.each<Sample>([
+    { by: 'eve', does: 'create argoproj.io:applications argocd/x', body: podOf({ hostPID: true }) },
+    { by: 'eve', does: 'delete apps:deployments shop/x', body: podOf({ hostPID: true }) },
+    { by: 'eve', does: 'get pods/attach shop/x', query: 'command=sh' },
+  ])('is nothing that it does not mean: %j', (sample) => {
+    const { powers, containers, command } = findingOf(sample)?.details ?? { powers: 'nothing is told' };
+    expect([powers, containers, command]).toEqual([undefined, undefined, undefined]);
+  });
+
+  it.each<[string, unknown]>([
+    ['web', { spec: { containers: [null, 7, { name: 'web', ...privilegedContext }] } }],
+    ['without a name', { spec: { containers: [{ name: '', ...privilegedContext }] } }],
+  ])('is a container: %s', (name, body) => {
+    const finding = findingOf({ by: 'eve', does: 'create pods shop/x', body });
+    expect(finding?.summary).toBe(`eve created Pod shop/x: container ${name} is privileged`);
+  });
+
+  it('is no owner without a name and a kind', () => {
+    for (const owner of [{ kind: 'Job' }, { name: 'j' }]) {
+      const body = { ...podOf({ hostPID: true }), metadata: { ownerReferences: [owner] } };
+      expect(findingOf({ by: 'eve', does: 'create pods shop/x', body })?.details.owner).toBeUndefined();
+    }
   });
 
   it('is a cloud role up to 256 characters', () => {
@@ -181,6 +267,14 @@ describe('what is read of a body', () => {
     ['a bundle and null', { webhooks: [{ ...bundle, rules: null }] }, true],
     ['nothing', {}, true],
     ['a text', 'caBundle', true],
+    [
+      'a bundle of a patch in JSON',
+      [{ op: 'replace', path: '/webhooks/0/clientConfig', value: { caBundle: 'Q0E=' } }],
+      false,
+    ],
+    ['a bundle in lists', [[[[bundle]]]], true],
+    ['a bundle in lists that are too deep', { webhooks: [[[[[[[[bundle]]]]]]]] }, true],
+    ['a bundle in lists that are not', { webhooks: [[[bundle]]] }, false],
     ['a bundle that is deep', deep(7), false],
     ['a bundle that is too deep', deep(8), true],
   ])('is whether a patch renews a certificate: %s', (_what, body, isTold) => {
@@ -273,8 +367,8 @@ describe('an event that is passed on', () => {
     [{ auditID: undefined, requestURI: undefined, objectRef: undefined }, 'auditID'],
   ])('is refused with %j, which names the field', (more, field) => {
     const event = { ...eventOf({ by: 'eve', does: 'delete secrets shop/x' }), ...more };
-    expect(splitOf({ kind: 'EventList', items: [event] }).refused.map(({ path }) => path)).toEqual([
-      `items[0].${field}`,
+    expect(splitOf({ kind: 'EventList', items: [event] }).refused).toEqual([
+      { path: `items[0].${field}`, message: expect.stringMatching(/^(?:Invalid|Too small)/) },
     ]);
   });
 
@@ -288,6 +382,8 @@ describe('an event that is passed on', () => {
     { user: { username: 'eve', groups: 7 } },
     { impersonatedUser: 7 },
     { requestReceivedTimestamp: 7 },
+    { requestURI: undefined, verb: undefined },
+    { auditID: undefined, verb: undefined },
     { kind: null, apiVersion: null, stage: null, user: null, sourceIPs: null, objectRef: null, annotations: null },
   ])('is read as far as it can be: %j', (more) => {
     const event = { ...eventOf({ by: 'eve', does: 'delete secrets shop/x' }), ...more };
@@ -308,6 +404,7 @@ describe('one and several of a kind', () => {
     ['bus', 'bus', 'bus'],
     ['class', 'class', 'class'],
     ['sheep', 'sheep', 'sheep'],
+    ['sessions', 'session', 'sessions'],
     ['ingressclasses', 'IngressClass', 'IngressClasses'],
     ['storageclasses', 'StorageClass', 'StorageClasses'],
     ['networkpolicies', 'NetworkPolicy', 'NetworkPolicies'],

@@ -498,6 +498,15 @@ expectAll('proxy-access', [
   [
     nobody,
     {
+      by: 'system:node:n',
+      agent: kubelet,
+      does: 'create authorization.k8s.io:subjectaccessreviews -',
+      body: { spec: { groups: ['dev'], resourceAttributes: { resource: 'nodes', subresource: 'proxy' } } },
+    },
+  ],
+  [
+    nobody,
+    {
       by: 'eve',
       does: 'create authorization.k8s.io:subjectaccessreviews -',
       body: { spec: { user: 'eve', resourceAttributes: { resource: 'nodes', subresource: 'proxy' } } },

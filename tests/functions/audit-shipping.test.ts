@@ -77,6 +77,11 @@ describe('what a managed cluster ships', () => {
       'AKS, of a table with objects as text',
       row({ User: JSON.stringify(told.user), ObjectRef: JSON.stringify(told.objectRef) }),
     ],
+    ['AKS, without a category', { properties: { log: text } }],
+    ['CloudWatch, without a stream', cloudWatch([text], { logStream: undefined })],
+    ['an event with a category', { ...told, category: 'x' }],
+    ['an event with the name of an operation', { ...told, operationName: 'x' }],
+    ['an event with items', { ...told, items: [] }],
     ['an event without an ID and a path', { ...told, auditID: undefined, requestURI: undefined }],
     ['Pub/Sub, of a log entry', { message: { data: base64(deletion), messageId: '1' }, subscription: 's' }],
     ['Pub/Sub, unwrapped', deletion],
@@ -99,6 +104,9 @@ describe('what a managed cluster ships', () => {
     ['a message that is no JSON', firehose(zipped(cloudWatch([text, '{']))), 'records[0].data.logEvents[1].message'],
     ['a message that is no text', firehose(zipped(cloudWatch([7]))), 'records[0].data.logEvents[0].message'],
     ['a log that is no JSON', { records: [azure({ log: '{' })] }, 'records[0].properties.log'],
+    ['Pub/Sub, of no JSON', { message: { data: base64('{') } }, 'body.message.data'],
+    ['a number in a list', [told, 7], 'body[1]'],
+    ['null in a list', [told, null], 'body[1]'],
     ['an event that is none', { records: [azure({ log: '{"kind":"Pod"}' })] }, 'records[0].properties.log.kind'],
   ])('is refused item by item: %s', (_case, body, path) => {
     expect(splitOf(body).refused.map((item) => item.path)).toEqual([path]);
@@ -109,6 +117,7 @@ describe('what a managed cluster ships', () => {
     ['another stream of the log group', firehose(zipped(cloudWatch(['x'], { logStream: 'authenticator-0f' })))],
     ['another category, in capitals', { Category: 'guard', Properties: { log: 'x' } }],
     ['another stream, as of messages', { ...cloudWatch(['x']), logStream: 'kube-scheduler' }],
+    ['the category, without a log', azure({})],
     ['another category', azure({ log: 'I0301 10:00:00' }, 'kube-controller-manager')],
     ['another log of Azure', { category: 'Administrative', operationName: 'Microsoft.Compute/virtualMachines/write' }],
     [
@@ -160,6 +169,8 @@ describe('what a managed cluster ships', () => {
 
   it.each<[string, unknown, string]>([
     ['a long text', firehose(base64(`${wide}x`)), 'holds no events'],
+    ['64 KiB of text', firehose(base64('x'.repeat(65_536))), 'is not valid JSON'],
+    ['more than that', firehose(base64('x'.repeat(65_537))), 'holds no events'],
     ['too many lines', firehose(lines(25_001)), 'has too many lines'],
     [
       'millions of values',
@@ -183,7 +194,9 @@ describe('what a managed cluster ships', () => {
   it('may hold 25,000 events that are forwarded or refused, and no more', () => {
     const list = (count: number) => ({ kind: 'EventList', items: Array.from({ length: count }, () => 7) });
     expect(splitOf(list(25_000)).refused).toHaveLength(25_000);
-    expect(() => splitOf(list(25_001))).toThrow('there are too many events');
+    expect(() => splitOf(list(25_001))).toThrow(
+      expect.objectContaining({ status: 413, message: 'there are too many events', path: 'items[25000]' }),
+    );
   });
 
   it('is answered as Firehose demands, and nobody else is', () => {
@@ -554,6 +567,7 @@ describe('what the webhook leaves out', () => {
     ['an Event of another with one', eventOf({ by: 'x-system:node:n', does: 'create events shop/x' })],
     ['an Event that is deleted', node('delete events shop/x')],
     ['an Event of another group', node('create example.org:events shop/x')],
+    ['an Event by a number', { ...node('create events shop/x'), user: { username: 7 } }],
     ['an Event of a number', { ...node('create events shop/x'), objectRef: { resource: 'events', apiGroup: 7 } }],
     ['an Event that has just begun', { ...node('create events shop/x'), stage: 'ResponseStarted' }],
     ['an Event of which nothing came', { ...node('create events shop/x'), responseStatus: refused }],
@@ -563,13 +577,18 @@ describe('what the webhook leaves out', () => {
     expect(splitOf(body, environment).refused.map(({ path }) => path)).toEqual(['items[0].kind']);
   });
 
-  it.each<[string, object]>([
-    ['an empty auditID', { ...untold, auditID: '' }],
-    ['an auditID that is none', { ...untold, auditID: 7 }],
-    ['a list that is none', { kind: 'EventList', items: {} }],
-    ['a list without items', { kind: 'EventList' }],
-  ])('is not %s: that is refused', (_what, body) => {
-    expect(() => splitOf(body)).toThrow();
+  it.each<[string, unknown, string]>([
+    ['an empty auditID', { ...untold, auditID: '' }, 'body.auditID'],
+    ['an auditID that is none', { ...untold, auditID: 7 }, 'body.auditID'],
+    ['a list that is none', { kind: 'EventList', items: {} }, 'body.items'],
+    ['a list without items', { kind: 'EventList' }, 'body.items'],
+    ['a list of numbers', [7], 'body'],
+    ['a number', 7, 'body'],
+    ['null', null, 'body'],
+  ])('is not %s: that is refused', (_what, body, path) => {
+    expect(() => splitOf(body)).toThrow(
+      expect.objectContaining({ status: 422, message: 'the data breaks the schema', path }),
+    );
   });
 
   it('has an ID of its own, also where the log has none', () => {

@@ -98,6 +98,8 @@ describe('lists of users', () => {
     ['eve', { AUDIT_SECRET_READERS: '*' }, false],
     ['eve', { AUDIT_SECRET_READERS: '+' }, true],
     ['ev+e', { AUDIT_SECRET_READERS: 'ev+e' }, false],
+    ['ev+e', { AUDIT_SECRET_READERS: '+,ev+e' }, false],
+    ['steve', { AUDIT_SECRET_READERS: 'eve' }, true],
     ['vault/vault', { AUDIT_SECRET_READERS: '+eve' }, false],
     ['vault/vault', { AUDIT_SECRET_READERS: 'eve' }, true],
     ['vault/vault', { AUDIT_SECRET_READERS: 'eve+' }, true],
@@ -106,6 +108,11 @@ describe('lists of users', () => {
     ['eve', { AUDIT_DEPLOYERS: '+eve' }, false],
   ])('%s with %j', (by, environment, isTold) => {
     expect(told(read(by), environment) !== undefined).toBe(isTold);
+  });
+
+  it('have nobody in them who is not signed in', () => {
+    const event = { ...eventOf({ by: 'x', does: 'delete secrets pay/x' }), user: undefined };
+    expect(findingsOf(event)).toMatchObject([{ summary: 'somebody deleted Secret pay/x' }]);
   });
 
   it('of impersonators have others as actors', () => {
@@ -122,6 +129,14 @@ describe('lists of users', () => {
     );
     expect(told({ by: 'eve', does: 'patch configmaps zen-system/x' }, { AUDIT_WATCHER_NAMESPACES: 'tools' })).toContain(
       'watcher-change',
+    );
+  });
+});
+
+describe('the addresses of the cluster', () => {
+  it.each(['10.0.0.0/8,x', 'x', '10.0.0.0/33'])('are all readable, or nothing starts: %s', (cidrs) => {
+    expect(() => told({ by: 'eve', does: 'list pods -' }, { AUDIT_CLUSTER_CIDRS: cidrs })).toThrow(
+      'AUDIT_CLUSTER_CIDRS must be IP addresses and CIDRs, separated by commas',
     );
   });
 });

@@ -18,8 +18,8 @@ const schema = z.object({
       idle: z.array(z.string()),
     }),
   ),
-  /** Whether a test was too slow to be run again. */
-  leftSlow: z.boolean(),
+  /** The names of the tests that were too slow to be run again at first. */
+  slow: z.array(z.string()),
   /** What is wrong with tests, but no mutant's doing. */
   remarks: z.array(z.string()),
 });

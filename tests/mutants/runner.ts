@@ -16,7 +16,10 @@ declare global {
   };
 }
 
-const environment = z.object({ MUTANTS_PROGRESS: z.string(), MUTANTS_SLOWEST: z.coerce.number() }).parse(process.env);
+const environment = z.object({ MUTANTS_PROGRESS: z.string(), MUTANTS_TESTS_ARE: z.enum(['quick', 'slow']) }).parse(process.env);
+
+/** Tests that take no longer are run again for each mutant first: they notice most of what the slow ones would. */
+const quickMilliseconds = 250;
 
 /** Who takes longer and runs through no mutant, such as the tests of another function, is not asked again. */
 const idleMilliseconds = 10;
@@ -33,6 +36,7 @@ export default class MutantRunner extends TestRunner {
   readonly #living = new Set(this.#progress.living);
   readonly #anew = new Set<string>();
   readonly #idle = new Set<string>();
+  readonly #slow = new Set(this.#progress.slow);
   readonly #left = new Set(Object.values(this.#progress.coverage).flatMap(({ idle }) => idle));
   #milliseconds = 0;
   #isDone = false;
@@ -56,8 +60,9 @@ export default class MutantRunner extends TestRunner {
     super.onAfterRunFiles(files);
     for (const file of files) {
       if (__stryker__.activeMutant === undefined) {
+        const before = this.#progress.coverage[file.name];
         this.#progress.coverage[file.name] = {
-          anew: [...new Set([...Object.keys(coverage.static), ...this.#anew])],
+          anew: [...new Set([...Object.keys(coverage.static), ...this.#anew, ...(before?.anew ?? [])])],
           milliseconds: this.#milliseconds + (file.collectDuration ?? 0),
           idle: [...this.#idle],
         };
@@ -93,8 +98,10 @@ export default class MutantRunner extends TestRunner {
   ): Promise<void> {
     const ids = Object.keys(hits).filter((id) => this.#living.has(id));
     if (ids.length === 0) return;
-    if (milliseconds > environment.MUTANTS_SLOWEST) {
-      this.#progress.leftSlow = true;
+    const areSlow = environment.MUTANTS_TESTS_ARE === 'slow';
+    if (areSlow && !this.#slow.has(name)) return;
+    if (!areSlow && milliseconds > quickMilliseconds) {
+      this.#progress.slow.push(name);
       return;
     }
     const limit = Math.max(3000, 10 * milliseconds);
