@@ -16,7 +16,9 @@ declare global {
   };
 }
 
-const environment = z.object({ MUTANTS_PROGRESS: z.string(), MUTANTS_TESTS_ARE: z.enum(['quick', 'slow']) }).parse(process.env);
+const environment = z
+  .object({ MUTANTS_PROGRESS: z.string(), MUTANTS_TESTS_ARE: z.enum(['quick', 'slow']) })
+  .parse(process.env);
 
 /** Tests that take no longer are run again for each mutant first: they notice most of what the slow ones would. */
 const quickMilliseconds = 250;
@@ -92,26 +94,30 @@ export default class MutantRunner extends TestRunner {
     __stryker__.currentTestId = undefined;
   }
 
+  /** Slow tests have theirs after all others. */
+  #hasTurn(name: string, milliseconds: number): boolean {
+    if (environment.MUTANTS_TESTS_ARE === 'slow') return this.#slow.has(name);
+    const isQuick = milliseconds <= quickMilliseconds;
+    if (!isQuick) this.#progress.slow.push(name);
+    return isQuick;
+  }
+
   async #tryMutants(
     hits: Readonly<Record<string, number>>,
     { run, name, milliseconds }: { run: () => Promise<void>; name: string; milliseconds: number },
   ): Promise<void> {
     const ids = Object.keys(hits).filter((id) => this.#living.has(id));
     if (ids.length === 0) return;
-    const areSlow = environment.MUTANTS_TESTS_ARE === 'slow';
-    if (areSlow && !this.#slow.has(name)) return;
-    if (!areSlow && milliseconds > quickMilliseconds) {
-      this.#progress.slow.push(name);
-      return;
-    }
+    if (!this.#hasTurn(name, milliseconds)) return;
     const limit = Math.max(3000, 10 * milliseconds);
     const fails = (id: string): Promise<boolean> => failsWith(id, { run, limit, hits: hits[id] ?? 0 });
     // A test that does not pass twice, or not after a mutant that it noticed, is left to a process of its own.
     for (const id of [control, ...ids]) {
-      const isNoticed = await fails(id);
-      // What ran only once, because its result is remembered, was not tried by this.
-      if (!isNoticed && (__stryker__.hitCount ?? 0) < (hits[id] ?? 0)) this.#anew.add(id);
-      if (!isNoticed) continue;
+      if (!(await fails(id))) {
+        // What ran only once, because its result is remembered, was not tried by this.
+        if ((__stryker__.hitCount ?? 0) < (hits[id] ?? 0)) this.#anew.add(id);
+        continue;
+      }
       if (id === control || (await fails(control))) {
         this.#progress.remarks.push(`can't be run twice${id === control ? '' : ', or not after a mutant'}: ${name}`);
         for (const left of ids) this.#anew.add(left);
