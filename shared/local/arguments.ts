@@ -36,7 +36,7 @@ Options:
   --port N           listen on this port (8080; 0 picks a free one)
   --data DIR         folder of the embedded store (${defaultData})
   --objects DIR      Kubernetes objects and tools' JSON, watched for changes
-  --config DIR       filters, mappings and ingesters, watched for changes
+  --config DIR       filters, exceptions, mappings and ingesters, watched
   --samples          play sample events of every source
   --kubeconfig FILE  use that cluster instead of a local store and folders
   --without A,B      standalone only: functions that are not hosted

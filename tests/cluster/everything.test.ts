@@ -5,6 +5,7 @@ import { isAccepted } from '../../shared/api/acceptance.ts';
 import { isOpen } from '../../shared/api/announcement.ts';
 import { labels, toldAnnotation } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
+import { isSameTold } from '../../shared/api/told.ts';
 import { isBelow } from '../../shared/finding/severity.ts';
 import { defaultFloor } from '../../shared/function/definitions.ts';
 import { forEachConcurrently } from '../../shared/pipeline/concurrency.ts';
@@ -237,11 +238,15 @@ function untruthsOf(all: readonly Observation[], { world, sensors }: Storm) {
   const { receiver } = world.receivers;
   // What was there before announcing was, nobody is told of, unless it changes.
   const told = all.filter((one) => isTold(one) || !sensors.expected.old.has(placeOf(one)));
-  // Version 0.1.0 calls a finding missing and leaves `since`: what had just been told then has that id twice.
+  // Version 0.1.0 calls an open finding missing and leaves `since`: what had just been told then has that id twice.
   const calledMissing = new Set(all.filter(({ metadata }) => oldSinceLabel in metadata.labels).map(placeOf));
+  const ambiguous = receiver.ambiguous.filter(({ id, first, second }) => {
+    const isByOld = first.state === 'open' && isSameTold(second, { ...first, state: 'missing' });
+    return !(isByOld && calledMissing.has(id.slice(0, id.lastIndexOf('/'))));
+  });
   return {
     untold: receiver.untold(told),
-    'ids of two changes': receiver.ambiguous.filter((id) => !calledMissing.has(id.slice(0, id.lastIndexOf('/')))),
+    'ids of two changes': ambiguous,
     'changes with two ids': receiver.twice,
   };
 }

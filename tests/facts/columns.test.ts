@@ -66,7 +66,9 @@ describe('the columns of npm run observations', () => {
         .exec(readme)?.[0]
         .trim()
         .split(/\s{2,}/) ?? [];
-    expect(example).toEqual(headers);
+    // A terminal is not as wide as all of them.
+    expect(example.length).toBeGreaterThan(4);
+    expect(headers.filter((name) => example.includes(name))).toEqual(example);
   });
 });
 

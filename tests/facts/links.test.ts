@@ -1,14 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import GithubSlugger from 'github-slugger';
 import { describe, expect, it } from 'vitest';
-import { root, tablesOf } from './markdown.ts';
-
-const documents = execFileSync('git', ['ls-files', '*.md'], { cwd: root, encoding: 'utf8' })
-  .trim()
-  .split('\n')
-  .filter((file) => existsSync(join(root, file)));
+import { documents, root, tablesOf } from './markdown.ts';
 
 /** The text without blocks of code, fenced or indented, and without code in a line. */
 function proseOf(file: string): string {

@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import type { Manifest } from '../../knative/generator/manifests.ts';
+import { release } from '../../knative/generator/repository.ts';
 import { functionNames, loadFunctions } from '../../shared/host/function-list.ts';
 import { hasKubectl } from '../cluster/cluster.ts';
 import { chart, helm, prepareHelm, rendered, skipWithoutHelm } from '../cluster/helm.ts';
@@ -357,10 +358,10 @@ describe.skipIf(isSkipped)('the chart', () => {
   });
 
   it.each([
-    ['', 'zen-watcher:0.1.0'],
-    ['image.repository=ghcr.io/us/zw', 'ghcr.io/us/zw:0.1.0'],
+    ['', `zen-watcher:${release.version}`],
+    ['image.repository=ghcr.io/us/zw', `ghcr.io/us/zw:${release.version}`],
     ['image.tag=1.0.20', 'zen-watcher:1.0.20'],
-    [`image.digest=sha256:${'0'.repeat(64)}`, `zen-watcher:0.1.0@sha256:${'0'.repeat(64)}`],
+    [`image.digest=sha256:${'0'.repeat(64)}`, `zen-watcher:${release.version}@sha256:${'0'.repeat(64)}`],
   ])('runs with %s the image %s', async (value, image) => {
     const images = servicesIn(await rendered('--set-string', value)).map(
       ({ spec }) => spec.template.spec.containers[0].image,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import falco from '../../functions/falco.ts';
+import { release } from '../../knative/generator/repository.ts';
 import { applyCrds, type Cluster, hasKubectl, skipWithoutCluster, startCluster } from '../cluster/cluster.ts';
 import { eventHeaders, startReadyFunction } from '../cluster/functions.ts';
 import { postTo } from '../cluster/proxy.ts';
@@ -127,7 +128,9 @@ describe.skipIf(skipWithoutCluster() || !hasKubectl())(`the commands of ${page}`
     const [command = ''] = commands.filter((one) => one.startsWith('sed '));
     await run(command, folder);
     const built = await run('kubectl kustomize knative/overlays/default', folder);
-    expect(new Set(built.match(/image: .*zen-watcher.*/g))).toEqual(new Set(['image: REGISTRY/zen-watcher:0.1.0']));
+    expect(new Set(built.match(/image: .*zen-watcher.*/g))).toEqual(
+      new Set([`image: REGISTRY/zen-watcher:${release.version}`]),
+    );
   });
 
   it('send a test alert that is stored', async () => {

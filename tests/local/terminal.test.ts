@@ -1,9 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createEmbeddedStore } from '../../shared/local/embedded-store.ts';
 import { readableLine } from '../../shared/local/readable-log.ts';
-import { startProgram, temporaryFolder, within } from '../host/program.ts';
+import { root } from '../facts/markdown.ts';
+import { samplesPlayed, startProgram, temporaryFolder, within } from '../host/program.ts';
 import { anObservation } from '../view/an-observation.ts';
 import { commandLine } from './commands.ts';
 
@@ -109,7 +112,8 @@ describe.skipIf(!hasTerminal())('npm run observations on a terminal', () => {
 
   /** What a terminal with that many columns shows. */
   async function shownAt(columns: number, ...args: readonly string[]): Promise<string[]> {
-    const words = [...commandLine('observations'), '--data', data, ...args];
+    const place = args.includes('--data') ? [] : ['--data', data];
+    const words = [...commandLine('observations'), ...place, ...args];
     const child = spawn('script', ['-qec', `stty cols ${columns}; exec ${words.join(' ')}`, '/dev/null'], {
       env: { PATH: process.env.PATH, NO_COLOR: '1' },
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -146,6 +150,21 @@ describe.skipIf(!hasTerminal())('npm run observations on a terminal', () => {
   it('cuts nothing with -o wide', async () => {
     const [, row = ''] = await shownAt(100, '-o', 'wide');
     expect(row).toContain(summary);
+  });
+
+  it('shows first of the samples what README.md shows', { timeout: 60_000 }, async () => {
+    const own = temporaryFolder();
+    const program = await startProgram({ args: ['--port', '0', '--data', own, '--samples'] });
+    await samplesPlayed(program.log);
+    const [, example = ''] =
+      /^( {4}NAMESPACE [\s\S]*?)^ {4}\.\.\.$/m.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];
+    const expected = example
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.slice(4));
+    expect(expected.length).toBeGreaterThan(2);
+    expect((await shownAt(120, '--data', own)).slice(0, expected.length)).toEqual(expected);
+    await program.stop();
   });
 });
 

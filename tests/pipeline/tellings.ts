@@ -114,8 +114,8 @@ const recordsSchema = z.array(
 export function createReceiver() {
   const byId = new Map<string, Told>();
   const idOfChange = new Map<string, string>();
-  /** Ids that two changes have. */
-  const ambiguous: string[] = [];
+  /** Ids that two changes have, and what they told. */
+  const ambiguous: { readonly id: string; readonly first: Told; readonly second: Told }[] = [];
   /** Changes that two ids tell. */
   const twice: string[] = [];
   let received = 0;
@@ -130,7 +130,7 @@ export function createReceiver() {
         received += 1;
         const told = toldIn(observation);
         const known = byId.get(id);
-        if (known && !isSameTold(known, told)) ambiguous.push(id);
+        if (known && !isSameTold(known, told)) ambiguous.push({ id, first: known, second: told });
         if (known) continue;
         byId.set(id, told);
         const { namespace, name } = observation.metadata;
