@@ -241,6 +241,18 @@ describe('rights that are given', () => {
     expect(findingOf({ by: argo, does: `create ${rbac}:${what}`, body })?.severity).toBe(severity);
   });
 
+  it.each<[unknown, string]>([
+    [{ kind: 'Status', status: 'Success' }, 'get pods'],
+    [null, 'get pods'],
+    [{ rules: 'x' }, 'get pods'],
+    [rules({ verbs: ['list'], resources: ['pods'] }), 'list pods'],
+    [rules(), ''],
+  ])('are those of what was sent, if the answer has none: %j', (result, given) => {
+    const body = rules({ verbs: ['get'], resources: ['pods'] });
+    const finding = findingOf({ by: 'eve', does: `create ${rbac}:roles shop/x`, body, result });
+    expect(finding?.details.rules ?? []).toEqual(given === '' ? [] : [given]);
+  });
+
   it('are in the details, of the result rather than of what was sent', () => {
     const finding = findingOf({
       by: argo,

@@ -262,6 +262,11 @@ describe('a row of the table AKSAudit', () => {
     expect(splitOf({ ...columns, User: '{"username":' }).items).toMatchObject([{ data: { user: undefined } }]);
   });
 
+  it('says that a body was too long for it', () => {
+    const cut = { ...columns, RequestObject: 'skipped-too-big-size-object', ResponseObject: undefined };
+    expect(splitOf(cut).items).toMatchObject([{ data: { facts: { isCut: true } } }]);
+  });
+
   it.each([{ AuditId: undefined }, { Stage: undefined }])('is none without an ID and a stage: %j', (more) => {
     expect(splitOf({ records: [{ ...columns, ...more }] })).toMatchObject({ items: [] });
   });

@@ -21,13 +21,18 @@ describe('the name of somebody', () => {
     ['system:serviceaccount::web', 'system:serviceaccount::web'],
     ['system:serviceaccount:shop:', 'system:serviceaccount:shop:'],
     [long, `${'a'.repeat(20)}…${'b'.repeat(23)}`],
+    ['system:node:n1', 'node n1'],
+    [`system:node:${'a'.repeat(30)}-${'b'.repeat(30)}`, `node ${'a'.repeat(15)}…${'b'.repeat(23)}`],
+    [`payments/${'a'.repeat(20)}-${'b'.repeat(30)}`, `payments/${'a'.repeat(11)}…${'b'.repeat(23)}`],
     ['a'.repeat(44), 'a'.repeat(44)],
     ['arn:aws:iam::111122223333:user/eve', 'eve'],
     ['arn:aws:sts::111122223333:assumed-role/dev/eve', 'dev/eve'],
     ['arn:aws-us-gov:iam::111122223333:role/dev', 'dev'],
     ['x-arn:aws:iam::111122223333:role/dev', 'x-arn:aws:iam::111122223333:role/dev'],
   ])('%s is told as %s', (by, label) => {
-    expect(findingOf({ by, does: 'delete secrets pay/x', agent: 'x' })?.summary).toBe(`${label} deleted Secret pay/x`);
+    expect(findingOf({ by, does: 'delete secrets pay/x', agent: 'curl/8' })?.summary).toBe(
+      `${label} deleted Secret pay/x`,
+    );
   });
 });
 
@@ -256,6 +261,14 @@ describe('why a request is not told', () => {
     ['open_to_all', { by: 'system:anonymous', does: 'GET /healthz' }],
     ['everyday_object', { by: 'eve', does: 'delete leases shop/x' }],
     ['everyday_deed', { by: keda, does: 'patch services/status shop/x' }],
+    ['everyday_deed', { by: keda, does: 'patch apps:deployments/scale shop/x' }],
+    ['everyday_deed', { by: keda, does: 'update namespaces/finalize shop' }],
+    ['everyday_deed', { by: keda, does: 'create discovery.k8s.io:endpointslices shop/x' }],
+    ['everyday_deed', { by: keda, does: 'patch apiregistration.k8s.io:apiservices x', body: { caBundle: 'Q0E=' } }],
+    ['no_rule', { by: keda, does: 'update namespaces/x shop' }],
+    ['no_rule', { by: keda, does: 'patch apiregistration.k8s.io:apiservices/x x', body: { caBundle: 'Q0E=', a: 1 } }],
+    ['everyday_object', { by: 'eve', does: 'create wgpolicyk8s.io:policyreports shop/x' }],
+    ['everyday_object', { by: 'eve', does: 'delete configmaps kube-public/kube-root-ca.crt' }],
     ['everyday_deed', { by: 'kube-system/replicaset-controller', does: 'patch pods shop/x' }],
     ['knative', { by: 'knative-serving/controller', does: 'patch apps:deployments zen-system/gc' }],
     ['denied', { by: 'system:kube-scheduler', does: 'list pods shop/', ...denied }],
@@ -434,6 +447,27 @@ describe('a log that leaves things out', () => {
   });
 });
 
+describe('the identity of an act', () => {
+  const event = { ...eventOf({ by: 'eve', does: 'create pods/exec shop/x' }), auditID: 'a' };
+  const nameOf = (more: object): string | undefined =>
+    findingsOf({ ...event, ...more }).map((finding) => observationName('audit', finding))[0];
+
+  it.each<object>([
+    { auditID: 'b' },
+    { verb: 'get' },
+    { user: { username: 'bob' } },
+    { requestReceivedTimestamp: '2026-03-01T11:00:00Z' },
+    { requestReceivedTimestamp: undefined, timestamp: '2026-03-01T12:00:00Z' },
+  ])('is another with %j', (more) => {
+    expect(nameOf(more)).toBeDefined();
+    expect(nameOf(more)).not.toBe(nameOf({}));
+  });
+
+  it('is the same when it has ended', () => {
+    expect(nameOf({ stage: 'ResponseStarted', stageTimestamp: '2026-03-01T09:00:00Z' })).toBe(nameOf({}));
+  });
+});
+
 describe('the details of a request', () => {
   it('say what it was about, who made it, and how it ended', () => {
     const finding = findingOf({
@@ -550,6 +584,14 @@ describe('the details of a request', () => {
   it('are of one object, also where somebody acts in the name of another', () => {
     const body = { spec: { type: 'NodePort' } };
     expect(findingOf({ by: 'eve', as: 'bob', does: 'create services shop/x', body })?.repeat?.isOngoing).toBe(true);
+  });
+
+  it('are of no object where there is none, and of no version where none is logged', () => {
+    const path = findingOf({ by: 'shop/x', as: 'system:admin', does: 'create /x' });
+    expect([path?.rule, path?.resource, path?.details.object]).toEqual(['impersonation', undefined, undefined]);
+    const event = eventOf({ by: 'eve', does: 'delete apps:deployments shop/x' });
+    const objectRef = { resource: 'deployments', apiGroup: 'apps', namespace: 'shop', name: 'x' };
+    expect(findingsOf({ ...event, objectRef })[0]?.resource?.apiVersion).toBeUndefined();
   });
 
   it('are told of a binding that nobody made', () => {
