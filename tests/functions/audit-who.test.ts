@@ -152,6 +152,8 @@ describe('somebody from outside the cluster', () => {
     ['shop/web', '198.51.100.9', '198.51.100.0/24'],
     ['shop/web', '2001:DB9:0:1::9', '2001:db9:0::/48'],
     ['shop/web', '2001::9', '2001:0:0::/48'],
+    ['shop/web', '::1', '0:0:0::/48'],
+    ['shop/web', '2001:0db9:00a0:0001::1', '2001:db9:a0::/48'],
     ['system:kube-scheduler', '198.51.100.9', '198.51.100.0/24'],
     ['shop/web', '10.1.2.3', nobody],
     ['shop/web', '2001:db8::1', nobody],
