@@ -47,9 +47,8 @@ function rulesOf(object: unknown): RbacRule[] {
 }
 
 /** The result of a write says everything; what was sent may be a patch. */
-export function rbacFactsOf(sent: unknown, result: unknown): RbacFacts | undefined {
+export function rbacFactsOf(sent: unknown, result: unknown): RbacFacts {
   const isResult = isRecord(result) && (isRecord(result.roleRef) || Array.isArray(result.rules));
   const object = isResult ? result : sent;
-  if (!isRecord(object)) return undefined;
   return { roleRef: roleRefOf(object), subjects: subjectsOf(object), rules: rulesOf(object) };
 }

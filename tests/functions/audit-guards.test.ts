@@ -428,6 +428,11 @@ describe('a deletion', () => {
 });
 
 expectAll('resource-deletion', [
+  [
+    'HIGH eve deleted all leasecandidates in shop',
+    { by: 'eve', does: 'deletecollection coordination.k8s.io:leasecandidates shop/' },
+  ],
+  ['MEDIUM eve deleted Secret shop/kube-root-ca.crt', { by: 'eve', does: 'delete secrets shop/kube-root-ca.crt' }],
   ['MEDIUM ServiceAccount shop/x deleted Event shop/y', { by: 'shop/x', does: 'delete events shop/y' }],
   [
     'LOW eve deleted Secret shop/sh.helm.release.v1.a.v1',
@@ -571,6 +576,10 @@ expectAll('proxy-access', [
 ]);
 
 expectAll('anonymous-access', [
+  [
+    'HIGH system:anonymous read Pod kube-public/cluster-info without signing in',
+    { ...anonymous, does: 'get pods kube-public/cluster-info' },
+  ],
   ...[
     '/healthz',
     '/healthz/ping',

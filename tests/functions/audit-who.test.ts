@@ -256,6 +256,8 @@ describe('what nobody needs to be told', () => {
 describe('why a request is not told', () => {
   it.each<[string, Sample, Readonly<Record<string, string>>?]>([
     ['stage', { by: 'eve', does: 'delete secrets shop/x', stage: 'ResponseStarted' }],
+    ['stage', { by: 'eve', does: 'watch pods shop/', stage: 'ResponseStarted' }],
+    ['everyday_object', { by: 'eve', does: 'get wgpolicyk8s.io:policyreports shop/x' }],
     ['outside_namespace', { by: 'eve', does: 'delete secrets shop/x' }, { WATCH_NAMESPACE: 'pay' }],
     ['dry_run', { by: 'eve', does: 'delete secrets shop/x', query: 'dryRun=All' }],
     ['own_write', { by: 'zen-system/gc', does: 'delete zen.kube-zen.io:observations shop/x' }],
@@ -278,6 +280,22 @@ describe('why a request is not told', () => {
     ['no_rule', { by: 'eve', does: 'list pods shop/' }],
   ])('is %s', (reason, sample, environment) => {
     expect(skippedOf(sample, environment)).toEqual({ [reason]: 1 });
+  });
+});
+
+describe('what we do to our own kinds by a name of our own', () => {
+  const own = ['zen@example.com', 'arn:zen-*'];
+  it.each([
+    ['zen@example.com', true],
+    ['zen@example.com.evil', false],
+    ['x-zen@example.com', false],
+    ['arn:zen-1', true],
+    ['arn:zen-', true],
+    ['arn:zen', false],
+    ['x-arn:zen-1', false],
+  ])('is ours as %s: %s', (by, isOurs) => {
+    const sample = { by, does: 'delete zen.kube-zen.io:observations shop/x' };
+    expect(skippedOf(sample, {}, own)).toEqual(isOurs ? { own_write: 1 } : {});
   });
 });
 
@@ -586,6 +604,37 @@ describe('the details of a request', () => {
   it('are of one object, also where somebody acts in the name of another', () => {
     const body = { spec: { type: 'NodePort' } };
     expect(findingOf({ by: 'eve', as: 'bob', does: 'create services shop/x', body })?.repeat?.isOngoing).toBe(true);
+  });
+
+  it('say of each fact only what there is', () => {
+    const event = eventOf({ by: 'eve', does: 'delete secrets shop/x' });
+    const { path, groups } = findingsOf({ ...event, user: { username: 'eve' } })[0]?.details ?? { path: 'none' };
+    expect([path, groups]).toEqual([undefined, undefined]);
+    const denial = findingOf({ by: 'eve', does: 'GET /logs', ...denied })?.details;
+    expect([denial?.path, denial?.object]).toEqual(['/logs', undefined]);
+  });
+
+  it('name a Pod without a name after its owner, if it has one', () => {
+    const nameOf = (metadata: object) =>
+      findingOf({ by: 'eve', does: 'create pods shop/', body: { metadata, spec: { hostPID: true } } })?.resource;
+    const owner = { ownerReferences: [{ kind: 'ReplicaSet', name: 'web' }] };
+    expect(nameOf({ generateName: 'web-' })).toMatchObject({ kind: 'Pod', name: undefined });
+    expect(nameOf(owner)).toMatchObject({ kind: 'Pod', name: undefined });
+    expect(nameOf({ ...owner, generateName: 'web-' })).toMatchObject({ kind: 'Pod', name: 'web' });
+  });
+
+  it('are of a machine, if a list has its user', () => {
+    const exec = { by: 'eve', does: 'get pods/exec shop/x', query: 'command=sh&command=%20' };
+    expect(findingOf(exec)?.repeat).toBeUndefined();
+    expect(findingOf(exec, { AUDIT_OPERATORS: '+eve' })?.repeat?.isOngoing).toBe(true);
+    expect(findingOf(exec)?.summary).toBe('eve ran in Pod shop/x: sh');
+  });
+
+  it('are of somebody, if there is only who is impersonated', () => {
+    const event = { ...eventOf({ by: 'x', does: 'delete secrets shop/x' }), user: {} };
+    expect(findingsOf({ ...event, impersonatedUser: { username: 'bob' } })).toMatchObject([
+      { summary: 'somebody deleted Secret shop/x' },
+    ]);
   });
 
   it('are of no object where there is none, and of no version where none is logged', () => {
