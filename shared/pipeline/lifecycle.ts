@@ -146,7 +146,7 @@ function factLabels({ digest, severity }: Reported): Record<string, string> {
 /** Whoever reopens a finding writes its facts as well: an older CRD may have pruned fields in between. */
 function reopening(stored: Known, reported: Reported, { now, settings }: LifecycleOptions): Change {
   const { severity } = reported;
-  const unaccepted = withoutToolsAcceptance(stored);
+  const { labels: more, ...unaccepted } = withoutToolsAcceptance(stored);
   return {
     labels: {
       ...factLabels(reported),
@@ -154,9 +154,9 @@ function reopening(stored: Known, reported: Reported, { now, settings }: Lifecyc
       [labels.state]: 'open',
       [labels.since]: sinceLabel(stored.labels, now),
       [labels.expires]: expiresLabel(expiry(now, true, settings)),
-      ...unaccepted.labels,
+      ...more,
     },
-    ...(unaccepted.acceptance !== undefined && { acceptance: unaccepted.acceptance }),
+    ...unaccepted,
     history: historyWith(stored.history, { time: now, state: 'open', severity, reason: 'reported' }),
     withFacts: true,
     kind: 'reopened',
@@ -185,7 +185,7 @@ function updateOf(stored: Known, reported: Reported, now: number): Change | unde
     ...(isNews && { history: historyWith(stored.history, { time: now, state: 'open', severity, reason }) }),
     ...(isUnaccepted && { acceptance: null }),
     // Whether an exception accepts it instead is asked where its facts are known.
-    withFacts: isChanged || isUnaccepted,
+    withFacts: true,
     kind: isChanged ? 'updated' : 'unaccepted',
   };
 }

@@ -12,7 +12,7 @@ import { finishPass } from './pass-end.ts';
 import { createPass, type Pass } from './pass-state.ts';
 import { listStored } from './reconcile-slot.ts';
 import { type Report, readReport } from './report.ts';
-import { fingerprintOf, isRelevant, isWide, keyOf, listReports, reportKinds, slotLabelOf, versionOf } from './slot.ts';
+import { fingerprintOf, isWide, keyOf, listReports, reportKinds, slotLabelOf, versionOf } from './slot.ts';
 import { type Union, unionOf } from './union.ts';
 import { type Unseen, type UnseenKind, whileSeen } from './unseen.ts';
 import { changeUnreported, writeSlot } from './write-slot.ts';
@@ -55,7 +55,7 @@ export async function reconcilePass<Data, Settings>(
   const metadata = kinds.map((kind) =>
     marked(noting(listReports([kind], undefined, pass.unseen, context), newest), true),
   );
-  const objects = kinds.map((kind) => marked(relevantObjects(kind, pass.unseen, context), false));
+  const objects = kinds.map((kind) => marked(objectsOf(kind, pass.unseen, context), false));
   const query = { source: source.name, namespace: settings.WATCH_NAMESPACE };
   const merged = mergeByNamespace(store.names(query, event.signal), [...metadata, ...objects]);
   for await (const group of merged) await reconcileNamespace(group, pass);
@@ -81,15 +81,13 @@ async function* marked(objects: AsyncIterable<KubernetesObject>, isMetadata: boo
   for await (const object of objects) yield { object, isMetadata };
 }
 
-async function* relevantObjects<Settings>(
+/** All objects of a kind: which of them are reports is known by then. */
+function objectsOf<Settings>(
   kind: KindSelector,
   unseen: Unseen,
   { cluster, event }: Context<Settings>,
-): AsyncGenerator<KubernetesObject> {
-  const objects = cluster.objects.list(kind, kind.namespace, event.signal);
-  for await (const object of whileSeen(kind, objects, unseen, event.signal)) {
-    if (isRelevant(kind, object)) yield object;
-  }
+): AsyncIterable<KubernetesObject> {
+  return whileSeen(kind, cluster.objects.list(kind, kind.namespace, event.signal), unseen, event.signal);
 }
 
 /** Files what is stored in a namespace by slot, and takes it for unreported until a report has it. */
@@ -137,7 +135,7 @@ async function reconcileNamespace<Data, Settings>(group: NamespaceGroup, pass: P
       continue;
     }
     const slot = slots.get(label);
-    // It came or changed since its metadata was listed. The slot stays incomplete, and is looked at again at the end.
+    // It is no report, or came or changed since its metadata was listed: then its slot is looked at again at the end.
     if (slot?.versions.get(keyOf(object)) !== versionOf(object)) continue;
     const report = readReport(pass.source, object, new Date(pass.context.clock.now()).toISOString(), pass.context);
     slot.read.push(report);
@@ -160,13 +158,12 @@ async function reconcileComplete<Data, Settings>(
   const { source, context } = pass;
   const union = unionOf(await countingReports(source, read, context), source.merge, context);
   const stored = await storedOf(label, union, here, pass);
-  const { wanted } = union;
   const contents = { source: source.name, label, stored, isTaken: here.has, ...union };
   const outcome = await writeSlot(contents, context);
   pass.fingerprints.set(label, fingerprintOf(versions));
   pass.noteOutcome(outcome);
   if (union.isHeld) pass.noteHeld(label, read);
-  for (const [name, named] of wanted) {
+  for (const [name, named] of outcome.wanted) {
     pass.unreported.delete(named.namespace, name);
     pass.unreported.delete(context.settings.SYSTEM_NAMESPACE, name);
     if (named.namespace !== here.namespace) pass.elsewhere.add(name);
@@ -200,10 +197,7 @@ async function storedOf<Data, Settings>(
     const listed = await listStored({ source, slot: { label }, context }, watchNamespace);
     return new Map([...listed].map(([name, one]) => [name, pass.asStored(one)]));
   }
-  const ofSlot = bySlot.get(label);
-  const inSystem = pass.inSystem.get(label);
-  if (!inSystem && pass.sharedStored.size === 0) return ofSlot ?? new Map();
-  const stored = new Map<string, Stored>([...(inSystem ?? []), ...(ofSlot ?? [])]);
+  const stored = new Map<string, Stored>([...(pass.inSystem.get(label) ?? []), ...(bySlot.get(label) ?? [])]);
   for (const name of wanted.keys()) {
     const one = pass.sharedStored.get(name);
     if (one && !stored.has(name)) stored.set(name, one);

@@ -1,4 +1,4 @@
-import { groupVersionOf } from '../api/kind-selector.ts';
+import type { KindSelector } from '../api/kind-selector.ts';
 import { labels, sharedSlot } from '../api/labels.ts';
 import type { Context } from '../function/context.ts';
 import type { SourceDefinition } from '../function/definitions.ts';
@@ -7,16 +7,7 @@ import type { KubernetesObject, Stored } from '../function/stores.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import { countingReports } from './counting-reports.ts';
 import { type Report, readReport } from './report.ts';
-import {
-  fingerprintOf,
-  isRelevant,
-  keyOf,
-  listReports,
-  type ReportSlot,
-  slotLabelOf,
-  versionOf,
-  versionsOf,
-} from './slot.ts';
+import { fingerprintOf, isRelevant, listReports, type ReportSlot, slotLabelOf, versionOf, versionsOf } from './slot.ts';
 import { type Union, unionOf } from './union.ts';
 import { createUnseen, type Unseen } from './unseen.ts';
 import { faultOf } from './write.ts';
@@ -56,11 +47,19 @@ function homeOf<Data, Settings>({ slot, context: { settings } }: SlotOptions<Dat
   return slot.isNarrow ? (slot.namespace ?? settings.SYSTEM_NAMESPACE) : settings.WATCH_NAMESPACE;
 }
 
+/** A report, as it is listed. */
+interface ListedReport {
+  readonly kind: KindSelector;
+  readonly metadata: KubernetesObject;
+}
+
 /** The reports of a slot. Throws a Refusal 503 if they can't be listed; of a kind that is not served there are none. */
 async function reportsOf<Data, Settings>({ source, slot, context }: SlotOptions<Data, Settings>, unseen: Unseen) {
-  const reports: KubernetesObject[] = [];
-  for await (const report of listReports(slot.kinds, slot.namespace, unseen, context)) {
-    if (slotLabelOf(source, report) === slot.label) reports.push(report);
+  const reports: ListedReport[] = [];
+  for (const kind of slot.kinds) {
+    for await (const metadata of listReports([kind], slot.namespace, unseen, context)) {
+      if (slotLabelOf(source, metadata) === slot.label) reports.push({ kind, metadata });
+    }
   }
   const fault = unseen.fault();
   if (fault) throw fault;
@@ -69,17 +68,14 @@ async function reportsOf<Data, Settings>({ source, slot, context }: SlotOptions<
 
 /** Reads the reports, except the one that has been read already. One that is gone by now is left out. */
 async function readAll<Data, Settings>(
-  reports: readonly KubernetesObject[],
+  reports: readonly ListedReport[],
   given: Report | undefined,
-  { source, slot, context }: SlotOptions<Data, Settings>,
+  { source, context }: SlotOptions<Data, Settings>,
 ): Promise<Report[]> {
   const read: Report[] = [];
-  await forEachConcurrently(reports, callsInFlight, async (metadata) => {
-    const isGiven = given && keyOf(given.object) === keyOf(metadata) && versionOf(given.object) === versionOf(metadata);
-    if (isGiven) return void read.push(given);
-    const { group } = groupVersionOf(metadata.apiVersion);
-    const kind = slot.kinds.find((candidate) => candidate.kind === metadata.kind && candidate.group === group);
-    if (!kind) return;
+  await forEachConcurrently(reports, callsInFlight, async ({ kind, metadata }) => {
+    // No two objects have the same version.
+    if (given && versionOf(given.object) === versionOf(metadata)) return void read.push(given);
     const {
       apiVersion,
       metadata: { name, namespace },
@@ -160,30 +156,31 @@ async function isWritten<Data, Settings>(
   return true;
 }
 
-/** A round of reconciling. Resolves to `again` if a report came, went or changed meanwhile. */
+/** A round of reconciling. Resolves to whether no report came, went or changed meanwhile. */
 async function reconcileOnce<Data, Settings>(
   given: Report | undefined,
   options: SlotOptions<Data, Settings>,
-): Promise<'done' | 'again' | Refusal> {
+): Promise<boolean | Refusal> {
   const { source, context } = options;
   const inHome = await listStored(options, homeOf(options));
-  if (given && (await isWritten(given, inHome, options))) return 'done';
+  if (given && (await isWritten(given, inHome, options))) return true;
   const unseen = createUnseen(options.slot.kinds, context);
   const before = await reportsOf(options, unseen);
   // That all reports are gone changes nothing by itself: tools delete them and make them anew.
-  if (before.length === 0) return 'done';
+  if (before.length === 0) return true;
   const isTooMuch = given !== undefined && before.length > maxReports;
   const reports = isTooMuch ? [given] : await readAll(before, given, options);
-  if (!isTooMuch && reports.length < before.length) return 'again';
+  if (!isTooMuch && reports.length < before.length) return false;
   const union = unionOf(await countingReports(source, reports, context), source.merge, context);
   const stored = await withSystemNamespace(inHome, options);
   const said = isTooMuch ? { ...union, isHeld: true } : union;
   const { hasWritten, refusal } = await writeUnion(said, stored, unseen, options);
   if (refusal) return refusal;
-  if (!hasWritten) return 'done';
-  return fingerprintOf(versionsOf(before)) === fingerprintOf(versionsOf(await reportsOf(options, unseen)))
-    ? 'done'
-    : 'again';
+  return !hasWritten || fingerprintOfAll(before) === fingerprintOfAll(await reportsOf(options, unseen));
+}
+
+function fingerprintOfAll(reports: readonly ListedReport[]): string {
+  return fingerprintOf(versionsOf(reports.map(({ metadata }) => metadata)));
 }
 
 /**
@@ -198,8 +195,8 @@ export async function reconcileSlot<Data, Settings>(
   let read = given;
   for (let round = 0; round < maxRounds; round += 1) {
     const result = await reconcileOnce(read, options);
-    if (result === 'done') return undefined;
     if (result instanceof Refusal) return result;
+    if (result) return undefined;
     read = undefined;
   }
   throw new Refusal(503, 'the reports keep changing');

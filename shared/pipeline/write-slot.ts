@@ -2,7 +2,7 @@ import { due, labels, outboxLabel, sharedSlot } from '../api/labels.ts';
 import { operationsCategory } from '../api/observation.ts';
 import type { Context } from '../function/context.ts';
 import { Refusal } from '../function/refusal.ts';
-import type { NamespaceRefusal, ObservationPatch, Stored } from '../function/stores.ts';
+import type { ObservationPatch, Stored } from '../function/stores.ts';
 import { bothChanges, changeWhenJudged } from './acceptance.ts';
 import { callsInFlight, forEachConcurrently } from './concurrency.ts';
 import type { NamedFinding } from './derive.ts';
@@ -53,8 +53,10 @@ export interface SlotContents {
 }
 
 export interface SlotOutcome {
-  /** Whether anything was written. */
+  /** Whether anything was written, as far as that was possible. */
   readonly hasWritten: boolean;
+  /** What is reported, by name, and that reports can't be read whose findings the store refuses as invalid. */
+  readonly wanted: ReadonlyMap<string, NamedFinding>;
   /** What no report has. */
   readonly unreported: readonly Stored[];
   /** The names of what can't be changed where it is, so that the system namespace has it as well. */
@@ -121,29 +123,29 @@ async function prepare(stored: Stored, change: Change, said: Said | undefined, c
 
 /**
  * Changes a stored Observation as `decide` says, and asks it again whenever somebody else was quicker. Resolves to
- * `gone` if there is no such Observation any more.
+ * whether there still is such an Observation.
  */
 async function change(
   stored: Stored,
   decide: (stored: Stored) => Change | undefined,
   context: Context,
   said?: Said,
-): Promise<'changed' | 'unchanged' | 'gone'> {
+): Promise<boolean> {
   const { store, event, announcedFrom } = context;
   let current = stored;
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const decided = decide(current);
-    if (decided === undefined) return attempt === 0 ? 'unchanged' : 'changed';
+    if (decided === undefined) return true;
     const { wanted: judgedChange, ...rest } = await prepare(current, decided, said, context);
     const wanted = withOutbox(judgedChange, current, announcedFrom);
     const { labels: changed, history, acceptance } = wanted;
     if (await store.patch(current, { labels: changed, history, acceptance, ...rest }, event.signal)) {
       event.tally.relabelled(wanted.kind);
       if (wanted.labels[outboxLabel] === due) event.tally.due();
-      return 'changed';
+      return true;
     }
     const found = await store.find(current.ref.namespace, current.ref.name, event.signal);
-    if (found === undefined) return 'gone';
+    if (found === undefined) return false;
     current = found;
   }
   throw new Refusal(503, 'an Observation keeps changing');
@@ -174,24 +176,6 @@ function neededChange(
     { digest, severity: finding.severity, slot, isAuthority },
     lifecycleOptions(context),
   );
-}
-
-/**
- * Opens, renews and mends what is stored of a finding that is reported. Resolves to why that one can't be changed, if it
- * can't.
- */
-async function changeReported(
-  stored: Stored,
-  named: NamedFinding,
-  options: WriteOptions,
-): Promise<'changed' | 'unchanged' | 'gone' | NamespaceRefusal | Refusal> {
-  try {
-    const { writer, context } = options;
-    return await change(stored, (current) => neededChange(current, named, options), context, { named, writer });
-  } catch (error) {
-    if (concernsOne(error)) return error;
-    throw error;
-  }
 }
 
 /**
@@ -234,16 +218,25 @@ interface Shortfall {
   readonly displaced: NamedFinding[];
 }
 
-/** Notes that a finding can't be changed where it is stored. The system namespace takes it, unless that is where it is. */
-function noteUnchangeable(
+/**
+ * Opens, renews and mends what is stored of a finding that is reported. Resolves to whether it is still there. What can't
+ * be changed where it is, the system namespace takes, unless that is where it is.
+ */
+async function changeReported(
+  stored: Stored,
   named: NamedFinding,
-  namespace: string,
-  error: NamespaceRefusal | Refusal,
+  options: WriteOptions,
   { displaced, refusals }: Shortfall,
-  { settings }: Context,
-): void {
-  if (namespace !== settings.SYSTEM_NAMESPACE) displaced.push(named);
-  else refusals.push(error instanceof Refusal ? error : systemNamespaceFault(error));
+): Promise<boolean> {
+  const { writer, context } = options;
+  try {
+    return await change(stored, (current) => neededChange(current, named, options), context, { named, writer });
+  } catch (error) {
+    if (!concernsOne(error)) throw error;
+    if (stored.ref.namespace !== context.settings.SYSTEM_NAMESPACE) displaced.push(named);
+    else refusals.push(error instanceof Refusal ? error : systemNamespaceFault(error));
+    return true;
+  }
 }
 
 /**
@@ -258,13 +251,12 @@ async function createAll(
 ): Promise<void> {
   const { writer, context } = options;
   let missing: readonly NamedFinding[] = findings;
-  for (let attempt = 0; missing.length > 0 && attempt < maxAttempts; attempt += 1) {
+  for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const gone: NamedFinding[] = [];
     const onExists = async (named: NamedFinding, namespace: string): Promise<void> => {
       const stored = await context.store.find(namespace, named.name, context.event.signal);
-      const result = stored ? await changeReported(stored, named, options) : 'gone';
-      if (result === 'gone') gone.push(named);
-      else if (result instanceof Error) noteUnchangeable(named, namespace, result, shortfall, context);
+      const isThere = stored !== undefined && (await changeReported(stored, named, options, shortfall));
+      if (!isThere) gone.push(named);
     };
     const { invalid, refusals } = await writeFindings(missing, { ...writer, place, onExists }, context);
     shortfall.refusals.push(...refusals);
@@ -273,9 +265,10 @@ async function createAll(
       if (one.finding.finding.category === operationsCategory) shortfall.refusals.push(one.refusal);
       else shortfall.invalid.push(one);
     }
+    if (gone.length === 0) return;
     missing = gone;
   }
-  if (missing.length > 0) throw new Refusal(503, 'an Observation keeps vanishing');
+  throw new Refusal(503, 'an Observation keeps vanishing');
 }
 
 /** Says of the reports whose findings the store refuses as invalid that they can't be read. */
@@ -312,19 +305,14 @@ export function differs(contents: SlotContents, leftOut: () => ReadonlyMap<strin
     if (changeWhenReported(found, reported, lifecycleOptions(context))) return true;
   }
   const unreported = unreportedOf(contents).filter((found) => found.labels[labels.state] === 'open');
-  return (
-    unreported.some(({ ref }) => !leftOut().has(ref.name)) ||
-    acceptedOf(contents).some(
-      ({ found, exception }) => changeWhenAccepted(found, exception, lifecycleOptions(context)) !== undefined,
-    )
-  );
+  return unreported.some(({ ref }) => !leftOut().has(ref.name)) || acceptedOf(contents, context).length > 0;
 }
 
-/** What is stored of findings that the tool itself has accepted. */
-function acceptedOf({ stored, accepted }: SlotContents) {
+/** What is stored of findings that the tool itself has accepted, but not as it says. */
+function acceptedOf({ stored, accepted }: SlotContents, context: Context) {
   return [...accepted].flatMap(([name, exception]) => {
     const found = stored.get(name);
-    return found ? [{ found, exception }] : [];
+    return found && changeWhenAccepted(found, exception, lifecycleOptions(context)) ? [{ found, exception }] : [];
   });
 }
 
@@ -360,10 +348,8 @@ function dueOf(
  */
 export async function writeSlot(contents: SlotContents, context: Context): Promise<SlotOutcome> {
   const { source, label, stored, isHeld, isTaken } = contents;
-  let keptOut = 0;
-  const onKeptOut = (): void => {
-    keptOut += 1;
-  };
+  const keptOut = new Set<string>();
+  const onKeptOut = (name: string): void => void keptOut.add(name);
   const reportedBy = (name: string): string | undefined => {
     const report = contents.reportOf(name);
     return report && reportedByOf(report.object);
@@ -373,43 +359,33 @@ export async function writeSlot(contents: SlotContents, context: Context): Promi
   const toCreate = [...contents.wanted.values()].filter(({ name }) => !stored.has(name));
   await createAll(toCreate, options, shortfall);
   const refused = refusedReports(shortfall.invalid, contents, context);
-  const wanted =
-    refused.length === 0
-      ? contents.wanted
-      : new Map([...contents.wanted, ...refused.map((named) => [named.name, named] as const)]);
-  const gone: NamedFinding[] = refused.filter(({ name }) => !stored.has(name));
-  const known = wanted.size - toCreate.length - gone.length;
-  let changed = 0;
-  await forEachConcurrently(dueOf(stored, wanted, options), callsInFlight, async ({ found, named }) => {
-    const result = await changeReported(found, named, options);
-    if (result instanceof Error) return noteUnchangeable(named, found.ref.namespace, result, shortfall, context);
-    if (result !== 'unchanged') changed += 1;
-    if (result === 'gone') gone.push(named);
+  const wanted = new Map([...contents.wanted, ...refused.map((named) => [named.name, named] as const)]);
+  const toMake: NamedFinding[] = refused.filter(({ name }) => !stored.has(name));
+  const due = dueOf(stored, wanted, options);
+  const known = [...wanted.keys()].filter((name) => stored.has(name));
+  context.event.tally.unchanged(known.length - due.length);
+  await forEachConcurrently(due, callsInFlight, async ({ found, named }) => {
+    if (!(await changeReported(found, named, options, shortfall))) toMake.push(named);
   });
-  await createAll(gone, options, shortfall);
-  const acceptances = await writeAccepted(contents, context);
-  const hasWritten = toCreate.length + gone.length + changed + acceptances > keptOut;
+  await createAll(toMake, options, shortfall);
+  const accepted = acceptedOf(contents, context);
+  await writeAccepted(accepted, context);
   const displaced = [...shortfall.displaced];
   await createAll(displaced, options, shortfall, context.settings.SYSTEM_NAMESPACE);
-  context.event.tally.unchanged(Math.max(0, known - changed - displaced.length));
   return {
-    hasWritten,
+    hasWritten: due.length > 0 || accepted.length > 0 || toCreate.some(({ name }) => !keptOut.has(name)),
+    wanted,
     unreported: unreportedOf({ ...contents, wanted }),
     displaced: new Set(displaced.map(({ name }) => name)),
     unwritten: shortfall,
   };
 }
 
-/** Marks what the tool itself has accepted. Resolves to how many that were. */
-async function writeAccepted(contents: SlotContents, context: Context): Promise<number> {
-  let changed = 0;
-  await forEachConcurrently(acceptedOf(contents), callsInFlight, async ({ found, exception }) => {
+/** Marks what the tool itself has accepted. */
+async function writeAccepted(accepted: ReturnType<typeof acceptedOf>, context: Context): Promise<void> {
+  await forEachConcurrently(accepted, callsInFlight, async ({ found, exception }) => {
     const decide = (current: Stored): Change | undefined =>
       changeWhenAccepted(current, exception, lifecycleOptions(context));
-    await unlessRefused(found.ref.namespace, context, async () => {
-      const result = await change(found, decide, context);
-      if (result === 'changed') changed += 1;
-    });
+    await unlessRefused(found.ref.namespace, context, () => change(found, decide, context));
   });
-  return changed;
 }

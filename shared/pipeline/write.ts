@@ -21,7 +21,7 @@ export interface Writer {
   /** Whether a name is known to be taken, so that nothing new is written under it. */
   readonly isTaken?: ((name: string) => boolean) | undefined;
   /** Called for each finding that has a state and is not written, since there are too many Observations. */
-  readonly onKeptOut?: (() => void) | undefined;
+  readonly onKeptOut?: ((name: string) => void) | undefined;
   /** Called when a name is taken, in the namespace where it is. */
   readonly onExists?: (named: NamedFinding, namespace: string) => Promise<void>;
   /** Called for each finding that is in the store, whether it was before or not. */
@@ -200,7 +200,7 @@ async function isKeptOut(named: NamedFinding, { isTaken, onKeptOut }: Writer, co
   const reached = await limit.against(named.namespace, named.finding.severity, event.signal);
   if (reached === undefined) return false;
   event.tally.filtered('limit');
-  onKeptOut?.();
+  onKeptOut?.(named.name);
   return true;
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { KindSelector } from '../../shared/api/kind-selector.ts';
 import { labels } from '../../shared/api/labels.ts';
+import { Refusal } from '../../shared/function/refusal.ts';
 import type { Store } from '../../shared/function/stores.ts';
 import { createTally } from '../../shared/function/tally.ts';
 import { createCoalescer } from '../../shared/host/coalesce.ts';
@@ -296,6 +297,16 @@ describe('a pass', () => {
     expect(await world.states()).toEqual({ first: 'open', late: 'open' });
     world.remove('late');
     expect(await world.pass()).toMatchObject({ relabelled: { missing: 1 } });
+  });
+
+  it('is done, with a warning, if it can not be noted that its source is alive', async () => {
+    const noteReport = (): Promise<never> => Promise.reject(new Refusal(503, 'away'));
+    const life = { note: () => undefined, isDue: () => false, noteReport };
+    const world = createWorld([anObject('a')], { context: { life } });
+    expect(await world.pass()).toMatchObject({
+      created: [{ count: 1 }],
+      warnings: ['that this source is alive could not be noted in its Lease'],
+    });
   });
 
   it('closes its lists when it fails', async () => {

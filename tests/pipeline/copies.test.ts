@@ -74,17 +74,22 @@ describe('a finding that is stored twice', () => {
     expect(await places()).toEqual(['a shop open', 'b shop resolved']);
   });
 
-  it.each(ways)('%s is changed where it belongs, by an event, too', async (_what, reports) => {
-    const { copyTo, seen, put, event } = createRefusingWorld();
-    const say = (summary: string) =>
-      reports.map((report, index) => put(`r${index}`, [row('a', { namespace: 'shop', summary })], report));
-    for (const report of say('one')) await event(report);
-    await copyTo('zen-system');
-    for (const report of say('two')) await event(report);
-    const [shop] = (await seen()).filter(({ namespace }) => namespace === 'shop');
-    // What several slots report is mended by the pass.
-    expect(shop?.summary).toBe(reports.length > 1 ? 'a: one' : 'a: two');
-  });
+  it.each(ways.flatMap(([what, reports]) => ['shop', 'zzz'].map((namespace) => [what, namespace, reports] as const)))(
+    '%s is changed where it belongs, by an event, too: in %s',
+    async (_what, own, reports) => {
+      const { copyTo, seen, put, event } = createRefusingWorld();
+      const say = (summary: string) =>
+        reports.map((report, index) =>
+          put(`r${index}`, [row('a', { namespace: own, summary })], { namespace: own, ...report }),
+        );
+      for (const report of say('one')) await event(report);
+      await copyTo('zen-system');
+      for (const report of say('two')) await event(report);
+      const [there] = (await seen()).filter(({ namespace }) => namespace === own);
+      // What several slots report is mended by the pass.
+      expect(there?.summary).toBe(reports.length > 1 ? 'a: one' : 'a: two');
+    },
+  );
 });
 
 describe('a namespace that refuses', () => {

@@ -30,6 +30,14 @@ function row(fields: Partial<Finding>): Finding {
 }
 
 describe('derive', () => {
+  it('throws what a filter throws, unless that is that it can not be read', () => {
+    const fault = new TypeError('a bug');
+    const filter = (): never => {
+      throw fault;
+    };
+    expect(() => derive([row({})], { ...options, filter })).toThrow(fault);
+  });
+
   it('merges equal findings into one, independently of their order', () => {
     const rows = fc.array(
       fc.record({

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { forever } from '../../shared/api/acceptance.ts';
 import { expiresLabel, labels, outboxLabel } from '../../shared/api/labels.ts';
 import type { Severity } from '../../shared/finding/severity.ts';
 import type { Stored } from '../../shared/function/stores.ts';
@@ -8,6 +9,7 @@ import {
   changeWhenReported,
   changeWhenUnreported,
   expiry,
+  isAnnounced,
   type Reported,
   withOutbox,
 } from '../../shared/pipeline/lifecycle.ts';
@@ -72,6 +74,19 @@ describe('changeWhenReported', () => {
       });
     },
   );
+
+  it.each([
+    ['for ever', forever, { [labels.accepted]: null }, null],
+    ['until a time, as an exception says', '1800000000', {}, undefined],
+  ])('reopens what was accepted %s, as its tool no longer accepts it', (_what, label, more, acceptance) => {
+    const stored = {
+      labels: { ...finding('missing', now - day, now + day), [labels.accepted]: label },
+      acceptance: { exception: 'shop/x', ...(label !== forever && { until: label, by: undefined, reason: 'because' }) },
+    };
+    const change = changeWhenReported(stored, reported, { now, dueAt: now, settings: week });
+    expect(change?.labels).toEqual({ ...whenReported(stored.labels, now, week)?.labels, ...more });
+    expect(change?.acceptance).toBe(acceptance);
+  });
 
   it('reopens a finding for three passes at least, however short its TTL is', () => {
     const change = whenReported(finding('missing', now - day, now), now, short);
@@ -282,6 +297,18 @@ describe('what a change says', () => {
     const ahead = finding('missing', now + hour, now + day);
     expect(changed(ahead, {})?.labels[labels.since]).toBe(String(now + hour + 1));
     expect(changed({ ...ahead, [labels.since]: 'never' }, {})?.labels[labels.since]).toBe(String(now));
+  });
+});
+
+describe('isAnnounced', () => {
+  it.each<[Severity, Severity | undefined, boolean]>([
+    ['HIGH', 'HIGH', true],
+    ['MEDIUM', 'HIGH', false],
+    ['UNKNOWN', 'HIGH', true],
+    ['CRITICAL', undefined, false],
+    ['UNKNOWN', undefined, false],
+  ])('tells of %s from %s on, or not: %j', (severity, from, expected) => {
+    expect(isAnnounced(severity, from)).toBe(expected);
   });
 });
 

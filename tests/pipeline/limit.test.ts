@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { labels } from '../../shared/api/labels.ts';
+import { historyAnnotation, labels } from '../../shared/api/labels.ts';
+import type { ResourceRef } from '../../shared/finding/finding.ts';
+import { observationName } from '../../shared/finding/name.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
-import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
+import { type KubernetesObject, NamespaceRefusal, type NamesQuery, type Store } from '../../shared/function/stores.ts';
 import { callsInFlight } from '../../shared/pipeline/concurrency.ts';
 import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { createWorld, kinds } from './slot-world.ts';
@@ -345,6 +347,28 @@ describe('what is kept out', () => {
     expect(many).toEqual(await callsOf(1));
   });
 
+  it('is counted beside what is stored', async () => {
+    const world = limited(100);
+    await fill(world, 60);
+    const report = world.put('a', [...rows(2, 'low'), ...rows(1, 'high')]);
+    await world.event(report);
+    const { unchanged, filtered } = await world.event(report);
+    expect([unchanged, filtered]).toEqual([1, { limit: 2 }]);
+  });
+
+  it('keeps nothing that is written beside it from being looked at again', async () => {
+    const world = limited(100);
+    await fill(world, 60);
+    const older = world.put('a', [...rows(1, 'low'), ...rows(1, 'high')]);
+    world.beforeCalls(async (call) => {
+      if (call !== 'create') return;
+      world.beforeCalls(undefined);
+      await world.event(world.put('a', rows(1, 'low')));
+    });
+    await world.event(older);
+    expect(await world.states()).toMatchObject({ 'high-0': 'missing' });
+  });
+
   it('is neither missing nor resolved, and is written by a pass once there is room', async () => {
     const world = limited(100);
     await fill(world, 60);
@@ -398,13 +422,15 @@ describe('limit-reached', () => {
     ]);
   });
 
-  it('names a namespace that holds too many, one Observation each', async () => {
+  it.each<[string, (world: World, object: KubernetesObject) => Promise<unknown>]>([
+    ['a pass', (world) => world.pass()],
+    ['events within a minute', (world, object) => world.event(object)],
+  ])('names a namespace that holds too many, one Observation each: by %s', async (_what, handle) => {
     const world = limited(100);
-    for (const namespace of ['shop', 'pay']) await fill(world, 30, namespace, world.calls.length);
+    for (const namespace of ['shop', 'pay']) await fill(world, 30, namespace, namespace === 'pay' ? 30 : 0);
     for (const namespace of ['shop', 'pay', 'other']) {
-      world.put('a', rows(2, 'high', namespace), { namespace });
+      await handle(world, world.put('a', rows(2, 'high', namespace), { namespace }));
     }
-    await world.pass();
     expect(await told(world)).toEqual(
       expect.arrayContaining([
         ['shop', 'open'],
@@ -413,6 +439,83 @@ describe('limit-reached', () => {
     );
     expect(await told(world)).toHaveLength(2);
     expect(await counts(world)).toEqual({ HIGH: 2 });
+  });
+
+  it('says all of a namespace that holds too many', async () => {
+    const world = limited(100);
+    await fill(world, 55, 'shop');
+    await world.event(world.put('a', rows(1, 'high')));
+    const { items } = await world.store.read({ source: 'scanner', limit: 10 });
+    const resource = { apiVersion: 'v1', kind: 'Namespace', name: 'shop' };
+    expect(items.map(({ spec }) => spec)).toEqual([
+      expect.objectContaining({
+        resource,
+        summary:
+          'no new findings in namespace shop are stored: it holds a tenth of MAX_OBSERVATIONS (100), half of which is used',
+        details: { limit: 'MAX_OBSERVATIONS', maximum: 100, namespace: 'shop' },
+      }),
+    ]);
+    const identity = { limit: 'MAX_OBSERVATIONS', namespace: 'shop' };
+    expect(items[0]?.metadata.name).toBe(nameOfLimit(identity, resource));
+  });
+
+  /** A name must not differ between versions. */
+  function nameOfLimit(identity: Readonly<Record<string, string>>, resource?: ResourceRef): string {
+    const fields = { category: 'operations', eventType: 'limit-reached', rule: 'limit-reached' };
+    return observationName('scanner', anEventFinding('limit', { ...fields, identity, resource }));
+  }
+
+  it('says that nothing at all is stored, under the same name', async () => {
+    const world = limited(100);
+    await fill(world, 95, 'zen-system');
+    await world.event(world.put('a', rows(1, 'high')));
+    const [told] = (await world.store.read({ source: 'scanner', limit: 10 })).items;
+    expect(told?.spec.summary).toMatch(/^no new findings are stored: too many Observations/);
+    expect(told?.metadata.name).toBe(nameOfLimit({ limit: 'MAX_OBSERVATIONS' }));
+  });
+
+  it('is not changed by events, which do not see all that is kept out', async () => {
+    const world = limited(100);
+    await fill(world, 70);
+    const namespaces = async () => {
+      const { items } = await world.store.read({ source: 'scanner', limit: 10 });
+      return items.map(({ spec }) => spec.details.namespaces);
+    };
+    await world.event(world.put('a', rows(1, 'low')));
+    world.later(2);
+    await world.event(world.put('b', rows(1, 'low'), { namespace: 'pay' }));
+    expect(await namespaces()).toEqual([['shop']]);
+    await world.pass();
+    expect(await namespaces()).toEqual([['pay', 'shop']]);
+  });
+
+  it('fails the event if nothing can take it', async () => {
+    const world = limited(100, {
+      wrap: (store) => ({
+        async create(object, signal) {
+          if (object.spec.eventType === 'limit-reached') throw new NamespaceRefusal('full');
+          return store.create(object, signal);
+        },
+      }),
+    });
+    await fill(world, 70);
+    const handled = world.event(world.put('a', rows(1, 'low')));
+    await expect(handled).rejects.toMatchObject({ status: 503, message: 'the system namespace is full' });
+  });
+
+  it('is looked for by itself alone', async () => {
+    const queries: NamesQuery[] = [];
+    const world = limited(100, {
+      wrap: (store) => ({
+        names(query, signal) {
+          queries.push(query);
+          return store.names(query, signal);
+        },
+      }),
+    });
+    await fill(world, 70);
+    await world.event(world.put('a', rows(1, 'low')));
+    expect(queries.at(-1)).toEqual({ source: 'scanner', slots: [expect.any(String)], namespace: 'zen-system' });
   });
 
   it('is written by the first event that keeps something out, once, and costs the next ones a call a minute', async () => {
@@ -443,6 +546,10 @@ describe('limit-reached', () => {
     world.later(60);
     await world.pass();
     expect((await told(world)).map(([, state]) => state)).toEqual(['resolved']);
+    const [over] = (await world.store.read({ source: 'scanner', limit: 10 })).items.filter(
+      ({ spec }) => spec.eventType === 'limit-reached',
+    );
+    expect(over?.metadata.annotations[historyAnnotation]).toContain('"reason":"mended"');
     await fill(world, 70, 'others', 1000);
     world.later(60);
     await world.event(world.put('b', rows(1, 'low', 'new'), { about: 'Deployment/b' }));

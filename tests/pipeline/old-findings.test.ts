@@ -147,6 +147,17 @@ describe('a pass over what version 0.1.0 has left', () => {
     expect([relabelled, await left(world)]).toEqual([{}, ['n']]);
   });
 
+  it.each(['subject', 'state'])('leaves alone what it can not have written, without the label %s', async (label) => {
+    const world = createWorld();
+    const { metadata, ...object } = oldObservation(old, world.clock.now);
+    const kept = Object.entries(metadata.labels).filter(([name]) => !name.endsWith(`/${label}`));
+    const { signal } = new AbortController();
+    await world.store.create({ ...object, metadata: { ...metadata, labels: Object.fromEntries(kept) } }, signal);
+    world.put('r', rows('b'));
+    expect((await world.pass()).deleted).toEqual([]);
+    expect(await left(world)).toEqual(['web']);
+  });
+
   it('takes nothing away while a list fails', async () => {
     const world = createWorld();
     await store(world, old, ofApi);

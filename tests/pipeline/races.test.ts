@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { labels } from '../../shared/api/labels.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
-import { createWorld, type ReportOptions } from './slot-world.ts';
+import { createWorld, kinds, type ReportOptions } from './slot-world.ts';
 
 type World = ReturnType<typeof createWorld>;
 
@@ -16,9 +16,12 @@ interface Race {
   readonly states: Readonly<Record<string, string>>;
   /** What the findings say, where it matters. */
   readonly summaries?: Readonly<Record<string, string>>;
+  /** What the tool has accepted in the end. */
+  readonly accepted?: readonly string[];
 }
 
 const rows = (...ids: string[]) => ids.map((id) => ({ id }));
+const acceptedRows = (...ids: string[]) => ids.map((id) => ({ id, accepted: 'shop/why' }));
 const wide: ReportOptions = { about: undefined };
 
 /** What is true in the end may depend on where the first was interrupted only in what the pass is to find out. */
@@ -51,6 +54,37 @@ const races: readonly Race[] = [
     second: ({ put, event }) => event(put('r', [{ id: 'a', summary: 'new' }])),
     states: { a: 'open' },
     summaries: { a: 'a: new' },
+  },
+  {
+    name: 'an older event ends last, and has something accepted that is not by now',
+    before: async ({ put, event }) => void (await event(put('r', rows('a', 'b')))),
+    first: ({ put, event }) => {
+      const object = put('r', [...acceptedRows('a'), ...rows('b')]);
+      return () => event(object);
+    },
+    second: ({ put, event }) => event(put('r', [...rows('a'), ...acceptedRows('b')])),
+    states: { a: 'open', b: 'open' },
+    accepted: ['b'],
+  },
+  {
+    name: 'another slot reports what the first no longer has',
+    before: async ({ put, event }) => void (await event(put('r', rows('a')))),
+    first: ({ put, event }) => {
+      const object = put('r', []);
+      return () => event(object);
+    },
+    second: ({ put, event }) => event(put('s', rows('a'), { kind: kinds.checks })),
+    states: { a: 'open' },
+  },
+  {
+    name: 'another slot reports what the first no longer has, during a pass',
+    before: async ({ put, event }) => {
+      await event(put('r', rows('a')));
+      put('r', []);
+    },
+    first: (world) => world.pass,
+    second: ({ put, event }) => event(put('s', rows('a'), { kind: kinds.checks })),
+    states: { a: 'open' },
   },
   {
     name: 'an event during a pass',
@@ -174,6 +208,11 @@ async function statesIn(world: World, expected: Readonly<Record<string, string>>
   return { ...Object.fromEntries(over.map((id) => [id, 'missing'])), ...(await world.states()) };
 }
 
+async function acceptedIn({ store }: World): Promise<string[]> {
+  const { items } = await store.read({ limit: 100 });
+  return items.filter(({ metadata }) => labels.accepted in metadata.labels).map(({ spec }) => spec.rule ?? '');
+}
+
 /** As a renewal, a heartbeat or an exception does. */
 async function touchAll({ store }: World): Promise<void> {
   const signal = new AbortController().signal;
@@ -181,7 +220,7 @@ async function touchAll({ store }: World): Promise<void> {
   for (const stored of all) await store.patch(stored, { labels: { [labels.expires]: '999999' } }, signal);
 }
 
-describe.each(races)('$name', ({ before, first, second, states, summaries = {} }) => {
+describe.each(races)('$name', ({ before, first, second, states, summaries = {}, accepted = [] }) => {
   it('ends right, wherever it happens', async () => {
     for (let at = 1; ; at += 1) {
       const world = createWorld();
@@ -204,35 +243,40 @@ describe.each(races)('$name', ({ before, first, second, states, summaries = {} }
       expect(await statesIn(world, states), `interrupted before call ${at}: ${world.calls.join(', ')}`).toEqual(states);
       const said = Object.fromEntries((await world.seen()).map(({ id, summary }) => [id, summary]));
       expect(said, `interrupted before call ${at}`).toMatchObject(summaries);
+      expect(await acceptedIn(world), `interrupted before call ${at}`).toEqual(accepted);
     }
   });
 });
 
-describe.each(races)('a process that dies, when $name', ({ before, first, second, states, summaries = {} }) => {
-  it('leaves what the next pass puts right', async () => {
-    for (let at = 1; ; at += 1) {
-      const world = createWorld();
-      await before?.(world);
-      const work = first(world);
-      let calls = 0;
-      world.beforeCalls(async () => {
-        calls += 1;
-        if (calls >= at) throw new Refusal(503, 'the process has died');
-      });
-      const hasEnded = await work().then(
-        () => true,
-        () => false,
-      );
-      world.beforeCalls(undefined);
-      await second(world);
-      await world.pass();
-      expect(await statesIn(world, states), `died before call ${at}`).toEqual(states);
-      const said = Object.fromEntries((await world.seen()).map(({ id, summary }) => [id, summary]));
-      expect(said, `died before call ${at}`).toMatchObject(summaries);
-      if (hasEnded) return;
-    }
-  });
-});
+describe.each(races)(
+  'a process that dies, when $name',
+  ({ before, first, second, states, summaries = {}, accepted = [] }) => {
+    it('leaves what the next pass puts right', async () => {
+      for (let at = 1; ; at += 1) {
+        const world = createWorld();
+        await before?.(world);
+        const work = first(world);
+        let calls = 0;
+        world.beforeCalls(async () => {
+          calls += 1;
+          if (calls >= at) throw new Refusal(503, 'the process has died');
+        });
+        const hasEnded = await work().then(
+          () => true,
+          () => false,
+        );
+        world.beforeCalls(undefined);
+        await second(world);
+        await world.pass();
+        expect(await statesIn(world, states), `died before call ${at}`).toEqual(states);
+        const said = Object.fromEntries((await world.seen()).map(({ id, summary }) => [id, summary]));
+        expect(said, `died before call ${at}`).toMatchObject(summaries);
+        expect(await acceptedIn(world), `died before call ${at}`).toEqual(accepted);
+        if (hasEnded) return;
+      }
+    });
+  },
+);
 
 describe('what gc deletes', () => {
   it.each(['event', 'pass'] as const)('just before it would be changed by an %s is written again', async (kind) => {

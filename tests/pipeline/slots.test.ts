@@ -4,7 +4,7 @@ import { type Filter, UnreadableFilter } from '../../shared/function/filter.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { type KubernetesObject, NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
 import { settle } from './passing-time.ts';
-import { createWorld, kinds } from './slot-world.ts';
+import { createWorld, kinds, type ReportOptions } from './slot-world.ts';
 
 const row = (id: string, more: object = {}) => ({ id, ...more });
 
@@ -27,8 +27,26 @@ describe('an event about a report', () => {
     const rows = Array.from({ length: 300 }, (_, index) => row(`${index}`));
     await event(put('r', rows));
     calls.length = 0;
-    await event(put('r', rows.toReversed(), { uid: 'another', created: '2026-03-02T10:00:00Z' }));
-    expect(calls).toEqual(['get Scan', 'names']);
+    const again = put('r', rows.toReversed(), { uid: 'another', created: '2026-03-02T10:00:00Z' });
+    const { unchanged, filtered } = await event(again);
+    expect([calls, unchanged, filtered]).toEqual([['get Scan', 'names'], 300, {}]);
+  });
+
+  it.each<[string, (world: ReturnType<typeof createWorld>) => KubernetesObject]>([
+    ['something of it is missing', ({ put }) => put('r', [row('b')])],
+    ['the tool itself has accepted it', ({ put }) => put('r', [row('a', { accepted: 'shop/why' })])],
+    [
+      'another slot says something else of it',
+      ({ put }) => put('s', [row('a', { fixedIn: '2' })], { kind: kinds.checks }),
+    ],
+  ])('costs two calls, too, while %s', async (_what, change) => {
+    const world = createWorld();
+    await world.event(world.put('r', [row('a'), row('b')]));
+    const changed = change(world);
+    await world.event(changed);
+    world.calls.length = 0;
+    await world.event(changed);
+    expect(world.calls).toEqual([`get ${changed.kind}`, 'names']);
   });
 
   it('costs two calls, too, if a filter has come that drops some of it', async () => {
@@ -41,6 +59,78 @@ describe('an event about a report', () => {
     calls.length = 0;
     await event(object);
     expect(calls).toEqual(['get Scan', 'names']);
+    expect(await states()).toEqual({ a: 'open' });
+  });
+
+  it.each([
+    [9, { created: [{ count: 10 }] }],
+    [10, { status: 503, message: 'the reports keep changing' }],
+  ])('is handled to its end while its report changes, or again: %i times', async (times, outcome) => {
+    const { put, event, beforeCalls } = createWorld();
+    let rows = [row('0')];
+    let looks = 0;
+    beforeCalls(async (call) => {
+      if (call !== 'metadata Scan') return;
+      looks += 1;
+      // The second look of a round is the one after it has written.
+      if (looks % 2 !== 0 || rows.length > times) return;
+      rows = [...rows, row(`${rows.length}`)];
+      put('r', rows);
+    });
+    const handled = await event(put('r', rows)).catch((error: unknown) => error);
+    expect(handled).toMatchObject(outcome);
+  });
+
+  it('closes nothing of another report that is made anew while it is read', async () => {
+    const { put, remove, event, beforeCalls, states } = createWorld();
+    put('s', [row('b')]);
+    await event(put('r', [row('a')]));
+    await event(put('s', [row('b')]));
+    const changed = put('s', [row('b'), row('c')]);
+    let reads = 0;
+    beforeCalls(async (call) => {
+      if (call === 'get Scan') {
+        reads += 1;
+        if (reads === 2) remove('r');
+      }
+      if (call === 'metadata Scan' && reads === 2) put('r', [row('a')]);
+    });
+    const { relabelled, created } = await event(changed);
+    expect([relabelled, created.length]).toEqual([{}, 1]);
+    expect(await states()).toEqual({ a: 'open', b: 'open', c: 'open' });
+  });
+
+  it.each<[string, number, ReportOptions]>([
+    ['once what is stored, wherever that is', 1, { about: undefined }],
+    ['once what is stored in the system namespace', 1, { kind: kinds.clusterScans, about: 'Node/n' }],
+    ['twice what is stored in its own namespace, or in the system namespace', 2, {}],
+  ])('lists %s', async (_what, lists, report) => {
+    const { put, event, calls } = createWorld();
+    await event(put('r', [row('a')], report));
+    expect(calls.filter((call) => call === 'names')).toHaveLength(lists);
+  });
+
+  it('changes nothing but what it may: what is left out, and what is missing, is for the pass', async () => {
+    let drops = false;
+    const filter: Filter = (finding) => (drops && finding.rule === 'a' ? 'exclude_rule' : finding);
+    const { put, event, states, later } = createWorld({ context: { filter } });
+    await event(put('r', [row('a'), row('b')]));
+    await event(put('r', [row('a')]));
+    expect(await states()).toEqual({ a: 'open', b: 'missing' });
+    drops = true;
+    later(61);
+    const { relabelled } = await event(put('r', [row('a'), row('c')]));
+    expect([relabelled, await states()]).toEqual([{}, { a: 'open', b: 'missing', c: 'open' }]);
+  });
+
+  it('changes nothing because its report goes as soon as it has been read', async () => {
+    const { put, remove, event, states, beforeCalls } = createWorld();
+    await event(put('r', [row('a')]));
+    const changed = put('r', [row('b')]);
+    beforeCalls(async (call) => {
+      if (call === 'metadata Scan') remove('r');
+    });
+    expect(await event(changed)).toMatchObject({ created: [], relabelled: {} });
     expect(await states()).toEqual({ a: 'open' });
   });
 
@@ -57,6 +147,27 @@ describe('an event about a report', () => {
     await event(put('r', [row('a'), row('b')]));
     await event(put('r', []));
     expect(await states()).toEqual({ a: 'open', b: 'missing' });
+  });
+
+  it('looks at the reports of its slot once if they say together what is stored', async () => {
+    const { put, event, calls } = createWorld();
+    put('other', [row('a')], { about: 'Pod/web-7d9c5b6f4d-x2x9z' });
+    await event(put('r', [row('a'), row('b')]));
+    const changed = put('r', [row('b')]);
+    calls.length = 0;
+    expect((await event(changed)).relabelled).toEqual({});
+    expect(calls).toEqual(['get Scan', 'names', 'metadata Scan', 'get Scan', 'names']);
+  });
+
+  it('is handled again, and closes nothing, if the reports of its slot can not be listed', async () => {
+    const { put, event, states, beforeCalls } = createWorld();
+    await event(put('r', [row('a')]));
+    const changed = put('r', [row('b')]);
+    beforeCalls(async (call) => {
+      if (call === 'metadata Scan') throw new Refusal(503, 'away');
+    });
+    await expect(event(changed)).rejects.toMatchObject({ status: 503, message: 'away' });
+    expect(await states()).toEqual({ a: 'open' });
   });
 
   it('leaves alone what another slot says', async () => {
@@ -218,6 +329,24 @@ describe('a slot of many reports', () => {
     expect(world.calls.length).toBeLessThanOrEqual(10);
     for (let index = 0; index < 21; index += 1) world.remove(`report-${index}`, { kind });
     world.put('report-1', [row('a')], { kind, about: 'ReplicaSet/web-7d9c5b6f4d' });
+    await world.pass();
+    expect(await world.states()).toEqual({ a: 'open', b: 'missing', c: 'missing' });
+  });
+
+  it('is read whole by a pass if one of them changes meanwhile', async () => {
+    const world = createWorld();
+    const [first] = reportsOf(world, 17);
+    if (first) await world.event(first);
+    let looks = 0;
+    world.beforeCalls(async (call) => {
+      if (call === 'metadata Check') looks += 1;
+      if (call !== 'metadata Check' || looks !== 2) return;
+      for (let index = 0; index < 21; index += 1) {
+        const about = index === 0 ? 'Deployment/web' : `Pod/web-7d9c5b6f4d-x2x${'bcdfghjklmnpqrstvwxz24'[index]}z`;
+        world.put(`report-${index}`, [row('a')], { kind, about });
+      }
+    });
+    world.put('report-0', [row('a'), row('b'), row('c')], { kind, about: 'Deployment/web' });
     await world.pass();
     expect(await world.states()).toEqual({ a: 'open', b: 'missing', c: 'missing' });
   });

@@ -2,15 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { labels } from '../../shared/api/labels.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
+import { createExceptionWorld } from './exception-world.ts';
 import { createWorld } from './slot-world.ts';
 
 const { signal } = new AbortController();
 const both = ['event', 'pass'] as const;
 
 type World = ReturnType<typeof createWorld>;
+type By = (typeof both)[number];
 
 /** Writes what a report says by now, by its event or by a pass. */
-function write(world: World, by: (typeof both)[number], rows: readonly object[], report?: object) {
+function write(world: World, by: By, rows: readonly object[], report?: object) {
   const object = world.put('r', rows, report);
   return by === 'event' ? world.event(object) : world.pass();
 }
@@ -47,15 +49,32 @@ describe.each(both)('writing a slot, by an %s,', (by) => {
     });
   });
 
-  it('changes what has come under its name since it was listed', async () => {
-    const world = createWorld();
+  it.each([
+    [9, { created: [{ count: 1 }] }],
+    [10, { status: 503, message: 'an Observation keeps vanishing' }],
+  ])('is tried again if what was there is gone: %i times', async (times, outcome) => {
+    let left = times;
+    const wrap = (store: Store): Partial<Store> => ({
+      create: async (...given) => (left-- > 0 ? 'exists' : store.create(...given)),
+    });
+    const written = await write(createWorld({ wrap }), by, [{ id: 'a' }]).catch((error: unknown) => error);
+    expect(written).toMatchObject(outcome);
+  });
+
+  /** Before its first create, somebody writes what the report said before. */
+  function beforeCreate(world: World, old: readonly object[], rows: readonly object[]): void {
     let isFirst = true;
     world.beforeCalls(async (call) => {
       if (call !== 'create' || !isFirst) return;
       isFirst = false;
-      await world.event(world.put('r', [{ id: 'a', summary: 'old' }]));
-      world.put('r', [{ id: 'a', summary: 'new' }]);
+      await world.event(world.put('r', old));
+      world.put('r', rows);
     });
+  }
+
+  it('changes what has come under its name since it was listed', async () => {
+    const world = createWorld();
+    beforeCreate(world, [{ id: 'a', summary: 'old' }], [{ id: 'a', summary: 'new' }]);
     await write(world, by, [{ id: 'a', summary: 'new' }]);
     expect(await world.seen()).toMatchObject([{ id: 'a', state: 'open', summary: 'a: new' }]);
   });
@@ -88,6 +107,60 @@ describe.each(both)('writing a slot, by an %s,', (by) => {
       ({ id, namespace, summary }) => `${id} ${namespace} ${summary?.split(' ')[1]}`,
     );
     expect(seen.sort()).toEqual(['a shop something', 'a zen-system new', 'b shop something']);
+  });
+
+  it('says in the system namespace as well what has come meanwhile, and its own denies to change', async () => {
+    const world = createWorld({ wrap: refusing(['shop'], denied) });
+    beforeCreate(world, [{ id: 'a', summary: 'old' }], [{ id: 'a', summary: 'new' }]);
+    await write(world, by, [{ id: 'a', summary: 'new' }]);
+    const seen = (await world.seen()).map(({ namespace, summary }) => `${namespace} ${summary}`);
+    expect(seen.sort()).toEqual(['shop a: old', 'zen-system a: new']);
+  });
+
+  it('keeps the facts of what is open while a row of a report can not be read', async () => {
+    const world = createWorld();
+    await world.event(world.put('r', [{ id: 'a', fixedIn: '1' }]));
+    await write(world, by, [{ id: 'a', fixedIn: '2', severity: 'low' }, {}]).catch(() => undefined);
+    expect(await world.seen()).toMatchObject([
+      { id: 'a', state: 'open', severity: 'HIGH', details: { fixedIn: '1' } },
+      { id: 'unreadable-object', state: 'open' },
+    ]);
+  });
+
+  it('says what the store refuses as invalid, the same each time, until the store takes it', async () => {
+    let message = 'too long';
+    const wrap = (store: Store): Partial<Store> => ({
+      async create(object, ...rest) {
+        const cause = new Error(message);
+        if (object.spec.rule === 'a' && message !== '') throw new Refusal(422, 'invalid', { cause });
+        return store.create(object, ...rest);
+      },
+    });
+    const world = createWorld({ wrap });
+    const rows = [{ id: 'a' }, { id: 'b' }];
+    await write(world, by, rows).catch(() => undefined);
+    for (let times = 0; times < 3; times += 1) {
+      world.later(61);
+      const summary = await write(world, by, rows).catch((error: unknown) => error);
+      const counts = { created: [], unchanged: 2, relabelled: {} };
+      expect(summary).toMatchObject(by === 'pass' ? counts : { status: 422, summary: counts });
+      expect(await world.states()).toEqual({ b: 'open', 'unreadable-object': 'open' });
+    }
+    message = 'too wide';
+    await write(world, by, rows).catch(() => undefined);
+    expect((await world.seen())[1]).toMatchObject({ summary: "Scan r can't be read: too wide" });
+    message = '';
+    await write(world, by, rows);
+    expect(await world.states()).toEqual({ a: 'open', b: 'open', 'unreadable-object': 'missing' });
+  });
+
+  it('says that a report is mended while another one of its slot is not', async () => {
+    const world = createWorld();
+    world.put('s', [{}]);
+    await write(world, by, [{}]).catch(() => undefined);
+    await write(world, by, [{ id: 'a' }]);
+    const said = (await world.seen()).map(({ summary = '', state }) => `${summary.split(' ')[1]} ${state}`);
+    expect(said.sort()).toEqual(['r missing', 's open', 'something open']);
   });
 
   it.each([
@@ -136,5 +209,90 @@ describe.each(both)('writing a slot, by an %s,', (by) => {
     await write(world, by, [{ id: 'a' }]);
     expect(Object.keys(await spec())).not.toEqual(expect.arrayContaining(['remediation']));
     expect(Object.keys(await spec())).not.toEqual(expect.arrayContaining(['references']));
+  });
+});
+
+describe.each(both)('what exceptions say of what a slot changes, by an %s,', (by) => {
+  const web = { resources: [{ kind: 'Deployment', name: 'web' }] };
+  const ofPod = { about: 'Pod/web-7d9c5b6f4d-x2x9z' };
+
+  /** A world in which it can be found out, or not, that a Pod belongs to a Deployment. */
+  function createOwnedWorld() {
+    let isAway = false;
+    const owner = (apiVersion: string, kind: string, name: string) => ({
+      controller: { apiVersion, kind, name, controller: true },
+    });
+    const world = createExceptionWorld({
+      context: {
+        owners: {
+          async controllerOf({ kind }) {
+            if (isAway) throw new Refusal(503, 'away');
+            return kind === 'Pod'
+              ? owner('apps/v1', 'ReplicaSet', 'web-7d9c5b6f4d')
+              : owner('apps/v1', 'Deployment', 'web');
+          },
+        },
+      },
+    });
+    return {
+      ...world,
+      /** From now on, nobody can find that out, and what was found out is forgotten. */
+      loseOwners: (): void => {
+        isAway = true;
+        world.later(10);
+      },
+    };
+  }
+
+  const before = { id: 'a', severity: 'medium', summary: 'old' };
+  const same = { ...before, summary: 'new' };
+  const worse = { ...same, severity: 'critical' };
+
+  it.each<[string, match: object, object, string | undefined]>([
+    ['as before if it is as bad as before', web, same, 'zen-system/x'],
+    ['no more if it is worse, and they may be about something else', web, worse, undefined],
+    ['as before if the same one accepts what is worse, whatever it is about', { rules: ['a'] }, worse, 'zen-system/x'],
+  ])('while its controller can not be found out, is %s', async (_what, match, after, exception) => {
+    const world = createOwnedWorld();
+    world.forgive('x', { match });
+    await write(world, by, [before], ofPod);
+    expect((await world.marks()).a?.[1]).toBe('zen-system/x');
+    world.loseOwners();
+    await write(world, by, [after], ofPod);
+    expect(await world.seen()).toMatchObject([{ summary: 'a: new', severity: after === same ? 'MEDIUM' : 'CRITICAL' }]);
+    expect((await world.marks()).a?.[1]).toBe(exception);
+  });
+
+  it('while its controller can not be found out, is nothing by another one', async () => {
+    const world = createOwnedWorld();
+    await write(world, by, [before], ofPod);
+    world.forgive('x', { match: { resources: [{ kind: 'Pod' }] } });
+    world.loseOwners();
+    await write(world, by, [worse], ofPod);
+    expect((await world.marks()).a).toBeUndefined();
+  });
+
+  it('is asked anew, also where it is about nothing, and by one of its namespace', async () => {
+    const ofNothing = createExceptionWorld();
+    await write(ofNothing, by, [before], { about: undefined });
+    ofNothing.forgive('x', { match: { rules: ['a'] } });
+    await write(ofNothing, by, [same], { about: undefined });
+    expect((await ofNothing.marks()).a?.[1]).toBe('zen-system/x');
+
+    const inShop = createExceptionWorld();
+    await write(inShop, by, [before]);
+    inShop.forgive('x', { match: { rules: ['a'] } }, 'shop');
+    await write(inShop, by, [same]);
+    expect((await inShop.marks()).a?.[1]).toBe('shop/x');
+  });
+
+  it('is not asked of what zen-watcher says about itself', async () => {
+    const watched = (): never => {
+      throw new Refusal(503, 'exceptions have not been read yet');
+    };
+    const world = createWorld({ context: { watched } });
+    await write(world, by, [{}]).catch(() => undefined);
+    await write(world, by, [{}, {}]).catch(() => undefined);
+    expect(await world.seen()).toMatchObject([{ id: 'unreadable-object', summary: expect.stringContaining('2 rows') }]);
   });
 });
