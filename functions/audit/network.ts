@@ -2,11 +2,9 @@ import { type Deed, didTo, few, isChange, isDeletion, objectOf } from './deed.ts
 import { changes, type Detection, ofStrangers, type Verdict, writes } from './detection.ts';
 
 function serviceVerdict(deed: Deed): Verdict | undefined {
-  const { subresource, facts, who } = deed;
+  const { subresource, facts } = deed;
   if (subresource === 'status') {
-    return who.presets.size > 0
-      ? undefined
-      : { severity: 'HIGH', text: `wrote the status of ${objectOf(deed)}, which steers its traffic` };
+    return { severity: 'HIGH', text: `wrote the status of ${objectOf(deed)}, which steers its traffic` };
   }
   if (subresource !== '') return undefined;
   const { externalIPs = [], serviceType } = facts;
@@ -39,7 +37,7 @@ export const exposedService: Detection = {
     const { resource, group, subresource, verb, facts } = deed;
     if (!isChange(verb)) return undefined;
     if (resource === 'services' && group === '') return serviceVerdict(deed);
-    const isPlain = resource === 'ingresses' && subresource === '' && verb !== 'patch' && facts.isWithoutTls === true;
+    const isPlain = subresource === '' && verb !== 'patch' && facts.isWithoutTls === true;
     return isPlain ? { severity: 'LOW', text: `${didTo(deed)} without TLS` } : undefined;
   },
 };

@@ -245,6 +245,10 @@ describe('what is read of a body', () => {
       { by: 'root', groups: ['system:masters'], does: 'create /x' },
     ],
     [
+      'LOW workload-by-hand: root created Pod shop/x',
+      { by: 'root', groups: ['system:masters'], does: 'create pods shop/x' },
+    ],
+    [
       'HIGH anonymous-access: system:anonymous used Pod shop/x without signing in',
       { by: 'system:anonymous', does: 'toString pods shop/x' },
     ],

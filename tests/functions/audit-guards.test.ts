@@ -649,6 +649,8 @@ expectAll('exposed-service', [
     { by: 'eve', does: 'update services/status shop/x' },
   ],
   [nobody, { by: keda, does: 'update services/status shop/x' }],
+  [nobody, { by: 'eve', does: 'get services/status shop/x' }],
+  [nobody, { by: 'eve', does: 'delete services shop/x', ...cut }],
   [nobody, { by: 'eve', does: 'update services/scale shop/x', body: { spec: { type: 'NodePort' } } }],
   [nobody, { by: 'eve', does: 'delete services shop/x', body: { spec: { type: 'NodePort' } } }],
   [nobody, { by: 'eve', does: 'create example.org:services shop/x', body: { spec: { type: 'NodePort' } } }],
@@ -802,6 +804,8 @@ describe('what a log says of no verb, user or path', () => {
 
   it('is told all the same', () => {
     expect(findingsOf({ ...exec, verb: undefined })).toMatchObject([{ rule: 'pod-exec' }]);
+    const token = eventOf({ by: 'eve', does: 'create serviceaccounts/token shop/x' });
+    expect(findingsOf({ ...token, user: undefined })).toMatchObject([{ rule: 'token-request' }]);
     expect(findingsOf({ ...reach, verb: 'create', requestURI: undefined })).toMatchObject([
       { summary: 'eve was not allowed to reach the API server' },
     ]);
