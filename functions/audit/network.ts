@@ -104,7 +104,6 @@ export const systemPrincipalOutside: Detection = {
   exempt: [],
   isAboutWho: true,
   by: 'user',
-  logs: [],
   judge({ who, scope, event, outcome }) {
     const address = who.actor?.sourceIP;
     const username = event.user?.username ?? '';
@@ -162,7 +161,6 @@ export const accessProbe: Detection = {
   exempt: ['system'],
   isAboutWho: true,
   by: 'user-hour',
-  logs: [],
   judge(deed) {
     if (deed.outcome !== 'denied') return undefined;
     const isTogether = deed.who.isAnonymous || deed.who.actor === undefined;
@@ -188,7 +186,6 @@ export const mastersAccess: Detection = {
   exempt: [],
   isAboutWho: true,
   by: 'user-hour',
-  logs: [],
   judge(deed) {
     const { who, isWrite, outcome } = deed;
     const isMaster = who.isPerson && who.groups.includes('system:masters');

@@ -185,7 +185,6 @@ export const impersonation: Detection = {
   exempt: [],
   isAboutWho: true,
   by: 'act',
-  logs: [],
   judge(deed) {
     const identity = deed.outcome === 'denied' ? undefined : privilegedIdentity(deed);
     if (identity === undefined) return undefined;

@@ -168,7 +168,6 @@ export const anonymousAccess: Detection = {
   exempt: [],
   isAboutWho: true,
   by: 'user',
-  logs: [],
   judge(deed) {
     if (!deed.who.isAnonymous || deed.outcome !== 'allowed') return undefined;
     const what = deed.resource === '' ? `reached ${deed.path}` : didTo(deed);

@@ -49,7 +49,6 @@ export const ephemeralContainer: Detection = {
   bodies: "the containers' names and rights",
   exempt: ['system'],
   by: 'act',
-  logs: [],
   judge(deed) {
     if (!isDebugging(deed) || isPrivileged(deed)) return undefined;
     const { containers = [] } = deed.facts;
