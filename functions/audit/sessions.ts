@@ -119,7 +119,7 @@ function isInNoPreset({ scope }: Deed, user: string): boolean {
 
 function proxyVerdict(deed: Deed): Verdict | undefined {
   const { resource, subresource, verb, path, facts, who } = deed;
-  if (resource === 'subjectaccessreviews' && who.isNode && facts.review?.about === 'nodes/proxy') {
+  if (who.isNode && facts.review?.about === 'nodes/proxy') {
     const { user } = facts.review;
     return isInNoPreset(deed, user)
       ? { severity: 'HIGH', text: `was asked by ${user} for what nodes/proxy gives`, parts: { asked: user } }

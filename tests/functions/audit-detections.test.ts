@@ -270,6 +270,32 @@ describe('what makes one finding', () => {
       times('1T10', '1T11').map((at) => ({ by: 'eve', does: 'get pods/portforward shop/x', at })),
     ],
     [
+      'the execs of a machine, wherever',
+      1,
+      ['ci', 'shop'].map((namespace) => ({
+        by: 'ci/runner',
+        does: `create pods/exec ${namespace}/x`,
+        query: 'command=sh',
+      })),
+    ],
+    [
+      'what a node is asked by two',
+      2,
+      ['eve', 'bob'].map((user) => ({
+        by: 'system:node:n',
+        does: 'create authorization.k8s.io:subjectaccessreviews -',
+        body: { spec: { user, resourceAttributes: { resource: 'nodes', subresource: 'proxy' } } },
+      })),
+    ],
+    [
+      'what a deployer does to a guard, in another way',
+      2,
+      ['create', 'delete'].map((verb) => ({
+        by: 'argocd/argocd-application-controller',
+        does: `${verb} kyverno.io:clusterpolicies x`,
+      })),
+    ],
+    [
       'denied writes in the name of another in an hour',
       1,
       ['a', 'b'].map((name) => ({ by: 'eve', does: `create secrets a/${name}`, as: 'bob', code: 401 })),

@@ -109,6 +109,7 @@ expectAll('api-extension-change', [
   ['HIGH eve deleted APIService v1.x', { by: 'eve', does: 'delete apiregistration.k8s.io:apiservices v1.x' }],
   [nobody, { by: 'eve', does: 'patch apiregistration.k8s.io:apiservices/status v1.x' }],
   [nobody, { by: 'eve', does: 'patch example.org:apiservices v1.x' }],
+  [nobody, { by: 'eve', does: 'patch apiregistration.k8s.io:things x' }],
   [nobody, { by: 'eve', does: 'get apiregistration.k8s.io:apiservices v1.x' }],
   [nobody, { by: keda, does: 'patch apiregistration.k8s.io:apiservices v1.x', body: { spec: { caBundle: 'Q0E=' } } }],
   [
