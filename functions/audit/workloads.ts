@@ -92,7 +92,7 @@ export const privilegedPod: Detection = {
   by: 'act',
   logs: [...workloadLogs, { level: 'Request', verbs: changes, group: '', resources: ['persistentvolumes'] }],
   judge(deed) {
-    if ((!makesPods(deed) && !isHostVolume(deed)) || isOfTemplate(deed)) return undefined;
+    if (!makesPods(deed) && !isHostVolume(deed)) return undefined;
     const { powers = [], isRoot } = deed.facts;
     if (powers.length === 0) return unseenPod(deed);
     const ending = deed.facts.owner === undefined ? '' : ` of ${deed.facts.owner}`;
@@ -118,7 +118,7 @@ const ofPods: ReadonlySet<string> = new Set(['image', 'command']);
 function handiwork(deed: Deed): string | undefined {
   const { verb, resource, subresource, facts } = deed;
   if (isScaledToZero(deed)) return `scaled ${objectOf(deed)} to 0`;
-  if (subresource !== '' || !isChange(verb) || isOfTemplate(deed)) return undefined;
+  if (subresource !== '' || !isChange(verb)) return undefined;
   if (resource === 'serviceaccounts' && deed.group === '') return verb === 'create' ? didTo(deed) : undefined;
   if (!isWorkload(deed)) return undefined;
   if (verb === 'create') return didTo(deed);
@@ -223,7 +223,7 @@ export const podSecurityViolation: Detection = {
   logs: [...workloadLogs],
   judge(deed) {
     const violation = violationOf(deed);
-    if (violation === undefined || deed.outcome !== 'allowed' || isOfTemplate(deed)) return undefined;
+    if (violation === undefined || deed.outcome !== 'allowed') return undefined;
     const { policies, message } = violation;
     const ending = message === '' ? '' : `: ${message}`;
     return {

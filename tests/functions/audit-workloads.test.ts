@@ -620,6 +620,7 @@ describe('what admission let pass and noted', () => {
       noted({ [failure]: '[{"message":"it was cut","policy":"p","binding":"b","validati' }),
     ],
     [nobody, { ...noted({ [violation]: 'x' }), by: 'kube-system/replicaset-controller', does: 'update pods shop/x' }],
+    [nobody, { ...noted({ [violation]: 'x' }), code: 403, message: 'quota exceeded' }],
     [nobody, { ...noted({ [violation]: 'x' }), code: 500 }],
     [nobody, { ...noted({ [violation]: 'x' }), ...denied }],
   ])('is told: %s', (expected, sample) => {
