@@ -66,11 +66,11 @@ function makesPods(deed: Deed): boolean {
 }
 
 function unseenPod(deed: Deed): Verdict | undefined {
-  const { isCut, facts, resource, verb } = deed;
+  const { isCut, facts, resource } = deed;
   if (facts.isSeen || isDebugging(deed)) return undefined;
   const unknown = `${didTo(deed)}, which may be privileged`;
   if (isCut) return { severity: 'MEDIUM', text: `${unknown} (its body was too long for the audit log)` };
-  if (resource !== 'pods' || verb !== 'create') return undefined;
+  if (resource !== 'pods') return undefined;
   return { severity: 'LOW', text: `${unknown} (its body is not logged)`, isLastResort: true };
 }
 

@@ -115,6 +115,13 @@ describe('lists of users', () => {
     expect(told(read(by), environment) !== undefined).toBe(isTold);
   });
 
+  it('make no operator at home of one without a namespace', () => {
+    const sample = { by: 'eve', does: 'create apps:deployments kube-system/x' };
+    expect(told(sample, { AUDIT_OPERATORS: '+eve' })).toBe(
+      'HIGH kube-system-workload: eve created Deployment kube-system/x',
+    );
+  });
+
   it('have nobody in them who is not signed in', () => {
     const event = { ...eventOf({ by: 'x', does: 'delete secrets pay/x' }), user: undefined };
     expect(findingsOf(event)).toMatchObject([{ summary: 'somebody deleted Secret pay/x' }]);
@@ -253,6 +260,10 @@ describe('what nobody needs to be told', () => {
   });
 });
 
+const owned = (owner: object, generateName?: string) => ({
+  metadata: { generateName, ownerReferences: [{ kind: 'Job', ...owner }] },
+});
+
 describe('why a request is not told', () => {
   it.each<[string, Sample, Readonly<Record<string, string>>?]>([
     ['stage', { by: 'eve', does: 'delete secrets shop/x', stage: 'ResponseStarted' }],
@@ -273,6 +284,10 @@ describe('why a request is not told', () => {
     ['no_rule', { by: keda, does: 'patch apiregistration.k8s.io:apiservices/x x', body: { caBundle: 'Q0E=', a: 1 } }],
     ['everyday_object', { by: 'eve', does: 'create wgpolicyk8s.io:policyreports shop/x' }],
     ['everyday_object', { by: 'eve', does: 'delete configmaps kube-public/kube-root-ca.crt' }],
+    ['everyday_deed', { by: 'kube-system/deployment-controller', does: 'create apps:replicasets shop/x' }],
+    ['everyday_deed', { by: 'kube-system/job-controller', does: 'create pods shop/', body: owned({ name: 'j' }) }],
+    ['everyday_deed', { by: 'kube-system/job-controller', does: 'create pods shop/', body: owned({}, 'j-') }],
+    ['no_rule', { by: 'kube-system/job-controller', does: 'create pods shop/x', body: owned({}) }],
     ['everyday_deed', { by: 'kube-system/replicaset-controller', does: 'patch pods shop/x' }],
     ['knative', { by: 'knative-serving/controller', does: 'patch apps:deployments zen-system/gc' }],
     ['denied', { by: 'system:kube-scheduler', does: 'list pods shop/', ...denied }],
