@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import audit from '../../functions/audit.ts';
 import { observationName } from '../../shared/finding/name.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
 import { eventOf, findingOf, findingsOf, type Sample, skippedOf, told } from './audit-requests.ts';
 
 const argo = 'argocd/argocd-application-controller';
@@ -147,7 +149,7 @@ describe('lists of users', () => {
 
 describe('the addresses of the cluster', () => {
   it.each(['10.0.0.0/8,x', 'x', '10.0.0.0/33'])('are all readable, or nothing starts: %s', (cidrs) => {
-    expect(() => told({ by: 'eve', does: 'list pods -' }, { AUDIT_CLUSTER_CIDRS: cidrs })).toThrow(
+    expect(() => parseSettings({ AUDIT_CLUSTER_CIDRS: cidrs }, audit.settings, [])).toThrow(
       'AUDIT_CLUSTER_CIDRS must be IP addresses and CIDRs, separated by commas',
     );
   });
