@@ -9,7 +9,7 @@ import { tooLong } from './audit/facts.ts';
 import { findingOf } from './audit/finding.ts';
 import { type AuditSettings, auditSettings, scopeOf } from './audit/settings.ts';
 import { answerTo, isBrokenList, type Shipped, shippedIn } from './audit/shipping.ts';
-import { at, isRecord } from './audit/values.ts';
+import { at, isRecord, textAt } from './audit/values.ts';
 
 const eventType = 'io.kube-zen.audit.v1';
 
@@ -115,13 +115,9 @@ const chatter: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether somebody signed in as himself and was allowed: otherwise it matters who it was. */
-function isOrdinary(item: unknown): boolean {
-  const [code, username, groups] = [
-    at(item, 'responseStatus', 'code'),
-    at(item, 'user', 'username'),
-    at(item, 'user', 'groups'),
-  ];
-  if (typeof username !== 'string' || username === 'system:anonymous' || at(item, 'impersonatedUser')) return false;
+function isOrdinary(item: unknown, username: string): boolean {
+  const [code, groups] = [at(item, 'responseStatus', 'code'), at(item, 'user', 'groups')];
+  if (username === 'system:anonymous' || at(item, 'impersonatedUser')) return false;
   if (Array.isArray(groups) && groups.includes('system:unauthenticated')) return false;
   return code === undefined || (typeof code === 'number' && code < 400);
 }
@@ -131,21 +127,25 @@ function isOrdinary(item: unknown): boolean {
  * and this spares them the schema.
  */
 function isPlain(item: unknown, { AUDIT_CLUSTER_CIDRS: cidrs }: AuditSettings): boolean {
-  const [verb, resource, id] = [at(item, 'verb'), at(item, 'objectRef', 'resource'), at(item, 'auditID')];
-  if (cidrs.length > 0 || typeof id !== 'string' || id === '' || typeof resource !== 'string') return false;
-  if (at(item, 'objectRef', 'subresource') || !isOrdinary(item)) return false;
+  const [verb, resource, username] = [
+    at(item, 'verb'),
+    textAt(item, 'objectRef', 'resource'),
+    textAt(item, 'user', 'username'),
+  ];
+  if (cidrs.length > 0 || textAt(item, 'auditID') === undefined) return false;
+  if (resource === undefined || username === undefined || !isOrdinary(item, username)) return false;
+  if (at(item, 'objectRef', 'subresource')) return false;
   if (readVerbs.has(verb)) return resource !== 'secrets';
-  const [group, username] = [at(item, 'objectRef', 'apiGroup') ?? '', at(item, 'user', 'username')];
-  if (typeof group !== 'string' || !chatter.has(`${group}/${resource}`)) return false;
+  if (!chatter.has(`${at(item, 'objectRef', 'apiGroup') ?? ''}/${resource}`)) return false;
   return changeVerbs.has(verb) && isMachine(username) && at(item, 'stage') === 'ResponseComplete';
 }
 
-function isMachine(username: unknown): boolean {
-  return typeof username === 'string' && /^system:(?:node|serviceaccount|kube-|apiserver$)/.test(username);
+function isMachine(username: string): boolean {
+  return /^system:(?:node|serviceaccount|kube-|apiserver$)/.test(username);
 }
 
 /** The client chooses the auditID, of any length and unchecked, but a CloudEvent's id must be short. */
 function itemOf(data: AuditEvent): { readonly id: string; readonly data: AuditEvent } {
   const id = uuid.test(data.auditID) ? data.auditID : contentHash(data.auditID);
-  return { id: `${id}/${data.stage.slice(0, 32)}`, data };
+  return { id: `${id}/${data.stage}`, data };
 }

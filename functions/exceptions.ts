@@ -134,7 +134,8 @@ function neverMatchedCondition(
   if (reach?.isAll) return [condition('NeverMatched', true, 'OutOfReach', `${never}: ${place}`)];
   const before = currentCondition(object, 'NeverMatched');
   if (count > 0 || before?.status === 'False') return [condition('NeverMatched', false, 'Matched')];
-  if (!isPass && before === undefined) return [];
+  // What a pass has said stays.
+  if (!isPass) return [];
   const message = 'nothing that is stored has matched so far: is it spelt as the findings are?';
   const more = names ? `; ${never}: ${place}` : '';
   return [condition('NeverMatched', true, 'NothingMatches', message + more)];

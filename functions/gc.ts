@@ -145,15 +145,15 @@ function isTooMany(count: number, { settings: { MAX_OBSERVATIONS: limit } }: Con
 }
 
 /** Tells whether a source is a function's, or named by an ObservationMapping or Ingester. */
-async function knownSources({ functions, cluster, settings, event }: Context): Promise<(source: string) => boolean> {
-  const sources = new Set(functions.map(({ name }) => name));
+async function knownSources({ functions, cluster, settings, event }: Context) {
+  const sources = new Set<string | undefined>(functions.map(({ name }) => name));
   for (const kind of mappingKinds) {
     for await (const object of cluster.objects.list(kind, settings.WATCH_NAMESPACE, event.signal)) {
       const source = namedSource(object);
       if (source !== undefined) sources.add(source);
     }
   }
-  return (source) => sources.has(source);
+  return (source: string | undefined): boolean => sources.has(source);
 }
 
 /**

@@ -1,12 +1,12 @@
 import { textAt } from './values.ts';
 
-/** Some exports write an object in a column as its JSON. */
+/** Some exports write an object in a column as its JSON; any other text remains one. */
 export function unquoted(value: unknown): unknown {
-  if (typeof value !== 'string' || !/^\s*[[{]/.test(value)) return value;
+  if (typeof value !== 'string') return value;
   try {
     return JSON.parse(value);
   } catch {
-    return undefined;
+    return value;
   }
 }
 

@@ -71,8 +71,6 @@ const groupsOf: ReadonlyMap<string, string> = new Map(
 /** Old homes of kinds that moved. */
 const movedGroups: ReadonlySet<string> = new Set(['extensions']);
 
-const writeVerbs: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
-
 export function isChange(verb: string): boolean {
   return verb === 'create' || verb === 'update' || verb === 'patch';
 }
@@ -113,9 +111,10 @@ export function deedOf(event: AuditEvent, scope: Scope): Deed {
     group: groupOf(event, resource),
     kind,
     namespace,
-    name: text(objectRef?.name) ?? (verb === 'create' ? facts.name : undefined),
+    // Whoever creates an object names it in the body alone.
+    name: text(objectRef?.name) ?? facts.name,
     path: event.requestURI ?? '',
-    isWrite: writeVerbs.has(verb),
+    isWrite: isChange(verb) || isDeletion(verb),
     isCut: facts.isCut === true || event.annotations?.['audit.k8s.io/truncated'] === 'true',
   };
 }
@@ -126,7 +125,7 @@ export function isKubeNamespace(namespace: string | undefined): boolean {
 
 /** kube-system and the like, and zen-watcher's own. */
 export function isGuarded({ namespace, scope }: Deed): boolean {
-  return isKubeNamespace(namespace) || (namespace !== undefined && namespace === scope.systemNamespace);
+  return isKubeNamespace(namespace) || namespace === scope.systemNamespace;
 }
 
 /** Several of a kind; one that isn't known is called by its plural anyway. */

@@ -88,7 +88,7 @@ function rowsOf(deed: Deed, rows: readonly Detection[]): Row[] {
     return verdict ? [{ detection, verdict }] : [];
   });
   const plain = matching.filter(({ verdict }) => !verdict.isLastResort);
-  return plain.length > 0 ? plain : matching.slice(0, 1);
+  return plain.length > 0 ? plain : matching;
 }
 
 /** What an admission plugin refused has not happened, but was tried: one step milder, between LOW and MEDIUM. */

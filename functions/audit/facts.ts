@@ -29,7 +29,7 @@ export const factsSchema = z.object({
   program: z.string().optional(),
   container: z.string().optional(),
   suspicion: z.string().optional(),
-  /** Whether a list of Secrets is of Helm's releases. */
+  /** Whether a list is of Helm's releases. */
   isHelm: z.boolean().optional(),
   powers: texts.optional(),
   isRoot: z.boolean().optional(),
@@ -100,30 +100,26 @@ function cloudRoleOf(object: unknown): string | undefined {
   return found?.slice(0, 256);
 }
 
+/** The names of the members that are no objects. */
+function leavesOf(value: unknown, name: string, depth = 0): string[] {
+  if (depth > 8) return ['too much'];
+  if (Array.isArray(value)) return value.flatMap((item) => leavesOf(item, name, depth + 1));
+  return isRecord(value) ? Object.entries(value).flatMap(([key, item]) => leavesOf(item, key, depth + 1)) : [name];
+}
+
 /** Whether a patch writes nothing but the caBundle of webhooks, which their controllers renew. */
 function isOnlyCaBundle(object: unknown): boolean {
-  const paths: string[] = [];
-  const visit = (value: unknown, path: string, depth: number): void => {
-    if (depth > 8 || paths.length > 200) paths.push('too much');
-    else if (Array.isArray(value)) for (const item of value) visit(item, path, depth + 1);
-    else if (isRecord(value)) for (const [key, item] of Object.entries(value)) visit(item, key, depth + 1);
-    else if (value !== undefined) paths.push(path);
-  };
-  if (isRecord(object)) {
-    const { kind: _kind, apiVersion: _version, metadata: _metadata, ...rest } = object;
-    visit(rest, '', 0);
-  }
-  const isTold = (path: string): boolean => path === 'caBundle' || path === 'name';
-  return paths.includes('caBundle') && paths.every(isTold);
+  if (!isRecord(object)) return false;
+  const { kind: _kind, apiVersion: _version, metadata: _metadata, ...rest } = object;
+  const leaves = leavesOf(rest, '');
+  return leaves.includes('caBundle') && leaves.every((name) => name === 'caBundle' || name === 'name');
 }
 
 function reviewOf(object: unknown): Facts['review'] {
   const attributes = at(object, 'spec', 'resourceAttributes');
   const user = textAt(object, 'spec', 'user');
-  const resource = textAt(attributes, 'resource');
-  if (user === undefined || resource === undefined) return undefined;
-  const subresource = textAt(attributes, 'subresource');
-  return { user, about: subresource === undefined ? resource : `${resource}/${subresource}` };
+  const about = [textAt(attributes, 'resource'), textAt(attributes, 'subresource')].join('/');
+  return user === undefined ? undefined : { user, about };
 }
 
 /**
@@ -174,20 +170,16 @@ const byResource: ReadonlyMap<string, FactsOf> = new Map<string, FactsOf>([
 
 const rbacResources: ReadonlySet<string> = new Set(['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings']);
 
+/** What an admission plugin says, and in parentheses what it calls itself. */
 const refusals = [
-  /admission webhook "[^"]{1,253}" denied the request/,
-  /ValidatingAdmissionPolicy '[^']{1,253}' with binding '[^']{1,253}' denied request/,
-  /violates PodSecurity "[^"]{1,64}"/,
+  /(admission webhook "[^"]{1,253}") denied the request/,
+  /(ValidatingAdmissionPolicy '[^']{1,253}') with binding '[^']{1,253}' denied request/,
+  /violates (PodSecurity "[^"]{1,64}")/,
 ];
-const refuser = /admission webhook "[^"]{1,253}"|ValidatingAdmissionPolicy '[^']{1,253}'|PodSecurity "[^"]{1,64}"/;
 
-function refusedBy(message: string | undefined): string | undefined {
-  const text = message?.slice(0, 8192) ?? '';
-  for (const refusal of refusals) {
-    const found = refusal.exec(text);
-    if (found) return refuser.exec(found[0])?.[0];
-  }
-  return undefined;
+function refusedBy(message = ''): string | undefined {
+  const text = message.slice(0, 8192);
+  return refusals.map((refusal) => refusal.exec(text)?.[1]).find((found) => found !== undefined);
 }
 
 function queryOf(requestURI: string): URLSearchParams {
@@ -214,7 +206,7 @@ function ownerOf(object: unknown): string | undefined {
 /** What is not told is left out, so that an event that is forwarded stays small. */
 function told(facts: Facts): Facts {
   const entries = Object.entries(facts).filter(
-    ([, value]) => value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0),
+    ([, value]) => value !== false && !(Array.isArray(value) && value.length === 0),
   );
   return { ...Object.fromEntries(entries), isSeen: facts.isSeen };
 }
@@ -223,7 +215,6 @@ export function factsOf(bodies: Bodies): Facts {
   const { resource, subresource, requestURI, verb, requestObject, responseObject } = bodies;
   const object = objectOf(requestObject);
   const query = queryOf(requestURI);
-  const isSession = subresource === 'exec';
   const isWrite = verb === 'create' || verb === 'update' || verb === 'patch';
   return told({
     isSeen: isRecord(object),
@@ -233,10 +224,10 @@ export function factsOf(bodies: Bodies): Facts {
     owner: ownerOf(object),
     isDryRun: query.getAll('dryRun').includes('All') || textsIn(at(object, 'dryRun')).includes('All'),
     refusedBy: refusedBy(bodies.message),
-    isHelm: resource === 'secrets' && query.get('labelSelector') === 'owner=helm',
-    ...(isSession && sessionFactsOf(query, object)),
-    ...(!isSession && query.has('container') && { container: query.get('container') ?? undefined }),
-    ...(isWrite && hasPods(bodies) && subresource !== 'exec' && podFactsOf(object)),
+    isHelm: query.get('labelSelector') === 'owner=helm',
+    container: query.get('container') ?? undefined,
+    ...(subresource === 'exec' && sessionFactsOf(query, object)),
+    ...(isWrite && hasPods(bodies) && podFactsOf(object)),
     ...(isWrite && rbacResources.has(resource) && { rbac: rbacFactsOf(object, responseObject) }),
     ...(isWrite && byResource.get(resource)?.(object, bodies)),
     isOnlyCaBundle: verb === 'patch' && isOnlyCaBundle(object),

@@ -75,7 +75,7 @@ function actIdentity({ event, who, verb }: Deed): Record<string, string | undefi
 function summaryOf({ who, outcome, facts }: Deed, words: string): string {
   const refused = outcome === 'refused' ? ` (refused${facts.refusedBy ? ` by ${facts.refusedBy}` : ''})` : '';
   // What refused it stands before the end, where a long text is cut.
-  const colon = refused === '' ? -1 : words.indexOf(':');
+  const colon = words.indexOf(':');
   const whole = colon < 0 ? `${words}${refused}` : `${words.slice(0, colon)}${refused}${words.slice(colon)}`;
   return `${who.label} ${whole}`.replaceAll(/\s+/g, ' ').trim();
 }

@@ -1,4 +1,4 @@
-import { at, isRecord, recordsIn, textAt } from './values.ts';
+import { at, recordsIn, textAt } from './values.ts';
 
 /**
  * A log entry of GKE as the audit event that it was made of. https://cloud.google.com/kubernetes-engine/docs/how-to/audit-logging
@@ -6,9 +6,11 @@ import { at, isRecord, recordsIn, textAt } from './values.ts';
  * (`rbac.authorization.k8s.io/v1/namespaces/shop/roles/r`), which is the true one.
  */
 
+const [ok, unknown] = [0, 2];
+
 /** google.rpc.Code, as what the API server answered. */
 const statuses: ReadonlyMap<number, number> = new Map([
-  [0, 200],
+  [ok, 200],
   [3, 422],
   [5, 404],
   [6, 409],
@@ -22,7 +24,7 @@ interface Place {
   readonly apiGroup?: string;
   readonly apiVersion?: string;
   readonly namespace?: string | undefined;
-  readonly resource?: string;
+  readonly resource?: string | undefined;
   readonly name?: string | undefined;
   readonly subresource?: string | undefined;
 }
@@ -50,14 +52,13 @@ function methodOf(methodName: string): { readonly verb: string; readonly parts: 
 }
 
 /** Of an entry without a resource's name, what its method says: `io.k8s.core.v1.pods.create`. */
-function placeOfMethod([, , , apiVersion, resource]: readonly string[]): Place {
-  return resource === undefined || !/^v\d/.test(apiVersion ?? '') ? {} : { apiVersion: apiVersion ?? '', resource };
+function placeOfMethod([, , , apiVersion = '', resource]: readonly string[]): Place {
+  return /^v\d/.test(apiVersion) ? { apiVersion, resource } : {};
 }
 
 /** The method of an exec is `io.k8s.core.v1.pods.exec.create`, whether or not the resource's name says so. */
 function subresourceIn({ resource, subresource }: Place, parts: readonly string[]): string | undefined {
-  const last = parts.at(-1);
-  return subresource ?? (last !== undefined && last !== resource && parts.at(-2) === resource ? last : undefined);
+  return subresource ?? (parts.at(-2) === resource ? parts.at(-1) : undefined);
 }
 
 /** What names no object: `healthz`, `core/v1/healthz`, or nothing but the method `io.k8s.readyz`. */
@@ -74,22 +75,17 @@ function usernameOf(payload: Readonly<Record<string, unknown>>): string | undefi
 }
 
 function statusOf(payload: Readonly<Record<string, unknown>>): number {
-  const code = at(payload, 'status', 'code');
   // The answer of the API server itself, if it is there, says more.
-  if (at(payload, 'response', 'status') === 'Failure') {
-    const given = at(payload, 'response', 'code');
-    if (typeof given === 'number' || code === undefined) return typeof given === 'number' ? given : 500;
-  }
-  return statuses.get(typeof code === 'number' ? code : 0) ?? 500;
+  const isFailure = at(payload, 'response', 'status') === 'Failure';
+  const given = at(payload, 'response', 'code');
+  if (isFailure && typeof given === 'number') return given;
+  const code = at(payload, 'status', 'code') ?? (isFailure ? unknown : ok);
+  return statuses.get(typeof code === 'number' ? code : ok) ?? 500;
 }
 
 function stagesOf(entry: Readonly<Record<string, unknown>>): string {
   const isFirstOnly = at(entry, 'operation', 'first') === true && at(entry, 'operation', 'last') !== true;
   return isFirstOnly ? 'ResponseStarted' : 'ResponseComplete';
-}
-
-function annotationsOf(entry: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  return isRecord(entry.labels) ? entry.labels : {};
 }
 
 /** `undefined` for what another service of Google did. */
@@ -113,13 +109,13 @@ export function gkeEventOf(
     requestURI: `/${(path ?? resourceName).replace(/^\//, '')}`,
     verb,
     user: { username: usernameOf(payload) },
-    sourceIPs: [textAt(payload, 'requestMetadata', 'callerIp')].filter((ip) => ip !== undefined),
+    sourceIPs: [at(payload, 'requestMetadata', 'callerIp')],
     userAgent: textAt(payload, 'requestMetadata', 'callerSuppliedUserAgent'),
     objectRef: hasObject ? { ...place, subresource: subresourceIn(place, parts) } : undefined,
     responseStatus: { code: statusOf(payload), message: textAt(payload, 'status', 'message') },
     requestReceivedTimestamp: time,
     stageTimestamp: time,
-    annotations: annotationsOf(entry),
+    annotations: entry.labels,
     requestObject: payload.request,
     responseObject: payload.response,
   };

@@ -1,5 +1,5 @@
 import { group as ownGroup } from '../../shared/api/group.ts';
-import { type Deed, didTo, isChange, isDeletion } from './deed.ts';
+import { type Deed, didTo, isChange, objectOf } from './deed.ts';
 import { changes, type Detection, type Verdict, writes } from './detection.ts';
 
 const admissionGroup = 'admissionregistration.k8s.io';
@@ -78,7 +78,7 @@ export const apiExtensionChange: Detection = {
     const { resource, group, subresource, facts } = deed;
     if (!deed.isWrite || subresource !== '' || isRenewal(deed)) return undefined;
     if (resource === 'apiservices' && group === 'apiregistration.k8s.io') return guardChange(deed);
-    const isConversion = resource === 'customresourcedefinitions' && isChange(deed.verb) && facts.isConversion;
+    const isConversion = resource === 'customresourcedefinitions' && facts.isConversion;
     return isConversion ? guardChange(deed, `${didTo(deed)}, with a conversion webhook`) : undefined;
   },
 };
@@ -106,7 +106,7 @@ function isWatcher({ who, scope }: Deed): boolean {
 }
 
 function isAtHome({ who, namespace }: Deed): boolean {
-  return who.account !== undefined && who.account.namespace === namespace && !who.isAccused;
+  return who.account?.namespace === namespace && !who.isAccused;
 }
 
 const workloadResources: ReadonlySet<string> = new Set([
@@ -125,7 +125,7 @@ function isInWatchers(deed: Deed): boolean {
   if (namespace === undefined || !scope.watcherNamespaces.has(namespace) || isAtHome(deed)) return false;
   if (subresource === 'eviction') return true;
   if (subresource !== '' && subresource !== 'scale') return false;
-  if (resource === 'events' || resource === 'leases' || isReport(deed)) return false;
+  if (resource === 'events' || resource === 'leases') return false;
   return !(verb === 'create' && workloadResources.has(resource));
 }
 
@@ -190,7 +190,7 @@ export const podSecurityChange: Detection = {
         text: `${didTo(deed)}, perhaps its Pod Security (the body was too long for the audit log)`,
       };
     if (podSecurity.length === 0) return undefined;
-    return guardChange(deed, `weakened Pod Security of Namespace ${deed.name ?? ''}: ${podSecurity.join(', ')}`);
+    return guardChange(deed, `weakened Pod Security of ${objectOf(deed)}: ${podSecurity.join(', ')}`);
   },
 };
 
@@ -209,7 +209,7 @@ const criticalConfigs: ReadonlyMap<string, string | undefined> = new Map([
   ['argocd-rbac-cm', undefined],
 ]);
 
-function isCritical(name: string, namespace: string | undefined): boolean {
+function isCritical({ name = '', namespace }: Deed): boolean {
   const key = /^kubelet-config-\d/.test(name) ? 'kubelet-config' : name;
   if (!criticalConfigs.has(key)) return false;
   const home = criticalConfigs.get(key);
@@ -242,9 +242,8 @@ export const criticalConfigChange: Detection = {
     },
   ],
   judge(deed) {
-    if (deed.resource !== 'configmaps' || deed.group !== '' || !deed.isWrite || deed.name === undefined)
-      return undefined;
-    return isCritical(deed.name, deed.namespace) ? guardChange(deed) : undefined;
+    const isConfig = deed.resource === 'configmaps' && deed.group === '' && deed.isWrite;
+    return isConfig && isCritical(deed) ? guardChange(deed) : undefined;
   },
 };
 
@@ -292,8 +291,10 @@ export const cloudIdentityChange: Detection = {
   judge(deed) {
     const { cloudRole } = deed.facts;
     if (deed.resource !== 'serviceaccounts' || deed.subresource !== '' || cloudRole === undefined) return undefined;
-    return isDeletion(deed.verb)
-      ? undefined
-      : { severity: 'MEDIUM', text: `${didTo(deed)}, which has the cloud role ${cloudRole}`, details: { cloudRole } };
+    return {
+      severity: 'MEDIUM',
+      text: `${didTo(deed)}, which has the cloud role ${cloudRole}`,
+      details: { cloudRole },
+    };
   },
 };

@@ -1,45 +1,43 @@
 import { isRecord } from './values.ts';
 
-const unsafe: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 const maxOperations = 1000;
 
 type Draft = Record<string, unknown> | unknown[];
 
-function isIndex(segment: string | undefined): boolean {
-  return segment === '-' || /^\d{1,4}$/.test(segment ?? '');
-}
+/** Nobody looks at more items of a list. */
+const maxItems = 1000;
 
-function read(draft: Draft, key: string): unknown {
-  if (!Array.isArray(draft)) return Object.hasOwn(draft, key) ? draft[key] : undefined;
-  return key === '-' ? undefined : draft[Number(key)];
+function isIndex(segment: string | undefined): boolean {
+  return segment === '-' || Number(segment) < maxItems;
 }
 
 function write(draft: Draft, key: string, value: unknown): void {
   if (!Array.isArray(draft)) draft[key] = value;
   else if (key === '-') draft.push(value);
-  else draft[Number(key)] = value;
+  // A list of any length could be asked for.
+  else if (isIndex(key)) draft[Number(key)] = value;
 }
 
 function set(root: Draft, path: readonly string[], value: unknown): void {
   let draft = root;
   for (const [index, key] of path.slice(0, -1).entries()) {
     // What an operation brought along is copied before a later one writes into it: it belongs to the event.
-    const found = read(draft, key);
+    const found: unknown = Reflect.get(draft, key);
     const empty = isIndex(path[index + 1]) ? [] : {};
     const next: Draft = Array.isArray(found) ? [...found] : isRecord(found) ? { ...found } : empty;
     write(draft, key, next);
     draft = next;
   }
   const last = path.at(-1);
-  if (last !== undefined && (!Array.isArray(draft) || isIndex(last))) write(draft, last, value);
+  if (last !== undefined) write(draft, last, value);
 }
 
 /** The segments of a JSON Pointer (RFC 6901); `undefined` for one that no object of Kubernetes can have. */
 function segmentsOf(pointer: unknown): string[] | undefined {
   if (typeof pointer !== 'string') return undefined;
   const segments = pointer.split('/').slice(1);
-  const names = segments.map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'));
-  return names.some((name) => unsafe.has(name)) ? undefined : names;
+  // No name that is looked for has a tilde, so that `~0` may stay as it is.
+  return segments.includes('__proto__') ? undefined : segments.map((segment) => segment.replaceAll('~1', '/'));
 }
 
 /** What an operation writes; labels that are replaced as a whole have the strategic merge patch's mark. */
@@ -53,11 +51,14 @@ function writtenBy({ op, path, value }: Readonly<Record<string, unknown>>): unkn
  * A JSON Patch (RFC 6902) as the object that its operations write, in the form of a merge patch: what is removed is null.
  */
 export function objectOfPatch(operations: readonly unknown[]): Readonly<Record<string, unknown>> {
-  const written: Record<string, unknown> = {};
+  let written: Record<string, unknown> = {};
   for (const operation of operations.slice(0, maxOperations).filter(isRecord)) {
     const segments = segmentsOf(operation.path);
     const value = writtenBy(operation);
-    if (segments && value !== undefined) set(written, segments, value);
+    if (segments === undefined || value === undefined) continue;
+    // The empty path is the whole object.
+    if (segments.length === 0 && isRecord(value)) written = { ...value };
+    else set(written, segments, value);
   }
   return written;
 }

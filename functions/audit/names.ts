@@ -13,7 +13,7 @@ export function namesOf(setting: readonly string[], preset: readonly string[]): 
 export function createNameTest(list: readonly string[]): NameTest {
   const names = new Set(list);
   const prefixes = list.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
-  const endings = list.filter((name) => name.startsWith('*') && name !== '*').map((name) => name.slice(1));
+  const endings = list.filter((name) => name.startsWith('*')).map((name) => name.slice(1));
   return (name) =>
     names.has(name) ||
     prefixes.some((prefix) => name.startsWith(prefix)) ||

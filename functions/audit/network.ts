@@ -193,7 +193,7 @@ export const mastersAccess: Detection = {
   logs: [],
   judge(deed) {
     const { who, isWrite, outcome } = deed;
-    const isMaster = who.isPerson && who.actor?.groups?.includes('system:masters') === true;
+    const isMaster = who.isPerson && who.groups.includes('system:masters');
     if (!isMaster || !isWrite || outcome !== 'allowed' || isQuestion(deed)) return undefined;
     return { severity: 'MEDIUM', text: `${didTo(deed)} with the rights of system:masters`, isLastResort: true };
   },

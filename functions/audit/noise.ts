@@ -5,14 +5,16 @@ import { knativeNamespaces } from './presets.ts';
 import { isSession } from './sessions.ts';
 import { isOfTemplate } from './workloads.ts';
 
-const longRunning: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward', 'proxy']);
+function isLongRunning(deed: Deed): boolean {
+  return isSession(deed) || deed.subresource === 'proxy';
+}
 
 /** Whether a stage says what came of a request: what may never complete counts from its start. */
 export function isTellingStage(deed: Deed): boolean {
   const { stage } = deed.event;
   if (stage === 'ResponseComplete') return true;
   if (stage !== 'ResponseStarted') return false;
-  return isSession(deed) || longRunning.has(deed.subresource) || (deed.verb === 'watch' && deed.resource === 'secrets');
+  return isLongRunning(deed) || (deed.verb === 'watch' && deed.resource === 'secrets');
 }
 
 /** Of a machine's findings, which have no namespace, nobody could tell later whether they belong to a tenant. */
@@ -21,8 +23,8 @@ function isElsewhere({ namespace, scope: { watchNamespace } }: Deed): boolean {
 }
 
 /** A dry run changes nothing; on a read or a session the parameter means nothing. */
-function isDryRun({ isWrite, subresource, facts }: Deed): boolean {
-  return isWrite && facts.isDryRun === true && !longRunning.has(subresource);
+function isDryRun(deed: Deed): boolean {
+  return deed.isWrite && deed.facts.isDryRun === true && !isLongRunning(deed);
 }
 
 /** zen-watcher itself, on its own kinds. */

@@ -4,11 +4,11 @@ import { at, isRecord, recordsIn, textAt, textsIn } from './values.ts';
 const names = z.array(z.string()).default([]);
 
 const subjectSchema = z.object({ kind: z.string(), name: z.string(), namespace: z.string().optional() });
-const ruleSchema = z.object({ verbs: names, groups: names, resources: names, resourceNames: names, urls: names });
+const ruleSchema = z.object({ verbs: names, resources: names, resourceNames: names, urls: names });
 
 /** Who is given what by a Role or a binding, as the body of a request or its result says. */
 export const rbacFacts = z.object({
-  roleRef: z.object({ kind: z.string(), name: z.string() }).optional(),
+  roleRef: z.object({ name: z.string() }).optional(),
   subjects: z.array(subjectSchema).default([]),
   rules: z.array(ruleSchema).default([]),
 });
@@ -21,7 +21,7 @@ const maxEntries = 200;
 
 function roleRefOf(object: unknown): RbacFacts['roleRef'] {
   const name = textAt(object, 'roleRef', 'name');
-  return name === undefined ? undefined : { kind: textAt(object, 'roleRef', 'kind') ?? 'ClusterRole', name };
+  return name === undefined ? undefined : { name };
 }
 
 function subjectsOf(object: unknown): RbacSubject[] {
@@ -40,7 +40,6 @@ function rulesOf(object: unknown): RbacRule[] {
     .slice(0, maxEntries)
     .map((rule) => ({
       verbs: textsIn(rule.verbs),
-      groups: textsIn(rule.apiGroups),
       resources: textsIn(rule.resources),
       resourceNames: textsIn(rule.resourceNames),
       urls: textsIn(rule.nonResourceURLs),

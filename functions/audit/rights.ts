@@ -1,5 +1,5 @@
 import type { Severity } from '../../shared/finding/severity.ts';
-import { type Deed, didTo, few, isChange, isDeletion, isKubeNamespace, milder, worst } from './deed.ts';
+import { type Deed, didTo, few, isChange, isDeletion, isKubeNamespace, milder, objectOf, worst } from './deed.ts';
 import { changes, type Detection, deletions, type Verdict } from './detection.ts';
 import type { RbacFacts, RbacRule, RbacSubject } from './rbac-facts.ts';
 import { accountOf } from './who.ts';
@@ -25,9 +25,8 @@ const writeVerbs: ReadonlySet<string> = new Set(['*', ...changes]);
 const readVerbs: ReadonlySet<string> = new Set(['*', 'get', 'list', 'watch']);
 
 /** What a rule gives that nobody should have by accident, in words. */
-function dangerOf(rule: RbacRule, isCluster: boolean, isGuardedRole: boolean): string[] {
+function dangerOf(rule: RbacRule, isWide: boolean): string[] {
   const hasVerb = (set: ReadonlySet<string>): boolean => rule.verbs.some((verb) => set.has(verb));
-  const isWide = isCluster || isGuardedRole;
   const isOfAll = rule.resourceNames.length === 0;
   return [
     ...(isWide && rule.verbs.includes('*') ? ['all verbs'] : []),
@@ -40,8 +39,8 @@ function dangerOf(rule: RbacRule, isCluster: boolean, isGuardedRole: boolean): s
 }
 
 function dangers({ resource, namespace }: Deed, rules: readonly RbacRule[]): string[] {
-  const isGuardedRole = resource === 'roles' && isKubeNamespace(namespace);
-  return [...new Set(rules.flatMap((rule) => dangerOf(rule, resource === 'clusterroles', isGuardedRole)))];
+  const isWide = resource === 'clusterroles' || isKubeNamespace(namespace);
+  return [...new Set(rules.flatMap((rule) => dangerOf(rule, isWide)))];
 }
 
 function isEverybody({ kind, name }: RbacSubject): boolean {
@@ -55,8 +54,7 @@ function isEverybody({ kind, name }: RbacSubject): boolean {
 function isSelf({ who }: Deed, { kind, name, namespace }: RbacSubject): boolean {
   if (kind === 'Group') return who.groups.includes(name) && !/^system:(?:authenticated|serviceaccounts)/.test(name);
   if (kind === 'ServiceAccount') return who.account?.name === name && who.account.namespace === namespace;
-  const username = who.impersonated?.username ?? who.actor?.username;
-  return username === name || who.actor?.username === name;
+  return who.impersonated?.username === name || who.actor?.username === name;
 }
 
 /** Where the body wasn't logged, the binding's name has to do. */
@@ -119,13 +117,9 @@ function rbacText(deed: Deed): string {
   return rules.length > 0 ? roleText(deed, rules) : didTo(deed);
 }
 
-/** The API server's own roles at its start, and the controller that aggregates roles. */
-function isBootstrap({ event }: Deed): boolean {
-  const username = event.user?.username;
-  return (
-    username === 'system:apiserver' ||
-    username === 'system:serviceaccount:kube-system:clusterrole-aggregation-controller'
-  );
+/** The API server's own roles at its start. */
+function isBootstrap({ who }: Deed): boolean {
+  return who.actor?.username === 'system:apiserver';
 }
 
 export const rbacChange: Detection = {
@@ -205,7 +199,7 @@ const csrGroup = 'certificates.k8s.io';
 const daySeconds = 86_400;
 
 function isStranger({ who }: Deed): boolean {
-  return who.presets.size === 0 || (who.presets.size > 0 && !who.presets.has('system'));
+  return !who.presets.has('system');
 }
 
 const handTool = /^(?:kubectl|curl)\b/i;
@@ -237,7 +231,7 @@ function isOrdinaryToken({ who, event, namespace }: Deed): boolean {
 function tokenVerdict(deed: Deed): Verdict | undefined {
   if (deed.verb !== 'create' || isOrdinaryToken(deed)) return undefined;
   const { namespace, name, who, scope } = deed;
-  const target = `system:serviceaccount:${namespace ?? ''}:${name ?? ''}`;
+  const target = `system:serviceaccount:${namespace}:${name}`;
   const isForItself = who.account?.namespace === namespace && who.account?.name === name;
   const seconds = deed.facts.tokenSeconds ?? 0;
   const isLong = seconds > daySeconds;
@@ -246,7 +240,7 @@ function tokenVerdict(deed: Deed): Verdict | undefined {
   const lasting = isLong ? `, valid for ${Math.round(seconds / daySeconds)} days` : '';
   return {
     severity: isLong || isPowerful ? 'HIGH' : 'MEDIUM',
-    text: `made a token for ServiceAccount ${namespace ?? ''}/${name ?? ''}${lasting}`,
+    text: `made a token for ${objectOf(deed)}${lasting}`,
   };
 }
 

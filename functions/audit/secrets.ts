@@ -83,7 +83,6 @@ const backupGroups: ReadonlySet<string> = new Set([
   'k8up.io',
   'postgresql.cnpg.io',
   'config.kio.kasten.io',
-  'snapshot.storage.k8s.io',
 ]);
 
 function isGrave({ resource, group }: Deed): boolean {

@@ -21,7 +21,7 @@ export type Shipped =
   | { readonly path: string; readonly event: unknown }
   | { readonly path: string; readonly fault: string }
   /** Sent along by the shipper itself, and no event. */
-  | { readonly path: string; readonly isOther: true };
+  | { readonly path: string };
 
 /** What may be unpacked of one record, and of a whole body: nobody else is served meanwhile. */
 const maxRecordBytes = 8_388_608;
@@ -110,7 +110,7 @@ function* fromCloudWatch(body: Readonly<Record<string, unknown>>, path: string, 
   // The log group of a cluster has other streams, too: of the authenticator, the scheduler, the controllers.
   const stream = textAt(body, 'logStream') ?? 'kube-apiserver-audit';
   const isAudit = body.messageType !== 'CONTROL_MESSAGE' && stream.startsWith('kube-apiserver-audit');
-  if (!isAudit || !Array.isArray(body.logEvents)) return yield { path, isOther: true };
+  if (!isAudit || !Array.isArray(body.logEvents)) return yield { path };
   for (const [index, entry] of body.logEvents.entries()) {
     const place = `${path}.logEvents[${index}].message`;
     const message = textAt(entry, 'message');
@@ -130,7 +130,7 @@ function fromAzure(
   const log = at(unquoted(body.properties ?? body.Properties), 'log') ?? body.log_s;
   const isRecordOfAzure = category !== undefined && (textAt(body, 'operationName') ?? body.OperationName) !== undefined;
   if (log === undefined && !isRecordOfAzure) return undefined;
-  if (log === undefined || category?.startsWith('kube-audit') === false) return [{ path, isOther: true }];
+  if (log === undefined || category?.startsWith('kube-audit') === false) return [{ path }];
   const place = `${path}.properties.log`;
   return typeof log === 'string' ? parsedText(place, log, reading) : shippedIn(log, place, reading);
 }
@@ -145,7 +145,7 @@ function fromGoogle(
   const payload = body.protoPayload ?? body.proto_payload;
   if (!isRecord(payload)) return undefined;
   const event = gkeEventOf(body, payload);
-  return [event === undefined ? { path, isOther: true } : { path, event }];
+  return [event === undefined ? { path } : { path, event }];
 }
 
 /**

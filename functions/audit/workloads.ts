@@ -141,7 +141,7 @@ const handLogs: Detection['logs'] = [
 
 /** An operator makes Pods where it lives. */
 function isOperatorAtHome({ who, namespace }: Deed): boolean {
-  return who.presets.has('operators') && who.account !== undefined && who.account.namespace === namespace;
+  return who.presets.has('operators') && who.account?.namespace === namespace;
 }
 
 export const kubeSystemWorkload: Detection = {

@@ -141,11 +141,11 @@ export function describeResource(resource: ResourceRef | undefined): string | un
 }
 
 /** Docker's name of a Pod's container is `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`. */
-const dockerName = /^k8s_([^_]+)_.*$/;
+const dockerName = /^k8s_([^_]+)_/;
 
 function containerName(fields: Fields): string | undefined {
-  const name = fieldOf(fields, ['container.name'])?.replace(dockerName, '$1');
-  return name === 'host' ? undefined : name;
+  const name = fieldOf(fields, ['container.name']);
+  return name === undefined || name === 'host' ? undefined : (dockerName.exec(name)?.[1] ?? name);
 }
 
 /** A restarted container of a Pod has another ID. */

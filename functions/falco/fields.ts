@@ -27,18 +27,16 @@ function isNested(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** How many fields there are when the nesting is undone. Stops counting after `max`. */
-function countFields(value: object, max: number, depth: number): number {
-  let count = 0;
-  for (const member of Object.values(value)) {
-    count += isNested(member) && depth > 1 ? countFields(member, max - count, depth - 1) : 1;
-    if (count > max) break;
-  }
-  return count;
+/** How many fields there are when the nesting is undone. */
+function countFields(value: object, depth: number): number {
+  const counts = Object.values(value).map((member) =>
+    isNested(member) && depth > 1 ? countFields(member, depth - 1) : 1,
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 export function hasMoreFields(value: unknown, max: number): boolean {
-  return isNested(value) && countFields(value, max, maxFieldDepth) > max;
+  return isNested(value) && countFields(value, maxFieldDepth) > max;
 }
 
 /** falcosidekick cuts texts of more bytes in long alerts to 507, and marks them. */
@@ -83,10 +81,11 @@ export const sourcePort = /:\d{1,5}->/g;
 
 /** A file, connection or URI without what differs between repeats. */
 export function stableName(name: string): string | undefined {
-  const [path = '', query] = name.split('?', 2);
-  const parameters = path.startsWith('/') ? query?.split('&').filter((one) => !volatileParameter.test(one)) : undefined;
-  if (parameters !== undefined) return parameters.length > 0 ? `${path}?${parameters.join('&')}` : path;
-  return text(name.replace(socketAddresses, '').replace(sourcePort, '->'));
+  const query = name.startsWith('/') ? name.split('?')[1] : undefined;
+  if (query === undefined) return text(name.replace(socketAddresses, '').replace(sourcePort, '->'));
+  const path = name.slice(0, name.indexOf('?'));
+  const parameters = query.split('&').filter((one) => !volatileParameter.test(one));
+  return parameters.length > 0 ? `${path}?${parameters.join('&')}` : path;
 }
 
 function isStable(name: string, isInPod: boolean): boolean {
@@ -117,7 +116,8 @@ function stableValue(name: string, value: string): string | undefined {
  */
 export function stableFields(fields: Fields, isInPod: boolean): Record<string, string> {
   const stable: Record<string, string> = {};
-  for (const [name, value] of [...fields].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const name of [...fields.keys()].sort()) {
+    const value = fields.get(name);
     const whole = text(typeof value === 'object' ? canonicalJson(value) : value)?.trim();
     if (whole === undefined || !isStable(name, isInPod)) continue;
     const part = stableValue(name, shortened(whole));

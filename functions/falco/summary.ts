@@ -8,7 +8,7 @@ import { actionFields, addressFields, agentFields, objectFields, pluginField, us
 const maxSentence = 48;
 
 /** Where the rule's sentence ends and its fields begin: ` | file=`, ` (user=`, ` k8s.ns=`. */
-const outputFields = /\s+\|\s.*|\s*\(\s*[\w.[\]]+=.*|\s[\w.[\]]+=\S.*/s;
+const outputFields = /\s\|\s.*|\(\s*[\w.[\]]+=.*|\s[\w.[\]]+=\S.*/s;
 
 function cut(value: string | undefined, max: number): string | undefined {
   const stored = storedText(value);

@@ -17,16 +17,18 @@ export interface Spare {
   readonly group: string;
 }
 
+type IsSource = (source: string | undefined) => boolean;
+
 /** Whether an Observation can be one that a source of ours wrote. */
-function isOurs({ ref, labels: found }: Stored, isSource: (source: string) => boolean): boolean {
+function isOurs({ ref, labels: found }: Stored, isSource: IsSource): boolean {
   const source = found[labels.source];
-  if (source === undefined || !isSource(source)) return false;
+  if (!isSource(source)) return false;
   if (!ref.name.startsWith(`${source}-`) || !/-[0-9a-f]{32}$/.test(ref.name)) return false;
   // A finding with a state says which slot reports it, or is an old version's; nothing would ever close any other.
   return found[labels.state] === undefined || labels.report in found || oldSubjectLabel in found;
 }
 
-function reasonOf(stored: Stored, isSource: (source: string) => boolean): Spare['reason'] | undefined {
+function reasonOf(stored: Stored, isSource: IsSource): Spare['reason'] | undefined {
   const { [labels.state]: state, [labels.severity]: severity } = stored.labels;
   if (!isOurs(stored, isSource)) return 'foreign';
   if (state === undefined) return 'event';
@@ -44,7 +46,7 @@ function severityIndex(word: string | undefined): number {
  * severity LOW and UNKNOWN, and events. What is being deleted already is not among them. Remembers the groups that it has
  * seen, since many Observations share one.
  */
-export function createSpares(isSource: (source: string) => boolean) {
+export function createSpares(isSource: IsSource) {
   const groups = new Map<string, string>();
   return (stored: Stored, rule?: string): Spare | undefined => {
     const reason = stored.isBeingDeleted ? undefined : reasonOf(stored, isSource);

@@ -1,5 +1,5 @@
 import { knativeBrokers } from '../../shared/api/knative-kinds.ts';
-import { type FunctionDefinition, writesObservations } from '../../shared/function/definitions.ts';
+import { type FunctionDefinition, marksNews } from '../../shared/function/definitions.ts';
 import { brokerToken, commonSettings, type Manifest, metadataOf, postsLabel, systemNamespace } from './manifests.ts';
 import { brokerEgress, named } from './network-policies.ts';
 
@@ -19,7 +19,7 @@ export function hintToken(definition: FunctionDefinition) {
 
 /** What those that write need besides, so that they may say that something is to be told. */
 export function writersManifests(definitions: readonly FunctionDefinition[]): Manifest[] {
-  const writers = definitions.filter(writesObservations);
+  const writers = definitions.filter(marksNews);
   const metadata = metadataOf('zen-watcher-hints');
   const rbac = 'rbac.authorization.k8s.io';
   const subjects = writers.map(({ name }) => ({ kind: 'ServiceAccount', name, namespace: systemNamespace }));
@@ -55,7 +55,7 @@ export function writersManifests(definitions: readonly FunctionDefinition[]): Ma
 
 /** What an overlay adds to the Services of those that write. It comes after what adds functions, since it changes these. */
 export function writersPatch(definitions: readonly FunctionDefinition[]) {
-  const writers = definitions.filter(writesObservations);
+  const writers = definitions.filter(marksNews);
   const [first] = writers;
   const { volumeMounts, volumes } = first ? hintToken(first) : { volumeMounts: [], volumes: [] };
   const container = '/spec/template/spec/containers/0';

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
 import * as z from 'zod';
-import { type FunctionDefinition, writesObservations } from '../../shared/function/definitions.ts';
+import { type FunctionDefinition, marksNews } from '../../shared/function/definitions.ts';
 import { announcerIn, announcing, hintToken, writersManifests } from './announcing.ts';
 import { isOn, keep, merged, note, onKnative, own, tenant, triggerTypes } from './chart-conditions.ts';
 import { createTemplates, type Part, type Templates, templateText } from './chart-template.ts';
@@ -64,7 +64,7 @@ function environmentTemplate(
     `{{- define "zen-watcher.env.${name}" }}`,
     ...lines,
     ...(keepsEvents ? eventNamespace : []),
-    ...(writesObservations(definition) ? writerEnvironment(all) : []),
+    ...(marksNews(definition) ? writerEnvironment(all) : []),
     ...(postsToBroker(definition) || definition === announcerIn(all) ? brokerEnvironment : []),
     ...(definition.kind === 'gateway' ? gatewayEnvironment : []),
     '{{- end }}\n',
@@ -134,7 +134,7 @@ function mountsOf(
     };
   }
   if (volumes.length > 0) return { ofContainer: { volumeMounts }, ofPod: { volumes } };
-  if (!writesObservations(definition)) return { ofContainer: {}, ofPod: {} };
+  if (!marksNews(definition)) return { ofContainer: {}, ofPod: {} };
   const condition = isOn(announcerIn(all).name);
   const hint = hintToken(definition);
   return {

@@ -1,4 +1,4 @@
-import { type FunctionDefinition, writesObservations } from '../../shared/function/definitions.ts';
+import { type FunctionDefinition, marksNews } from '../../shared/function/definitions.ts';
 import { announcerIn } from './announcing.ts';
 import { type Manifest, metadataOf, ownLabels, systemNamespace } from './manifests.ts';
 import { postsToBroker } from './network-policies.ts';
@@ -9,7 +9,7 @@ import { postsToBroker } from './network-policies.ts';
  */
 export function eventPolicy(definitions: readonly FunctionDefinition[]): Manifest {
   const announcer = announcerIn(definitions);
-  const senders = definitions.filter((one) => postsToBroker(one) || one === announcer || writesObservations(one));
+  const senders = definitions.filter((one) => postsToBroker(one) || one === announcer || marksNews(one));
   return {
     apiVersion: 'eventing.knative.dev/v1alpha1',
     kind: 'EventPolicy',

@@ -185,11 +185,19 @@ export function defineDeadLetterSink<Settings>(
   return { kind: 'dead-letter-sink', ...definition } as unknown as DeadLetterSinkDefinition;
 }
 
-/** Whether it may write Observations: then it marks what others are to be told. */
-export function writesObservations({ kind, permissions }: FunctionDefinition): boolean {
-  const isWrite = ({ resources, verbs }: Permission): boolean =>
-    resources.includes('observations') && verbs.includes('create');
-  return kind === 'source' || permissions.some(isWrite);
+function mayObservations(verb: string, { permissions }: FunctionDefinition): boolean {
+  return permissions.some(({ resources, verbs }) => resources.includes('observations') && verbs.includes(verb));
+}
+
+/** Whether it may write new Observations. */
+export function writesObservations(definition: FunctionDefinition): boolean {
+  return definition.kind === 'source' || mayObservations('create', definition);
+}
+
+/** Whether it marks what others are to be told: all that write Observations or change them, but who takes the mark off. */
+export function marksNews(definition: FunctionDefinition): boolean {
+  if (definition.kind === 'task' && definition.announces) return false;
+  return writesObservations(definition) || mayObservations('patch', definition);
 }
 
 /**
@@ -198,7 +206,7 @@ export function writesObservations({ kind, permissions }: FunctionDefinition): b
  */
 export function watchesOf(definition: FunctionDefinition, settings: CommonSettings): readonly KindSelector[] {
   const declared = definition.watches?.(Object.assign({}, settings)) ?? [];
-  const isTelling = settings.ANNOUNCE && writesObservations(definition);
+  const isTelling = settings.ANNOUNCE && marksNews(definition);
   return isTelling ? [...declared, ...ownBroker(settings)] : declared;
 }
 

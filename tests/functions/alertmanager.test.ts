@@ -176,6 +176,46 @@ describe('alertmanager', () => {
     expect(alert?.annotations).toEqual({ resource: 'Node' });
   });
 
+  it('says who did it, what helps, and where to read on', async () => {
+    const world = createWorld();
+    const plain = finding('a');
+    const more = { actor: { username: 'jane' }, remediation: 'set it', references: ['https://x/1', 'https://x/2'] };
+    const observation = { ...plain, spec: { ...plain.spec, ...more } };
+    await world.store.create(observation, signal);
+    await world.tell(observation);
+    expect(world.alerts()[0]?.annotations).toEqual({
+      summary: 'a is violated by Deployment web',
+      description: 'set it',
+      resource: 'Deployment/web',
+      actor: 'jane',
+      reference: 'https://x/1',
+    });
+  });
+
+  it.each([
+    ['yesterday', '2026-03-01T10:00:00Z', '2026-03-01T12:00:00.000Z'],
+    [undefined, '2026-03-01T10:00:00Z', '2026-03-01T10:00:00.000Z'],
+    [undefined, 'yesterday', '2026-03-01T12:00:00.000Z'],
+  ])('says of what changed at %s and was detected at %s that it began at %s', async (since, detectedAt, startsAt) => {
+    const world = createWorld();
+    const observation = finding('a', {
+      detectedAt,
+      hasState: false,
+      ...(since && { more: { [labels.since]: since } }),
+    });
+    await world.store.create(observation, signal);
+    await world.tell(observation);
+    expect(world.alerts()).toMatchObject([{ startsAt }]);
+  });
+
+  it('asks to be told again as long as nobody says where Alertmanager is', async () => {
+    const { context, store } = createTestContext(alertmanager);
+    await store.create(finding('a'), signal);
+    const now = toldOf({}, noon);
+    const event = announcementOf(finding('a'), { before: undefined, now, time: noon, cluster: '' });
+    await expect(handled(alertmanager, event, context)).rejects.toMatchObject({ status: 503, retryAfter: 30 });
+  });
+
   it('says of nothing that it begins later than now, whatever clock it has its time from', async () => {
     const world = createWorld();
     const observation = finding('a', { more: { [labels.since]: String(noon + 3_600_000) } });

@@ -32,6 +32,8 @@ function createTime() {
   };
   return {
     clock,
+    /** How many waits have neither come to their end nor been given up. */
+    waits: () => waiting.length,
     /** Resolves to how many seconds some work takes. */
     async taken(work: Promise<unknown>): Promise<number> {
       const began = now;
@@ -60,10 +62,18 @@ function createTime() {
 async function createWorld(count: number) {
   const time = createTime();
   const told = new Set<string>();
-  const state = { isDead: true };
+  const state = { isDead: true, refusals: 0, milliseconds: 0 };
   const publish = async ({ id }: CloudEvent, signal: AbortSignal): Promise<void> => {
     told.add(id);
-    if (!state.isDead) return;
+    if (state.refusals > 0) {
+      state.refusals -= 1;
+      throw new Error('refused');
+    }
+    if (!state.isDead)
+      return new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new Error('too late')));
+        void time.clock.sleep(state.milliseconds, signal).then(resolve);
+      });
     await new Promise((_resolve, reject) => {
       signal.addEventListener('abort', () => reject(new Error('nobody answers')));
     });
@@ -77,6 +87,7 @@ async function createWorld(count: number) {
   return {
     told,
     state,
+    waits: time.waits,
     pass: () => time.taken(handled(announce, ping, context)),
     async hinted() {
       const run = handled(announce, eventOf(dueEventType, undefined), context);
@@ -118,6 +129,14 @@ describe('announce, while one of two sinks is dead and the Broker waits for both
     state.isDead = false;
     expect(await pass()).toBeCloseTo(20, 0);
     expect([told.size, await due()]).toEqual([1000, 0]);
+  });
+
+  it('waits for each until its receiver may have started, although the Broker has refused one', async () => {
+    const { state, hinted, due, waits } = await createWorld(10);
+    Object.assign(state, { isDead: false, refusals: 1, milliseconds: 14_000 });
+    await hinted();
+    expect(await due()).toBe(1);
+    expect(waits()).toBe(0);
   });
 });
 

@@ -5,9 +5,11 @@ import { labels, outboxLabel } from '../../shared/api/labels.ts';
 import { leaseRef, leases } from '../../shared/api/lease.ts';
 import type { Observation } from '../../shared/api/observation.ts';
 import { parseTold } from '../../shared/api/told.ts';
+import type { Finding } from '../../shared/finding/finding.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { NamespaceRefusal, type ObservationPatch, type Store } from '../../shared/function/stores.ts';
+import { createCoalescer } from '../../shared/host/coalesce.ts';
 import { createTestContext, eventOf, handled, ping, type TestContextOptions } from '../pipeline/test-context.ts';
 import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 
@@ -31,8 +33,12 @@ function createWorld(options: TestContextOptions = {}) {
     told,
     calls,
     /** Stores one that is due. */
-    async put(rule: string, more: Labels = {}, hasState = true): Promise<string> {
-      const object = anObservationOf(aFinding(rule, 'shop'), { source: 'kyverno', now: noon, hasState });
+    async put(
+      rule: string,
+      more: Labels = {},
+      { hasState = true, source = 'kyverno', ...said }: Partial<Finding & { hasState: boolean; source: string }> = {},
+    ): Promise<string> {
+      const object = anObservationOf({ ...aFinding(rule, 'shop'), ...said }, { source, now: noon, hasState });
       const found = { ...object.metadata.labels, [outboxLabel]: 'due', ...more };
       const entries = Object.entries(found).filter((entry): entry is [string, string] => entry[1] !== null);
       await test.store.create(
@@ -154,7 +160,7 @@ describe('announce', () => {
 
   it('tells an event, which has no state, once, with the time of its creation', async () => {
     const world = createWorld();
-    const name = await world.put('shell', {}, false);
+    const name = await world.put('shell', {}, { hasState: false });
     await world.run();
     expect(world.told.map(({ id, type }) => [id, type])).toEqual([
       [`shop/${name}/${noon}`, 'io.kube-zen.observation.opened.v1'],
@@ -178,7 +184,11 @@ describe('announce', () => {
     });
     expect(taken).toEqual(['good']);
     expect(await world.isDue(bad)).toBe(true);
-    await expect(world.run(ping)).rejects.toMatchObject({ status: 503, cause: '1 are left' });
+    await expect(world.run(ping)).rejects.toMatchObject({
+      status: 503,
+      message: 'the Broker did not take all announcements',
+      cause: '1 are left',
+    });
   });
 
   it('takes the mark off although something else was written meanwhile', async () => {
@@ -228,6 +238,65 @@ describe('announce', () => {
     expect(world.told).toEqual([]);
   });
 
+  it('says nothing more of what is deleted while it is told', async () => {
+    const world = createWorld({
+      context: {
+        publish: async () => {
+          const stored = await world.store.find('shop', name, signal);
+          if (stored) await world.store.delete(stored.ref, signal);
+        },
+      },
+    });
+    const name = await world.put('a');
+    expect(await world.run()).toMatchObject({ announced: { told: 1 }, warnings: [] });
+  });
+
+  it('tells what changes all the time ten times, and leaves it to the next run', async () => {
+    const ids: string[] = [];
+    const publish = async ({ id }: CloudEvent): Promise<void> => {
+      ids.push(id);
+      await world.change(name, later(ids.length));
+    };
+    const world = createWorld({ context: { publish } });
+    const name = await world.put('a');
+    expect(await world.run()).toMatchObject({ announced: { told: 10 }, warnings: [] });
+    expect(ids).toEqual(Array.from({ length: 10 }, (_, index) => `shop/${name}/${noon + index}`));
+    expect(await world.isDue(name)).toBe(true);
+  });
+
+  it.each<[what: string, labels: Labels, event: object]>([
+    ['is about no workload', {}, { source: 'zen-watcher' }],
+    ['has changed at a time that is none', { [labels.since]: 'yesterday' }, { time: '2026-03-01T12:00:00.000Z' }],
+    [
+      'has changed at the last time there is',
+      { [labels.since]: '8640000000000000' },
+      { time: '+275760-09-13T00:00:00.000Z' },
+    ],
+    ['has changed later', { [labels.since]: '8640000000000001' }, { time: '2026-03-01T12:00:00.000Z' }],
+  ])('publishes an event that can be read of what %s', async (_what, found, event) => {
+    const world = createWorld();
+    const name = await world.put('a', {}, { resource: { kind: 'Deployment', namespace: 'shop' } });
+    await world.change(name, found);
+    await world.run();
+    expect(world.told).toMatchObject([event]);
+    expect(Object.keys(world.told[0]?.extensions ?? {}).sort()).toEqual([
+      'category',
+      'nspace',
+      'rule',
+      'severity',
+      'tool',
+      'zenobservation',
+    ]);
+  });
+
+  it('does not repeat what it told where nobody can read that any more', async () => {
+    const world = createWorld();
+    const name = await world.put('a');
+    await world.change(name, {}, { told: 'something' });
+    await world.run();
+    expect(JSON.stringify(world.told)).not.toContain('zen.kube-zen.io/told');
+  });
+
   it('tells again what a namespace does not let it unmark, and stops at nothing', async () => {
     const patch = async (): Promise<never> => {
       throw new NamespaceRefusal('denying', 'a policy');
@@ -254,6 +323,55 @@ describe('announce', () => {
     expect(left).toEqual([]);
   });
 
+  /** One that is due, among more than are chosen at a time, which others have told by then. */
+  async function createCrowd(publish: () => Promise<void>) {
+    const time = { now: 0 };
+    const asked = { lists: 0, reads: 0 };
+    const world = createWorld({
+      context: { publish, elapsed: () => time.now },
+      wrap: (store) => ({
+        async findWhole(...given) {
+          asked.reads += 1;
+          return asked.reads === 1 ? store.findWhole(...given) : undefined;
+        },
+        async *names(query, given) {
+          asked.lists += 1;
+          for await (const stored of store.names(query, given))
+            for (let count = 0; count < 10_001; count += 1) yield stored;
+        },
+      }),
+    });
+    await world.put('a');
+    return { run: world.run, time, asked };
+  }
+
+  it('goes on with those that were not chosen, until there are none', async () => {
+    const { asked, run } = await createCrowd(async () => undefined);
+    expect(await run()).toMatchObject({ announced: { told: 1 }, due: 0 });
+    expect(asked.lists).toBe(2);
+  });
+
+  it('leaves those that were not chosen to the next run if the Broker does not take one, or time is up', async () => {
+    const refused = await createCrowd(() => Promise.reject(new Error('no')));
+    expect(await refused.run()).toMatchObject({ announced: { failed: 1 }, due: 1 });
+    expect(refused.asked).toEqual({ lists: 1, reads: 10_000 });
+    const slow = await createCrowd(async () => {
+      slow.time.now = 20_000;
+    });
+    expect((await slow.run()).due).toBe(1);
+    expect(slow.asked.lists).toBe(1);
+  });
+
+  it('begins with none when 20 seconds have passed', async () => {
+    let time = 0;
+    const publish = async (): Promise<void> => {
+      time = 20_000;
+    };
+    const world = createWorld({ context: { publish, elapsed: () => time } });
+    for (let index = 0; index < 65; index += 1) await world.put(`r${index}`);
+    expect(await world.run()).toMatchObject({ announced: { told: 64 }, due: 1 });
+  });
+
   it('is no faster than 50 a second', async () => {
     const pauses: number[] = [];
     const sleep = async (milliseconds: number): Promise<void> => void pauses.push(milliseconds);
@@ -277,6 +395,32 @@ describe('ANNOUNCE_EXPRESSION', () => {
     await world.change(name, later(1), { told: '{"state":"open","accepted":"","since":"1","severity":"HIGH"}' });
     await world.run();
     expect(world.told.at(-1)?.extensions.rule).toBe('unwanted');
+  });
+
+  it('sees nothing where there is no rule and no summary', async () => {
+    const world = createWorld({ environment: { ANNOUNCE_EXPRESSION: "rule == '' && summary == ''" } });
+    const object = anObservationOf(aFinding('a', 'shop'), { source: 'kyverno', now: noon });
+    const { rule: _rule, summary: _summary, ...spec } = object.spec;
+    const found = { ...object.metadata.labels, [outboxLabel]: 'due' };
+    await world.store.create({ ...object, spec, metadata: { ...object.metadata, labels: found } }, signal);
+    expect((await world.run()).announced).toEqual({ told: 1 });
+  });
+
+  it('leaves out what changes while it is left out, too', async () => {
+    const world = createWorld({
+      environment: { ANNOUNCE_EXPRESSION: "rule == 'wanted'" },
+      wrap: (store) => ({
+        async findWhole(...given) {
+          const whole = await store.findWhole(...given);
+          if (world.calls.length === 0) await world.change(name, later(1));
+          world.calls.push('read');
+          return whole;
+        },
+      }),
+    });
+    const name = await world.put('unwanted');
+    expect((await world.run()).announced).toEqual({ unwanted: 2 });
+    expect(await world.isDue(name)).toBe(false);
   });
 
   it('leaves nothing out where it fails, and says so', async () => {
@@ -314,7 +458,12 @@ describe('the first start', () => {
     await world.run(ping);
     expect(world.told.map(({ type }) => type)).toEqual([announcementType('missing')]);
     const lease = await world.objects.get(leases, leaseRef('zen-system', 'announce'), signal);
-    expect(lease?.metadata.labels).toEqual({ 'app.kubernetes.io/part-of': 'zen-watcher' });
+    expect(lease).toMatchObject({
+      ...{ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' },
+      metadata: { labels: { 'app.kubernetes.io/part-of': 'zen-watcher' } },
+      spec: { holderIdentity: 'announce' },
+    });
+    expect(Object.keys(lease?.metadata.labels ?? {})).toHaveLength(1);
   });
 
   it('says nothing where nothing was', async () => {
@@ -328,7 +477,7 @@ describe('the first start', () => {
     ];
     const world = createWorld({ environment, context: { functions } });
     await world.put('open', untold);
-    await world.put('event', untold, false);
+    await world.put('event', untold, { hasState: false });
     await world.put('missing', { ...untold, [labels.state]: 'missing' });
     await world.put('low', { ...untold, [labels.severity]: 'MEDIUM' });
     await world.run(ping);
@@ -338,6 +487,68 @@ describe('the first start', () => {
     expect(world.told).toHaveLength(2);
   });
 
+  it.each([
+    ['true', true],
+    ['false', false],
+  ])('takes ANNOUNCE_EXISTING=%s', async (word, isTold) => {
+    const world = createWorld({ environment: { ANNOUNCE_EXISTING: word } });
+    await world.put('old', untold);
+    await world.run(ping);
+    expect(world.told).toHaveLength(isTold ? 1 : 0);
+  });
+
+  it('takes no other word', () => {
+    expect(() => createWorld({ environment: { ANNOUNCE_EXISTING: 'yes' } })).toThrow(
+      'ANNOUNCE_EXISTING must be true or false',
+    );
+  });
+
+  it('is not begun by a hint', async () => {
+    const world = createWorld({ environment: { ANNOUNCE_EXISTING: 'true' } });
+    await world.put('old', untold);
+    expect((await world.run()).warnings).toEqual([]);
+    expect(world.told).toEqual([]);
+    expect(world.objects.all).toEqual([]);
+  });
+
+  it.each<[what: string, labels: Labels, floor: string | undefined, isTold: boolean]>([
+    ['MEDIUM, as by default', { [labels.severity]: 'MEDIUM' }, undefined, true],
+    ['LOW, which is below the default', { [labels.severity]: 'LOW' }, undefined, false],
+    ['LOW, which was asked for', { [labels.severity]: 'LOW' }, 'LOW', true],
+    ['MEDIUM, which was not asked for', { [labels.severity]: 'MEDIUM' }, 'HIGH', false],
+    ['of nobody', { [labels.source]: null }, undefined, true],
+  ])(
+    'announces of a source that is no function by the general floor: what is %s',
+    async (_what, found, floor, isTold) => {
+      const world = createWorld({
+        environment: { ANNOUNCE_EXISTING: 'true', ...(floor && { ANNOUNCE_MIN_SEVERITY: floor }) },
+      });
+      await world.put('old', { ...untold, ...found }, { source: 'mapped' });
+      await world.run(ping);
+      expect(world.told).toHaveLength(isTold ? 1 : 0);
+    },
+  );
+
+  it('announces nothing of what was told once, and marks nothing twice', async () => {
+    const world = createWorld({ environment: { ANNOUNCE_EXISTING: 'true' } });
+    const told = await world.put('told', untold);
+    await world.change(told, {}, { told: '{"state":"open","accepted":"","since":"1","severity":"LOW"}' });
+    await world.put('due');
+    world.calls.length = 0;
+    await world.run(ping);
+    expect(world.told.map(({ extensions }) => extensions.rule)).toEqual(['due']);
+    expect(world.calls).toEqual(['read', 'patch']);
+  });
+
+  it('goes on where a namespace does not let it mark what was there', async () => {
+    const patch = async (): Promise<never> => {
+      throw new NamespaceRefusal('denying', 'a policy');
+    };
+    const world = createWorld({ environment: { ANNOUNCE_EXISTING: 'true' }, wrap: () => ({ patch }) });
+    await world.put('old', untold);
+    expect((await world.run(ping)).warnings).toEqual(['namespace shop: the namespace is denying it: a policy']);
+  });
+
   it('announces it also if that is asked for later', async () => {
     const world = createWorld();
     await world.put('open', untold);
@@ -345,5 +556,25 @@ describe('the first start', () => {
     const settings = { ...world.context.settings, ANNOUNCE_EXISTING: true };
     await handled(announce, ping, { ...world.context, settings });
     expect(world.told).toHaveLength(1);
+  });
+});
+
+describe('hints that come together', () => {
+  it('are one run a second, for which a pass does not wait', async () => {
+    let now = 0;
+    const sleep = async (milliseconds: number): Promise<void> => {
+      now += milliseconds;
+    };
+    const coalesce = createCoalescer({ elapsed: () => now, sleep, signal });
+    const world = createWorld({ context: { coalesce, elapsed: () => now } });
+    expect((await Promise.all([world.run(), world.run()])).map(({ skipped }) => skipped)).toEqual([
+      {},
+      { coalesced: 1 },
+    ]);
+    expect(now).toBe(0);
+    await world.run();
+    expect(now).toBe(1000);
+    await world.run(ping);
+    expect(now).toBe(1000);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { findingOf, type Sample, told } from './audit-requests.ts';
+import { observationName } from '../../shared/finding/name.ts';
+import { eventOf, findingOf, findingsOf, type Sample, told } from './audit-requests.ts';
 
 const admission = 'admissionregistration.k8s.io';
 const argo = 'argocd/argocd-application-controller';
@@ -136,7 +137,25 @@ expectAll('api-extension-change', [
   ],
 ]);
 
+expectAll('api-extension-change', [
+  [
+    nobody,
+    {
+      by: keda,
+      does: 'patch apiextensions.k8s.io:customresourcedefinitions x',
+      body: conversion({ webhook: { clientConfig: { caBundle: 'Q0E=' } } }),
+    },
+  ],
+  [
+    nobody,
+    { by: 'eve', does: 'delete apiextensions.k8s.io:customresourcedefinitions x', body: conversion({ webhook: {} }) },
+  ],
+]);
+
 expectAll('watcher-change', [
+  ['MEDIUM eve changed Deployment falco/x', { by: 'eve', does: 'patch apps:deployments/scale falco/x' }],
+  ['MEDIUM eve changed Deployment falco/x', { by: 'eve', does: 'update apps:deployments falco/x', body: {} }],
+  [nobody, { by: 'eve', does: 'create nodes falco/x' }],
   ['MEDIUM ServiceAccount shop/x changed Event shop/y', { by: 'shop/x', does: 'patch zen.kube-zen.io:events shop/y' }],
   ...['aquasecurity.github.io', 'wgpolicyk8s.io', 'openreports.io', 'reports.x-k8s.io'].map(
     (group): [string, Sample] => [
@@ -242,7 +261,22 @@ expectAll('pod-security-change', [
   ],
 ]);
 
+expectAll('pod-security-change', [
+  [nobody, { by: 'eve', does: 'patch namespaces shop', body: psa({ a: 'b' }), ...cut }],
+  [
+    'HIGH eve weakened Pod Security of a Namespace: enforce privileged',
+    { by: 'eve', does: 'create namespaces -', body: { metadata: { labels: { [label('enforce')]: 'privileged' } } } },
+  ],
+  [
+    'LOW argocd/argocd-application-controller weakened Pod Security of Namespace shop: enforce privileged',
+    { by: argo, does: 'patch namespaces shop', body: psa({ [label('enforce')]: 'privileged' }) },
+  ],
+]);
+
 expectAll('critical-config-change', [
+  ['HIGH eve changed ConfigMap coredns', { by: 'eve', does: 'patch configmaps coredns' }],
+  [nobody, { by: 'eve', does: 'deletecollection configmaps kube-system/' }],
+  [nobody, { by: 'eve', does: 'patch secrets kube-system/coredns' }],
   ...[
     'aws-auth',
     'coredns',
@@ -308,11 +342,15 @@ expectAll('cloud-identity-change', [
   [nobody, { by: 'eve', does: 'patch serviceaccounts shop/x', body: role('other') }],
   [nobody, { by: 'eve', does: 'patch configmaps shop/x', body: role('eks.amazonaws.com/role-arn') }],
   [nobody, { by: 'eve', does: 'patch serviceaccounts/token shop/x', body: role('eks.amazonaws.com/role-arn') }],
+  [nobody, { by: 'eve', does: 'delete serviceaccounts shop/x', body: role('eks.amazonaws.com/role-arn') }],
   [nobody, { by: argo, does: 'patch serviceaccounts shop/x', body: role('eks.amazonaws.com/role-arn') }],
 ]);
 
 expectAll('secret-read', [
   ['LOW eve read Secret shop/x', { by: 'eve', does: 'get secrets shop/x' }],
+  ['LOW ServiceAccount shop/web read Secret shop/x', { by: 'shop/web', does: 'get secrets shop/x' }],
+  ['MEDIUM ServiceAccount shop/web read Secret pay/x', { by: 'shop/web', does: 'get secrets pay/x' }],
+  ['MEDIUM ServiceAccount shop/web listed Secrets in shop', { by: 'shop/web', does: 'list secrets shop/' }],
   ['MEDIUM eve read Secret kube-system/x', { by: 'eve', does: 'get secrets kube-system/x' }],
   ['MEDIUM eve listed Secrets in shop', { by: 'eve', does: 'list secrets shop/' }],
   ['MEDIUM eve watched Secrets in shop', { by: 'eve', does: 'watch secrets shop/' }],
@@ -413,6 +451,23 @@ expectAll('resource-deletion', [
   [nobody, { by: 'eve', does: 'update velero.io:deletebackuprequests velero/x' }],
   [nobody, { by: 'eve', does: 'create velero.io:backups velero/x' }],
   [nobody, { by: 'eve', does: 'create example.org:deletebackuprequests velero/x' }],
+  [
+    'MEDIUM eve deleted Deployment shop/sh.helm.release.v1.a',
+    { by: 'eve', does: 'delete apps:deployments shop/sh.helm.release.v1.a' },
+  ],
+  [
+    'HIGH eve deleted all volumesnapshotcontents of the whole cluster',
+    { by: 'eve', does: 'deletecollection snapshot.storage.k8s.io:volumesnapshotcontents -' },
+  ],
+  [
+    'MEDIUM ServiceAccount shop/x deleted all volumesnapshots in shop',
+    { by: 'shop/x', does: 'deletecollection snapshot.storage.k8s.io:volumesnapshots shop/' },
+  ],
+  [
+    'HIGH ServiceAccount shop/x deleted all backups in shop',
+    { by: 'shop/x', does: 'deletecollection velero.io:backups shop/' },
+  ],
+  [nobody, { by: 'eve', does: 'delete example.org:things x' }],
   [nobody, { by: 'eve', does: 'delete pods shop/x' }],
   [nobody, { by: 'eve', does: 'delete namespaces/finalize shop' }],
   [nobody, { by: 'eve', does: 'delete apps:secrets shop/x' }],
@@ -464,6 +519,7 @@ expectAll('proxy-access', [
     http('eve', 'get', 'services/proxy mon/p', 'namespaces/mon/services/p/proxy/x/api/v1/query'),
   ],
   [nobody, http('eve', 'get', 'things/proxy shop/p', 'x')],
+  ['HIGH eve reached /other through the proxy of Node n', { by: 'eve', does: 'get nodes/proxy n', path: '/other' }],
   [nobody, { by: 'eve', does: 'get nodes n' }],
   [nobody, { ...http('system:kube-scheduler', 'get', 'nodes/proxy n', 'nodes/n/proxy/pods') }],
   ...[
@@ -493,6 +549,15 @@ expectAll('proxy-access', [
       agent: kubelet,
       does: 'create authorization.k8s.io:subjectaccessreviews -',
       body: { spec: { user: 'eve', resourceAttributes: { resource: 'nodes' } } },
+    },
+  ],
+  [
+    nobody,
+    {
+      by: 'system:node:n',
+      agent: kubelet,
+      does: 'create authorization.k8s.io:subjectaccessreviews -',
+      body: { spec: { groups: ['dev'], resourceAttributes: { resource: 'nodes', subresource: 'proxy' } } },
     },
   ],
   [
@@ -582,6 +647,7 @@ expectAll('exposed-service', [
     'MEDIUM eve created Service shop/x, which may be exposed (its body was too long for the audit log)',
     { by: 'eve', does: 'create services shop/x', ...cut },
   ],
+  [nobody, { by: 'eve', does: 'create services shop/x', body: { spec: { type: 'ClusterIP' } }, ...cut }],
   [nobody, { by: 'eve', does: 'create services shop/x' }],
   [
     'LOW eve created Ingress shop/x without TLS',
@@ -705,8 +771,45 @@ expectAll('pod-exec', [
   [nobody, { by: 'eve', does: 'get kubevirt.io:virtualmachineinstances/console shop/v' }],
   [nobody, { by: 'eve', does: 'get subresources.kubevirt.io:virtualmachineinstances/pause shop/v' }],
   [nobody, { by: 'eve', does: 'update pods/exec shop/x' }],
+  [nobody, { by: 'eve', does: 'get things/exec shop/x' }],
   ['LOW ServiceAccount shop/x attached to Pod shop/x', { by: 'shop/x', does: 'get pods/attach shop/x' }],
   ['HIGH ServiceAccount shop/x attached to Pod zen-system/x', { by: 'shop/x', does: 'get pods/attach zen-system/x' }],
   ['HIGH eve attached to Pod kube-public/x', { by: 'eve', does: 'get pods/attach kube-public/x' }],
   ['MEDIUM eve attached to Pod shop/x', { by: 'eve', does: 'get pods/attach shop/x', stage: 'ResponseStarted' }],
 ]);
+
+expectAll('pod-exec-suspicious', [
+  [nobody, { by: 'eve', does: 'update pods/exec shop/x', query: 'command=nsenter' }],
+  [nobody, { by: 'eve', does: 'get things/exec shop/x', query: 'command=nsenter' }],
+  [
+    'HIGH eve ran in Pod shop/x (container db) a command that leaves the container: nsenter',
+    { by: 'eve', does: 'get pods/exec shop/x', query: 'command=nsenter&container=db' },
+  ],
+]);
+
+describe('what a log says of no verb, user or path', () => {
+  const exec = eventOf({ by: 'eve', does: 'get pods/exec shop/x' });
+  const reach = eventOf({ by: 'eve', does: 'GET /logs', ...denied });
+
+  it('is told all the same', () => {
+    expect(findingsOf({ ...exec, verb: undefined })).toMatchObject([{ rule: 'pod-exec' }]);
+    expect(findingsOf({ ...reach, verb: 'create', requestURI: undefined })).toMatchObject([
+      { summary: 'eve was not allowed to reach the API server' },
+    ]);
+    const cidrs = { AUDIT_CLUSTER_CIDRS: '10.0.0.0/8' };
+    expect(findingsOf({ ...exec, user: undefined }, cidrs)).toMatchObject([{ rule: 'pod-exec' }]);
+    const read = eventOf({ by: 'system:kube-scheduler', does: 'get pods shop/x' });
+    expect(findingsOf(read, cidrs)).toMatchObject([{ rule: 'system-principal-outside', severity: 'HIGH' }]);
+    expect(findingsOf({ ...read, responseStatus: { code: 401 } }, cidrs)).toMatchObject([
+      { rule: 'system-principal-outside', severity: 'MEDIUM' },
+    ]);
+    expect(findingsOf({ ...read, sourceIPs: [] }, cidrs)).toEqual([]);
+  });
+
+  it('is one finding of all who are nobody', () => {
+    const names = [{ username: 'system:anonymous' }, {}, undefined].flatMap((user) =>
+      findingsOf({ ...reach, user }).map((finding) => observationName('audit', finding)),
+    );
+    expect([names.length, new Set(names).size]).toEqual([3, 1]);
+  });
+});

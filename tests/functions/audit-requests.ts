@@ -85,16 +85,28 @@ export function eventOf(sample: Sample): Record<string, unknown> {
   };
 }
 
+function parsedSettings(environment: Environment) {
+  return Object.assign({}, parseSettings(environment, audit.settings, []));
+}
+
+const known = new Map<string, ReturnType<typeof parsedSettings>>();
+
+/** The settings, parsed once, as a process does. */
+function settingsOf(environment: Environment): ReturnType<typeof parsedSettings> {
+  const key = JSON.stringify(environment);
+  const settings = known.get(key) ?? parsedSettings(environment);
+  known.set(key, settings);
+  return settings;
+}
+
 /** What the source says of an event, straight from the API server. */
 export function findingsOf(event: unknown, environment: Environment = {}): readonly Finding[] {
-  const settings = Object.assign({}, parseSettings(environment, audit.settings, []));
-  return normalizeData(audit.source, event, '2026-03-01T10:00:00Z', settings).findings;
+  return normalizeData(audit.source, event, '2026-03-01T10:00:00Z', settingsOf(environment)).findings;
 }
 
 /** Why nothing is said of a request. */
 export function skippedOf(sample: Sample, environment: Environment = {}): Readonly<Record<string, number>> {
-  const settings = Object.assign({}, parseSettings(environment, audit.settings, []));
-  return normalizeData(audit.source, eventOf(sample), '2026-03-01T10:00:00Z', settings).skipped;
+  return normalizeData(audit.source, eventOf(sample), '2026-03-01T10:00:00Z', settingsOf(environment)).skipped;
 }
 
 export function findingOf(sample: Sample, environment: Environment = {}): Finding | undefined {
@@ -103,8 +115,7 @@ export function findingOf(sample: Sample, environment: Environment = {}): Findin
 
 /** What the webhook passes on of a body. */
 export function splitOf(body: unknown, environment: Environment = {}): SplitBody {
-  const settings = Object.assign({}, parseSettings(environment, audit.settings, []));
-  const webhook = triggersOf(audit, settings).find((trigger) => trigger.type === 'Webhook');
+  const webhook = triggersOf(audit, settingsOf(environment)).find((trigger) => trigger.type === 'Webhook');
   if (!webhook) throw new Error('no webhook');
   return webhook.split(body);
 }

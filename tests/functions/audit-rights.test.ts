@@ -221,6 +221,96 @@ const granted: readonly (readonly [string | undefined, Sample])[] = [
       }),
     },
   ],
+  ...(
+    [
+      ['MEDIUM', ['system:serviceaccounts:ci'], { kind: 'Group', name: 'system:serviceaccounts:ci' }],
+      ['HIGH', ['x-system:authenticated'], { kind: 'Group', name: 'x-system:authenticated' }],
+    ] as const
+  ).map(
+    ([severity, groups, subject]) =>
+      [
+        `${severity} bound view to Group ${subject.name} in shop (RoleBinding x)`,
+        { ...own('eve', 'view', subject), groups },
+      ] as const,
+  ),
+  [
+    'HIGH bound view to User bob, User eve in shop (RoleBinding x)',
+    {
+      by: 'eve',
+      does: `create ${rbac}:rolebindings shop/x`,
+      body: bound('view', { kind: 'User', name: 'bob' }, { kind: 'User', name: 'eve' }),
+    },
+  ],
+  [
+    'CRITICAL bound view to User bob, Group system:authenticated in the whole cluster (ClusterRoleBinding x)',
+    {
+      by: 'eve',
+      does: `create ${rbac}:clusterrolebindings x`,
+      body: bound('view', { kind: 'User', name: 'bob' }, { kind: 'Group', name: 'system:authenticated' }),
+    },
+  ],
+  ['HIGH created ClusterRoleBinding admin', { by: 'eve', does: `create ${rbac}:clusterrolebindings admin` }],
+  [
+    'HIGH created RoleBinding shop/cluster-admin',
+    { by: 'eve', does: `create ${rbac}:rolebindings shop/cluster-admin` },
+  ],
+  [
+    'MEDIUM bound view to ServiceAccount ci/deployer in a namespace (RoleBinding x)',
+    { by: 'eve', does: `create ${rbac}:rolebindings x`, body: bound('view', ci) },
+  ],
+  [
+    'MEDIUM bound view to ServiceAccount ci/deployer in shop (RoleBinding)',
+    { by: 'eve', does: `create ${rbac}:rolebindings shop/`, body: bound('view', ci) },
+  ],
+  [
+    'MEDIUM created Role shop/x: get',
+    { by: 'eve', does: `create ${rbac}:roles shop/x`, body: rules({ verbs: ['get'] }) },
+  ],
+  [
+    'MEDIUM created Role shop/x: a, b, c, d, e, f and 1 more x',
+    {
+      by: 'eve',
+      does: `create ${rbac}:roles shop/x`,
+      body: rules({ verbs: ['a', 'b', 'c', 'd', 'e', 'f', 'g'], resources: ['x'] }),
+    },
+  ],
+  [
+    'MEDIUM created Role shop/x: a x, b x, c x and 1 more',
+    {
+      by: 'eve',
+      does: `create ${rbac}:roles shop/x`,
+      body: rules(...['a', 'b', 'c', 'd'].map((verb) => ({ verbs: [verb], resources: ['x'] }))),
+    },
+  ],
+  [
+    'HIGH created Role shop/x, which gives pods/exec: get pods/exec, list pods/exec',
+    {
+      by: 'eve',
+      does: `create ${rbac}:roles shop/x`,
+      body: rules({ verbs: ['get'], resources: ['pods/exec'] }, { verbs: ['list'], resources: ['pods/exec'] }),
+    },
+  ],
+  [
+    'HIGH created Role kube-system/x, which gives secrets: create, get secrets',
+    {
+      by: 'eve',
+      does: `create ${rbac}:roles kube-system/x`,
+      body: rules({ verbs: ['create', 'get'], resources: ['secrets'] }),
+    },
+  ],
+  [
+    'MEDIUM created Role shop/x: get secrets',
+    { by: 'eve', does: `create ${rbac}:roles shop/x`, body: rules({ verbs: ['get'], resources: ['secrets'] }) },
+  ],
+  [
+    'CRITICAL bound cluster-admin to ServiceAccount ci/deployer in the whole cluster (ClusterRoleBinding x)',
+    {
+      by: 'system:kube-controller-manager',
+      does: `create ${rbac}:clusterrolebindings x`,
+      body: bound('cluster-admin', ci),
+    },
+  ],
+  [nobody, { by: 'kube-system/clusterrole-aggregation-controller', does: `patch ${rbac}:clusterroles x` }],
   [nobody, { by: 'eve', does: 'create example.org:roles shop/x' }],
   [nobody, { by: 'system:apiserver', does: `patch ${rbac}:clusterrolebindings x`, body: bound('cluster-admin', ci) }],
   [nobody, { by: 'system:kube-controller-manager', does: `patch ${rbac}:clusterroles x` }],
@@ -233,12 +323,45 @@ describe('rights that are given', () => {
     expect(told(sample)).toBe(expected && `${severity} rbac-change: ${sample.by} ${rest.join(' ')}`);
   });
 
+  it.each<[string, Sample]>([
+    ['HIGH', own('ci/deployer', 'view', ci)],
+    ['MEDIUM', own('ci/deployer', 'view', { ...ci, namespace: 'shop' })],
+    ['MEDIUM', own('ci/deployer', 'view', { ...ci, name: 'web' })],
+    ['HIGH', { ...own('eve', 'view', { kind: 'User', name: 'bob' }), as: 'bob' }],
+    ['HIGH', { ...own('eve', 'view', { kind: 'User', name: 'eve' }), as: 'bob' }],
+    ['MEDIUM', { ...own('eve', 'view', { kind: 'User', name: 'carol' }), as: 'bob' }],
+    ['HIGH', { ...own('eve', 'view', { kind: 'Group', name: 'ops' }), as: 'bob', asGroups: ['ops'] }],
+    [
+      'MEDIUM',
+      {
+        by: 'kube-system/clusterrole-aggregation-controller',
+        agent: 'kubectl/v1',
+        does: `create ${rbac}:roles shop/x`,
+        body: rules({ verbs: ['get'], resources: ['pods'] }),
+      },
+    ],
+  ])('are worse for oneself: %s %j', (severity, sample) => {
+    expect(findingOf(sample)).toMatchObject({ rule: 'rbac-change', severity });
+  });
+
   it.each([
     ['HIGH', 'clusterrolebindings x', bound('cluster-admin', ci)],
     ['MEDIUM', 'clusterrolebindings x', bound('admin', ci)],
     ['LOW', 'rolebindings shop/x', bound('view', ci)],
   ])('of a deployer are a step milder: %s', (severity, what, body) => {
     expect(findingOf({ by: argo, does: `create ${rbac}:${what}`, body })?.severity).toBe(severity);
+  });
+
+  it.each<[unknown, string]>([
+    [{ kind: 'Status', status: 'Success' }, 'get pods'],
+    [null, 'get pods'],
+    [{ rules: 'x' }, 'get pods'],
+    [rules({ verbs: ['list'], resources: ['pods'] }), 'list pods'],
+    [rules(), ''],
+  ])('are those of what was sent, if the answer has none: %j', (result, given) => {
+    const body = rules({ verbs: ['get'], resources: ['pods'] });
+    const finding = findingOf({ by: 'eve', does: `create ${rbac}:roles shop/x`, body, result });
+    expect(finding?.details.rules ?? []).toEqual(given === '' ? [] : [given]);
   });
 
   it('are in the details, of the result rather than of what was sent', () => {
@@ -301,6 +424,28 @@ describe('tokens, certificates and names of others', () => {
       token('system:kube-controller-manager', 'shop/x'),
     ],
     [nobody, { by: 'eve', does: 'get serviceaccounts/token shop/x' }],
+    [nobody, { by: 'eve', does: 'create replicationcontrollers/token shop/x' }],
+    [
+      'MEDIUM token-request: eve made a token for a ServiceAccount in shop',
+      { by: 'eve', does: 'create serviceaccounts/token shop/' },
+    ],
+    [
+      'MEDIUM token-request: system:kube-controller-manager asked for a certificate of a signer that is not logged (created CertificateSigningRequest x)',
+      asked('system:kube-controller-manager', undefined),
+    ],
+    [
+      'MEDIUM token-request: node n1 asked for a certificate of a signer that is not logged (created CertificateSigningRequest x)',
+      asked('system:node:n1', undefined, 'kubectl/v1'),
+    ],
+    [
+      `HIGH token-request: eve asked for a certificate of ${client}-kubelet (created CertificateSigningRequest x)`,
+      asked('eve', `${client}-kubelet`, 'CURL/8'),
+    ],
+    [
+      `LOW token-request: eve asked for a certificate of ${client}-kubelet (created CertificateSigningRequest x)`,
+      asked('eve', `${client}-kubelet`, 'kubectls/1'),
+    ],
+    [nobody, { by: 'kube-system/certificate-controller', does: `update ${csr}/approval x` }],
     [
       `MEDIUM token-request: eve asked for a certificate of ${client} (created CertificateSigningRequest x)`,
       asked('eve', client),
@@ -385,6 +530,16 @@ describe('tokens, certificates and names of others', () => {
         ] satisfies [string, Sample],
     ),
     [nobody, { by: 'eve', does: 'list pods shop/', as: 'system:apiservers' }],
+    [nobody, { by: 'eve', does: 'list pods shop/', as: 'system:masters' }],
+    [nobody, { by: 'eve', does: 'list pods shop/', as: 'system:cloud-controller-managers' }],
+    [
+      'HIGH impersonation: node n1 listed Pods in shop (impersonates a node)',
+      { by: 'cattle-system/rancher', does: 'list pods shop/', as: 'system:node:n1' },
+    ],
+    [
+      "HIGH impersonation: ServiceAccount kube-system/x listed Pods in shop (impersonates kube-system's account)",
+      { by: 'cattle-system/rancher', does: 'list pods shop/', as: 'kube-system/x' },
+    ],
     [nobody, { by: 'eve', does: 'list pods shop/', as: 'my-system:admin' }],
     [nobody, { by: 'eve', does: 'list pods shop/', as: 'system:administrator' }],
     [nobody, { by: 'eve', does: 'list pods shop/', as: 'shop/web' }],
@@ -405,6 +560,12 @@ describe('tokens, certificates and names of others', () => {
       'LOW permission-discovery: ServiceAccount shop/web asked what it may do',
       { by: 'shop/web', does: 'create authorization.k8s.io:selfsubjectrulesreviews -' },
     ],
+    [
+      'LOW permission-discovery: ServiceAccount shop/web asked what it may do',
+      { by: 'shop/web', does: 'create authorization.k8s.io:selfsubjectaccessreviews -' },
+    ],
+    [nobody, { by: 'eve', does: 'create authorization.k8s.io:selfsubjectrulesreviews -' }],
+    [nobody, { by: argo, does: 'create authorization.k8s.io:selfsubjectrulesreviews -' }],
     [nobody, { by: 'shop/web', does: 'list authorization.k8s.io:selfsubjectrulesreviews -' }],
     [nobody, { by: 'shop/web', does: 'create authorization.k8s.io:localsubjectaccessreviews -' }],
     [nobody, { by: keda, does: 'create authorization.k8s.io:selfsubjectrulesreviews -' }],

@@ -21,13 +21,18 @@ describe('the name of somebody', () => {
     ['system:serviceaccount::web', 'system:serviceaccount::web'],
     ['system:serviceaccount:shop:', 'system:serviceaccount:shop:'],
     [long, `${'a'.repeat(20)}…${'b'.repeat(23)}`],
+    ['system:node:n1', 'node n1'],
+    [`system:node:${'a'.repeat(30)}-${'b'.repeat(30)}`, `node ${'a'.repeat(15)}…${'b'.repeat(23)}`],
+    [`payments/${'a'.repeat(20)}-${'b'.repeat(30)}`, `payments/${'a'.repeat(11)}…${'b'.repeat(23)}`],
     ['a'.repeat(44), 'a'.repeat(44)],
     ['arn:aws:iam::111122223333:user/eve', 'eve'],
     ['arn:aws:sts::111122223333:assumed-role/dev/eve', 'dev/eve'],
     ['arn:aws-us-gov:iam::111122223333:role/dev', 'dev'],
     ['x-arn:aws:iam::111122223333:role/dev', 'x-arn:aws:iam::111122223333:role/dev'],
   ])('%s is told as %s', (by, label) => {
-    expect(findingOf({ by, does: 'delete secrets pay/x', agent: 'x' })?.summary).toBe(`${label} deleted Secret pay/x`);
+    expect(findingOf({ by, does: 'delete secrets pay/x', agent: 'curl/8' })?.summary).toBe(
+      `${label} deleted Secret pay/x`,
+    );
   });
 });
 
@@ -98,6 +103,8 @@ describe('lists of users', () => {
     ['eve', { AUDIT_SECRET_READERS: '*' }, false],
     ['eve', { AUDIT_SECRET_READERS: '+' }, true],
     ['ev+e', { AUDIT_SECRET_READERS: 'ev+e' }, false],
+    ['ev+e', { AUDIT_SECRET_READERS: '+,ev+e' }, false],
+    ['steve', { AUDIT_SECRET_READERS: 'eve' }, true],
     ['vault/vault', { AUDIT_SECRET_READERS: '+eve' }, false],
     ['vault/vault', { AUDIT_SECRET_READERS: 'eve' }, true],
     ['vault/vault', { AUDIT_SECRET_READERS: 'eve+' }, true],
@@ -106,6 +113,11 @@ describe('lists of users', () => {
     ['eve', { AUDIT_DEPLOYERS: '+eve' }, false],
   ])('%s with %j', (by, environment, isTold) => {
     expect(told(read(by), environment) !== undefined).toBe(isTold);
+  });
+
+  it('have nobody in them who is not signed in', () => {
+    const event = { ...eventOf({ by: 'x', does: 'delete secrets pay/x' }), user: undefined };
+    expect(findingsOf(event)).toMatchObject([{ summary: 'somebody deleted Secret pay/x' }]);
   });
 
   it('of impersonators have others as actors', () => {
@@ -126,12 +138,22 @@ describe('lists of users', () => {
   });
 });
 
+describe('the addresses of the cluster', () => {
+  it.each(['10.0.0.0/8,x', 'x', '10.0.0.0/33'])('are all readable, or nothing starts: %s', (cidrs) => {
+    expect(() => told({ by: 'eve', does: 'list pods -' }, { AUDIT_CLUSTER_CIDRS: cidrs })).toThrow(
+      'AUDIT_CLUSTER_CIDRS must be IP addresses and CIDRs, separated by commas',
+    );
+  });
+});
+
 describe('somebody from outside the cluster', () => {
   const cidrs = { AUDIT_CLUSTER_CIDRS: '10.0.0.0/8,2001:db8::/32' };
   it.each([
     ['shop/web', '198.51.100.9', '198.51.100.0/24'],
     ['shop/web', '2001:DB9:0:1::9', '2001:db9:0::/48'],
     ['shop/web', '2001::9', '2001:0:0::/48'],
+    ['shop/web', '::1', '0:0:0::/48'],
+    ['shop/web', '2001:0db9:00a0:0001::1', '2001:db9:a0::/48'],
     ['system:kube-scheduler', '198.51.100.9', '198.51.100.0/24'],
     ['shop/web', '10.1.2.3', nobody],
     ['shop/web', '2001:db8::1', nobody],
@@ -241,6 +263,14 @@ describe('why a request is not told', () => {
     ['open_to_all', { by: 'system:anonymous', does: 'GET /healthz' }],
     ['everyday_object', { by: 'eve', does: 'delete leases shop/x' }],
     ['everyday_deed', { by: keda, does: 'patch services/status shop/x' }],
+    ['everyday_deed', { by: keda, does: 'patch apps:deployments/scale shop/x' }],
+    ['everyday_deed', { by: keda, does: 'update namespaces/finalize shop' }],
+    ['everyday_deed', { by: keda, does: 'create discovery.k8s.io:endpointslices shop/x' }],
+    ['everyday_deed', { by: keda, does: 'patch apiregistration.k8s.io:apiservices x', body: { caBundle: 'Q0E=' } }],
+    ['no_rule', { by: keda, does: 'update namespaces/x shop' }],
+    ['no_rule', { by: keda, does: 'patch apiregistration.k8s.io:apiservices/x x', body: { caBundle: 'Q0E=', a: 1 } }],
+    ['everyday_object', { by: 'eve', does: 'create wgpolicyk8s.io:policyreports shop/x' }],
+    ['everyday_object', { by: 'eve', does: 'delete configmaps kube-public/kube-root-ca.crt' }],
     ['everyday_deed', { by: 'kube-system/replicaset-controller', does: 'patch pods shop/x' }],
     ['knative', { by: 'knative-serving/controller', does: 'patch apps:deployments zen-system/gc' }],
     ['denied', { by: 'system:kube-scheduler', does: 'list pods shop/', ...denied }],
@@ -337,6 +367,35 @@ describe('a log that leaves things out', () => {
     expect(event(ref(resource), { by: 'eve', does: 'create pods -' })?.rule).toBe(rule);
   });
 
+  const builtIn: Readonly<Record<string, readonly string[]>> = {
+    apps: ['deployments', 'daemonsets', 'statefulsets', 'replicasets', 'controllerrevisions'],
+    batch: ['jobs', 'cronjobs'],
+    'rbac.authorization.k8s.io': ['roles', 'rolebindings', 'clusterroles', 'clusterrolebindings'],
+    'admissionregistration.k8s.io': [
+      'mutatingwebhookconfigurations',
+      'validatingwebhookconfigurations',
+      'validatingadmissionpolicies',
+      'validatingadmissionpolicybindings',
+      'mutatingadmissionpolicies',
+      'mutatingadmissionpolicybindings',
+    ],
+    'apiregistration.k8s.io': ['apiservices'],
+    'apiextensions.k8s.io': ['customresourcedefinitions'],
+    'certificates.k8s.io': ['certificatesigningrequests'],
+    'networking.k8s.io': ['ingresses', 'networkpolicies'],
+    'discovery.k8s.io': ['endpointslices'],
+    'authorization.k8s.io': ['subjectaccessreviews', 'selfsubjectaccessreviews', 'selfsubjectrulesreviews'],
+  };
+
+  it.each(Object.entries(builtIn).flatMap(([group, resources]) => resources.map((resource) => [resource, group])))(
+    'still has the group of all %s that are deleted: %s',
+    (resource, group) => {
+      const { details } =
+        event({ objectRef: { resource, namespace: 'shop' } }, { by: 'eve', does: 'deletecollection pods -' }) ?? {};
+      expect(details?.apiGroup).toBe(group);
+    },
+  );
+
   it('does not take a custom resource for a built-in one', () => {
     expect(event(ref('deployments', 'example.org'), { by: 'eve', does: 'delete pods -' })).toBeUndefined();
   });
@@ -387,6 +446,27 @@ describe('a log that leaves things out', () => {
     expect(findingOf({ by: 'eve', does: 'GET /logs', query: 'a=1\n2', ...denied })?.summary).toBe(
       'eve was not allowed to reach /logs',
     );
+  });
+});
+
+describe('the identity of an act', () => {
+  const event = { ...eventOf({ by: 'eve', does: 'create pods/exec shop/x' }), auditID: 'a' };
+  const nameOf = (more: object): string | undefined =>
+    findingsOf({ ...event, ...more }).map((finding) => observationName('audit', finding))[0];
+
+  it.each<object>([
+    { auditID: 'b' },
+    { verb: 'get' },
+    { user: { username: 'bob' } },
+    { requestReceivedTimestamp: '2026-03-01T11:00:00Z' },
+    { requestReceivedTimestamp: undefined, timestamp: '2026-03-01T12:00:00Z' },
+  ])('is another with %j', (more) => {
+    expect(nameOf(more)).toBeDefined();
+    expect(nameOf(more)).not.toBe(nameOf({}));
+  });
+
+  it('is the same when it has ended', () => {
+    expect(nameOf({ stage: 'ResponseStarted', stageTimestamp: '2026-03-01T09:00:00Z' })).toBe(nameOf({}));
   });
 });
 
@@ -506,6 +586,14 @@ describe('the details of a request', () => {
   it('are of one object, also where somebody acts in the name of another', () => {
     const body = { spec: { type: 'NodePort' } };
     expect(findingOf({ by: 'eve', as: 'bob', does: 'create services shop/x', body })?.repeat?.isOngoing).toBe(true);
+  });
+
+  it('are of no object where there is none, and of no version where none is logged', () => {
+    const path = findingOf({ by: 'shop/x', as: 'system:admin', does: 'create /x' });
+    expect([path?.rule, path?.resource, path?.details.object]).toEqual(['impersonation', undefined, undefined]);
+    const event = eventOf({ by: 'eve', does: 'delete apps:deployments shop/x' });
+    const objectRef = { resource: 'deployments', apiGroup: 'apps', namespace: 'shop', name: 'x' };
+    expect(findingsOf({ ...event, objectRef })[0]?.resource?.apiVersion).toBeUndefined();
   });
 
   it('are told of a binding that nobody made', () => {

@@ -335,6 +335,10 @@ describe('rights on the node', () => {
       'created Service shop/x: hostPID',
       { by: 'eve', does: 'create serving.knative.dev:services shop/x', body: template },
     ],
+    [
+      'created CronJob shop/x: hostPID',
+      { by: 'eve', does: 'create batch:cronjobs shop/x', body: { spec: { jobTemplate: { spec: template.spec } } } },
+    ],
     [nobody, { by: 'eve', does: 'create example.org:deployments shop/x', body: template }],
     [nobody, { by: 'eve', does: 'create example.org:pods shop/x', body: podOf(host) }],
     [nobody, { by: 'eve', does: 'update pods shop/x', body: podOf(host) }],
@@ -442,8 +446,33 @@ describe('rights on the node', () => {
       { by: 'eve', does: 'update pods/ephemeralcontainers shop/x', ...cut },
     ],
     [nobody, { by: keda, does: 'create apps:deployments shop/x' }],
+    [
+      nobody,
+      {
+        by: 'kube-system/replicaset-controller',
+        does: 'create pods shop/x',
+        body: { ...podOf(host), metadata: { ownerReferences: [{ kind: 'ReplicaSet', name: 'web' }] } },
+      },
+    ],
+    [
+      'HIGH resource-deletion: eve deleted PersistentVolume pv',
+      { by: 'eve', does: 'delete persistentvolumes pv', ...cut },
+    ],
+    [
+      'MEDIUM privileged-pod-creation: eve created PersistentVolume pv, which may be privileged (its body was too long for the audit log)',
+      { by: 'eve', does: 'create persistentvolumes pv', ...cut },
+    ],
   ])('of controllers, and what is not seen: %s', (expected, sample) => {
     expect(told(sample)).toBe(expected);
+  });
+});
+
+describe('the rights on the node', () => {
+  it('are always told in the same order, so that they make the same finding', () => {
+    const body = podOf({ hostPID: true, volumes: [{ hostPath: { path: '/etc' } }] });
+    expect(findingOf({ by: 'eve', does: 'create pods shop/x', body })?.details.powers).toBe(
+      'host directory /etc, hostPID',
+    );
   });
 });
 
@@ -584,6 +613,7 @@ describe('what admission let pass and noted', () => {
       'p (binding b): it was cut',
       noted({ [failure]: '[{"message":"it was cut","policy":"p","binding":"b","validati' }),
     ],
+    [nobody, { ...noted({ [violation]: 'x' }), by: 'kube-system/replicaset-controller', does: 'update pods shop/x' }],
     [nobody, { ...noted({ [violation]: 'x' }), code: 500 }],
     [nobody, { ...noted({ [violation]: 'x' }), ...denied }],
   ])('is told: %s', (expected, sample) => {

@@ -7,6 +7,7 @@ import { historyAnnotation, labels } from '../../shared/api/labels.ts';
 import { NamespaceRefusal } from '../../shared/function/stores.ts';
 import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { createExceptionWorld } from '../pipeline/exception-world.ts';
+import type { ExceptionFields } from '../rules/an-exception.ts';
 
 const row = (id: string, more: object = {}): object => ({ id, ...more });
 const until = '2026-03-02T12:00:00Z';
@@ -238,6 +239,7 @@ describe('the function exceptions', () => {
         });
         await world.judgeEvent(world.forgive('e', { match }, namespace));
         expect(world.messageOf('e', 'NeverMatched', namespace)).toBe(message);
+        expect(world.statusOf('e', namespace)).toMatchObject(message ? { NeverMatched: 'True OutOfReach' } : {});
         await world.judgePass();
         expect(world.messageOf('e', 'NeverMatched', namespace)).toBe(asPass || message);
       },
@@ -271,6 +273,7 @@ describe('the function exceptions', () => {
       Accepted: 'True Valid',
       Failing: 'True ExpressionFailed',
     });
+    expect(world.expressionErrors).toEqual(['ObservationException']);
     expect(await world.marks()).toEqual({ a: undefined });
   });
 
@@ -345,5 +348,124 @@ describe('the function exceptions', () => {
     world.objects.failing = true;
     await expect(world.judgePass()).rejects.toMatchObject({ status: 503 });
     expect(await world.marks()).toEqual({ a: ['forever', 'zen-system/all'] });
+  });
+});
+
+describe('the status of an exception', () => {
+  const fine = {
+    Accepted: 'True Valid',
+    Failing: 'False NoFailure',
+    Pending: 'False NotNeeded',
+    Expired: 'False NotEnded',
+    NeverMatched: 'False Matched',
+  };
+  const never = 'True NothingMatches nothing that is stored has matched so far: is it spelt as the findings are?';
+
+  it.each<[what: string, fields: ExceptionFields, environment: Record<string, string>, conditions: object]>([
+    ['holds', { match: { rules: ['a'] } }, {}, fine],
+    ['matches nothing', { match: { rules: ['x'] } }, {}, { ...fine, NeverMatched: never }],
+    [
+      'has ended at this moment',
+      { match: { rules: ['a'] }, until: '2026-03-01T12:00:00Z' },
+      {},
+      { ...fine, Expired: 'True Ended', NeverMatched: never },
+    ],
+    ['ends later', { match: { rules: ['a'] }, until: '2026-03-01T12:00:01Z' }, {}, fine],
+    [
+      'has a wrong field',
+      { match: { rules: ['a'] }, until: '2026-03-01' },
+      { EXCEPTION_NEEDS_APPROVAL: 'HIGH' },
+      {
+        ...fine,
+        Accepted: 'False Invalid spec.until: must be a time such as 2026-12-31T00:00:00Z',
+        NeverMatched: never,
+      },
+    ],
+    [
+      'waits for an approval of two severities',
+      { match: { rules: ['a'], severities: ['HIGH', 'LOW', 'MEDIUM'] } },
+      { EXCEPTION_NEEDS_APPROVAL: 'CRITICAL,HIGH,MEDIUM' },
+      {
+        ...fine,
+        Pending: 'True NeedsApproval accepts no HIGH, MEDIUM before spec.approvedBy is set',
+        NeverMatched: never,
+      },
+    ],
+    [
+      'waits for an approval of every severity',
+      { match: { rules: ['a'] } },
+      { EXCEPTION_NEEDS_APPROVAL: 'CRITICAL,HIGH' },
+      {
+        ...fine,
+        Pending: 'True NeedsApproval accepts no CRITICAL, HIGH before spec.approvedBy is set',
+        NeverMatched: never,
+      },
+    ],
+    [
+      'was approved',
+      { match: { rules: ['a'] }, approvedBy: 'alice' },
+      { EXCEPTION_NEEDS_APPROVAL: 'HIGH' },
+      { ...fine, Pending: 'False Approved' },
+    ],
+    ['was approved, though nobody asks', { match: { rules: ['a'] }, approvedBy: 'alice' }, {}, fine],
+    [
+      'needs no approval of what it matches',
+      { match: { rules: ['a'], severities: ['HIGH'] } },
+      { EXCEPTION_NEEDS_APPROVAL: 'CRITICAL' },
+      fine,
+    ],
+    [
+      'has an expression that fails in two ways, one of them',
+      { match: { rules: ['a', 'b'], expression: "rule == 'b' ? details.second == 1 : details.first == 1" } },
+      {},
+      {
+        ...fine,
+        Failing: expect.stringMatching(/^True ExpressionFailed spec\.match\.expression: .*second/),
+        NeverMatched: never,
+      },
+    ],
+  ])('says everything of one that %s', async (_what, fields, environment, conditions) => {
+    const world = createExceptionWorld({ environment });
+    await world.event(world.put('r', [row('a', { severity: 'high' }), row('b')]));
+    world.forgive('it', fields);
+    await world.judgePass();
+    expect(world.conditionsOf('it')).toEqual(conditions);
+  });
+
+  it('says that it has matched once, until it is changed', async () => {
+    const world = createExceptionWorld();
+    await world.event(world.put('r', [row('a')]));
+    const it = world.forgive('it', { match: { rules: ['a'] } });
+    await world.judgeEvent(it);
+    expect(world.conditionsOf('it').NeverMatched).toBe('False Matched');
+    Object.assign(it, { spec: { match: { rules: ['x'] }, reason: 'because' } });
+    Object.assign(it.metadata, { generation: 2 });
+    await world.judgePass();
+    expect(world.conditionsOf('it').NeverMatched).toBe(never);
+  });
+});
+
+describe('how much exceptions match', () => {
+  it('is counted by namespace, of 501 with the last of them as others', async () => {
+    const world = createExceptionWorld();
+    await world.event(world.put('r', [row('a'), row('b'), row('elsewhere', { namespace: 'n0' })]));
+    world.forgive('one', { match: { rules: ['a', 'b'] } });
+    world.forgive('two', { match: { rules: ['b'] } });
+    for (let index = 0; index < 500; index += 1) world.forgive('own', { match: { rules: ['*'] } }, `n${index}`);
+    const { excepted } = await world.judgePass();
+    expect(excepted).toHaveLength(501);
+    expect(excepted).toEqual(
+      expect.arrayContaining([
+        { namespace: 'zen-system', count: 3 },
+        { namespace: 'n0', count: 1 },
+        { namespace: 'other', count: 0 },
+      ]),
+    );
+  });
+
+  it('is found out once for all that ask at the same time', async () => {
+    const world = createExceptionWorld({ context: { coalesce: async () => undefined } });
+    expect((await world.judgePass()).skipped).toEqual({ coalesced: 1 });
+    expect((await createExceptionWorld().judgePass()).skipped).toEqual({});
   });
 });

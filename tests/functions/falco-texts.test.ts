@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { flatten, hasMoreFields, shortened, stableFields, stableName } from '../../functions/falco/fields.ts';
 import falco from '../../functions/falco.ts';
+import { outboxLabel } from '../../shared/api/labels.ts';
 import { ownMark } from '../../shared/api/own-mark.ts';
 import { triggersOf } from '../../shared/function/definitions.ts';
 import { type Environment, parseSettings } from '../../shared/function/settings.ts';
 import { normalizeData } from '../../shared/pipeline/parse.ts';
+import { createTestContext, eventOf, handled } from '../pipeline/test-context.ts';
 
 function settingsOf(environment: Environment) {
   return Object.assign({}, parseSettings(environment, falco.settings, []));
@@ -49,12 +51,15 @@ describe('the text of an alert', () => {
   ])('is %j of %j', (text, output) => {
     expect(summaryOf({ output })).toBe(text);
     expect(summaryOf({ output: null, message: output })).toBe(text);
+    expect(said({ output }).findings[0]?.identity).toEqual(said({ output: text }).findings[0]?.identity);
   });
 
   const process = { 'proc.name': 'cat' };
   it.each([
     ['Bad things', 'Bad things | file=x'],
     ['Bad things', 'Bad things  |  file=x'],
+    ['Bad things', 'Bad things | in a Pod'],
+    ['Bad things', 'Bad things x=1'],
     ['Bad things', 'Bad things (file=x y=z)'],
     ['Bad things', 'Bad things ( proc.aname[2]=x'],
     ['Bad things', 'Bad things k8s.ns=x\nmore'],
@@ -120,8 +125,46 @@ describe('an alert', () => {
     );
   });
 
+  it('is announced even if it is LOW', async () => {
+    const { context, store } = createTestContext(falco, { environment: { ANNOUNCE: 'true' } });
+    await handled(falco, eventOf('falco.rule.output.v1', { rule: 'r', priority: 'Notice' }), context);
+    const { items } = await store.read({ limit: 9 });
+    expect(items.map(({ metadata }) => metadata.labels[outboxLabel])).toEqual(['due']);
+  });
+
+  it.each<[string | undefined, object]>([
+    ['app', { 'container.name': 'k8s_app_pod_ns_uid_0' }],
+    ['my-k8s_app_pod', { 'container.name': 'my-k8s_app_pod' }],
+    ['k8s_app', { 'container.name': 'k8s_app' }],
+    [undefined, { 'container.name': 'host' }],
+    [undefined, {}],
+  ])('names the container %s of %j', (container, fields) => {
+    expect(said({ output_fields: fields }).findings[0]?.details.container).toBe(container);
+  });
+
+  it.each<[string, object]>([
+    ['Odd thing: cat /etc/x (parent bash)', { 'proc.cmdline': 'cat /etc/x', 'proc.pname': 'bash' }],
+    [
+      'Odd thing (shop/web): my.container.kind=odd',
+      { 'k8s.ns.name': 'shop', 'k8s.pod.name': 'web', 'my.container.kind': 'odd' },
+    ],
+  ])('says each thing once: %s', (summary, fields) => {
+    expect(summaryOf({ output_fields: fields })).toBe(summary);
+  });
+
+  it.each<[string, string | undefined, object]>([
+    ['Node', undefined, { 'my.ct.name': 'v' }],
+    ['Node', undefined, { 'okta2.actor.name': 'v' }],
+    ['none', undefined, { 'okta.b.user': 'bob' }],
+    ['none', undefined, { 'okta.username2': 'bob' }],
+    ['none', 'bob', { 'okta.username': 'bob' }],
+  ])('is about a %s, by %s: %j', (kind, username, fields) => {
+    const [finding] = said({ hostname: 'n1', output_fields: fields }).findings;
+    expect([finding?.resource?.kind ?? 'none', finding?.actor?.username]).toEqual([kind, username]);
+  });
+
   it('of a plugin is by the first of several users', () => {
-    const fields = { 'okta.b.user': 'bob', 'okta.actor': 'alice' };
+    const fields = { 'okta.user': 'bob', 'okta.actor': 'alice' };
     expect(said({ source: 'okta', output_fields: fields }).findings[0]?.actor?.username).toBe('alice');
   });
 
@@ -141,6 +184,10 @@ describe('what the webhook passes on', () => {
     expect(split(alert)).toMatchObject({ items: [{ data: { rule: 'Odd thing' } }], refused: [], unwanted: 0 });
     expect(split({ ...alert })).toEqual(split(alert));
     expect(split({ ...alert, rule: 'Other' })?.items[0]?.id).not.toBe(split(alert)?.items[0]?.id);
+  });
+
+  it('is what the example shows, for one', () => {
+    expect(split(JSON.parse(webhook?.example ?? ''))?.items).toHaveLength(1);
   });
 
   it('is nothing that is not told', () => {
@@ -227,10 +274,10 @@ describe('fields', () => {
         ...{ 'k8s.pod.cni.json': 1, 'evt.num.x': 1, 'my.fd.num': 1, 'ct.ids': 1, 'container.ipv': 1, 'k8s.pod.idx': 1 },
       },
     ],
-    [
-      { 'k8s.pod.labeled': '1', 'my.container.label': '1' },
-      { 'k8s.pod.labeled': 1, 'my.container.label': 1 },
-    ],
+    ...[
+      ...['k8s.pod.labeled', 'my.container.label', 'fd.portal', 'my.ct.id', 'my.container.ip', 'my.k8s.pod.uid'],
+      ...['my.evt.num', 'evt.number', 'container.ips', 'k8s.pod.uid2'],
+    ].map((name): [Record<string, string>, Record<string, unknown>] => [{ [name]: '1' }, { [name]: 1 }]),
   ])('that tell events apart are %j', (stable, fields) => {
     expect(Object.entries(stableFields(new Map(Object.entries(fields)), false))).toEqual(
       Object.entries(stable).sort(([a], [b]) => (a < b ? -1 : 1)),

@@ -79,11 +79,22 @@ describe('falcosidekick', () => {
   it('is posted nothing that is not known', async () => {
     const { metadata, spec, ...rest } = observationOf();
     const { summary: _summary, rule: _rule, resource: _resource, ...bare } = spec;
-    const { alert } = await posted('opened', { ...rest, metadata, spec: bare });
+    const { alert } = await posted('opened', { ...rest, metadata, spec: bare }, { CLUSTER_NAME: '', PAGE_URL: '' });
     expect(alert).toMatchObject({ output: 'policy-violation', rule: 'policy-violation' });
-    expect(Object.keys(alert.output_fields).filter((key) => !key.startsWith('zen.'))).toEqual(
-      expect.not.arrayContaining(['k8s.pod.name', 'user', 'remediation', 'cluster', 'page']),
-    );
+    expect(Object.keys(alert.output_fields).sort()).toEqual([
+      'change',
+      'event.type',
+      'k8s.ns.name',
+      'severity',
+      'tool',
+      'zen.kube-zen.io/observation',
+    ]);
+  });
+
+  it('asks to be told again as long as nobody says where falcosidekick is', async () => {
+    const { context } = createTestContext(falcosidekick);
+    const event = eventOf(announcementType('opened'), observationOf());
+    await expect(handled(falcosidekick, event, context)).rejects.toMatchObject({ status: 503, retryAfter: 30 });
   });
 
   it('names a Pod only where it is one', async () => {

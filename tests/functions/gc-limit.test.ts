@@ -89,7 +89,10 @@ describe('gc above nine tenths of MAX_OBSERVATIONS', () => {
     ['no label of a source', foreign],
     ['the label of a source that nobody has', { ...foreign, odd: { [labels.source]: 'nobody' } }],
     ['the state of a finding, but no slot', { ...critical, odd: { [labels.report]: undefined } }],
-    ['a name that no source gives', { ...critical, name: 'by-hand' }],
+    ['a name that no source gives', { ...critical, name: 'by-hand-#' }],
+    ['a name of its source without a hash', { ...critical, name: 'contract-by-hand-#' }],
+    ['a name of its source with more than a hash', { ...critical, name: `contract-#-${'0f'.repeat(16)}-copy` }],
+    ['a name of no source with a hash', { ...critical, name: `by-hand-#-${'0f'.repeat(16)}` }],
     ['the name of another source', { ...critical, odd: { [labels.source]: 'falco' } }],
     [
       'nothing but the state of a finding',
@@ -99,13 +102,45 @@ describe('gc above nine tenths of MAX_OBSERVATIONS', () => {
     const byHand = many(70, (index) => ({
       ...made,
       rule: `made ${index}`,
-      ...(made.name && { name: `${made.name}-${index}` }),
+      ...(made.name && { name: made.name.replace('#', String(index)) }),
     }));
     const events = many(30, (index) => ({ source: 'audit', rule: `done ${index}` }));
     const test = await limited(50, [...byHand, ...events]);
     await handled(gc, ping, test.context);
     expect(await left(test)).toMatchObject({ audit: 30 });
     expect(await rulesIn(test)).toHaveLength(40);
+  });
+
+  it('says how many it deletes, of many that can be spared', async () => {
+    const resolved = many(150, (index) => ({ rule: `${index}`, state: 'resolved' as const }));
+    const test = await limited(100, resolved);
+    const { warnings } = await handled(gc, ping, test.context);
+    expect(warnings).toEqual(['150 Observations are more than nine tenths of MAX_OBSERVATIONS: deleting 70']);
+    expect(await rulesIn(test)).toHaveLength(80);
+  });
+
+  it('deletes one of no source as one of an unknown source', async () => {
+    const test = await limited(1, [foreign]);
+    const { deleted } = await handled(gc, ping, test.context);
+    expect(deleted).toEqual([{ source: 'unknown', reason: 'limit', count: 1 }]);
+  });
+
+  it('deletes what says no known severity as it deletes UNKNOWN: the newest first', async () => {
+    const severities = ['awful', 'UNKNOWN', undefined, 'UNKNOWN', 'LOW'];
+    const test = await limited(
+      5,
+      severities.map((severity, index) => ({
+        ...{ rule: 'shell', id: String(index), ageHours: 5 - index },
+        odd: { [labels.severity]: severity },
+      })),
+    );
+    const kept: unknown[] = [];
+    for (let runs = 0; runs < 4; runs += 1) {
+      await handled(gc, ping, { ...test.context, settings: { ...test.context.settings, MAX_OBSERVATIONS: 5 - runs } });
+      const { items } = await test.store.read({ limit: 9 });
+      kept.push(items.map(({ metadata }) => metadata.labels[labels.severity] ?? 'none').sort());
+    }
+    expect(kept).toEqual([['LOW', 'UNKNOWN', 'awful', 'none'], ['LOW', 'UNKNOWN', 'awful'], ['LOW', 'awful'], ['LOW']]);
   });
 
   it.each<[string, object]>([
@@ -245,6 +280,11 @@ describe('gc above nine tenths of MAX_OBSERVATIONS', () => {
           yield { ...one, isBeingDeleted: one.ref.namespace === 'stuck' };
         }
       },
+      async *events(signal) {
+        for await (const one of store.events(signal)) {
+          yield { ...one, isBeingDeleted: one.ref.namespace === 'stuck' };
+        }
+      },
       async *expired() {},
     });
     const stuck = many(60, (index) => ({ rule: `stuck ${index}`, namespace: 'stuck', state: 'resolved' as const }));
@@ -253,6 +293,39 @@ describe('gc above nine tenths of MAX_OBSERVATIONS', () => {
     const summary = await handled(gc, ping, test.context);
     expect(deletedBy([summary])).toBe(40);
     expect((await rulesIn(test)).filter((rule) => String(rule).startsWith('stuck'))).toHaveLength(60);
+    const events = many(60, (index) => ({ rule: `stuck ${index}`, namespace: index % 2 === 0 ? 'stuck' : 'shop' }));
+    const other = await limited(50, events, { wrap });
+    expect(deletedBy([await handled(gc, ping, other.context)])).toBe(20);
+    expect(
+      (await other.store.read({ limit: 90 })).items.filter(({ metadata }) => metadata.namespace === 'stuck'),
+    ).toHaveLength(30);
+  });
+
+  it('leaves all events where there are fewer than a tenth of the limit', async () => {
+    const open = many(100, (index) => ({ ...critical, rule: `open ${index}` }));
+    const events = many(5, (index) => ({ rule: 'event', id: String(index) }));
+    const test = await limited(100, [...open, ...events]);
+    expect(deletedBy([await handled(gc, ping, test.context)])).toBe(0);
+  });
+
+  it('deletes no more than it must, although others delete much at the same time', async () => {
+    let isFirst = true;
+    const test = await limited(
+      200,
+      many(1300, (index) => ({ rule: 'event', id: String(index) })),
+      {
+        wrap: hooked(async (call) => {
+          if (call !== 'delete' || !isFirst) return;
+          isFirst = false;
+          const { signal } = new AbortController();
+          const all = await Array.fromAsync(test.store.names({}, signal));
+          const byName = all.map(({ ref }) => ref).sort((a, b) => (a.name < b.name ? -1 : 1));
+          for (const ref of byName.slice(0, 600)) await test.store.delete(ref, signal);
+        }),
+      },
+    );
+    await handled(gc, ping, test.context);
+    expect(await rulesIn(test)).toHaveLength(160);
   });
 });
 

@@ -40,7 +40,7 @@ const made: fc.Arbitrary<Made> = fc
 
 const world = fc.uniqueArray(made, { selector: ({ stored }) => stored.ref.uid, maxLength: 60 });
 
-const sources = new Set(['falco', 'audit', 'kyverno']);
+const sources = new Set<string | undefined>(['falco', 'audit', 'kyverno']);
 
 function orderOf(all: readonly Made[]): Spare[] {
   const spareOf = createSpares((source) => sources.has(source));
@@ -114,7 +114,7 @@ describe('inRemovalOrder', () => {
         const order = new Set(uidsOf(orderOf(all)));
         for (const { stored } of all) {
           const { [labels.source]: source, [labels.state]: state, [labels.severity]: severity } = stored.labels;
-          const isOpen = sources.has(source ?? '') && state === 'open';
+          const isOpen = sources.has(source) && state === 'open';
           const mustStay = stored.isBeingDeleted || (isOpen && ['CRITICAL', 'HIGH', 'MEDIUM'].includes(severity ?? ''));
           expect(order.has(stored.ref.uid)).toBe(!mustStay);
         }

@@ -171,7 +171,7 @@ describe('gc', () => {
     for (const rule of ['a', 'b']) await seed(test, { rule });
     await expect(handled(gc, ping, test.context)).rejects.toMatchObject({
       status: 503,
-      summary: { deleted: [], collection: { errors: [{ operation: 'list', errorType: '503', count: 1 }] } },
+      summary: { deleted: [], collection: { heard: [], errors: [{ operation: 'list', errorType: '503', count: 1 }] } },
     });
     expect(await rulesIn(test)).toEqual(['a', 'b']);
   });
@@ -213,6 +213,7 @@ describe('gc', () => {
 
   it.each([
     ['keeps for an hour more', 2.5, 1],
+    ['keeps at the end of that hour', 2, 1],
     ['deletes after an hour', 3.5, 0],
   ])('%s what is to be told', async (_what, ageHours, left) => {
     const test = context();
@@ -220,6 +221,52 @@ describe('gc', () => {
     await seed(test, { rule: 'told', ageHours, ttlHours: 1 });
     await handled(gc, ping, test.context);
     expect(await rulesIn(test)).toEqual(left ? ['untold'] : []);
+  });
+
+  it.each([
+    ['deletes', 'a time that nobody can read, if its end is over', 'soon', 9, 1, []],
+    ['keeps', 'a time that nobody can read, if its end is now', 'soon', 1, 1, ['odd']],
+    ['keeps', 'a time that nobody can read, if its end is later', 'soon', 1, 9, ['odd']],
+    ['keeps', 'no time', undefined, 9, 1, ['odd']],
+  ])('%s what bears as its end %s', async (_deletes, _what, expires, ageHours, ttlHours, left) => {
+    // The API server can't select those.
+    const test = context({ wrap: () => ({ async *expired() {} }) });
+    await seed(test, { rule: 'odd', ageHours, ttlHours, odd: { [labels.expires]: expires } });
+    const { deleted } = await handled(gc, ping, test.context);
+    expect(await rulesIn(test)).toEqual(left);
+    expect(deleted).toEqual(left.length > 0 ? [] : [{ source: 'contract', reason: 'ttl', count: 1 }]);
+  });
+
+  it('goes on where one that bears no time of its end is gone before it is read', async () => {
+    const test = context({ wrap: () => ({ endOf: async () => undefined }) });
+    await seed(test, { rule: 'odd', odd: { [labels.expires]: 'soon' } });
+    expect((await handled(gc, ping, test.context)).deleted).toEqual([]);
+  });
+
+  it('does not delete what is being deleted already', async () => {
+    const wrap = (store: Store): Partial<Store> => ({
+      async *expired(now, signal) {
+        for await (const stored of store.expired(now, signal)) yield { ...stored, isBeingDeleted: true };
+      },
+    });
+    const test = context({ wrap });
+    await seed(test, { rule: 'stuck', ageHours: 9, ttlHours: 1 });
+    expect((await handled(gc, ping, test.context)).deleted).toEqual([]);
+    expect(await rulesIn(test)).toEqual(['stuck']);
+  });
+
+  it('deletes of an event that is stored twice the one that is in the wrong namespace', async () => {
+    const test = context({ environment: { EVENT_NAMESPACE: 'system' } });
+    const twice = { rule: 'twice', name: 'audit-twice', source: 'audit' };
+    await seed(test, { ...twice, namespace: 'shop' });
+    await seed(test, { ...twice, namespace: 'zen-system', odd: { [labels.namespace]: 'shop' } });
+    await seed(test, { rule: 'once', source: 'audit', namespace: 'shop' });
+    expect((await handled(gc, ping, test.context)).deleted).toEqual([{ source: 'audit', reason: 'copy', count: 1 }]);
+    const { items } = await test.store.read({ limit: 9 });
+    expect(items.map(({ metadata, spec }) => `${spec.rule} ${metadata.namespace}`).sort()).toEqual([
+      'once shop',
+      'twice zen-system',
+    ]);
   });
 
   it('keeps what was renewed after it was listed', async () => {

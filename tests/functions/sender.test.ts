@@ -239,6 +239,14 @@ describe('sender', () => {
     expect(() => parseSettings({ SINK_FORMAT: format }, sender.settings, [])).toThrow(`bad settings: ${message}`);
   });
 
+  it('asks to be told again as long as nobody says where the receiver is', async () => {
+    const { context } = createTestContext(sender);
+    const object = observation();
+    const now = toldOf(object.metadata.labels, noon);
+    const event = announcementOf(object, { before: undefined, now, time: noon, cluster: '' });
+    await expect(handled(sender, event, context)).rejects.toMatchObject({ status: 503, retryAfter: 30 });
+  });
+
   it('takes an address that is a secret from a file', async () => {
     const file = join(temporaryFolder(), 'url');
     writeFileSync(file, 'https://hooks.example.com/T0/B0/secret\n');

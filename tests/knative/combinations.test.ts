@@ -222,7 +222,7 @@ describe.skipIf(!hasKubectl())('an overlay with components', { timeout: 120_000 
       }
       const services = servicesIn(manifests);
       const senders = services.filter(posts);
-      expect(senders.length).toBe(overlay.components.some((one) => one.startsWith('announce')) ? 12 : 1);
+      expect(senders.length).toBe(overlay.components.some((one) => one.startsWith('announce')) ? 13 : 1);
       expect(senders.flatMap((one) => faultsOf(one, broker, manifests))).toEqual([]);
       // Who posts nothing is given no token.
       const silent = services.filter((one) => !posts(one)).flatMap(({ spec }) => spec.template.spec.volumes);

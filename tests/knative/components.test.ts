@@ -88,7 +88,18 @@ describe.skipIf(!hasKubectl())('what tells others', () => {
     const manifests = build(['checkov', 'alertmanager', 'announce'], {}, ['base']);
     const marking = servicesIn(manifests).filter((one) => announces(containerOf(one)));
     const names = marking.map(({ metadata: { name } }) => name).sort();
-    expect(names).toEqual(['audit', 'checkov', 'deadletter', 'falco', 'filters', 'gc', 'ingest', 'kyverno', 'trivy']);
+    expect(names).toEqual([
+      'audit',
+      'checkov',
+      'deadletter',
+      'exceptions',
+      'falco',
+      'filters',
+      'gc',
+      'ingest',
+      'kyverno',
+      'trivy',
+    ]);
     for (const one of marking) {
       expect(
         containerOf(one).volumeMounts.map(({ name }) => name),

@@ -7,7 +7,7 @@ import { eventPolicy } from '../../knative/generator/event-policy.ts';
 import type { Manifest } from '../../knative/generator/manifests.ts';
 import { networkPolicies, standalonePolicies } from '../../knative/generator/network-policies.ts';
 import { standaloneSinkPolicies } from '../../knative/generator/standalone.ts';
-import { type FunctionDefinition, writesObservations } from '../../shared/function/definitions.ts';
+import { type FunctionDefinition, marksNews } from '../../shared/function/definitions.ts';
 import { loadFunctions } from '../../shared/host/function-list.ts';
 import { hasKubectl } from '../cluster/cluster.ts';
 import { createNetwork, type Party, type Pod } from './network.ts';
@@ -134,7 +134,7 @@ describe('networkPolicies', () => {
     const publishing = using('broker.publish(');
     expect(publishing.map(({ name }) => name)).toEqual(['announce', 'webhook']);
     // Whoever writes tells the Broker that something is to be told.
-    const all = functions.filter((one) => publishing.includes(one) || writesObservations(one));
+    const all = functions.filter((one) => publishing.includes(one) || marksNews(one));
     const accounts = all.map(({ name }) => ({ sub: `system:serviceaccount:zen-system:${name}` }));
     expect(eventPolicy(functions).spec).toMatchObject({ from: accounts });
   });

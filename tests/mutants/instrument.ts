@@ -68,6 +68,13 @@ function rangesOf({ lines }: Target): Location[] | true {
   }));
 }
 
+const counting = 'function cover() {';
+
+/** What Stryker counts is asked for of a run without a mutant alone, and takes half of the time. */
+function withoutNeedlessCounts(source: string): string {
+  return source.replace(counting, `${counting} if (ns.activeMutant !== undefined) return;`);
+}
+
 /** Stryker makes the mutants. */
 export async function instrument(root: string, targets: readonly Target[]): Promise<Instrumented> {
   const originals = new Map(targets.map(({ file }) => [file, readFileSync(join(root, file), 'utf8')]));
@@ -89,6 +96,6 @@ export async function instrument(root: string, targets: readonly Target[]): Prom
         original: textAt(originals.get(fileName) ?? '', location),
         replacement,
       })),
-    sources: new Map(files.map(({ name, content }) => [name, content])),
+    sources: new Map(files.map(({ name, content }) => [name, withoutNeedlessCounts(content)])),
   };
 }

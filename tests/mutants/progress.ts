@@ -10,17 +10,16 @@ const schema = z.object({
   coverage: z.record(
     z.string(),
     z.object({
-      /** The mutants that it runs through. */
-      ids: z.array(z.string()),
-      /** How many of these while it is not only loaded. */
-      tested: z.number(),
+      /** The mutants that can be tried only with the file loaded anew. */
+      anew: z.array(z.string()),
+      /** What it takes to load it and to run its tests. */
       milliseconds: z.number(),
       /** The names of its tests that run through none, and take their time. */
       idle: z.array(z.string()),
     }),
   ),
-  /** Whether a test was too slow to be run again. */
-  leftSlow: z.boolean(),
+  /** The names of the tests that were too slow to be run again at first. */
+  slow: z.array(z.string()),
   /** What is wrong with tests, but no mutant's doing. */
   remarks: z.array(z.string()),
 });

@@ -20,7 +20,7 @@ const ofAll = ['tests/functions/{definitions,golden,refusals}.test.ts', 'tests/k
 /** What a function does is tested with another, too. */
 const alsoIn: Readonly<Record<string, readonly string[]>> = {
   webhook: ['tests/functions/audit-shipping.test.ts'],
-  audit: ['tests/functions/repeats.test.ts', 'tests/knative/audit-policy.test.ts'],
+  audit: ['tests/knative/audit-documents.test.ts'],
 };
 
 function roomOf(name: string): Room {

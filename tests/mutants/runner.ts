@@ -16,7 +16,12 @@ declare global {
   };
 }
 
-const environment = z.object({ MUTANTS_PROGRESS: z.string(), MUTANTS_SLOWEST: z.coerce.number() }).parse(process.env);
+const environment = z
+  .object({ MUTANTS_PROGRESS: z.string(), MUTANTS_TESTS_ARE: z.enum(['quick', 'slow']) })
+  .parse(process.env);
+
+/** Tests that take no longer are run again for each mutant first: they notice most of what the slow ones would. */
+const quickMilliseconds = 250;
 
 /** Who takes longer and runs through no mutant, such as the tests of another function, is not asked again. */
 const idleMilliseconds = 10;
@@ -31,8 +36,9 @@ globalThis.__stryker__ = { mutantCoverage: coverage };
 export default class MutantRunner extends TestRunner {
   readonly #progress = readProgress(environment.MUTANTS_PROGRESS);
   readonly #living = new Set(this.#progress.living);
-  readonly #covered = new Set<string>();
+  readonly #anew = new Set<string>();
   readonly #idle = new Set<string>();
+  readonly #slow = new Set(this.#progress.slow);
   readonly #left = new Set(Object.values(this.#progress.coverage).flatMap(({ idle }) => idle));
   #milliseconds = 0;
   #isDone = false;
@@ -56,11 +62,10 @@ export default class MutantRunner extends TestRunner {
     super.onAfterRunFiles(files);
     for (const file of files) {
       if (__stryker__.activeMutant === undefined) {
-        const ids = [...Object.keys(coverage.static), ...this.#covered];
+        const before = this.#progress.coverage[file.name];
         this.#progress.coverage[file.name] = {
-          ids,
-          tested: this.#covered.size,
-          milliseconds: this.#milliseconds,
+          anew: [...new Set([...Object.keys(coverage.static), ...this.#anew, ...(before?.anew ?? [])])],
+          milliseconds: this.#milliseconds + (file.collectDuration ?? 0),
           idle: [...this.#idle],
         };
       } else if (file.result?.state === 'fail') this.#progress.noticed.push(basename(file.name, '.test.ts'));
@@ -78,13 +83,24 @@ export default class MutantRunner extends TestRunner {
       () => false,
     );
     const milliseconds = performance.now() - started;
-    for (const id of Object.keys(hits)) this.#covered.add(id);
     this.#milliseconds += milliseconds;
     if (milliseconds > idleMilliseconds && Object.keys(hits).length === 0) this.#idle.add(name);
     // Perhaps for what an earlier test left behind, when a mutant was tried with it.
-    if (passes) await this.#tryMutants(hits, { run, name, milliseconds });
-    else this.#progress.remarks.push(`fails without a mutant: ${name}`);
+    // What mutants run through is counted, too: by that, one that loops would let the next loop a hundred times as long.
+    if (passes) await this.#tryMutants({ ...hits }, { run, name, milliseconds });
+    else {
+      this.#progress.remarks.push(`fails without a mutant: ${name}`);
+      for (const id of Object.keys(hits)) this.#anew.add(id);
+    }
     __stryker__.currentTestId = undefined;
+  }
+
+  /** Slow tests have theirs after all others. */
+  #hasTurn(name: string, milliseconds: number): boolean {
+    if (environment.MUTANTS_TESTS_ARE === 'slow') return this.#slow.has(name);
+    const isQuick = milliseconds <= quickMilliseconds;
+    if (!isQuick) this.#progress.slow.push(name);
+    return isQuick;
   }
 
   async #tryMutants(
@@ -93,17 +109,19 @@ export default class MutantRunner extends TestRunner {
   ): Promise<void> {
     const ids = Object.keys(hits).filter((id) => this.#living.has(id));
     if (ids.length === 0) return;
-    if (milliseconds > environment.MUTANTS_SLOWEST) {
-      this.#progress.leftSlow = true;
-      return;
-    }
+    if (!this.#hasTurn(name, milliseconds)) return;
     const limit = Math.max(3000, 10 * milliseconds);
     const fails = (id: string): Promise<boolean> => failsWith(id, { run, limit, hits: hits[id] ?? 0 });
     // A test that does not pass twice, or not after a mutant that it noticed, is left to a process of its own.
     for (const id of [control, ...ids]) {
-      if (!(await fails(id))) continue;
+      if (!(await fails(id))) {
+        // What ran only once, because its result is remembered, was not tried by this.
+        if ((__stryker__.hitCount ?? 0) < (hits[id] ?? 0)) this.#anew.add(id);
+        continue;
+      }
       if (id === control || (await fails(control))) {
         this.#progress.remarks.push(`can't be run twice${id === control ? '' : ', or not after a mutant'}: ${name}`);
+        for (const left of ids) this.#anew.add(left);
         return;
       }
       this.#living.delete(id);

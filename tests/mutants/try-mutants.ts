@@ -10,9 +10,6 @@ const root = join(import.meta.dirname, '..', '..');
 const progressFile = 'progress.json';
 const freshFolder = 'tests/mutants/fresh';
 
-/** Tests that take no longer are run again for each mutant first: they notice most of what the slow ones would. */
-const quickMilliseconds = 250;
-
 /** Not below node_modules, where Node runs no TypeScript, which child processes of tests need. */
 const sandboxes = mkdtempSync(join(realpathSync(tmpdir()), 'zen-watcher-mutants-'));
 const end = new AbortController();
@@ -44,12 +41,12 @@ interface Run {
   readonly tests: readonly string[];
   readonly exclude: readonly string[];
   readonly isolate: boolean;
-  /** The milliseconds of a test that is run again. */
-  readonly slowest: number;
+  /** Which tests are run again for each mutant. */
+  readonly testsAre: 'quick' | 'slow';
 }
 
 /** @returns what was printed, if something failed */
-async function runTests(sandbox: string, { tests, exclude, isolate, slowest }: Run): Promise<string | undefined> {
+async function runTests(sandbox: string, { tests, exclude, isolate, testsAre }: Run): Promise<string | undefined> {
   const temporary = mkdtempSync(join(sandboxes, 'run-'));
   try {
     await promisify(execFile)(
@@ -65,7 +62,7 @@ async function runTests(sandbox: string, { tests, exclude, isolate, slowest }: R
           MUTANTS_TESTS: tests.join(' '),
           MUTANTS_EXCLUDE: exclude.join(' '),
           MUTANTS_ISOLATE: isolate ? 'yes' : 'no',
-          MUTANTS_SLOWEST: String(slowest),
+          MUTANTS_TESTS_ARE: testsAre,
           MUTANTS_PROGRESS: join(sandbox, progressFile),
         },
       },
@@ -78,11 +75,11 @@ async function runTests(sandbox: string, { tests, exclude, isolate, slowest }: R
   }
 }
 
-/** Loads a test file anew for each mutant that still lives and that the file runs through, and once for none. */
+/** Loads a test file anew for each mutant that still lives and that can be tried only so, and once for none. */
 async function tryLoadedAnew(sandbox: string, file: string): Promise<void> {
   const path = join(sandbox, progressFile);
   const before = readProgress(path);
-  const ids = before.living.filter((id) => before.coverage[file]?.ids.includes(id));
+  const ids = before.living.filter((id) => before.coverage[file]?.anew.includes(id));
   if (ids.length === 0) return;
   const folder = join(sandbox, freshFolder);
   mkdirSync(folder);
@@ -95,7 +92,7 @@ async function tryLoadedAnew(sandbox: string, file: string): Promise<void> {
     ];
     writeFileSync(join(folder, `${id}.test.ts`), lines.join('\n'));
   }
-  await runTests(sandbox, { tests: [`${freshFolder}/*.test.ts`], exclude: [], isolate: false, slowest: 0 });
+  await runTests(sandbox, { tests: [`${freshFolder}/*.test.ts`], exclude: [], isolate: false, testsAre: 'slow' });
   rmSync(folder, { recursive: true });
   const after = readProgress(path);
   if (after.noticed.includes(control)) {
@@ -104,11 +101,6 @@ async function tryLoadedAnew(sandbox: string, file: string): Promise<void> {
   }
   const living = before.living.filter((id) => !after.noticed.includes(id));
   writeProgress(path, { ...after, living, noticed: [] });
-}
-
-/** The files that run through many mutants in little time come first. */
-function worthOf({ tested, milliseconds }: Progress['coverage'][string]): number {
-  return tested / Math.max(milliseconds, 1);
 }
 
 export interface Trial {
@@ -137,13 +129,13 @@ export async function tryMutants({ targets, tests, exclude, isTried }: TrialOpti
   const sandbox = createSandbox(sources);
   const path = join(sandbox, progressFile);
   const living = mutants.map(({ id }) => id);
-  writeProgress(path, { living, coverage: {}, noticed: [], leftSlow: false, remarks: [] });
-  for (const slowest of [quickMilliseconds, Number.MAX_SAFE_INTEGER]) {
-    const failure = await runTests(sandbox, { tests, exclude, isolate: true, slowest });
+  writeProgress(path, { living, coverage: {}, noticed: [], slow: [], remarks: [] });
+  for (const testsAre of ['quick', 'slow'] as const) {
+    if (testsAre === 'slow' && readProgress(path).slow.length === 0) continue;
+    const failure = await runTests(sandbox, { tests, exclude, isolate: true, testsAre });
     if (failure !== undefined) throw new Error(`the tests can't be loaded: ${failure}`);
-    if (!readProgress(path).leftSlow) break;
   }
-  const files = Object.entries(readProgress(path).coverage).toSorted(([, a], [, b]) => worthOf(b) - worthOf(a));
+  const files = Object.entries(readProgress(path).coverage).toSorted(([, a], [, b]) => a.milliseconds - b.milliseconds);
   for (const [file] of files) await tryLoadedAnew(sandbox, file);
   const last: Progress = readProgress(path);
   rmSync(sandbox, { recursive: true });

@@ -1,6 +1,7 @@
 import exceptions from '../../functions/exceptions.ts';
 import { acceptanceIn } from '../../shared/api/acceptance.ts';
 import type { Condition } from '../../shared/api/condition.ts';
+import type { KindSelector } from '../../shared/api/kind-selector.ts';
 import { labels } from '../../shared/api/labels.ts';
 import { observationExceptions } from '../../shared/api/observation-exception.ts';
 import type { KubernetesObject } from '../../shared/function/stores.ts';
@@ -17,8 +18,16 @@ export function createExceptionWorld(options: TestContextOptions = {}) {
     context: { watched: ({ plural }) => (plural === observationExceptions.plural ? current : []), ...options.context },
   });
 
-  // Unlike the source, it sees other functions.
-  const judging = { ...world.context, functions: options.context?.functions ?? [] };
+  const expressionErrors: string[] = [];
+  const judging = {
+    ...world.context,
+    // Unlike the source, it sees other functions.
+    functions: options.context?.functions ?? [],
+    expressionErrors: {
+      ...world.context.expressionErrors,
+      count: ({ kind }: KindSelector) => void expressionErrors.push(kind),
+    },
+  };
 
   function refresh(): void {
     current = world.objects.all.filter(({ kind }) => kind === observationExceptions.kind);
@@ -54,6 +63,8 @@ export function createExceptionWorld(options: TestContextOptions = {}) {
 
   return {
     ...world,
+    /** The kinds of what has expressions that could not be answered, one for each time. */
+    expressionErrors,
     /** Makes an exception, or changes it. */
     forgive,
     /** Deletes an exception. */
@@ -82,6 +93,14 @@ export function createExceptionWorld(options: TestContextOptions = {}) {
       const entries = conditions.map(({ type, status: word, reason }) => [type, `${word} ${reason}`]);
       return { matched, ...Object.fromEntries(entries) };
     },
+    /** What the status of an exception says in words, `True` or `False` and why before it. */
+    conditionsOf: (name: string): Readonly<Record<string, string>> =>
+      Object.fromEntries(
+        statusIn(name, 'zen-system').conditions.map(({ type, status, reason, message }) => [
+          type,
+          [status, reason, message].filter((part) => part !== '').join(' '),
+        ]),
+      ),
     /** What a condition of an exception says. */
     messageOf: (name: string, condition: string, namespace: string): string | undefined =>
       statusIn(name, namespace).conditions.find(({ type }) => type === condition)?.message,
