@@ -241,7 +241,10 @@ function valuesOf(definitions: readonly FunctionDefinition[]): Readonly<Record<s
       enabled: { description: 'Whether the chart makes NetworkPolicies.', ...{ type: 'boolean', default: true } },
     }),
     eventPolicy: object("Only functions may post to the Broker, where Knative's authentication (OIDC) is on.", {
-      enabled: { description: 'Whether the chart makes an EventPolicy.', ...{ type: 'boolean', default: false } },
+      enabled: {
+        description: 'Whether the chart makes an EventPolicy. Eventing refuses it while that is off.',
+        ...{ type: 'boolean', default: false },
+      },
     }),
     podDisruptionBudget: object('For the functions that senders wait for.', {
       minAvailable: {

@@ -79,7 +79,7 @@ function missingColumns(database: DatabaseSync): string[] {
 }
 
 function open(data: string): DatabaseSync {
-  if (data !== ':memory:') mkdirSync(data, { recursive: true });
+  if (data !== ':memory:') mkdirSync(data, { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(data === ':memory:' ? data : join(data, databaseFile));
   // FULL: a commit is on disk before it returns, so acknowledged data survives kill -9 and a power failure.
   database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');

@@ -4,7 +4,7 @@ import { defaultData, type LocalArguments } from './arguments.ts';
 type Row = readonly [what: string, how: string];
 
 /** The options with which another command uses the same store. */
-function storeOption({ data, kubeconfig }: LocalArguments): string {
+export function storeOption({ data, kubeconfig }: LocalArguments): string {
   if (kubeconfig !== undefined) return ` -- --kubeconfig ${kubeconfig}`;
   return data === defaultData ? '' : ` -- --data ${data}`;
 }

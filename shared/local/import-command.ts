@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { loadFunctions } from '../host/function-list.ts';
 import { defaultData, helpFor, parseCommand, UsageError } from './arguments.ts';
 import { decodeText } from './decode-text.ts';
-import { keepImport, removeImport } from './imports.ts';
+import { importPath, keepImport, removeImport } from './imports.ts';
 import { takenByNpm } from './npm-flags.ts';
 import { endWithReader } from './standard-streams.ts';
 import { createToolFileReader, loadToolFiles, readToolFile, type ToolFileReader } from './tool-files.ts';
@@ -36,13 +36,24 @@ function parse(args: readonly string[]) {
 
 type Parsed = ReturnType<typeof parse>;
 
-function importFile(file: string, { source, data }: Parsed, reader: ToolFileReader): string {
+/** `imported` has where each file is kept, and which that was. */
+function importFile(
+  file: string,
+  { source, data }: Parsed,
+  reader: ToolFileReader,
+  imported: Map<string, string>,
+): string {
   if (!existsSync(file)) throw new Error('no such file');
+  if (statSync(file).isDirectory()) throw new Error('it is a folder: name the files in it');
   const text = decodeText(readFileSync(file));
   const found = readToolFile(reader, text, file);
   if (source !== undefined && found.source !== source)
     throw new Error(`it is from ${found.source}, not from ${source}`);
-  const { kept, isReplaced } = keepImport(data, found.source, file, text);
+  const kept = importPath(data, found.source, file);
+  const other = imported.get(kept);
+  if (other !== undefined) throw new Error(`it would replace ${other}: give it another name`);
+  imported.set(kept, file);
+  const isReplaced = keepImport(kept, text);
   return `${file}: ${found.source}, kept as ${kept}${isReplaced ? ', replacing an earlier one' : ''}`;
 }
 
@@ -52,18 +63,19 @@ function removeFile(file: string, { source, data }: Parsed): string {
   return `${file}: ${removed.join(', ')}, removed`;
 }
 
-/** Does the work for each file, even if it fails for others. Returns whether all succeeded. */
-function forEachFile(files: readonly string[], work: (file: string) => string): boolean {
-  let isSuccess = true;
+/** Does the work for each file, even if it fails for others. Returns for how many it succeeded. */
+function forEachFile(files: readonly string[], work: (file: string) => string): number {
+  let done = 0;
   for (const file of files) {
     try {
       process.stdout.write(`${work(file)}\n`);
+      done += 1;
     } catch (error) {
       process.stderr.write(`import: ${file}: ${error instanceof Error ? error.message : error}\n`);
-      isSuccess = false;
+      process.exitCode = 1;
     }
   }
-  return isSuccess;
+  return done;
 }
 
 async function main(): Promise<void> {
@@ -74,7 +86,7 @@ async function main(): Promise<void> {
     return;
   }
   if (parsed.remove) {
-    if (!forEachFile(parsed.files, (file) => removeFile(file, parsed))) process.exitCode = 1;
+    forEachFile(parsed.files, (file) => removeFile(file, parsed));
     return;
   }
   const reader = createToolFileReader(await loadToolFiles(), await loadFunctions(), process.env);
@@ -82,11 +94,11 @@ async function main(): Promise<void> {
   if (source !== undefined && !reader.sources.includes(source)) {
     throw new UsageError(`--source takes ${reader.sources.join(', ')}`, help);
   }
-  const isSuccess = forEachFile(parsed.files, (file) => importFile(file, parsed, reader));
+  const imported = new Map<string, string>();
+  if (forEachFile(parsed.files, (file) => importFile(file, parsed, reader, imported)) === 0) return;
   process.stdout.write(
     '"npm start" observes imported files, immediately if it is running: see "npm run observations".\n',
   );
-  if (!isSuccess) process.exitCode = 1;
 }
 
 main().catch((error: unknown) => {

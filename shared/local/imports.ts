@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 /** In the data folder: imported files, as `<source>/<file>`, observed like those in any other folder. */
 export const importsFolder = 'imports';
@@ -10,16 +10,19 @@ function nameOf(file: string): string {
   return /\.json$/i.test(name) ? name : `${name}.json`;
 }
 
-/** Keeps a tool's output, replacing any kept under the same name. Returns where, and whether it replaced one. */
-export function keepImport(data: string, source: string, file: string, text: string) {
-  const folder = join(data, importsFolder, source);
-  mkdirSync(folder, { recursive: true });
-  const kept = join(folder, nameOf(file));
+/** Where a tool's output is kept. */
+export function importPath(data: string, source: string, file: string): string {
+  return join(data, importsFolder, source, nameOf(file));
+}
+
+/** Keeps a tool's output. Returns whether it replaced one. */
+export function keepImport(kept: string, text: string): boolean {
+  mkdirSync(dirname(kept), { recursive: true, mode: 0o700 });
   const isReplaced = existsSync(kept);
   // Renamed into place, so that nobody reads a file that is half written.
   writeFileSync(`${kept}.new`, text);
   renameSync(`${kept}.new`, kept);
-  return { kept, isReplaced };
+  return isReplaced;
 }
 
 /** Removes the files kept under this name, from one source or from all. Returns those sources. */

@@ -19,7 +19,7 @@ import { watchedKinds } from '../standalone/watched-kinds.ts';
 import { createOutside } from '../transport/outside.ts';
 import type { LocalArguments } from './arguments.ts';
 import { createChangeObserver } from './change-observer.ts';
-import { firstScreen } from './first-screen.ts';
+import { firstScreen, storeOption } from './first-screen.ts';
 import { createLocalViewer, type LocalViewer } from './local-viewer.ts';
 import { playSamples } from './samples.ts';
 import { createStoreHealth, type StoreHealth } from './store-health.ts';
@@ -87,7 +87,7 @@ export async function startLocalMode(options: LocalModeOptions): Promise<LocalMo
   });
   if (args.samples) {
     await Promise.all([firstRound, playSamples(host.url, infos, clock.now())]);
-    const where = `see them with "npm run observations", or ${host.url}/observations`;
+    const where = `see them with "npm run observations${storeOption(args)}", or ${host.url}/observations`;
     log.info({ operation: 'samples' }, `samples played: ${where}`);
   }
   return {

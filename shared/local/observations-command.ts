@@ -121,6 +121,13 @@ async function tellHidden(reader: ObservationReader, { hidesSettled, selectionAt
   process.stderr.write(`${hidden.join(' and ')} not shown: add ${how.join(', ')}\n`);
 }
 
+/** Tells of how many these are the first. */
+async function tellRest(shown: number, reader: ObservationReader, { selectionAt, limit }: Many): Promise<void> {
+  if (limit === undefined || shown < limit) return;
+  const all = totalOf(await reader.counts(selectionAt(Date.now()), 'source'));
+  if (all > shown) process.stderr.write(`the first ${shown} of ${all}\n`);
+}
+
 /** Calls `show` until the user has had enough. */
 async function repeatedly(show: () => Promise<void>): Promise<void> {
   const stopping = new AbortController();
@@ -146,7 +153,9 @@ async function showCounts(reader: ObservationReader, request: Many): Promise<voi
 async function showList(reader: ObservationReader, request: Many): Promise<void> {
   const { selectionAt, hidesSettled, output, isWatching } = request;
   if (!isWatching) {
-    printList(await readSelected(reader, selectionAt(Date.now()), request), output);
+    const selected = await readSelected(reader, selectionAt(Date.now()), request);
+    printList(selected, output);
+    await tellRest(selected.length, reader, request);
     await tellHidden(reader, request);
     return;
   }

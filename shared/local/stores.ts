@@ -74,9 +74,11 @@ async function openFolders(
   const { createEmbeddedFeed, createChangeTeller } = await import('./embedded-feed.ts');
   const { createObjectFolder } = await import('./folders.ts');
   const { sampleObjects } = await import('./samples.ts');
-  const store = blaming(`--data ${args.data}`, () => {
+  const { lockData } = await import('./data-lock.ts');
+  const { store, unlock } = blaming(`--data ${args.data}`, () => {
     checkDatabase(args.data);
-    return createEmbeddedStore({ data: args.data, now: Date.now });
+    const unlock = args.data === ':memory:' ? () => undefined : lockData(args.data);
+    return { unlock, store: createEmbeddedStore({ data: args.data, now: Date.now }) };
   });
   const teller = createChangeTeller(store);
   const data = args.data === ':memory:' ? folderOfProcess() : args.data;
@@ -120,6 +122,7 @@ async function openFolders(
     stop() {
       objects.stop();
       store.close();
+      unlock();
     },
   };
 }

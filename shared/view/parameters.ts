@@ -7,7 +7,7 @@ import { type AnyOf, states } from './selection.ts';
 
 /** One of some words. Each message here is what follows the parameter's name. */
 export function oneOf<const Words extends readonly string[]>(words: Words) {
-  return z.enum(words, { error: `takes ${words.join(', ')}` });
+  return z.enum(words, { error: `takes one of ${words.join(', ')}` });
 }
 
 /** A whole number from 1. */

@@ -22,6 +22,8 @@ const gap = '   ';
 /** Names end with 32 digits, of which nine are enough to tell one from another. */
 const spareDigits = 23;
 
+const stateHeader = 'STATE';
+
 /**
  * What makes a table narrower, one after another until it fits: no more cells than these for a column, none leaves it
  * out. A name that has been cut still finds its Observation, and begins with the source.
@@ -38,10 +40,12 @@ const squeezes: readonly (readonly [header: string, cells: (natural: number) => 
   ['RESOURCE', () => 16],
   ['NAMESPACE', () => 12],
   ['SUMMARY', () => 30],
-  ['STATE', () => 0],
+  [stateHeader, () => 0],
   ['RESOURCE', () => 0],
   ['NAME', () => 24],
   ['SUMMARY', () => 20],
+  ['NAMESPACE', () => 10],
+  ['SUMMARY', () => 16],
 ];
 
 function naturalWidths(rows: readonly Row[]): number[] {
@@ -57,11 +61,20 @@ function totalWidth(widths: readonly number[]): number {
   return shown.reduce((sum, width) => sum + width + gap.length, -gap.length);
 }
 
+/** Whether something shown is gone, which nobody may take for what is open. */
+function showsGone(headers: Row, rows: readonly Row[]): boolean {
+  const index = headers.indexOf(stateHeader);
+  return rows.some((row) => row[index] !== '' && row[index] !== 'open');
+}
+
 /** The widths of columns of which the last one takes what the others leave; 0 for those that are left out. */
-function fittingWidths(headers: Row, natural: readonly number[], limit: number): number[] {
+function fittingWidths(headers: Row, rows: readonly Row[], limit: number): number[] {
+  const natural = naturalWidths([headers, ...rows]);
   const widths = [...natural];
+  const isStateShown = showsGone(headers, rows);
   for (const [header, cells] of squeezes) {
     if (totalWidth(widths) <= limit) break;
+    if (header === stateHeader && isStateShown) continue;
     const index = headers.indexOf(header);
     widths[index] = Math.min(widths[index] ?? 0, cells(natural[index] ?? 0));
   }
@@ -101,10 +114,9 @@ function aligned(rows: readonly Row[], widths: readonly number[]): string[] {
 export function tableOf(objects: readonly Observation[], { now, isWide, width }: TableOptions): string[] {
   const shown = columns.filter(({ isExtra }) => isWide || !isExtra);
   const headers = shown.map(({ header }) => header);
-  const rows = [headers, ...objects.map((object) => shown.map(({ cell }) => printable(cell(object, now))))];
-  const natural = naturalWidths(rows);
-  const isLimited = width !== undefined && !isWide;
-  return aligned(rows, isLimited ? fittingWidths(headers, natural, width) : natural);
+  const rows = objects.map((object) => shown.map(({ cell }) => printable(cell(object, now))));
+  const all = [headers, ...rows];
+  return aligned(all, width !== undefined && !isWide ? fittingWidths(headers, rows, width) : naturalWidths(all));
 }
 
 const leastValueWidth = 20;
