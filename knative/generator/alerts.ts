@@ -1,6 +1,7 @@
 import { type FunctionDefinition, triggersOf } from '../../shared/function/definitions.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import type { Trigger } from '../../shared/function/triggers.ts';
+import type { FilterScope } from '../../shared/host/unreadable-filters.ts';
 import type { Manifest } from './manifests.ts';
 import { documentUrl } from './repository.ts';
 
@@ -53,6 +54,11 @@ export function ratePerSecond(metric: string, seconds: number, by: string): stri
 export function atLast(metric: string, window: string): string {
   const ends = `last_over_time(zen_watcher_gc_last_run_timestamp_seconds[${window}])`;
   return `(last_over_time(${metric}[${window}]) and on (instance, pod) (${ends} == scalar(max(${ends}))))`;
+}
+
+/** Of functions that sleep, what they saw last counts for a while. */
+function unreadable(scope: FilterScope, window: string): string {
+  return `max by (scope) (last_over_time(zen_watcher_filters_unreadable{scope="${scope}"}[${window}])) > 0`;
 }
 
 function defaultTriggers(definition: FunctionDefinition): readonly Trigger[] {
@@ -195,9 +201,20 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
     ),
     rule(
       'ZenWatcherFiltersUnreadable',
-      'warning',
-      `${counted('zen_watcher_filter_reload_total{result="error"}', window(15 * minute), 'result')} > 0`,
+      'critical',
+      unreadable('system', window(15 * minute)),
       ['A filter cannot be read', 'Events that it applies to are answered 503 until it is repaired.'],
+      { for: window(minute) },
+    ),
+    rule(
+      'ZenWatcherFiltersUnreadable',
+      'warning',
+      unreadable('tenant', window(15 * minute)),
+      [
+        "A tenant's filter cannot be read",
+        'What it applies to, in its namespace, stays as it is until it is repaired.',
+      ],
+      { for: window(minute) },
     ),
     rule(
       'ZenWatcherWebhookOpen',

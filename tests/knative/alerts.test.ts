@@ -349,9 +349,40 @@ const cases: readonly [string, Case][] = [
     'a filter that cannot be read',
     {
       alert: 'ZenWatcherFiltersUnreadable',
-      series: { 'zen_watcher_filter_reload_total{result="error",pod="a"}': shortLife(1) },
-      fires: ['3m'],
+      labels: ',severity="critical"',
+      series: { 'zen_watcher_filters_unreadable{scope="system",pod="a"}': `0x6 1x${minutes(90)} 0x100` },
+      fires: ['4m', '30m', '90m'],
+      quiet: ['0m', '92m'],
+    },
+  ],
+  [
+    'a filter that cannot be read, in pods that live for 40 s',
+    {
+      alert: 'ZenWatcherFiltersUnreadable',
+      labels: ',severity="critical"',
+      series: { 'zen_watcher_filters_unreadable{scope="system",pod="a"}': shortLife(1) },
+      fires: ['3m', '15m'],
       quiet: ['0m', '20m'],
+    },
+  ],
+  [
+    "a tenant's filter that cannot be read, as nobody's alarm at night",
+    {
+      alert: 'ZenWatcherFiltersUnreadable',
+      labels: ',severity="critical"',
+      series: { 'zen_watcher_filters_unreadable{scope="tenant",pod="a"}': '2x200' },
+      fires: [],
+      quiet: ['10m', '30m'],
+    },
+  ],
+  [
+    "a tenant's filter that cannot be read",
+    {
+      alert: 'ZenWatcherFiltersUnreadable',
+      labels: ',severity="warning"',
+      series: { 'zen_watcher_filters_unreadable{scope="tenant",pod="a"}': '2x200' },
+      fires: ['10m', '30m'],
+      quiet: ['0m'],
     },
   ],
   [
