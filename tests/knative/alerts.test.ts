@@ -60,6 +60,60 @@ const cases: readonly [string, Case][] = [
     },
   ],
   [
+    'a few events that cannot be stored, again and again',
+    {
+      alert: 'ZenWatcherCreateErrors',
+      series: {
+        'zen_watcher_observations_create_errors_total{source="audit",error_type="503",pod="a"}': `0+1x${minutes(30)} 180x${minutes(60)}`,
+      },
+      fires: ['12m', '30m'],
+      quiet: ['0m', '9m', '40m'],
+    },
+  ],
+  [
+    'one event that cannot be stored, and is tried again by pods that live for 40 s',
+    {
+      alert: 'ZenWatcherCreateErrors',
+      series: Object.fromEntries(
+        [1, 3, 6, 10, 14].map((at) => [
+          `zen_watcher_observations_create_errors_total{source="falco",error_type="503",pod="p${at}"}`,
+          `_x${minutes(at)} 0 1x3 stale`,
+        ]),
+      ),
+      fires: ['12m', '17m'],
+      quiet: ['0m', '10m', '22m'],
+    },
+  ],
+  [
+    'what an API server answers while it is updated for three minutes',
+    {
+      alert: 'ZenWatcherCreateErrors',
+      series: {
+        'zen_watcher_observations_create_errors_total{source="audit",error_type="503",pod="a"}': `0+1x${minutes(3)} 18x${minutes(60)}`,
+      },
+      fires: [],
+      quiet: ['5m', '8m', '12m', '30m'],
+    },
+  ],
+  [
+    'a sender of what nobody can read',
+    {
+      alert: 'ZenWatcherCreateErrors',
+      series: { 'zen_watcher_observations_create_errors_total{source="falco",error_type="422",pod="a"}': '0+1x300' },
+      fires: [],
+      quiet: ['12m', '40m'],
+    },
+  ],
+  [
+    'a sink whose receiver is away, of which another alert tells',
+    {
+      alert: 'ZenWatcherCreateErrors',
+      series: { 'zen_watcher_observations_create_errors_total{source="sender",error_type="503",pod="a"}': '0+1x300' },
+      fires: [],
+      quiet: ['12m', '40m'],
+    },
+  ],
+  [
     'a collection that failed in a short-lived pod',
     {
       alert: 'ZenWatcherGCErrors',
@@ -204,6 +258,20 @@ const cases: readonly [string, Case][] = [
       ),
       fires: ['160m'],
       quiet: ['0m', '30m', '60m', '110m'],
+    },
+  ],
+  [
+    'kube-bench, where its component is left out',
+    { alert: 'ZenWatcherPassOverdue', labels: ',source="kube-bench"', series: {}, fires: [], quiet: ['0m', '6h'] },
+  ],
+  [
+    'a pass that does not come of kube-bench, where it is',
+    {
+      alert: 'ZenWatcherPassOverdue',
+      labels: ',source="kube-bench"',
+      series: { 'zen_watcher_passes_total{source="kube-bench",pod="a"}': shortLife(1) },
+      fires: ['5h'],
+      quiet: ['3h'],
     },
   ],
   [
