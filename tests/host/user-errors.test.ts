@@ -178,6 +178,24 @@ describe('what a user got wrong that stops nothing', () => {
     expect(await program.stop()).toBe(0);
   });
 
+  it.each<[what: string, args: readonly string[]]>([
+    ['one function', ['falco']],
+    ['the function that knows all others', ['webhook']],
+    ['all functions without Knative', ['standalone']],
+  ])('is a variable that is no setting, in a cluster, too: %s', async (_what, args) => {
+    const misspelt = { OBSERVATION_TTL_DAY: '3', ALERTMANAGER_SINK_TOKEN_FILE: '/x' };
+    const pod = { PORT: '0', KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '9' };
+    const environment = { ...misspelt, ...pod, WEBHOOK_AUTH_TOKEN: 'alpha-token' };
+    const program = await startProgram({ args, environment });
+    const said = 'OBSERVATION_TTL_DAY is not a setting and has no effect: did you mean OBSERVATION_TTL_DAYS?';
+    const found = await within('the warning', 5, () => {
+      const lines = program.log.filter((line) => line.includes('is not a setting'));
+      return lines.length > 0 ? lines : undefined;
+    });
+    expect(found).toEqual([expect.stringContaining(said)]);
+    await program.stop();
+  });
+
   it('is a bad file in --objects, which is one line until it changes', async () => {
     const objects = temporaryFolder();
     const bad = join(objects, 'bad.yaml');
