@@ -45,10 +45,7 @@ export const triggersReplacement = { source, targets: [triggerTarget] };
 
 /** The same for whoever posts to the Broker, too. What isn't there is left out. */
 export function brokerReplacement(definitions: readonly FunctionDefinition[], reach: Reach): object {
-  const manifests = [
-    ...definitions.flatMap((one) => manifestsOf(one, definitions, reach)),
-    ...writersManifests(definitions),
-  ];
+  const manifests = [...definitions.flatMap((one) => manifestsOf(one, reach)), ...writersManifests(definitions)];
   const select = { group: 'serving.knative.dev', kind: 'Service', labelSelector: selectorText(postsLabel) };
   const targets: Target[] = [
     {
@@ -83,7 +80,7 @@ export function kafkaComponent(definitions: readonly FunctionDefinition[]): obje
     patch: JSON.stringify([{ op: 'replace', path: '/metadata/name', value: `${name}-${suffix}` }, ...more]),
   });
   const config = { apiVersion: 'v1', kind: 'ConfigMap', name: 'kafka-broker-config', namespace: 'knative-eventing' };
-  const triggers = definitions.flatMap((one) => manifestsOf(one, definitions)).filter(({ kind }) => kind === 'Trigger');
+  const triggers = definitions.flatMap((one) => manifestsOf(one)).filter(({ kind }) => kind === 'Trigger');
   return {
     apiVersion: 'kustomize.config.k8s.io/v1alpha1',
     kind: 'Component',

@@ -147,7 +147,7 @@ function podTemplate(
   templates: Templates,
   name: string,
   { spec }: Service,
-  settersOfGateway: readonly string[],
+  settersOfGateway: readonly FunctionDefinition[],
   mounts: Mounts,
 ): object {
   const { metadata, spec: pod } = spec.template;
@@ -165,7 +165,10 @@ function podTemplate(
     [`${prefix}/window`]: value(`${own(name)}.window | default "${metadata.annotations[`${prefix}/window`]}"`),
     ...templates.literally('{{- with .Values.podAnnotations }}', '{{- toYaml . | nindent 8 }}', '{{- end }}'),
   };
-  const others = settersOfGateway.map((other) => ` "${other}"`).join('');
+  const others = settersOfGateway
+    .map((other) => [other.name, ...Object.keys(Object.assign({}, other.settings.parse({})))])
+    .map((names) => ` (list ${names.map((one) => `"${one}"`).join(' ')})`)
+    .join('');
   const { containers: _containers, volumes: _volumes, ...restOfPod } = pod;
   const { image: _image, args, env: _env, resources: _resources, ...mounting } = container;
   const { volumeMounts: _volumeMounts, ...restOfContainer } = mounting;
@@ -208,7 +211,7 @@ function serviceTemplate(
 ): Manifest {
   const { metadata, spec } = service;
   const isGateway = definition.kind === 'gateway';
-  const setters = isGateway ? all.filter((one) => triggerTypes(one).includes('Webhook')).map((one) => one.name) : [];
+  const setters = isGateway ? all.filter((one) => triggerTypes(one).includes('Webhook')) : [];
   const mounts = mountsOf(templates, definition, service, all);
   const visibility = 'networking.knative.dev/visibility';
   const { [visibility]: local, ...labels } = metadata.labels;
@@ -285,7 +288,7 @@ function morePartsOf(definition: FunctionDefinition, all: readonly FunctionDefin
 export function functionTemplate(definition: FunctionDefinition, all: readonly FunctionDefinition[]): string {
   const { name } = definition;
   const templates = createTemplates(systemNamespace);
-  const of = (reach: Reach): Manifest[] => manifestsOf(definition, all, reach);
+  const of = (reach: Reach): Manifest[] => manifestsOf(definition, reach);
   const parts = [...merged(of('cluster'), of('namespace')), ...morePartsOf(definition, all)];
   const service = serviceIn(of('cluster'));
   const edited = parts.map(toolNamespace).map(({ manifest, ...part }) => ({

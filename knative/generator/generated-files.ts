@@ -51,7 +51,7 @@ const kafkaNote = `# A Broker of class Kafka, and Triggers for it, under names o
 function allManifests(all: readonly FunctionDefinition[]): Manifest[] {
   const manifests = [
     ...[...standaloneManifests(all), ...all.flatMap((one) => standalonePage(one, 'cluster'))],
-    ...[...sharedManifests(all), ...networkPolicies(all), ...all.flatMap((definition) => manifestsOf(definition, all))],
+    ...[...sharedManifests(all), ...networkPolicies(all), ...all.flatMap((definition) => manifestsOf(definition))],
     ...[...writersManifests(all), ...all.flatMap((one) => sinkPolicies(one))],
     ...[...production('disruption-budgets.yaml'), ...production('api-priority.yaml'), eventPolicy(all)],
     ...monitoringManifests(alertRules(all), systemNamespace, ownLabels),
@@ -82,7 +82,7 @@ function optionalFiles(
       });
   return [
     [`${folder}/kustomization.yaml`, content],
-    [`${folder}/${name}.yaml`, text([...manifestsOf(definition, all, reach), ...sinkPolicies(definition)])],
+    [`${folder}/${name}.yaml`, text([...manifestsOf(definition, reach), ...sinkPolicies(definition)])],
     ...(isAnnouncer ? [[`${folder}/hints.yaml`, text(writersManifests(all))] satisfies [string, string]] : []),
   ];
 }
@@ -114,13 +114,10 @@ export async function generatedFiles(): Promise<Map<string, string>> {
     ['base/kustomization.yaml', kustomization(names(always), 'Kustomization')],
     ['base/shared.yaml', text(sharedManifests(all))],
     ['base/network-policies.yaml', text(networkPolicies(all))],
-    ...always.map((definition): [string, string] => [
-      `base/${definition.name}.yaml`,
-      text(manifestsOf(definition, all)),
-    ]),
+    ...always.map((definition): [string, string] => [`base/${definition.name}.yaml`, text(manifestsOf(definition))]),
     ...usual.filter(isComponent).flatMap((definition): [string, string][] => [
       [`components/${definition.name}/kustomization.yaml`, kustomization([definition.name], 'Component')],
-      [`components/${definition.name}/${definition.name}.yaml`, text(manifestsOf(definition, all))],
+      [`components/${definition.name}/${definition.name}.yaml`, text(manifestsOf(definition))],
     ]),
     ...optional.flatMap((one) => [
       ...optionalFiles(one, all, 'cluster'),
@@ -156,7 +153,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
     ['namespaced/network-policies.yaml', text(networkPolicies(all, 'namespace'))],
     ...usual.map((definition): [string, string] => [
       `namespaced/${definition.name}.yaml`,
-      text(manifestsOf(definition, all, 'namespace')),
+      text(manifestsOf(definition, 'namespace')),
     ]),
   ];
   return new Map(entries);

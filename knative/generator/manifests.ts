@@ -25,7 +25,6 @@ import {
   type BrokerTrigger,
   kindsIn,
   type PingSourceTrigger,
-  type Trigger,
 } from '../../shared/function/triggers.ts';
 import { isSource } from '../../shared/host/function-list.ts';
 import { scaling } from './scaling.ts';
@@ -71,10 +70,6 @@ export type Reach = 'cluster' | 'namespace';
 function settingsOf(definition: FunctionDefinition, reach: Reach): CommonSettings {
   const environment = reach === 'namespace' ? { WATCH_NAMESPACE: systemNamespace } : {};
   return Object.assign({}, parseSettings(environment, definition.settings, []));
-}
-
-function defaultTriggers(definition: FunctionDefinition): readonly Trigger[] {
-  return triggersOf(definition, settingsOf(definition, 'cluster'));
 }
 
 /** The kinds that wake a function. A tenant has no right to cluster-scoped ones. */
@@ -188,20 +183,6 @@ export function rulesWithoutKnative(definition: FunctionDefinition, reach: Reach
   return rules;
 }
 
-/** A setting's value as it is written in the environment. */
-function environmentText(value: unknown): string {
-  return Array.isArray(value) ? value.join(',') : String(value);
-}
-
-/** The gateway drops early what the functions behind its webhooks don't want, so it needs their settings, too. */
-function webhookSettings(definitions: readonly FunctionDefinition[]): Variable[] {
-  return definitions
-    .filter((definition) => defaultTriggers(definition).some(({ type }) => type === 'Webhook'))
-    .flatMap(({ settings }) => Object.entries(Object.assign({}, settings.parse({}))))
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => ({ name, value: environmentText(value) }));
-}
-
 /** Where the Secret of a sink is mounted: at the same place whether it runs by itself or beside others. */
 const secretsFolder = '/etc/zen-watcher/secret';
 
@@ -269,12 +250,7 @@ export const functionResources = {
 /** Requests come through queue-proxy, which is in the same pod, so the client address it reports can be trusted. */
 const queueProxy = { name: 'WEBHOOK_TRUSTED_PROXIES', value: '127.0.0.1/32,::1/128' };
 
-interface Variable {
-  readonly name: string;
-  readonly value: string;
-}
-
-function service(definition: FunctionDefinition, others: readonly FunctionDefinition[], reach: Reach): Manifest {
+function service(definition: FunctionDefinition, reach: Reach): Manifest {
   const { name } = definition;
   const settings = settingsOf(definition, reach);
   const { annotations, containerConcurrency, timeoutSeconds } = scaling(definition, settings);
@@ -288,7 +264,8 @@ function service(definition: FunctionDefinition, others: readonly FunctionDefini
     env: [
       { name: 'SYSTEM_NAMESPACE', value: systemNamespace },
       ...(reach === 'namespace' ? [{ name: 'WATCH_NAMESPACE', value: systemNamespace }] : []),
-      ...(definition.kind === 'gateway' ? [queueProxy, ...webhookSettings(others)] : []),
+      // The rest has its default, so that an overlay can add what it sets: a JSON patch can't replace a variable by its name.
+      ...(definition.kind === 'gateway' ? [queueProxy] : []),
     ],
     readinessProbe: { httpGet: { path: '/ready' } },
     livenessProbe: { httpGet: { path: '/health' } },
@@ -413,18 +390,14 @@ export function foreignNamespaces(definition: FunctionDefinition): string[] {
 }
 
 /** Everything that one function needs in a cluster, in the order to apply it. */
-export function manifestsOf(
-  definition: FunctionDefinition,
-  others: readonly FunctionDefinition[],
-  reach: Reach = 'cluster',
-): Manifest[] {
+export function manifestsOf(definition: FunctionDefinition, reach: Reach = 'cluster'): Manifest[] {
   const { name } = definition;
   const triggers = triggersOf(definition, settingsOf(definition, reach));
   const manifests: Manifest[] = [
     ...(reach === 'cluster' ? foreignNamespaces(definition).map((namespace) => namespaceManifest(namespace)) : []),
     accountOf(name),
     ...rolesOf(definition, reach),
-    service(definition, others, reach),
+    service(definition, reach),
   ];
   if (triggers.some(({ type }) => type === 'MappedKinds') && reach === 'cluster')
     manifests.push(...mappedKindsRole(name));

@@ -17,7 +17,7 @@ export async function installAccounts(
   for (const one of sharedManifests(functions)) if (!isKnatives(one)) await applyManifest(cluster, one);
   const tokens = new Map<string, string>();
   for (const name of names) {
-    const own = functions.filter((one) => one.name === name).flatMap((one) => manifestsOf(one, functions));
+    const own = functions.filter((one) => one.name === name).flatMap((one) => manifestsOf(one));
     for (const one of own) if (!isKnatives(one)) await applyManifest(cluster, one);
     const path = `/api/v1/namespaces/zen-system/serviceaccounts/${name}/token`;
     const { body } = await cluster.request('POST', path, { spec: { expirationSeconds: 7200 } });

@@ -216,9 +216,7 @@ const functions = await loadFunctions();
 /** What a function's generated role is made of, and its own account. */
 function accountOf(name: string): Manifest[] {
   const definition = functions.filter((one) => one.name === name);
-  return definition
-    .flatMap((one) => manifestsOf(one, functions))
-    .filter(({ apiVersion }) => !apiVersion.includes('knative.dev'));
+  return definition.flatMap((one) => manifestsOf(one)).filter(({ apiVersion }) => !apiVersion.includes('knative.dev'));
 }
 
 interface Rule {

@@ -25,7 +25,7 @@ describe.skipIf(skipWithoutCluster())('a source that fell silent', { timeout: 12
     await cluster.apply(knativeCrds);
     for (const name of ['zen-system', 'shop', 'checkov', 'kube-bench']) await cluster.namespace(name);
     const definitions = await loadFunctions();
-    const manifests = [...sharedManifests(definitions), ...definitions.flatMap((one) => manifestsOf(one, definitions))];
+    const manifests = [...sharedManifests(definitions), ...definitions.flatMap((one) => manifestsOf(one))];
     for (const manifest of manifests) {
       if (!manifest.apiVersion.includes('knative.dev')) await applyManifest(cluster, manifest);
     }

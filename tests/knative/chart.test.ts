@@ -398,7 +398,12 @@ describe.skipIf(isSkipped)('the chart', () => {
       `${variable('env', 'LOG_LEVEL', 'DEBUG')},${variable('functions.falco.env', 'LOG_LEVEL', 'WARN')}`,
       { LOG_LEVEL: 'WARN' },
     ],
-    ['what is generated', 'webhook', variable('env', 'FALCO_BUFFER_SIZE', '500'), { FALCO_BUFFER_SIZE: '500' }],
+    [
+      'what is generated',
+      'webhook',
+      variable('env', 'WEBHOOK_TRUSTED_PROXIES', '::1'),
+      { WEBHOOK_TRUSTED_PROXIES: '::1' },
+    ],
     [
       'what the gateway must know, too',
       'webhook',

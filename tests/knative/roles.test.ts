@@ -436,7 +436,7 @@ describe.skipIf(skipWithoutCluster())('the generated roles on a real API server'
     await cluster.apply(reportCrds);
     await cluster.apply(knativeCrds);
     for (const name of ['zen-system', 'shop', 'checkov', 'kube-bench']) await cluster.namespace(name);
-    const manifests = [...sharedManifests(definitions), ...definitions.flatMap((one) => manifestsOf(one, definitions))];
+    const manifests = [...sharedManifests(definitions), ...definitions.flatMap((one) => manifestsOf(one))];
     for (const manifest of manifests) {
       if (!manifest.apiVersion.includes('knative.dev')) await applyManifest(cluster, manifest);
     }
@@ -531,7 +531,7 @@ describe.skipIf(skipWithoutCluster())("a tenant's own zen-watcher on a real API 
     await cluster.apply(reportCrds);
     await cluster.apply(knativeCrds);
     for (const name of [namespace, 'shop']) await cluster.namespace(name);
-    const manifests = definitions.flatMap((one) => manifestsOf(one, definitions, 'namespace'));
+    const manifests = definitions.flatMap((one) => manifestsOf(one, 'namespace'));
     for (const manifest of manifests.filter(({ apiVersion }) => !apiVersion.includes('knative.dev'))) {
       await applyManifest(cluster, JSON.parse(JSON.stringify(manifest).replaceAll('zen-system', namespace)));
     }

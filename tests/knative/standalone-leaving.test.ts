@@ -40,7 +40,7 @@ describe('what STANDALONE.md deletes after moving to Knative', () => {
   it('is nothing that Knative has', () => {
     const onKnative = [
       ...[...sharedManifests(definitions), ...networkPolicies(definitions)],
-      ...definitions.flatMap((one) => manifestsOf(one, definitions)),
+      ...definitions.flatMap((one) => manifestsOf(one)),
     ];
     expect(onKnative.filter(isDeleted).map(idOf)).toEqual([]);
   });

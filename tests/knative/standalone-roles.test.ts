@@ -62,7 +62,7 @@ function withoutKnative(definition: FunctionDefinition): FunctionDefinition {
 /** What the functions, and Knative's adapters that watch for them, may do on Knative, but with objects of Knative. */
 function rightsOnKnative(reach: Reach): string[] {
   const hosted = hostedIn(definitions).map(withoutKnative);
-  const rights = rightsOf(hosted.flatMap((one) => manifestsOf(one, definitions, reach)));
+  const rights = rightsOf(hosted.flatMap((one) => manifestsOf(one, reach)));
   return [...rights].filter((right) => !right.includes('.knative.dev '));
 }
 

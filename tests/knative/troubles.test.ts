@@ -108,7 +108,7 @@ describe('"What is wrong?"', () => {
     const definitions = await loadFunctions();
     const services = definitions
       .filter(({ isOptional }) => !isOptional)
-      .flatMap((one) => manifestsOf(one, definitions))
+      .flatMap((one) => manifestsOf(one))
       .filter(({ apiVersion }) => apiVersion.startsWith('serving'));
     const requests = services.map((service) => {
       const { spec } = Object.assign(

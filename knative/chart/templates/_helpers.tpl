@@ -59,7 +59,7 @@ zen-watcher{{ include "zen-watcher.brokerSuffix" . }}
 
 {{- /*
 The environment of a function. What is generated for it is overridden by `env`, and that by its own. The gateway drops early what the
-functions behind its webhooks don't want, so it also gets theirs of what it has anyway: further arguments name those functions.
+functions behind its webhooks don't want, so it also gets their settings: further arguments name such a function, then those.
 */ -}}
 {{- define "zen-watcher.env" -}}
 {{- $root := index . 0 }}
@@ -74,9 +74,9 @@ functions behind its webhooks don't want, so it also gets theirs of what it has 
 {{- $_ := set $byName .name . }}
 {{- end }}
 {{- $set := $root.Values.env }}
-{{- range slice . 2 }}
-{{- range (index $root.Values.functions .).env }}
-{{- if hasKey $byName .name }}
+{{- range $theirs := slice . 2 }}
+{{- range (index $root.Values.functions (first $theirs)).env }}
+{{- if has .name (rest $theirs) }}
 {{- $set = append $set . }}
 {{- end }}
 {{- end }}
