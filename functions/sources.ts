@@ -96,7 +96,7 @@ export default defineTask({
 /** The parts of an ApiServerSource that are read here. */
 const sourceSchema = z.object({
   spec: z.looseObject({
-    resources: z.array(z.looseObject({ apiVersion: z.string(), kind: z.string() })).default([]),
+    resources: z.array(z.looseObject({ apiVersion: z.string(), kind: z.string() })),
   }),
 });
 
@@ -303,13 +303,13 @@ async function createKindLookup({ cluster, settings, event: { signal } }: Contex
    * Of what is mapped, only what the source's ServiceAccount may read: with anything else, Knative would make no adapter for
    * all of the group. A tenant's mapping reads nothing cluster-scoped.
    */
-  async function asPermitted(wanted: WantedKind, found: Presence & object, info: FunctionInfo): Promise<Presence> {
+  const asPermitted = async (wanted: WantedKind, found: Presence & object, info: FunctionInfo): Promise<Presence> => {
     if (!wanted.isMapped || settings.WATCH_NAMESPACE !== undefined) return found;
     if (wanted.isTenants && !found.namespaced) return 'gone';
     const account = { namespace: settings.SYSTEM_NAMESPACE, name: accountOf(info) };
-    const isAllowed = await discovery?.mayWatch(account, { group: wanted.group, plural: found.plural }, signal);
+    const isAllowed = await discovery.mayWatch(account, { group: wanted.group, plural: found.plural }, signal);
     return isAllowed ? found : 'gone';
-  }
+  };
 
   return async (wanted, info) => {
     const served = groups.get(wanted.group);

@@ -241,6 +241,21 @@ describe('alertmanager', () => {
     expect(world.alerts().map(shown)).toEqual(['shell high 60']);
   });
 
+  it('ends an event after an hour, too, if its status is empty', async () => {
+    const world = createWorld({
+      wrap: (store) => ({
+        async findWhole(...given) {
+          const whole = await store.findWhole(...given);
+          return whole && { ...whole, observation: { ...whole.observation, status: {} } };
+        },
+      }),
+    });
+    const observation = finding('shell', { hasState: false });
+    await world.store.create(observation, signal);
+    await world.tell(observation);
+    expect(world.alerts().map(shown)).toEqual(['shell high 60']);
+  });
+
   it('posts again what is open, in its pass, and closes again what was accepted lately', async () => {
     const functions = [
       { name: 'falco', url: '', webhooks: [], kinds: [], takesMappedKinds: false, announcedFrom: 'LOW' } as const,

@@ -75,6 +75,10 @@ function counted(store: Store, calls: string[]): Partial<Store> {
       calls.push('read');
       return store.findWhole(...given);
     },
+    find(...given) {
+      calls.push('look');
+      return store.find(...given);
+    },
   };
 }
 
@@ -460,7 +464,10 @@ describe('the first start', () => {
     const lease = await world.objects.get(leases, leaseRef('zen-system', 'announce'), signal);
     expect(lease).toMatchObject({
       ...{ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' },
-      metadata: { labels: { 'app.kubernetes.io/part-of': 'zen-watcher' } },
+      metadata: {
+        labels: { 'app.kubernetes.io/part-of': 'zen-watcher' },
+        annotations: { 'zen.kube-zen.io/announces-existing': 'false' },
+      },
       spec: { holderIdentity: 'announce' },
     });
     expect(Object.keys(lease?.metadata.labels ?? {})).toHaveLength(1);
@@ -495,6 +502,21 @@ describe('the first start', () => {
     await world.put('old', untold);
     await world.run(ping);
     expect(world.told).toHaveLength(isTold ? 1 : 0);
+  });
+
+  it('has been, although somebody has removed what the Lease says', async () => {
+    const world = createWorld();
+    await world.put('old', untold);
+    await world.run(ping);
+    for (const { metadata } of world.objects.all) Object.assign(metadata, { annotations: undefined });
+    expect((await world.run(ping)).warnings).toEqual([]);
+  });
+
+  it('leaves other namespaces alone, for a tenant', async () => {
+    const world = createWorld({ environment: { ANNOUNCE_EXISTING: 'true', WATCH_NAMESPACE: 'pay' } });
+    const name = await world.put('old', untold);
+    await world.run(ping);
+    expect(await world.isDue(name)).toBe(false);
   });
 
   it('takes no other word', () => {

@@ -43,6 +43,7 @@ function createWorld(environment: Record<string, string> = {}) {
         resource: spec.resource,
         field: spec.details.field,
         message: spec.details.message,
+        summary: spec.summary,
         state: metadata.labels[labels.state],
       }));
     },
@@ -225,6 +226,7 @@ describe('the filter ConfigMap', () => {
         resource: { apiVersion: 'v1', kind: 'ConfigMap', namespace: 'zen-system', name },
         field,
         message: expect.stringContaining(`the filters stay as they were: ${field}: `),
+        summary: expect.stringContaining(`the filters in ConfigMap ${name} are not used: ${field}: `),
       },
     ]);
   });
@@ -382,6 +384,14 @@ describe('every ObservationFilter', () => {
     expect(conditionsOf(all[0])).toMatchObject([{ status: 'False', message: expect.stringContaining(hint) }]);
   });
 
+  it('is told if it is not used, since its namespace has too many', async () => {
+    const { run, all } = createWorld();
+    for (let index = 100; index < 151; index += 1) all.push(aFilter(`f${index}`, { targetSource: 'falco' }, 'shop'));
+    await run();
+    const reasons = all.flatMap((object) => conditionsOf(object)?.map((one) => ('reason' in one ? one.reason : '')));
+    expect(reasons).toEqual([...Array.from({ length: 50 }, () => 'Valid'), 'TooMany']);
+  });
+
   it('is no longer shown to fail once it has changed', async () => {
     const { run, all } = createWorld();
     const failed = { type: 'Failing', status: 'True', reason: 'ExpressionFailed', message: 'm' };
@@ -401,6 +411,7 @@ describe('every ObservationFilter', () => {
   it('is left to the next run if there was one just now', async () => {
     const { context } = createTestContext(filters, { context: { coalesce: async () => undefined } });
     expect((await handled(filters, ping, context)).skipped).toEqual({ coalesced: 1 });
+    expect((await handled(filters, ping, createTestContext(filters).context)).skipped).toEqual({});
   });
 
   it('is written to only if that condition changes', async () => {

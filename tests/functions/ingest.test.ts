@@ -144,6 +144,18 @@ describe('a mapped kind', () => {
     expect(states).toEqual(['open', 'open']);
   });
 
+  it('keeps a finding open where one of two mappings can not read it any more', async () => {
+    const listed = aWidget('a', 'shop', { list: [{ severity: 'HIGH', text: 'listed' }] });
+    const each = aMapping('n', { items: '.list', mappings: { ...mappings, eventType: 'listed' } });
+    const { pass, all, store, clock } = createWorld(aMapping('m'), each, listed);
+    await pass();
+    all.splice(all.indexOf(listed), 1, aWidget('a'));
+    clock.now += 60_000;
+    await pass();
+    const states = (await store.read({ limit: 9 })).items.map(({ metadata }) => metadata.labels[labels.state]);
+    expect(states).toEqual(['open', 'open']);
+  });
+
   it('may share a source with another kind', async () => {
     const gadget = aMapping('n', { kind: 'Gadget' });
     const { pass, stored } = createWorld(aMapping('m'), gadget, aWidget('a'), aWidget('g', 'shop', {}, 'Gadget'));
@@ -298,7 +310,7 @@ describe('the webhook of ingest', () => {
     });
     expect(webhook.split({ b: [2], a: 1 }).items[0]?.id).toBe(one.items[0]?.id);
     expect(webhook.split({ a: 1, b: [3] }).items[0]?.id).not.toBe(one.items[0]?.id);
-    expect(webhook.inFlight).toBe(100);
+    expect(webhook).toMatchObject({ path: '/ingest/*', inFlight: 100, senderRetries: true });
   });
 
   it('refuses a body that is nested too deeply', () => {
@@ -333,6 +345,44 @@ describe('a post', () => {
       ],
     });
     expect(await stored()).toEqual(['zen-system: hooks HIGH b', 'zen-system: hooks LOW a']);
+  });
+
+  it('is told of which expressions could not be answered, and is kept', async () => {
+    const failing = 'details.missing == 1';
+    const world = createWorld(
+      anIngester('i', { expression: failing, filters: { expression: failing, minSeverity: 'HIGH' } }),
+    );
+    const noted: string[] = [];
+    const note = ({ kind }: { kind: string }, { metadata }: KubernetesObject, message: string) =>
+      void noted.push(`${kind} ${metadata.name} ${message.split(':')[0]}`);
+    Object.assign(world.context, { expressionErrors: { ...world.context.expressionErrors, note } });
+    await world.post('/ingest/hooks', { severity: 'HIGH', text: 'a' });
+    expect(noted).toEqual(['Ingester i spec.expression', 'Ingester i spec.filters.expression']);
+    expect(await world.stored()).toEqual(['zen-system: hooks HIGH a']);
+  });
+
+  it('is what its Ingester keeps of a list, and the others are counted', async () => {
+    const list = ['low', 'high', 'low'].map((severity) => ({ severity, text: severity }));
+    const { post, stored } = createWorld(anIngester('i', { items: '.list', filters: { minSeverity: 'HIGH' } }));
+    expect((await post('/ingest/hooks', { list })).skipped).toEqual({ min_severity: 2 });
+    expect(await stored()).toEqual(['zen-system: hooks HIGH high']);
+  });
+
+  it.each([
+    ['shop', true],
+    ['zen-system', false],
+  ])('that an Ingester of %s takes may be filtered by a tenant: %s', async (namespace, isTenants) => {
+    const world = createWorld(anIngester('i', {}, namespace));
+    const seen: unknown[] = [];
+    const { filter } = world.context;
+    Object.assign(world.context, {
+      filter: (...[finding, about]: Parameters<typeof filter>) => {
+        seen.push([about.hasState, about.namespace]);
+        return filter(finding, about);
+      },
+    });
+    await world.post('/ingest/hooks', { severity: 'HIGH', text: 'a' });
+    expect(seen).toEqual([[isTenants, namespace]]);
   });
 
   it('makes the same finding if it is repeated within the window', async () => {
@@ -693,6 +743,7 @@ describe('a pass', () => {
 
   it('is left to the next one if there was one just now', async () => {
     const world = createWorld(aMapping('m'), aWidget('a'));
+    expect((await world.pass()).skipped).toEqual({});
     Object.assign(world.context, { coalesce: async () => undefined });
     expect((await world.pass()).skipped).toEqual({ coalesced: 1 });
     expect((await world.see(aMapping('m'))).skipped).toEqual({ coalesced: 1 });
@@ -769,6 +820,20 @@ describe('a tenant’s mapping', () => {
     ]);
     expect(await stored()).toEqual(['pay: widgets HIGH b broke']);
     expect(conditionsOf('n')).toEqual({ Accepted: 'Valid', Ready: 'Ready' });
+  });
+
+  it.each([
+    ['shop', ['what is mapped in namespace shop: the system namespace is full']],
+    ['zen-system', undefined],
+  ])('of %s fails no pass if there is no room for it, unless it is the system namespace', async (of, warnings) => {
+    const { pass, context } = createWorld(aMapping('m', {}, of), aWidget('a', of));
+    Object.assign(context.store, { create: () => Promise.reject(new NamespaceRefusal('full', new Error('no'))) });
+    const ended = await pass().then(
+      (summary) => summary.warnings,
+      (error: unknown) => error,
+    );
+    if (warnings) expect(ended).toEqual(warnings);
+    else expect(ended).toMatchObject({ status: 503, message: 'the system namespace is full' });
   });
 
   it('cannot use a cluster-scoped kind, and has a condition that says so', async () => {
@@ -945,8 +1010,8 @@ describe('in a cluster', () => {
     expect([status, reason, message]).toEqual(expected);
   });
 
-  it('fails a pass in which something else happens than a refusal', async () => {
-    const { pass, context, objects } = createWorld(aMapping('m'));
+  it.each(['zen-system', 'shop'])('fails a pass in which something else happens than a refusal: of %s', async (of) => {
+    const { pass, context, objects } = createWorld(aMapping('m', {}, of));
     const kinds = { groups: async () => groups, kinds: async () => served };
     Object.assign(context.cluster, { kinds, hasApiServerSources: true });
     const { list } = objects;

@@ -27,6 +27,11 @@ describe('the page', () => {
     expect(page.tokenOf(headers)).toBe(token);
   });
 
+  it('says to whom it knows no token where to open it, and which header takes one', () => {
+    for (const word of ['proxy', 'Authorization (Bearer)', 'X-Forwarded-Access-Token', 'knative/PAGE.md'])
+      expect(page.signIn).toContain(word);
+  });
+
   it('has no rights of its own, and is off unless somebody asks for it', () => {
     expect(page).toMatchObject({ kind: 'page', permissions: [], isOptional: true });
   });

@@ -4,6 +4,7 @@ import ingest from '../../functions/ingest.ts';
 import kyverno from '../../functions/kyverno.ts';
 import sources from '../../functions/sources.ts';
 import trivy from '../../functions/trivy.ts';
+import type { KindSelector } from '../../shared/api/kind-selector.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import type { Discovery, KubernetesObject, ObjectRef, ServedKind } from '../../shared/function/stores.ts';
 import { functionInfoOf } from '../../shared/host/function-info.ts';
@@ -19,7 +20,7 @@ const widget: ServedKind = { kind: 'Widget', plural: 'widgets', namespaced: true
 const gadget: ServedKind = { kind: 'Gadget', plural: 'gadgets', namespaced: true };
 
 /** Maps Widgets by their kind, and Gadgets by their plural, both in version `v1` of a group. */
-function mappingsOf(of: string, namespace = 'zen-system'): KubernetesObject[] {
+function mappingsOf(of: string, namespace = 'zen-system', source = 'widgets'): KubernetesObject[] {
   const mappings = { severity: '.severity', category: 'operational', eventType: 'broken', message: '.text' };
   const object = (kind: string, name: string, spec: object): KubernetesObject => {
     const metadata = { name, namespace };
@@ -27,7 +28,7 @@ function mappingsOf(of: string, namespace = 'zen-system'): KubernetesObject[] {
   };
   const informer = { gvr: { group: of, version: 'v1', resource: 'gadgets' } };
   return [
-    object('ObservationMapping', 'm', { sourceName: 'widgets', group: of, version: 'v1', kind: 'Widget' }),
+    object('ObservationMapping', 'm', { sourceName: source, group: of, version: 'v1', kind: 'Widget' }),
     object('Ingester', 'i', { source: 'gadgets', ingester: 'informer', informer }),
     object('Ingester', 'posted', { source: 'posted', ingester: 'webhook', webhook: { path: 'posted' } }),
   ];
@@ -89,10 +90,10 @@ function createWorld(first: World, context: Overrides = {}, environment: Record<
       ...context,
     },
   });
-  const reads: ObjectRef[] = [];
+  const reads: (ObjectRef & { readonly of: KindSelector })[] = [];
   const { apply, delete: remove, get } = test.objects;
   test.objects.get = async (resource, ref, signal) => {
-    reads.push(ref);
+    reads.push({ ...ref, of: resource });
     return get(resource, ref, signal);
   };
   test.objects.apply = async (resource, object, signal) => {
@@ -186,7 +187,7 @@ describe('sources', () => {
   });
 
   it('makes the ServiceAccount its owner, so that it goes where the function is uninstalled', async () => {
-    const { run, writes, objects, source } = createWorld(served());
+    const { run, writes, objects, source, reads } = createWorld(served());
     await run();
     expect(source()?.metadata).not.toHaveProperty('ownerReferences');
     const metadata = { name: 'trivy-source', namespace: 'zen-system', uid: 'u-1' };
@@ -195,6 +196,10 @@ describe('sources', () => {
     expect(source()?.metadata).toHaveProperty('ownerReferences', [
       { apiVersion: 'v1', kind: 'ServiceAccount', name: 'trivy-source', uid: 'u-1' },
     ]);
+    expect(reads).toContainEqual({
+      ...{ apiVersion: 'v1', kind: 'ServiceAccount', namespace: 'zen-system', name: 'trivy-source' },
+      of: { group: '', versions: ['v1'], kind: 'ServiceAccount', plural: 'serviceaccounts', namespaced: true },
+    });
     await run();
     expect(writes).toEqual([]);
   });
@@ -246,11 +251,13 @@ describe('sources', () => {
     become(partial);
     await run();
     expect(writes).toEqual([]);
-    expect(reads).toContainEqual({
-      apiVersion: 'apiextensions.k8s.io/v1',
-      kind: 'CustomResourceDefinition',
-      name: `${kinds[0]?.plural}.${group}`,
-    });
+    expect(reads).toContainEqual(
+      expect.objectContaining({
+        apiVersion: 'apiextensions.k8s.io/v1',
+        kind: 'CustomResourceDefinition',
+        name: `${kinds[0]?.plural}.${group}`,
+      }),
+    );
   });
 
   it('answers 503 if the groups cannot be discovered, so that the event is retried', async () => {
@@ -427,6 +434,17 @@ describe('sources', () => {
     expect(test.writes).toEqual(['delete ingest-example-com-tenants']);
   });
 
+  it.each([
+    ['example.com', ['Gadget']],
+    ['other.com', ['Gadget', 'Widget']],
+  ])('watches by the source of tenants no kind that the system namespace maps: that of %s', async (of, left) => {
+    const test = createWorld(mapped([widget, gadget]), { functions: [functionInfoOf(ingest, {}, [])] });
+    const [widgets] = mappingsOf(of);
+    test.objects.all.push(...mappingsOf('example.com', 'shop', 'of-shop'), ...(widgets ? [widgets] : []));
+    await test.run();
+    expect(kindsIn(test.made('ingest-example-com-tenants')).sort()).toEqual(left);
+  });
+
   it.each(['zen-system', 'shop'])('of what %s maps, does not watch what its account may not', async (namespace) => {
     const made = namespace === 'shop' ? 'ingest-example-com-tenants' : 'ingest-example-com';
     const test = createWorld(mapped([widget, gadget]), { functions: [functionInfoOf(ingest, {}, [])] });
@@ -441,6 +459,31 @@ describe('sources', () => {
     test.forbidden.add('gadgets').add('widgets');
     await test.run();
     expect(test.writes).toEqual([`delete ${made}`]);
+  });
+
+  it('asks about no kind that a function declares', async () => {
+    const test = createWorld(served());
+    for (const { plural } of kinds) test.forbidden.add(plural);
+    await test.run();
+    expect([test.asked, kindsIn(test.source())]).toEqual([[], kinds.map(({ kind }) => kind)]);
+  });
+
+  it('asks about nothing that is mapped in the only namespace that it watches', async () => {
+    const functions = [functionInfoOf(ingest, {}, [])];
+    const test = createWorld(mapped([widget, gadget]), { functions }, { WATCH_NAMESPACE: 'tenant-a' });
+    test.objects.all.push(...mappingsOf('example.com', 'tenant-a'));
+    test.forbidden.add('widgets').add('gadgets');
+    await test.run();
+    expect([test.asked, kindsIn(test.made('ingest-example-com')).sort()]).toEqual([[], ['Gadget', 'Widget']]);
+  });
+
+  it('leaves everything as it is where it can not tell at all what there is', async () => {
+    const test = createWorld(served());
+    await test.run();
+    Object.assign(test.context.cluster, { kinds: undefined });
+    await test.run();
+    expect(test.writes).toEqual([]);
+    expect(kindsIn(test.source())).toEqual(kinds.map(({ kind }) => kind));
   });
 
   it('watches no cluster-scoped kind for a tenant', async () => {
@@ -521,10 +564,12 @@ describe('sources', () => {
   it('deletes one of its own sources without kinds while discovery is down', async () => {
     const test = createWorld({ ...served(), kinds: new Map() });
     const labels = { 'zen.kube-zen.io/made-by': 'sources' };
-    const empty = { apiVersion: 'sources.knative.dev/v1', kind: 'ApiServerSource', spec: {} };
-    test.objects.all.push({ ...empty, metadata: { name, namespace: 'zen-system', labels } } as KubernetesObject);
-    await test.run();
-    expect(test.writes).toEqual([`delete ${name}`]);
+    for (const spec of [{}, { resources: 'none' }]) {
+      const empty = { apiVersion: 'sources.knative.dev/v1', kind: 'ApiServerSource', spec };
+      test.objects.all.push({ ...empty, metadata: { name, namespace: 'zen-system', labels } } as KubernetesObject);
+      await test.run();
+      expect(test.writes).toEqual([`delete ${name}`]);
+    }
   });
 
   it('leaves changes to the next run if there was one just now', async () => {
@@ -615,6 +660,24 @@ describe('sources', () => {
       const { seen, warnings } = await played([{ conditions: [] }]);
       expect(seen).toEqual([`ping ${peer.url}`, 'ping http://gc']);
       expect(warnings).toEqual([expect.stringContaining(`${name}: not ready yet`)]);
+    });
+
+    it('and names all that are not ready', async () => {
+      const of = ['a', 'b'].map((letter) => `${letter}.example.com`);
+      const world = {
+        groups: new Map(of.map((one) => [one, ['v1']])),
+        kinds: new Map(of.map((one) => [`${one}/v1`, [widget, gadget]])),
+      };
+      const test = createWorld(world, { functions: [functionInfoOf(ingest, {}, [])] });
+      test.objects.all.push(...mappingsOf(of[0] ?? '', 'shop'), ...mappingsOf(of[1] ?? '', 'pay'));
+      const { apply } = test.objects;
+      test.objects.apply = async (resource, object, signal) => {
+        await apply(resource, object, signal);
+        Object.assign(test.made(object.metadata.name) ?? {}, { status: {} });
+      };
+      expect((await test.run()).warnings).toEqual([
+        "ingest-b-example-com-tenants, ingest-a-example-com-tenants: not ready yet, so only ingest's pass sees changes",
+      ]);
     });
 
     it('and leaves the collector alone when nothing has changed', async () => {

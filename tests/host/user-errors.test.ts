@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -159,6 +159,28 @@ describe('what a user got wrong at the start', () => {
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);
     expect(stderr).toMatch(/^zen-watcher: /);
     expect(code).toBe(1);
+  });
+});
+
+describe('a data folder', () => {
+  const data = inFolder('in-use');
+  const args = ['--port', '0', '--data', data];
+
+  it('is refused to a second process, for as long as the first one lives', async () => {
+    const first = await startProgram({ args });
+    const { code, stdout, stderr } = await runCommand('start', args);
+    expect([code, stdout, stderr]).toEqual([
+      1,
+      '',
+      `zen-watcher: --data ${data}: another zen-watcher is using it: stop that one, or name another folder\n`,
+    ]);
+    await first.kill();
+    const second = await startProgram({ args });
+    await second.stop();
+  });
+
+  it('is read by nobody but its owner', () => {
+    expect((statSync(data).mode & 0o777).toString(8)).toBe('700');
   });
 });
 

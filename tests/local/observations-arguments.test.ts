@@ -130,14 +130,14 @@ describe('parseObservationsArguments', () => {
   });
 
   it.each<[args: string, message: string]>([
-    ['--severity SEVERE', '--severity takes CRITICAL, HIGH, MEDIUM, LOW, UNKNOWN'],
-    ['--state closed', '--state takes open, missing, resolved, all'],
+    ['--severity SEVERE', '--severity takes one of CRITICAL, HIGH, MEDIUM, LOW, UNKNOWN'],
+    ['--state closed', '--state takes one of open, missing, resolved, all'],
     ['--since yesterday', '--since takes a duration such as 45s, 30m, 24h or 7d'],
-    ['--sort name', '--sort takes severity, age, namespace'],
-    ['--by name', '--by takes source, severity, category, namespace, state, eventType, rule, workload, actor'],
+    ['--sort name', '--sort takes one of severity, age, namespace'],
+    ['--by name', '--by takes one of source, severity, category, namespace, state, eventType, rule, workload, actor'],
     ['--limit 0', '--limit takes a number from 1'],
     ['--limit many', '--limit takes a number from 1'],
-    ['-o xml', '--output takes table, wide, json, yaml, csv, counts'],
+    ['-o xml', '--output takes one of table, wide, json, yaml, csv, counts'],
     ['--source=', '--source takes a value'],
     ['one two', 'name one Observation at most'],
     ['one --source trivy', "--source can't be used with a NAME"],

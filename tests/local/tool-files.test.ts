@@ -283,6 +283,7 @@ describe('npm run import', () => {
     [[], 2, /no file is named\nAll options: npm run import -- --help/],
     [['--bogus'], 2, /Unknown option '--bogus'.*\nAll options: npm run import -- --help/],
     [['--source', 'falco', 'scan.json'], 2, /--source takes checkov, kube-bench, trivy/],
+    [[folder], 1, /^import: .*: it is a folder: name the files in it\n$/],
     [['/nowhere.json'], 1, /^import: \/nowhere\.json: no such file\n$/],
     [['--source', 'checkov', file], 1, /scan\.json: it is from trivy, not from checkov\n$/],
     [
@@ -292,9 +293,24 @@ describe('npm run import', () => {
     ],
     [[join(import.meta.dirname, 'commands.ts')], 1, /^import: .*commands\.ts: .*JSON.*\n$/],
   ])('%j is an error that says what is wrong', async (args, expected, message) => {
-    const { code, stderr } = await run(...args);
+    const { code, stdout, stderr } = await run(...args);
     expect(stderr).toMatch(message);
-    expect(code).toBe(expected);
+    expect([code, stdout]).toEqual([expected, '']);
+  });
+
+  it('does not let one file replace another of the same command', async () => {
+    const [here, there] = ['one', 'two'].map((name) => {
+      const path = join(folder, name, 'results.json');
+      mkdirSync(join(folder, name));
+      writeFileSync(path, text(image(`cart:${name}`, `CVE-${name}`)));
+      return path;
+    });
+    expect(await run(here ?? '', there ?? '')).toMatchObject({
+      code: 1,
+      stderr: `import: ${there}: it would replace ${here}: give it another name\n`,
+    });
+    await become('the first', { 'CVE-one': 'open' });
+    expect(await states()).not.toHaveProperty('CVE-two');
   });
 
   it('takes the good ones among bad ones', async () => {

@@ -162,7 +162,7 @@ describe('the answer to GET /observations', () => {
   });
 
   it.each([
-    ['severity', 'SEVERE', 'takes CRITICAL, HIGH, MEDIUM, LOW, UNKNOWN'],
+    ['severity', 'SEVERE', 'takes one of CRITICAL, HIGH, MEDIUM, LOW, UNKNOWN'],
     ['since', 'yesterday', 'takes a duration such as 45s, 30m, 24h or 7d'],
     ['limit', '0', 'takes a number from 1 to 1000'],
     ['limit', '1.5', 'takes a number from 1 to 1000'],
@@ -170,7 +170,7 @@ describe('the answer to GET /observations', () => {
     ['limit', 'many', 'takes a number from 1 to 1000'],
     ['search', ['a', 'b'], 'takes one value'],
     ['search', Array.from({ length: 21 }, (_, at) => `w${at}`).join(' '), 'takes at most 20 words'],
-    ['severity', ['HIGH', 'SEVERE'], 'takes CRITICAL, HIGH, MEDIUM, LOW, UNKNOWN'],
+    ['severity', ['HIGH', 'SEVERE'], 'takes one of CRITICAL, HIGH, MEDIUM, LOW, UNKNOWN'],
     ['source', Array.from({ length: 101 }, (_, at) => `s${at}`), 'takes at most 100 values'],
     ['source', '', 'takes a value'],
     ['nonsense', '1', 'no such parameter'],

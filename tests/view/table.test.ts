@@ -85,6 +85,15 @@ describe('tableOf', () => {
     expect(headersAt(width)).toEqual(headers.split(' '));
   });
 
+  it.each(['missing', 'resolved'])('shows what is %s as such at any width', (state) => {
+    const metadata = { ...whole.metadata, namespace: 'n'.repeat(30), labels: { 'zen.kube-zen.io/state': state } };
+    const lines = tableOf([anObservation(whole), anObservation({ ...whole, metadata })], { ...options, width: 80 });
+    expect(lines[0]?.split(/ +/)).toEqual(['NAMESPACE', 'NAME', 'SEVERITY', 'STATE', 'SUMMARY']);
+    expect(lines[1]).toContain(' open ');
+    expect(lines[2]).toContain(` ${state} `);
+    expect(Math.max(...lines.map(widthOf))).toBeLessThanOrEqual(80);
+  });
+
   it('cuts long names of resources and namespaces before it leaves a column out for them', () => {
     const metadata = { ...whole.metadata, namespace: 'n'.repeat(30) };
     const [, row] = tableOf([anObservation({ ...whole, metadata })], { ...options, width: 160 });
