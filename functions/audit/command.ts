@@ -60,7 +60,7 @@ const suspicions: readonly (readonly [pattern: RegExp, reason: string, followedB
 ];
 
 /** `kubectl cp` from a Pod: an archive that goes to the standard output. */
-const copiesOut = /\btar\s{1,4}(?:-?[a-z]{0,10}c[a-z]{0,10}\s{1,4}|--create\s)[\s\S]{0,400}/;
+const copiesOut = /\btar\s{1,4}(?:-?[a-z]{0,10}c[a-z]{0,10}|--create)\s/;
 const toStandardOutput = /(?:\s|f|=)-(?:\s|$)/;
 
 function isMatch(command: string, pattern: RegExp, followedBy: RegExp | undefined): boolean {

@@ -14,7 +14,7 @@ export interface Scope {
   /** The only namespace that is looked at, if there is one. */
   readonly watchNamespace: string | undefined;
   readonly ownUsers: readonly string[];
-  readonly watcherNamespaces: ReadonlySet<string>;
+  readonly watcherNamespaces: ReadonlySet<string | undefined>;
   /** Whether an address is the cluster's own; `undefined` if that is not known. */
   readonly isInside: ((address: string) => boolean) | undefined;
 }

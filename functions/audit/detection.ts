@@ -51,8 +51,8 @@ export interface Detection {
   /** Looks at who: it also judges what was denied, and what the lists of noise leave out. */
   readonly isAboutWho?: true;
   readonly by: Grouping;
-  /** What the default Policy logs for it. */
-  readonly logs: readonly LogRule[];
+  /** What the default Policy logs for it; nothing if absent. */
+  readonly logs?: readonly LogRule[];
   judge(deed: Deed): Verdict | undefined;
 }
 

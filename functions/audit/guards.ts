@@ -30,11 +30,6 @@ function isDeployer({ who }: Deed): boolean {
   return who.presets.has('deployers');
 }
 
-/** Of others than strangers, a renewed certificate is no change. */
-function isRenewal({ who, facts }: Deed): boolean {
-  return facts.isOnlyCaBundle === true && who.presets.size > 0;
-}
-
 function guardChange(deed: Deed, text = didTo(deed)): Verdict {
   return { severity: isDeployer(deed) ? 'LOW' : 'HIGH', text, parts: { powers: isDeployer(deed) ? text : undefined } };
 }
@@ -56,7 +51,7 @@ export const admissionChange: Detection = {
   judge(deed) {
     const { group, resource, subresource, who } = deed;
     const isPolicy = group === admissionGroup || (engineGroups.has(group) && !engineState.has(resource));
-    if (!isPolicy || !deed.isWrite || subresource !== '' || isRenewal(deed)) return undefined;
+    if (!isPolicy || !deed.isWrite || subresource !== '') return undefined;
     return who.account && engines.has(who.account.namespace) ? undefined : guardChange(deed);
   },
 };
@@ -76,10 +71,9 @@ export const apiExtensionChange: Detection = {
   ],
   judge(deed) {
     const { resource, group, subresource, facts } = deed;
-    if (!deed.isWrite || subresource !== '' || isRenewal(deed)) return undefined;
+    if (!deed.isWrite || subresource !== '') return undefined;
     if (resource === 'apiservices' && group === 'apiregistration.k8s.io') return guardChange(deed);
-    const isConversion = resource === 'customresourcedefinitions' && facts.isConversion;
-    return isConversion ? guardChange(deed, `${didTo(deed)}, with a conversion webhook`) : undefined;
+    return facts.isConversion ? guardChange(deed, `${didTo(deed)}, with a conversion webhook`) : undefined;
   },
 };
 
@@ -97,12 +91,12 @@ export function isReport({ group }: Deed): boolean {
 
 function watcherConfig({ group, resource }: Deed): boolean {
   if (resource === 'policyexceptions') return group === 'kyverno.io' || group === 'policies.kyverno.io';
-  return group === ownGroup && resource !== 'observations';
+  return group === ownGroup;
 }
 
 /** Whether an account lives with the watchers: it writes its own reports. */
 function isWatcher({ who, scope }: Deed): boolean {
-  return who.account !== undefined && scope.watcherNamespaces.has(who.account.namespace) && !who.isAccused;
+  return scope.watcherNamespaces.has(who.account?.namespace) && !who.isAccused;
 }
 
 function isAtHome({ who, namespace }: Deed): boolean {
@@ -122,10 +116,10 @@ const workloadResources: ReadonlySet<string> = new Set([
 /** A write in the namespace of a watcher, apart from leases, status and the creation of workloads. */
 function isInWatchers(deed: Deed): boolean {
   const { namespace, scope, resource, subresource, verb } = deed;
-  if (namespace === undefined || !scope.watcherNamespaces.has(namespace) || isAtHome(deed)) return false;
+  if (!scope.watcherNamespaces.has(namespace) || isAtHome(deed)) return false;
   if (subresource === 'eviction') return true;
   if (subresource !== '' && subresource !== 'scale') return false;
-  if (resource === 'events' || resource === 'leases') return false;
+  if (resource === 'events') return false;
   return !(verb === 'create' && workloadResources.has(resource));
 }
 
@@ -140,7 +134,7 @@ function watcherVerdict(deed: Deed): Verdict | undefined {
   if (!isInWatchers(deed)) return undefined;
   return {
     severity: 'MEDIUM',
-    text: subresource === 'eviction' ? didTo(deed).replace(/^\w+/, 'evicted') : didTo(deed),
+    text: subresource === 'eviction' ? `evicted ${objectOf(deed)}` : didTo(deed),
   };
 }
 
@@ -290,7 +284,7 @@ export const cloudIdentityChange: Detection = {
   logs: [{ level: 'Request', verbs: changes, group: '', resources: ['serviceaccounts'] }],
   judge(deed) {
     const { cloudRole } = deed.facts;
-    if (deed.resource !== 'serviceaccounts' || deed.subresource !== '' || cloudRole === undefined) return undefined;
+    if (deed.subresource !== '' || cloudRole === undefined) return undefined;
     return {
       severity: 'MEDIUM',
       text: `${didTo(deed)}, which has the cloud role ${cloudRole}`,

@@ -2,11 +2,9 @@ import { type Deed, didTo, few, isChange, isDeletion, objectOf } from './deed.ts
 import { changes, type Detection, ofStrangers, type Verdict, writes } from './detection.ts';
 
 function serviceVerdict(deed: Deed): Verdict | undefined {
-  const { subresource, facts, who } = deed;
+  const { subresource, facts } = deed;
   if (subresource === 'status') {
-    return who.presets.size > 0
-      ? undefined
-      : { severity: 'HIGH', text: `wrote the status of ${objectOf(deed)}, which steers its traffic` };
+    return { severity: 'HIGH', text: `wrote the status of ${objectOf(deed)}, which steers its traffic` };
   }
   if (subresource !== '') return undefined;
   const { externalIPs = [], serviceType } = facts;
@@ -39,7 +37,7 @@ export const exposedService: Detection = {
     const { resource, group, subresource, verb, facts } = deed;
     if (!isChange(verb)) return undefined;
     if (resource === 'services' && group === '') return serviceVerdict(deed);
-    const isPlain = resource === 'ingresses' && subresource === '' && verb !== 'patch' && facts.isWithoutTls === true;
+    const isPlain = subresource === '' && verb !== 'patch' && facts.isWithoutTls === true;
     return isPlain ? { severity: 'LOW', text: `${didTo(deed)} without TLS` } : undefined;
   },
 };
@@ -106,7 +104,6 @@ export const systemPrincipalOutside: Detection = {
   exempt: [],
   isAboutWho: true,
   by: 'user',
-  logs: [],
   judge({ who, scope, event, outcome }) {
     const address = who.actor?.sourceIP;
     const username = event.user?.username ?? '';
@@ -164,7 +161,6 @@ export const accessProbe: Detection = {
   exempt: ['system'],
   isAboutWho: true,
   by: 'user-hour',
-  logs: [],
   judge(deed) {
     if (deed.outcome !== 'denied') return undefined;
     const isTogether = deed.who.isAnonymous || deed.who.actor === undefined;
@@ -190,7 +186,6 @@ export const mastersAccess: Detection = {
   exempt: [],
   isAboutWho: true,
   by: 'user-hour',
-  logs: [],
   judge(deed) {
     const { who, isWrite, outcome } = deed;
     const isMaster = who.isPerson && who.groups.includes('system:masters');

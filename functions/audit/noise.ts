@@ -48,7 +48,7 @@ function isOpen({ resource, namespace, name, path, verb }: Deed): boolean {
   return resource === 'configmaps' && namespace === 'kube-public' && name === 'cluster-info' && verb === 'get';
 }
 
-const noisyConfigs: ReadonlySet<string> = new Set([
+const noisyConfigs: ReadonlySet<string | undefined> = new Set([
   'cluster-autoscaler-status',
   'kube-root-ca.crt',
   'openshift-service-ca.crt',
@@ -58,7 +58,7 @@ const noisyConfigs: ReadonlySet<string> = new Set([
 function isEverydayObject(deed: Deed): boolean {
   const { resource, name, group } = deed;
   if (resource === 'leases' && group === 'coordination.k8s.io') return true;
-  if (resource === 'configmaps' && name !== undefined && noisyConfigs.has(name)) return true;
+  if (resource === 'configmaps' && noisyConfigs.has(name)) return true;
   // Who takes reports away is told; who writes them is not.
   return isReport(deed) && (deed.verb === 'create' || !deed.isWrite);
 }

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { at, isRecord, recordsIn, textAt, textsIn } from './values.ts';
 
-const names = z.array(z.string()).default([]);
+const names = z.array(z.string());
 
 const subjectSchema = z.object({ kind: z.string(), name: z.string(), namespace: z.string().optional() });
 const ruleSchema = z.object({ verbs: names, resources: names, resourceNames: names, urls: names });
@@ -9,8 +9,8 @@ const ruleSchema = z.object({ verbs: names, resources: names, resourceNames: nam
 /** Who is given what by a Role or a binding, as the body of a request or its result says. */
 export const rbacFacts = z.object({
   roleRef: z.object({ name: z.string() }).optional(),
-  subjects: z.array(subjectSchema).default([]),
-  rules: z.array(ruleSchema).default([]),
+  subjects: z.array(subjectSchema),
+  rules: z.array(ruleSchema),
 });
 
 export type RbacFacts = z.infer<typeof rbacFacts>;
@@ -47,9 +47,8 @@ function rulesOf(object: unknown): RbacRule[] {
 }
 
 /** The result of a write says everything; what was sent may be a patch. */
-export function rbacFactsOf(sent: unknown, result: unknown): RbacFacts | undefined {
+export function rbacFactsOf(sent: unknown, result: unknown): RbacFacts {
   const isResult = isRecord(result) && (isRecord(result.roleRef) || Array.isArray(result.rules));
   const object = isResult ? result : sent;
-  if (!isRecord(object)) return undefined;
   return { roleRef: roleRefOf(object), subjects: subjectsOf(object), rules: rulesOf(object) };
 }

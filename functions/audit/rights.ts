@@ -111,7 +111,6 @@ function roleText(deed: Deed, rules: readonly RbacRule[]): string {
 
 function rbacText(deed: Deed): string {
   const { roleRef, subjects = [], rules = [] } = deed.facts.rbac ?? {};
-  if (!isChange(deed.verb)) return didTo(deed);
   if (roleRef) return bindingText(deed, roleRef.name, subjects);
   if (subjects.length > 0) return `${didTo(deed)}: now for ${few(subjects.map(subjectText))}`;
   return rules.length > 0 ? roleText(deed, rules) : didTo(deed);
@@ -186,7 +185,6 @@ export const impersonation: Detection = {
   exempt: [],
   isAboutWho: true,
   by: 'act',
-  logs: [],
   judge(deed) {
     const identity = deed.outcome === 'denied' ? undefined : privilegedIdentity(deed);
     if (identity === undefined) return undefined;
@@ -217,7 +215,7 @@ function signingVerdict(deed: Deed): Verdict | undefined {
 
 function csrVerdict(deed: Deed): Verdict | undefined {
   if (deed.subresource === 'approval' && (deed.verb === 'update' || deed.verb === 'patch')) {
-    return isStranger(deed) ? { severity: 'HIGH', text: `approved ${didTo(deed).replace(/^\w+ /, '')}` } : undefined;
+    return isStranger(deed) ? { severity: 'HIGH', text: `approved ${objectOf(deed)}` } : undefined;
   }
   return deed.verb === 'create' && deed.subresource === '' ? signingVerdict(deed) : undefined;
 }

@@ -119,7 +119,7 @@ function isInNoPreset({ scope }: Deed, user: string): boolean {
 
 function proxyVerdict(deed: Deed): Verdict | undefined {
   const { resource, subresource, verb, path, facts, who } = deed;
-  if (resource === 'subjectaccessreviews' && who.isNode && facts.review?.about === 'nodes/proxy') {
+  if (who.isNode && facts.review?.about === 'nodes/proxy') {
     const { user } = facts.review;
     return isInNoPreset(deed, user)
       ? { severity: 'HIGH', text: `was asked by ${user} for what nodes/proxy gives`, parts: { asked: user } }
@@ -168,7 +168,6 @@ export const anonymousAccess: Detection = {
   exempt: [],
   isAboutWho: true,
   by: 'user',
-  logs: [],
   judge(deed) {
     if (!deed.who.isAnonymous || deed.outcome !== 'allowed') return undefined;
     const what = deed.resource === '' ? `reached ${deed.path}` : didTo(deed);

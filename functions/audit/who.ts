@@ -35,9 +35,8 @@ export interface Who {
 const accountPrefix = 'system:serviceaccount:';
 
 export function accountOf(username: string): Account | undefined {
-  const [namespace, name, ...more] = username.startsWith(accountPrefix)
-    ? username.slice(accountPrefix.length).split(':')
-    : [];
+  if (!username.startsWith(accountPrefix)) return undefined;
+  const [namespace, name, ...more] = username.slice(accountPrefix.length).split(':');
   return namespace && name && more.length === 0 ? { namespace, name } : undefined;
 }
 
@@ -112,15 +111,15 @@ export function whoOf(event: AuditEvent, tests: NameTests): Who {
   const userAgent = text(event.userAgent);
   const isAccused = (account !== undefined || isNode) && !isServed && handTools.test(userAgent ?? '');
   const presets = presetsOf(acting.username, isAccused, tests);
-  const isAnonymous = real !== undefined && isAnonymousUser(acting);
+  const isAnonymous = isAnonymousUser(acting);
   const proof = proofOf(event.user?.extra);
-  const via = [impersonated && `as ${impersonated.username}`, isServed && `by ${real?.username}`, proof];
+  const via = [impersonated && `as ${impersonated.username}`, isServed && `by ${real.username}`, proof];
   const actor = real && {
     username: acting.username,
     groups: acting.groups,
     sourceIP: text(event.sourceIPs?.at(-1)),
     userAgent,
-    via: via.filter((part) => typeof part === 'string' && part !== '').join(', ') || undefined,
+    via: via.filter((part) => typeof part === 'string').join(', ') || undefined,
   };
   const as = (name: (username: string) => string): string =>
     real ? `${name(acting.username)}${impersonated ? ` as ${name(impersonated.username)}` : ''}` : 'nobody';

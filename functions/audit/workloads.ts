@@ -49,7 +49,6 @@ export const ephemeralContainer: Detection = {
   bodies: "the containers' names and rights",
   exempt: ['system'],
   by: 'act',
-  logs: [],
   judge(deed) {
     if (!isDebugging(deed) || isPrivileged(deed)) return undefined;
     const { containers = [] } = deed.facts;
@@ -67,11 +66,11 @@ function makesPods(deed: Deed): boolean {
 }
 
 function unseenPod(deed: Deed): Verdict | undefined {
-  const { isCut, facts, resource, verb } = deed;
+  const { isCut, facts, resource } = deed;
   if (facts.isSeen || isDebugging(deed)) return undefined;
   const unknown = `${didTo(deed)}, which may be privileged`;
   if (isCut) return { severity: 'MEDIUM', text: `${unknown} (its body was too long for the audit log)` };
-  if (resource !== 'pods' || verb !== 'create') return undefined;
+  if (resource !== 'pods') return undefined;
   return { severity: 'LOW', text: `${unknown} (its body is not logged)`, isLastResort: true };
 }
 
@@ -93,7 +92,7 @@ export const privilegedPod: Detection = {
   by: 'act',
   logs: [...workloadLogs, { level: 'Request', verbs: changes, group: '', resources: ['persistentvolumes'] }],
   judge(deed) {
-    if ((!makesPods(deed) && !isHostVolume(deed)) || isOfTemplate(deed)) return undefined;
+    if (!makesPods(deed) && !isHostVolume(deed)) return undefined;
     const { powers = [], isRoot } = deed.facts;
     if (powers.length === 0) return unseenPod(deed);
     const ending = deed.facts.owner === undefined ? '' : ` of ${deed.facts.owner}`;
@@ -119,7 +118,7 @@ const ofPods: ReadonlySet<string> = new Set(['image', 'command']);
 function handiwork(deed: Deed): string | undefined {
   const { verb, resource, subresource, facts } = deed;
   if (isScaledToZero(deed)) return `scaled ${objectOf(deed)} to 0`;
-  if (subresource !== '' || !isChange(verb) || isOfTemplate(deed)) return undefined;
+  if (subresource !== '' || !isChange(verb)) return undefined;
   if (resource === 'serviceaccounts' && deed.group === '') return verb === 'create' ? didTo(deed) : undefined;
   if (!isWorkload(deed)) return undefined;
   if (verb === 'create') return didTo(deed);
@@ -224,7 +223,7 @@ export const podSecurityViolation: Detection = {
   logs: [...workloadLogs],
   judge(deed) {
     const violation = violationOf(deed);
-    if (violation === undefined || deed.outcome !== 'allowed' || isOfTemplate(deed)) return undefined;
+    if (violation === undefined || deed.outcome !== 'allowed') return undefined;
     const { policies, message } = violation;
     const ending = message === '' ? '' : `: ${message}`;
     return {

@@ -150,7 +150,7 @@ function united(rules: readonly LogRule[]): PolicyRule[] {
 }
 
 function rulesOf(isChosen: (name: string) => boolean): PolicyRule[] {
-  return united(detections.filter(({ name }) => isChosen(name)).flatMap(({ logs }) => logs));
+  return united(detections.filter(({ name }) => isChosen(name)).flatMap(({ logs = [] }) => logs));
 }
 
 /** `rest`: at what level everything is logged that no detection without * can match. */

@@ -160,12 +160,9 @@ export function faultOf({ invalid: [invalid], refusals: [refusal] }: Unwritten):
 async function placeOfKnown(name: string, { known, store, event }: Context): Promise<string | undefined> {
   const found = known.find(name);
   if (!found || found.isRecent) return found?.namespace;
-  if (await store.find(found.namespace, name, event.signal)) {
-    known.add(name, found.namespace);
-    return found.namespace;
-  }
-  known.delete(name);
-  return undefined;
+  if ((await store.find(found.namespace, name, event.signal)) === undefined) return undefined;
+  known.add(name, found.namespace);
+  return found.namespace;
 }
 
 /** Creates the Observation of a finding, unless it is known to exist. */

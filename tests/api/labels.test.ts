@@ -4,6 +4,7 @@ import {
   acceptedReasonAnnotation,
   acceptedUntilAnnotation,
   correlationAnnotation,
+  due,
   exceptionAnnotation,
   expiresAt,
   expiresLabel,
@@ -15,6 +16,7 @@ import {
   outboxLabel,
   reportedByAnnotation,
   sharedSlot,
+  toldAnnotation,
 } from '../../shared/api/labels.ts';
 
 const hour = 3_600_000;
@@ -35,6 +37,7 @@ describe('labels', () => {
       accepted: 'zen.kube-zen.io/accepted',
       since: 'zen.kube-zen.io/since',
     });
+    expect([due, toldAnnotation]).toEqual(['due', 'zen.kube-zen.io/told']);
     const others = [oldSubjectLabel, outboxLabel, sharedSlot];
     expect([acceptedByAnnotation, acceptedReasonAnnotation, acceptedUntilAnnotation]).toEqual([
       'zen.kube-zen.io/accepted-by',

@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { labels } from '../../shared/api/labels.ts';
-import { findingLabels, type ObservationOptions, observationOf } from '../../shared/api/observation.ts';
+import { labels, outboxLabel } from '../../shared/api/labels.ts';
+import {
+  findingLabels,
+  type ObservationOptions,
+  observationOf,
+  operationsCategory,
+} from '../../shared/api/observation.ts';
 import type { Actor, Finding, ResourceRef } from '../../shared/finding/finding.ts';
 import { actorHash, workloadHash } from '../../shared/finding/name.ts';
 import { anyCharacter } from '../finding/any-character.ts';
@@ -53,6 +58,17 @@ function bytesOf(value: unknown): number {
 }
 
 describe('observationOf', () => {
+  it.each([
+    [true, 'due'],
+    [false, undefined],
+  ])('is marked if others are to be told of it: %s', (isDue, mark) => {
+    expect(observationOf(finding, { ...options, isDue }).metadata.labels[outboxLabel]).toBe(mark);
+  });
+
+  it('has a category that filters and dashboards know zen-watcher by', () => {
+    expect(operationsCategory).toBe('operations');
+  });
+
   it('is the object of the CRD, without the identity', () => {
     expect(observationOf(finding, options)).toStrictEqual({
       apiVersion: 'zen.kube-zen.io/v1',

@@ -241,6 +241,61 @@ describe('what makes one finding', () => {
       ['a', 'b'].map(() => ({ by: 'eve', does: 'create secrets a/x', as: 'root', asGroups: ['system:masters'] })),
     ],
     [
+      'denials of strangers, whatever they are about',
+      1,
+      ['list pods a/', 'list nodes -', 'GET /b'].map((does) => ({
+        by: 'system:anonymous',
+        does,
+        code: 403,
+        decision: 'forbid' as const,
+      })),
+    ],
+    [
+      'reads of a machine in the name of another',
+      1,
+      ['list pods a/', 'list nodes -'].map((does) => ({ by: 'shop/x', as: 'system:admin', does })),
+    ],
+    [
+      'what a deployer creates without a name',
+      2,
+      ['a-', 'b-'].map((generateName) => ({
+        by: 'argocd/argocd-application-controller',
+        does: 'create pods shop/',
+        body: { metadata: { generateName }, spec: { hostPID: true } },
+      })),
+    ],
+    [
+      'ports that a person forwards in a day',
+      1,
+      times('1T10', '1T11').map((at) => ({ by: 'eve', does: 'get pods/portforward shop/x', at })),
+    ],
+    [
+      'the execs of a machine, wherever',
+      1,
+      ['ci', 'shop'].map((namespace) => ({
+        by: 'ci/runner',
+        does: `create pods/exec ${namespace}/x`,
+        query: 'command=sh',
+      })),
+    ],
+    [
+      'what a node is asked by two',
+      2,
+      ['eve', 'bob'].map((user) => ({
+        by: 'system:node:n',
+        does: 'create authorization.k8s.io:subjectaccessreviews -',
+        body: { spec: { user, resourceAttributes: { resource: 'nodes', subresource: 'proxy' } } },
+      })),
+    ],
+    [
+      'what a deployer does to a guard, in another way',
+      2,
+      ['create', 'delete'].map((verb) => ({
+        by: 'argocd/argocd-application-controller',
+        does: `${verb} kyverno.io:clusterpolicies x`,
+      })),
+    ],
+    [
       'denied writes in the name of another in an hour',
       1,
       ['a', 'b'].map((name) => ({ by: 'eve', does: `create secrets a/${name}`, as: 'bob', code: 401 })),

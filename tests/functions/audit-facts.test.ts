@@ -222,7 +222,7 @@ describe('what is read of a body', () => {
   it.each<[string, Sample]>([
     [
       'CRITICAL privileged-pod-creation: eve created PersistentVolume pv: host directory /',
-      { by: 'eve', does: 'create persistentvolumes pv', body: { spec: { hostPath: { path: '/..' } } } },
+      { by: 'eve', does: 'create persistentvolumes pv', body: { spec: { hostPath: { path: '/proc/1/root' } } } },
     ],
     [
       'MEDIUM token-request: eve made a token for ServiceAccount shop/x',
@@ -243,6 +243,10 @@ describe('what is read of a body', () => {
     [
       'MEDIUM masters-access: root created no object with the rights of system:masters',
       { by: 'root', groups: ['system:masters'], does: 'create /x' },
+    ],
+    [
+      'LOW workload-by-hand: root created Pod shop/x',
+      { by: 'root', groups: ['system:masters'], does: 'create pods shop/x' },
     ],
     [
       'HIGH anonymous-access: system:anonymous used Pod shop/x without signing in',
@@ -275,6 +279,7 @@ describe('what is read of a body', () => {
     ['a bundle in lists', [[[[bundle]]]], true],
     ['a bundle in lists that are too deep', { webhooks: [[[[[[[[bundle]]]]]]]] }, true],
     ['a bundle in lists that are not', { webhooks: [[[bundle]]] }, false],
+    ['a bundle, and what is too deep', { webhooks: [bundle], x: deep(8) }, true],
     ['a bundle that is deep', deep(7), false],
     ['a bundle that is too deep', deep(8), true],
   ])('is whether a patch renews a certificate: %s', (_what, body, isTold) => {
@@ -368,7 +373,10 @@ describe('an event that is passed on', () => {
   ])('is refused with %j, which names the field', (more, field) => {
     const event = { ...eventOf({ by: 'eve', does: 'delete secrets shop/x' }), ...more };
     expect(splitOf({ kind: 'EventList', items: [event] }).refused).toEqual([
-      { path: `items[0].${field}`, message: expect.stringMatching(/^(?:Invalid|Too small)/) },
+      {
+        path: `items[0].${field}`,
+        message: expect.stringMatching(/^(?:Invalid input|Invalid option|Too small): expected /),
+      },
     ]);
   });
 

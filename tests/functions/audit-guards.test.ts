@@ -109,6 +109,7 @@ expectAll('api-extension-change', [
   ['HIGH eve deleted APIService v1.x', { by: 'eve', does: 'delete apiregistration.k8s.io:apiservices v1.x' }],
   [nobody, { by: 'eve', does: 'patch apiregistration.k8s.io:apiservices/status v1.x' }],
   [nobody, { by: 'eve', does: 'patch example.org:apiservices v1.x' }],
+  [nobody, { by: 'eve', does: 'patch apiregistration.k8s.io:things x' }],
   [nobody, { by: 'eve', does: 'get apiregistration.k8s.io:apiservices v1.x' }],
   [nobody, { by: keda, does: 'patch apiregistration.k8s.io:apiservices v1.x', body: { spec: { caBundle: 'Q0E=' } } }],
   [
@@ -428,6 +429,11 @@ describe('a deletion', () => {
 });
 
 expectAll('resource-deletion', [
+  [
+    'HIGH eve deleted all leasecandidates in shop',
+    { by: 'eve', does: 'deletecollection coordination.k8s.io:leasecandidates shop/' },
+  ],
+  ['MEDIUM eve deleted Secret shop/kube-root-ca.crt', { by: 'eve', does: 'delete secrets shop/kube-root-ca.crt' }],
   ['MEDIUM ServiceAccount shop/x deleted Event shop/y', { by: 'shop/x', does: 'delete events shop/y' }],
   [
     'LOW eve deleted Secret shop/sh.helm.release.v1.a.v1',
@@ -571,6 +577,10 @@ expectAll('proxy-access', [
 ]);
 
 expectAll('anonymous-access', [
+  [
+    'HIGH system:anonymous read Pod kube-public/cluster-info without signing in',
+    { ...anonymous, does: 'get pods kube-public/cluster-info' },
+  ],
   ...[
     '/healthz',
     '/healthz/ping',
@@ -640,6 +650,8 @@ expectAll('exposed-service', [
     { by: 'eve', does: 'update services/status shop/x' },
   ],
   [nobody, { by: keda, does: 'update services/status shop/x' }],
+  [nobody, { by: 'eve', does: 'get services/status shop/x' }],
+  [nobody, { by: 'eve', does: 'delete services shop/x', ...cut }],
   [nobody, { by: 'eve', does: 'update services/scale shop/x', body: { spec: { type: 'NodePort' } } }],
   [nobody, { by: 'eve', does: 'delete services shop/x', body: { spec: { type: 'NodePort' } } }],
   [nobody, { by: 'eve', does: 'create example.org:services shop/x', body: { spec: { type: 'NodePort' } } }],
@@ -793,6 +805,8 @@ describe('what a log says of no verb, user or path', () => {
 
   it('is told all the same', () => {
     expect(findingsOf({ ...exec, verb: undefined })).toMatchObject([{ rule: 'pod-exec' }]);
+    const token = eventOf({ by: 'eve', does: 'create serviceaccounts/token shop/x' });
+    expect(findingsOf({ ...token, user: undefined })).toMatchObject([{ rule: 'token-request' }]);
     expect(findingsOf({ ...reach, verb: 'create', requestURI: undefined })).toMatchObject([
       { summary: 'eve was not allowed to reach the API server' },
     ]);

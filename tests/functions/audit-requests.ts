@@ -85,16 +85,16 @@ export function eventOf(sample: Sample): Record<string, unknown> {
   };
 }
 
-function parsedSettings(environment: Environment) {
-  return Object.assign({}, parseSettings(environment, audit.settings, []));
+function parsedSettings(environment: Environment, ownUsers: readonly string[]) {
+  return Object.assign({}, parseSettings(environment, audit.settings, ownUsers));
 }
 
 const known = new Map<string, ReturnType<typeof parsedSettings>>();
 
 /** The settings, parsed once, as a process does. */
-function settingsOf(environment: Environment): ReturnType<typeof parsedSettings> {
-  const key = JSON.stringify(environment);
-  const settings = known.get(key) ?? parsedSettings(environment);
+function settingsOf(environment: Environment, ownUsers: readonly string[] = []): ReturnType<typeof parsedSettings> {
+  const key = JSON.stringify([environment, ownUsers]);
+  const settings = known.get(key) ?? parsedSettings(environment, ownUsers);
   known.set(key, settings);
   return settings;
 }
@@ -105,8 +105,13 @@ export function findingsOf(event: unknown, environment: Environment = {}): reado
 }
 
 /** Why nothing is said of a request. */
-export function skippedOf(sample: Sample, environment: Environment = {}): Readonly<Record<string, number>> {
-  return normalizeData(audit.source, eventOf(sample), '2026-03-01T10:00:00Z', settingsOf(environment)).skipped;
+export function skippedOf(
+  sample: Sample,
+  environment: Environment = {},
+  ownUsers: readonly string[] = [],
+): Readonly<Record<string, number>> {
+  const settings = settingsOf(environment, ownUsers);
+  return normalizeData(audit.source, eventOf(sample), '2026-03-01T10:00:00Z', settings).skipped;
 }
 
 export function findingOf(sample: Sample, environment: Environment = {}): Finding | undefined {

@@ -310,6 +310,12 @@ const granted: readonly (readonly [string | undefined, Sample])[] = [
       body: bound('cluster-admin', ci),
     },
   ],
+  [
+    'MEDIUM bound view to Group x-system:serviceaccounts in the whole cluster (ClusterRoleBinding x)',
+    own('eve', 'view', { kind: 'Group', name: 'x-system:serviceaccounts' }, 'clusterrolebindings x'),
+  ],
+  ['MEDIUM created thing x', { by: 'eve', does: `create ${rbac}:things x` }],
+  ['MEDIUM created a RoleBinding in shop', { by: 'eve', does: `create ${rbac}:rolebindings shop/` }],
   [nobody, { by: 'kube-system/clusterrole-aggregation-controller', does: `patch ${rbac}:clusterroles x` }],
   [nobody, { by: 'eve', does: 'create example.org:roles shop/x' }],
   [nobody, { by: 'system:apiserver', does: `patch ${rbac}:clusterrolebindings x`, body: bound('cluster-admin', ci) }],
@@ -358,6 +364,8 @@ describe('rights that are given', () => {
     [{ rules: 'x' }, 'get pods'],
     [rules({ verbs: ['list'], resources: ['pods'] }), 'list pods'],
     [rules(), ''],
+    [rules({ verbs: ['get'] }), 'get'],
+    [rules({ resources: ['pods'] }), 'pods'],
   ])('are those of what was sent, if the answer has none: %j', (result, given) => {
     const body = rules({ verbs: ['get'], resources: ['pods'] });
     const finding = findingOf({ by: 'eve', does: `create ${rbac}:roles shop/x`, body, result });
@@ -425,6 +433,11 @@ describe('tokens, certificates and names of others', () => {
     ],
     [nobody, { by: 'eve', does: 'get serviceaccounts/token shop/x' }],
     [nobody, { by: 'eve', does: 'create replicationcontrollers/token shop/x' }],
+    [nobody, { by: 'eve', does: 'create certificates.k8s.io:clustertrustbundles x' }],
+    [
+      'MEDIUM token-request: eve made a token for ServiceAccount x',
+      { by: 'eve', does: 'create serviceaccounts/token x' },
+    ],
     [
       'MEDIUM token-request: eve made a token for a ServiceAccount in shop',
       { by: 'eve', does: 'create serviceaccounts/token shop/' },
@@ -572,5 +585,9 @@ describe('tokens, certificates and names of others', () => {
     [nobody, { by: 'vault/vault', does: 'create authorization.k8s.io:selfsubjectrulesreviews -' }],
   ])('are told: %s', (expected, sample) => {
     expect(told(sample)).toBe(expected);
+  });
+
+  it('are told of accounts of kube-system, whatever the operators are', () => {
+    expect(told(token('eve', 'kube-system/x'), { AUDIT_OPERATORS: 'bob' })).toMatch(/^HIGH token-request/);
   });
 });

@@ -262,6 +262,10 @@ describe('a row of the table AKSAudit', () => {
     expect(splitOf({ ...columns, User: '{"username":' }).items).toMatchObject([{ data: { user: undefined } }]);
   });
 
+  it('has lists as they are', () => {
+    expect(splitOf({ ...columns, SourceIps: ['7'] }).items).toMatchObject([{ data: { sourceIPs: ['7'] } }]);
+  });
+
   it('says that a body was too long for it', () => {
     const cut = { ...columns, RequestObject: 'skipped-too-big-size-object', ResponseObject: undefined };
     expect(splitOf(cut).items).toMatchObject([{ data: { facts: { isCut: true } } }]);
@@ -391,6 +395,7 @@ describe('what a log entry of GKE says besides', () => {
     ['nothing about its stage', [{}, { operation: { last: true } }], { stage: 'ResponseComplete' }],
     ['no labels', [{}, { labels: 'x' }], { annotations: undefined }],
     ['an answer in words', [{ status: { code: 'x' } }], { responseStatus: { code: 200 } }],
+    ['its method, without a service', [{ serviceName: undefined }], { verb: 'delete', objectRef: object }],
     ['its path', [{}], { requestURI: '/core/v1/namespaces/shop/secrets/db', verb: 'delete' }],
     ['its object', [{}], { objectRef: { ...object, apiGroup: '', apiVersion: 'v1' } }],
     [
@@ -499,6 +504,7 @@ describe('what a log entry of GKE says besides', () => {
     const methodName = `io.k8s.core.v1.${word}.get`;
     expect(eventsOf({ ...anonymous, methodName, resourceName: `core/v1/${word}` })).toEqual([]);
     expect(eventsOf({ ...anonymous, methodName: `io.k8s.${word}`, resourceName: '' })).toEqual([]);
+    expect(eventsOf({ ...anonymous, methodName, resourceName: '' })).toEqual([]);
     expect(eventsOf({ ...anonymous, methodName, resourceName: `x/y/z/${word}` })).toHaveLength(1);
   });
 

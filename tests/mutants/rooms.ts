@@ -47,7 +47,12 @@ export const rooms: readonly Room[] = [
   {
     name: 'filter',
     files: ['shared/api/observation-filter.ts', 'shared/function/filter.ts', 'shared/rules/filter.ts'],
-    tests: ['tests/rules/filter.test.ts', 'tests/functions/filters.test.ts', 'tests/facts/fields.test.ts'],
+    tests: [
+      'tests/rules/filter.test.ts',
+      'tests/functions/filters.test.ts',
+      'tests/facts/fields.test.ts',
+      'tests/pipeline/expression-errors.test.ts',
+    ],
     least: 90,
   },
   {

@@ -41,6 +41,7 @@ export default class MutantRunner extends TestRunner {
   readonly #slow = new Set(this.#progress.slow);
   readonly #left = new Set(Object.values(this.#progress.coverage).flatMap(({ idle }) => idle));
   #milliseconds = 0;
+  #runsThroughSome = false;
   #isDone = false;
 
   override onCollectStart(file: RunnerTestFile): void {
@@ -66,7 +67,8 @@ export default class MutantRunner extends TestRunner {
         this.#progress.coverage[file.name] = {
           anew: [...new Set([...Object.keys(coverage.static), ...this.#anew, ...(before?.anew ?? [])])],
           milliseconds: this.#milliseconds + (file.collectDuration ?? 0),
-          idle: [...this.#idle],
+          // A file in which no test runs through any is there for what is made while it is loaded.
+          idle: this.#runsThroughSome ? [...this.#idle] : [],
         };
       } else if (file.result?.state === 'fail') this.#progress.noticed.push(basename(file.name, '.test.ts'));
     }
@@ -84,7 +86,9 @@ export default class MutantRunner extends TestRunner {
     );
     const milliseconds = performance.now() - started;
     this.#milliseconds += milliseconds;
-    if (milliseconds > idleMilliseconds && Object.keys(hits).length === 0) this.#idle.add(name);
+    const isIdle = Object.keys(hits).length === 0;
+    if (!isIdle) this.#runsThroughSome = true;
+    else if (milliseconds > idleMilliseconds) this.#idle.add(name);
     // Perhaps for what an earlier test left behind, when a mutant was tried with it.
     // What mutants run through is counted, too: by that, one that loops would let the next loop a hundred times as long.
     if (passes) await this.#tryMutants({ ...hits }, { run, name, milliseconds });

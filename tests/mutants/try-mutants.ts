@@ -34,6 +34,13 @@ function createSandbox(sources: ReadonlyMap<string, string>): string {
   for (const file of projectFiles()) cpSync(join(root, file), join(sandbox, file), { verbatimSymlinks: true });
   symlinkSync(join(root, 'node_modules'), join(sandbox, 'node_modules'));
   for (const [file, source] of sources) writeFileSync(join(sandbox, file), source);
+  // Tests ask git for the project's files.
+  for (const step of [
+    ['-c', 'init.defaultBranch=main', 'init', '--quiet'],
+    ['add', '--all'],
+  ]) {
+    execFileSync('git', step, { cwd: sandbox });
+  }
   return sandbox;
 }
 

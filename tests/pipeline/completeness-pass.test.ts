@@ -299,6 +299,23 @@ describe('a pass', () => {
     expect(await world.pass()).toMatchObject({ relabelled: { missing: 1 } });
   });
 
+  it.each([
+    [
+      'the newest of its reports was made',
+      ['2026-03-01T10:00:00Z', '2026-03-01T11:30:00Z', undefined],
+      '2026-03-01T11:30:00Z',
+    ],
+    ['there are none', [], undefined],
+  ])('notes when %s', async (_what, created, newest) => {
+    const noted: number[] = [];
+    const life = { note: () => undefined, isDue: () => false, noteReport: async (at: number) => void noted.push(at) };
+    const objects = created.map((creationTimestamp, index) =>
+      anObject(`o${index}`, { metadata: { creationTimestamp } }),
+    );
+    await createWorld(objects, { context: { life } }).pass();
+    expect(noted).toEqual([newest === undefined ? 0 : Date.parse(newest)]);
+  });
+
   it('is done, with a warning, if it can not be noted that its source is alive', async () => {
     const noteReport = (): Promise<never> => Promise.reject(new Refusal(503, 'away'));
     const life = { note: () => undefined, isDue: () => false, noteReport };

@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { accepted, type Condition, refused } from '../../shared/api/condition.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { type KubernetesObject, NamespaceRefusal } from '../../shared/function/stores.ts';
-import { setConditions } from '../../shared/pipeline/conditions.ts';
+import {
+  changedSinceFailing,
+  currentCondition,
+  failing,
+  hasFailed,
+  setConditions,
+} from '../../shared/pipeline/conditions.ts';
 import { createTestContext, createTestObjects, tallied } from './test-context.ts';
 import { anObject, box, boxes } from './test-sources.ts';
 
@@ -24,15 +30,17 @@ function createWorld(status?: unknown) {
       return objects.setStatus(...args);
     },
   };
+  async function setWith(fields: Readonly<Record<string, number>>, ...conditions: Condition[]) {
+    writes = 0;
+    const { context } = createTestContext(boxes, { context: { objects: counting, now: () => clock.now } });
+    await setConditions(box, object, conditions, context, fields);
+    return { writes, status: object.status };
+  }
   return {
     clock,
     object,
-    async set(...conditions: Condition[]) {
-      writes = 0;
-      const { context } = createTestContext(boxes, { context: { objects: counting, now: () => clock.now } });
-      await setConditions(box, object, conditions, context);
-      return { writes, status: object.status };
-    },
+    set: (...conditions: Condition[]) => setWith({}, ...conditions),
+    setWith,
     touch(generation: number) {
       Object.assign(object.metadata, { generation });
     },
@@ -105,6 +113,25 @@ describe('setConditions', () => {
     },
   );
 
+  it.each<[before: object, fields: Readonly<Record<string, number>>, writes: number]>([
+    [{ matched: 7 }, { matched: 7 }, 0],
+    [{ matched: 7, more: 1 }, { matched: 7 }, 0],
+    [{ matched: 7 }, { matched: 8 }, 1],
+    [{ matched: 7 }, { matched: 7, more: 1 }, 1],
+    [{}, { matched: 0 }, 1],
+  ])('writes other fields, if they differ: of %j, %j', async (before, fields, writes) => {
+    const { set, setWith, object } = createWorld();
+    await set(accepted);
+    Object.assign(object, { status: { ...Object.assign({ status: {} }, object).status, ...before } });
+    expect((await setWith(fields, accepted)).writes).toBe(writes);
+    if (writes > 0) expect(object.status).toMatchObject(fields);
+  });
+
+  it('writes fields of what has no status yet', async () => {
+    const { setWith } = createWorld();
+    expect(await setWith({ matched: 7 })).toEqual({ writes: 1, status: { matched: 7, conditions: [] } });
+  });
+
   it('writes a new generation even if nothing else has changed', async () => {
     const { set, clock, touch } = createWorld();
     await set(accepted);
@@ -149,5 +176,33 @@ describe('setConditions', () => {
     expect(warnings).toEqual(['namespace shop: the namespace is denying it: webhook "w"']);
     expect((await set(new NamespaceRefusal('closing'))).warnings).toEqual(['namespace shop: the namespace is closing']);
     await expect(set(new Refusal(503, 'away'))).rejects.toMatchObject({ status: 503, message: 'away' });
+  });
+});
+
+describe('changedSinceFailing', () => {
+  const failed = { ...failing('at 1:1: no such field'), lastTransitionTime: at };
+  const ok = { ...ready, lastTransitionTime: at, observedGeneration: 2 };
+  const noLonger = [{ type: 'Failing', status: 'False', reason: 'Changed', message: '' }];
+
+  it.each<[string, readonly object[] | undefined, boolean, readonly object[]]>([
+    ['fails as it is now', [ok, { ...failed, observedGeneration: 2 }], true, []],
+    ['failed as it was before', [ok, { ...failed, observedGeneration: 1 }], false, noLonger],
+    ['failed, nobody knows when', [ok, failed], false, noLonger],
+    ['is known not to fail', [ok, { ...failed, status: 'False', observedGeneration: 1 }], false, []],
+    ['has another condition', [{ ...ok, observedGeneration: 1 }], false, []],
+    ['has no condition', [], false, []],
+    ['has no status', undefined, false, []],
+  ])('says of one that %s whether it does, and what to set', (_what, conditions, isFailing, toSet) => {
+    const object = anObject('it', { metadata: { generation: 2 } });
+    if (conditions) Object.assign(object, { status: { conditions } });
+    expect([hasFailed(object), changedSinceFailing(object)]).toEqual([isFailing, toSet]);
+  });
+
+  it('goes by the condition that is asked for', () => {
+    const object = Object.assign(anObject('it', { metadata: { generation: 2 } }), {
+      status: { conditions: [{ ...failed, observedGeneration: 2 }, ok] },
+    });
+    expect(currentCondition(object, 'Ready')).toMatchObject(ready);
+    expect(currentCondition(object, 'Expired')).toBeUndefined();
   });
 });

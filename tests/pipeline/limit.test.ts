@@ -550,6 +550,10 @@ describe('limit-reached', () => {
       ({ spec }) => spec.eventType === 'limit-reached',
     );
     expect(over?.metadata.annotations[historyAnnotation]).toContain('"reason":"mended"');
+    world.calls.length = 0;
+    await world.pass();
+    // From then on, passes don't ask for it.
+    expect(countOf(world.calls, 'names')).toBe(2);
     await fill(world, 70, 'others', 1000);
     world.later(60);
     await world.event(world.put('b', rows(1, 'low', 'new'), { about: 'Deployment/b' }));

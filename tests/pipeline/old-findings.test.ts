@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import trivy from '../../functions/trivy.ts';
 import { oldSubjectLabel } from '../../shared/api/labels.ts';
 import type { Store } from '../../shared/function/stores.ts';
 import { type OldFinding, oldObservation } from '../cluster/version-0.1.0.ts';
 import { createWorld } from './slot-world.ts';
+import { createTestContext, handled, ping } from './test-context.ts';
 
 type World = ReturnType<typeof createWorld>;
 
@@ -137,6 +139,20 @@ describe('a pass over what version 0.1.0 has left', () => {
     world.put('r', rows('a'), wide);
     await world.pass();
     expect(await left(world)).toEqual([]);
+  });
+
+  it('keeps nothing for an unreadable report that is about something else, by its kind', async () => {
+    const { context, store: into, objects, clock } = createTestContext(trivy);
+    const { signal } = new AbortController();
+    await into.create(oldObservation({ ...old, source: 'trivy', eventType: 'vulnerability' }, clock.now), signal);
+    const bad = {
+      apiVersion: 'aquasecurity.github.io/v1alpha1',
+      kind: 'ClusterComplianceReport',
+      metadata: { name: 'c' },
+    };
+    objects.all.push(Object.assign(bad, { status: 7 }));
+    const { skipped, deleted } = await handled(trivy, ping, context);
+    expect([skipped, deleted]).toEqual([{ unreadable: 1 }, [{ source: 'trivy', reason: 'migrated', count: 1 }]]);
   });
 
   it('leaves what it keeps as it is, in the system namespace, too', async () => {

@@ -56,6 +56,17 @@ const races: readonly Race[] = [
     summaries: { a: 'a: new' },
   },
   {
+    name: 'an older event brings older facts of what is stored',
+    before: async ({ put, event }) => void (await event(put('r', rows('a')))),
+    first: ({ put, event }) => {
+      const object = put('r', [{ id: 'a', summary: 'old' }]);
+      return () => event(object);
+    },
+    second: ({ put, event }) => event(put('r', [{ id: 'a', summary: 'new' }])),
+    states: { a: 'open' },
+    summaries: { a: 'a: new' },
+  },
+  {
     name: 'an older event ends last, and has something accepted that is not by now',
     before: async ({ put, event }) => void (await event(put('r', rows('a', 'b')))),
     first: ({ put, event }) => {

@@ -8,7 +8,7 @@ import type { CloudEvent } from '../../shared/function/cloud-event.ts';
 import type { Answer, Context, Outgoing } from '../../shared/function/context.ts';
 import type { Change, SinkDefinition } from '../../shared/function/definitions.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
-import type { ObservationsQuery, Store, StoredObservation } from '../../shared/function/stores.ts';
+import type { NamesQuery, ObservationsQuery, Store, StoredObservation } from '../../shared/function/stores.ts';
 import { defineSink } from '../../shared/pipeline/sink.ts';
 import { aFinding, anObservationOf } from '../stores/store-contract.ts';
 import { createTestContext, eventOf, handled, ping } from './test-context.ts';
@@ -65,6 +65,8 @@ interface WorldOptions {
   /** What is stored at each look at the one that is told; the last for good. */
   readonly looks?: readonly (Observation | undefined)[];
   readonly open?: readonly Observation[];
+  /** What is stored at the end of a pass. */
+  readonly after?: readonly Observation[];
   readonly functions?: Context['functions'];
   readonly environment?: Record<string, string>;
   readonly coalesce?: Context['coalesce'];
@@ -73,13 +75,14 @@ interface WorldOptions {
 }
 
 function createWorld(options: WorldOptions = {}) {
-  const { answers = [ok], looks = [], isUnwanted = false, refreshes = false, open = [] } = options;
+  const { answers = [ok], looks = [], isUnwanted = false, refreshes = false, open = [], after = open } = options;
   const urls = 'urls' in options ? options.urls : ['https://one/'];
   const path = 'path' in options ? options.path : '/alerts';
   const posted: Outgoing[] = [];
   const asked: { readonly severity: Severity; readonly change: Change }[] = [];
   const batches: number[] = [];
   const queries: ObservationsQuery[] = [];
+  const lists: NamesQuery[] = [];
   let looked = 0;
   const message = { ...(path !== undefined && { path }), contentType: 'text/plain', body: 'x' };
   const sink: SinkDefinition<unknown> = {
@@ -114,13 +117,17 @@ function createWorld(options: WorldOptions = {}) {
       queries.push(query);
       yield* open.map(storedOf);
     },
+    async *names(query) {
+      lists.push(query);
+      yield* after.map(storedOf);
+    },
   });
   const { functions = [], environment = {}, coalesce } = options;
   const definition = defineSink(sink);
   const context = { post, functions, ...(coalesce && { coalesce }) };
   const test = createTestContext(definition, { wrap, environment, context });
   return {
-    ...{ definition, posted, batches, queries },
+    ...{ definition, posted, batches, queries, lists },
     tell: (event = announcement()) => handled(definition, event, test.context),
     pass: () => handled(definition, ping, test.context),
     /** What the sink was asked to tell: how bad it is, which severities it had before, and whether it is gone. */
@@ -268,6 +275,37 @@ describe('a sink that refreshes', () => {
     expect([world.batches, world.posted.length, skipped]).toEqual([batches, batches.length, {}]);
   });
 
+  it('tells anew what has changed while its pass told it as open, and looks at nothing else', async () => {
+    const changed = finding({ rule: 'changed', severity: 'LOW', since: 2, had: ['HIGH'] });
+    const world = createWorld({
+      refreshes: true,
+      environment: { WATCH_NAMESPACE: 'shop' },
+      open: [finding({ rule: 'changed' }), finding({ rule: 'same' })],
+      after: [changed, finding({ rule: 'same' }), finding({ rule: 'new', since: 5 })],
+      looks: [changed],
+    });
+    await world.pass();
+    expect(world.lists).toEqual([{ namespace: 'shop' }]);
+    const { namespace, name } = changed.metadata;
+    expect(world.changes()).toEqual([
+      {
+        ...{ kind: 'changed', id: `${namespace}/${name}`, time: '2026-03-01T12:00:00.000Z', isGone: false },
+        formerSeverities: ['HIGH'],
+      },
+    ]);
+    expect(world.asked()).toMatchObject([{ severity: 'LOW' }]);
+  });
+
+  it('tells nothing of what is gone when it looks again, and does not look where it has told nothing', async () => {
+    const gone = { open: [finding()], after: [finding({ since: 2 })], looks: [undefined] };
+    const world = createWorld({ refreshes: true, ...gone });
+    await world.pass();
+    expect([world.lists.length, world.asked()]).toEqual([1, []]);
+    const idle = createWorld({ refreshes: true });
+    await idle.pass();
+    expect(idle.lists).toEqual([]);
+  });
+
   it('posts nothing where it has nothing to tell of what is open', async () => {
     const world = createWorld({ refreshes: true, open: [finding()], isUnwanted: true });
     await world.pass();
@@ -305,12 +343,16 @@ describe('what a sink sends', () => {
 
   const answered = (status: number, retryAfter?: number): Answer => ({ status, retryAfter, words: 'says\nso' });
   const silence = new Error('no answer');
+  const atRest: Answer = { ...answered(503), isAtRest: true };
 
   it.each<[answers: readonly (Answer | Error)[], warnings: readonly string[]]>([
     [[answered(200)], []],
     [[answered(299)], []],
     [[answered(204), answered(202)], []],
     [[answered(200), answered(400)], ['1 of 2 receivers did not take what the others took']],
+    // That was said when it was put to rest.
+    [[answered(200), atRest], []],
+    [[answered(200), atRest, silence], ['2 of 3 receivers did not take what the others took']],
     [[silence, answered(200), answered(503)], ['2 of 3 receivers did not take what the others took']],
   ])('is told where one of its receivers answers 2xx: %j', async (answers, warnings) => {
     const world = createWorld({ urls: answers.map((_, index) => `https://${index}`), answers });
@@ -334,6 +376,11 @@ describe('what a sink sends', () => {
     [[answered(400), silence], { ...retried, cause: 'status 400' }],
     [[silence, answered(400)], { ...retried, cause: 'status 400' }],
     [[answered(503, 3), answered(503, 8), answered(503)], { ...retried, retryAfter: 8 }],
+    [[], { ...retried, cause: 'no answer', isRepeated: false }],
+    [[answered(503)], { ...retried, isRepeated: false }],
+    [[atRest, atRest], { ...retried, isRepeated: true }],
+    [[atRest, answered(503)], { ...retried, isRepeated: false }],
+    [[atRest, silence], { ...retried, isRepeated: false }],
   ])('is given up where all refuse it, and else tried again: %j', async (answers, fault) => {
     const world = createWorld({ urls: answers.map((_, index) => `https://${index}`), answers });
     await expect(world.tell()).rejects.toMatchObject(fault);

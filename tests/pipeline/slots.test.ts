@@ -668,16 +668,22 @@ describe('the pass', () => {
     expect(item?.metadata.annotations['zen.kube-zen.io/history']).toContain('filtered');
   });
 
-  it.each([
-    ['of a report about many things', ['one']],
-    ['of two slots', ['one', 'two']],
-  ])('resolves what a filter now drops %s', async (_case, namespaces) => {
+  it.each<[string, ReportOptions[]]>([
+    ['of a report about many things', [{ about: undefined, namespace: 'one' }]],
+    [
+      'of two slots about many things',
+      [
+        { about: undefined, namespace: 'one' },
+        { about: undefined, namespace: 'two' },
+      ],
+    ],
+    ['of two slots about one thing', [{}, { kind: kinds.checks }]],
+  ])('resolves what a filter now drops %s', async (_case, reports) => {
     let drops = false;
     const { put, event, states, pass } = createWorld({
       context: { filter: (finding) => (drops ? 'exclude_rule' : finding) },
     });
-    for (const namespace of namespaces)
-      await event(put('r', [row('a', { namespace: 'shop' })], { about: undefined, namespace }));
+    for (const report of reports) await event(put('r', [row('a', { namespace: 'shop' })], report));
     drops = true;
     await pass();
     expect(await states()).toEqual({ a: 'resolved' });

@@ -55,6 +55,7 @@ const about = (name: string) => ({ resource: { kind: 'Pod', namespace: 'shop', n
 
 describe('a reference', () => {
   const ref = { apiVersion: 'example.com/v1', kind: 'Box', namespace: 'shop', name: 'a' };
+  const aJar = { apiVersion: 'v1', kind: 'Jar', name: 'a' };
 
   it('stores the findings of its object, open, with labels for their slot and what they say', async () => {
     const findings = [aFinding('a'), aFinding('b', inNode), aFinding('c', inPay)];
@@ -111,10 +112,16 @@ describe('a reference', () => {
     ['of another kind', { ...ref, kind: 'Bag' }],
     ['of another group', { ...ref, apiVersion: 'example.org/v1' }],
     ['of the core group', { ...ref, apiVersion: 'v1' }],
+    ['of a group of one letter', { ...ref, apiVersion: 'x/v1' }],
     ['in another version than those that are watched', { ...ref, apiVersion: 'example.com/v2' }],
-  ])('to an object %s is skipped', async (_case, data) => {
-    const { handle } = createWorld([anObject('a')]);
+    ['in a version with a longer name', { ...ref, apiVersion: 'example.com/v1beta1' }],
+    ['in a namespace that is not watched, which nobody may have the right to read', { ...aJar, namespace: 'shop' }],
+  ])('to an object %s is skipped, without a look at it', async (_case, data) => {
+    const { handle, objects } = createWorld([anObject('a')]);
+    const read: unknown[] = [];
+    objects.get = async (...args) => void read.push(args);
     expect(await handle(reference(data))).toMatchObject({ skipped: { not_wanted: 1 }, created: [] });
+    expect(read).toEqual([]);
   });
 
   it.each([

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import falco from '../../functions/falco.ts';
 import kyverno from '../../functions/kyverno.ts';
+import { labels } from '../../shared/api/labels.ts';
 import type { Observation } from '../../shared/api/observation.ts';
 import type { Acceptable } from '../../shared/function/exceptions.ts';
 import { Refusal } from '../../shared/function/refusal.ts';
 import { NamespaceRefusal, type Store } from '../../shared/function/stores.ts';
-import { aReport, createTestContext, eventOf, handled, ping, referenceTo } from './test-context.ts';
+import { aReport, createTestContext, eventOf, handled, ping, referenceTo, type TestContext } from './test-context.ts';
 
 const alert = (fields: Record<string, unknown> = {}) =>
   eventOf('falco.rule.output.v1', {
@@ -96,6 +97,22 @@ describe('writing', () => {
       unchanged: 5,
     });
     expect((await store.read({ limit: 100 })).items).toHaveLength(40);
+  });
+
+  it('lasts as long as is set and, if it has a state, for three passes at least', async () => {
+    const environment = { OBSERVATION_TTL_SECONDS: '3600', RESYNC_INTERVAL_MINUTES: '60' };
+    const hours = async ({ store, clock }: TestContext) =>
+      (await store.read({ limit: 9 })).items.map(
+        ({ metadata }) => Number(metadata.labels[labels.expires]) - clock.now / 3_600_000,
+      );
+    const told = createTestContext(falco, { environment });
+    await handled(falco, alert(), told.context);
+    expect(await hours(told)).toEqual([1]);
+    const reported = createTestContext(kyverno, { environment });
+    const report = aReport('web', ['a']);
+    reported.objects.all.push(report);
+    await handled(kyverno, referenceTo(report), reported.context);
+    expect(await hours(reported)).toEqual([3]);
   });
 
   it('does not cache a name whose write failed', async () => {

@@ -220,11 +220,22 @@ describe('a filter', () => {
 });
 
 describe('setSeverity', () => {
-  type Entries = { readonly rules?: readonly string[]; readonly severity: string }[];
+  type Entries = { readonly rules?: readonly string[]; readonly expression?: string; readonly severity: string }[];
 
   function grade(filters: readonly KubernetesObject[], finding = aFinding(), namespace = 'shop') {
     return compileFilters(filters, settings)(finding, { source: 'kyverno', namespace, hasState: true });
   }
+
+  it('tells of an expression that can not be answered, by its field', () => {
+    const told: string[] = [];
+    const filter = aFilter({
+      setSeverity: [{ severity: 'LOW' }, { expression: 'details.nothing == 1', severity: 'HIGH' }],
+    });
+    const expressions = aFilter({ setSeverity: [{ expression: 'details.nothing == 1', severity: 'HIGH' }] }, 'other');
+    const check = compileFilters([filter, expressions], settings, (_object, message) => told.push(message));
+    check(aFinding(), { source: 'kyverno', namespace: 'shop', hasState: true });
+    expect(told).toEqual([expect.stringMatching(/^spec\.setSeverity\[0\]\.expression: /)]);
+  });
 
   it.each<[string, Entries, string]>([
     ['of a rule', [{ rules: ['Require-Labels/Check-Team'], severity: 'low' }], 'LOW'],
@@ -239,6 +250,9 @@ describe('setSeverity', () => {
       'LOW',
     ],
     ['of none', [], 'MEDIUM'],
+    ['where an expression holds', [{ expression: 'severity == "MEDIUM"', severity: 'HIGH' }], 'HIGH'],
+    ['not where it does not', [{ expression: 'severity == "LOW"', severity: 'HIGH' }], 'MEDIUM'],
+    ['not where it can not be answered', [{ expression: 'details.nothing == 1', severity: 'HIGH' }], 'MEDIUM'],
   ])('sets the severity %s', (_case, setSeverity, severity) => {
     expect(grade([aFilter({ setSeverity })])).toMatchObject({ severity });
   });
