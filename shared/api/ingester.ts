@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { configurationKind } from './group.ts';
 import { parseLabelSelector } from './label-selector.ts';
 import { groupName, mappingRules, objectMeta, plural, version } from './mapping-rules.ts';
-import { exactNamespace, filterRules, sourceName } from './observation-filter.ts';
+import { filterRules, rfc1123Label, sourceName } from './observation-filter.ts';
 import { text } from './text.ts';
 
 export const ingesters = configurationKind('Ingester');
@@ -47,6 +47,10 @@ const duration = z
 
 const labelSelector = text(0, 1024).refine((selector) => parseLabelSelector(selector) !== undefined, {
   error: 'is not a label selector',
+});
+
+const exactNamespace = text(1, 63).regex(rfc1123Label, {
+  error: 'must be the name of a namespace: patterns are not known',
 });
 
 export const ingesterObject = z.object({

@@ -15,7 +15,7 @@ export const severity = z
   .transform((word) => word.toUpperCase())
   .pipe(z.enum(severities));
 
-const rfc1123Label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+export const rfc1123Label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
 /** The name of a source, as in an Observation's `spec.source`. */
 export const sourceName = z
@@ -28,11 +28,6 @@ function listOf<Item extends z.ZodType>(item: Item, maxItems: number) {
 }
 
 const word = text(1, 63);
-
-/** The name of a namespace, not a pattern. */
-export const exactNamespace = word.regex(rfc1123Label, {
-  error: 'must be the name of a namespace: patterns are not known',
-});
 
 /** The name of a namespace, or a pattern of names. */
 export const namespacePattern = word.regex(/^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/, {

@@ -235,6 +235,21 @@ describe('setSeverity', () => {
     const check = compileFilters([filter, expressions], settings, (_object, message) => told.push(message));
     check(aFinding(), { source: 'kyverno', namespace: 'shop', hasState: true });
     expect(told).toEqual([expect.stringMatching(/^spec\.setSeverity\[0\]\.expression: /)]);
+    const keeping = aFilter({ expression: 'details.nothing == 1' });
+    const later = compileFilters([keeping], settings, (_object, message) => told.push(message));
+    expect(later(aFinding(), { source: 'kyverno', namespace: 'shop', hasState: true })).toEqual(aFinding());
+    expect(told.slice(1)).toEqual([expect.stringMatching(/^spec\.expression: /)]);
+  });
+
+  it('says what is wrong with an expression of an Ingester', () => {
+    expect(compileRules({ expression: 'severity ==', enabled: true })).toMatchObject({
+      field: 'expression',
+      message: expect.any(String),
+    });
+    expect(compileRules({ setSeverity: [{ expression: 'nothing', severity: 'LOW' }], enabled: true })).toMatchObject({
+      field: 'setSeverity[0].expression',
+      message: expect.any(String),
+    });
   });
 
   it.each<[string, Entries, string]>([
