@@ -97,6 +97,21 @@ describe('inRemovalOrder', () => {
     );
   });
 
+  it.each(['123', '132', '213', '231', '312', '321'])(
+    'takes of those alike the last name first, in a list of %s',
+    (order) => {
+      const all = [...order].map((digit): Made => {
+        const ref = { namespace: 'shop', name: `falco-${digit.repeat(32)}`, uid: digit, version: '1' };
+        const found = { [labels.source]: 'falco' };
+        return {
+          stored: { ref, labels: found, hasAnnotations: false, createdAt: 1, isBeingDeleted: false },
+          rule: 'r',
+        };
+      });
+      expect(uidsOf(orderOf(all))).toEqual(['3', '2', '1']);
+    },
+  );
+
   it('goes on with the same for whoever lists when another collection has deleted some', () => {
     fc.assert(
       fc.property(world, fc.nat(60), (all, count) => {

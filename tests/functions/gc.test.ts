@@ -228,6 +228,7 @@ describe('gc', () => {
     ['keeps', 'a time that nobody can read, if its end is now', 'soon', 1, 1, ['odd']],
     ['keeps', 'a time that nobody can read, if its end is later', 'soon', 1, 9, ['odd']],
     ['keeps', 'no time', undefined, 9, 1, ['odd']],
+    ['keeps', 'a time to come, whatever else it says', '9999999999', 9, 1, ['odd']],
   ])('%s what bears as its end %s', async (_deletes, _what, expires, ageHours, ttlHours, left) => {
     // The API server can't select those.
     const test = context({ wrap: () => ({ async *expired() {} }) });

@@ -364,7 +364,8 @@ describe('a post', () => {
   it('is what its Ingester keeps of a list, and the others are counted', async () => {
     const list = ['low', 'high', 'low'].map((severity) => ({ severity, text: severity }));
     const { post, stored } = createWorld(anIngester('i', { items: '.list', filters: { minSeverity: 'HIGH' } }));
-    expect((await post('/ingest/hooks', { list })).skipped).toEqual({ min_severity: 2 });
+    const { skipped, filtered } = await post('/ingest/hooks', { list });
+    expect({ skipped, filtered }).toEqual({ skipped: { min_severity: 2 }, filtered: {} });
     expect(await stored()).toEqual(['zen-system: hooks HIGH high']);
   });
 

@@ -336,6 +336,7 @@ describe('mergeFindings', () => {
     [['1'], 'a', ['1']],
     [{ b: 1 }, 'x', { b: 1 }],
     [null, { b: 1 }, { b: 1 }],
+    [undefined, 'x', 'x'],
   ])('takes of %j and %j in one place always the same', (one, other, expected) => {
     const having = (value: unknown) => ({ ...b, details: { ...b.details, value } });
     for (const pair of [[having(one), having(other)] as const, [having(other), having(one)] as const]) {
@@ -599,6 +600,9 @@ describe('a path of a package', () => {
       'r',
     ].map((word): [string, string] => ['lib/x', `lib/x-1.2-${word}12`]),
     ['lib/a', 'lib/a-1.2.RC-3'],
+    ['lib/a', 'lib/a-1.2-34'],
+    ['lib/ax', 'lib/a-1.2.3x'],
+    ['lib/ax', 'lib/a-1.2-rc.3x'],
     ['lib/a-release', 'lib/a-release'],
     ['lib/ax', 'lib/a1.2x'],
     ['lib/a-alphabet', 'lib/a-1.2-alphabet'],

@@ -46,7 +46,13 @@ async function receive(body: unknown, path = '/audit/webhook', context: Override
   const published: CloudEvent[] = [];
   const answers: unknown[] = [];
   const test = createTestContext(webhook, {
-    context: { functions: peers, publish: async (event) => void published.push(event), ...context },
+    // With its clock what is retried for ever ends at the deadline.
+    context: {
+      ...sleeper().context,
+      functions: peers,
+      publish: async (event) => void published.push(event),
+      ...context,
+    },
   });
   const tally = createTally();
   await webhook.receive(
@@ -107,11 +113,13 @@ describe('what a webhook sends to the Broker', () => {
     const plain = { kind: 'EventList', items: [audited({ verb: 'get' })] };
     await receive({ kind: 'EventList', items: [audited()] }, '/audit/webhook', context);
     await receive({ kind: 'EventList', items: [] }, '/audit/webhook', context);
-    expect([published.length, due]).toEqual([1, []]);
+    await receive({ kind: 'EventList', items: [audited(), audited({ verb: 'get' })] }, '/audit/webhook', context);
+    expect([published.length, due]).toEqual([2, []]);
     for (let count = 0; count < 2; count += 1) await receive(plain, '/audit/webhook', context);
     expect(due).toEqual(['/audit/webhook', '/audit/webhook']);
-    expect(published.slice(1)).toEqual([
+    expect(published.slice(2)).toEqual([
       expect.objectContaining({
+        id: expect.stringMatching(/^\/audit\/webhook \d{4}-/),
         ...{ type: 'io.kube-zen.audit.v1', source: '/audit/webhook', data: {} },
         extensions: { signoflife: 'true' },
       }),
@@ -202,7 +210,7 @@ describe('what a webhook sends to the Broker', () => {
     ];
     const { published, summary } = await receive(list, '/falco/webhook');
     expect(published.map(({ data }) => data)).toEqual([expect.objectContaining(good)]);
-    expect(summary).toMatchObject({ dropped: 1, skipped: { below_minimum_priority: 1, internal: 1 } });
+    expect(summary).toMatchObject({ observed: 1, dropped: 1, skipped: { below_minimum_priority: 1, internal: 1 } });
     expect(summary.warnings).toEqual([expect.stringContaining('body[1].priority: must be one of')]);
   });
 
@@ -294,7 +302,7 @@ describe('what a webhook sends to the Broker', () => {
   });
 
   it('has the source, time and trace of the request', async () => {
-    const { published } = await receive(audited());
+    const { published } = await receive(audited(), '/audit/webhook', { now: () => Date.parse('2026-03-01T12:00:00Z') });
     expect(published).toEqual([
       {
         id: '0f0f0f0f-1111-4222-8333-444444444444/ResponseComplete',
@@ -471,6 +479,138 @@ function sleeper(step: (milliseconds: number) => number = (milliseconds) => mill
   return { clock, pauses, context: { now: () => clock.now, sleep, deadline } };
 }
 
+/** Posts a body to a tool whose items are published as they are, unless it is given otherwise. */
+function receiveOf(tool: Partial<WebhookTrigger>, body: unknown, context: Overrides = {}) {
+  const trigger: WebhookTrigger = {
+    type: 'Webhook',
+    path: '/tool',
+    eventType: 'org.example.tool',
+    inFlight: 1,
+    senderRetries: true,
+    split: (data) => ({ items: [{ id: '1', data }], refused: [], unwanted: 0 }),
+    ...tool,
+  };
+  const shape = { url: 'http://tool', kinds: [], takesMappedKinds: false };
+  return receive(body, '/tool', { functions: [{ name: 'tool', webhooks: [trigger], ...shape }], ...context });
+}
+
+const nothing = { items: [], refused: [], unwanted: 0 };
+
+describe('what is posted to a tool', () => {
+  it.each([undefined, { ok: true }])('is answered with what the tool says: %j', async (answer) => {
+    const { answers } = await receiveOf({ split: () => ({ ...nothing, answer }) }, {});
+    expect(answers).toEqual(answer ? [answer] : []);
+  });
+
+  it('is counted as unwanted where the tool gives no reasons', async () => {
+    const { summary } = await receiveOf({ split: () => ({ ...nothing, unwanted: 2 }) }, {});
+    expect(summary.skipped).toEqual({ unwanted: 2 });
+  });
+
+  it('has no time limit any more when it is done', async () => {
+    let cleared = 0;
+    const clear = () => {
+      cleared += 1;
+    };
+    const deadline: Clock['deadline'] = (_milliseconds, signal) => ({ signal, clear });
+    await receiveOf({}, {}, { deadline });
+    await expect(receiveOf({}, {}, { deadline, acquire: async () => undefined })).rejects.toThrow();
+    expect(cleared).toBe(2);
+  });
+
+  it('may have 25,000 items, and a member that is called as no list is', async () => {
+    const items = Array(25_000).fill(0);
+    expect((await receiveOf({ list: 'items' }, { items })).published).toHaveLength(1);
+    expect((await receiveOf({}, { undefined: [...items, 0] })).published).toHaveLength(1);
+  });
+
+  it.each([0, 1_100_000])('may have no more than that, in a body that is longer by %d', async (length) => {
+    const body = { items: Array(25_001).fill(0), x: 'x'.repeat(length) };
+    const received = receiveOf({ list: 'items', split: () => nothing }, body);
+    await expect(received).rejects.toMatchObject({ status: 413, message: 'the list is too long', path: 'body.items' });
+  });
+
+  it.each([
+    ['a list', { takesLists: true }, Array(250).fill(0)],
+    ['a list in a long body', { list: 'items' }, { items: Array(250).fill(0), x: 'x'.repeat(1_100_000) }],
+  ])('lets others have their turn while it is read: %s', async (_what, tool, body) => {
+    const turns: string[] = [];
+    const split = () => {
+      if (turns.length === 0) setImmediate(() => turns.push("another's"));
+      turns.push('the list');
+      return nothing;
+    };
+    await receiveOf({ ...tool, split }, body);
+    expect(turns).toContain("another's");
+    expect(turns.at(-1)).toBe('the list');
+  });
+
+  it('is refused once where it is a single item that has a list', async () => {
+    const split = () => ({ ...nothing, refused: [{ path: 'body', message: 'wrong' }] });
+    const { summary } = await receiveOf({ list: 'items', split }, { items: [1, 2], x: 'x'.repeat(1_100_000) });
+    expect(summary.dropped).toBe(1);
+  });
+
+  it('may have more values in a list than may be parsed at once', async () => {
+    const half = `[${'0,'.repeat(maxValues() / 2)}0]`;
+    const { published } = await receiveOf(
+      { list: 'items', split: (body) => ({ ...nothing, items: isEmptyList(body) ? [] : [{ id: '1', data: 1 }] }) },
+      Buffer.from(`{"items":[${half},${half},${half}]}`),
+    );
+    expect(published).toHaveLength(3);
+  });
+
+  it('is refused where the tool fails at it', async () => {
+    const split = () => {
+      throw new TypeError('a bug');
+    };
+    const refusal = { status: 422, message: 'the body could not be read', path: 'body' };
+    await expect(receiveOf({ split }, {})).rejects.toMatchObject(refusal);
+  });
+
+  it.each([
+    [new TypeError('a bug'), { status: 422, message: 'the body could not be read' }],
+    [new Refusal(503, 'later'), { status: 503, message: 'later' }],
+  ])('is refused as a whole where the tool fails at an element: %s', async (fault, refusal) => {
+    const split = (body: unknown) => {
+      if (body === 1) throw fault;
+      return nothing;
+    };
+    await expect(receiveOf({ takesLists: true, split }, [1, 2])).rejects.toMatchObject(refusal);
+  });
+
+  it.each([
+    [undefined, 'body[0]'],
+    ['body.rule', 'body[0].rule'],
+    ['the body', 'the body'],
+  ])('names the element that is wrong at %s: %s', async (path, shown) => {
+    const split = (body: unknown) => {
+      if (body === 1) throw new Refusal(422, 'refused', { path, cause: 'wrong' });
+      return nothing;
+    };
+    const { summary } = await receiveOf({ takesLists: true, split }, [1, 2]);
+    expect(summary.warnings).toEqual([`refused an item: ${shown}: wrong`]);
+  });
+
+  it('names the first three elements that are wrong', async () => {
+    const split = (body: unknown) => {
+      if (body === 1) throw new Refusal(422, 'refused');
+      return nothing;
+    };
+    const { summary } = await receiveOf({ takesLists: true, split }, [1, 1, 2, 1, 1, 1]);
+    expect(summary.dropped).toBe(5);
+    expect(summary.warnings.map((warning) => /body\[\d\]/.exec(warning)?.[0])).toEqual([
+      'body[0]',
+      'body[1]',
+      'body[3]',
+    ]);
+  });
+});
+
+function isEmptyList(body: unknown): boolean {
+  return JSON.stringify(body) === '{"items":[]}';
+}
+
 describe('the paths of a webhook', () => {
   const anyTool: WebhookTrigger = {
     type: 'Webhook',
@@ -565,6 +705,12 @@ describe('who may post to a webhook', () => {
     const settings = Object.assign({}, parseSettings(environment, webhook.settings, []));
     expect(webhook.access?.(settings)).toEqual(expected);
   });
+
+  it.each(['WEBHOOK_ALLOWED_IPS', 'WEBHOOK_TRUSTED_PROXIES'])('is not decided by names in %s', (name) => {
+    expect(() => parseSettings({ [name]: '192.0.2.1,localhost' }, webhook.settings, [])).toThrow(
+      'must be IP addresses and CIDRs, separated by commas',
+    );
+  });
 });
 
 describe('a webhook whose Broker is away', () => {
@@ -601,7 +747,8 @@ describe('a webhook whose Broker is away', () => {
     async (path, body, fault, message) => {
       const { pauses, context } = sleeper();
       const publish = async (): Promise<void> => Promise.reject(fault);
-      await expect(receive(body, path, { ...context, publish })).rejects.toMatchObject({ status: 503, message });
+      const cause = message === fault.message ? undefined : fault;
+      await expect(receive(body, path, { ...context, publish })).rejects.toMatchObject({ status: 503, message, cause });
       // Often enough to notice soon that the Broker is back, but less and less often, so that it can recover.
       expect(Math.max(...pauses)).toBeLessThanOrEqual(5000);
       expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
