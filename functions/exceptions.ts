@@ -106,8 +106,9 @@ function pendingCondition(read: Exception | Condition, { settings }: Context): C
 }
 
 function expiredCondition(read: Exception | Condition, { clock }: Context): Condition {
-  const isOver = isException(read) && read.endsAt <= clock.earliest();
-  return condition('Expired', isOver, isOver ? 'Ended' : 'NotEnded');
+  if (!isException(read) || read.endsAt > clock.earliest()) return condition('Expired', false, 'NotEnded');
+  const message = `accepts nothing since spec.until (${read.spec.until}) has passed`;
+  return condition('Expired', true, 'Ended', message);
 }
 
 /** Which of the sources that it names tell of events, where it can't hold for those; all such, if it names none. */

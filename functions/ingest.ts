@@ -259,11 +259,20 @@ async function handlePost(event: CloudEvent, context: Context): Promise<void> {
   const mapping = mappingAt(event.source, context);
   // The watch may not have seen a new Ingester yet. If there is none, the Broker will dead-letter the event.
   if (!mapping) throw new Refusal(503, 'no Ingester has this path', { retryAfter: 2 });
-  await observeEvent(
-    sourceOf(mapping.source, [mapping], [], context.expressionErrors),
-    event,
-    contextFor(context, mapping, [mapping]),
-  );
+  const source = sourceOf(mapping.source, [mapping], [], context.expressionErrors);
+  const normalize: typeof source.normalize = (data, about) => {
+    const normalized = source.normalize(data, about);
+    if (normalized.isPartial) warnOfPost(mapping, normalized, context);
+    return normalized;
+  };
+  await observeEvent({ ...source, normalize }, event, contextFor(context, mapping, [mapping]));
+}
+
+/** Nothing was found in a post, and not because nothing is wanted: its sender may have changed its format. */
+function warnOfPost({ object }: AcceptedMapping, { skipped }: Normalized, { event }: Context): void {
+  const { namespace, name } = object.metadata;
+  const why = skipped.no_items ? 'spec.items leads to neither a list nor null' : Object.keys(skipped).join(', ');
+  event.tally.warning(`${object.kind} ${namespace}/${name} finds nothing in what was posted: ${why}`);
 }
 
 async function handleReference(event: CloudEvent, context: Context): Promise<void> {

@@ -1,7 +1,9 @@
 import { type FunctionDefinition, triggersOf } from '../../shared/function/definitions.ts';
 import { parseSettings } from '../../shared/function/settings.ts';
 import type { Trigger } from '../../shared/function/triggers.ts';
-import type { Manifest } from './manifests.ts';
+import { isTelling } from '../../shared/host/counting.ts';
+import type { FilterScope } from '../../shared/host/unreadable-filters.ts';
+import { foreignNamespaces, type Manifest } from './manifests.ts';
 import { documentUrl } from './repository.ts';
 
 /** https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/ */
@@ -55,6 +57,23 @@ export function atLast(metric: string, window: string): string {
   return `(last_over_time(${metric}[${window}]) and on (instance, pod) (${ends} == scalar(max(${ends}))))`;
 }
 
+/** How many events failed that may succeed when they are tried again. What tells others has an alert of its own. */
+function failing(definitions: readonly FunctionDefinition[], window: string): string {
+  const telling = definitions.filter(isTelling).map(({ name }) => name);
+  const labels = `error_type="503",source!~"${telling.join('|')}"`;
+  return counted(`zen_watcher_observations_create_errors_total{${labels}}`, window, 'source');
+}
+
+/** Whether an installation may be without it, so that nothing says whether it should be there. */
+function mayBeLeftOut(definition: FunctionDefinition): boolean {
+  return definition.isOptional === true || foreignNamespaces(definition).length > 0;
+}
+
+/** Of functions that sleep, what they saw last counts for a while. */
+function unreadable(scope: FilterScope, window: string): string {
+  return `max by (scope) (last_over_time(zen_watcher_filters_unreadable{scope="${scope}"}[${window}])) > 0`;
+}
+
 function defaultTriggers(definition: FunctionDefinition): readonly Trigger[] {
   return triggersOf(definition, parseSettings({}, definition.settings, []));
 }
@@ -93,6 +112,17 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
       'critical',
       `${ratePerSecond('zen_watcher_observations_create_errors_total', scaled(5 * minute), 'source')} > 1`,
       ['{{ $labels.source }} fails to store findings', '{{ $value | humanize }} events a second fail.'],
+    ),
+    rule(
+      'ZenWatcherCreateErrors',
+      'critical',
+      `${failing(definitions, five)} > 0`,
+      [
+        '{{ $labels.source }} fails to store findings',
+        'In each five minutes of the last ten, events failed that may succeed when they are tried again.',
+      ],
+      // The label keeps it apart from the alert of many failures.
+      { for: window(10 * minute), labels: { error_type: '503' } },
     ),
     rule(
       'ZenWatcherGCErrors',
@@ -143,12 +173,12 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
           const interval = minutes * minute;
           const passes = `zen_watcher_passes_total{source="${name}"}`;
           const done = `${counted(passes, window(3 * interval), 'source')} > 0`;
-          // Nothing tells whether what is off by default is on, but that it was there a while ago.
+          // Nothing tells whether what may be left out is there, but that it was there a while ago.
           const seen = `sum by (source) (present_over_time(${passes}[${window(day)}]))`;
           return rule(
             'ZenWatcherPassOverdue',
             'warning',
-            definition.isOptional ? `${seen} unless ${done}` : `absent(${done})`,
+            mayBeLeftOut(definition) ? `${seen} unless ${done}` : `absent(${done})`,
             [`${name} has not completed its scheduled work`, `It is due every ${durationOf(interval)}.`],
             { for: window(interval), labels: { source: name } },
           );
@@ -195,9 +225,20 @@ export function alertRules(definitions: readonly FunctionDefinition[], { scale =
     ),
     rule(
       'ZenWatcherFiltersUnreadable',
-      'warning',
-      `${counted('zen_watcher_filter_reload_total{result="error"}', window(15 * minute), 'result')} > 0`,
+      'critical',
+      unreadable('system', window(15 * minute)),
       ['A filter cannot be read', 'Events that it applies to are answered 503 until it is repaired.'],
+      { for: window(minute) },
+    ),
+    rule(
+      'ZenWatcherFiltersUnreadable',
+      'warning',
+      unreadable('tenant', window(15 * minute)),
+      [
+        "A tenant's filter cannot be read",
+        'What it applies to, in its namespace, stays as it is until it is repaired.',
+      ],
+      { for: window(minute) },
     ),
     rule(
       'ZenWatcherWebhookOpen',

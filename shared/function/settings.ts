@@ -96,6 +96,13 @@ export const commonSchema = z
 
 export const commonSettingNames: readonly string[] = Object.keys(commonSchema.in.shape);
 
+/** The names of a function's own settings. */
+export function settingNames(schema: z.ZodType): string[] {
+  return 'shape' in schema && typeof schema.shape === 'object' && schema.shape !== null
+    ? Object.keys(schema.shape)
+    : [];
+}
+
 /**
  * The settings of every function, and `ownUsers`: the user names that zen-watcher itself uses to call the API server.
  */

@@ -9,6 +9,11 @@ export function ownVariable(sink: string, name: (typeof ownNames)[number]): stri
   return `${sink.toUpperCase()}_${name}`;
 }
 
+/** All that says something for this function alone. */
+export function ownVariables({ kind, name }: FunctionDefinition): string[] {
+  return kind === 'sink' ? ownNames.map((one) => ownVariable(name, one)) : [];
+}
+
 /** The environment as a function sees it: for a sink, what it has of its own in place of what all have. */
 export function environmentOf({ kind, name }: FunctionDefinition, environment: Environment): Environment {
   if (kind !== 'sink') return environment;

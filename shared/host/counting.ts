@@ -24,7 +24,7 @@ function categoriesOf(definition: FunctionDefinition, takesMappedKinds: boolean)
 }
 
 /** Whether it tells others what has changed. */
-function isTelling(definition: FunctionDefinition): boolean {
+export function isTelling(definition: FunctionDefinition): boolean {
   return definition.kind === 'sink' || (definition.kind === 'task' && definition.announces === true);
 }
 

@@ -24,6 +24,7 @@ import type { Log } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { isRoutedBy } from './ready-triggers.ts';
 import { sleep } from './sleep.ts';
+import { warnOfUnknownSettings } from './unknown-settings.ts';
 import { createViewers, type Viewers } from './viewers.ts';
 import { startWatches, type Watches } from './watches.ts';
 
@@ -47,11 +48,10 @@ function overridesOf(text: string | undefined): Readonly<Record<string, string>>
 }
 
 /** Most functions know no others; those that do need the triggers of all of them. */
-async function othersFor({ seesOthers }: FunctionDefinition, environment: Environment): Promise<FunctionInfo[]> {
-  if (!seesOthers) return [];
+function othersFor(definitions: readonly FunctionDefinition[], environment: Environment): FunctionInfo[] {
   const file = '/etc/resolv.conf';
   const clusterDomain = clusterDomainIn(existsSync(file) ? readFileSync(file, 'utf8') : '');
-  return (await loadFunctions()).map((definition) => functionInfoOf(definition, environment, [], clusterDomain));
+  return definitions.map((definition) => functionInfoOf(definition, environment, [], clusterDomain));
 }
 
 /**
@@ -195,7 +195,8 @@ export async function startFunctionMode(options: FunctionModeOptions): Promise<F
   const definition = await loadFunction(name);
   const settings = checkSettings([definition], environment);
   const stopping = new AbortController();
-  const others = await othersFor(definition, environment);
+  const all = definition.seesOthers ? await loadFunctions() : [];
+  const others = othersFor(all, environment);
   void wakeAll(nextAfter(definition, others), stopping.signal);
   const clock = processClock(log);
   const metrics = createMetrics();
@@ -222,6 +223,8 @@ export async function startFunctionMode(options: FunctionModeOptions): Promise<F
     route: routeTo(handler, dispatcher, metrics),
     ...(viewers && definition.kind === 'page' && { view: { viewerFor: viewers.viewerFor, signIn: definition.signIn } }),
   });
+  // No event waits for this.
+  warnOfUnknownSettings({ environment, definitions: [definition, ...all], log });
   if (handler?.triggers.some(({ type }) => type === 'Start')) {
     void handleStart(handler, dispatcher, host, stopping.signal);
   }

@@ -17,6 +17,7 @@ import { type SecureOptions, type Served, serve } from './listen.ts';
 import type { Log } from './log.ts';
 import { memoryLimit } from './memory.ts';
 import type { Metrics } from './metrics.ts';
+import { unreadableFilters } from './unreadable-filters.ts';
 
 /**
  * How long a function may take for one event. A completeness pass or gc may take as long as Knative lets a request run.
@@ -110,6 +111,14 @@ function isGateway(bound: BoundFunction): bound is BoundFunction<GatewayDefiniti
   return bound.definition.kind === 'gateway';
 }
 
+/** Shows what the functions will count. */
+function beginCounting({ functions, settings, metrics }: HostOptions): void {
+  const all = functions.map((bound) => ({ bound, counting: countingOf(bound) }));
+  for (const { counting } of all) metrics.begin(counting);
+  const filtering = all.find(({ counting }) => counting.usesFilters);
+  if (filtering) metrics.watchUnreadableFilters(unreadableFilters(filtering.bound.context.cluster, settings));
+}
+
 /** Serves the given functions over HTTP. */
 export async function startHost(options: HostOptions): Promise<Host> {
   const { functions, dispatcher, settings, log, metrics, clock, notReady } = options;
@@ -121,7 +130,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const gateway = functions.find(isGateway);
   const webhooks = gateway ? gateway.context.functions.flatMap((info) => info.webhooks) : [];
   const takesEvents = functions.some(isHandler);
-  for (const bound of functions) metrics.begin(countingOf(bound));
+  beginCounting(options);
   const access = gateway?.definition.access(gateway.context.settings);
   const checked = access && createAccess(access, clock.elapsed);
   if (checked) metrics.showAccess(checked.isOpen);

@@ -11,6 +11,7 @@ import {
   type Show,
 } from './metric-kinds.ts';
 import { beginAtZero, type Counting } from './metric-zeros.ts';
+import { type FilterScope, filterScopes } from './unreadable-filters.ts';
 
 export interface Metrics {
   /** Shows the series of a function that has counted nothing yet. */
@@ -30,6 +31,8 @@ export interface Metrics {
   showAccess(isOpen: boolean): void;
   /** The filters were compiled anew; whether all of them could be read. */
   countFilterReload(isReadable: boolean): void;
+  /** How many filters can't be read, by whose they are: read when scraped. */
+  watchUnreadableFilters(count: Readonly<Record<FilterScope, () => number>>): void;
   /** An expression of an object of this kind could not be answered. */
   countExpressionError(kind: string): void;
   /** The size of the cache of known names: read when scraped. */
@@ -82,6 +85,7 @@ const gauges = {
 
 const watchedGauges = {
   dedup_cache_size: 'Names in the cache of Observations known to exist.',
+  filters_unreadable: "Filters that can't be read now, by whose they are.",
   clock_offset_seconds: "How far the API server's clock is ahead of ours.",
   informer_cache_synced: 'Whether a watch follows the API server now.',
 };
@@ -165,6 +169,9 @@ export function createMetrics(now = Date.now): Metrics {
     watchKnownNames(read) {
       watch('dedup_cache_size', {}, read);
       count('dedup_evictions_total', {}, 0);
+    },
+    watchUnreadableFilters(read) {
+      for (const scope of filterScopes) watch('filters_unreadable', { scope }, read[scope]);
     },
     watchClockOffset: (offset) => watch('clock_offset_seconds', {}, () => Math.round((offset() ?? 0) / 1000)),
     watchSynced: (resource, isSynced) => watch('informer_cache_synced', { resource }, () => (isSynced() ? 1 : 0)),

@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http';
+import { maskText } from '../finding/mask-secrets.ts';
+import { oneLine } from '../finding/one-line.ts';
 import { retry } from '../function/backoff.ts';
 import { Refusal } from '../function/refusal.ts';
 import { createHttpClient, type HttpClient } from '../transport/http-client.ts';
 import { bytesOf, chunksOf, isProtobuf, parseBody, valuesOf } from './answer-body.ts';
-import { deniedBy, isFinal } from './api-status.ts';
+import { deniedBy, isFinal, statusMessage, statusOf } from './api-status.ts';
 import type { Credentials } from './credentials.ts';
 
 export interface ApiRequest {
@@ -83,6 +85,7 @@ class Unanswered extends Refusal {
 
 /** In an operator's words. Node's own text may hold anything, its code may not. */
 function reasonOf({ message, cause }: Unanswered): string {
+  if (typeof cause === 'string') return `${message}: ${cause}`;
   if (!(cause instanceof Error)) return message;
   return `${message}: ${'code' in cause ? cause.code : cause.message}`;
 }
@@ -178,6 +181,15 @@ function unauthorized({ areCallers = false }: Credentials): Refusal {
     : new Refusal(503, 'the API server refuses our token', { retryAfter: 5 });
 }
 
+/** What the API server says, such as that etcd is full. */
+const maxWords = 256;
+
+/** The words of an answer, fit for a log. */
+function wordsOf(body: unknown): string | undefined {
+  const message = statusMessage(statusOf(body));
+  return message === undefined ? undefined : oneLine(maskText(message), maxWords);
+}
+
 /** The last word. Throws an Unanswered if there is none yet, and a Refusal if no retry can help. */
 async function attempt(server: Server, request: ApiRequest, time: AttemptTime): Promise<OpenResponse> {
   let answer = await exchange(server, request, false, time);
@@ -190,7 +202,8 @@ async function attempt(server: Server, request: ApiRequest, time: AttemptTime): 
   const { status, body } = response;
   if (isFinal(status, body)) return response;
   const seconds = Number(retryAfter);
-  throw new Unanswered(`the API server answered ${status}`, Number.isFinite(seconds) ? seconds * 1000 : 0);
+  const pause = Number.isFinite(seconds) ? seconds * 1000 : 0;
+  throw new Unanswered(`the API server answered ${status}`, pause, wordsOf(body));
 }
 
 /** Calls the API server over keep-alive connections. */

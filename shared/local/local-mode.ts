@@ -11,6 +11,7 @@ import { checkSettings, type Host, startHost } from '../host/host.ts';
 import type { LineWriter } from '../host/line-writer.ts';
 import type { ProcessLog } from '../host/log.ts';
 import { createMetrics, type Metrics } from '../host/metrics.ts';
+import { warnOfUnknownSettings } from '../host/unknown-settings.ts';
 import { createProcessBroker, type ProcessBroker } from '../standalone/broker.ts';
 import { createPassRequests } from '../standalone/pass-requests.ts';
 import { withTelling } from '../standalone/telling.ts';
@@ -25,7 +26,6 @@ import { playSamples } from './samples.ts';
 import { createStoreHealth, type StoreHealth } from './store-health.ts';
 import { type LocalStores, openLocalStores } from './stores.ts';
 import { createToolFileReader, loadToolFiles, type ToolFileReader } from './tool-files.ts';
-import { unknownSettings } from './unknown-settings.ts';
 
 export interface LocalMode {
   readonly url: string;
@@ -117,8 +117,7 @@ interface Shared extends LocalModeOptions {
 async function prepare(options: LocalModeOptions, stopping: AbortSignal): Promise<Shared> {
   const { args, log } = options;
   checkSettings(options.definitions, options.environment);
-  for (const warning of unknownSettings(options.environment, options.definitions))
-    log.warn({ operation: 'start' }, warning);
+  warnOfUnknownSettings(options);
   const { definitions, environment } = withTelling(options.definitions, options.environment);
   const settings = checkSettings(definitions, environment);
   const metrics = createMetrics();

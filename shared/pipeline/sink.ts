@@ -18,6 +18,7 @@ import {
   type SinkOptions,
 } from '../function/definitions.ts';
 import { Refusal } from '../function/refusal.ts';
+import { settingNames } from '../function/settings.ts';
 import type { StoredObservation } from '../function/stores.ts';
 import { severitiesIn } from './history.ts';
 
@@ -206,11 +207,19 @@ async function tell(sink: AnySink, message: SinkMessage | undefined, context: Co
 /** What came of a post to one of a receiver's addresses; `undefined` if there was no answer. */
 type Outcome = Answer | undefined;
 
+/** The settings that say where the receiver is. */
+function addressSettings({ settings }: AnySink): string[] {
+  return settingNames(settings).filter((name) => /_URL(?:_FILE)?$/.test(name));
+}
+
 /** Resolves once one of the receiver's addresses has taken it. Throws a Refusal. */
 async function send(sink: AnySink, message: SinkMessage, context: Context): Promise<void> {
   const { settings, outside, event } = context;
   const receiver = sink.receiver(settings);
-  if (!receiver) throw new Refusal(503, 'nobody has said where the receiver is', { retryAfter: 30 });
+  if (!receiver) {
+    const variables = addressSettings(sink).join(' or ');
+    throw new Refusal(503, `nobody has said where the receiver is: set ${variables}`, { retryAfter: 30 });
+  }
   const { tokenFile, caFile } = receiver;
   const { contentType, body, path = '' } = message;
   const outcomes = await Promise.all(

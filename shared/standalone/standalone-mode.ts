@@ -13,6 +13,7 @@ import type { SecureOptions } from '../host/listen.ts';
 import type { Log } from '../host/log.ts';
 import { createMetrics, type Metrics } from '../host/metrics.ts';
 import { sleep } from '../host/sleep.ts';
+import { warnOfUnknownSettings } from '../host/unknown-settings.ts';
 import { startWatches, type Watches } from '../host/watches.ts';
 import { clusterOf, connectCluster } from '../kubernetes/cluster.ts';
 import { serviceAccountCredentials } from '../kubernetes/credentials.ts';
@@ -78,6 +79,7 @@ function prepare(options: StandaloneOptions, stopping: AbortSignal): Shared {
   const { log, connect: reach = connect } = options;
   const all = options.definitions.filter(({ kind }) => kind !== 'page');
   checkSettings(all, options.environment);
+  warnOfUnknownSettings(options);
   const { definitions, environment } = withTelling(all, options.environment);
   const settings = checkSettings(definitions, environment);
   const clock = processClock(log);

@@ -18,11 +18,9 @@ const scales: Readonly<Record<string, number>> = {
 
 async function scaledRules(): Promise<AlertRule[]> {
   const definitions = await loadFunctions();
-  const scaled = (scale: number) => new Map(alertRules(definitions, { scale }).map((rule) => [keyOf(rule), rule]));
-  const keyOf = ({ alert, labels }: AlertRule): string => `${alert} ${labels.source}`;
-  return [...scaled(1 / 60)].map(([key, rule]) => {
+  return alertRules(definitions, { scale: 1 / 60 }).map((rule, index) => {
     const scale = scales[rule.alert];
-    return (scale === undefined ? undefined : scaled(scale).get(key)) ?? rule;
+    return (scale === undefined ? undefined : alertRules(definitions, { scale })[index]) ?? rule;
   });
 }
 

@@ -9,18 +9,18 @@ import { installStandalone, namesIn, senderToken, startReadyStandalone } from '.
 
 const policyFile = join(import.meta.dirname, '..', '..', 'knative', 'audit-policy.yaml');
 
-/** The kubeconfig of knative/STANDALONE.md, for a Service at this address. */
-function webhookConfig(port: number, cert: string): string {
+/** The kubeconfig of knative/STANDALONE.md, for a Service at this address, with its files in this folder. */
+function webhookConfig(port: number, files: string): string {
   const name = 'zen-watcher';
   const cluster = {
     server: `https://127.0.0.1:${port}/audit/webhook`,
     'tls-server-name': 'localhost',
-    'certificate-authority-data': Buffer.from(cert).toString('base64'),
+    'certificate-authority': join(files, 'cert.pem'),
   };
   return JSON.stringify({
     ...{ apiVersion: 'v1', kind: 'Config', 'current-context': name },
     clusters: [{ name, cluster }],
-    users: [{ name, user: { token: senderToken } }],
+    users: [{ name, user: { tokenFile: join(files, 'token') } }],
     contexts: [{ name, context: { cluster: name, user: name } }],
   });
 }
@@ -32,8 +32,9 @@ describe.skipIf(skipWithoutCluster())('standalone mode, over https', { timeout: 
 
   it('takes what a real kube-apiserver posts, which signs in with its token', async () => {
     const [files, port] = [temporaryFolder(), await freePort()];
-    const { cert } = selfSigned(files);
-    writeFileSync(join(files, 'webhook.json'), webhookConfig(port, cert));
+    selfSigned(files);
+    writeFileSync(join(files, 'token'), senderToken);
+    writeFileSync(join(files, 'webhook.json'), webhookConfig(port, files));
     cluster = await startCluster({
       apiServerFlags: [
         ...[`--audit-policy-file=${policyFile}`, `--audit-webhook-config-file=${join(files, 'webhook.json')}`],

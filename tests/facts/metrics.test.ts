@@ -106,6 +106,7 @@ const uses: Readonly<Record<Exclude<keyof Metrics, 'render'>, (metrics: Metrics)
   countPass: (metrics) => metrics.countPass('gc'),
   showAccess: (metrics) => metrics.showAccess(true),
   countFilterReload: (metrics) => metrics.countFilterReload(true),
+  watchUnreadableFilters: (metrics) => metrics.watchUnreadableFilters({ system: () => 1, tenant: () => 0 }),
   watchKnownNames: (metrics) => metrics.watchKnownNames(() => 1),
   countExpressionError: (metrics) => metrics.countExpressionError('ObservationFilter'),
   countEviction: (metrics) => metrics.countEviction(),

@@ -368,7 +368,11 @@ describe('the status of an exception', () => {
       'has ended at this moment',
       { match: { rules: ['a'] }, until: '2026-03-01T12:00:00Z' },
       {},
-      { ...fine, Expired: 'True Ended', NeverMatched: never },
+      {
+        ...fine,
+        Expired: 'True Ended accepts nothing since spec.until (2026-03-01T12:00:00Z) has passed',
+        NeverMatched: never,
+      },
     ],
     ['ends later', { match: { rules: ['a'] }, until: '2026-03-01T12:00:01Z' }, {}, fine],
     [

@@ -428,7 +428,25 @@ describe('a post', () => {
     ['text for items', { list: 'no' }],
   ])('may contain %s', async (_case, data) => {
     const { post } = createWorld(anIngester('i', { items: '.list' }));
-    expect((await post('/ingest/hooks', data)).skipped).toEqual({ no_items: 1 });
+    const { skipped, warnings } = await post('/ingest/hooks', data);
+    expect(skipped).toEqual({ no_items: 1 });
+    const what = 'Ingester zen-system/i finds nothing in what was posted';
+    expect(warnings).toEqual([`${what}: spec.items leads to neither a list nor null`]);
+  });
+
+  it.each<[string, object, unknown, readonly string[]]>([
+    ['an empty list', {}, { list: [] }, []],
+    ['null for a list', {}, { list: null }, []],
+    ['what is not wanted', { when: [{ path: '.severity', in: ['high'] }] }, { list: [{ severity: 'low' }] }, []],
+    [
+      'what tells nothing apart',
+      { identity: ['.id'] },
+      { list: [{ severity: 'low' }] },
+      ['Ingester zen-system/i finds nothing in what was posted: no_identity'],
+    ],
+  ])('is warned of only if something is wrong with it: %s', async (_case, more, data, expected) => {
+    const { post } = createWorld(anIngester('i', { items: '.list', ...more }));
+    expect((await post('/ingest/hooks', data)).warnings).toEqual(expected);
   });
 });
 

@@ -201,11 +201,12 @@ describe.each(sinks.map((sink) => ({ name: sink.name, sink })))('the sink $name'
     await expect(createWorld(sink, cutting.url).summary()).rejects.toMatchObject({ status: 503 });
   });
 
-  it('says that nobody has told it where to send', async () => {
+  it('says which settings tell it where to send', async () => {
+    const addresses = sink.name === 'sender' ? 'SINK_URL or SINK_URL_FILE' : urlSettings[sink.name];
     const { context } = createTestContext(sink);
     await expect(handled(sink, announcement(), context)).rejects.toMatchObject({
       status: 503,
-      message: 'nobody has said where the receiver is',
+      message: `nobody has said where the receiver is: set ${addresses}`,
     });
   });
 

@@ -96,6 +96,8 @@ const beginnings: Readonly<Record<string, readonly string[]>> = {
     'event_processing_duration_seconds_count{source="audit"}',
     'webhook_requests_total{endpoint="/",status="204"}',
     'filter_reload_total{result="error"}',
+    'filters_unreadable{scope="system"}',
+    'filters_unreadable{scope="tenant"}',
     'dedup_evictions_total',
   ],
   trivy: ['observations_unchanged_total{source="trivy"}', 'passes_total{source="trivy"}'],

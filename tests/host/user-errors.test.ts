@@ -200,6 +200,24 @@ describe('what a user got wrong that stops nothing', () => {
     expect(await program.stop()).toBe(0);
   });
 
+  it.each<[what: string, arg: string, name: string, meant: string]>([
+    ['one function', 'falco', 'OBSERVATION_TTL_DAY', 'OBSERVATION_TTL_DAYS'],
+    ['the function that knows all others', 'webhook', 'AUDIT_DEPLOYER', 'AUDIT_DEPLOYERS'],
+    ['all functions without Knative', 'standalone', 'AUDIT_DEPLOYER', 'AUDIT_DEPLOYERS'],
+  ])('is a variable that is no setting, in a cluster, too: %s', async (_what, arg, name, meant) => {
+    const misspelt = { [name]: '3', ALERTMANAGER_SINK_TOKEN_FILE: '/x' };
+    const pod = { PORT: '0', KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '9' };
+    const environment = { ...misspelt, ...pod, WEBHOOK_AUTH_TOKEN: 'alpha-token' };
+    const program = await startProgram({ args: [arg], environment });
+    const said = `${name} is not a setting and has no effect: did you mean ${meant}?`;
+    const found = await within('the warning', 5, () => {
+      const lines = program.log.filter((line) => line.includes('is not a setting'));
+      return lines.length > 0 ? lines : undefined;
+    });
+    expect(found).toEqual([expect.stringContaining(said)]);
+    await program.stop();
+  });
+
   it('is a bad file in --objects, which is one line until it changes', async () => {
     const objects = temporaryFolder();
     const bad = join(objects, 'bad.yaml');

@@ -60,6 +60,60 @@ const cases: readonly [string, Case][] = [
     },
   ],
   [
+    'a few events that cannot be stored, again and again',
+    {
+      alert: 'ZenWatcherCreateErrors',
+      series: {
+        'zen_watcher_observations_create_errors_total{source="audit",error_type="503",pod="a"}': `0+1x${minutes(30)} 180x${minutes(60)}`,
+      },
+      fires: ['12m', '30m'],
+      quiet: ['0m', '9m', '40m'],
+    },
+  ],
+  [
+    'one event that cannot be stored, and is tried again by pods that live for 40 s',
+    {
+      alert: 'ZenWatcherCreateErrors',
+      series: Object.fromEntries(
+        [1, 3, 6, 10, 14].map((at) => [
+          `zen_watcher_observations_create_errors_total{source="falco",error_type="503",pod="p${at}"}`,
+          `_x${minutes(at)} 0 1x3 stale`,
+        ]),
+      ),
+      fires: ['12m', '17m'],
+      quiet: ['0m', '10m', '22m'],
+    },
+  ],
+  [
+    'what an API server answers while it is updated for three minutes',
+    {
+      alert: 'ZenWatcherCreateErrors',
+      series: {
+        'zen_watcher_observations_create_errors_total{source="audit",error_type="503",pod="a"}': `0+1x${minutes(3)} 18x${minutes(60)}`,
+      },
+      fires: [],
+      quiet: ['5m', '8m', '12m', '30m'],
+    },
+  ],
+  [
+    'a sender of what nobody can read',
+    {
+      alert: 'ZenWatcherCreateErrors',
+      series: { 'zen_watcher_observations_create_errors_total{source="falco",error_type="422",pod="a"}': '0+1x300' },
+      fires: [],
+      quiet: ['12m', '40m'],
+    },
+  ],
+  [
+    'a sink whose receiver is away, of which another alert tells',
+    {
+      alert: 'ZenWatcherCreateErrors',
+      series: { 'zen_watcher_observations_create_errors_total{source="sender",error_type="503",pod="a"}': '0+1x300' },
+      fires: [],
+      quiet: ['12m', '40m'],
+    },
+  ],
+  [
     'a collection that failed in a short-lived pod',
     {
       alert: 'ZenWatcherGCErrors',
@@ -207,6 +261,20 @@ const cases: readonly [string, Case][] = [
     },
   ],
   [
+    'kube-bench, where its component is left out',
+    { alert: 'ZenWatcherPassOverdue', labels: ',source="kube-bench"', series: {}, fires: [], quiet: ['0m', '6h'] },
+  ],
+  [
+    'a pass that does not come of kube-bench, where it is',
+    {
+      alert: 'ZenWatcherPassOverdue',
+      labels: ',source="kube-bench"',
+      series: { 'zen_watcher_passes_total{source="kube-bench",pod="a"}': shortLife(1) },
+      fires: ['5h'],
+      quiet: ['3h'],
+    },
+  ],
+  [
     'a function that is off by default, and is',
     { alert: 'ZenWatcherPassOverdue', labels: ',source="announce"', series: {}, fires: [], quiet: ['0m', '60m'] },
   ],
@@ -349,9 +417,40 @@ const cases: readonly [string, Case][] = [
     'a filter that cannot be read',
     {
       alert: 'ZenWatcherFiltersUnreadable',
-      series: { 'zen_watcher_filter_reload_total{result="error",pod="a"}': shortLife(1) },
-      fires: ['3m'],
+      labels: ',severity="critical"',
+      series: { 'zen_watcher_filters_unreadable{scope="system",pod="a"}': `0x6 1x${minutes(90)} 0x100` },
+      fires: ['4m', '30m', '90m'],
+      quiet: ['0m', '92m'],
+    },
+  ],
+  [
+    'a filter that cannot be read, in pods that live for 40 s',
+    {
+      alert: 'ZenWatcherFiltersUnreadable',
+      labels: ',severity="critical"',
+      series: { 'zen_watcher_filters_unreadable{scope="system",pod="a"}': shortLife(1) },
+      fires: ['3m', '15m'],
       quiet: ['0m', '20m'],
+    },
+  ],
+  [
+    "a tenant's filter that cannot be read, as nobody's alarm at night",
+    {
+      alert: 'ZenWatcherFiltersUnreadable',
+      labels: ',severity="critical"',
+      series: { 'zen_watcher_filters_unreadable{scope="tenant",pod="a"}': '2x200' },
+      fires: [],
+      quiet: ['10m', '30m'],
+    },
+  ],
+  [
+    "a tenant's filter that cannot be read",
+    {
+      alert: 'ZenWatcherFiltersUnreadable',
+      labels: ',severity="warning"',
+      series: { 'zen_watcher_filters_unreadable{scope="tenant",pod="a"}': '2x200' },
+      fires: ['10m', '30m'],
+      quiet: ['0m'],
     },
   ],
   [

@@ -242,7 +242,11 @@ describe.skipIf(!hasKubectl())('an overlay with components', { timeout: 120_000 
 
   it.each([
     ['ANNOUNCING.md', 'alertmanager', ['ALERTMANAGER_URL']],
-    ['examples/archive.yaml', 'sender', ['SINK_URL', 'SINK_FORMAT', 'SINK_TOKEN_FILE', 'ANNOUNCE_MIN_SEVERITY']],
+    [
+      'examples/archive/kustomization.yaml',
+      'sender',
+      ['SINK_URL', 'SINK_FORMAT', 'SINK_TOKEN_FILE', 'ANNOUNCE_MIN_SEVERITY'],
+    ],
   ])('as in %s sets what %s needs, and takes nothing away', (file, sink, names) => {
     const text = readFileSync(join(knative, file), 'utf8');
     // A page has it as a block of its own.

@@ -45,3 +45,31 @@ describe('what STANDALONE.md deletes after moving to Knative', () => {
     expect(onKnative.filter(isDeleted).map(idOf)).toEqual([]);
   });
 });
+
+describe('what README.md deletes by label to keep the Observations', () => {
+  const readme = readFileSync(join(import.meta.dirname, '..', '..', 'knative', 'README.md'), 'utf8');
+  const commands = [
+    ...readme.matchAll(/kubectl delete -A -l app\.kubernetes\.io\/part-of=zen-watcher(?: \\\n)? +(\S+)$/gm),
+  ];
+  const [onKnative = [], anywhere = []] = commands.map(([, names = '']) => names.split(','));
+  const words: Readonly<Record<string, string>> = { PodDisruptionBudget: 'pdb', ServiceAccount: 'sa' };
+
+  it.each([
+    [
+      'of Knative',
+      () => [
+        ...sharedManifests(definitions),
+        ...networkPolicies(definitions),
+        ...definitions.flatMap((one) => manifestsOf(one)),
+      ],
+    ],
+    ['of standalone', () => ownManifests(definitions, 'cluster')],
+  ])('is every kind %s but namespaces', (_which, manifests) => {
+    const left = manifests().filter(({ apiVersion, kind }) => {
+      const names = apiVersion.includes('knative.dev') ? onKnative : anywhere;
+      const word = kind === 'Service' && names === onKnative ? 'ksvc' : (words[kind] ?? kind.toLowerCase());
+      return !names.includes(word);
+    });
+    expect([...new Set(left.map(({ kind }) => kind))]).toEqual(['Namespace']);
+  });
+});

@@ -19,6 +19,8 @@ const json =
   (_request, response) =>
     void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 
+const saying = (message: string) => ({ kind: 'Status', status: 'Failure', message, code: 500 });
+
 const cut: Answer = (request) => void request.socket.destroy();
 
 /** A server that gives these answers in turn, the last one again and again, and a client that notes its pauses. */
@@ -141,6 +143,25 @@ describe('the client of the API server', () => {
     const failed = get(deadline.signal);
     setImmediate(() => deadline.abort());
     await expect(failed).rejects.toMatchObject({ status: 503 });
+  });
+
+  it.each<[what: string, body: unknown, cause: string | undefined]>([
+    ['why', saying('etcdserver: mvcc: database space exceeded'), 'etcdserver: mvcc: database space exceeded'],
+    ['nothing', {}, undefined],
+    ['several lines', saying('a\n\u001b[2Jb'), 'a \\u{1b}[2Jb'],
+    ['a secret', saying('no: password=hunter2hunter2'), 'no: password=***'],
+    ['too much', saying('x'.repeat(5000)), `${'x'.repeat(255)}…`],
+  ])('passes on in one short line what the API server says with a 500: %s', async (_what, body, cause) => {
+    const { client } = await connect([json(500, body)]);
+    const deadline = new AbortController();
+    const reasons: string[] = [];
+    const onRetry = (reason: string): void => {
+      reasons.push(reason);
+      deadline.abort();
+    };
+    const failed = client.request({ method: 'GET', path: '/x', signal: deadline.signal, onRetry });
+    await expect(failed).rejects.toMatchObject({ message: 'the API server answered 500', cause });
+    expect(reasons).toEqual([`the API server answered 500${cause === undefined ? '' : `: ${cause}`}`]);
   });
 
   it('says before each retry why there has to be one', async () => {

@@ -26,6 +26,9 @@ const quickMilliseconds = 250;
 /** Who takes longer and runs through no mutant, such as the tests of another function, is not asked again. */
 const idleMilliseconds = 10;
 
+/** But in a file that takes no longer all tests are asked. */
+const quickFileMilliseconds = 2000;
+
 const coverage: NonNullable<typeof __stryker__.mutantCoverage> = { static: {}, perTest: {} };
 globalThis.__stryker__ = { mutantCoverage: coverage };
 
@@ -67,8 +70,8 @@ export default class MutantRunner extends TestRunner {
         this.#progress.coverage[file.name] = {
           anew: [...new Set([...Object.keys(coverage.static), ...this.#anew, ...(before?.anew ?? [])])],
           milliseconds: this.#milliseconds + (file.collectDuration ?? 0),
-          // A file in which no test runs through any is there for what is made while it is loaded.
-          idle: this.#runsThroughSome ? [...this.#idle] : [],
+          // A file in which no test runs through any is there for what is made while it is loaded, and a quick one may be.
+          idle: this.#runsThroughSome && this.#milliseconds > quickFileMilliseconds ? [...this.#idle] : [],
         };
       } else if (file.result?.state === 'fail') this.#progress.noticed.push(basename(file.name, '.test.ts'));
     }

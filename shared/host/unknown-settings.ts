@@ -1,5 +1,7 @@
 import type { FunctionDefinition } from '../function/definitions.ts';
-import { commonSettingNames, type Environment } from '../function/settings.ts';
+import { commonSettingNames, type Environment, settingNames } from '../function/settings.ts';
+import { ownVariables } from '../function/sink-environment.ts';
+import type { Log } from './log.ts';
 
 /** First words of settings that other programs' variables are unlikely to start with. */
 const ownWords: ReadonlySet<string> = new Set([
@@ -14,12 +16,6 @@ const ownWords: ReadonlySet<string> = new Set([
 
 /** The variables that Kubernetes sets in every pod for each Service. */
 const serviceLink = /_(?:SERVICE_(?:HOST|PORT)|PORT)(?:_|$)/;
-
-function namesOf({ settings }: FunctionDefinition): string[] {
-  return 'shape' in settings && typeof settings.shape === 'object' && settings.shape !== null
-    ? Object.keys(settings.shape)
-    : [];
-}
 
 /** How many characters must be added, removed or changed to turn one word into the other. */
 function distance(from: string, to: string): number {
@@ -49,7 +45,7 @@ function nearest(name: string, known: readonly string[]): { readonly name: strin
  * away. They have no effect, and nobody would notice.
  */
 export function unknownSettings(environment: Environment, definitions: readonly FunctionDefinition[]): string[] {
-  const own = definitions.flatMap(namesOf);
+  const own = definitions.flatMap((definition) => [...settingNames(definition.settings), ...ownVariables(definition)]);
   const known = [...new Set([...own, ...commonSettingNames])];
   const words = new Set([...ownWords, ...own.map((name) => name.split('_')[0] ?? name)]);
   return Object.keys(environment)
@@ -60,4 +56,15 @@ export function unknownSettings(environment: Environment, definitions: readonly 
       if (!isSlip && !words.has(name.split('_')[0] ?? name)) return [];
       return [`${name} is not a setting and has no effect: did you mean ${near.name}?`];
     });
+}
+
+export interface UnknownSettingsOptions {
+  readonly environment: Environment;
+  readonly definitions: readonly FunctionDefinition[];
+  readonly log: Pick<Log, 'warn'>;
+}
+
+/** Logs those warnings. */
+export function warnOfUnknownSettings({ environment, definitions, log }: UnknownSettingsOptions): void {
+  for (const warning of unknownSettings(environment, definitions)) log.warn({ operation: 'start' }, warning);
 }
