@@ -507,6 +507,12 @@ describe('what is posted to a tool', () => {
     expect(summary.skipped).toEqual({ unwanted: 2 });
   });
 
+  it.each([0, 1])('is a sign of life only if something was unwanted: %d', async (unwanted) => {
+    const life = { note: () => undefined, noteReport: async () => undefined, isDue: () => true };
+    const { published } = await receiveOf({ split: () => ({ ...nothing, unwanted }) }, {}, { life });
+    expect(published).toHaveLength(unwanted);
+  });
+
   it('has no time limit any more when it is done', async () => {
     let cleared = 0;
     const clear = () => {
