@@ -163,7 +163,7 @@ describe.skipIf(skipWithoutBrowser())('the page, as it is used', { timeout: 120_
     ['/?severity=SEVERE', 'Severity: SEVERE is none of these', 'HIGH', 'severity', ['HIGH']],
     ['/?view=closed', 'View: closed is none of these', 'New', 'view', ['new']],
     ['/?sort=name&severity=HIGH', 'Order: name is none of these', 'Newest first', 'sort', ['age']],
-    ['/?fixable=perhaps', 'Can be fixed: perhaps takes true, false', 'Show it without that', 'fixable', []],
+    ['/?fixable=perhaps', 'Can be fixed: perhaps takes one of true, false', 'Show it without that', 'fixable', []],
     ['/?source=trivvy', 'Nothing here has the source trivvy', 'trivy', 'source', ['trivy']],
   ])('says of %s what there is, with a way back', async (path, text, link, name, values) => {
     const page = await open(path);
