@@ -428,16 +428,6 @@ describe('rights on the node', () => {
       },
     ],
     [nobody, { by: 'kube-system/job-controller', does: 'create apps:replicasets shop/x', body: template }],
-    // Whoever has a controller's token is not the controller.
-    [
-      'HIGH privileged-pod-creation: ServiceAccount kube-system/job-controller created Pod shop/x-*: hostPID',
-      {
-        by: 'kube-system/job-controller',
-        does: 'create pods shop/',
-        body: { ...podOf(host), metadata: { generateName: 'x-' } },
-        agent: 'kubectl/v1.34.0',
-      },
-    ],
     [
       'HIGH privileged-pod-creation: kube-system/service-controller created Pod shop/x: hostPID',
       {
