@@ -444,6 +444,12 @@ describe('a post', () => {
       { list: [{ severity: 'low' }] },
       ['Ingester zen-system/i finds nothing in what was posted: no_identity'],
     ],
+    [
+      'that, beside what is not wanted',
+      { identity: ['.id'], when: [{ path: '.severity', in: ['high'] }] },
+      { list: [{ severity: 'low' }, { severity: 'high' }] },
+      ['Ingester zen-system/i finds nothing in what was posted: when, no_identity'],
+    ],
   ])('is warned of only if something is wrong with it: %s', async (_case, more, data, expected) => {
     const { post } = createWorld(anIngester('i', { items: '.list', ...more }));
     expect((await post('/ingest/hooks', data)).warnings).toEqual(expected);
