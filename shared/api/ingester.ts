@@ -49,6 +49,7 @@ const labelSelector = text(0, 1024).refine((selector) => parseLabelSelector(sele
   error: 'is not a label selector',
 });
 
+/** Of one namespace, since what is watched has one path at the API server. */
 const exactNamespace = text(1, 63).regex(rfc1123Label, {
   error: 'must be the name of a namespace: patterns are not known',
 });

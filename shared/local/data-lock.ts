@@ -11,6 +11,7 @@ const busy = 5;
  * a UserError if another process has it.
  */
 export function lockData(data: string): () => void {
+  if (data === ':memory:') return () => undefined;
   mkdirSync(data, { recursive: true, mode: 0o700 });
   const lock = new DatabaseSync(join(data, 'in-use.sqlite'));
   try {

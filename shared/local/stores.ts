@@ -77,8 +77,7 @@ async function openFolders(
   const { lockData } = await import('./data-lock.ts');
   const { store, unlock } = blaming(`--data ${args.data}`, () => {
     checkDatabase(args.data);
-    const unlock = args.data === ':memory:' ? () => undefined : lockData(args.data);
-    return { unlock, store: createEmbeddedStore({ data: args.data, now: Date.now }) };
+    return { unlock: lockData(args.data), store: createEmbeddedStore({ data: args.data, now: Date.now }) };
   });
   const teller = createChangeTeller(store);
   const data = args.data === ':memory:' ? folderOfProcess() : args.data;

@@ -24,6 +24,17 @@ const rows = (...ids: string[]) => ids.map((id) => ({ id }));
 const acceptedRows = (...ids: string[]) => ids.map((id) => ({ id, accepted: 'shop/why' }));
 const wide: ReportOptions = { about: undefined };
 
+/** Of two events about one report, the one with its older facts ends last. */
+const olderFacts: Omit<Race, 'name'> = {
+  first: ({ put, event }) => {
+    const object = put('r', [{ id: 'a', summary: 'old' }]);
+    return () => event(object);
+  },
+  second: ({ put, event }) => event(put('r', [{ id: 'a', summary: 'new' }])),
+  states: { a: 'open' },
+  summaries: { a: 'a: new' },
+};
+
 /** What is true in the end may depend on where the first was interrupted only in what the pass is to find out. */
 const races: readonly Race[] = [
   {
@@ -47,24 +58,12 @@ const races: readonly Race[] = [
   },
   {
     name: 'an older event brings older facts',
-    first: ({ put, event }) => {
-      const object = put('r', [{ id: 'a', summary: 'old' }]);
-      return () => event(object);
-    },
-    second: ({ put, event }) => event(put('r', [{ id: 'a', summary: 'new' }])),
-    states: { a: 'open' },
-    summaries: { a: 'a: new' },
+    ...olderFacts,
   },
   {
     name: 'an older event brings older facts of what is stored',
     before: async ({ put, event }) => void (await event(put('r', rows('a')))),
-    first: ({ put, event }) => {
-      const object = put('r', [{ id: 'a', summary: 'old' }]);
-      return () => event(object);
-    },
-    second: ({ put, event }) => event(put('r', [{ id: 'a', summary: 'new' }])),
-    states: { a: 'open' },
-    summaries: { a: 'a: new' },
+    ...olderFacts,
   },
   {
     name: 'an older event ends last, and has something accepted that is not by now',
