@@ -46,6 +46,8 @@ const sidekickMark = '[...]';
 const encoder = new TextEncoder();
 
 function headOf(value: string, maxBytes: number): string {
+  // No character takes more.
+  if (value.length * 3 <= maxBytes) return value;
   return value.slice(0, encoder.encodeInto(value, new Uint8Array(maxBytes)).read);
 }
 

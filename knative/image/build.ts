@@ -157,12 +157,14 @@ async function bundle(): Promise<Metafile> {
 /**
  * Node runs the script to its end and saves its heap: of the same sources twice the same, wherever they are, since it knows no folder,
  * environment or random number. (V8 draws those from a seed; a process that starts from the snapshot makes its own.) A second
- * thread would compile and collect at times of its own.
+ * thread would compile and collect at times of its own. The snapshot has compiled code of Node's own modules, too, which V8 takes only
+ * if the flags that make a difference to code are the same: `--expose-gc` is one, and as in the Dockerfile; `--single-threaded` would be another.
  */
 function takeSnapshot(script: string, args: readonly string[]): void {
   const here = existsSync('/proc/self/cwd') ? '/proc/self/cwd' : dist;
   // Node warns that several of its modules are not verified for snapshots; `tryOut` verifies them.
-  const flags = ['--random-seed=1', '--single-threaded', '--disable-warning=Warning'];
+  const oneThread = ['--single-threaded-gc', '--no-concurrent-recompilation', '--no-concurrent-sparkplug'];
+  const flags = ['--random-seed=1', ...oneThread, '--expose-gc', '--disable-warning=Warning'];
   const files = ['--snapshot-blob', basename(blob), '--build-snapshot', join(here, basename(script))];
   const options = { cwd: dist, env: {}, argv0: 'node' };
   // Whether its output is a file or a pipe is in the heap: here it is always a pipe.

@@ -9,11 +9,14 @@ import type { KubernetesObject } from '../../shared/function/stores.ts';
 import { createApp } from '../../shared/host/app.ts';
 import { createClock } from '../../shared/host/clock.ts';
 import { bindFunctions, isHandler, type Ports } from '../../shared/host/context.ts';
+import { countingOf } from '../../shared/host/counting.ts';
 import { createDispatcher } from '../../shared/host/dispatch.ts';
 import { wants } from '../../shared/host/event-routing.ts';
 import { isSource, loadFunctions } from '../../shared/host/function-list.ts';
+import { checkSettings } from '../../shared/host/host.ts';
 import { createLog } from '../../shared/host/log.ts';
 import { createMetrics, type Metrics } from '../../shared/host/metrics.ts';
+import { warnOfUnknownSettings } from '../../shared/host/unknown-settings.ts';
 import { objectSchema } from '../../shared/kubernetes/kubernetes-objects.ts';
 
 const never = (): never => {
@@ -83,10 +86,14 @@ export async function rehearse(files: readonly string[]): Promise<void> {
     const event = decodeRequest({ headers, body }, new Date(0).toISOString());
     if ('length' in event) continue;
     const object = objectSchema.safeParse(event.data).data;
-    const bound = bindFunctions(sources, portsFor(object, createMetrics())).functions.filter(isHandler);
+    const own = createMetrics();
+    const bound = bindFunctions(sources, portsFor(object, own)).functions.filter(isHandler);
+    for (const handler of bound) own.begin(countingOf(handler));
     for (const handler of bound) if (wants(handler, event)) await dispatcher.handle(handler, event, signal);
   }
   await metrics.render('');
+  checkSettings(sources, {});
+  warnOfUnknownSettings({ environment: { HOME: '/' }, definitions: sources, log });
   createApp({
     takesEvents: true,
     createBodies: () =>

@@ -183,8 +183,42 @@ function maskSecretObject(text: string): string {
 const shortestText = 16;
 const separator = /[\s=:%<>]/;
 
-/** What every format has in it. */
-const longToken = /[\w.+/~$=-]{16}/;
+/** How many of the characters that tokens are made of stand beside one another in every format. */
+const shortestToken = 16;
+const isOfToken: readonly boolean[] = Array.from({ length: 128 }, (_, code) =>
+  /[\w.+/~$=-]/.test(String.fromCharCode(code)),
+);
+
+/** Which ASCII characters a text has, a bit each of its lower case, and whether one of the formats may be in it. */
+interface Characters {
+  readonly letters: number;
+  readonly signs: number;
+  readonly hasLongToken: boolean;
+}
+
+/** Reads a lower-case text once, which is quicker than to look for 139 words in it. */
+function charactersOf(lowerCase: string): Characters {
+  let letters = 0;
+  let signs = 0;
+  let run = 0;
+  let longest = 0;
+  for (let at = 0; at < lowerCase.length; at += 1) {
+    const code = lowerCase.charCodeAt(at);
+    if (code < 64) signs |= 1 << code;
+    else if (code < 128) letters |= 1 << code;
+    run = isOfToken[code] === true ? run + 1 : 0;
+    if (run > longest) longest = run;
+  }
+  return { letters, signs, hasLongToken: longest >= shortestToken };
+}
+
+/** Patterns with the characters of what must be in a text for them to match. */
+function withCharacters(patterns: readonly Pattern[]): readonly (readonly [...Pattern, Characters])[] {
+  return patterns.map(([needle, pattern]) => [needle, pattern, charactersOf(needle)]);
+}
+
+const prefixedPatterns = withCharacters(prefixed);
+const formatPatterns = withCharacters(formats);
 
 /**
  * Masks the secrets in a text: whatever follows a name like `password`, and whatever has the format of a known token.
@@ -194,16 +228,24 @@ export function maskText(text: string): string {
   if (text.length < shortestText && !separator.test(text)) return text;
   const known = text.length > maxTextLength ? text.slice(0, maxTextLength) : text;
   const lowerCase = known.toLowerCase();
-  let masked = maskEach(prefixed, `$1${mask}`, maskSecretObject(known), lowerCase);
+  const characters = charactersOf(lowerCase);
+  let masked = maskEach(prefixedPatterns, `$1${mask}`, maskSecretObject(known), lowerCase, characters);
   if (anyCommand.test(masked)) masked = maskOptions(masked);
   if (lowerCase.includes('-u')) masked = maskUsers(masked);
   if (anyName.test(masked)) masked = maskNamed(masked);
-  return longToken.test(masked) ? maskEach(formats, mask, masked, lowerCase) : masked;
+  return characters.hasLongToken ? maskEach(formatPatterns, mask, masked, lowerCase, characters) : masked;
 }
 
-function maskEach(patterns: readonly Pattern[], by: string, text: string, lowerCase: string): string {
+function maskEach(
+  patterns: typeof formatPatterns,
+  by: string,
+  text: string,
+  lowerCase: string,
+  { letters, signs }: Characters,
+): string {
   let masked = text;
-  for (const [needle, pattern] of patterns) {
+  for (const [needle, pattern, needed] of patterns) {
+    if ((needed.letters & ~letters) !== 0 || (needed.signs & ~signs) !== 0) continue;
     if (lowerCase.includes(needle)) masked = masked.replace(pattern, by);
   }
   return masked;

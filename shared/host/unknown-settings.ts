@@ -14,6 +14,9 @@ const ownWords: ReadonlySet<string> = new Set([
   'WATCH',
 ]);
 
+/** How many characters of a setting's name may be wrong. */
+const longestSlip = 2;
+
 /** The variables that Kubernetes sets in every pod for each Service. */
 const serviceLink = /_(?:SERVICE_(?:HOST|PORT)|PORT)(?:_|$)/;
 
@@ -51,10 +54,11 @@ export function unknownSettings(environment: Environment, definitions: readonly 
   return Object.keys(environment)
     .filter((name) => !known.includes(name) && !serviceLink.test(name))
     .flatMap((name) => {
-      const near = nearest(name, known);
-      const isSlip = near.distance <= 2 && name.length > 5;
+      // In a pod there are many others, and a start should not take long.
+      const isLike = (candidate: string): boolean => Math.abs(candidate.length - name.length) <= longestSlip;
+      const isSlip = name.length > 5 && nearest(name, known.filter(isLike)).distance <= longestSlip;
       if (!isSlip && !words.has(name.split('_')[0] ?? name)) return [];
-      return [`${name} is not a setting and has no effect: did you mean ${near.name}?`];
+      return [`${name} is not a setting and has no effect: did you mean ${nearest(name, known).name}?`];
     });
 }
 

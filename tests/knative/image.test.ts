@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -71,6 +71,14 @@ async function contain(folder: string, name: string, group: ControlGroup | undef
     },
   };
 }
+
+it("takes the compiled code of Node's own modules from the snapshot, as it starts with the flags that it was built with", () => {
+  // With a wrong port it ends as soon as it has begun.
+  const args = ['--profile-deserialization', ...image.arguments(), 'falco'];
+  const { stdout } = spawnSync(process.execPath, args, { env: { ...image.environment, PORT: 'x' }, encoding: 'utf8' });
+  expect(stdout).toContain('Deserializing isolate');
+  expect(stdout).not.toContain('flags mismatch');
+});
 
 describe.skipIf(reason !== undefined)('what the image runs', { timeout: 60_000 }, () => {
   let folder = '';
