@@ -1,5 +1,6 @@
 import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http';
 import { type AgentOptions, Agent as SecureAgent, request as secureRequest } from 'node:https';
+import { createSecureContext } from 'node:tls';
 
 export type Tls = Pick<AgentOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername'>;
 
@@ -45,6 +46,11 @@ function isSame(a: Tls, b: Tls): boolean {
   return keys.every((key) => a[key] === b[key] || JSON.stringify(a[key]) === JSON.stringify(b[key]));
 }
 
+/** The certificates are read once, and not for each connection: that takes milliseconds, of which a start has few. */
+function createSecureAgent({ ca, cert, key, ...others }: Tls, pooling: AgentOptions): SecureAgent {
+  return new SecureAgent({ ...pooling, ...others, secureContext: createSecureContext({ ca, cert, key }) });
+}
+
 function closeIdle(agent: PlainAgent): void {
   for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
 }
@@ -75,7 +81,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     const options = isTls ? await tls() : {};
     if (agent && isSame(options, agentIsFor)) return agent;
     if (agent) retire(agent);
-    agent = isTls ? new SecureAgent({ ...pooling, ...options }) : new PlainAgent(pooling);
+    agent = isTls ? createSecureAgent(options, pooling) : new PlainAgent(pooling);
     agentIsFor = options;
     return agent;
   }
