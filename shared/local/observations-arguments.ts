@@ -28,7 +28,7 @@ Options:
   --state S               ${states.join(', ')}, all (default: open, missing)
   --workload W            deployment/web, pod/web-2xkd9, or just web
   --actor A, --rule R     by this user; of this rule; * stands for any text
-  --accepted              only what is accepted
+  --search W, --accepted  with each of these words; only what is accepted
   --since 24h             detected in the last 45s, 30m, 24h, 7d
   --sort S, --limit N     by ${sorts.join(', ')}; no more than N
   --by B                  count by ${groupings.slice(0, 5).join(', ')},
@@ -51,6 +51,7 @@ const options = {
   workload: { type: 'string', multiple: true },
   actor: { type: 'string', multiple: true },
   rule: { type: 'string', multiple: true },
+  search: { type: 'string' },
   since: { type: 'string' },
   accepted: { type: 'boolean' },
   accept: { type: 'boolean' },

@@ -60,6 +60,9 @@ export const selectionParameters = {
   rule: anyOfThem(word),
   workload: anyOfThem(word),
   actor: anyOfThem(word),
+  search: word
+    .refine((text) => wordsOf(text).length <= mostWords, { error: `takes at most ${mostWords} words` })
+    .optional(),
   /** Milliseconds. */
   since: duration.optional(),
 };
@@ -77,7 +80,4 @@ export const queryParameters = {
   changed: duration.optional(),
   category: anyOfThem(word),
   eventType: anyOfThem(word),
-  search: word
-    .refine((text) => wordsOf(text).length <= mostWords, { error: `takes at most ${mostWords} words` })
-    .optional(),
 };

@@ -54,6 +54,7 @@ describe('parseObservationsArguments', () => {
     ['--workload deployment/web', { workload: 'deployment/web', states: notResolved, acceptance: notAccepted }],
     ['--actor eve', { actor: 'eve', states: notResolved, acceptance: notAccepted }],
     ['--rule CVE-*', { rule: 'CVE-*', states: notResolved, acceptance: notAccepted }],
+    ['--search openssl', { search: 'openssl', states: notResolved, acceptance: notAccepted }],
     ['--since 24h', { since: now - 86_400_000, states: notResolved, acceptance: notAccepted }],
     ['--since 45s', { since: now - 45_000, states: notResolved, acceptance: notAccepted }],
     ['--since 30m', { since: now - 1_800_000, states: notResolved, acceptance: notAccepted }],

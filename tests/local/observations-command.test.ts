@@ -136,6 +136,7 @@ describe('npm run observations of a store', () => {
     ['--source audit', 'audit-bbb1', ''],
     ['--rule CVE-*', 'trivy-aaa2 trivy-aaa1', hidden],
     ['--actor e*', 'audit-bbb1', ''],
+    ['--search AAA2', 'trivy-aaa2', ''],
     ['--workload deployment/web', 'trivy-aaa2 trivy-aaa1', hidden],
     ['--workload pod/web-7d9c5b6f4d-x2x9z', 'trivy-aaa2 trivy-aaa1', hidden],
   ])('shows with %s: %s', async (args, names, says) => {
