@@ -89,8 +89,11 @@ export function isReport({ group }: Deed): boolean {
   return reportGroups.has(group);
 }
 
+/** Groups of Kyverno's PolicyExceptions. */
+const kyvernoGroups: readonly string[] = ['kyverno.io', 'policies.kyverno.io'];
+
 function watcherConfig({ group, resource }: Deed): boolean {
-  if (resource === 'policyexceptions') return group === 'kyverno.io' || group === 'policies.kyverno.io';
+  if (resource === 'policyexceptions') return kyvernoGroups.includes(group);
   return group === ownGroup;
 }
 
@@ -154,6 +157,12 @@ export const watcherChange: Detection = {
       namespaces: ['zen-system', 'falco', 'kyverno', 'gatekeeper-system', 'trivy-system'],
     },
     { level: 'Metadata', verbs: writes, group: ownGroup },
+    ...kyvernoGroups.map((group) => ({
+      level: 'Metadata' as const,
+      verbs: writes,
+      group,
+      resources: ['policyexceptions'],
+    })),
     ...[...reportGroups].map((group) => ({
       level: 'Metadata' as const,
       verbs: ['update', 'patch', 'delete', 'deletecollection'],

@@ -16,15 +16,19 @@ export function isOfTemplate(deed: Deed): boolean {
   return verb !== 'create' || resource !== 'pods' || facts.owner !== undefined || facts.generateName !== undefined;
 }
 
+const debuggingLogs: Detection['logs'] = [
+  { level: 'Request', verbs: changes, group: '', resources: ['pods/ephemeralcontainers'] },
+];
+
 const workloadLogs: Detection['logs'] = [
   { level: 'Request', verbs: changes, group: '', resources: ['pods', 'replicationcontrollers', 'podtemplates'] },
-  { level: 'Request', verbs: changes, group: '', resources: ['pods/ephemeralcontainers'] },
   {
     level: 'Request',
     verbs: changes,
     group: 'apps',
     resources: ['deployments', 'daemonsets', 'statefulsets', 'replicasets'],
   },
+  ...debuggingLogs,
   { level: 'Request', verbs: changes, group: 'batch', resources: ['jobs', 'cronjobs'] },
   ...[...foreignWorkloads].map(([resource, group]) => ({
     level: 'Request' as const,
@@ -49,6 +53,7 @@ export const ephemeralContainer: Detection = {
   bodies: "the containers' names and rights",
   exempt: ['system'],
   by: 'act',
+  logs: debuggingLogs,
   judge(deed) {
     if (!isDebugging(deed) || isPrivileged(deed)) return undefined;
     const { containers = [] } = deed.facts;

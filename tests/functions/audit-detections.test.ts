@@ -1,8 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import type { LogRule } from '../../functions/audit/detection.ts';
 import { detections } from '../../functions/audit/detections.ts';
 import { observationName } from '../../shared/finding/name.ts';
 import { eventOf, findingOf, findingsOf, type Sample, splitOf } from './audit-requests.ts';
 import { outside, type Row, samples } from './audit-samples.ts';
+
+interface LoggedRequest {
+  readonly verb: string;
+  readonly user: { readonly username: string };
+  readonly objectRef?: Readonly<
+    Record<'resource' | 'subresource' | 'apiGroup' | 'name' | 'namespace', string | undefined>
+  >;
+}
 
 const cidrs = { AUDIT_CLUSTER_CIDRS: '10.0.0.0/8' };
 /** Of each event type, what its first sample is: by whom, what, and to what. */
@@ -64,6 +73,23 @@ const table = all.map(([[label, detection, severity, sample], environment]) => (
   title: `${sample.by}: ${sample.does} ${sample.query ?? ''}`.slice(0, 90),
 }));
 
+/** Whether a rule of a Policy is about a request, as kube-apiserver reads it. */
+function isLogged(rule: LogRule, { verb, user, objectRef: ref }: LoggedRequest): boolean {
+  const isOne = (given: readonly string[] | undefined, value: string | undefined): boolean =>
+    given === undefined || given.includes(value ?? '');
+  const plural = ref && [ref.resource, ref.subresource].filter(Boolean).join('/');
+  const isAboutResource = ref !== undefined && rule.group === ref.apiGroup && isOne(rule.resources, plural);
+  const [, kind = ''] = user.username.split(':');
+  const isAboutGroup = rule.userGroups?.includes(`system:${kind}s`) ?? true;
+  return (
+    isOne(rule.verbs, verb) &&
+    isAboutGroup &&
+    (rule.group === undefined ? rule.resources === undefined : isAboutResource) &&
+    isOne(rule.resourceNames, ref?.name) &&
+    isOne(rule.namespaces, ref?.namespace)
+  );
+}
+
 describe('the detections', () => {
   it.each(table)('judge as $label of $detection: $title', ({ label, detection, severity, sample, environment }) => {
     const finding = findingOf(sample, environment);
@@ -112,6 +138,21 @@ describe('the detections', () => {
     const sent: unknown[] = JSON.parse(JSON.stringify(items.map(({ data }) => data)));
     for (const data of sent) expect(findingsOf(data)).toEqual(findingsOf(event));
   });
+
+  it.each(table.filter(({ label }) => label !== 'noise'))(
+    'have logged what they judge: $title',
+    ({ detection, sample }) => {
+      const own = detections.filter(({ name }) => name === detection);
+      // Who is judged may have done anything.
+      if (own.some(({ isAboutWho }) => isAboutWho)) return;
+      const request = JSON.parse(JSON.stringify(eventOf(sample)));
+      // Some give what they find another name.
+      const logs = (own.length > 0 ? own : detections).flatMap((one) => one.logs ?? []);
+      expect(logs.filter((rule) => isLogged(rule, request)).map(({ level }) => level)).toContainEqual(
+        expect.stringMatching(sample.body === undefined ? /^(?:Metadata|Request|RequestResponse)$/ : /^Request/),
+      );
+    },
+  );
 
   it('show every fact of the identity, so that no two findings look alike', () => {
     const findings = table.flatMap(({ sample, environment }) => findingOf(sample, environment) ?? []);

@@ -154,6 +154,10 @@ expectAll('api-extension-change', [
 ]);
 
 expectAll('watcher-change', [
+  ...['falco', 'kyverno', 'gatekeeper-system', 'trivy-system', 'zen-system'].map((namespace): [string, Sample] => [
+    `MEDIUM eve deleted Pod ${namespace}/x`,
+    { by: 'eve', does: `delete pods ${namespace}/x` },
+  ]),
   ['MEDIUM eve changed Deployment falco/x', { by: 'eve', does: 'patch apps:deployments/scale falco/x' }],
   ['MEDIUM eve changed Deployment falco/x', { by: 'eve', does: 'update apps:deployments falco/x', body: {} }],
   [nobody, { by: 'eve', does: 'create nodes falco/x' }],

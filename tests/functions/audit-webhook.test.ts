@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import audit from '../../functions/audit.ts';
 import webhook from '../../functions/webhook.ts';
 import type { CloudEvent } from '../../shared/function/cloud-event.ts';
+import { triggersOf } from '../../shared/function/definitions.ts';
 import { maxValues } from '../../shared/function/json.ts';
+import { parseSettings } from '../../shared/function/settings.ts';
 import { functionInfoOf } from '../../shared/host/function-info.ts';
 import { createTestContext } from '../pipeline/test-context.ts';
 import { eventOf, findingsOf, podOf } from './audit-requests.ts';
@@ -46,5 +48,13 @@ describe('a list of audit events that is too long to be read as a whole', () => 
       { rule: 'resource-deletion', details: {} },
       { rule: 'privileged-pod-creation', severity: 'MEDIUM', details: { isTruncated: true } },
     ]);
+  });
+});
+
+describe('audit', () => {
+  it("takes Firehose's token, has senders that send again, and is announced however little it says", () => {
+    const [webhook] = triggersOf(audit, parseSettings({}, audit.settings, [])).filter(({ type }) => type === 'Webhook');
+    expect(webhook).toMatchObject({ tokenHeader: 'x-amz-firehose-access-key', senderRetries: true });
+    expect(audit.source.announcedFrom).toBe('LOW');
   });
 });

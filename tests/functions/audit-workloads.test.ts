@@ -540,6 +540,10 @@ describe('what is changed by hand', () => {
       'LOW workload-by-hand: eve changed Pod shop/x: image',
       { by: 'eve', does: 'patch pods shop/x', body: { spec: { containers: [{ image: 'x', env: [] }] } } },
     ],
+    [
+      'LOW workload-by-hand: eve changed Pod shop/x: command',
+      { by: 'eve', does: 'patch pods shop/x', body: { spec: { containers: [{ command: [], env: [] }] } } },
+    ],
     [nobody, { by: 'eve', does: 'patch pods shop/x', body: { spec: { containers: [{ env: [] }] } } }],
     [
       'LOW workload-by-hand: eve scaled Deployment shop/x to 0',
