@@ -1051,6 +1051,7 @@ const network: readonly Row[] = [
   ],
   ['attack', 'workload-by-hand', 'MEDIUM', { by: 'eve', does: 'create batch:cronjobs shop/persist' }],
   ['attack', 'workload-by-hand', 'LOW', { by: 'shop/web', does: 'create pods shop/miner', body: podOf() }],
+  ['ordinary', 'workload-by-hand', 'LOW', { by: 'eve', does: 'create serviceaccounts shop/web' }],
   [
     'noise',
     'workload-by-hand',
