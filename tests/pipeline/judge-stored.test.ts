@@ -134,6 +134,33 @@ describe('judgeStored', () => {
     },
   );
 
+  it('leaves alone what somebody else has accepted meanwhile', async () => {
+    let isFirst = true;
+    const world = createWorld({}, (store) => async (stored, ...rest) => {
+      const isDone = await store.patch(stored, ...rest);
+      const isLost = isFirst;
+      isFirst = false;
+      return isDone && !isLost;
+    });
+    await world.put('a');
+    expect(await world.judge([anException('e', every)])).toMatchObject({ relabelled: {}, warnings: [] });
+    expect(await world.marks()).toEqual({ a: 'zen-system/e' });
+  });
+
+  it('neither counts nor accepts what is resolved, and counts all the others that an exception matches', async () => {
+    const world = createWorld();
+    for (const rule of ['a', 'b', 'gone']) await world.put(rule);
+    const all = await Array.fromAsync(world.store.observations({ namespace: 'shop' }, signal));
+    const gone = all.find(({ observation }) => observation.spec.rule === 'gone');
+    if (gone) await world.store.patch(gone, { labels: { [labels.state]: 'resolved' } }, signal);
+    const exception = readException(anException('e', every), {
+      settings: world.context.settings,
+      now: world.clock.now,
+    });
+    expect(isException(exception) && [...(await judgeStored([exception], world.context)).values()]).toEqual([2]);
+    expect(await world.marks()).toEqual({ a: 'zen-system/e', b: 'zen-system/e', gone: undefined });
+  });
+
   it('lets go of what is deleted meanwhile', async () => {
     const world = createWorld({}, interrupted('a', 1, 'delete'));
     for (const one of ['a', 'b']) await world.put(one);

@@ -87,7 +87,12 @@ function createWorld(options: WorldOptions = {}) {
   const message = { ...(path !== undefined && { path }), contentType: 'text/plain', body: 'x' };
   const sink: SinkDefinition<unknown> = {
     name: 'pager',
-    settings: z.object({ IT_URL: z.string().optional(), IT_WORDS: z.string().optional() }),
+    settings: z.object({
+      IT_URL: z.string().optional(),
+      IT_URL_FILE: z.string().optional(),
+      IT_URL_FILE_MODE: z.string().optional(),
+      IT_WORDS: z.string().optional(),
+    }),
     ports: [443],
     receiver: () => urls && { urls, tokenFile: 'token', caFile: 'ca' },
     request({ spec }, change) {
@@ -336,7 +341,7 @@ describe('what a sink sends', () => {
 
   it('waits for somebody to say where it goes', async () => {
     await expect(createWorld({ urls: undefined }).tell()).rejects.toMatchObject({
-      ...{ status: 503, message: 'nobody has said where the receiver is: set IT_URL', retryAfter: 30 },
+      ...{ status: 503, message: 'nobody has said where the receiver is: set IT_URL or IT_URL_FILE', retryAfter: 30 },
       summary: { announced: { failed: 1 } },
     });
   });
