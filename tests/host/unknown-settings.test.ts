@@ -53,6 +53,8 @@ describe('unknownSettings', () => {
   it.each([
     ['falco', 'FALCO_MINIMUM_PRIORTY', 'FALCO_MINIMUM_PRIORITY'],
     ['gc', 'MAX_OBSERVATION', 'MAX_OBSERVATIONS'],
+    ['falco', 'FLACO_MINIMUM_PRIORITY', 'FALCO_MINIMUM_PRIORITY'],
+    ['falco', 'LG_LEVL', 'LOG_LEVEL'],
     ['sender', 'SENDER_SINK_TOKEN_FIL', 'SENDER_SINK_TOKEN_FILE'],
   ])('tells %s that %s may be %s', (name, wrong, meant) => {
     const [warning] = unknownSettings({ [wrong]: '1' }, knownTo(name));
@@ -60,7 +62,15 @@ describe('unknownSettings', () => {
   });
 
   it('says nothing of what is not ours, or what Kubernetes sets', () => {
-    const environment = { HOSTNAME: 'a', FALCO_SERVICE_HOST: '1', FALCO_PORT_80_TCP: '1', K_REVISION: 'r', PATH: '/' };
+    const environment = {
+      HOSTNAME: 'a',
+      FALCO_SERVICE_HOST: '1',
+      FALCO_PORT_80_TCP: '1',
+      K_REVISION: 'r',
+      PATH: '/',
+      LEVEL: '1',
+      PO: '1',
+    };
     expect(unknownSettings(environment, all)).toEqual([]);
   });
 });
