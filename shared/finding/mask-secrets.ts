@@ -196,7 +196,7 @@ interface Characters {
   readonly hasLongToken: boolean;
 }
 
-/** Reads a lower-case text once, which is quicker than to look for 139 words in it. */
+/** Reads a lower-case text once, which is quicker than to look for the word of each pattern in it. */
 function charactersOf(lowerCase: string): Characters {
   let letters = 0;
   let signs = 0;
@@ -212,8 +212,10 @@ function charactersOf(lowerCase: string): Characters {
   return { letters, signs, hasLongToken: longest >= shortestToken };
 }
 
-/** Patterns with the characters of what must be in a text for them to match. */
-function withCharacters(patterns: readonly Pattern[]): readonly (readonly [...Pattern, Characters])[] {
+/** A pattern with the characters of its word. */
+type ReadPattern = readonly [...Pattern, needed: Characters];
+
+function withCharacters(patterns: readonly Pattern[]): readonly ReadPattern[] {
   return patterns.map(([needle, pattern]) => [needle, pattern, charactersOf(needle)]);
 }
 
@@ -237,7 +239,7 @@ export function maskText(text: string): string {
 }
 
 function maskEach(
-  patterns: typeof formatPatterns,
+  patterns: readonly ReadPattern[],
   by: string,
   text: string,
   lowerCase: string,

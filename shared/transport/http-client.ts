@@ -80,8 +80,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   async function currentAgent(): Promise<PlainAgent> {
     const options = isTls ? await tls() : {};
     if (agent && isSame(options, agentIsFor)) return agent;
+    // A key that can't be read throws, and leaves what there was.
+    const next = isTls ? createSecureAgent(options, pooling) : new PlainAgent(pooling);
     if (agent) retire(agent);
-    agent = isTls ? createSecureAgent(options, pooling) : new PlainAgent(pooling);
+    agent = next;
     agentIsFor = options;
     return agent;
   }

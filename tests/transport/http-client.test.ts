@@ -51,6 +51,22 @@ describe('the client of a server', () => {
     await expect(get(client)).rejects.toThrow();
   });
 
+  it('keeps its connection when a key can not be read, and uses it again when it can', async () => {
+    const certificate = selfSigned(temporaryFolder());
+    const sockets: TLSSocket[] = [];
+    const server = createHttpsServer(certificate, (request, response) => request.resume() && response.end('{}'));
+    server.on('secureConnection', (socket: TLSSocket) => sockets.push(socket));
+    const { cert: ca } = certificate;
+    let key: string | undefined;
+    const client = createHttpClient({ server: await listen(server, 'https'), tls: () => ({ ca, key }), limit: 2 });
+    closing.push(() => client.close());
+    expect(await get(client)).toBe(200);
+    key = 'no key';
+    await expect(get(client)).rejects.toThrow();
+    key = undefined;
+    expect([await get(client), await get(client), sockets.length]).toEqual([200, 200, 1]);
+  });
+
   it('takes nothing for whole that it was closed in the middle of', async () => {
     const server = createServer((socket) => void socket.write('HTTP/1.1 200 OK\r\n\r\nthe beginning'));
     server.on('connection', (socket) => closing.push(() => socket.destroy()));
