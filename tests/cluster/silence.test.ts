@@ -33,14 +33,20 @@ describe.skipIf(skipWithoutCluster())('a source that fell silent', { timeout: 12
 
   afterAll(async () => void (await cluster.stop()));
 
-  /** What a fresh process with its generated role answers, and what it shows afterwards. */
-  async function run(name: string, headers: Record<string, string>, body: string, environment = {}): Promise<string> {
+  /** What a fresh process with its generated role shows after an event, and once something more has happened. */
+  async function run(
+    name: string,
+    headers: Record<string, string>,
+    body: string,
+    hasHappened = async (): Promise<unknown> => undefined,
+  ): Promise<string> {
     const path = `/api/v1/namespaces/zen-system/serviceaccounts/${name}/token`;
     const { body: answer } = await cluster.request('POST', path, { spec: { expirationSeconds: 3600 } });
     const folder = cluster.mount(name, answer.status.token);
-    const program = await startReadyFunction(name, { server: cluster.server, folder, environment });
+    const program = await startReadyFunction(name, { server: cluster.server, folder });
     expect(await postTo(program.url, headers, body)).toBe(204);
     const metrics = await (await fetch(`${program.url}/metrics`)).text();
+    await hasHappened();
     await program.stop();
     return metrics;
   }
@@ -78,10 +84,10 @@ describe.skipIf(skipWithoutCluster())('a source that fell silent', { timeout: 12
   }
 
   it('is told by gc, and taken back when it speaks again', async () => {
-    const speak = () => run('falco', eventHeaders('falco.rule.output.v1'), alert);
+    const speak = (what: string, isSigned: () => Promise<boolean>) =>
+      run('falco', eventHeaders('falco.rule.output.v1'), alert, () => until(what, isSigned));
     expect(silent(await collect())).toEqual(new Map());
-    await speak();
-    await until('falco has left a sign', async () => Number.isFinite(await renewedAt('falco')));
+    await speak('falco has left a sign', async () => Number.isFinite(await renewedAt('falco')));
     expect(silent(await collect())).toEqual(new Map([['falco', '0']]));
     await age('falco', 25);
     expect(silent(await collect())).toEqual(new Map([['falco', '0']]));
@@ -89,15 +95,15 @@ describe.skipIf(skipWithoutCluster())('a source that fell silent', { timeout: 12
     expect(silent(await collect())).toEqual(new Map([['falco', '1']]));
     expect(await said()).toEqual(['falco open']);
     // A repeat, of which nothing is written but that it came.
-    await speak();
-    await until('falco has left a new sign', async () => Date.now() - (await renewedAt('falco')) < hour);
+    await speak('falco has left a new sign', async () => Date.now() - (await renewedAt('falco')) < hour);
     expect(silent(await collect())).toEqual(new Map([['falco', '0']]));
     expect(await said()).toEqual(['falco resolved']);
   });
 
   it('is told of audit after a quarter of an hour, and of a scanner by its reports', async () => {
-    await run('audit', { ...eventHeaders('io.kube-zen.audit.v1'), 'ce-signoflife': 'true' }, '{}');
-    await until('audit has left a sign', async () => Number.isFinite(await renewedAt('audit')));
+    await run('audit', { ...eventHeaders('io.kube-zen.audit.v1'), 'ce-signoflife': 'true' }, '{}', () =>
+      until('audit has left a sign', async () => Number.isFinite(await renewedAt('audit'))),
+    );
     await run('kyverno', pingHeaders, '');
     expect(await renewedAt('kyverno')).toBeNaN();
     const report = policyReport('web', 'shop', ['a']);
@@ -110,8 +116,9 @@ describe.skipIf(skipWithoutCluster())('a source that fell silent', { timeout: 12
     expect([metrics.get('audit'), metrics.get('kyverno')]).toEqual(['1', '1']);
     expect(await said()).toEqual(['audit open', 'falco resolved', 'kyverno open']);
     const { headers, body } = referenceTo(report);
-    await run('kyverno', headers, body);
-    await until('kyverno has left a sign', async () => Date.now() - (await renewedAt('kyverno')) < hour);
+    await run('kyverno', headers, body, () =>
+      until('kyverno has left a sign', async () => Date.now() - (await renewedAt('kyverno')) < hour),
+    );
     await collect();
     expect(await said()).toEqual(['audit open', 'falco resolved', 'kyverno resolved']);
   });
