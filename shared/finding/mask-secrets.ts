@@ -189,7 +189,10 @@ const isOfToken: readonly boolean[] = Array.from({ length: 128 }, (_, code) =>
   /[\w.+/~$=-]/.test(String.fromCharCode(code)),
 );
 
-/** Which ASCII characters a text has, a bit each of its lower case, and whether one of the formats may be in it. */
+/**
+ * Which ASCII characters a text has in lower case, a bit for each, and whether one of the formats may be in it. Some share a bit: then a
+ * word is looked for that is not there.
+ */
 interface Characters {
   readonly letters: number;
   readonly signs: number;
