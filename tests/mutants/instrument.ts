@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Instrumenter } from '@stryker-mutator/instrumenter';
+import { control } from './progress.ts';
 
 interface Position {
   readonly line: number;
@@ -68,11 +69,16 @@ function rangesOf({ lines }: Target): Location[] | true {
   }));
 }
 
-const counting = 'function cover() {';
+const [counting, ending] = ['function cover() {', "throw new Error('Stryker: Hit count limit reached"];
 
-/** What Stryker counts is asked for of a run without a mutant alone, and takes half of the time. */
-function withoutNeedlessCounts(source: string): string {
-  return source.replace(counting, `${counting} if (ns.activeMutant !== undefined) return;`);
+/**
+ * What Stryker counts is asked for of a run without a mutant alone, and takes half of the time. What a mutant makes run for
+ * ever may catch the error that is to end it, and go on: it ends as it does without the mutant.
+ */
+function withChangedSwitches(source: string): string {
+  return source
+    .replace(counting, `${counting} if (ns.activeMutant !== undefined) return;`)
+    .replace(ending, `ns.activeMutant = '${control}'; ${ending}`);
 }
 
 /** Stryker makes the mutants. */
@@ -96,6 +102,6 @@ export async function instrument(root: string, targets: readonly Target[]): Prom
         original: textAt(originals.get(fileName) ?? '', location),
         replacement,
       })),
-    sources: new Map(files.map(({ name, content }) => [name, withoutNeedlessCounts(content)])),
+    sources: new Map(files.map(({ name, content }) => [name, withChangedSwitches(content)])),
   };
 }

@@ -90,18 +90,30 @@ export const rooms: readonly Room[] = [
   },
   { name: 'shared/edge', files: ['shared/edge/**/*.ts'], tests: ['tests/edge/*.test.ts', 'tests/host/host.test.ts'] },
   { name: 'shared/transport', files: ['shared/transport/*.ts'], tests: ['tests/{transport,kubernetes}/*.test.ts'] },
-  { name: 'shared/kubernetes', files: ['shared/kubernetes/*.ts'], tests: ['tests/{kubernetes,transport}/*.test.ts'] },
+  {
+    name: 'shared/kubernetes',
+    files: ['shared/kubernetes/*.ts'],
+    tests: ['tests/kubernetes/*.test.ts', 'tests/stores/kubernetes-store.test.ts'],
+  },
   { name: 'shared/view', files: ['shared/view/*.ts'], tests: ['tests/view/*.test.ts', 'tests/facts/columns.test.ts'] },
   { name: 'shared/standalone', files: ['shared/standalone/*.ts'], tests: ['tests/standalone/*.test.ts'] },
   {
     name: 'shared/local',
     files: ['shared/local/*.ts'],
-    tests: ['tests/local/*.test.ts', 'tests/stores/{embedded-store,embedded-reader,objects}.test.ts'],
+    tests: [
+      'tests/local/{folders,observations-arguments,viewer}.test.ts',
+      'tests/stores/{embedded-store,embedded-reader,objects}.test.ts',
+    ],
   },
   {
     name: 'shared/host',
     files: ['shared/host/*.ts'],
-    tests: ['tests/host/{coalesce,ready-triggers,host,log,time-limit}.test.ts', 'tests/pipeline/write.test.ts'],
+    tests: [
+      'tests/host/{broker-address,clock,cluster-domain,coalesce,counting,hints,host,listen,memory}.test.ts',
+      'tests/host/{ready-triggers,sleep,time-limit,unknown-settings,unreadable-filters,viewers}.test.ts',
+      'tests/facts/settings.test.ts',
+      'tests/pipeline/write.test.ts',
+    ],
   },
 ];
 

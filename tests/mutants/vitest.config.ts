@@ -21,6 +21,8 @@ export default defineConfig({
     sequence: { sequencer: QuickestFirst },
     // Of one run of a test: how often it is run again, each time with another mutant, is not in it.
     testTimeout: 60_000,
+    // What tests with mutants have started, and mutants keep from ending, is ended by the hooks after the last of them.
+    hookTimeout: 60_000,
     // Those of mutants, long after their test has ended.
     dangerouslyIgnoreUnhandledErrors: true,
     // Always the same few histories and few cases of a property: each mutant that lives goes through all of them.
