@@ -12,8 +12,6 @@ export interface Room {
   readonly least?: number;
 }
 
-const sources = ['tests/functions/*.test.ts', 'tests/knative/generated.test.ts'];
-
 /** What is asked of every function, as far as it is quick. */
 const ofAll = ['tests/functions/{definitions,golden,refusals}.test.ts', 'tests/knative/generated.test.ts'];
 
@@ -71,7 +69,7 @@ export const rooms: readonly Room[] = [
   {
     name: 'shared/finding',
     files: ['shared/finding/*.ts', '!shared/finding/{name,canonical-json}.ts'],
-    tests: ['tests/finding/*.test.ts', 'tests/pipeline/*.test.ts', 'tests/functions/golden.test.ts'],
+    tests: ['tests/finding/*.test.ts', 'tests/functions/golden.test.ts'],
   },
   {
     name: 'shared/api',
@@ -81,7 +79,11 @@ export const rooms: readonly Room[] = [
   {
     name: 'shared/function',
     files: ['shared/function/*.ts', '!shared/function/filter.ts'],
-    tests: ['tests/function/*.test.ts', ...sources, 'tests/pipeline/*.test.ts', 'tests/facts/settings.test.ts'],
+    tests: [
+      ...['tests/function/*.test.ts', ...ofAll, 'tests/functions/{gc-silence,ingest,sources,webhook}.test.ts'],
+      ...['tests/kubernetes/watch.test.ts', 'tests/standalone/{broker,kind-watches,runs}.test.ts'],
+      ...['tests/pipeline/{completeness-pass,lifecycle}.test.ts', 'tests/facts/settings.test.ts'],
+    ],
   },
   {
     name: 'shared/rules',
@@ -95,7 +97,16 @@ export const rooms: readonly Room[] = [
     files: ['shared/kubernetes/*.ts'],
     tests: ['tests/kubernetes/*.test.ts', 'tests/stores/kubernetes-store.test.ts'],
   },
-  { name: 'shared/view', files: ['shared/view/*.ts'], tests: ['tests/view/*.test.ts', 'tests/facts/columns.test.ts'] },
+  {
+    name: 'shared/view',
+    files: ['shared/view/*.ts'],
+    tests: [
+      'tests/view/*.test.ts',
+      'tests/facts/columns.test.ts',
+      'tests/local/viewer.test.ts',
+      'tests/host/viewers.test.ts',
+    ],
+  },
   { name: 'shared/standalone', files: ['shared/standalone/*.ts'], tests: ['tests/standalone/*.test.ts'] },
   {
     name: 'shared/local',
