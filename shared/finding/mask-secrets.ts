@@ -100,8 +100,7 @@ interface Assignment {
 
 /** Whether what stands after a colon is what a program says of a file, or an image's tag, and no value. */
 function isAfterPath({ name, before, sign, value }: Assignment): boolean {
-  if (!sign.startsWith(':')) return false;
-  return pathBefore.test(before) || (sign === ':' && imageTag.test(value) && !password.test(name));
+  return sign === ':' && (pathBefore.test(before) || (imageTag.test(value) && !password.test(name)));
 }
 
 /** The variable with the folder that a shell is in. */
@@ -129,14 +128,14 @@ const closing = /[)\]}>]{0,4}$/;
 const schemes =
   /^(?:bearer|basic|token|negotiate|ntlm|digest|oauth|apikey|key|splunk|genie\s?key|sso-key|hmac|hawk|signature|sharedkey(?:lite)?|aws4-hmac-sha256)$/i;
 
-/** What follows the scheme has been masked already. */
-const maskedHeader = /^[\w-]{1,20} \*{3}$/;
+/** Whether what follows the scheme has been masked already. */
+function isMaskedHeader(value: string): boolean {
+  return value.endsWith(` ${mask}`) && schemes.test(value.slice(0, -mask.length - 1));
+}
 
 function maskQuoted(match: string, given: string): string {
-  const opening = /^\\{0,7}["']/.exec(given)?.[0] ?? '';
-  const value = given.slice(opening.length);
-  if (isHarmlessValue(value) || (maskedHeader.test(value) && schemes.test(value.slice(0, -mask.length - 1))))
-    return match;
+  const value = given.slice(given.search(/["']/) + 1);
+  if (isHarmlessValue(value) || isMaskedHeader(value)) return match;
   return `${match.slice(0, match.length - value.length)}${mask}`;
 }
 
@@ -155,7 +154,7 @@ function maskAssigned(text: string): string {
     };
     if (schemes.test(value) && /^\s/.test(assignment.rest)) return match;
     if (isHarmless(assignment)) return match;
-    return `${match.slice(0, match.length - value.length)}${mask}${closing.exec(value)?.[0] ?? ''}`;
+    return `${match.slice(0, match.length - value.length)}${mask}${value.slice(value.search(closing))}`;
   });
 }
 
@@ -163,8 +162,7 @@ function maskAssigned(text: string): string {
 function maskUsers(text: string): string {
   const hasGroups = containerCommand.test(text) && !/\bcurl\s/.test(text);
   return text.replace(userOption, (match, prefix: string, user: string, secret: string) => {
-    const isGroup =
-      hasGroups || /^\d{1,10}$/.test(`${user}${secret}`) || (/^\d+:/.test(`${user}:`) && /^\d+$/.test(secret));
+    const isGroup = hasGroups || /^\d+:\d+$/.test(`${user}:${secret}`);
     return isGroup ? match : `${prefix}${user}:${mask}`;
   });
 }
@@ -270,7 +268,7 @@ function maskNamed(text: string): string {
       isHarmlessValue(value) ? match : `${prefix}${mask}`,
     );
   }
-  masked = masked.replace(marked, (_match, ...groups: unknown[]) => `${groups.slice(0, 3).find(Boolean)}${mask}`);
+  masked = masked.replace(marked, (_match, ...groups: unknown[]) => `${groups.find(Boolean)}${mask}`);
   return maskAssigned(masked);
 }
 

@@ -96,9 +96,21 @@ describe('maskText and maskSecrets', () => {
       password: { value: '***', hint: 'of the shop' },
     });
     expect(maskSecrets({ image: { value: 'nginx' } })).toEqual({ image: { value: 'nginx' } });
-    let deep: unknown = 'PLANTED';
-    for (let level = 0; level < 100; level += 1) deep = { a: deep };
-    expect(JSON.stringify(maskSecrets(deep))).not.toContain('PLANTED');
+    expect(maskSecrets({ password: { myvalue: 'eve', values: 'eve', value: 'PLANTED' } })).toEqual({
+      password: { myvalue: 'eve', values: 'eve', value: '***' },
+    });
+    expect(maskSecrets([{ name: 3, value: 'eve' }])).toEqual([{ name: 3, value: 'eve' }]);
+  });
+
+  it.each([
+    ['objects', (value: unknown): unknown => ({ a: value })],
+    ['lists', (value: unknown): unknown => [value]],
+  ])('mask what is in more than 32 %s, one within the other', (_what, wrap) => {
+    const nested = (value: unknown, levels: number): unknown =>
+      levels === 0 ? value : nested(wrap(value), levels - 1);
+    expect(maskSecrets(nested(5, 33))).toEqual(nested(5, 33));
+    expect(maskSecrets(nested(wrap(5), 33))).toEqual(nested('***', 33));
+    expect(JSON.stringify(maskSecrets(nested('PLANTED', 100)))).not.toContain('PLANTED');
   });
 
   it('masks what follows an option that names a secret, in a list of arguments', () => {
@@ -112,6 +124,11 @@ describe('maskText and maskSecrets', () => {
       '--token',
       '--debug',
     ]);
+    expect(maskSecrets(['-password', 'PLANTED-', '--password', 5, 'password', 'eve'])).toEqual([
+      ...['-password', '***', '--password', 5, 'password', 'eve'],
+    ]);
+    const others = ['see --password', 'eve', '--a/password', 'eve', 5, 'eve'];
+    expect(maskSecrets(others)).toEqual(others);
   });
 
   it('look for a pattern wherever it may match', () => {
