@@ -92,11 +92,10 @@ function shareOf({ killed, survivors }: Outcome): number {
 }
 
 /** How far the share of all of a room's mutants may be from that of the sample, with a confidence of 95 %. */
-function marginOf(outcome: Outcome): string {
-  if (share === 1) return '';
+function marginOf(outcome: Outcome): number {
   const killed = shareOf(outcome) / 100;
   const tried = outcome.killed + outcome.survivors.length;
-  return ` ± ${(196 * Math.sqrt((killed * (1 - killed) * (1 - share)) / Math.max(tried, 1))).toFixed(1)}`;
+  return 196 * Math.sqrt((killed * (1 - killed) * (1 - share)) / Math.max(tried, 1));
 }
 
 function keyOf({ file, original, replacement }: Mutant): string {
@@ -123,16 +122,18 @@ function staleKeys(outcomes: readonly Outcome[]): readonly string[] {
 /** @returns whether enough are killed, and the others are listed */
 function report(outcome: Outcome): boolean {
   const { room, killed, survivors, remarks, shares, seconds } = outcome;
-  const percentage = shareOf(outcome);
+  const [percentage, margin] = [shareOf(outcome), marginOf(outcome)];
+  const about = share < 1 ? ` ± ${margin.toFixed(1)}` : '';
   const of = share < 1 ? ` of a sample of ${100 * share} % (seed ${values.seed})` : '';
   const counts = `${killed} killed, ${survivors.length} survived${of}`;
-  console.log(`\n${room.name}: ${counts}, ${percentage.toFixed(1)}${marginOf(outcome)} %, ${seconds} s`);
+  console.log(`\n${room.name}: ${counts}, ${percentage.toFixed(1)}${about} %, ${seconds} s`);
   for (const line of [...shares, ...remarks]) console.log(`  ${line}`);
   const unlisted = survivors.filter((survivor) => !printSurvivor(survivor));
   if (room.least === undefined) return true;
-  if (percentage < room.least) console.log(`  fewer than ${room.least} % are killed`);
+  const isEnough = percentage + margin >= room.least;
+  if (!isEnough) console.log(`  fewer than ${room.least} % are killed`);
   if (unlisted.length > 0) console.log(`  ${unlisted.length} of them are not listed in tests/README.md`);
-  return percentage >= room.least && unlisted.length === 0;
+  return isEnough && unlisted.length === 0;
 }
 
 const outcomes: Outcome[] = [];
