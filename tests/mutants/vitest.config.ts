@@ -21,7 +21,7 @@ export default defineConfig({
     sequence: { sequencer: QuickestFirst },
     // Of one run of a test: how often it is run again, each time with another mutant, is not in it.
     testTimeout: 60_000,
-    // What tests with mutants have started, and mutants keep from ending, is ended by the hooks after the last of them.
+    // A mutant may keep what its test has started from ending at once.
     hookTimeout: 60_000,
     // Those of mutants, long after their test has ended.
     dangerouslyIgnoreUnhandledErrors: true,
