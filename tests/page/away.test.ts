@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Program, samplesPlayed, startProgram } from '../host/program.ts';
+import { type Program, samplesPlayed, startProgram, until } from '../host/program.ts';
 import {
   desktop,
   isTooWide,
@@ -61,6 +61,26 @@ describe.skipIf(skipWithoutBrowser())('the page, while the server is away', { ti
     await page.getByRole('link', { name: /^Gone/ }).click();
     await page.getByRole('main').getByText('Loading…').waitFor();
     expect(await rowsOf(page).count()).toBe(0);
+  });
+
+  it('is called live once something was read, and not before', async () => {
+    const { page } = await openTab(browser);
+    const answered = Promise.withResolvers<void>();
+    let reads = 0;
+    await page.route('**/observations/table?*', async (route) => {
+      reads += 1;
+      await answered.promise;
+      // One that the page has given up meanwhile cannot be answered.
+      await route.continue().catch(() => undefined);
+    });
+    await page.goto(program.url);
+    // The page reads once more when the stream of changes is open.
+    await until('a second read', () => reads >= 2);
+    expect(await page.getByRole('status').innerText()).toBe('Connecting');
+    await page.getByRole('main').getByText('Loading…').waitFor();
+    answered.resolve();
+    await page.getByText('Live', { exact: true }).waitFor();
+    expect(await rowsOf(page).count()).toBeGreaterThan(0);
   });
 
   it.each([

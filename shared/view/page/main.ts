@@ -9,7 +9,7 @@ import { Focus } from './focus.ts';
 import { Bar, html, Link } from './html.ts';
 import { useKeyboard } from './keyboard.ts';
 import { List } from './list.ts';
-import { isAway, useTable } from './live.ts';
+import { isAway, type Live, useTable } from './live.ts';
 import { Nothing, Problem, UnknownParameter } from './problem.ts';
 import { SearchField } from './search-field.ts';
 import { number, shown, sum } from './texts.ts';
@@ -69,8 +69,9 @@ function useNow(generation: number): number {
   return now;
 }
 
-function Status({ isLive, fault }: { readonly isLive: boolean; readonly fault: Fault | undefined }) {
-  const isOn = isLive && !isAway(fault);
+function Status({ table, isLive, fault }: Pick<Live, 'table' | 'isLive' | 'fault'>) {
+  // While nothing has been read, there is nothing to keep up to date.
+  const isOn = isLive && (table ?? fault) !== undefined && !isAway(fault);
   const text = isOn ? 'Live' : fault ? 'Not connected' : 'Connecting';
   return html`<p class=${`status ${isOn ? 'on' : 'off'}`} role="status"><span aria-hidden="true"></span>${text}</p>`;
 }
@@ -123,7 +124,7 @@ function Page() {
   useKeyboard(address);
   return html`
     <a class="skip" href="#findings">Skip to the findings</a>
-    <header><h1><${Link} to=${start}>zen-watcher<//></h1>${table && html`<${SearchField} address=${address} />`}<${Status} isLive=${isLive} fault=${fault} /></header>
+    <header><h1><${Link} to=${start}>zen-watcher<//></h1>${table && html`<${SearchField} address=${address} />`}<${Status} table=${table} isLive=${isLive} fault=${fault} /></header>
     ${fault && table && html`<p class="notice away" role="alert">The server cannot be reached${isAwaited ? '.' : ': this is what was read last.'}</p>`}
     ${table?.problems.map((line) => html`<p class="notice" role="alert" key=${line}>Not read, so what was read last holds: <bdi>${shown(line)}</bdi></p>`)}
     ${table && html`<${Views} table=${table} address=${address} />`}
