@@ -299,9 +299,12 @@ describe.skipIf(skipWithoutCluster() || built.size === 0)('on a real API server'
     let token = '';
     let star = '';
 
+    const observationWith = (metadata: object): object => {
+      return { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', metadata, spec };
+    };
     const create = async (metadata: object, as?: string): Promise<number> => {
-      const object = { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', metadata, spec };
-      return (await cluster.request('POST', path, object, as === undefined ? {} : { token: as })).status;
+      const options = as === undefined ? {} : { token: as };
+      return (await cluster.request('POST', path, observationWith(metadata), options)).status;
     };
     const patch = async (name: string, body: object, as?: string): Promise<number> => {
       const contentType = 'application/merge-patch+json';
@@ -341,10 +344,9 @@ describe.skipIf(skipWithoutCluster() || built.size === 0)('on a real API server'
     });
 
     it('lets nobody create one with a name of ours, generated', async () => {
-      const metadata = { generateName: `falco-${'1'.repeat(27)}` };
-      const object = { apiVersion: 'zen.kube-zen.io/v1', kind: 'Observation', metadata, spec };
+      const object = observationWith({ generateName: `falco-${'1'.repeat(27)}` });
       let wasRefused = false;
-      // Five characters of what is appended are all hexadecimal once in about 90 times.
+      // The five characters that are appended are all hexadecimal about once in 90 times.
       for (let at = 0; at < 2500 && !wasRefused; at += 1) {
         const { status, body } = await cluster.request('POST', `${path}?dryRun=All`, object, { token });
         const name = status === 201 ? body.metadata.name : body.details.name;
